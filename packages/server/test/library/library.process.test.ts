@@ -35,7 +35,7 @@ async function connect(server: Server, query = ""): Promise<LibraryClient> {
 }
 const httpUrl = (server: Server): string => server.url.replace(/^ws/, "http");
 
-describe("a server in the program's own process", () => {
+describe("a server in the application's process", () => {
 	it("is created, runs, serves clients and shuts down", async () => {
 		const server = create();
 		expect(server.port).toBe(0);
@@ -51,7 +51,7 @@ describe("a server in the program's own process", () => {
 		await expect(LibraryClient.open(server.url)).rejects.toThrow();
 	});
 
-	it("sends webhooks by itself, from their options or a reload, and the last events before it ends", async () => {
+	it("sends webhooks, configured at the start or by a reload, and sends the last events before it ends", async () => {
 		const told: string[] = [];
 		const receiver = createHttpServer(async (request, response) => {
 			let text = "";
@@ -82,7 +82,7 @@ describe("a server in the program's own process", () => {
 		}
 	});
 
-	it("keeps as much history as --history-memory says; what is gone is counted, and a client that needs it is not recovered", async () => {
+	it("keeps as much history as --history-memory allows; what is dropped is counted, and a client that needs it is not recovered", async () => {
 		const channelWithoutNamespace = {
 			...defaultConfig().channelWithoutNamespace,
 			historySize: 300,
@@ -130,7 +130,7 @@ describe("a server in the program's own process", () => {
 		for (const { socket } of dead) socket.tcp.destroy();
 	});
 
-	it("run's handler sees each message that goes out", async () => {
+	it("the handler of run sees each published message", async () => {
 		const server = create();
 		const seen: string[] = [];
 		await server.run(({ source, channels, payload }) => {
@@ -144,7 +144,7 @@ describe("a server in the program's own process", () => {
 		expect(seen.sort()).toEqual(["host news from the host", "http news over http", "websocket news from a client"]);
 	});
 
-	it("two servers in one process know nothing of each other", async () => {
+	it("two servers in one process are independent", async () => {
 		const [left, right] = [await running(), await running()];
 		const [leftClient, rightClient] = [await connect(left), await connect(right)];
 		void left.publish("left");
@@ -176,7 +176,7 @@ describe("a server in the program's own process", () => {
 		expect(() => server.publish("x", { channels: [] })).toThrow(/channels is an empty list/);
 	});
 
-	it("is told what is wrong with its options, by key", () => {
+	it("reports invalid options by key", () => {
 		expect(() => createServer({ messageRate: -1 })).toThrow(/^messageRate: "-1" is not a whole number/);
 		expect(() => createServer({ idleTimeoutMs: 10 })).toThrow(/^idleTimeoutMs: "10ms" is not 0 or between 8s and 16m/);
 		expect(() => createServer({ colour: "red", batch: 0 } as Partial<Config>)).toThrow(
@@ -199,7 +199,7 @@ describe("a server in the program's own process", () => {
 		await expect(server.control.reloadRoute()).rejects.toBeInstanceOf(ConfigError);
 	});
 
-	it("says so when it cannot listen, runs once, and ends once", async () => {
+	it("reports when it cannot listen, runs once, and ends once", async () => {
 		const other = createTcpServer();
 		await new Promise<void>((resolve) => other.listen({ port: 0, host: "127.0.0.1" }, resolve));
 		const { port } = other.address() as { port: number };
@@ -219,7 +219,7 @@ describe("a server in the program's own process", () => {
 });
 
 describe("open and close", () => {
-	it("are told with the client's address, its channels and the close code", async () => {
+	it("pass the client's address, its channels and the close code", async () => {
 		const server = await running();
 		const told: unknown[] = [];
 		server.on("open", ({ id, address, channels }) => told.push(["open", id, address, channels]));
@@ -238,7 +238,7 @@ describe("open and close", () => {
 		]);
 	});
 
-	it("a listener that throws costs a log line, not the client", async () => {
+	it("a listener that throws is logged, and does not affect the client", async () => {
 		const server = await running();
 		server.on("open", () => {
 			throw new Error("broken listener");
@@ -250,7 +250,7 @@ describe("open and close", () => {
 });
 
 describe("middleware", () => {
-	it("is given at construction or added later, the first outermost; it may change messages and stop them", async () => {
+	it("is given to the constructor or added later, the first one outermost; it may change and stop messages", async () => {
 		const order: string[] = [];
 		const tracing =
 			(name: string): Middleware =>
@@ -278,7 +278,7 @@ describe("middleware", () => {
 		expect(order).toEqual(["first", "second", "first", "second", "first", "second", "first", "second", "third"]);
 	});
 
-	it("an exception costs one message: counted, told at a bounded rate, 500 over HTTP", async () => {
+	it("an exception loses one message: it is counted, logged at a bounded rate, and 500 over HTTP", async () => {
 		const lines: string[] = [];
 		const errors: unknown[] = [];
 		const server = create(
@@ -298,7 +298,7 @@ describe("middleware", () => {
 		expect(new Scrape(await server.control.metrics()).sum("shardcast_drops_total", { reason: "handler_error" })).toBe(4);
 	});
 
-	it("may wait: order per connection is kept, an HTTP publisher waits for its answer, a drain for what waits", async () => {
+	it("may be asynchronous: order per connection is kept, an HTTP publisher waits for its answer, a drain waits for pending messages", async () => {
 		const server = create({}, { middlewareTimeoutMs: 200 });
 		const open = new Map<string, () => void>();
 		server.use(async (message, next) => {
@@ -334,7 +334,7 @@ describe("middleware", () => {
 		expect(() => createServer({}, { middlewareTimeoutMs: 0 })).toThrow(/middlewareTimeoutMs is 0; it is a time/);
 	});
 
-	it("logging tells where a message came from and where it goes, and how many lines it left out", async () => {
+	it("logging shows the origin and the channels of a message, and how many lines it left out", async () => {
 		const lines: string[] = [];
 		const server = create({}, { middleware: [logging({ print: (line) => lines.push(line), everyMs: 60_000 })] });
 		await server.run();
@@ -348,7 +348,7 @@ describe("middleware", () => {
 });
 
 describe("control", () => {
-	it("answers debug probes; one that throws spoils only its own answer", async () => {
+	it("answers debug probes; one that throws affects only its own answer", async () => {
 		const server = await running();
 		server.control.registerDebugProbe("answer", () => 42);
 		server.control.registerDebugProbe("broken", () => {
@@ -361,7 +361,7 @@ describe("control", () => {
 		expect(() => server.control.registerDebugProbe("connections", () => 0)).toThrow(/"connections" already/);
 	});
 
-	it("reloads what can change while it runs, and names what cannot; then nothing has changed", async () => {
+	it("reloads options that are live, and names those that are not; then nothing changes", async () => {
 		const log = silentLog();
 		const server = await running({ apiKey: "first-key", requireAuth: false }, { log });
 		const publish = (key: string, origin = "") =>
@@ -400,7 +400,7 @@ describe("control", () => {
 		expect((await free.closed).code, "the message that is too long ends it, not the rate").toBe(1009);
 	});
 
-	it("gives its metrics to Prometheus and to a sink of the program's", async () => {
+	it("gives its metrics to Prometheus and to a sink of the application", async () => {
 		const written: (readonly MetricSample[])[] = [];
 		const server = await running({}, { metricSink: { everyMs: 20, write: (samples) => void written.push(samples) } });
 		const client = await connect(server);
@@ -414,7 +414,7 @@ describe("control", () => {
 		expect(new Scrape(await server.control.metrics()).sum("events_processed_total")).toBe(1);
 	});
 
-	it("a sink that fails is told of once, and is given the next numbers nevertheless", async () => {
+	it("a failing sink is logged once, and still gets the next values", async () => {
 		const warnings: unknown[] = [];
 		const log = Object.assign(silentLog(), { warn: (...args: unknown[]) => warnings.push(args) });
 		let calls = 0;
@@ -435,7 +435,7 @@ describe("control", () => {
 		expect(warnings).toHaveLength(1);
 	});
 
-	it("prints the status line every two seconds, if it is to", async () => {
+	it("prints the status line every two seconds, if enabled", async () => {
 		const lines: string[] = [];
 		const server = await running({}, { statusLine: (line) => lines.push(line) });
 		const client = await connect(server);

@@ -16,7 +16,7 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 			{ log: silentLog(), statusLine: false },
 		);
 
-	it("tell of the others by events, and answer which there are to whoever may know", async () => {
+	it("report other nodes by events, and list them for authorised requests", async () => {
 		const told: string[] = [];
 		const one = create("one", { nodeRegion: "here" });
 		one.on("nodeJoined", ({ id, status }) => told.push(`joined ${id} ${status}`));
@@ -42,7 +42,7 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 		}
 	});
 
-	it("a server without Redis is no node", async () => {
+	it("a server without Redis is not a node", async () => {
 		const alone = create("alone", { redisAddress: undefined });
 		try {
 			await alone.run();
@@ -54,7 +54,7 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 		}
 	});
 
-	it("one whose id is taken does not start, nor one whose login is refused", async () => {
+	it("a node does not start if its id is taken, or if Redis refuses its login", async () => {
 		const first = create("same");
 		const second = create("same");
 		const login = create("login", { redisAddress: redis.url.replace("//", "//nobody:wrong@") });

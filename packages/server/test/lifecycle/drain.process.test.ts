@@ -9,7 +9,7 @@ afterEach(async () => {
 	running = undefined;
 });
 
-describe("a shard that drains", () => {
+describe("a draining shard", () => {
 	it("takes milliseconds when it has no clients", async () => {
 		running = await startShards(1);
 		const beganMs = performance.now();
@@ -17,7 +17,7 @@ describe("a shard that drains", () => {
 		expect(performance.now() - beganMs).toBeLessThan(300);
 	});
 
-	it("delivers what was taken before, tells its clients 1001 and takes nobody new", async () => {
+	it("delivers what was accepted before, closes its clients with 1001 and admits nobody new", async () => {
 		const cluster = await startShards(2);
 		running = cluster;
 		const [leaving, staying] = cluster.shards;
@@ -44,7 +44,7 @@ describe("a shard that drains", () => {
 		expect(health.shards[0].status).toBe("draining");
 	});
 
-	it("delivers all that the rings hold, the others' too, before it tells its clients to go", async () => {
+	it("delivers everything in the rings, those of the other shards too, before it closes its clients", async () => {
 		const cluster = await startShards(1, { members: 2, config: { batch: 1 } });
 		running = cluster;
 		const client = await cluster.client();
@@ -62,7 +62,7 @@ describe("a shard that drains", () => {
 		expect(client.messages).toHaveLength(count);
 	});
 
-	it("waits for a publish whose body is on its way", async () => {
+	it("waits for a publish request whose body is still arriving", async () => {
 		const cluster = await startShards(2);
 		running = cluster;
 		const elsewhere = await cluster.client(1);
@@ -80,7 +80,7 @@ describe("a shard that drains", () => {
 		publisher.destroy();
 	});
 
-	it("gives up on a client that does not read, at its deadline, and counts it", async () => {
+	it("gives up on a client that does not read at its deadline, and counts it", async () => {
 		const cluster = await startShards(1, { config: { maxBufferedBytes: 50_000_000 } });
 		running = cluster;
 		const [sender, dead] = [await cluster.client(), await cluster.rawClient()];

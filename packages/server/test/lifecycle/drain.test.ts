@@ -33,8 +33,8 @@ function setup(count: number, options: { rate?: number; deadlineMs?: number; buf
 	return { run, told, now: () => nowMs };
 }
 
-describe("telling all clients to go", () => {
-	it("takes no time without clients, and none to speak of with few", async () => {
+describe("closing all clients", () => {
+	it("takes no time without clients, and hardly any with few", async () => {
 		const none = setup(0);
 		await none.run;
 		expect(none.now()).toBe(0);
@@ -66,14 +66,14 @@ describe("telling all clients to go", () => {
 		expect(now()).toBeLessThan(4700);
 	});
 
-	it("goes faster than the drain rate when half of the deadline asks for it", async () => {
+	it("exceeds the drain rate if that is necessary within half of the deadline", async () => {
 		const { run, told, now } = setup(12_000, { rate: 100, deadlineMs: 2000 });
 		await run;
 		expect(told).toHaveLength(12_000);
 		expect(now()).toBeLessThan(1200);
 	});
 
-	it("is done at once when no time is left, or hardly any", async () => {
+	it("happens at once when no time is left, or hardly any", async () => {
 		for (const deadlineMs of [0, 0.01, 10]) {
 			const { run, told, now } = setup(5000, { rate: 100, deadlineMs });
 			await run;
@@ -82,7 +82,7 @@ describe("telling all clients to go", () => {
 		}
 	});
 
-	it("gives a client that still has something to read the time for it, and gives up when that is over", async () => {
+	it("gives a client time for its unread data, and gives up at the deadline", async () => {
 		const { run, told, now } = setup(3, { deadlineMs: 1000, buffered: (id, nowMs) => (id === 1 && nowMs < 500 ? 10 : id === 2 ? 10 : 0) });
 		await run;
 		expect(told.map(({ id }) => id)).toEqual([0, 1]);
@@ -91,7 +91,7 @@ describe("telling all clients to go", () => {
 		expect(now()).toBeLessThan(1050);
 	});
 
-	it("waits for connections to end, but not for ever", async () => {
+	it("waits for connections to end, but not forever", async () => {
 		let nowMs = 0;
 		const clock = {
 			nowMs: () => nowMs,

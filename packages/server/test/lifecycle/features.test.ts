@@ -31,7 +31,7 @@ function setup() {
 const never = () => new Promise<void>(() => {});
 
 describe("the features of a shard", () => {
-	it("start, serve, reload and drain in their order, and stop the other way round", async () => {
+	it("start, serve, reload and drain in order, and stop in reverse order", async () => {
 		const { did, run, noting, errors } = setup();
 		const features = run([noting("one"), { name: "quiet" }, noting("two")]);
 		await features.start();
@@ -45,7 +45,7 @@ describe("the features of a shard", () => {
 		expect(errors).toEqual([]);
 	});
 
-	it("start at once: none waits for the one before it, nothing serves before all have started", async () => {
+	it("start concurrently, and none serves before all have started", async () => {
 		const { did, run, noting } = setup();
 		let go = () => {};
 		const slow = noting("slow", { start: () => new Promise((resolve) => (go = resolve)) });
@@ -57,7 +57,7 @@ describe("the features of a shard", () => {
 		expect(did).toEqual(["fast starts", "started"]);
 	});
 
-	it("do not start when one of them cannot", async () => {
+	it("fail to start together when one of them cannot start", async () => {
 		const { run, noting } = setup();
 		const broken = noting("broken", { start: () => Promise.reject(new Error("no port")) });
 		await expect(run([noting("one"), broken]).start()).rejects.toThrow("no port");
@@ -69,7 +69,7 @@ describe("the features of a shard", () => {
 		await expect(run([throws]).start()).rejects.toThrow("no file");
 	});
 
-	it("get new options all or none: one that refuses keeps the others from them, whether they come before it or after it", () => {
+	it("get new options all or none: when one refuses, neither those before it nor those after it change", () => {
 		const { did, run, noting } = setup();
 		const refuses = noting("refuses", {
 			reload: () => {
@@ -81,7 +81,7 @@ describe("the features of a shard", () => {
 		expect(did).toEqual(["one prepares"]);
 	});
 
-	it("register what they answer before anything starts", async () => {
+	it("register their questions before anything starts", async () => {
 		const { run, parts } = setup();
 		const question = { name: "how many", asks: "shards", deadlineMs: 1, check: () => 0 } as const;
 		run([{ name: "one", answers: (to) => to.add(question, () => 7) }]);
@@ -101,7 +101,7 @@ describe("the features of a shard", () => {
 		expect(values.find(({ name }) => name === "shardcast_started")?.values[0]).toMatchObject({ value: 1, labels: { shard: "0" } });
 	});
 
-	it("drain one after the other, each with what is left: a quarter of the time, or the share that it names", async () => {
+	it("drain one after the other, each with a share of the remaining time: a quarter, or what it asks for", async () => {
 		const { run, noting } = setup();
 		const left: number[] = [];
 		const slowly = async (ms: number) => {
@@ -119,7 +119,7 @@ describe("the features of a shard", () => {
 		expect(left[3]).toBeLessThanOrEqual(2000);
 	});
 
-	it("that do not come to an end, or fail, keep none of the others from draining and stopping; the log names them", async () => {
+	it("that hang or fail do not prevent the others from draining and stopping; the log names them", async () => {
 		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
 		try {
 			const { did, run, noting, errors } = setup();
@@ -142,7 +142,7 @@ describe("the features of a shard", () => {
 		}
 	});
 
-	it("say at the end of the drain what was cut off; what was done after its time is none of it", async () => {
+	it("say at the end of the drain what was cut off, without what happened after its deadline", async () => {
 		const { run, noting } = setup();
 		let late = 3;
 		const features = run([
@@ -158,6 +158,6 @@ describe("the features of a shard", () => {
 	});
 });
 
-describe("a feature that says nothing", () => {
+describe("a feature without optional methods", () => {
 	featureContract(() => ({ feature: { name: "quiet" }, work: null, held: () => 0, isOpen: null, runs: null }));
 });

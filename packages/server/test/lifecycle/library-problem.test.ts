@@ -13,7 +13,7 @@ const failed = (reason: string) =>
 	new Error(`This version of uWS.js supports only Node.js versions 18, 20, 21 and 22 on …\n\nError: ${reason}\nRequire stack:\n- x`);
 const noBinary = failed("Cannot find module './bin/uws_linux_x64_137.node'");
 
-it("a Node without a binary: a command that has one, and no argument that may be a secret", () => {
+it("for a Node version without a binary, the message suggests a command with one that works, without arguments that may be secret", () => {
 	const start = "uWebSockets.js has no binary for Node 24.1.0; run it with Node 22: npx -y -p node@22";
 	expect(libraryProblem(noBinary, host())).toBe(`${start} node server.mjs`);
 	const single = host({ argv: ["/usr/bin/node", `${process.cwd()}/bin/shardcast`, "single", "--api-key", "swordfish"] });
@@ -21,7 +21,7 @@ it("a Node without a binary: a command that has one, and no argument that may be
 	expect(libraryProblem(noBinary, host({ send: () => true }))).toBe(`${start} npm start`);
 });
 
-it("what another Node does not help against is told as what it is", () => {
+it("a problem that another Node version does not solve is reported as it is", () => {
 	expect(libraryProblem(noBinary, host({ arch: "riscv64" }, "22.1.0"))).toBe(
 		"uWebSockets.js has no binary for Node 22.1.0 on linux riscv64; it needs Linux with glibc on x64 or arm64",
 	);

@@ -5,7 +5,7 @@ import type { ClientSession } from "../../src/sessions/client-session.ts";
 
 const client = () => ({ bufferedBytesMax: 0 }) as ClientSession;
 
-describe("the least that may wait for any client", () => {
+describe("the smallest buffer limit of any client", () => {
 	it("follows --max-buffered down and up again while there are no clients", () => {
 		const live = new LiveConfig(defaultConfig({ maxBufferedBytes: 8_000_000 }));
 		live.prepare(defaultConfig({ maxBufferedBytes: 65_536 }))();
@@ -14,7 +14,7 @@ describe("the least that may wait for any client", () => {
 		expect(live.bufferedBytesLeast).toBe(8_000_000);
 	});
 
-	it("stays low until the last client that came under the low limit is gone", () => {
+	it("stays low until the last client with the low limit has disconnected", () => {
 		const live = new LiveConfig(defaultConfig({ maxBufferedBytes: 8_000_000 }));
 		const [early, low, alsoLow, late] = [client(), client(), client(), client()];
 		live.entered(early);
@@ -33,7 +33,7 @@ describe("the least that may wait for any client", () => {
 		expect(live.bufferedBytesLeast).toBe(9_000_000);
 	});
 
-	it("is not touched by a client whose opening failed", () => {
+	it("is not affected by a client that failed while it was opened", () => {
 		const live = new LiveConfig(defaultConfig({ maxBufferedBytes: 8_000_000 }));
 		live.left(client());
 		expect(live.bufferedBytesLeast).toBe(8_000_000);
@@ -49,8 +49,8 @@ it("changes nothing before the new options are committed", () => {
 	expect(live.config.allowedOrigins).toEqual(["https://a.example"]);
 });
 
-describe("what holds for a channel", () => {
-	it("follows the options from the next look on, and stays the same object while they are the same", () => {
+describe("the options of a channel", () => {
+	it("follow a reload from the next use on, and stay the same object while they do not change", () => {
 		const live = new LiveConfig(defaultConfig());
 		const before = live.namespaces;
 		live.prepare(defaultConfig({ batch: 128, channelNamespaces: [] }))();

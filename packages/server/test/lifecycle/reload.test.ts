@@ -61,7 +61,7 @@ function setup(place: "first" | "last") {
 }
 
 describe.each(["first", "last"] as const)("a reload that one feature refuses, the %s of them", (place) => {
-	it("changes none of them; the next one brings everything that has changed since the start", () => {
+	it("changes none of them; the next one applies everything that has changed since the start", () => {
 		write("message_rate: 10");
 		const { parts, reloader, rates, admits, events } = setup(place);
 		const { openAddresses } = parts;
@@ -81,7 +81,7 @@ describe.each(["first", "last"] as const)("a reload that one feature refuses, th
 	});
 });
 
-it("a server whose shard refuses new options keeps its connection limit as well", async () => {
+it("a server whose shard refuses new options also keeps its connection limit", async () => {
 	write("max_connections: 100");
 	const server = createServer({ ...loadConfig(input).config, addr: "127.0.0.1:0" }, { log: silentLog(), statusLine: false });
 	const limit = async () => /^shardcast_connections_limit\S* (\d+)/m.exec(await server.control.metrics())?.[1];

@@ -40,7 +40,7 @@ describe("the publish API", () => {
 	});
 });
 
-describe("messages on their way in", () => {
+describe("incoming messages", () => {
 	featureContract(() => {
 		const { inbound } = new ShardParts();
 		let finish = () => {};

@@ -17,7 +17,7 @@ const name = (length: number) => ({ subscribe: { channel: "c".repeat(length) } }
 const publication = (bytes: number) => ({ publish: { channel: "a", data: "x".repeat(bytes - 2) } });
 
 /** Each limit lets so many through, and answers one more with its code: never with silence. */
-describe("limits of one client at their boundary", () => {
+describe("limits of one client at the boundary", () => {
 	it.each<[limit: string, values: Partial<Config>, within: readonly object[], beyond: object, code: number]>([
 		[
 			"channels of a client (client.channel_limit)",
@@ -35,7 +35,7 @@ describe("limits of one client at their boundary", () => {
 		expect(await codeOf(client, beyond)).toBe(code);
 	});
 
-	it("a client that is beyond a limit can go on within it", async () => {
+	it("a client that exceeded a limit can go on within it", async () => {
 		const client = new CentrifugeRig({ channelLimit: 1 }).connected();
 		expect(await codeOf(client, { subscribe: { channel: "a" } })).toBe(0);
 		expect(await codeOf(client, { subscribe: { channel: "b" } })).toBe(106);

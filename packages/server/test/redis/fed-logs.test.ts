@@ -30,7 +30,7 @@ function start() {
 }
 
 describe("FedLogs", () => {
-	it("shards share the logs, and keep them", () => {
+	it("shards divide the logs among themselves, and keep them", () => {
 		const { clock, shard, fedBy } = start();
 		const [first, second] = [shard(0), shard(1)];
 		first.tick();
@@ -44,7 +44,7 @@ describe("FedLogs", () => {
 		expect(fedBy(first).length).toBe(4);
 	});
 
-	it("after a second anybody feeds a log that has no feeder; a shard that comes back does not take it away", () => {
+	it("after a second, any shard feeds a log without a feeder; a shard that returns does not take it back", () => {
 		const { clock, feeders, shard, fedBy } = start();
 		const [first, second] = [shard(0), shard(1)];
 		first.tick();
@@ -66,7 +66,7 @@ describe("FedLogs", () => {
 		expect(fedBy(restarted)).toEqual([1, 3, 5, 7]);
 	});
 
-	it("the word of the feeder is in the logs themselves", () => {
+	it("the logs themselves say which shard feeds them", () => {
 		const log = ChannelLog.inMemory({ memoryBytes: 8 * 65_536 });
 		const logs = new FedLogs({ log, board: { members: () => [] }, row: { slot: 0, incarnation: 1 }, nowMs: () => 0 });
 		logs.tick();

@@ -25,7 +25,7 @@ function start() {
 }
 
 describe("Notices", () => {
-	it("a channel that is published to is noticed at once, and then every 10 s", () => {
+	it("a publication to a channel is announced at once, and then every 10 s", () => {
 		const { clock, notices, takeSent } = start();
 		notices.published("a", at(5));
 		notices.published("a", at(6));
@@ -36,7 +36,7 @@ describe("Notices", () => {
 		expect(takeSent()).toEqual(["a@7"]);
 	});
 
-	it("whoever has clients for it wants the channel, with the publication that was noticed", () => {
+	it("shards with clients for the channel follow it from the announced publication on", () => {
 		const { clients, notices, wanted } = start();
 		clients.wants = "a";
 		notices.told([
@@ -46,7 +46,7 @@ describe("Notices", () => {
 		expect(wanted).toEqual(["a behind 4"]);
 	});
 
-	it("when such clients have come, publishers are asked to say it again; not more often than every 200 ms", () => {
+	it("when such clients connect, publishers are asked to announce again, at most every 200 ms", () => {
 		const { clock, clients, notices, takeSent } = start();
 		notices.tick();
 		expect(takeSent()).toEqual([]);

@@ -27,7 +27,7 @@ function start() {
 }
 
 describe("StreamReads", () => {
-	it("reads a channel once for all that come back to it, whatever they have missed", async () => {
+	it("reads a channel once for all clients that return to it, whatever they have missed", async () => {
 		const { asked, reads, answer } = start();
 		expect(reads.get("a", "e", 3, 300)).toBeNull();
 		expect(reads.get("a", "e", 5, 300)).toBeNull();
@@ -37,7 +37,7 @@ describe("StreamReads", () => {
 		expect(reads.count).toBe(1);
 	});
 
-	it("reads again for one that has missed more, and after five seconds without use", async () => {
+	it("reads again for a client that has missed more, and after five seconds without use", async () => {
 		const { clock, asked, reads, answer } = start();
 		reads.get("a", "e", 5, 300);
 		await answer(all(5, 9));
@@ -49,7 +49,7 @@ describe("StreamReads", () => {
 		expect(asked.length).toBe(1);
 	});
 
-	it("says that they are gone when the first is not there, one lacks, or the epoch is another", async () => {
+	it("reports lost publications when the first or another one is missing, or the epoch differs", async () => {
 		const { reads, answer } = start();
 		const attempts: [Publication[], string][] = [
 			[all(4, 9), "e"],
@@ -64,7 +64,7 @@ describe("StreamReads", () => {
 		}
 	});
 
-	it("while Redis is not reached, whoever still waits asks again", async () => {
+	it("retries for those who still wait while Redis cannot be reached", async () => {
 		const { asked, reads, answer } = start();
 		reads.get("a", "e", 3, 300);
 		await answer(null);
@@ -72,7 +72,7 @@ describe("StreamReads", () => {
 		expect(asked.length).toBe(1);
 	});
 
-	it("has 64 reads under way at most", async () => {
+	it("has at most 64 reads in progress", async () => {
 		const { asked, reads, answer } = start();
 		for (let index = 0; index < 70; index++) expect(reads.get(`c${index}`, "e", 0, 300)).toBeNull();
 		expect(asked.length).toBe(64);
@@ -81,7 +81,7 @@ describe("StreamReads", () => {
 		expect(asked.at(-1)!.channel).toBe("c69");
 	});
 
-	it("keeps 64 MiB, and gives up the oldest beyond that", async () => {
+	it("keeps at most 64 MiB, and drops the oldest", async () => {
 		const { reads, answer } = start();
 		const bytes = 16 * 1024 * 1024 - 200;
 		for (let index = 0; index < 5; index++) {

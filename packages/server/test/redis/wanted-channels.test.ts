@@ -29,7 +29,7 @@ function start() {
 }
 
 describe("WantedChannels", () => {
-	it("asks the feeder of the log, once, and knows the position from its answer on", () => {
+	it("asks the feeder of the log once, and knows the position from its answer on", () => {
 		const { wanted, takeAsked } = start();
 		wanted.subscribed("a");
 		wanted.subscribed("a");
@@ -42,7 +42,7 @@ describe("WantedChannels", () => {
 		expect(takeAsked()).toEqual([]);
 	});
 
-	it("asks again when there is no answer in half a second, or had no room in the ring", () => {
+	it("asks again when there is no answer for half a second, or the ring was full", () => {
 		const { clock, ring, wanted, takeAsked } = start();
 		ring.hasRoom = false;
 		wanted.subscribed("a");
@@ -58,7 +58,7 @@ describe("WantedChannels", () => {
 		expect(takeAsked()).toEqual(["1: a"]);
 	});
 
-	it("when another shard feeds the log, what the former one said does not count: all are asked for again, together", () => {
+	it("asks for all channels again, in one message, when another shard feeds the log, and ignores the answers of the former one", () => {
 		const { log, wanted, takeAsked } = start();
 		for (const channel of ["a", "b"]) {
 			wanted.subscribed(channel);
@@ -77,7 +77,7 @@ describe("WantedChannels", () => {
 		expect(wanted.fedFrom("a")).toEqual(at(8));
 	});
 
-	it("whoever waits for a channel goes on when it is fed", async () => {
+	it("those who wait for a channel continue when it is fed", async () => {
 		const { wanted } = start();
 		const waits = wanted.waits("a");
 		expect(waits).not.toBeNull();
@@ -86,7 +86,7 @@ describe("WantedChannels", () => {
 		expect(wanted.waits("a")).toBeNull();
 	});
 
-	it("a channel that has lost something is not known any more until the feeder answers again", () => {
+	it("a channel with lost publications is unknown until the feeder answers again", () => {
 		const { wanted, takeAsked } = start();
 		wanted.subscribed("a");
 		wanted.followed("a", at(3), 1);
@@ -97,7 +97,7 @@ describe("WantedChannels", () => {
 		expect(takeAsked()).toEqual(["1: a"]);
 	});
 
-	it("renews what is subscribed to, and forgets after 30 s what only a command has asked for", () => {
+	it("renews subscribed channels, and drops those that only a command has used after 30 s", () => {
 		const { clock, wanted, takeAsked } = start();
 		wanted.subscribed("kept");
 		wanted.fedFrom("asked for");
@@ -112,7 +112,7 @@ describe("WantedChannels", () => {
 		expect(wanted.size).toBe(0);
 	});
 
-	it("holds 10,000 channels that nobody has subscribed to, and forgets the oldest beyond that", () => {
+	it("holds at most 10,000 channels without subscribers, and drops the oldest", () => {
 		const { wanted } = start();
 		wanted.subscribed("kept");
 		for (let index = 0; index < 10_000; index++) wanted.fedFrom(`asked for ${index}`);
@@ -125,7 +125,7 @@ describe("WantedChannels", () => {
 		expect([wanted.fedFrom("kept"), wanted.fedFrom("asked for 1")], "the others stay").toEqual([at(1), at(1)]);
 	});
 
-	it("takes up the channels with subscribers after a reload", () => {
+	it("follows the channels with subscribers after a reload", () => {
 		const { wanted, takeAsked } = start();
 		wanted.subscribed("old");
 		wanted.renew(["new", "plain"]);

@@ -22,7 +22,7 @@ async function barrier(shards: TestShards, clients: readonly LibraryClient[]): P
 }
 
 describe("the raw endpoint", () => {
-	it("a frame goes to all other clients on all shards, not back, same type, byte for byte", async () => {
+	it("sends a frame to all other clients on all shards, not back, with the same type, byte for byte", async () => {
 		const cluster = await start(2);
 		const clients = await Promise.all([0, 0, 1, 1].map((shard, index) => cluster.client(shard, index % 2 === 0 ? "/" : "/ws")));
 		const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
@@ -42,7 +42,7 @@ describe("the raw endpoint", () => {
 		expect(clients.slice(1).map((client) => client.messages.length)).toEqual([9, 9, 9]);
 	});
 
-	it("many senders on several shards: each client gets each message once and in its sender's order", async () => {
+	it("delivers each message of many senders on several shards once to each client, in its sender's order", async () => {
 		const cluster = await start(3);
 		const clients = await Promise.all(Array.from({ length: 12 }, (_, index) => cluster.client(index % 3)));
 		const perSender = 300;
@@ -60,7 +60,7 @@ describe("the raw endpoint", () => {
 		expect(report).toMatchObject({ lost: 0, duplicated: 0, reordered: 0, unexpected: 0, examples: [] });
 	});
 
-	it("delivers to whoever listens to a channel, and to those who listen to everything, once each", async () => {
+	it("delivers once to each client of a channel, and to clients without channels", async () => {
 		const cluster = await start(2);
 		const open = (shard: number, channels: string) => cluster.client(shard, channels === "" ? "/" : `/?channels=${channels}`);
 		const [all, a, ab, b, c, sender] = await Promise.all([
@@ -91,7 +91,7 @@ describe("the raw endpoint", () => {
 		expect(sender.texts()).toEqual([binary, "to all", "barrier"]);
 	});
 
-	it("counts what it takes in and what it delivers", async () => {
+	it("counts received and delivered messages", async () => {
 		const cluster = await start(2);
 		const clients = await Promise.all([0, 0, 1].map((shard) => cluster.client(shard)));
 		clients[0].send("hello");
@@ -109,7 +109,7 @@ describe("the raw endpoint", () => {
 		expect(cluster.shards[0].row.histograms.publishToSendMs.read().count).toBe(3);
 	});
 
-	it("the registry follows clients that come and go, however they go", async () => {
+	it("keeps the registry correct, however clients disconnect", async () => {
 		const cluster = await start(1);
 		const { row } = cluster.shards[0];
 		const clients = await Promise.all(Array.from({ length: 8 }, () => cluster.rawClient()));
@@ -135,7 +135,7 @@ describe("the raw endpoint", () => {
 		expect(row.get("deliveries")).toBe(0);
 	});
 
-	it("takes a burst of large messages as fast as one client can send it", async () => {
+	it("accepts a burst of large messages as fast as one client can send it", async () => {
 		const cluster = await start(2);
 		const [sender, near, far] = [await cluster.client(), await cluster.client(), await cluster.client(1)];
 		const count = 200;
@@ -146,7 +146,7 @@ describe("the raw endpoint", () => {
 		}
 	});
 
-	it("leaves nobody else out when the sender has gone before its message is delivered", async () => {
+	it("excludes nobody else when the sender has disconnected before its message is delivered", async () => {
 		const cluster = await start(1);
 		const listener = await cluster.client();
 		const clients: RawClient[] = [];

@@ -14,7 +14,7 @@ class Client implements Timed {
 	}
 }
 
-it("each is called once, in the second of its time, whatever else is set, moved or removed", () => {
+it("each is called once, in the second of its deadline, whatever else is set, moved or removed", () => {
 	const step = fc.record({
 		client: fc.nat(9),
 		act: fc.constantFrom("set", "remove", "tick", "tick"),
@@ -49,7 +49,7 @@ it("each is called once, in the second of its time, whatever else is set, moved 
 	);
 });
 
-it("one that is called may set itself again, and end others that are due", () => {
+it("a callback may set a new deadline, and remove others that are due", () => {
 	const deadlines = new Deadlines(0);
 	const [first, second] = [new Client(), new Client()];
 	first.onDue = (now) => {

@@ -105,7 +105,7 @@ describe("with websocket.compression", () => {
 	beforeAll(() => start(true));
 	afterAll(() => shards.stop());
 
-	it("agrees with raw clients that offer it, and sends them the same in fewer bytes; others get it as it is", async () => {
+	it("is negotiated with raw clients that offer it, which get the same messages in fewer bytes; others get them uncompressed", async () => {
 		const [offering, other] = [await connect("/", true), await connect("/", false)];
 		expect([offering.socket.extensions, other.socket.extensions]).toEqual(["permessage-deflate", ""]);
 		const text = "the same again ".repeat(300);
@@ -115,7 +115,7 @@ describe("with websocket.compression", () => {
 		expect(plain.wireBytes).toBe(text.length + 4);
 	});
 
-	it("declines an offer that cannot be kept, such as of a smaller window", async () => {
+	it("declines an unsupported offer, such as a smaller window", async () => {
 		const asked = async (extensions: string) => {
 			const headers = { "Sec-WebSocket-Extensions": extensions };
 			const socket = new WebSocket(`${shards.shards[0].url}/`, { perMessageDeflate: false, headers });
@@ -128,7 +128,7 @@ describe("with websocket.compression", () => {
 		expect(await asked("permessage-deflate; server_max_window_bits=15")).not.toBe("declined");
 	});
 
-	it("sends a message as it is up to the minimum size, and compresses from there", async () => {
+	it("sends messages below the minimum size uncompressed, and compresses longer ones", async () => {
 		const client = await connect("/", true);
 		const short = await client.after(1, () => publish("a".repeat(minBytes - 1)));
 		expect(short.wireBytes, "a byte too short").toBe(minBytes - 1 + 4);
@@ -136,7 +136,7 @@ describe("with websocket.compression", () => {
 		expect([long.texts[0], long.wireBytes < 100]).toEqual(["a".repeat(minBytes), true]);
 	});
 
-	it("reads what clients compress, for clients with and without it, binary too, and what does not get smaller", async () => {
+	it("delivers compressed messages to clients with and without compression, also binary and incompressible ones", async () => {
 		const [sender, offering, other] = [await connect("/", true), await connect("/", true), await connect("/", false)];
 		const random = Buffer.from(Array.from({ length: 40_000 }, (_, index) => (index * 7919 + (index >> 3) ** 2) % 251));
 		const [one, two] = await Promise.all([
@@ -177,7 +177,7 @@ describe("with websocket.compression", () => {
 		expect(publication.wireBytes, "bytes of 5000 that repeat").toBeLessThan(500);
 	});
 
-	it("compresses replies, and sends a reply that leaves in parts as it is", async () => {
+	it("compresses replies, except those that are sent in parts", async () => {
 		const client = await connect("/connection/websocket", true);
 		await client.after(1, () => client.socket.send(command({ id: 1, connect: {} })));
 		const data = "kept ".repeat(400);
@@ -195,7 +195,7 @@ describe("with websocket.compression", () => {
 		expect(next.wireBytes).toBeLessThan(1000);
 	});
 
-	it("stops decompressing at the length at which a frame is cut, and its memory stays flat", async () => {
+	it("stops decompressing at the maximum frame length, and its memory stays constant", async () => {
 		// Over max_payload, but not cut: the close code says why.
 		const told = await connect("/", true);
 		told.socket.send(Buffer.alloc(mebibyte / 2));
@@ -234,7 +234,7 @@ describe("without it, as by default", () => {
 	beforeAll(() => start(false));
 	afterAll(() => shards.stop());
 
-	it("agrees with nobody, and serves clients that offer it", async () => {
+	it("negotiates it with nobody, and serves clients that offer it", async () => {
 		for (const path of ["/", "/connection/websocket"]) expect((await connect(path, true)).socket.extensions).toBe("");
 		const client = await connect("/", true);
 		const text = "a".repeat(5000);

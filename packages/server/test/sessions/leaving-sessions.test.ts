@@ -38,15 +38,15 @@ function setup() {
 	return { clock, leaving, ends, client, buffer, counted };
 }
 
-describe("clients that leave", () => {
-	it("are told at once when there is room for it", () => {
+describe("closing clients", () => {
+	it("are told at once when there is room for the close frame", () => {
 		const { leaving, client, ends } = setup();
 		leaving.close(client, CloseCode.tryAgainLater);
 		expect(ends).toEqual(["1013 try again later"]);
 		expect(leaving.count).toBe(0);
 	});
 
-	it("are told as soon as they have read enough for the close frame to fit behind", () => {
+	it("are told as soon as they have read enough to make room for the close frame", () => {
 		const { leaving, client, ends, buffer } = setup();
 		buffer(2000);
 		leaving.close(client, CloseCode.slow);
@@ -60,7 +60,7 @@ describe("clients that leave", () => {
 		expect(leaving.count).toBe(0);
 	});
 
-	it("are cut when their time is up", () => {
+	it("are reset at their deadline", () => {
 		const { leaving, client, ends, buffer, clock, counted } = setup();
 		buffer(2000);
 		leaving.close(client, CloseCode.slow);

@@ -17,8 +17,8 @@ afterEach(async () => {
 	running = undefined;
 });
 
-describe("what the open files of the process allow", () => {
-	it("bounds clients, and connections that send nothing: one too many is told so at once, then cut, and there is room again when they go", async () => {
+describe("the limit of open files", () => {
+	it("limits clients and silent connections: one too many is told at once, then cut, and there is room again when others close", async () => {
 		const cluster = await start({ parts: { connectionsFit: 3 } });
 		const { row, httpUrl } = cluster.shards[0];
 		expect([row.connectionsMax, row.socketsMax]).toEqual([3, 3 + requestAllowance]);
@@ -53,7 +53,7 @@ describe("what the open files of the process allow", () => {
 });
 
 describe("a reload that fails", () => {
-	it("brings none of its options into force", async () => {
+	it("applies none of its options", async () => {
 		const noMoreFiles = () => {
 			throw new Error("open: EMFILE");
 		};
@@ -85,7 +85,7 @@ async function connectIdle(port: number): Promise<Idle> {
 	return { socket, received: () => text };
 }
 
-describe("what one client may do", () => {
+describe("limits of one client", () => {
 	it("1009: a frame above --max-payload closes its sender with a reason; one at the limit does not", async () => {
 		const cluster = await start();
 		const { row } = cluster.shards[0];
@@ -129,7 +129,7 @@ describe("what one client may do", () => {
 		expect([row.get("closedRateLimited"), row.get("closedOther")]).toEqual([1, 0]);
 	});
 
-	it("3507: with a key set clients only receive, and a forged message reaches nobody; --client-publish says otherwise", async () => {
+	it("3507: with an API key, clients may only receive, and a forged message reaches nobody, unless --client-publish allows it", async () => {
 		const apiKey = "a-secret-key";
 		const cluster = await start({ config: { apiKey, requireAuth: false } });
 		const { row, httpUrl, shard } = cluster.shards[0];
@@ -155,7 +155,7 @@ describe("what one client may do", () => {
 		expect(row.get("messagesIn")).toBe(2);
 	});
 
-	it("1013: when the bus stays full for longer than its messages can be held; others are not touched, nothing is lost", async () => {
+	it("1013: when the bus stays full for longer than its messages can be held; others are not affected, nothing is lost", async () => {
 		const cluster = await start({ members: 2, capacityBytes: 1 << 20, config: { maxPayloadBytes: 100_000 } });
 		const { row } = cluster.shards[0];
 		const stuck = cluster.bus.link(1);
@@ -177,7 +177,7 @@ describe("what one client may do", () => {
 		expect(row.webSockets).toBe(2);
 	});
 
-	it("503: one connection more than the shard may have; room again when one leaves", async () => {
+	it("503: one connection more than the shard may have; there is room again when one closes", async () => {
 		const cluster = await start({ connectionsMax: 2 });
 		const first = await cluster.client();
 		await cluster.client();
@@ -199,7 +199,7 @@ describe("what one client may do", () => {
 		await waitFor(() => cluster.shards[0].row.connections === 0, { deadlineMs: 2000, what: "no connections" });
 	});
 
-	it("closes a client that answers no ping within --idle-timeout, and no other", async () => {
+	it("closes only clients that answer no ping within --idle-timeout", async () => {
 		const cluster = await start({ config: { idleTimeoutMs: 8000 } });
 		const alive = await cluster.rawClient();
 		const dead = await cluster.rawClient();

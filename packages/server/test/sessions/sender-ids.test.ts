@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { SenderIds } from "../../src/sessions/sender-ids.ts";
 
 describe("sender ids", () => {
-	it("are never 0 and never one that a live client has, across the wrap of 32 bits", () => {
+	it("are never 0 and never that of a connected client, across the wrap of 32 bits", () => {
 		const ids = new SenderIds<string>(0xffffffff - 3);
 		const early = [ids.assign("a"), ids.assign("b"), ids.assign("c")];
 		expect(early).toEqual([0xfffffffd, 0xfffffffe, 0xffffffff]);
@@ -13,7 +13,7 @@ describe("sender ids", () => {
 		expect(wrapped.assign("second")).toBe(2);
 	});
 
-	it("skip those in use when they come round again", () => {
+	it("skip those in use after the wrap", () => {
 		const ids = new SenderIds<string>(0);
 		ids.assign("one");
 		ids.assign("two");
@@ -25,7 +25,7 @@ describe("sender ids", () => {
 		for (const name of ["x", "y"]) expect([0, 0xffffffff, 1]).not.toContain(around.assign(name));
 	});
 
-	it("lead to their client until it is gone", () => {
+	it("find their client until it has disconnected", () => {
 		const ids = new SenderIds<string>();
 		const id = ids.assign("client");
 		expect(ids.find(id)).toBe("client");

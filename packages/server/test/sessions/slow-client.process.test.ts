@@ -26,7 +26,7 @@ function unsentBytes(shardPort: number, clientPorts: readonly number[]): number 
 }
 
 describe("a burst", () => {
-	it("of more than all buffers hold closes no client that reads; one that does not read is closed without holding up the others", async () => {
+	it("that exceeds all buffers closes no client that reads; one that does not read is closed without delaying the others", async () => {
 		const cluster = await startShards(1, { members: 2 });
 		running = cluster;
 		const { row, url } = cluster.shards[0];
@@ -67,7 +67,7 @@ describe("a burst", () => {
 });
 
 describe("a client that reads too slowly", () => {
-	it("3008: gets everything up to the first message that it could not take, then the close, never anything after a gap", async () => {
+	it("3008: gets everything up to the first message that it could not take, then the close frame, and never anything after a gap", async () => {
 		const cluster = await startShards(1, { config: { maxBufferedBytes } });
 		running = cluster;
 		const { row } = cluster.shards[0];
@@ -94,7 +94,7 @@ describe("a client that reads too slowly", () => {
 		expect(row.webSockets).toBe(2);
 	}, 60_000);
 
-	it("is cut after a while when it reads nothing at all, and takes nobody with it", async () => {
+	it("is reset after a while when it reads nothing at all, without affecting others", async () => {
 		const cluster = await startShards(1, { config: { maxBufferedBytes } });
 		running = cluster;
 		const { row } = cluster.shards[0];

@@ -15,8 +15,8 @@ function setup(changes: Partial<BodySlotLimits> = {}) {
 	return { clock, slots, evicted, take, counts: () => [row.get("bodiesEvicted"), row.get("bodiesRefused")] };
 }
 
-describe("room for request bodies", () => {
-	it("an address that has its share loses its own slowest body, and nobody else's", () => {
+describe("slots for request bodies", () => {
+	it("an address that uses its share loses its own slowest body, and nobody else's", () => {
 		const { clock, slots, evicted, take, counts } = setup();
 		take("other", b);
 		const [slow, fast] = [take("slow", a)!, take("fast", a)!];
@@ -31,7 +31,7 @@ describe("room for request bodies", () => {
 		expect(counts()).toEqual([1, 1]);
 	});
 
-	it("full, it takes the slot of the slowest of all: by bytes per time, not by age or bytes alone", () => {
+	it("when all are in use, the slowest of all bodies is dropped: by bytes per time, not by age or bytes alone", () => {
 		const { clock, slots, evicted, take } = setup();
 		const old = take("old", a)!;
 		clock.ms = 800;
@@ -52,7 +52,7 @@ describe("room for request bodies", () => {
 		expect(slots.count).toBe(4);
 	});
 
-	it("out of bytes, one slow body that makes enough room makes way for a chunk; without one the chunk has none", () => {
+	it("when memory is used up, one slow body that frees enough makes way for a chunk; without such a body the chunk is refused", () => {
 		const { clock, slots, evicted, take } = setup();
 		const [small, large, mine] = [take("small", a)!, take("large", b)!, take("mine", c)!];
 		expect([slots.grow(small, 50), slots.grow(large, 700), slots.grow(mine, 200)]).toEqual([true, true, true]);
@@ -65,7 +65,7 @@ describe("room for request bodies", () => {
 		expect(slots.grow(take("next", c)!, 950), "all that is not held any more is there again").toBe(true);
 	});
 
-	it("gives everything back, once", () => {
+	it("everything is released, once", () => {
 		const { clock, slots, evicted, take } = setup({ slotsMax: 1, bytesMax: 10 });
 		for (let round = 0; round < 100; round++) {
 			const slot = take(`${round}`, a)!;

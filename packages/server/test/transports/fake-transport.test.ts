@@ -16,8 +16,8 @@ const start = async (): Promise<TopicRig & { connect(session: never): Promise<Se
 	};
 };
 
-describe("the fake transport of the tests is one", () => {
+describe("the fake transport of the tests is a transport", () => {
 	describe("every transport", () => transportContract(start));
-	describe("one that goes both ways", () => framesContract(start));
+	describe("a bidirectional one", () => framesContract(start));
 	describe("one with topics", () => topicsContract(start));
 });

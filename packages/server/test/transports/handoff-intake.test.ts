@@ -29,8 +29,8 @@ function setup(messages: (number[] | Error)[], onLook = () => {}, onAdopt: () =>
 	return { row, adopted, errors, intake };
 }
 
-describe("taking in connections that were handed over", () => {
-	it("adopts all that is there and tells the balancer how many", () => {
+describe("the intake of handed-over connections", () => {
+	it("adopts all that are waiting and tells the balancer how many", () => {
 		const { row, adopted, intake } = setup([[10, 11], [12], []]);
 		row.handoffsReceived = 5;
 		intake.take();
@@ -64,7 +64,7 @@ describe("taking in connections that were handed over", () => {
 		expect(row.get("handoffErrors")).toBe(1);
 	});
 
-	it("takes a flood in several turns of the loop, all of it", async () => {
+	it("takes all of a flood, in several turns of the loop", async () => {
 		const { adopted, intake } = setup(Array.from({ length: 40 }, (_, index) => [index]));
 		intake.take();
 		expect(adopted.length).toBe(16);
@@ -72,7 +72,7 @@ describe("taking in connections that were handed over", () => {
 		expect(adopted).toHaveLength(40);
 	});
 
-	it("looks only when a message was announced, when it is told to, and again after an error that may have left one", () => {
+	it("receives only when a message was announced, when told to, and again after an error that may have left one", () => {
 		let looks = 0;
 		const messages: (number[] | Error)[] = [];
 		const { row, adopted, intake } = setup(messages, () => looks++);
@@ -95,7 +95,7 @@ describe("taking in connections that were handed over", () => {
 		expect(adopted).toEqual([10, 11, 12]);
 	});
 
-	it("counts across the wrap of its word", () => {
+	it("counts across the wrap of its counter", () => {
 		const { row, intake } = setup([[1, 2], []]);
 		row.handoffsReceived = 2 ** 31 - 1;
 		intake.take();

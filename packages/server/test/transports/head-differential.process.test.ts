@@ -222,7 +222,7 @@ describe("the balancer's parser and uWebSockets.js", () => {
 		},
 	);
 
-	it("agree at whatever byte a head is cut", async () => {
+	it("agree for a head that is split at any byte", async () => {
 		const text = get("Origin: https://a.example", ...wish, key, version);
 		const cuts = Array.from({ length: text.length - 1 }, (_, index) => index + 1);
 		for (const cut of cuts) expect(parse(text.slice(0, cut))).toBe(null);
@@ -254,7 +254,7 @@ describe("the balancer's parser and uWebSockets.js", () => {
 		expect(isUpgrade).toEqual([false, false, false, true]);
 	});
 
-	it("agree on what the balancer writes for the proxy, and each of its headers is there once", async () => {
+	it("agree on what the balancer writes for the proxy, with each of its headers once", async () => {
 		const forged = ["x-real-ip: 6.6.6.6", "X-Shardcast-Proxy: guess", "X-FORWARDED-FOR: 7.7.7.7", "X-Real-IP:8.8.8.8"];
 		for (const text of [get(...forged, ...wish, key, version), get(...wish, ...forged, key, version, ...forged), get(...forged)]) {
 			const bytes = Buffer.from(text, "latin1");
@@ -269,7 +269,7 @@ describe("the balancer's parser and uWebSockets.js", () => {
 		}
 	});
 
-	it("agree on any head that the balancer lets pass", async () => {
+	it("agree on any head that the balancer accepts", async () => {
 		const blanks = fc.constantFrom("", " ", "\t", " \t ");
 		const line = fc
 			.tuple(

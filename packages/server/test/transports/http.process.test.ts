@@ -36,7 +36,7 @@ function raw(
 }
 
 describe("POST /api/publish", () => {
-	it("200: a string goes out as that text, other data as it was written, octets as a binary frame", async () => {
+	it("200: a string is published as that text, other data as it was written, octets as a binary frame", async () => {
 		const cluster = await start();
 		const client = await cluster.client();
 		for (const body of ['{"data":"plain"}', '{"channel":"x","data":{"b":[1,2]}}', '{"data":null}']) {
@@ -54,7 +54,7 @@ describe("POST /api/publish", () => {
 		expect(messages[4].bytes).toHaveLength(0);
 	});
 
-	it("200: data goes out byte for byte, however deep and whatever the numbers; a page can send it as text/plain", async () => {
+	it("200: data is published byte for byte, whatever its nesting and numbers; a page can send it as text/plain", async () => {
 		const cluster = await start();
 		const client = await cluster.client();
 		const plain = { "content-type": "text/plain" };
@@ -81,7 +81,7 @@ describe("POST /api/publish", () => {
 		publisher.socket.destroy();
 	});
 
-	it("200: takes batches, as an array and as lines, and brings each message byte for byte and in order", async () => {
+	it("200: accepts batches, as an array and as lines, and delivers each message byte for byte and in order", async () => {
 		const cluster = await start();
 		const client = await cluster.client();
 		const array = await post(cluster, '[{"data":"one"},{"channel":"x","data":{"id":9007199254740993, "a":[ ]}}]');
@@ -99,7 +99,7 @@ describe("POST /api/publish", () => {
 		expect(cluster.shards[0].row.get("messagesIn")).toBe(502);
 	});
 
-	it("400: says in JSON what is wrong, and the next request on the connection is served", async () => {
+	it("400: explains the error in JSON, and serves the next request on the connection", async () => {
 		const cluster = await start();
 		const bad = await post(cluster, '{"chanel":"a","data":1}');
 		expect(bad.status).toBe(400);
@@ -140,7 +140,7 @@ describe("POST /api/publish", () => {
 		expect(cluster.shards[0].row.get("messagesIn")).toBe(1);
 	});
 
-	it("413: a message that is too long, a body that is announced too long, a body that turns out too long", async () => {
+	it("413: a message that is too long, a Content-Length that is too long, a body that turns out too long", async () => {
 		const cluster = await start({ config: { maxPayloadBytes: 1000 } });
 		expect((await post(cluster, `{"data":"${"x".repeat(1000)}"}`)).status).toBe(200);
 		const message = await post(cluster, `{"data":"${"x".repeat(1001)}"}`);
@@ -187,7 +187,7 @@ describe("POST /api/publish", () => {
 		expect(await client.waitForMessages(taken + 1)).toHaveLength(taken + 1);
 	});
 
-	it("408: 560 bodies that stall keep no publisher out: the slowest make way, those of an address beyond its share first", async () => {
+	it("408: 560 stalled bodies block no publisher: the slowest are dropped, first those of an address beyond its share", async () => {
 		const cluster = await start();
 		const { row } = cluster.shards[0];
 		const half = "POST /api/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{";
@@ -207,7 +207,7 @@ describe("POST /api/publish", () => {
 		for (const { socket } of stalled) socket.destroy();
 	});
 
-	it("408 or 503: to one body more than one address may have at once; 503 while it drains", async () => {
+	it("408 or 503: one body more than one address may have at once; 503 while it drains", async () => {
 		const cluster = await start();
 		const { row } = cluster.shards[0];
 		const half = "POST /api/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{";
@@ -260,7 +260,7 @@ describe("GET /api/console/events", () => {
 		expect(reader.received()).toMatch(/0\r\n\r\n$/);
 	});
 
-	it("has the rules of the console's WebSocket: its token, its own pages, a bounded number", async () => {
+	it("has the rules of the console's WebSocket: its token, its own pages, a limited number", async () => {
 		const cluster = await start({ config: { consoleToken: "look-but-not-touch" } });
 		const status = async (query: string, headers: string) => {
 			const reader = raw(cluster, get(query, headers));
@@ -299,7 +299,7 @@ describe("other HTTP requests", () => {
 		expect(JSON.parse((await get(cluster, "/ready")).body)).toEqual({ ready: true });
 	});
 
-	it("HEAD has the head of the answer and no body", async () => {
+	it("HEAD gets the head of the response and no body", async () => {
 		const cluster = await start();
 		const head = await new Promise<{ status: number; length: string | undefined; bytes: number }>((resolve, reject) => {
 			const outgoing = request(`${cluster.shards[0].httpUrl}/health`, { method: "HEAD", agent: false }, (incoming) => {
@@ -347,12 +347,12 @@ describe("other HTTP requests", () => {
 		for (const host of hosts) expect((await httpRequest(`http://${host}:${port}/ready`)).status).toBe(200);
 	});
 
-	it("takes a head as long as the balancer does", async () => {
+	it("accepts heads of the same length as the balancer", async () => {
 		const cluster = await start();
 		expect((await get(cluster, "/health", "GET", { "x-long": "x".repeat(16_000) })).status).toBe(200);
 	});
 
-	it("counts no connection that has gone", async () => {
+	it("counts no closed connection", async () => {
 		const cluster = await start();
 		for (let count = 0; count < 20; count++) await get(cluster, "/health");
 		await waitFor(() => cluster.shards[0].row.connections === 0, { deadlineMs: 2000, what: "no connections" });

@@ -121,7 +121,7 @@ describe("connections that begin with a PROXY header", () => {
 		expect(rig.refused()).toBe(0);
 	});
 
-	it("may come in pieces, however small", async () => {
+	it("may arrive in pieces, however small", async () => {
 		await start();
 		const socket = await rig.connect();
 		for (const byte of line + get) {
@@ -130,7 +130,7 @@ describe("connections that begin with a PROXY header", () => {
 		expect(await answer(socket, told("203.0.113.5"))).toMatch(/^HTTP\/1.1 200/);
 	});
 
-	it("become WebSockets like others, and carry whatever they carry", async () => {
+	it("become WebSockets like others, with any messages", async () => {
 		await start();
 		const socket = await rig.connect();
 		socket.write(line + upgrade);
@@ -144,7 +144,7 @@ describe("connections that begin with a PROXY header", () => {
 		await waitFor(() => rig.session.heard.length === 3, { deadlineMs: 5000, what: "the end of the WebSocket" });
 	});
 
-	it("many at once are not taken for each other", async () => {
+	it("are not confused when there are many at once", async () => {
 		await start();
 		const texts = await Promise.all(
 			Array.from({ length: 80 }, (_, n) =>
@@ -154,7 +154,7 @@ describe("connections that begin with a PROXY header", () => {
 		expect(texts.filter((text) => !text.startsWith("HTTP/1.1 200"))).toEqual([]);
 	});
 
-	it("are the load balancer's own if the header says so", async () => {
+	it("belong to the load balancer itself if the header names no client", async () => {
 		await start();
 		expect(await rig.say(`PROXY UNKNOWN\r\n${get}`, told("127.0.0.1"))).toMatch(/^HTTP\/1.1 200/);
 		const local = Buffer.concat([Buffer.from("0d0a0d0a000d0a515549540a20000000", "hex"), Buffer.from(get)]);
@@ -174,7 +174,7 @@ describe("connections that begin with a PROXY header", () => {
 		expect(rig.refused()).toBe(2);
 	});
 
-	it("do not pile up when second headers hide their labels", async () => {
+	it("do not accumulate when second headers hide their labels", async () => {
 		const counts: number[] = [];
 		const { forget } = ToldSockets.prototype;
 		const spy = vi.spyOn(ToldSockets.prototype, "forget").mockImplementation(function (this: ToldSockets, response) {
@@ -193,7 +193,7 @@ describe("connections that begin with a PROXY header", () => {
 		expect(counts.at(-1), "at most one for each descriptor that was open").toBeLessThan(6);
 	});
 
-	it("a client behind the proxy cannot send a second header at once", async () => {
+	it("a client behind the proxy cannot send a second header immediately", async () => {
 		await start();
 		expect(await rig.say(Buffer.concat([Buffer.from(line), binary(7), Buffer.from(get)]))).toMatch(/^HTTP\/1.1 400/);
 		expect(rig.refused()).toBe(1);
@@ -217,7 +217,7 @@ describe("connections that begin with a PROXY header", () => {
 		expect(rig.refused()).toBe(1);
 	});
 
-	it("without a request after the header they have the time of a head, and are not counted as refused", async () => {
+	it("may wait as long as for a head without a request after the header, and are not counted as refused", async () => {
 		await start(["127.0.0.1"], null, 200);
 		expect(await rig.say(line)).toMatch(/^HTTP\/1.1 408/);
 		expect(rig.refused()).toBe(0);
@@ -234,20 +234,20 @@ describe("connections that begin with a PROXY header", () => {
 		expect(rig.refused()).toBe(0);
 	});
 
-	it("without one they are refused with 400, and counted", async () => {
+	it("are refused with 400 and counted if it is missing", async () => {
 		await start();
 		expect(await rig.say(get)).toMatch(/^HTTP\/1.1 400[\s\S]*"code":"proxy_header"/);
 		expect(await rig.say("PROXY TCP4 nonsense\r\n")).toMatch(/^HTTP\/1.1 400/);
 		expect(rig.refused()).toBe(2);
 	});
 
-	it("from an address that is not trusted they are refused, whatever they say", async () => {
+	it("are refused from an untrusted address, whatever the header says", async () => {
 		await start(["10.0.0.0/8"]);
 		expect(await rig.say(line + get)).toMatch(/^HTTP\/1.1 400[\s\S]*"code":"proxy_header"/);
 		expect(rig.refused()).toBe(1);
 	});
 
-	it("from our own balancer they are known by its token", async () => {
+	it("are recognised by the token when our own balancer sends them", async () => {
 		await start(["10.0.0.0/8"], (given) => given === "secret");
 		const from = (token: string) => Buffer.concat([proxyHeader(new Uint8Array(16), token), Buffer.from(get)]);
 		expect(await rig.say(from("secret"), told("0:0:0:0:0:0:0:0"))).toMatch(/^HTTP\/1.1 200/);
@@ -262,7 +262,7 @@ describe("connections that begin with a PROXY header", () => {
 		expect(rig.refused()).toBe(1);
 	});
 
-	it("leave nothing behind, whenever they end", async () => {
+	it("leave nothing behind, whenever they close", async () => {
 		await start();
 		const before = openDescriptors(process.pid);
 		for (const bytes of ["", "PROXY", line, line + get, line + get.slice(0, 9), line + upgrade]) {

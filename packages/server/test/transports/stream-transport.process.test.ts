@@ -128,6 +128,6 @@ async function start(method: "GET" | "POST"): Promise<TransportRig> {
 	};
 }
 
-describe("an answer in parts is a transport", () => {
+describe("a streamed response is a transport", () => {
 	describe.each(["GET", "POST"] as const)("to a %s", (method) => transportContract(() => start(method)));
 });

@@ -74,8 +74,8 @@ let rig: Rig;
 afterEach(() => rig.sockets.close());
 const waits = (condition: () => boolean, what: string, deadlineMs = 5000) => waitFor(condition, { deadlineMs, everyMs: 2, what });
 
-describe("an answer in parts", () => {
-	it("has a head, then each part as it is written, in text or bytes, and ends its connection", async () => {
+describe("a streamed response", () => {
+	it("has a head, then each part as it is written, in text or bytes, and closes its connection at the end", async () => {
 		rig = new Rig();
 		const { socket, received, stream } = await rig.open();
 		expect(received()).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*Content-Type: text\/event-stream\r\n[\s\S]*Transfer-Encoding: chunked\r\n/);
@@ -96,7 +96,7 @@ describe("an answer in parts", () => {
 		expect(rig.closed).toBe(1);
 	});
 
-	it("tells when the client has gone, once, and takes no more", async () => {
+	it("reports once when the client has disconnected, and accepts no more", async () => {
 		rig = new Rig();
 		const { socket, stream } = await rig.open();
 		socket.destroy();
@@ -106,7 +106,7 @@ describe("an answer in parts", () => {
 		expect(rig.closed).toBe(1);
 	});
 
-	it("tells how much waits for a client that does not read, loses nothing, and tells when it has caught up", async () => {
+	it("reports how much waits for a client that does not read, loses nothing, and reports when it has caught up", async () => {
 		rig = new Rig();
 		const { socket, received, stream } = await rig.open();
 		socket.pause();
@@ -126,7 +126,7 @@ describe("an answer in parts", () => {
 		stream.close();
 	});
 
-	it("the bytes of a part may be reused at once", async () => {
+	it("does not keep the bytes of a part", async () => {
 		rig = new Rig();
 		const { received, stream } = await rig.open();
 		const part = Buffer.from("second");
@@ -136,7 +136,7 @@ describe("an answer in parts", () => {
 		expect(received()).toContain("second");
 	});
 
-	it("what was left of the last part leaves without another one", async () => {
+	it("sends the rest of the last part without another one", async () => {
 		rig = new Rig();
 		const { socket, received, stream } = await rig.open();
 		socket.pause();
@@ -146,7 +146,7 @@ describe("an answer in parts", () => {
 		await waits(() => (received().match(/@/g)?.length ?? 0) === written + 40_000, "all of it");
 	});
 
-	it("writes its idle part when nothing else is written, so that nobody takes it for idle", async () => {
+	it("writes its idle part when nothing else is written, so that proxies do not close it", async () => {
 		rig = new Rig();
 		const app = new GuardedApp((callback, error) => {
 			throw new Error(`${callback} failed`, { cause: error });

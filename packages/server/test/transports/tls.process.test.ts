@@ -83,7 +83,7 @@ async function answerTo(bytes: string | Uint8Array, end = false): Promise<string
 const connections = async () => new Scrape(await server.control.metrics()).sum("shardcast_connections");
 
 describe("a server with TLS", () => {
-	it("serves WebSockets and requests to clients that check nothing but the encryption", async () => {
+	it("serves WebSockets and requests", async () => {
 		expect(server.url).toBe(`wss://127.0.0.1:${server.port}`);
 		const [one, two] = [await LibraryClient.open(server.url), await LibraryClient.open(server.url)];
 		one.send("over TLS");
@@ -97,7 +97,7 @@ describe("a server with TLS", () => {
 		await two.close();
 	});
 
-	it("chooses the certificate by the name that a client asks for, in any case", async () => {
+	it("chooses the certificate by the client's server name, ignoring case", async () => {
 		expect(await nameFor("first.example")).toBe("first");
 		expect(await nameFor("Other.Example")).toBe("other");
 		expect(await nameFor("a.other.example")).toBe("other");
@@ -148,7 +148,7 @@ describe("a server with TLS", () => {
 		expect(await versionOf("TLSv1.1")).toMatch(/ALERT|PROTOCOL/);
 	});
 
-	it("gives new connections a renewed certificate, and clients that are there miss nothing", async () => {
+	it("gives new connections a renewed certificate, and connected clients miss nothing", async () => {
 		const staying = await LibraryClient.open(server.url);
 		const sender = await LibraryClient.open(server.url);
 		let sent = 0;
@@ -178,7 +178,7 @@ describe("a server with TLS", () => {
 		expect(scrape.sum("shardcast_tls_certificate_expiry_timestamp_seconds", { certificate: cert() })).toBeGreaterThan(Date.now() / 1000);
 	});
 
-	it("tells clients that speak plain HTTP what to do, and counts them", async () => {
+	it("tells plain HTTP clients to use HTTPS, and counts them", async () => {
 		const refused = async () => new Scrape(await server.control.metrics()).sum("shardcast_connections_refused_total", { reason: "no_tls" });
 		const before = await refused();
 		expect(await answerTo("GET /health HTTP/1.1\r\nHost: x\r\n\r\n")).toMatch(/^HTTP\/1\.1 400 [\s\S]*"code":"tls_required"/);
@@ -186,7 +186,7 @@ describe("a server with TLS", () => {
 		expect(await refused()).toBe(before + 2);
 	});
 
-	it("leaves no descriptor behind by handshakes that fail, stall or are cut off, and by plain connections", async () => {
+	it("leaves no descriptor behind after handshakes that fail, stall or are cut off, and after plain connections", async () => {
 		await waitFor(async () => (await connections()) === 0, { deadlineMs: 5_000, what: "the end of earlier connections" });
 		const before = openDescriptors(process.pid);
 		const hello = Buffer.from([22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3]);

@@ -62,6 +62,6 @@ async function start(): Promise<TopicRig & { connect(session: Session<TopicTrans
 
 describe("a WebSocket of uWebSockets.js is a transport", () => {
 	describe("every transport", () => transportContract(start));
-	describe("one that goes both ways", () => framesContract(start));
+	describe("a bidirectional one", () => framesContract(start));
 	describe("one with topics", () => topicsContract(start));
 });

@@ -26,7 +26,7 @@ const statusOf = (changes: Partial<UpgradeHead>, more: Partial<UpgradeRules> = {
 };
 
 describe("an upgrade request", () => {
-	it("is let through with the channels that it asks for", () => {
+	it("is accepted with the channels that it asks for", () => {
 		expect(channelsOf("").count).toBe(0);
 		expect(channelsOf("channels=a,b").names).toEqual(["a", "b"]);
 		expect(channelsOf("channels=a&&channels=b,a").names).toEqual(["a", "b"]);
@@ -53,11 +53,11 @@ describe("an upgrade request", () => {
 		expect(statusOf(changes, more)).toBe(status);
 	});
 
-	it("may wish for more than that", () => {
+	it("may list other protocols and options in its headers", () => {
 		expect(statusOf({ upgrade: "h2c ,\tWebSocket", connection: "keep-alive, UPGRADE" })).toBe(101);
 	});
 
-	it("is told of a stop as the balancer tells it", () => {
+	it("is refused during a stop with the same reply as the balancer's", () => {
 		const refused = judgeUpgrade(head, { ...rules, draining: true });
 		if (refused === null) throw new Error("it was let through");
 		const { message, retryAfterSeconds } = httpErrors.shutting_down;
@@ -65,7 +65,7 @@ describe("an upgrade request", () => {
 		expect(refused.headers["Retry-After"]).toBe(String(retryAfterSeconds));
 	});
 
-	it("lets programs, its own pages and those that are listed through, and says to the others what to do", () => {
+	it("is accepted from programs, the server's own pages and listed ones; others are told what to configure", () => {
 		for (const origin of ["", "http://trade.example:3005"]) expect(statusOf({ origin })).toBe(101);
 		for (const origin of ["https://ours.example", "https://OURS.example", "http://trade.example:3005", ""])
 			expect(statusOf({ origin }, { allowedOrigins: listed })).toBe(101);
@@ -84,18 +84,18 @@ describe("the address of a client behind a proxy", () => {
 	const told = (head: Partial<ForwardedHead>, trust: Partial<AddressTrust>, peer = "10.0.0.1") =>
 		toldAddress({ ...untold, ...head }, () => peer, { isProxy: null, trustedProxies: new TrustedProxies([]), ...trust });
 
-	it("is believed only with the cluster's token", () => {
+	it("is accepted only with the cluster's token", () => {
 		expect(told({ realIp: "1.2.3.4" }, { isProxy })).toBeNull();
 		expect(told({ realIp: "1.2.3.4", proxyToken: "guess" }, { isProxy })).toBeNull();
 		expect(told({ realIp: "1.2.3.4", proxyToken: "token" }, {})).toBeNull();
 		expect(told({ realIp: "1.2.3.4", proxyToken: "token" }, { isProxy })).toEqual({ address: "1.2.3.4", byBalancer: true });
 	});
 
-	it("is what the balancer says, never what a client wrote before it", () => {
+	it("is what the balancer reports, never what a client sent before", () => {
 		expect(told({ proxyToken: "token", forwardedFor: "6.6.6.6" }, { isProxy })).toBeNull();
 	});
 
-	it("is the one in the connection's PROXY header, and what that one says if it is a trusted proxy itself", () => {
+	it("is the one in the connection's PROXY header, or what that address reports if it is a trusted proxy itself", () => {
 		const trustedProxies = new TrustedProxies(["10.0.0.0/8"]);
 		const at = (address: string) => ({ address, byBalancer: false });
 		expect(told({ announced: "192.0.2.1" }, {})).toEqual(at("192.0.2.1"));
@@ -108,7 +108,7 @@ describe("the address of a client behind a proxy", () => {
 		});
 	});
 
-	it("is what a trusted proxy says, and no header is looked at from anybody else", () => {
+	it("is what a trusted proxy reports; headers from anybody else are ignored", () => {
 		const trustedProxies = new TrustedProxies(["10.0.0.0/8"]);
 		expect(told({ forwardedFor: "6.6.6.6" }, { trustedProxies })).toEqual({ address: "6.6.6.6", byBalancer: false });
 		const unread = {
@@ -125,7 +125,7 @@ describe("the address of a client behind a proxy", () => {
 	});
 });
 
-it("a header's word is compared by ASCII letters, as the balancer does: the Kelvin sign is no k", () => {
+it("header values are compared by ASCII letters, as in the balancer: the Kelvin sign is not a k", () => {
 	expect(hasWord("WebSocket", "websocket")).toBe(true);
 	expect(hasWord("h2c, WEBSOCKET", "websocket")).toBe(true);
 	expect(hasWord("websoc\u212Aet", "websocket")).toBe(false);

@@ -30,7 +30,7 @@ function rigWith(webhooks: Config["webhooks"], more: Partial<Config> = {}) {
 	return { rig, told, snapshot };
 }
 
-describe("what a shard tells the collector of webhooks", () => {
+describe("events from a shard to the webhook collector", () => {
 	it("a client that connects, subscribes, unsubscribes and leaves", () => {
 		const { rig, told } = rigWith(all);
 		const client = rig.open();
@@ -53,7 +53,7 @@ describe("what a shard tells the collector of webhooks", () => {
 		expect(told(), "one that never connected").toEqual([]);
 	});
 
-	it("nothing without a webhook, and nothing of subscriptions when nobody wants to hear of them", () => {
+	it("nothing without a webhook, and no subscriptions when no webhook wants them", () => {
 		const without = rigWith([]);
 		without.rig.connected().send({ subscribe: { channel: "news" }, id: 2 });
 		expect(without.told()).toEqual([]);
@@ -79,7 +79,7 @@ describe("what a shard tells the collector of webhooks", () => {
 		expect(told(), "a channel without history").toEqual([["subscribe", 1, "none"]]);
 	});
 
-	it("when webhooks are switched on: all that is there, quietly; then events again", async () => {
+	it("when webhooks are enabled: a snapshot without events, then events again", async () => {
 		const { rig, told, snapshot } = rigWith([]);
 		const client = rig.connected();
 		client.send({ subscribe: { channel: "news" }, id: 2 });
@@ -102,7 +102,7 @@ describe("what a shard tells the collector of webhooks", () => {
 		expect(told(), "switched off").toEqual([]);
 	});
 
-	it("a full ring holds up nobody: a snapshot tells the rest, and how many events were lost", async () => {
+	it("a full ring delays nobody: a snapshot contains the rest, and how many events were lost", async () => {
 		const { rig, told, snapshot } = rigWith(all);
 		const clients = [rig.connected(), rig.connected(), rig.connected()];
 		const channel = (n: number) => `${"a-long-name-of-a-channel-".repeat(6)}${n}`;
@@ -125,7 +125,7 @@ describe("what a shard tells the collector of webhooks", () => {
 		expect(told(), "events again").toEqual([["disconnect", 3, 1000]]);
 	});
 
-	it("a client with more channels than the ring holds is told in parts, and what happens to it meanwhile is not lost", async () => {
+	it("a client with more channels than fit into the ring is sent in parts, and changes in the meantime are not lost", async () => {
 		const { rig, told, snapshot } = rigWith([]);
 		const [changes, leaves] = [rig.connected(), rig.connected()];
 		const channel = (n: number) => `${"a-long-name-of-a-channel-".repeat(6)}${n}`;
@@ -156,7 +156,7 @@ describe("what a shard tells the collector of webhooks", () => {
 		).toEqual(expect.arrayContaining(["client", "disconnect"]));
 	});
 
-	it("a client that has changed while it was told is told again before the snapshot ends, also when it is the last one left", async () => {
+	it("a client that changes while it is sent is sent again before the snapshot ends, even when it is the last one", async () => {
 		const { rig, told, snapshot } = rigWith([]);
 		const [changes] = [rig.connected(), rig.connected()];
 		for (let n = 0; n < 120; n++) changes.send({ subscribe: { channel: `${"a-long-name-of-a-channel-".repeat(6)}${n}` }, id: n + 10 });

@@ -41,7 +41,7 @@ it("each disconnect is counted by its code", async () => {
 	}
 });
 
-it("no close code of shardcast's is counted as another one", () => {
+it("each close code of shardcast has its own counter", () => {
 	const counters = [...new Set<number>([...Object.values(DisconnectCode), ...Object.values(CloseCode)])].map(closedCounter);
 	expect(counters).not.toContain("closedOther");
 	expect(new Set(counters).size).toBe(counters.length);
@@ -67,7 +67,7 @@ const connect = { connect: {}, id: 1 };
 const subscribe = (channel: string, id = 2) => ({ subscribe: { channel }, id });
 
 describe("commands", () => {
-	it("connect and the first subscriptions come in one frame, and so do their replies, in order", () => {
+	it("connect and the first subscriptions may share a frame, and so do their replies, in order", () => {
 		const rig = new CentrifugeRig();
 		const client = rig.open();
 		client.send(connect, subscribe("a"), subscribe("b", 3), { publish: { channel: "a", data: { x: [1] } }, id: 4 });
@@ -83,13 +83,13 @@ describe("commands", () => {
 		expect(client.session.channels).toEqual(["a", "b"]);
 	});
 
-	it("the id may stand behind the method", () => {
+	it("the id may follow the method", () => {
 		const client = new CentrifugeRig().open();
 		client.send('{"id":7,"connect":{"name":"js"}}');
 		expect(client.replies()).toEqual([{ id: 7, connect: expect.anything() }]);
 	});
 
-	it("those behind one that waits, wait; none of a later frame overtakes them", async () => {
+	it("commands behind one that waits also wait, and none of a later frame overtakes them", async () => {
 		const rig = new CentrifugeRig();
 		const client = rig.connected();
 		let finish!: (result: PublishResult) => void;
@@ -108,7 +108,7 @@ describe("commands", () => {
 		expect(client.replies()).toEqual([{ id: 6, subscribe: {} }]);
 	});
 
-	it("a client that sends on and on behind one that waits is closed with 3013; one that leaves then is forgotten", async () => {
+	it("a client that keeps sending behind one that waits is closed with 3013; nothing is kept of one that disconnects", async () => {
 		const rig = new CentrifugeRig({ messageRate: 10_000 });
 		const client = rig.connected();
 		rig.result = new Promise(() => {});
@@ -141,7 +141,7 @@ describe("commands", () => {
 		]);
 	});
 
-	it("a client has as many channels as its limit, 128, and 106 for the next", () => {
+	it("a client may have 128 channels, its limit, and gets 106 for the next", () => {
 		const client = new CentrifugeRig().connected();
 		client.send(...Array.from({ length: 129 }, (_, index) => subscribe(`c${index}`, index + 2)));
 		const replies = client.replies();
@@ -194,20 +194,20 @@ describe("a client that breaks a rule", () => {
 		expect(rig.kept).toBe(0);
 	});
 
-	it("gets the replies to what came before", async () => {
+	it("gets the replies to earlier commands", async () => {
 		const client = new CentrifugeRig().open();
 		client.send(connect, subscribe("a"), { dance: {}, id: 3 }, subscribe("b", 4));
 		expect((await client.ended).code).toBe(3501);
 		expect(client.replies()).toMatchObject([{ id: 1 }, { id: 2, subscribe: {} }]);
 	});
 
-	it("sends messages to the server, which takes none: 3508", async () => {
+	it("3508: sends messages to a server without a message handler", async () => {
 		const client = new CentrifugeRig().connected();
 		client.send({ send: { data: 1 } });
 		expect(await client.ended).toEqual({ code: 3508, reason: "not available" });
 	});
 
-	it("sends more than 64 KiB in one frame: 1009; 64 KiB are taken", async () => {
+	it("1009: sends more than 64 KiB in one frame; 64 KiB are accepted", async () => {
 		const client = new CentrifugeRig().connected();
 		const frame = (bytes: number) => JSON.stringify({ publish: { channel: "a", data: "x".repeat(bytes - 47) }, id: 2 }).padEnd(bytes);
 		client.send(frame(65_536));
@@ -248,7 +248,7 @@ describe("time", () => {
 		expect(await client.ended).toEqual({ code: 3502, reason: "stale" });
 	});
 
-	it("the first ping comes after half an interval to a whole one, the others an interval later; one that answers stays", () => {
+	it("the first ping is sent after half to one interval, the others an interval later; a client that answers stays", () => {
 		const { rig, pass } = clocked();
 		const client = rig.connected();
 		const pings: number[] = [];
@@ -281,7 +281,7 @@ describe("time", () => {
 		expect(rig.kept).toBe(0);
 	});
 
-	describe("a ping behind something that the client has not read", () => {
+	describe("a ping behind unread messages", () => {
 		/** A client that gets a ping behind so many bytes. */
 		function pinged(bytes: number) {
 			const { rig, pass } = clocked();
@@ -293,7 +293,7 @@ describe("time", () => {
 			return { pass, client };
 		}
 
-		it("is answered when the client gets to it, as long as it reads on", () => {
+		it("may be answered late, as long as the client keeps reading", () => {
 			const { pass, client } = pinged(1_000_000);
 			for (let second = 0; second < 24; second++) {
 				pass(1);
@@ -309,7 +309,7 @@ describe("time", () => {
 			expect(client.session.leaving).toBe(0);
 		});
 
-		it("closes it with 3012 when it reads nothing in 8 s", () => {
+		it("closes the client with 3012 when it reads nothing for 8 s", () => {
 			const { pass, client } = pinged(1_000_000);
 			client.session.writable();
 			pass(10);
@@ -318,7 +318,7 @@ describe("time", () => {
 			expect(client.session.leaving).toBe(3012);
 		});
 
-		it("closes it with 3012 when it reads less than 32 KiB in a second", () => {
+		it("closes the client with 3012 when it reads less than 32 KiB per second", () => {
 			const { pass, client } = pinged(20 * 32 * 1024);
 			const passReading = (seconds: number) => {
 				for (let second = 0; second < seconds; second++) {
@@ -333,7 +333,7 @@ describe("time", () => {
 		});
 	});
 
-	it("with pings of the WebSocket's own kind there are none of the protocol's", () => {
+	it("a client that uses WebSocket pings gets none of the protocol", () => {
 		const { rig, pass } = clocked();
 		const client = rig.open("cf_ws_frame_ping_pong=true");
 		client.send(connect);
@@ -343,7 +343,7 @@ describe("time", () => {
 		expect(rig.sessions.count).toBe(1);
 	});
 
-	it("a token that expires without another: 3005, 25 s later", async () => {
+	it("3005: 25 s after a token has expired without a new one", async () => {
 		const { rig, pass } = clocked({ clientInsecure: false, tokenHmacSecret: secret });
 		const client = rig.open();
 		client.send({ connect: { token: await token({ exp: Math.floor(Date.now() / 1000) + 60 }) }, id: 1 });
@@ -373,7 +373,7 @@ describe("tokens", () => {
 		return client;
 	}
 
-	it("a valid one says who the client is, and when it has to bring another", async () => {
+	it("a valid one identifies the client, and says when it has to send another", async () => {
 		const client = await connectWith({ sub: "ann", exp: now() + 60, info: { name: "Ann" } });
 		expect(client.replies()).toMatchObject([{ id: 1, connect: { expires: true } }]);
 		expect(client.session).toMatchObject({ user: "ann", state: "connected" });
@@ -390,7 +390,7 @@ describe("tokens", () => {
 		expect((await client.ended).code).toBe(3501);
 	});
 
-	it("one with another key: 3500; without one: 3501", async () => {
+	it("3500 if signed with another key; 3501 without a token", async () => {
 		const forged = await connectWith({ sub: "ann" }, "another secret, as long as that one");
 		expect(await forged.ended).toEqual({ code: 3500, reason: "invalid token" });
 		const without = new CentrifugeRig(options).open();
@@ -398,13 +398,13 @@ describe("tokens", () => {
 		expect((await without.ended).code).toBe(3501);
 	});
 
-	it("is verified in insecure mode as well, and there is no key by default", async () => {
+	it("is also verified in insecure mode; by default there is no key", async () => {
 		const client = new CentrifugeRig({ clientInsecure: true, tokenHmacSecret: defaultConfig().tokenHmacSecret }).open();
 		client.send({ connect: { token: await token({ sub: "ann" }) }, id: 1 });
 		expect((await client.ended).code).toBe(3500);
 	});
 
-	it("refresh: a new one takes its place; an expired one 3005, another user's 3500", async () => {
+	it("refresh: a new one replaces it; 3005 for an expired one, 3500 for another user's", async () => {
 		const refreshed = await connectWith({ sub: "ann", exp: now() + 60 });
 		refreshed.replies();
 		refreshed.send({ refresh: { token: await token({ sub: "ann", exp: now() + 600 }) }, id: 2 });

@@ -6,7 +6,7 @@ import { tokenOf, tokenSecret } from "../../support/tokens.ts";
 const call = (method: string, data: unknown, id = 2) => ({ rpc: { method, data }, id });
 
 describe("rpc", () => {
-	it("without any handler: 108; of a method without one: 104", () => {
+	it("108 without any handler; 104 for a method without one", () => {
 		const rig = new CentrifugeRig();
 		const client = rig.connected();
 		client.send(call("sum", [1]));
@@ -19,7 +19,7 @@ describe("rpc", () => {
 		expect(() => rig.endpoint.set.handlers.onRpc("sum", () => 2)).toThrow("already");
 	});
 
-	it("gives the handler what was sent and who it was, and the client what it answers", async () => {
+	it("passes the data and the caller to the handler, and its answer to the client", async () => {
 		const rig = new CentrifugeRig({ tokenHmacSecret: tokenSecret });
 		const seen: unknown[] = [];
 		rig.endpoint.set.handlers.onRpc("sum", ({ json, from, method }) => {
@@ -60,7 +60,7 @@ describe("rpc", () => {
 		]);
 	});
 
-	it("an error of the program reaches the client as it is, any other as 100; both leave the connection", async () => {
+	it("an RpcError reaches the client as it is, any other error as 100; the connection stays open", async () => {
 		const rig = new CentrifugeRig();
 		rig.endpoint.set.handlers.onRpc("refuses", () => {
 			throw new RpcError(400, "sold out", { temporary: true });
@@ -83,7 +83,7 @@ describe("rpc", () => {
 		expect(() => new RpcError(100, "x")).toThrow(RangeError);
 	});
 
-	it("a handler that does not settle in time: 100, and the commands behind it go on", async () => {
+	it("100 when a handler does not settle in time, and the commands behind it continue", async () => {
 		vi.useFakeTimers();
 		try {
 			const rig = new CentrifugeRig();
@@ -103,7 +103,7 @@ describe("rpc", () => {
 		}
 	});
 
-	it("above --message-rate, and with 1024 that run: 111", () => {
+	it("111 above --message-rate, and when 1024 are running", () => {
 		const slow = new CentrifugeRig({ messageRate: 1 });
 		slow.endpoint.set.handlers.onRpc("m", () => new Promise(() => {}));
 		const [one, two] = [slow.connected(), slow.connected()];
@@ -121,7 +121,7 @@ describe("rpc", () => {
 		expect(rig.row.get("handlersFull")).toBe(1);
 	});
 
-	it("a client that leaves while its handler runs gets nothing, and nothing is kept of it", async () => {
+	it("nothing is sent to, or kept of, a client that disconnects while its handler runs", async () => {
 		const rig = new CentrifugeRig();
 		let answer!: (value: unknown) => void;
 		rig.endpoint.set.handlers.onRpc("slow", () => new Promise((resolve) => (answer = resolve)));
@@ -136,7 +136,7 @@ describe("rpc", () => {
 });
 
 describe("send", () => {
-	it("reaches the handler in order, without an answer; what it throws costs nothing but a count", async () => {
+	it("reaches the handler in order, without an answer; its exceptions are only counted", async () => {
 		const rig = new CentrifugeRig();
 		const seen: unknown[] = [];
 		rig.endpoint.set.handlers.onMessage(async ({ json }: ClientMessage) => {
@@ -152,7 +152,7 @@ describe("send", () => {
 		expect(rig.row.get("handlerErrors")).toBe(1);
 	});
 
-	it("without a handler: 3508; above --message-rate: 3013", async () => {
+	it("3508 without a handler; 3013 above --message-rate", async () => {
 		const without = new CentrifugeRig().connected();
 		without.send({ send: { data: 1 } });
 		expect((await without.ended).code).toBe(3508);

@@ -5,7 +5,7 @@ import { ConnectedUsers } from "../../../src/sessions/centrifuge/connected-users
 const session = (user: string) => ({ user }) as CentrifugeSession;
 
 describe("the connected clients by user", () => {
-	it("are found in the order in which they came, and nothing is kept once they are gone", () => {
+	it("are found in the order in which they connected, and nothing is kept once they have disconnected", () => {
 		const connected = new ConnectedUsers();
 		const [one, two, three, other] = [session("ann"), session("ann"), session("ann"), session("bob")];
 		for (const each of [one, two, three, other]) connected.add(each);
@@ -22,7 +22,7 @@ describe("the connected clients by user", () => {
 		expect([connected.of("ann"), connected.of("bob"), connected.count]).toEqual([[], [], 0]);
 	});
 
-	it("leave out anonymous clients, and count one that is added twice once", () => {
+	it("exclude anonymous clients, and count one that is added twice once", () => {
 		const connected = new ConnectedUsers();
 		const [ann, anonymous] = [session("ann"), session("")];
 		for (const each of [ann, ann, anonymous]) connected.add(each);

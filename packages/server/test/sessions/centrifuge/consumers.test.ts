@@ -60,7 +60,7 @@ describe("consumers of durable channels", () => {
 
 	const epoch = () => rig.durable!.position("a")!.epoch;
 
-	it("one that acknowledges nothing in time is unsubscribed with 2500 and gets all again; an acknowledgement gives it more time", async () => {
+	it("one that acknowledges nothing in time is unsubscribed with 2500 and gets everything again; an acknowledgement extends its time", async () => {
 		const client = rig.connected();
 		expect(await subscribe(client)).toMatchObject({ subscribe: { recovered: true, offset: 1 } });
 		await publish("one", "two");
@@ -80,7 +80,7 @@ describe("consumers of durable channels", () => {
 		});
 	});
 
-	it("one whose next publication is gone is told, counted, and goes on at the top", async () => {
+	it("one whose next publication is lost is told and counted, and continues at the end", async () => {
 		const client = rig.connected();
 		await subscribe(client);
 		client.send({ unsubscribe: { channel: "a" }, id: 4 });
@@ -92,7 +92,7 @@ describe("consumers of durable channels", () => {
 		await vi.waitFor(() => expect(rig.durable!.store.positions.of("", "a", "k")).toMatchObject({ offset: 7 }), { timeout: 8_000 });
 	});
 
-	it("what a process has stored before it died reaches the subscribers, in order, by another one", async () => {
+	it("another process delivers, in order, what a process stored before it died", async () => {
 		await publish("one");
 		const message = (text: string) => ({ kind: RecordKind.text, data: Buffer.from(text), history, senderId: 0, senderLife: 0 });
 		await rig.durable!.store.publish("a", message("two"));
@@ -120,7 +120,7 @@ describe("consumers of durable channels", () => {
 		);
 	});
 
-	it("more than a reply may hold follows in order, and then it is subscribed", async () => {
+	it("publications beyond a reply's limit follow in order, and then the client is subscribed", async () => {
 		rig.reload({ recoveryLimitMax: 2 });
 		const client = rig.connected();
 		await subscribe(client);
@@ -134,7 +134,7 @@ describe("consumers of durable channels", () => {
 		expect(client.session.subscriptions.has("a")).toBe(true);
 	});
 
-	it("refuses names, offsets and epochs that cannot be, and acknowledgements for another consumer", async () => {
+	it("refuses invalid names, offsets and epochs, and acknowledgements for another consumer", async () => {
 		const client = rig.connected();
 		expect(await subscribe(client, "not a name")).toMatchObject({ error: { code: 107 } });
 		await subscribe(client);

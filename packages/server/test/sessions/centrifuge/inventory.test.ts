@@ -47,7 +47,7 @@ function cluster() {
 }
 
 describe("channels, page by page", () => {
-	it("come in the order of their names from all shards, each once, with the subscribers of all shards", async () => {
+	it("are listed by name over all shards, each once, with the subscribers of all shards", async () => {
 		const { call, join } = cluster();
 		join(0, "b", "a", "d", "f", "10");
 		join(1, "c", "b", "e", "9", "f");
@@ -78,7 +78,7 @@ describe("channels, page by page", () => {
 		},
 	);
 
-	it("the first of many names are found without a list of all", () => {
+	it("the first of many names are found without a list of all names", () => {
 		const first = new FirstNames<number>(3);
 		const names = Array.from({ length: 5000 }, (_, index) => `n${((index * 7919) % 5000) + 10_000}`);
 		for (const [index, name] of names.entries()) first.add(name, index);
@@ -87,7 +87,7 @@ describe("channels, page by page", () => {
 	});
 });
 
-it("connections of a user come page by page, in the order of their client ids, each once", async () => {
+it("connections of a user are listed page by page, by client id, each once", async () => {
 	const { call, connect } = cluster();
 	const sessions = await Promise.all([0, 1, 1, 0, 1].map((shard) => connect(shard, "ann")));
 	await connect(0, "bob");

@@ -333,7 +333,7 @@ it.each<[string, number[]]>([
 	expect(await client.ended).toEqual({ code: 3501, reason: "bad request" });
 });
 
-it("what is no mistake: unsubscribing from what it is not subscribed to, and a trailing line feed", () => {
+it("unsubscribing without a subscription and a trailing line feed are no errors", () => {
 	const client = new CentrifugeRig(insecure).open();
 	client.send('{"id":1,"connect":{}}\n{"id":2,"unsubscribe":{"channel":"never"}}\n');
 	expect(client.replies()).toMatchObject([{ id: 1 }, { id: 2, unsubscribe: {} }]);

@@ -15,7 +15,7 @@ function listening(rig: CentrifugeRig, query = "cf_connect={}") {
 	return { session, transport, peer: transport.peer };
 }
 
-it("a stream that only a HEAD asked for leaves nothing behind", () => {
+it("a stream requested by HEAD leaves nothing behind", () => {
 	const rig = new CentrifugeRig();
 	const router = new Router(rig.endpoint.routes, { allowedOrigins: allowedOrigins([]) });
 	const head = { method: "HEAD", path: "/connection/uni_sse", query: "", address: "127.0.0.1", header: () => "" };
@@ -23,7 +23,7 @@ it("a stream that only a HEAD asked for leaves nothing behind", () => {
 	expect(rig.kept).toBe(0);
 });
 
-it("is pinged, and need not answer", () => {
+it("gets pings, and need not answer", () => {
 	const rig = new CentrifugeRig();
 	const { peer } = listening(rig);
 	for (let second = 0; second < 100; second++) {
@@ -35,7 +35,7 @@ it("is pinged, and need not answer", () => {
 	expect(rig.sessions.count).toBe(1);
 });
 
-it("that says nothing is told 3502 after 10 s, and nothing of it is kept", async () => {
+it("is closed with 3502 after 10 s without a connect request, and nothing of it is kept", async () => {
 	const rig = new CentrifugeRig();
 	const { peer } = listening(rig, "");
 	for (let second = 0; second < 12; second++) {

@@ -54,7 +54,7 @@ class SocketListener implements Listener {
 	}
 }
 
-describe("clients that only listen", () => {
+describe("unidirectional clients", () => {
 	let shards: TestShards;
 	beforeAll(async () => {
 		const { channelWithoutNamespace: plain } = defaultConfig();
@@ -90,7 +90,7 @@ describe("clients that only listen", () => {
 		shards.shards[0]!.shard.publish(RecordKind.text, channelList([channel]), Buffer.from(JSON.stringify(value)));
 
 	describe.each(kinds)("%s", (kind) => {
-		it("is connected by a push, and hears the channels that it may, as bare pushes", async () => {
+		it("is connected by a push, and gets its permitted channels as bare pushes", async () => {
 			const client = await open[kind]!(request);
 			const [first] = (await client.next(1)) as [{ readonly connect: { readonly subs: Readonly<Record<string, unknown>> } }];
 			expect(first).toEqual({
@@ -118,7 +118,7 @@ describe("clients that only listen", () => {
 			await waitFor(() => shards.shards[0]!.row.webSockets === 0, { deadlineMs: 5000, what: "the client to be gone" });
 		});
 
-		it("what is wrong with its token ends it, with a disconnect that it can read", async () => {
+		it("is closed for an invalid token, with a disconnect that it can read", async () => {
 			const expired = await new SignJWT({ sub: "u" }).setProtectedHeader({ alg: "HS256" }).setExpirationTime(1).sign(Buffer.from(secret));
 			const codes: unknown[] = [];
 			for (const token of ["no token", expired]) {
@@ -134,7 +134,7 @@ describe("clients that only listen", () => {
 		});
 	});
 
-	it("one that comes back gets what it missed, as its request says from where", async () => {
+	it("one that returns gets what it missed, from the position in its request", async () => {
 		const before = await post("uni_sse", { subs: { "kept:back": {} } });
 		const [{ connect }] = (await before.next(1)) as [{ connect: { subs: Record<string, { epoch: string; offset?: number }> } }];
 		const { epoch, offset = 0 } = connect.subs["kept:back"]!;
@@ -151,7 +151,7 @@ describe("clients that only listen", () => {
 		);
 	});
 
-	it("what is no connect request is 3501; nothing at all asks for nothing; later frames are ignored", async () => {
+	it("an invalid connect request closes with 3501; an empty one is valid; later frames are ignored", async () => {
 		const broken = await StreamClient.open(url("uni_http_stream"), { method: "POST", body: "[" });
 		await waitFor(() => broken.isOver, { deadlineMs: 5000, what: "the end" });
 		expect(broken.messages).toEqual([{ disconnect: { code: 3501, reason: "bad request" } }]);
@@ -168,7 +168,7 @@ describe("clients that only listen", () => {
 		socket.leave();
 	});
 
-	it("Protobuf: bare pushes with their length", async () => {
+	it("Protobuf: bare pushes with a length prefix", async () => {
 		const response = await fetch(url("uni_http_stream"), {
 			method: "POST",
 			headers: { "Content-Type": "application/octet-stream" },

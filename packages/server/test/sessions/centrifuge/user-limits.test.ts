@@ -17,7 +17,7 @@ function shard(slot: number, table: AddressTable, userConnectionLimit: number, c
 const client = (user = "ann"): CountedUser => ({ user, userSlot: noAddressSlot });
 
 describe("connections of a user", () => {
-	it("so many may be there over all shards, and one more when one has left or its shard has died", () => {
+	it("are limited over all shards; there is room for one more when one has left or its shard has died", () => {
 		const table = AddressTable.inMemory(100, 2);
 		const [one, other] = [shard(0, table, 3), shard(1, table, 3)];
 		const [first, second] = [client(), client()];
@@ -34,7 +34,7 @@ describe("connections of a user", () => {
 		expect([1, 2, 3].map(() => one.limit.admit(client(), "ann"))).toEqual([true, true, false]);
 	});
 
-	it("anonymous clients are not counted, and nobody is while it is off", () => {
+	it("are not counted for anonymous clients, nor for anybody while the limit is off", () => {
 		const table = AddressTable.inMemory(100, 1);
 		const { limit } = shard(0, table, 1);
 		expect([1, 2, 3].map(() => limit.admit(client(""), ""))).toEqual([true, true, true]);
@@ -51,7 +51,7 @@ describe("connections of a user", () => {
 		expect(() => unopened.prepare({ userConnectionLimit: 1 })).toThrow("opened");
 	});
 
-	it("those that are connected count when it is switched on", () => {
+	it("count when the limit is enabled while they are open", () => {
 		const clients = [client(), client(), client("bob"), client("")];
 		const { limit } = shard(0, AddressTable.inMemory(100, 1), 0, clients);
 		limit.prepare({ userConnectionLimit: 2 })();
@@ -60,13 +60,13 @@ describe("connections of a user", () => {
 		expect(limit.admit(client(), "ann")).toBe(true);
 	});
 
-	it("without room in the table a client is let in uncounted, and that is counted", () => {
+	it("are admitted without being counted when the table is full, and this is reported by a counter", () => {
 		const { limit, row } = shard(1, AddressTable.inMemory(100, 1), 1);
 		expect([limit.admit(client(), "ann"), limit.admit(client(), "ann")]).toEqual([true, true]);
 		expect(row.get("usersUncounted")).toBe(2);
 	});
 
-	it("users have different keys, for each purpose", () => {
+	it("have different keys for each user and purpose", () => {
 		const long = "u".repeat(5000);
 		const keys = ["ann", "bob", "", long, `${long}x`, "\u{1F600}"].flatMap((user) => [userKey(user), userKey(user, "publish")]);
 		expect(new Set(keys).size).toBe(keys.length);
@@ -89,7 +89,7 @@ describe("limits of clients of the Centrifuge protocol", () => {
 	};
 	const outcome = async (client: CentrifugeClient) => (client.session.leaving === 0 ? client.replies() : (await client.ended).code);
 
-	it("a user's connection beyond client.user_connection_limit is closed with 3504; the place is given back", async () => {
+	it("a user's connection beyond client.user_connection_limit is closed with 3504; its slot is released", async () => {
 		const limited = rig({ userConnectionLimit: 2 });
 		const clients = [await connect(limited, "ann"), await connect(limited, "ann"), await connect(limited, "bob")];
 		for (const each of clients) expect(await outcome(each)).toMatchObject([{ connect: {}, id: 1 }]);
@@ -102,7 +102,7 @@ describe("limits of clients of the Centrifuge protocol", () => {
 		expect(await outcome(await connect(limited, "ann"))).toMatchObject([{ connect: {} }]);
 	});
 
-	it("a command beyond client.rate_limit.client_command gets error 111, each connection by itself, and another when there is room", () => {
+	it("a command beyond client.rate_limit.client_command gets error 111, for each connection separately, until there is room", () => {
 		const limited = new CentrifugeRig({
 			clientCommandRates: { ...clientCommandRates, enabled: true, publish: operation(2), subscribe: operation(1), default: operation(1) },
 		});
@@ -125,7 +125,7 @@ describe("limits of clients of the Centrifuge protocol", () => {
 		expect(limited.row.get("commandsOverClientRate")).toBe(5);
 	});
 
-	it("a message beyond it, which has no reply, closes the client with 3013", async () => {
+	it("a message beyond it closes the client with 3013, since it has no reply", async () => {
 		const limited = new CentrifugeRig({ clientCommandRates: { ...clientCommandRates, enabled: true, send: { ...off, enabled: true } } });
 		limited.endpoint.set.handlers.onMessage(() => {});
 		const client = limited.connected();
@@ -157,7 +157,7 @@ describe("limits of clients of the Centrifuge protocol", () => {
 		expect([await ask(one), await ask(other)]).toEqual([108, 111]);
 	});
 
-	it("anonymous clients have no user who could be limited", () => {
+	it("anonymous clients have no limits per user", () => {
 		const limited = new CentrifugeRig({ userCommandRates: { ...userCommandRates, enabled: true, default: operation(1) } });
 		const client = limited.connected();
 		client.send(...[1, 2, 3].map((id) => ({ publish: { channel: "a", data: {} }, id })));

@@ -24,7 +24,7 @@ function subscribed(rig: ShardRig, options: object = {}): CentrifugeClient {
 }
 
 describe("clients in lanes when the options of channels change", () => {
-	it("a subscription that recovers still has no gap that it is not told of", () => {
+	it("a subscription with recovery still has no silent gap", () => {
 		const rig = new ShardRig({ channelWithoutNamespace: { ...plain, ...history, slowClient: "drop-oldest" } });
 		const client = subscribed(rig, { recoverable: true });
 		client.transport.peer.pause();
@@ -43,7 +43,7 @@ describe("clients in lanes when the options of channels change", () => {
 		expect(offsets, "offsets without a gap").toEqual(offsets.map((_, index) => index + 1));
 	});
 
-	it("a namespace that lets publications be dropped from now on keeps clients that were there before", () => {
+	it("a namespace that now allows drops also applies to clients that were connected before", () => {
 		const rig = new ShardRig();
 		const client = subscribed(rig);
 		rig.reload({ channelWithoutNamespace: { ...plain, slowClient: "drop-oldest" } });
@@ -56,7 +56,7 @@ describe("clients in lanes when the options of channels change", () => {
 });
 
 describe("a client in a lane", () => {
-	it("that only listens is told why it is closed, in a message as well", async () => {
+	it("that is unidirectional is told why it is closed, also in a message", async () => {
 		const rig = new ShardRig({ channelWithoutNamespace: { ...plain, slowClient: "drop-oldest" } });
 		const client = rig.listening();
 		client.send({ subs: { a: {} } });

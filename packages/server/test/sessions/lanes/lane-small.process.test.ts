@@ -6,7 +6,7 @@ import { startShards } from "../../harness.ts";
 
 const plain = defaultConfig().channelWithoutNamespace;
 
-it("a long reply leaves whole where less may wait than one part of it", async () => {
+it("a long reply is sent whole when the buffer limit is smaller than one part", async () => {
 	const cluster = await startShards(1, {
 		config: {
 			clientInsecure: true,

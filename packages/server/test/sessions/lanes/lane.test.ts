@@ -124,7 +124,7 @@ const numbersOf = (got: readonly string[], kind: string): number[] =>
 const rising = (numbers: readonly number[]): boolean => numbers.every((number, index) => index === 0 || number > numbers[index - 1]);
 
 describe("Lane", () => {
-	it("drops the oldest first, and keeps within what may wait", () => {
+	it("drops the oldest first, and stays within its limit", () => {
 		const rig = new Rig();
 		for (let number = 0; number < 30; number++) rig.publish("oldest", text("oldest", number, 10_000));
 		expect(rig.lane.getBufferedAmount()).toBeLessThanOrEqual(bufferedBytesMax);
@@ -134,7 +134,7 @@ describe("Lane", () => {
 		expect(rig.counts.laneDropsOldest).toBe(20);
 	});
 
-	it("keeps the newest of each key; what has no key counts as one more", () => {
+	it("keeps the newest of each key; publications without a key share one", () => {
 		const rig = new Rig();
 		for (let number = 0; number < 9; number++)
 			rig.publish("latest", text("latest", number, 0), number % 3 === 2 ? undefined : `k${number % 3}`);
@@ -144,7 +144,7 @@ describe("Lane", () => {
 		expect(rig.counts.laneDropsReplaced).toBe(6);
 	});
 
-	it("tells publications without the tag from those with an empty one", () => {
+	it("distinguishes publications without the tag from those with an empty tag", () => {
 		const rig = new Rig();
 		for (let number = 0; number < 4; number++) rig.publish("latest", text("latest", number, 0), number % 2 === 0 ? undefined : "");
 		rig.lane.pump();
@@ -162,7 +162,7 @@ describe("Lane", () => {
 		expect(rig.counts).toEqual({ laneDropsOldest: 7, laneDropsReplaced: 0, laneGaps: 0 });
 	});
 
-	it("replaces nothing of a subscription that recovers: it gets all, or has a gap and ends", () => {
+	it("replaces nothing of a subscription with recovery: it gets everything, or has a gap and ends", () => {
 		const rig = new Rig();
 		for (let number = 0; number < 9; number++) rig.publish("recoversLatest", text("recoversLatest", number, 0), "k");
 		rig.lane.pump();
@@ -173,7 +173,7 @@ describe("Lane", () => {
 		expect(rig.gaps).toEqual([rules.recoversLatest]);
 	});
 
-	it("ends a subscription that recovers instead of dropping in silence, once, and gives it nothing until it is forgotten", () => {
+	it("ends a subscription with recovery once, instead of dropping silently, and gives it nothing until it is forgotten", () => {
 		const rig = new Rig();
 		for (let number = 0; number < 30; number++) rig.publish("recovers", text("recovers", number, 10_000));
 		expect(rig.gaps).toEqual([rules.recovers]);
@@ -196,7 +196,7 @@ describe("Lane", () => {
 		expect(got).toEqual(Array.from(got, (_, index) => index));
 	});
 
-	it("whatever comes and however it is read: order, no silent gap where there must be none, no reply lost, memory bounded", () => {
+	it("keeps order, silent gaps only where allowed, all replies, and bounded memory, whatever arrives and however it is read", () => {
 		const publication = fc.record({
 			kind: fc.constantFrom<Kind>("oldest", "latest", "recovers"),
 			bytes: fc.integer({ min: 0, max: 40_000 }),
@@ -249,8 +249,8 @@ describe("Lane", () => {
 	});
 });
 
-describe("what waits in a lane", () => {
-	it("is bounded in number: messages without bytes take memory as well", () => {
+describe("the queue of a lane", () => {
+	it("is limited in number: empty messages take memory as well", () => {
 		const rig = new Rig();
 		for (let number = 0; number < 5000; number++) rig.publish("oldest", "");
 		expect(rig.counts.laneDropsOldest, "publications dropped of 5,000 without bytes, where 100,000 bytes may wait").toBeGreaterThan(4000);
@@ -261,7 +261,7 @@ describe("what waits in a lane", () => {
 		expect(replies.closed, "closed because of 5,000 replies without bytes").toBe(1);
 	});
 
-	it("of which the oldest is found without passing over what may not be dropped", () => {
+	it("finds the oldest publication without iterating over those that must not be dropped", () => {
 		const queue = new LaneQueue();
 		const add = (rule: LaneRule) => {
 			let looks = 0;
@@ -325,7 +325,7 @@ describe("keep-latest in a lane", () => {
 			});
 	}
 
-	it("does not lose the newest publication to a join or a leave, nor the other way round", () => {
+	it("does not replace the newest publication by a join or leave, nor the reverse", () => {
 		const rig = new ShardRig({ channelWithoutNamespace: latest });
 		const slow = slowClient(rig, "a");
 		rig.send("a", "1");

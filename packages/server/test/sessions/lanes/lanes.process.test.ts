@@ -123,7 +123,7 @@ const counts = ({ shards }: TestShards) => {
 };
 
 describe("a client that reads too slowly", () => {
-	it("drop-oldest: misses the oldest and nothing else, is not closed, and is back among the others once it has read", async () => {
+	it("drop-oldest: misses only the oldest, is not closed, and rejoins the topics once it has read", async () => {
 		const cluster = await start();
 		const publisher = new Publisher(cluster, "");
 		const [fast, slow] = [await cluster.client(), await cluster.rawClient()];
@@ -145,7 +145,7 @@ describe("a client that reads too slowly", () => {
 		expect(publisher.sent - got.length).toBe(counts(cluster).oldest);
 	});
 
-	it("keep-latest: of each key it gets the newest, in the order of the channel", async () => {
+	it("keep-latest: gets the newest of each key, in the order of the channel", async () => {
 		const cluster = await start();
 		const publisher = new Publisher(cluster, "latest:prices");
 		const slow = await cluster.rawClient(0, "/?channels=latest:prices");
@@ -161,7 +161,7 @@ describe("a client that reads too slowly", () => {
 		expect(counts(cluster)).toMatchObject({ oldest: 0, gaps: 0 });
 	});
 
-	it("a subscription with recovery never has a gap: it ends with 2500, and is recovered", async () => {
+	it("with recovery: has no gap; its subscription ends with 2500 and is recovered", async () => {
 		const cluster = await start();
 		const publisher = new Publisher(cluster, "kept:a");
 		const slow = await subscriber(cluster, "kept:a");
@@ -218,7 +218,7 @@ describe("clients of each transport that read too slowly", () => {
 });
 
 describe("a long reply", () => {
-	it("leaves in parts, nothing comes between them, and what is published meanwhile comes behind it, in order", async () => {
+	it("is sent in parts with nothing in between, and publications in the meantime follow it in order", async () => {
 		const cluster = await start();
 		const publisher = new Publisher(cluster, "strict:a");
 		await publisher.publish(80);
@@ -240,7 +240,7 @@ describe("a long reply", () => {
 		expect(client.socket.tcp.destroyed).toBe(false);
 	});
 
-	it("on a stream leaves in parts as well: it arrives whole, and what is published meanwhile keeps its order", async () => {
+	it("on a stream is sent in parts as well: it arrives whole, and publications in the meantime keep their order", async () => {
 		const cluster = await start();
 		const publisher = new Publisher(cluster, "strict:a");
 		await publisher.publish(80);

@@ -45,14 +45,14 @@ async function bounded(all: readonly CentrifugeClient[], ask: (client: Centrifug
 		await vi.waitFor(() => expect(transport.peer.received().join("\n")).toMatch(answer), { timeout: 8000, interval: 2 });
 }
 
-describe("replies that nobody reads are bounded for the whole shard", () => {
+describe("unread replies are limited for the whole shard", () => {
 	it("history", async () => {
 		const rig = rigged();
 		const all = Array.from({ length: clients }, () => rig.connected());
 		await bounded(all, (client) => client.send({ history: { channel: "c", limit: 60 }, id: 2 }), /"id":2/);
 	});
 
-	it("connect with what was missed", async () => {
+	it("connect with missed publications", async () => {
 		const rig = rigged();
 		const all = Array.from({ length: clients }, () => rig.open());
 		await bounded(all, (client) => client.send({ connect: comingBack(rig), id: 1 }), /"id":1,"connect".*"offset":60/);
@@ -74,7 +74,7 @@ describe("replies that nobody reads are bounded for the whole shard", () => {
 		expect(rig.lanes.unreadBytes).toBe(0);
 	});
 
-	it("connect of clients that only listen", async () => {
+	it("connect of unidirectional clients", async () => {
 		const rig = rigged();
 		const all = Array.from({ length: clients }, () => rig.listening());
 		await bounded(all, (client) => client.send(comingBack(rig)), /"connect".*"offset":60/);
@@ -87,7 +87,7 @@ describe("replies that nobody reads are bounded for the whole shard", () => {
 		await bounded(all, (client) => client.send({ presence: { channel: "many" }, id: 2 }), /"id":2/);
 	});
 
-	it("of clients on streams, which get them whole and in order", async () => {
+	it("on streams, where they arrive whole and in order", async () => {
 		const rig = rigged();
 		const all = Array.from({ length: clients }, () => new StreamClient(rig));
 		await vi.waitFor(() => expect(rig.row.get("commandsHeldForMemory")).toBeGreaterThan(0), { timeout: 8000 });

@@ -68,7 +68,7 @@ const letters = fc.constantFrom("a", "b", "c", "d", "e");
 const sets = fc.uniqueArray(letters, { maxLength: 4 });
 
 describe("channel sets", () => {
-	it("every client that is meant gets a record once, nobody else gets it, whoever else came and went", () => {
+	it("every addressed client gets a record once and nobody else gets it, whichever clients connect and disconnect", () => {
 		fc.assert(
 			fc.property(fc.array(fc.record({ names: sets, stays: fc.boolean() }), { maxLength: 30 }), sets, (clients, names) => {
 				const channelSets = new ChannelSets(everybody, 1000);
@@ -91,7 +91,7 @@ describe("channel sets", () => {
 		);
 	});
 
-	it("are freed with their last client, index and all", () => {
+	it("are freed with their last client, together with their index", () => {
 		const channelSets = new ChannelSets(everybody, 1000);
 		const entered: ChannelSet[] = [];
 		for (let round = 0; round < 3; round++)
@@ -104,7 +104,7 @@ describe("channel sets", () => {
 		expect(topicsFor(channelSets, [])).toEqual([]);
 	});
 
-	it("tell channels apart whose hashes are equal", () => {
+	it("distinguish channels with equal hashes", () => {
 		const [one, other] = twoWithOneHash();
 		for (const order of [
 			[one, other],
@@ -122,7 +122,7 @@ describe("channel sets", () => {
 		}
 	});
 
-	it("are bounded: one set too many is refused, a known set is not", () => {
+	it("are limited: one set too many is refused, an existing one is not", () => {
 		const channelSets = new ChannelSets(everybody, 2);
 		expect(channelSets.enter(channelList(["a"]))).not.toBeNull();
 		expect(channelSets.enter(channelList(["b"]))).not.toBeNull();

@@ -34,7 +34,7 @@ beforeAll(async () => {
 	[ann, anonymous] = [await tokenOf({ sub: "ann", info: { name: "Ann" } }), await tokenOf({})];
 });
 
-describe("a token comes", () => {
+describe("a token is sent", () => {
 	const head = (query: string, headers: Record<string, string> = {}) => ({ query, header: (name: string) => headers[name] ?? "" });
 
 	it.each([
@@ -58,8 +58,8 @@ describe("a token comes", () => {
 	});
 });
 
-describe("where authentication is required, a raw client", () => {
-	it("is refused if its token is revoked while it was checked", async () => {
+describe("with authentication required, a raw client", () => {
+	it("is refused if its token is revoked while it is verified", async () => {
 		const rig = new RawRig(config);
 		rig.isRevoked = true;
 		expect(await rig.hears(`channels=news:1&token=${ann}`)).toBe(401);
@@ -146,7 +146,7 @@ describe("where authentication is required, a raw client", () => {
 		expect(await heard()).toEqual(expected);
 	});
 
-	it("gets 401 with a challenge, and is told why, but never the token", async () => {
+	it("gets 401 with a challenge and the reason, which never contains the token", async () => {
 		const reply = await new RawRig(config).ask("token=eyJhbGciOiJIUzI1NiJ9.secret-part.x");
 		if (!("status" in reply)) throw new Error("let in");
 		expect(reply).toMatchObject({ status: 401, headers: { "WWW-Authenticate": "Bearer" } });
@@ -154,7 +154,7 @@ describe("where authentication is required, a raw client", () => {
 		expect(String(reply.body)).not.toContain("secret-part");
 	});
 
-	it("without channels hears what is for everybody, and nothing of any channel", async () => {
+	it("without channels gets messages without a channel, and no others", async () => {
 		const rig = new RawRig(config);
 		await rig.ask(`token=${ann}`);
 		const reached = (channels: readonly string[]) => {
@@ -169,7 +169,7 @@ describe("where authentication is required, a raw client", () => {
 		expect([reached([]), reached(["news:1"])]).toEqual([1, 0]);
 	});
 
-	it("follows the namespace of a message's first channel when it reads too slowly; messages to everybody have none", () => {
+	it("that reads too slowly is treated by the namespace of a message's first channel; messages without a channel have none", () => {
 		const latest = namespace("latest", { slowClient: "keep-latest", slowClientKeyTag: "symbol" });
 		const oldest = namespace("oldest", { slowClient: "drop-oldest" });
 		const rig = new RawRig({ ...config, channelNamespaces: [latest, oldest] });
@@ -187,7 +187,7 @@ describe("where authentication is required, a raw client", () => {
 		expect(ruleFor([])).toBe("disconnect ");
 	});
 
-	it("publishes where its channels permit, and receivers see who it is; elsewhere it is closed with 3507", async () => {
+	it("publishes where its channels permit it, and receivers see its user; elsewhere it is closed with 3507", async () => {
 		const rig = new RawRig(config);
 		const send = (session: RawSession) => {
 			(session.transport as unknown as FakeTransport).peer.send("x");
@@ -204,7 +204,7 @@ describe("where authentication is required, a raw client", () => {
 		expect(rig.published.length).toBe(2);
 	});
 
-	it("is closed with 3005 when its token has expired for 25 s", async () => {
+	it("is closed with 3005 25 s after its token has expired", async () => {
 		const rig = new RawRig(config);
 		const session = (await rig.ask(`channels=news:1&token=${await tokenOf({ sub: "ann", exp: now() + 60 })}`)) as RawSession;
 		const forever = (await rig.ask(`channels=news:1&token=${ann}`)) as RawSession;
@@ -216,7 +216,7 @@ describe("where authentication is required, a raw client", () => {
 		expect(session.closeFrame(3005)).toEqual({ code: 3005, reason: "connection expired" });
 	});
 
-	it("leaves nothing behind: gone while its token is checked, or later", async () => {
+	it("leaves nothing behind when it disconnects while its token is verified, or later", async () => {
 		const rig = new RawRig(config);
 		const outcome = rig.endpoint.connect(rawRequest(`token=${ann}`));
 		if (!("judged" in outcome)) throw new Error("let in at once");
@@ -233,7 +233,7 @@ describe("where authentication is required, a raw client", () => {
 		expect(rig.kept, "closed").toBe(0);
 	});
 
-	it("is closed when its user is: with the code and the reason that the backend gives", async () => {
+	it("is closed together with its user, with the code and reason of the backend", async () => {
 		const rig = new RawRig(config);
 		const [first, second] = [(await rig.ask(`token=${ann}`)) as RawUserSession, (await rig.ask(`token=${ann}`)) as RawUserSession];
 		const other = (await rig.ask(`token=${await tokenOf({ sub: "bob" })}`)) as RawUserSession;
@@ -246,7 +246,7 @@ describe("where authentication is required, a raw client", () => {
 		expect(other.leaving).toBe(0);
 	});
 
-	it("is refused when the server began to drain while its token was checked, and leaves nothing behind", async () => {
+	it("is refused when the server starts to drain while its token is verified, and leaves nothing behind", async () => {
 		const rig = new RawRig(config);
 		const answer = rig.ask(`channels=news:1&token=${ann}`);
 		rig.stopping = { status: 503, body: "stopping", headers: {}, close: true };
@@ -254,7 +254,7 @@ describe("where authentication is required, a raw client", () => {
 		expect(rig.kept).toBe(0);
 	});
 
-	it("finds no room when others have come while its token was checked", async () => {
+	it("is refused when the server fills up while its token is verified", async () => {
 		const rig = new RawRig({ ...config, allowAnonymousConnect: true });
 		rig.row.connectionsGiven = 1;
 		const answers = await Promise.all([rig.ask(`channels=news:1&token=${ann}`), rig.ask(`channels=news:1&token=${ann}`)]);
@@ -264,7 +264,7 @@ describe("where authentication is required, a raw client", () => {
 	});
 });
 
-it("a client without a token is told all ways to send one, the cookie included", async () => {
+it("a client without a token is told all ways to send one, including the cookie", async () => {
 	const told = async (values: Partial<Config>) => {
 		const answer = (await new RawRig({ ...config, ...values }).ask("")) as { readonly status: number; readonly body: string };
 		return [answer.status, (JSON.parse(answer.body) as { error: { message: string } }).error.message];
@@ -276,7 +276,7 @@ it("a client without a token is told all ways to send one, the cookie included",
 	]);
 });
 
-it("a raw client that was there before a reload let publications be dropped is looked at from then on", async () => {
+it("drops that a reload allows also apply to raw clients that were connected before", async () => {
 	const rig = new RawRig({ ...config, requireAuth: false });
 	const { transport } = (await rig.ask("channels=news:1")) as RawSession;
 	(transport as FakeTransport).peer.pause();
@@ -302,7 +302,7 @@ describe("others see a raw client with a token", () => {
 	};
 	const channels = "channels=room:1,listed:1,news:1";
 
-	it("in presence, and by joins and leaves, where the namespace has these, until it leaves or is closed", async () => {
+	it("in presence and by joins and leaves, where the namespace has these, until it disconnects or is closed", async () => {
 		const rig = new RawRig(shown);
 		const token = await tokenOf({ sub: "bob", info: { name: "Bob" }, subs: { "room:1": { info: { role: "host" } } } });
 		const [first, second] = [
@@ -322,7 +322,7 @@ describe("others see a raw client with a token", () => {
 		expect([rig.announced.length, rig.kept]).toEqual([2, 0]);
 	});
 
-	it("by the options when it came: a reload does not make it leave where it has not joined", async () => {
+	it("by the options when it connected: after a reload it does not leave where it has not joined", async () => {
 		const rig = new RawRig({ ...shown, requireAuth: false });
 		const [early, unknown] = [(await rig.ask(`${channels}&token=${ann}`)) as RawUserSession, (await rig.ask(channels)) as RawSession];
 		rig.reload({ channelNamespaces: [namespace("news", { presence: true, joinLeave: true }), namespace("room", {})] });
@@ -331,7 +331,7 @@ describe("others see a raw client with a token", () => {
 		expect(rig.kept).toBe(0);
 	});
 
-	it("in the connections of its user", async () => {
+	it("among the connections of its user", async () => {
 		const rig = new RawRig(shown);
 		const client = (await rig.ask(`channels=room:1,news:1&token=${ann}`)) as RawUserSession;
 		const inventory = new Inventory({ connected: new ConnectedUsers(), rawClients: rig.endpoint.clientsOf } as never as InventoryParts);
@@ -344,7 +344,7 @@ describe("others see a raw client with a token", () => {
 	});
 });
 
-it("the backend changes when a raw client expires, and what is said about it", async () => {
+it("the backend changes the expiry and the info of a raw client", async () => {
 	const rig = new RawRig(config);
 	const ask = async () => (await rig.ask(`channels=chat:1&token=${await tokenOf({ sub: "ann", exp: now() + 60 })}`)) as RawUserSession;
 	const [first, second] = [await ask(), await ask()];
@@ -360,8 +360,8 @@ it("the backend changes when a raw client expires, and what is said about it", a
 	expect([first.leaving, first.closeFrame(3005)]).toEqual([3005, { code: 3005, reason: "connection expired" }]);
 });
 
-describe("where it is not", () => {
-	it("a raw client is let in at once, as ever; a token that it gives must be valid and is looked at", async () => {
+describe("without required authentication", () => {
+	it("a raw client is admitted at once; if it sends a token, that is verified", async () => {
 		const rig = new RawRig({ ...config, requireAuth: false });
 		expect(await rig.hears("")).toEqual([]);
 		expect(rig.endpoint.channelSets.unfiltered.entered).toBe(1);
@@ -370,7 +370,7 @@ describe("where it is not", () => {
 		expect(await rig.hears("token=wrong")).toBe(401);
 	});
 
-	it("and a reload requires it but lets anonymous clients in, those that came without a token stay", async () => {
+	it("clients without a token stay when a reload requires authentication but allows anonymous clients", async () => {
 		const rig = new RawRig({ ...config, requireAuth: false, allowAnonymousConnect: true });
 		const unknown = (await rig.ask("")) as RawSession;
 		rig.reload({ requireAuth: true });
@@ -380,7 +380,7 @@ describe("where it is not", () => {
 		expect(unknown.leaving).toBe(3011);
 	});
 
-	it("and a reload requires it, clients that came without a token are closed with 3011: they come back and need one", async () => {
+	it("clients without a token are closed with 3011 when a reload requires authentication: they reconnect and need one", async () => {
 		const rig = new RawRig({ ...config, requireAuth: false });
 		const [unknown, known] = [(await rig.ask("")) as RawSession, (await rig.ask(`token=${ann}`)) as RawSession];
 		rig.reload({ messageRate: 5 });
@@ -392,7 +392,7 @@ describe("where it is not", () => {
 	});
 });
 
-it("a user's connection beyond client.user_connection_limit is answered 429; the place is given back, and so is all else", async () => {
+it("a user's connection beyond client.user_connection_limit gets 429; its slot and everything else is released", async () => {
 	const rig = new RawRig({ ...config, userConnectionLimit: 2 });
 	const bob = await tokenOf({ sub: "bob" });
 	const join = (token: string) => rig.ask(`channels=news:a&token=${token}`);

@@ -144,7 +144,7 @@ describe("a raw session", () => {
 		expect(session.leaving).toBe(code);
 	});
 
-	it("counts in the row as long as it is there, and with its address only if that came from the balancer", () => {
+	it("is counted in the row while it is connected, and by address only if the balancer reported that", () => {
 		const rig = new Rig();
 		const counts = () => [rig.row.webSockets, rig.row.proxiedSeen];
 		const join = (told: ToldAddress | null) => {

@@ -21,7 +21,7 @@ const channelNamespaces = [
 	{ ...defaultConfig().channelWithoutNamespace, name: "chat", allowSubscribeForClient: true, allowPublishForSubscriber: true },
 ];
 
-it("a raw client with a token is upgraded and served; one without is answered 401, one for a channel that is not its 403", async () => {
+it("a raw client with a token is upgraded and served; one without gets 401, one for a channel that it may not use 403", async () => {
 	const cluster = await start({ tokenHmacSecret: tokenSecret, rawTokenCookie: "jwt", channelNamespaces });
 	const { url, row } = cluster.shards[0];
 	const token = await tokenOf({ sub: "ann" });
@@ -41,7 +41,7 @@ it("a raw client with a token is upgraded and served; one without is answered 40
 	expect([row.get("refusedUnauthorized"), row.get("refusedForbidden")], "401 and 403, counted").toEqual([2, 1]);
 });
 
-it("one that leaves while the keys are fetched leaves nothing behind, and one that stays is let in", async () => {
+it("one that disconnects while the keys are fetched leaves nothing behind, and one that stays is admitted", async () => {
 	const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
 	const asked: ServerResponse[] = [];
 	const keys = createServer((_request, response) => asked.push(response));

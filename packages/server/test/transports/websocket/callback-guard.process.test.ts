@@ -241,7 +241,7 @@ it.each(cases)(
 	},
 );
 
-it("holds for a client that goes away, and for the start", async () => {
+it("also applies when a client disconnects, and at the start", async () => {
 	rig = await Rig.start();
 	const failures: string[] = [];
 	const app = new GuardedApp((callback) => failures.push(callback));

@@ -86,7 +86,7 @@ describe("the listener", () => {
 		};
 	});
 
-	it("serves each path by its own session factory; plain HTTP is told that it is for WebSockets", async () => {
+	it("serves each path by its session factory; plain HTTP requests are told to use a WebSocket", async () => {
 		const sessions = new Map(["/a", "/b"].map((path) => [path, new RecordingSession<TopicTransport>()]));
 		const endpoints = [...sessions].map(([path, session]) => ({
 			paths: [path],
@@ -105,7 +105,7 @@ describe("the listener", () => {
 		await expect(RawClient.open(`ws://127.0.0.1:${listener.port}/c`)).rejects.toThrow(/404/);
 	});
 
-	it("takes no connection from the port any more once it drains", async () => {
+	it("accepts no connection on the port once it drains", async () => {
 		const { listener } = create();
 		await listener.start();
 		await client(listener);

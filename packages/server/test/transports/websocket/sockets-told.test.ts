@@ -2,7 +2,7 @@ import { openFiles } from "@shardcast/process";
 import { expect, it } from "vitest";
 import { ToldSockets } from "../../../src/transports/websocket/sockets-told.ts";
 
-it("a connection that the library does not take leaves no descriptor open; its own stays the caller's", () => {
+it("a connection that the library refuses leaves no descriptor open; the caller still owns the original", () => {
 	const app = {
 		adopt: () => {
 			throw new Error("not now");

@@ -36,7 +36,7 @@ function rig(): AudienceRig {
 	};
 }
 
-it("channels are listed for people by a part of their name, those with the most subscribers first", () => {
+it("channels are searched by a part of their name, and listed by their number of subscribers", () => {
 	const provider = new ChannelAudiences();
 	for (let channel = 0; channel < 500; channel++) {
 		const audience = provider.of(`chat:${channel}`, webSocketJson);

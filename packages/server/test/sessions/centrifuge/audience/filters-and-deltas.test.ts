@@ -27,7 +27,7 @@ describe("a tag filter", () => {
 	const market = { ...kept, allowTagsFilter: true };
 	const btc = { key: "t", cmp: "eq", val: "BTC" };
 
-	it("lets through what it matches, live and recovered; the position moves with what it holds back", () => {
+	it("lets matching publications through, live and recovered; others still advance the position", () => {
 		const rig = new ShardRig({ channelWithoutNamespace: market });
 		const [all, some] = [rig.connected(), rig.connected()];
 		subscribe(all, {});
@@ -58,7 +58,7 @@ describe("a tag filter", () => {
 		expect(nothing).not.toHaveProperty("subscribe.publications");
 	});
 
-	it("is evaluated once for each publication and distinct filter, and a publication is encoded once for all who get it", () => {
+	it("is evaluated once for each publication and distinct filter, and a publication is encoded once for all subscribers that get it", () => {
 		const rig = new ShardRig({ channelWithoutNamespace: { ...plain, allowTagsFilter: true } });
 		const clients = Array.from({ length: 6 }, () => rig.connected());
 		for (const [index, client] of clients.entries())
@@ -112,7 +112,7 @@ class DeltaClient {
 describe("deltas", () => {
 	const fossil = { ...kept, allowedDeltaTypes: ["fossil"], deltaPublish: true };
 
-	it("begin with a whole publication; those who come later do not disturb the others", () => {
+	it("start with a whole publication; later subscribers do not affect earlier ones", () => {
 		const rig = new ShardRig({ channelWithoutNamespace: fossil });
 		const [early, late, whole] = [rig.connected(), rig.connected(), rig.connected()];
 		expect(subscribe(early, { delta: "fossil" })).toMatchObject({ subscribe: { delta: true } });
@@ -144,7 +144,7 @@ describe("deltas", () => {
 		expect([rig.kept, rig.endpoint.subscribers.audiences.deltaBytes]).toEqual([0, 0]);
 	});
 
-	it("are for those who ask for them, where they are allowed and there is a history; not with a filter, nor without one's own publications", () => {
+	it("are sent to subscribers that ask for them, if they are allowed and there is a history; not with a filter or with exclude_publisher", () => {
 		const rig = new ShardRig({
 			channelWithoutNamespace: { ...fossil, allowTagsFilter: true },
 			channelNamespaces: [
@@ -161,7 +161,7 @@ describe("deltas", () => {
 		expect(subscribe(client, {}, "none")).not.toHaveProperty("subscribe.delta");
 	});
 
-	it("are sent for publications that allow it, and when they are shorter", () => {
+	it("are sent for publications that allow them, if they are shorter", () => {
 		const rig = new ShardRig({ channelWithoutNamespace: { ...fossil, deltaPublish: false } });
 		const client = rig.connected();
 		subscribe(client, { delta: "fossil" });
@@ -180,7 +180,7 @@ describe("deltas", () => {
 		expect(rig.endpoint.subscribers.audiences.deltaBytes).toBe(46);
 	});
 
-	it("go on after a recovery, from the last publication that was recovered", () => {
+	it("continue after a recovery, from the last recovered publication", () => {
 		const rig = new ShardRig({ channelWithoutNamespace: fossil });
 		const [stays, returns] = [rig.connected(), rig.connected()];
 		const epoch = (subscribe(stays, { delta: "fossil" }) as { subscribe: { epoch: string } }).subscribe.epoch;
@@ -195,7 +195,7 @@ describe("deltas", () => {
 		expect(pubs(returns).map((pub) => [pub.delta, reader.take(pub)])).toEqual([[true, text(4)]]);
 	});
 
-	it("with any comings and goings, every client makes of them what was published", () => {
+	it("let every client reconstruct what was published, whoever subscribes and unsubscribes", () => {
 		const action = fc.oneof(
 			{
 				weight: 4,

@@ -22,7 +22,7 @@ const subscribe = { subscribe: { channel: "a" }, id: 2 };
 const asking = { subscribe: { channel: "a", join_leave: true }, id: 2 };
 
 describe("joins and leaves", () => {
-	it("reach all subscribers where they are forced, the one that joins included, and a leave only those that are left", async () => {
+	it("reach all subscribers where they are forced: a join also the joining client, a leave the remaining ones", async () => {
 		const rig = setup({ joinLeave: true, forcePushJoinLeave: true });
 		const [ann, bob] = [await connected(rig, { sub: "ann", info: { n: 1 } }), await connected(rig, { sub: "bob" })];
 		const info = { client: ann.session.id, user: "ann", conn_info: { n: 1 } };
@@ -39,7 +39,7 @@ describe("joins and leaves", () => {
 		expect(bob.replies()).toEqual([{ push: { channel: "a", leave: { info } } }]);
 	});
 
-	it("of each connection of a user are announced, and one that ends leaves all its channels once", async () => {
+	it("are announced for each connection of a user, and one that closes leaves each of its channels once", async () => {
 		const rig = setup({ joinLeave: true });
 		const all = [await connected(rig, { sub: "ann" }), await connected(rig, { sub: "ann" })] as const;
 		for (const client of all) client.send(subscribe, { subscribe: { channel: "b" }, id: 3 });
@@ -51,7 +51,7 @@ describe("joins and leaves", () => {
 		expect(rig.kept).toBe(0);
 	});
 
-	it("reach a subscriber that asks and may see presence, no other", async () => {
+	it("reach only subscribers that ask for them and may see presence", async () => {
 		const rig = setup(
 			{ joinLeave: true, allowSubscribeForClient: true, allowPresenceForSubscriber: true },
 			{ clientInsecure: false, allowAnonymousConnect: true },
@@ -77,7 +77,7 @@ describe("joins and leaves", () => {
 		expect(askedInVain.replies()).toEqual([{ id: 2, subscribe: {} }]);
 	});
 
-	it("are not sent where the namespace does not say so, or only for those whose token does", async () => {
+	it("are not sent where the namespace does not enable them, or only for clients whose token does", async () => {
 		const rig = setup({ forcePushJoinLeave: true });
 		const ann = await connected(rig, { sub: "ann" });
 		ann.send(asking);
@@ -90,7 +90,7 @@ describe("joins and leaves", () => {
 		expect(ann.replies()).toEqual([{ id: 2, subscribe: {} }]);
 	});
 
-	it("go to both encodings, each in its own", async () => {
+	it("reach clients of both encodings", async () => {
 		const rig = setup({ joinLeave: true, forcePushJoinLeave: true });
 		const json = await connected(rig, { sub: "ann" });
 		json.send(subscribe);
@@ -105,7 +105,7 @@ describe("joins and leaves", () => {
 	});
 });
 
-it("joins and leaves are no unknown records, and reach nobody where nobody listens", async () => {
+it("joins and leaves are not counted as unknown records, and reach nobody if nobody has subscribed", async () => {
 	const rig = setup({ joinLeave: true });
 	const client = await connected(rig, { sub: "ann" });
 	client.send(subscribe);

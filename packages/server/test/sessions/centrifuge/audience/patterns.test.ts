@@ -60,7 +60,7 @@ describe("patterns", () => {
 		for (const channel of others) expect(reached(channel), channel).toEqual([]);
 	});
 
-	it("find the same as comparing all of them, whoever comes and goes", () => {
+	it("match the same as a comparison with each of them, whoever subscribes and unsubscribes", () => {
 		const part = fc.constantFrom("a", "b", "*");
 		const pattern = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("."));
 		const channel = fc.array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 4 }).map((parts) => parts.join("."));
@@ -88,7 +88,7 @@ describe("patterns", () => {
 		);
 	});
 
-	it("that do not match cost a publication nothing", () => {
+	it("that do not match do not slow down a publication", () => {
 		const { join, reached, patterns } = setup();
 		const cost = (channel: string): number => {
 			const before = patterns.lookups;
@@ -104,7 +104,7 @@ describe("patterns", () => {
 		expect(reached("P77.p12")).toEqual(["*.p12", "P77.*"]);
 	});
 
-	it("give a message to several channels once", () => {
+	it("deliver a message to several channels once", () => {
 		const { join, reached } = setup();
 		join("BTC.*");
 		join("*.x");
@@ -118,7 +118,7 @@ describe("a client that subscribes to a pattern", () => {
 		return client.replies()[0];
 	};
 
-	it("gets publications of the channels that match, with their names, and beside its other subscriptions", () => {
+	it("gets publications of matching channels, with their names, in addition to its other subscriptions", () => {
 		const kept = { ...open, historySize: 10, historyTtlMs: 60_000, forceRecovery: true, presence: true };
 		const rig = new ShardRig({ channelWithoutNamespace: kept, channelNamespaces: [{ ...open, name: "ns" }] });
 		const client = rig.connected();
@@ -144,7 +144,7 @@ describe("a client that subscribes to a pattern", () => {
 		expect([rig.kept, rig.endpoint.subscribers.patterns.audienceCount]).toEqual([0, 0]);
 	});
 
-	it("needs allow_wildcard, and loses its subscription when that is switched off", () => {
+	it("needs allow_wildcard, and loses its subscription when that is disabled", () => {
 		const rig = new ShardRig({ channelNamespaces: [{ ...open, name: "ns" }] });
 		const client = rig.connected();
 		expect(subscribe(client, { channel: "BTC.*" })).toMatchObject({ error: { code: 108 } });
@@ -155,7 +155,7 @@ describe("a client that subscribes to a pattern", () => {
 		expect(client.replies()).toEqual([{ push: { channel: "ns:*", unsubscribe: { code: 2000, reason: "server unsubscribe" } } }]);
 	});
 
-	it("cannot publish to it, nor ask for history or presence; a filter, and more than 8 parts, are errors", () => {
+	it("cannot publish to it or read its history or presence; a filter and more than 8 segments are errors", () => {
 		const rig = new ShardRig({
 			channelWithoutNamespace: { ...open, presence: true, historySize: 10, historyTtlMs: 60_000, allowTagsFilter: true },
 		});

@@ -20,7 +20,7 @@ describe("tags", () => {
 	});
 });
 
-describe("a publication that its channel does not take", () => {
+describe("a publication that its channel does not accept", () => {
 	it.each([
 		["json:c", '"x"', undefined],
 		["object:c", "1", 107],
@@ -84,7 +84,7 @@ describe("exclude_publisher", () => {
 });
 
 describe("a reload of namespaces", () => {
-	it("ends subscriptions to channels whose namespace is gone, and no others", () => {
+	it("ends subscriptions to channels whose namespace has been removed, and no others", () => {
 		const rig = new ShardRig({ channelNamespaces: [kept, { ...plain, name: "gone" }] });
 		const client = rig.connected();
 		const channels = ["c", "kept:c", "gone:c"];

@@ -12,7 +12,7 @@ function shown(rig: CentrifugeRig, name: string, labels: Readonly<Record<string,
 }
 
 describe("what clients of the Centrifuge protocol do is counted", () => {
-	it("commands by method, of which one frame may have several", () => {
+	it("commands by method, also several in one frame", () => {
 		const rig = new CentrifugeRig();
 		const client = rig.connected();
 		client.send(
@@ -25,7 +25,7 @@ describe("what clients of the Centrifuge protocol do is counted", () => {
 		expect(commands.map((method) => shown(rig, "shardcast_commands_total", { method }))).toEqual([1, 1, 2, 1, 0]);
 	});
 
-	it("errors by code, those of subscribe apart from the others", () => {
+	it("errors by code, with separate counters for subscribe", () => {
 		const rig = new CentrifugeRig();
 		const client = rig.connected();
 		client.send({ subscribe: { channel: "none:a" }, id: 2 }, { history: { channel: "a" }, id: 3 });
@@ -35,7 +35,7 @@ describe("what clients of the Centrifuge protocol do is counted", () => {
 		expect(shown(rig, "shardcast_command_errors_total", { code: "102" })).toBe(0);
 	});
 
-	it("subscriptions by encoding, until they end or their client has gone", () => {
+	it("subscriptions by encoding, until they end or their client has disconnected", () => {
 		const rig = new CentrifugeRig();
 		const json = rig.connected();
 		json.send({ subscribe: { channel: "a" }, id: 2 });

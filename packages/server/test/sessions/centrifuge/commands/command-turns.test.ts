@@ -19,7 +19,7 @@ describe("commands of several clients that wait for the same thing", () => {
 		expect(clients.map((client) => client.replies())).toEqual([2, 3, 4].map((id) => [{ id, rpc: { data: "done" } }]));
 	});
 
-	it("also when one of them is closed by its answer, and when a defect strikes between the replies to a frame", async () => {
+	it("also when the answer closes one of them, and when a defect occurs between the replies to a frame", async () => {
 		const rig = new CentrifugeRig();
 		let answer!: (value: unknown) => void;
 		const shared = new Promise((resolve) => {
@@ -54,7 +54,7 @@ describe("a frame with many commands", () => {
 	const history = (id: number) => ({ history: { channel: "a", limit: -1 }, id });
 	const ids = [2, 3, 4, 5, 6];
 
-	it("is divided among the turns of the loop, and its client's later frames wait behind it; others go in between", async () => {
+	it("is divided among turns of the loop; its client's later frames wait behind it, and those of other clients run in between", async () => {
 		const rig = new CentrifugeRig({}, null, -1);
 		const [busy, other] = [rig.open(), rig.open()];
 		busy.send({ connect: {}, id: 1 }, ...ids.map((id) => ({ unsubscribe: { channel: "a" }, id })));

@@ -30,7 +30,7 @@ const publications = (from: number, to: number) =>
 	Array.from({ length: to - from + 1 }, (_, index) => ({ data: from + index, offset: from + index }));
 
 describe("a subscription with a position", () => {
-	it("is where this shard's clients are: what the shard has not delivered will come", () => {
+	it("starts where this shard's clients are: what the shard has not delivered yet will follow", () => {
 		const { rig, publish, deliver, epoch } = kept();
 		publish(3);
 		deliver();
@@ -43,7 +43,7 @@ describe("a subscription with a position", () => {
 		expect(subscribe(rig.connected(), {})).toEqual({ id: 2, subscribe: {} });
 	});
 
-	it("is given to everybody where the namespace says so, and to nobody where there is no history", () => {
+	it("is granted to everybody where the namespace forces it, and to nobody without history", () => {
 		const forced = kept({ forceRecovery: true, allowRecovery: false });
 		expect(subscribe(forced.rig.connected(), {})).toMatchObject({ subscribe: { recoverable: true, positioned: true } });
 		const none = kept({ historySize: 0, historyTtlMs: 0, allowRecovery: false });
@@ -54,8 +54,8 @@ describe("a subscription with a position", () => {
 	});
 });
 
-describe("long replies that nobody reads", () => {
-	it("hold commands that bring more of them, of all clients, until they are read or their client is gone; other commands go on", async () => {
+describe("unread long replies", () => {
+	it("delay commands of all clients that would add more, until they are read or their client disconnects; other commands continue", async () => {
 		const rules = { ...defaultConfig().channelWithoutNamespace, historySize: 400, historyTtlMs: 60_000, allowHistoryForClient: true };
 		const rig = new CentrifugeRig({ channelWithoutNamespace: rules }, null, Number.POSITIVE_INFINITY, 50_000);
 		for (let index = 0; index < 60; index++) rig.log.publish("c", Buffer.from(`"${"x".repeat(1000)}"`), { history: limits });
@@ -82,7 +82,7 @@ describe("long replies that nobody reads", () => {
 });
 
 describe("recovery", () => {
-	it("gives what was missed, and says the offset that was asked for; what the shard has not delivered is left out", () => {
+	it("returns what was missed and the requested offset, without what the shard has not delivered yet", () => {
 		const { rig, publish, deliver, epoch } = kept();
 		publish(7);
 		deliver();
@@ -103,7 +103,7 @@ describe("recovery", () => {
 		expect(rig.row.get("recoveredPublications")).toBe(3);
 	});
 
-	it("has nothing to give to a client that has missed nothing", () => {
+	it("returns nothing to a client that has missed nothing", () => {
 		const { rig, publish, deliver, epoch } = kept();
 		publish(2);
 		deliver();
@@ -133,7 +133,7 @@ describe("recovery", () => {
 		expect(rig.row.get("recoveriesFailed")).toBe(2);
 	});
 
-	it("gives 300 at most, and exactly 300", () => {
+	it("returns up to 300 publications, and exactly 300", () => {
 		const { rig, publish, deliver, epoch } = kept();
 		publish(400);
 		deliver();
@@ -142,7 +142,7 @@ describe("recovery", () => {
 		});
 	});
 
-	it("gives as many as the options say", () => {
+	it("returns as many as the options allow", () => {
 		const { rig, publish, deliver, epoch } = kept({}, { recoveryLimitMax: 2, historyLimitMax: 3 });
 		publish(10);
 		deliver();
@@ -153,7 +153,7 @@ describe("recovery", () => {
 		expect(client.replies()).toMatchObject([{ history: { publications: publications(1, 3) } }]);
 	});
 
-	it("waits for a client that comes from a faster shard, and its later commands with it", async () => {
+	it("makes a client from a faster shard wait, together with its later commands", async () => {
 		const { rig, publish, deliver, epoch } = kept();
 		publish(3);
 		deliver();
@@ -167,7 +167,7 @@ describe("recovery", () => {
 		expect(client.replies()).toMatchObject([{ id: 2, subscribe: { recovered: true, offset: 5 } }, { id: 3 }]);
 	});
 
-	it("ends with a client that leaves while it waits", async () => {
+	it("ends when its client disconnects while it waits", async () => {
 		const { rig, publish, epoch } = kept();
 		publish(2);
 		const client = rig.connected();
@@ -184,7 +184,7 @@ describe("history", () => {
 		return client.replies()[0];
 	};
 
-	it("gives what is asked for, with the position of the channel", () => {
+	it("returns the requested publications, with the position of the channel", () => {
 		const { rig, publish, epoch } = kept();
 		publish(310);
 		const client = rig.connected();
@@ -213,7 +213,7 @@ describe("history", () => {
 		expect(read(rig.connected(), asked)).toMatchObject({ error: { code } });
 	});
 
-	it("needs the right to it", () => {
+	it("requires permission", () => {
 		const { rig } = kept();
 		const strict = new CentrifugeRig({ ...rig.config, clientInsecure: false, allowAnonymousConnect: true });
 		expect(read(strict.connected(), { limit: 1 })).toMatchObject({ error: { code: 103 } });
@@ -223,7 +223,7 @@ describe("history", () => {
 describe("presence", () => {
 	const presence = { channelWithoutNamespace: { ...defaultConfig().channelWithoutNamespace, presence: true } };
 
-	it("knows who is subscribed, until they leave", async () => {
+	it("lists the subscribers, until they leave", async () => {
 		const rig = new CentrifugeRig(presence);
 		const [a, b, c] = [rig.connected(), rig.connected(), rig.connected()];
 		for (const client of [a, b]) subscribe(client, {});
@@ -250,7 +250,7 @@ describe("presence", () => {
 		expect(rig.endpoint.subscribers.presence.channelCount).toBe(0);
 	});
 
-	it("needs the right to it", () => {
+	it("requires permission", () => {
 		const client = new CentrifugeRig({ ...presence, clientInsecure: false, allowAnonymousConnect: true }).connected();
 		client.send({ presence: { channel: "c" }, id: 5 });
 		expect(client.replies()).toMatchObject([{ error: { code: 103 } }]);

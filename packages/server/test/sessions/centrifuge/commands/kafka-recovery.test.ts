@@ -76,8 +76,8 @@ const counted = ({ row }: CentrifugeRig) => [
 	row.get("recoveredPublications"),
 ];
 
-describe("a client that returns to a channel that Kafka feeds", () => {
-	it("gets from memory what that holds, and Kafka is not read", async () => {
+describe("a client that returns to a channel fed by Kafka", () => {
+	it("gets publications that are in memory from there, and Kafka is not read", async () => {
 		const { rig, produce, reads } = fedByKafka();
 		produce(20);
 		expect(await subscribe(returning(rig), { offset: 29 })).toMatchObject({ recovered: true, offset: 29, publications: shown(15, 19) });
@@ -101,7 +101,7 @@ describe("a client that returns to a channel that Kafka feeds", () => {
 		expect(client.session.subscriptions.has("c")).toBe(true);
 	});
 
-	it("what comes while Kafka is read is joined from memory, and comes once", async () => {
+	it("gets records that arrive while Kafka is read from memory, once", async () => {
 		const { rig, produce, reads, state } = fedByKafka();
 		produce(20);
 		state.meanwhile = () => produce(3);
@@ -110,7 +110,7 @@ describe("a client that returns to a channel that Kafka feeds", () => {
 		expect(counted(rig)).toEqual([0, 1, 0, 22]);
 	});
 
-	it("Kafka is read again when what has come meanwhile has left the memory, three times at most", async () => {
+	it("has Kafka read again, at most three times, when newer publications have left memory in the meantime", async () => {
 		const { rig, produce, reads, state } = fedByKafka();
 		produce(20);
 		let times = 0;
@@ -128,7 +128,7 @@ describe("a client that returns to a channel that Kafka feeds", () => {
 		expect(counted(rig)).toEqual([0, 1, 1, 39]);
 	});
 
-	it("that had subscribed before the first record gets all since then", async () => {
+	it("gets everything since the first record if it had subscribed before it", async () => {
 		const { rig, produce, reads } = fedByKafka();
 		const { epoch, offset } = rig.log.position("c")!;
 		produce(20);
@@ -182,14 +182,14 @@ describe("a client that returns to a channel that Kafka feeds", () => {
 		},
 	);
 
-	it("with the flag for it gets error 112 instead", async () => {
+	it("gets error 112 instead if it asks for that by the flag", async () => {
 		const { rig, produce, state } = fedByKafka();
 		produce(20);
 		state.failure = "gone";
 		expect(await subscribe(returning(rig), { offset: 1, flag: 2 })).toMatchObject({ error: 112 });
 	});
 
-	it("that has gone meanwhile leaves nothing behind", async () => {
+	it("leaves nothing behind if it has disconnected in the meantime", async () => {
 		const { rig, produce, state } = fedByKafka();
 		produce(20);
 		const client = returning(rig);

@@ -25,13 +25,13 @@ describe("a channel with many clients", () => {
 		expect(presence.part("a")).toMatchObject({ clients: 10_000, users: { length: 100 } });
 	});
 
-	it("is too large for an answer above 32,768 clients, or 16 MiB of what tokens say about them", () => {
+	it("is too large for an answer with more than 32,768 clients, or 16 MiB of their info", () => {
 		expect(present(presenceLimits.clients).clients("a")).toHaveLength(32_768);
 		expect(present(presenceLimits.clients + 1).clients("a")).toBeNull();
 		expect(present(1025, Buffer.alloc(16_384, "1")).clients("a")).toBeNull();
 	});
 
-	it("gets 106 for presence then, and presence_stats all the same", async () => {
+	it("then gives 106 for presence, but still answers presence_stats", async () => {
 		const rig = new CentrifugeRig(rules);
 		const client = rig.connected();
 		for (let index = 0; index < 32_769; index++) rig.endpoint.subscribers.presence.join("a", subscriber(index));
@@ -43,7 +43,7 @@ describe("a channel with many clients", () => {
 		]);
 	});
 
-	it("is asked about once for all who ask at a time, and not again for a moment; a small one each time", async () => {
+	it("is queried once for simultaneous requests, and not again for a moment; a small one is queried each time", async () => {
 		const rig = new CentrifugeRig(rules);
 		const asked = vi.spyOn(rig.questions, "ask");
 		const clients = [rig.connected(), rig.connected()];
@@ -63,7 +63,7 @@ describe("a channel with many clients", () => {
 	});
 });
 
-it("several connections of a user are several clients and one user, until the last has gone", async () => {
+it("counts several connections of a user as several clients and one user, until the last one closes", async () => {
 	const rig = new CentrifugeRig(rules);
 	const connect = async (sub: string) => {
 		const client = rig.open();

@@ -33,7 +33,7 @@ describe("a client that connects", () => {
 		expect(client.session.channels).toEqual(["a", "$b"]);
 	});
 
-	it("gets what its token says about each: data, info for others, options", async () => {
+	it("gets what its token specifies for each: data, info for others, options", async () => {
 		const rig = new CentrifugeRig({ ...config, channelWithoutNamespace: { ...plain, ...history } });
 		const override = { presence: { value: true }, force_recovery: { value: true } };
 		const client = await connect(rig, { sub: "ann", subs: { a: { data: { x: 1 }, info: { role: "host" }, override }, b: {} } });
@@ -44,7 +44,7 @@ describe("a client that connects", () => {
 		expect(rig.endpoint.subscribers.presence.clients("b")).toEqual([]);
 	});
 
-	it("is given 4 MiB and one channel more; where else it has missed something it is not recovered", async () => {
+	it("gets up to 4 MiB, plus one channel; its other channels with missed publications are not recovered", async () => {
 		const rig = new CentrifugeRig({ ...config, channelWithoutNamespace: { ...plain, ...history, forceRecovery: true } });
 		const names = ["a", "b", "c", "d"];
 		for (const name of names) rig.log.publish(name, Buffer.from("1"), { history: limits });
@@ -66,7 +66,7 @@ describe("a client that connects", () => {
 		]);
 	});
 
-	it("is given what it missed in those that recover", async () => {
+	it("gets what it missed in channels with recovery", async () => {
 		const rig = new CentrifugeRig({ ...config, channelWithoutNamespace: { ...plain, ...history, forceRecovery: true } });
 		const epoch = rig.log.position("a")!.epoch;
 		for (const payload of ["1", "2", "3"]) rig.log.publish("a", Buffer.from(payload), { history: limits });
@@ -92,14 +92,14 @@ describe("a client that connects", () => {
 		expect(rig.row.get("recoveriesFailed")).toBe(1);
 	});
 
-	it("is subscribed to channels that it asks for where it may subscribe, and not to others", async () => {
+	it("is subscribed to those requested channels that it may subscribe to, and not to others", async () => {
 		const rig = new CentrifugeRig({ ...config, channelWithoutNamespace: { ...plain, allowSubscribeForClient: true } });
 		expect(subsOf(await connect(rig, { sub: "ann" }, { subs: { a: {}, $b: {}, é: {} } }))).toEqual({ a: {} });
 		expect(subsOf(await connect(rig, null, { subs: { a: {} } }))).toBeUndefined();
 		expect((await (await connect(rig, { sub: "ann" }, { subs: { "no:where": {} } })).ended).code).toBe(3501);
 	});
 
-	it("has its user's channel, where that is switched on", async () => {
+	it("has its personal channel, if that is enabled", async () => {
 		const namespaces = [{ ...plain, name: "personal", presence: true }];
 		const personal = { personalChannelEnabled: true, personalChannelNamespace: "personal", channelNamespaces: namespaces };
 		const rig = new CentrifugeRig({ ...config, ...personal });
@@ -109,7 +109,7 @@ describe("a client that connects", () => {
 		expect(subsOf(await connect(without, { sub: "42" }))).toEqual({ "#42": {} });
 	});
 
-	it("closes the user's earlier connections with 3504, where only one is wanted", async () => {
+	it("closes the user's earlier connections with 3504, if only one is allowed", async () => {
 		const rig = new CentrifugeRig({ ...config, personalChannelEnabled: true, singleConnection: true });
 		const [first, other] = [await connect(rig, { sub: "42" }), await connect(rig, { sub: "43" })];
 		const second = await connect(rig, { sub: "42" });
@@ -125,13 +125,13 @@ describe("a client that connects", () => {
 		},
 	);
 
-	it("with more channels than its limit: 3505", async () => {
+	it("is closed with 3505 if it has more channels than its limit", async () => {
 		const channels = Array.from({ length: 129 }, (_, index) => `c${index}`);
 		expect((await (await connect(new CentrifugeRig(config), { channels })).ended).code).toBe(3505);
 		expect((await connect(new CentrifugeRig(config), { channels: channels.slice(1) })).session.channels).toHaveLength(128);
 	});
 
-	it("cannot subscribe to them again, or bring a token for them: 105, 3501", async () => {
+	it("cannot subscribe to them again (105) or send a token for them (3501)", async () => {
 		const client = await connect(new CentrifugeRig(config), { sub: "ann", channels: ["a"] });
 		client.replies();
 		client.send({ subscribe: { channel: "a" }, id: 2 });
@@ -141,7 +141,7 @@ describe("a client that connects", () => {
 	});
 });
 
-it("a new token with other channels ends the connection with 3010; with the same ones it goes on", async () => {
+it("a new token with other channels closes the connection with 3010; with the same ones it stays open", async () => {
 	for (const [before, after, code] of [
 		[["a"], ["a"], 0],
 		[["a"], ["a", "b"], 3010],
@@ -154,7 +154,7 @@ it("a new token with other channels ends the connection with 3010; with the same
 	}
 });
 
-describe("orders about a user", () => {
+describe("the backend's operations on a user", () => {
 	async function threeClients(more: Partial<Config> = {}) {
 		const rig = new CentrifugeRig({ ...config, ...more });
 		const clients = [await connect(rig, { sub: "ann" }), await connect(rig, { sub: "ann" }), await connect(rig, { sub: "bob" })] as const;
@@ -162,7 +162,7 @@ describe("orders about a user", () => {
 		return { rig, clients, ask: rig.questions };
 	}
 
-	it("subscribe: all connections of the user, told by a push; those that are, stay; unsubscribe: 2000", async () => {
+	it("subscribe: all connections of the user, which get a push; existing subscriptions stay; unsubscribe: 2000", async () => {
 		const { rig, clients, ask } = await threeClients({ channelWithoutNamespace: { ...plain, ...history, forceRecovery: true } });
 		const [first, second, other] = clients;
 		expect(await ask.ask(subscribeQuestion, { user: "ann", channel: "a", data: '{"x":1}' })).toBe(2);
@@ -175,7 +175,7 @@ describe("orders about a user", () => {
 		expect(rig.endpoint.subscribers.audiences.channelCount).toBe(1);
 	});
 
-	it("a subscription that expires ends the connection with 3006", async () => {
+	it("an expired subscription closes the connection with 3006", async () => {
 		const { rig, clients, ask } = await threeClients();
 		await ask.ask(subscribeQuestion, { user: "bob", channel: "a", expireAt: Date.now() / 1000 - 30 });
 		rig.seconds += 2;
@@ -183,7 +183,7 @@ describe("orders about a user", () => {
 		expect(await clients[2].ended).toEqual({ code: 3006, reason: "subscription expired" });
 	});
 
-	it("disconnect: all of the user, or one of them, with any code and reason", async () => {
+	it("disconnect: all connections of the user or one of them, with any code and reason", async () => {
 		const { clients, ask } = await threeClients();
 		const [first, second, other] = clients;
 		expect(await ask.ask(disconnectQuestion, { user: "ann", client: second.session.id, code: 4001, reason: "bye" })).toBe(1);
@@ -193,7 +193,7 @@ describe("orders about a user", () => {
 		expect(await first.ended).toEqual({ code: 3503, reason: "force disconnect" });
 	});
 
-	it("disconnect: not those on the whitelist; a session id names one", async () => {
+	it("disconnect: not those on the whitelist; a session id selects one", async () => {
 		const { clients, ask } = await threeClients();
 		const [first, second] = clients;
 		const code = { code: 3503, reason: "force disconnect" };
@@ -202,7 +202,7 @@ describe("orders about a user", () => {
 		expect([first.session.isGone, second.session.isGone]).toEqual([false, true]);
 	});
 
-	it("refresh: the client is told when it expires, its information changes; expired ends it with 3005", async () => {
+	it("refresh: the client is told when it expires, and its info changes; `expired` closes it with 3005", async () => {
 		const { clients, ask } = await threeClients();
 		const [first, second] = clients;
 		const expireAt = Math.floor(Date.now() / 1000) + 100;
@@ -213,7 +213,7 @@ describe("orders about a user", () => {
 		expect((await second.ended).code).toBe(3005);
 	});
 
-	it("subscribe since a position: what was published after it follows the push", async () => {
+	it("subscribe with recover_since: later publications follow the push", async () => {
 		const { rig, clients, ask } = await threeClients({ channelWithoutNamespace: { ...plain, ...history, forceRecovery: true } });
 		const limits = { size: 10, ttlMs: 60_000, metaTtlMs: 60_000 };
 		for (const text of ["1", "2", "3"]) rig.log.publish("a", Buffer.from(text), { history: limits });
@@ -227,13 +227,13 @@ describe("orders about a user", () => {
 		]);
 	});
 
-	it("override holds for the subscriptions of the order", async () => {
+	it("override applies to the subscriptions of that call", async () => {
 		const { rig, ask } = await threeClients();
 		await ask.ask(subscribeQuestion, { user: "ann", channel: "a", override: { presence: true } });
 		expect(rig.endpoint.subscribers.presence.count("a")).toBe(2);
 	});
 
-	it("channels, connections and nodes: what the shard has", async () => {
+	it("channels, connections and nodes: describe the shard", async () => {
 		const { clients, ask } = await threeClients();
 		await ask.ask(subscribeQuestion, { user: "ann", channel: "a1" });
 		await ask.ask(subscribeQuestion, { user: "bob", channel: "b" });

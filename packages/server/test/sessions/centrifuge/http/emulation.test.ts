@@ -10,7 +10,7 @@ import { SessionIds } from "../../../../src/sessions/centrifuge/http/session-ids
 const bytes = (text: string) => Buffer.from(text);
 
 describe("SessionIds", () => {
-	it("every shard knows the ids of its cluster, and who has made them; no id is made twice", () => {
+	it("every shard recognises the ids of its cluster and the shard that created them; no id is created twice", () => {
 		const [ids, sameCluster, otherCluster] = [new SessionIds([1, 2]), new SessionIds([1, 2]), new SessionIds([1, 3])];
 		const all = Array.from({ length: 100 }, () => ids.create(0x10007));
 		expect(new Set(all).size).toBe(100);
@@ -21,7 +21,7 @@ describe("SessionIds", () => {
 		}
 	});
 
-	it("an id that somebody has changed or made up is none", () => {
+	it("an id that was changed or forged is invalid", () => {
 		const ids = new SessionIds([1, 2]);
 		const id = Buffer.from(ids.create(0x10001), "base64url");
 		for (let at = 0; at < id.length; at++) {
@@ -57,7 +57,7 @@ describe("PassedFrames", () => {
 		return { frames, read };
 	}
 
-	it("frames take a quarter of the ring at most; what finds no room waits its turn, and order is kept", async () => {
+	it("frames take at most a quarter of the ring; the others wait in order", async () => {
 		const { frames, read } = setup();
 		const outcomes = Array.from({ length: 40 }, (_, n) => frames.pass(1, bytes(String(n).padEnd(1000))));
 		const passed = outcomes.filter((outcome) => outcome === true).length;
@@ -78,7 +78,7 @@ describe("PassedFrames", () => {
 		expect(vi.getTimerCount()).toBe(0);
 	});
 
-	it("what would wait behind 4 MiB is refused at once, and all when it stops", async () => {
+	it("refuses at once what would wait behind 4 MiB, and everything when it stops", async () => {
 		const { frames } = setup();
 		const waiting: Promise<boolean>[] = [];
 		let refused = 0;
@@ -133,7 +133,7 @@ describe("Emulation", () => {
 		return { home, away, session, frames, closed, clock, failures, deliver, board };
 	}
 
-	it("a frame finds its session from either shard; a session that is gone takes it and does nothing", async () => {
+	it("a frame reaches its session from either shard; a closed session ignores it", async () => {
 		const { home, away, session, frames, deliver } = setup();
 		expect(home.emulation.take(session.sessionId, bytes("one"))).toBe("taken");
 		expect(away.emulation.take(session.sessionId, bytes("two"))).toBe("taken");
@@ -150,7 +150,7 @@ describe("Emulation", () => {
 		expect(frames).toHaveLength(3);
 	});
 
-	it("is unknown: an id of a shard that has died, or whose successor runs, and one that was made up", () => {
+	it("an id is unknown if its shard has died or has been restarted, or if it was forged", () => {
 		const { home, away, session, frames } = setup();
 		expect(away.emulation.take("A".repeat(32), bytes("x"))).toBe("unknown");
 		home.row.state = ShardState.starting;
@@ -161,7 +161,7 @@ describe("Emulation", () => {
 		expect(frames).toEqual([]);
 	});
 
-	it("more than 500 frames a second end the session with 3013, counted", () => {
+	it("more than 500 frames a second close the session with 3013, counted", () => {
 		const { home, session, frames, closed, clock } = setup();
 		for (let n = 0; n < 500; n++) home.emulation.take(session.sessionId, bytes("x"));
 		expect([frames.length, closed]).toEqual([500, []]);
@@ -170,7 +170,7 @@ describe("Emulation", () => {
 		expect([frames.length, closed, home.row.get("rateLimited")]).toEqual([505, [3013], 1]);
 	});
 
-	it("a frame from another shard that fails ends its session, and no other frame", async () => {
+	it("a frame from another shard that fails closes its session, and affects no other frame", async () => {
 		const { away, session, frames, closed, failures, deliver } = setup();
 		away.emulation.take(session.sessionId, bytes("throws"));
 		away.emulation.take(session.sessionId, bytes("next"));

@@ -49,7 +49,7 @@ describe("clients without WebSockets on 2 shards", () => {
 	}
 
 	describe.each(kindNames)("%s", (kind) => {
-		it("connects, subscribes and publishes; its commands may come at either shard, and keep their order", async () => {
+		it("connects, subscribes and publishes; its commands may arrive at either shard, and keep their order", async () => {
 			const { client, reply, send } = await connected(kind);
 			expect(client.response.status).toBe(200);
 			expect(client.response.headers.get("cache-control")).toBe("no-store");
@@ -76,7 +76,7 @@ describe("clients without WebSockets on 2 shards", () => {
 			client.leave();
 		});
 
-		it("counts as a connection while it lasts, and is let go of when the client leaves", async () => {
+		it("counts as a connection while it is open, and is released when the client disconnects", async () => {
 			await waitFor(() => webSockets() === 0, { deadlineMs: 5000, what: "the other clients to be gone" });
 			const { client, send } = await connected(kind);
 			expect(webSockets()).toBe(1);
@@ -85,7 +85,7 @@ describe("clients without WebSockets on 2 shards", () => {
 			expect((await send([{ subscribe: { channel: "a" }, id: 2 }])).status, "a session that is gone").toBe(204);
 		});
 
-		it("is told by a push why it is closed, and the stream ends", async () => {
+		it("gets the reason for its closing as a push, and the stream ends", async () => {
 			const { client, send } = await connected(kind);
 			await send([{ connect: {}, id: 2 }], 1);
 			await waitFor(() => client.isOver, { deadlineMs: 5000, what: "the end" });
@@ -93,7 +93,7 @@ describe("clients without WebSockets on 2 shards", () => {
 			expect(client.messages.at(-1)).toEqual({ push: { disconnect: { code: 3501, reason: "bad request" } } });
 		});
 
-		it("is refused when there is no room, and to pages of other sites; others may read the answer", async () => {
+		it("is refused when the shard is full, and to pages of other sites; allowed pages may read the response", async () => {
 			const { path, init } = kinds[kind];
 			const page = (from: string) => fetch(url(path), { ...init, headers: { Origin: from } });
 			const foreign = await page("https://other.example");
@@ -111,7 +111,7 @@ describe("clients without WebSockets on 2 shards", () => {
 		});
 	});
 
-	it("commands of one client by one shard are carried out in the order in which they come", async () => {
+	it("commands of one client at one shard run in the order in which they arrive", async () => {
 		const { client, send } = await connected("http_stream");
 		await send([{ subscribe: { channel: "order" }, id: 2 }]);
 		const pipelined = [];
@@ -122,7 +122,7 @@ describe("clients without WebSockets on 2 shards", () => {
 		client.leave();
 	});
 
-	it("Protobuf on a stream: messages carry their length, and commands come as bytes", async () => {
+	it("Protobuf on a stream: messages have a length prefix, and commands are sent as bytes", async () => {
 		const client = await fetch(url("/connection/http_stream"), {
 			method: "POST",
 			headers: { "Content-Type": "application/octet-stream" },
@@ -137,7 +137,7 @@ describe("clients without WebSockets on 2 shards", () => {
 		await reader.cancel();
 	});
 
-	it("POST /emulation: what is no request is 400, an id that no shard has made 404, more than 64 KiB 413; pages may ask", async () => {
+	it("POST /emulation: 400 for an invalid request, 404 for an unknown id, 413 above 64 KiB; pages may preflight", async () => {
 		const post = async (body: string, headers: Record<string, string> = {}) =>
 			(await fetch(url("/emulation"), { method: "POST", body, headers: { "Content-Type": "application/json", ...headers } })).status;
 		expect(await post("{")).toBe(400);
@@ -158,13 +158,13 @@ describe("clients without WebSockets on 2 shards", () => {
 		expect(asked.headers.get("access-control-allow-credentials")).toBe("true");
 	});
 
-	it("server-sent events need what the client says first", async () => {
+	it("server-sent events need the client's connect request", async () => {
 		const missing = await fetch(url("/connection/sse"));
 		expect(missing.status).toBe(400);
 		expect(await missing.text()).toContain("cf_connect");
 	});
 
-	it("one that does not read is told 3008 behind what it was sent, and counted; the others get everything", async () => {
+	it("one that does not read is closed with 3008 behind what it was sent, and counted; the others get everything", async () => {
 		const { row } = shards.shards[0]!;
 		const [dropped, closed] = [row.get("droppedMessages"), row.get("closedSlow")];
 		const { client, send } = await connected("http_stream");

@@ -9,8 +9,8 @@ const config = defaultConfig({ tokenHmacSecret: tokenSecret });
 const hmac = signingKey({ secret: tokenSecret });
 const now = () => Math.floor(Date.now() / 1000);
 
-describe("a token that is checked", () => {
-	it("is valid: of a user, or of an anonymous one for one channel", async () => {
+describe("a checked token", () => {
+	it("is valid for a user, or for an anonymous user and one channel", async () => {
 		const exp = now() + 60;
 		const token = await signToken({ sub: "ann", exp }, hmac, "1");
 		expect(await checkToken(token, config)).toEqual({
@@ -48,13 +48,13 @@ describe("a token that is checked", () => {
 		expect(checked.claims, "it is shown all the same").toEqual(claims);
 	});
 
-	it("is signed with an algorithm for which there is no key: it says which ones there are", async () => {
+	it("that is signed with an algorithm without a key is refused, naming the algorithms with keys", async () => {
 		const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 		const checked = await checkToken(await signToken({ sub: "ann" }, { algorithm: "RS256", key: privateKey }), config);
 		expect(checked.problem).toBe("there is no key for the algorithm in its header; there are keys for HS256, HS384, HS512");
 	});
 
-	it("is none", async () => {
+	it("that cannot be decoded is refused", async () => {
 		expect(await checkToken("garbage", config)).toMatchObject({
 			header: null,
 			claims: null,
@@ -82,11 +82,11 @@ describe("a private key", () => {
 		expect(await checkToken(token, defaultConfig(keys))).toMatchObject({ problem: null, user: "ann" });
 	});
 
-	it("of Ed25519 signs with EdDSA, which servers verify with a key set", () => {
+	it("of type Ed25519 signs with EdDSA, which servers verify with a key set", () => {
 		expect(signingKey({ pem: pemOf(generateKeyPairSync("ed25519").privateKey) }).algorithm).toBe("EdDSA");
 	});
 
-	it("that is none, or public, or of another type, is told so", () => {
+	it("that is invalid, public or of another type is refused with the reason", () => {
 		const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
 		const publicPem = String(publicKey.export({ type: "spki", format: "pem" }));
 		for (const pem of ["", "secret", publicPem]) expect(() => signingKey({ pem })).toThrow(/is not a private key in PEM/);

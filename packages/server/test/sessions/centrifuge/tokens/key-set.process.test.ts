@@ -91,7 +91,7 @@ describe("a key set", () => {
 		expect(requests, "nothing was asked for").toBe(asked);
 	});
 
-	it("of more than 1 MiB is not read: the client may try again", async () => {
+	it("of more than 1 MiB is refused: the client may try again", async () => {
 		const failures: unknown[] = [];
 		const { key, token } = await signedBy("ES256", "1");
 		keys = [key, { kty: "oct", k: "x".repeat(1024 * 1024) }];

@@ -24,8 +24,8 @@ async function change(rig: CentrifugeRig, request: RevocationChange): Promise<nu
 /** 0 = it is connected. */
 const codeOf = ({ session }: CentrifugeClient) => session.leaving;
 
-describe("a user that is blocked", () => {
-	it("is disconnected with 3507 and cannot come back until it is unblocked", async () => {
+describe("a blocked user", () => {
+	it("is disconnected with 3507 and cannot reconnect until it is unblocked", async () => {
 		const rig = new CentrifugeRig(config);
 		const [first, second, other] = [
 			await connect(rig, { sub: "ann" }),
@@ -62,8 +62,8 @@ describe("a user that is blocked", () => {
 	});
 });
 
-describe("a user that is unblocked", () => {
-	it("while a shard starts can come in through that shard, too", async () => {
+describe("an unblocked user", () => {
+	it("can also connect through a shard that was starting at that time", async () => {
 		const rig = new CentrifugeRig(config);
 		const { revocations } = rig.endpoint;
 		await rig.questions.ask(keepRevocationQuestion, { add: { kind: "user", id: "ann" } });
@@ -76,7 +76,7 @@ describe("a user that is unblocked", () => {
 	});
 });
 
-describe("a token that is revoked", () => {
+describe("a revoked token", () => {
 	it("by its jti is refused at connect, refresh and subscribe", async () => {
 		const rig = new CentrifugeRig(config);
 		const client = await connect(rig, { sub: "ann", jti: "t2" });
@@ -92,7 +92,7 @@ describe("a token that is revoked", () => {
 		expect((await client.ended).code).toBe(3500);
 	});
 
-	it("with those of its user from a time on", async () => {
+	it("is refused if it was issued before the time set for its user", async () => {
 		const rig = new CentrifugeRig(config);
 		await change(rig, { add: { kind: "user_tokens", id: "ann", before: 100 } });
 		expect((await (await connect(rig, { sub: "ann", iat: 99 })).ended).code).toBe(3500);
@@ -100,7 +100,7 @@ describe("a token that is revoked", () => {
 		expect([codeOf(await connect(rig, { sub: "ann", iat: 100 })), codeOf(await connect(rig, { sub: "bob", iat: 99 }))]).toEqual([0, 0]);
 	});
 
-	it("closes its connections, whoever has them, and nobody else's", async () => {
+	it("closes its own connections, whichever user has them, and no others", async () => {
 		const rig = new CentrifugeRig(config);
 		const clients = [
 			await connect(rig, { sub: "ann", jti: "t1" }),
@@ -114,7 +114,7 @@ describe("a token that is revoked", () => {
 		expect(rig.ended, "shardcast_revoked_ended_total").toEqual({ connection: 2, subscription: 0 });
 	});
 
-	it("closes the connections of older tokens of its user", async () => {
+	it("closes the connections with older tokens of its user", async () => {
 		const rig = new CentrifugeRig({ ...config, allowAnonymousConnect: true });
 		const clients = [
 			await connect(rig, { sub: "ann", iat: 99 }),
@@ -127,7 +127,7 @@ describe("a token that is revoked", () => {
 		expect(clients.map(codeOf)).toEqual([3500, 3500, 0, 0, 0]);
 	});
 
-	it("counts as the one that a client has refreshed with", async () => {
+	it("closes a client that has refreshed with it", async () => {
 		const rig = new CentrifugeRig(config);
 		const client = await connect(rig, { sub: "ann", jti: "t1" });
 		client.send({ refresh: { token: await tokenOf({ sub: "ann", jti: "t2" }) }, id: 2 });
@@ -137,7 +137,7 @@ describe("a token that is revoked", () => {
 		expect((await client.ended).code).toBe(3500);
 	});
 
-	it("ends the subscriptions that it has begun; the connection stays", async () => {
+	it("ends the subscriptions that it granted; the connection stays open", async () => {
 		const rig = new CentrifugeRig(config);
 		const client = await connect(rig, { sub: "ann", jti: "t1" });
 		client.send({ subscribe: { channel: "$a", token: await tokenOf({ sub: "ann", channel: "$a", jti: "s1" }) }, id: 2 });
@@ -150,7 +150,7 @@ describe("a token that is revoked", () => {
 		expect(rig.ended, "shardcast_revoked_ended_total").toEqual({ connection: 0, subscription: 1 });
 	});
 
-	it("is refused when that happens while the connect waits", async () => {
+	it("is refused when it is revoked while the connect waits", async () => {
 		const rig = new CentrifugeRig(config);
 		const client = rig.open();
 		client.send({ connect: { token: await tokenOf({ sub: "ann", jti: "t1" }) }, id: 1 });

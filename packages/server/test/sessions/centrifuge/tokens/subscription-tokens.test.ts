@@ -24,7 +24,7 @@ async function answerTo(client: CentrifugeClient, command: object): Promise<unkn
 const subscribe = async (channel: string, claims: object, id = 2) => ({ subscribe: { channel, token: await tokenOf({ ...claims }) }, id });
 
 describe("a subscription token", () => {
-	it("opens a private channel, and says when it expires and what its client is to know", async () => {
+	it("permits a private channel, and carries its expiry and data for the client", async () => {
 		const client = await connected(new CentrifugeRig(config));
 		const claims = { sub: "ann", channel: "$room", exp: now() + 60, info: { role: "visitor" }, data: { topic: "x" } };
 		expect(await answerTo(client, await subscribe("$room", claims))).toEqual({
@@ -48,7 +48,7 @@ describe("a subscription token", () => {
 		expect(client.session.channels).toEqual([]);
 	});
 
-	it("that is signed with another key, or is none: 103", async () => {
+	it("that is signed with another key or invalid gives 103", async () => {
 		const client = await connected(new CentrifugeRig(config));
 		const forged = await tokenOf({ sub: "ann", channel: "$room" }, "another secret, as long as that");
 		expect(await answerTo(client, { subscribe: { channel: "$room", token: forged }, id: 2 })).toMatchObject({ error: { code: 103 } });
@@ -66,20 +66,20 @@ describe("a subscription token", () => {
 		expect(await client.ended).toEqual({ code: 3500, reason: "invalid token" });
 	});
 
-	it("for this very client is valid", async () => {
+	it("for this client id is valid", async () => {
 		const client = await connected(new CentrifugeRig(config));
 		const claims = { sub: "ann", channel: "$room", client: client.session.id };
 		expect(await answerTo(client, await subscribe("$room", claims))).toEqual({ id: 2, subscribe: {} });
 	});
 
-	it("does not open what does not exist", async () => {
+	it("does not permit a channel that does not exist", async () => {
 		const client = await connected(new CentrifugeRig(config));
 		expect(await answerTo(client, await subscribe("no:where", { sub: "ann", channel: "no:where" }))).toMatchObject({
 			error: { code: 102 },
 		});
 	});
 
-	it("with 0 as expire_at never expires, nor does any in insecure mode", async () => {
+	it("with an expire_at of 0 never expires, and neither does any in insecure mode", async () => {
 		const secure = await connected(new CentrifugeRig(config));
 		expect(await answerTo(secure, await subscribe("$a", { sub: "ann", channel: "$a", exp: now() + 9, expire_at: 0 }))).toEqual({
 			id: 2,
@@ -92,7 +92,7 @@ describe("a subscription token", () => {
 		});
 	});
 
-	it("may be checked with separate options", async () => {
+	it("may have separate options", async () => {
 		const other = "the secret of subscription tokens";
 		const rig = new CentrifugeRig({ ...config, subscriptionTokenEnabled: true, subscriptionTokenHmacSecret: other });
 		const client = await connected(rig);
@@ -101,7 +101,7 @@ describe("a subscription token", () => {
 		expect(await answerTo(client, { subscribe: { channel: "$a", token }, id: 3 })).toEqual({ id: 3, subscribe: {} });
 	});
 
-	it("says more about its client to others: in presence and in what it publishes", async () => {
+	it("adds info about its client: in presence and in its publications", async () => {
 		const rig = new CentrifugeRig({
 			...config,
 			channelWithoutNamespace: { ...plain, allowPublishForSubscriber: true, allowPresenceForSubscriber: true, presence: true },
@@ -148,7 +148,7 @@ describe("sub_refresh", () => {
 		return client;
 	}
 
-	it("brings another token", async () => {
+	it("accepts another token", async () => {
 		const client = await subscribed();
 		expect(await answerTo(client, await refresh("$a", { sub: "ann", channel: "$a", exp: now() + 600 }))).toEqual({
 			id: 3,
@@ -178,7 +178,7 @@ describe("sub_refresh", () => {
 		expect((await client.ended).code).toBe(3500);
 	});
 
-	it("without a channel: 3501", async () => {
+	it("closes with 3501 without a channel", async () => {
 		const client = await subscribed();
 		client.send({ sub_refresh: { token: "x" }, id: 3 });
 		expect((await client.ended).code).toBe(3501);
@@ -193,7 +193,7 @@ describe("time", () => {
 		vi.useRealTimers();
 	});
 
-	it("a subscription ends with 2501 when no other token comes within 25 s; the others stay", async () => {
+	it("a subscription ends with 2501 when no other token arrives within 25 s; the others stay", async () => {
 		const rig = new CentrifugeRig(config);
 		const client = await connected(rig);
 		await answerTo(client, await subscribe("$a", { sub: "ann", channel: "$a", exp: now() + 10 }));

@@ -25,7 +25,7 @@ describe("keys", () => {
 		expect(await new TokenVerifier(rules).verify(token)).toBe("invalid");
 	});
 
-	it("those of subscription tokens are those of connection tokens until they are enabled", () => {
+	it("for subscription tokens are those for connection tokens until separate ones are enabled", () => {
 		const subscriptions = { subscriptionTokenHmacSecret: "another-secret", subscriptionTokenUserIdClaim: "uid" };
 		expect(subscriptionTokenRules(defaultConfig({ tokenHmacSecret: tokenSecret, ...subscriptions }))).toEqual(rules);
 		const own = subscriptionTokenRules(defaultConfig({ tokenHmacSecret: tokenSecret, subscriptionTokenEnabled: true, ...subscriptions }));
@@ -59,7 +59,7 @@ describe("claims", () => {
 		else expect(verified).toMatchObject(expected);
 	});
 
-	it("why a token is invalid is told to the operator, without its contents", async () => {
+	it("the operator is told why a token is invalid, without its contents", async () => {
 		const reasons: string[] = [];
 		const told = { invalid: (why: string) => reasons.push(why) };
 		const verifier = new TokenVerifier({ ...rules, audience: "app" }, told);
@@ -77,7 +77,7 @@ describe("claims", () => {
 		]);
 	});
 
-	it("of a connection: info, meta, subscriptions with what they grant", async () => {
+	it("of a connection: info, meta, subscriptions with their options", async () => {
 		const claims = {
 			sub: "ann",
 			info: { name: "Ann" },
@@ -106,21 +106,21 @@ describe("claims", () => {
 		expect(await verifyConnectionToken(new TokenVerifier(rules), await tokenOf({ ...claims }))).toBe("invalid");
 	});
 
-	it("bytes that are no JSON become a JSON string: clients of the JSON protocol get them", async () => {
+	it("bytes that are not JSON become a JSON string for clients of the JSON protocol", async () => {
 		const b64info = Buffer.from("just text").toString("base64");
 		const found = await verifyConnectionToken(new TokenVerifier(rules), await tokenOf({ b64info }));
 		expect(Buffer.from((found as { info: Uint8Array }).info).toString()).toBe('"just text"');
 	});
 });
 
-describe("what a backend may get wrong", () => {
-	it("a time of expiry in milliseconds, or beyond all numbers: the time to live fits into its 32 bits", () => {
+describe("invalid claims of a backend", () => {
+	it("an expiry in milliseconds, or infinite: the time to live fits into its 32 bits", () => {
 		expect(expiry(Date.now() + 3_600_000, Date.now() / 1000)).toEqual({ expires: true, ttl: 0xffff_ffff });
 		expect(expiry(1e300, 1000)).toEqual({ expires: true, ttl: 0xffff_ffff });
 		expect(expiry(1010, 1000)).toEqual({ expires: true, ttl: 10 });
 	});
 
-	it("info and meta that are nested too deeply are invalid", async () => {
+	it("info and meta that are nested too deeply are refused", async () => {
 		const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
 		for (const name of ["info", "meta"]) {
 			const token = await new CompactSign(Buffer.from(`{"sub":"ann","${name}":${deep}}`))

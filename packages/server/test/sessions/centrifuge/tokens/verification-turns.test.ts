@@ -5,7 +5,7 @@ import { connectionTokenRules, TokenVerifier } from "../../../../src/sessions/ce
 import { VerificationTurns } from "../../../../src/sessions/centrifuge/tokens/verification-turns.ts";
 import { tokenOf, tokenSecret } from "../../../support/tokens.ts";
 
-it("16 checks run at once; the others begin in later turns, in order, 16 at most in each", async () => {
+it("16 checks run at once; the others start in later turns, in order, at most 16 in each", async () => {
 	const turns = new VerificationTurns();
 	const begun: number[] = [];
 	for (let check = 0; check < 40; check++) {
@@ -24,7 +24,7 @@ it("16 checks run at once; the others begin in later turns, in order, 16 at most
 	expect([begun.length, turns.waiting]).toEqual([33, 7]);
 });
 
-it("a thousand tokens that come at once leave turns to others, and all are verified, the invalid ones as well", async () => {
+it("a thousand simultaneous tokens leave turns to other work, and all are verified, invalid ones as well", async () => {
 	const turns = new VerificationTurns();
 	const verifier = new TokenVerifier(connectionTokenRules(defaultConfig({ tokenHmacSecret: tokenSecret })), {}, turns);
 	const [valid, forged] = [await tokenOf({ sub: "ann" }), await tokenOf({ sub: "ann" }, "another-secret-of-32-bytes-or-more")];
