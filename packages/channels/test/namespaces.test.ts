@@ -65,7 +65,7 @@ describe("Namespaces", () => {
 		["chat:dialog#", [""]],
 		["chat:dialog", null],
 		["dialog#42", null],
-	])("%j is limited to the users %j, where its namespace allows that", (name, users) => {
+	])("%j is limited to the users %j, if its namespace allows that", (name, users) => {
 		expect(new Namespaces(config()).of(name).users).toEqual(users);
 	});
 

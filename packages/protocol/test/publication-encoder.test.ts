@@ -37,7 +37,7 @@ describe.each([jsonCodec, protobufCodec])("the encoder of one channel's publicat
 		["no data", { data: new Uint8Array(0), offset: 3 }],
 		["127 bytes", { data: Buffer.from("1".repeat(127)), offset: 1 }],
 		["20,000 bytes", { data: Buffer.from("1".repeat(20_000)), offset: 1 }],
-	])("writes what the general one writes: %s", (_, pub) => {
+	])("writes what the general encoder writes: %s", (_, pub) => {
 		for (const channel of ["chat:42", 'quote" and é', "", "n".repeat(255)]) check(channel, pub);
 	});
 

@@ -41,7 +41,7 @@ describe("publications that channels do not accept", () => {
 		["any", "\xff", "taken"],
 		["small", "12345", "taken"],
 		["small", "123456", "too_large"],
-	])("in a channel of %s: %j is %s, whichever way it takes", (name, payload, outcome) => {
+	])("in a channel of %s: %j is %s, on every path", (name, payload, outcome) => {
 		const { outcomes, passed } = setup({
 			channelNamespaces: [
 				namespace("json", { publicationDataFormat: "json" }),

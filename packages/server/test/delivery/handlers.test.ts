@@ -94,7 +94,7 @@ describe("handlers", () => {
 			},
 			"not UTF-8",
 		],
-	])("a payload %s is held to the limits", (_, change, problem) => {
+	])("a payload %s is checked against the limits", (_, change, problem) => {
 		const { handlers, take, published, errors } = setup();
 		change(handlers);
 		expect(take("x")).toEqual({ outcome: "failed" });
@@ -226,7 +226,7 @@ describe("handlers", () => {
 		["returns it", (_context, next) => next()],
 		["does not wait for it", (_context, next) => void next()],
 		["is done before it", async (_context, next) => void next()],
-	])("a promise that rejects costs its one message, when the handler outside %s", async (_, outside) => {
+	])("a rejected promise loses its one message when the outer handler %s", async (_, outside) => {
 		const { handlers, take, published, errors, row } = setup();
 		handlers.use(outside);
 		handlers.use(async ({ payload }, next) => {
@@ -274,7 +274,7 @@ describe("handlers", () => {
 		["then", (inside) => inside.then(undefined, () => {})],
 		["allSettled", (inside) => Promise.allSettled([inside])],
 		["race", (inside) => Promise.race([inside, new Promise(() => {})]).catch(() => {})],
-	])("what a handler outside catches with %s is its business, also when it ends later", async (_, caught) => {
+	])("an error that an outer handler catches with %s is not counted, even if it ends later", async (_, caught) => {
 		const { handlers, take, row } = setup();
 		handlers.use(async (_context, next) => {
 			await caught(next()!);

@@ -95,7 +95,7 @@ describe("on_failure: allow", () => {
 		["a reply that cannot be read", '{"error": {"code": 99999}}', {}],
 		["a reply that is too long", { result: { data: "x".repeat(100) } }, { replyBytesMax: 64 }],
 		["an error", { error: { code: 100, message: "internal server error", temporary: true } }, {}],
-	])("is not for a backend that has answered: %s", async (_, reply, options) => {
+	])("does not apply when the backend has answered: %s", async (_, reply, options) => {
 		const rig = rigWith({ connectProxy: allow("/connect", options) });
 		backend.replies.set("/connect", reply);
 		expect(await told(rig.open(), { connect: {} })).toMatchObject([{ error: { code: 100 } }]);
@@ -108,7 +108,7 @@ describe("on_failure: allow", () => {
 		["a reply, perhaps an error", 'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"error":'],
 		["a status that says no, and then no HTTP", "HTTP/1.1 403 Forbidden\r\ntransfer-encoding: chunked\r\n\r\nno chunk\r\n"],
 		["a head that is too long", `HTTP/1.1 403 Forbidden\r\nset-cookie: ${"x".repeat(20_000)}\r\n\r\n`],
-	])("is not for a backend whose answer has begun, and does not end or is cut off: %s", async (_, head) => {
+	])("does not apply when the answer has started, and does not end or is cut off: %s", async (_, head) => {
 		for (const ends of [true, false]) {
 			const server = createServer((socket) => {
 				socket.on("error", () => {});
@@ -127,7 +127,7 @@ describe("on_failure: allow", () => {
 		["nobody listens", () => ({ endpoint: "http://127.0.0.1:1/" })],
 		["no TLS", () => ({ endpoint: backend.at("/connect").endpoint.replace("http:", "https:") })],
 		["too late", () => ({ timeoutMs: 50 })],
-	])("is for a backend that does not answer: %s", async (_, options) => {
+	])("applies when the backend does not answer: %s", async (_, options) => {
 		const rig = rigWith({ connectProxy: allow("/connect", options()) });
 		backend.replies.set("/connect", new Promise(() => {}));
 		expect(await told(rig.open(), { connect: {} })).toMatchObject([{ connect: {} }]);

@@ -57,7 +57,7 @@ describe("POST /api, for older libraries", () => {
 		["the number of a method", '{"method": 1, "params": {}}', 107],
 		["an id that is none", '{"id": "x", "method": "info"}', 107],
 		["params that are a list", '{"method": "publish", "params": []}', 107],
-	])("with %s carries nothing out", async (_what, body, problem) => {
+	])("with %s runs nothing", async (_what, body, problem) => {
 		const { post, asked, published } = serverApi();
 		const answer = await post("", body);
 		expect(answer).toMatchObject(problem === 400 ? { status: 400 } : { status: 200, body: [{ error: { code: problem } }] });
@@ -104,7 +104,7 @@ describe("a limit of the server API is named and counted", () => {
 		["batch", "x"],
 		["", "x"],
 		["batch", "é"],
-	])("16 MiB of replies: the commands behind them get error 106 (%j, names of %s)", async (method, letter) => {
+	])("beyond 16 MiB of replies, later commands get error 106 (%j, names of %s)", async (method, letter) => {
 		const connection = {
 			client: "c",
 			user: "ann",

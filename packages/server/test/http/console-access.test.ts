@@ -42,7 +42,7 @@ describe("the console's feed", () => {
 		["its own page by IPv6 address", { origin: "http://[::1]:3005", host: "[::1]:3005", address: "::1" }],
 		["its own page, the default port left out", { origin: "http://localhost", host: "localhost:80" }],
 		["a program on this machine", { origin: "" }],
-	])("without a token: %s", (_what, changes) => {
+	])("is allowed without a token: %s", (_what, changes) => {
 		expect(mayWatch({ ...page, ...changes }, { token: undefined, authRequired: false })).toBe(true);
 		expect(mayWatch({ ...page, ...changes }, { token: undefined, authRequired: true }), "where authentication is required").toBe(false);
 	});
@@ -57,7 +57,7 @@ describe("the console's feed", () => {
 		["a sandboxed frame", { origin: "null" }],
 		["a connection from elsewhere", { address: "10.0.0.9" }],
 		["a request without Host", { origin: "", host: "" }],
-	])("without a token not: %s (%o)", (_what, changes) => {
+	])("is refused without a token: %s (%o)", (_what, changes) => {
 		expect(mayWatch({ ...page, ...changes }, { token: undefined, authRequired: false })).toBe(false);
 	});
 

@@ -399,7 +399,7 @@ describe("POST /api/publish", () => {
 		it.each([
 			["before it lets them through", waitsBefore],
 			["after it has let them through", waitsAfter],
-		])("429: nothing overtakes it either when a handler waits %s", async (_when, handle) => {
+		])("429: nothing overtakes such a message when a handler waits %s either", async (_when, handle) => {
 			const limits = { bytesMax: 1e6, senderBytesMax: 1e6, senderMessagesMax: 1000 };
 			const counters = Scoreboard.inMemory(1).row(0);
 			const handlers = new Handlers({ counters, payloadBytesMax: 100, deadlineMs: 60_000, limits, onError: () => {} });

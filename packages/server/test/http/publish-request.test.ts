@@ -34,7 +34,7 @@ describe("a publish request", () => {
 		['{ "a" : [ 1.0 , -0 ] ,\n"b":"\\u00e9" }', "white space and escapes"],
 		['{"a":1,"a":2}', "a key that is there twice"],
 		['["\\ud800"]', "half a character, escaped"],
-	])("carries data byte for byte: %s (%s)", (data) => {
+	])("publishes data byte for byte: %s (%s)", (data) => {
 		expect(payloadOf(`{"data": ${data} }`)).toBe(data);
 		expect(payloadOf(`\ufeff\t{"data":${data},"channel":"c"}\n`)).toBe(data);
 	});

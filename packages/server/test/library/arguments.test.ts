@@ -25,7 +25,7 @@ it.each<[unknown, string]>([
 	[{ tags: "a" }, "tags are an object of strings, not a string"],
 	[{ channel: "a", idempotencyKey: "" }, "idempotencyKey is a string that is not empty, not a string"],
 	[{ channel: "a", idempotencyKey: 5 }, "idempotencyKey is a string that is not empty, not a number"],
-])("publish to %j is an error, not a message to everybody", (target, message) => {
+])("publish to %j is an error, not a message without a channel", (target, message) => {
 	expect(() => server().publish("x", target as PublishTarget)).toThrow(new TypeError(message));
 });
 
@@ -42,7 +42,7 @@ it.each<[unknown, string]>([
 	[[1, 2], "an array"],
 	[new Float64Array(2), "a Float64Array"],
 	[new ArrayBuffer(2), "an ArrayBuffer"],
-])("publish(%j) says what it takes", (message, what) => {
+])("publish(%j) says what it accepts", (message, what) => {
 	expect(() => server().publish(message as string)).toThrow(new TypeError(`publish takes a string or a Uint8Array, not ${what}`));
 });
 

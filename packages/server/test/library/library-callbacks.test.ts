@@ -47,7 +47,7 @@ it.each([
 		},
 	],
 	["rejects", () => Promise.reject(new Error("no terminal"))],
-])("a status line whose function %s goes on, and the failure is told", async (_, print) => {
+])("a status line whose function %s continues, and the failure is logged", async (_, print) => {
 	vi.useFakeTimers();
 	const failures: unknown[] = [];
 	const line = new StatusLine({

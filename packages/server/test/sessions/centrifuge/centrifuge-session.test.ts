@@ -128,7 +128,7 @@ describe("commands", () => {
 		["history that is not kept", { history: { channel: "a" }, id: 2 }, 108],
 		["presence that is not kept", { presence: { channel: "a" }, id: 2 }, 108],
 		["presence_stats that are not kept", { presence_stats: { channel: "a" }, id: 2 }, 108],
-	])("%s: an error, and the connection goes on", (_what, command, code) => {
+	])("%s: an error, and the connection stays open", (_what, command, code) => {
 		const client = new CentrifugeRig().connected();
 		client.send(subscribe("a"));
 		client.replies();
@@ -156,7 +156,7 @@ describe("commands", () => {
 		[{ outcome: "too_large", detail: "" } as const, { code: 106 }],
 		[publishStopped, { code: 103 }],
 		[publishFailed, { code: 100, temporary: true }],
-	])("what comes of a publish: %o", (result, error) => {
+	])("the outcome of a publish: %o", (result, error) => {
 		const rig = new CentrifugeRig();
 		const client = rig.connected();
 		rig.result = result;

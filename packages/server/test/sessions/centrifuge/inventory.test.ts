@@ -108,7 +108,7 @@ it("connections of a user are listed page by page, by client id, each once", asy
 it.each([
 	["channels", "32768 channels, or 4 MiB of names; ask for pages with limit and cursor, or with a pattern that fewer names match"],
 	["connections", "32768 connections, or 4 MiB of names; ask for pages with limit and cursor"],
-])("more %s than an answer holds: error 106, which names the limit", async (method, limit) => {
+])("more %s than an answer can hold: error 106, which names the limit", async (method, limit) => {
 	expect(await serverApi(null).post(method, { user: "ann" })).toEqual({
 		status: 200,
 		body: { error: { code: 106, message: `limit exceeded: an answer has at most ${limit}` } },

@@ -316,7 +316,7 @@ it.each<[string, string]>([
 	["a list", "[]"],
 	["half a command", '{"id":1,'],
 	["an unknown method", '{"id":1,"connect":{}}\n{"id":2,"dance":{}}'],
-])("JSON: %s ends the connection with 3501", async (_what, frame) => {
+])("JSON: %s closes the connection with 3501", async (_what, frame) => {
 	const client = new CentrifugeRig(insecure).open();
 	client.send(frame);
 	expect(await client.ended).toEqual({ code: 3501, reason: "bad request" });
@@ -327,7 +327,7 @@ it.each<[string, number[]]>([
 	["a length beyond the frame", [9, 8, 1]],
 	["a length that never ends", [255, 255, 255, 255, 255, 255]],
 	["a field that is cut", [2, 0x22, 9]],
-])("Protobuf: %s ends the connection with 3501", async (_what, bytes) => {
+])("Protobuf: %s closes the connection with 3501", async (_what, bytes) => {
 	const client = new CentrifugeRig(insecure).open("cf_protocol=protobuf");
 	client.session.frame(new Uint8Array(bytes).buffer);
 	expect(await client.ended).toEqual({ code: 3501, reason: "bad request" });

@@ -51,7 +51,7 @@ it.each([
 	["x".repeat(65_537), 1009],
 	["[]", 3501],
 	['{"subs":{"unknown:a":{}}}', 3501],
-])("a first frame that is wrong ends it: %.20s", async (frame, code) => {
+])("an invalid first frame closes it: %.20s", async (frame, code) => {
 	const rig = new CentrifugeRig();
 	const { peer } = listening(rig, "");
 	peer.send(frame);

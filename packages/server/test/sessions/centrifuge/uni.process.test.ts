@@ -186,7 +186,7 @@ describe("unidirectional clients", () => {
 		[["centrifuge-json", "x"], "centrifuge-json"],
 		[["x", "y"], "x"],
 		[[], ""],
-	])("of the sub-protocols %j the answer is %j", async (offered, chosen) => {
+	])("of the subprotocols %j, %j is selected", async (offered, chosen) => {
 		for (const path of ["websocket", "uni_websocket"]) {
 			const { socket } = new SocketListener(socketUrl(path), null, offered);
 			await waitFor(() => socket.readyState === socket.OPEN, { deadlineMs: 5000, what: "the socket" });

@@ -134,7 +134,7 @@ describe("a raw session", () => {
 		[{ outcome: "invalid", detail: "" }, 1007],
 		[{ outcome: "full" }, 1013],
 		[{ outcome: "stopped" }, 0],
-	])("whose message came to %j: closed with %i", (result, code) => {
+	])("with the outcome %j of its message: closed with %i", (result, code) => {
 		const rig = new Rig();
 		rig.result = result;
 		const session = rig.create();

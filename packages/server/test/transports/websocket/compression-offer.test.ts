@@ -8,7 +8,7 @@ it.each([
 	"permessage-deflate; client_no_context_takeover; server_max_window_bits=15",
 	"permessage-deflate; server_max_window_bits=10, permessage-deflate",
 	"foo; bar=1, permessage-deflate",
-])("takes an offer that it can keep: %s", (extensions) => {
+])("accepts a supported offer: %s", (extensions) => {
 	expect(compressionOffer(extensions)).toBe("permessage-deflate");
 });
 
@@ -24,6 +24,6 @@ it.each([
 	"permessage-deflate;",
 	"permessage-deflate-x",
 	"x-webkit-deflate-frame",
-])("declines what it cannot keep or does not know: %s", (extensions) => {
+])("declines an unsupported or unknown offer: %s", (extensions) => {
 	expect(compressionOffer(extensions)).toBe("");
 });

@@ -63,7 +63,7 @@ describe("a publication for JSON clients", () => {
 		["not JSON", '"not JSON"'],
 		['{"a":1} x', '"{\\"a\\":1} x"'],
 		["", '""'],
-	])("JSON goes through as it is, anything else as a string: %s", (payload, data) => {
+	])("contains JSON unchanged, and anything else as a string: %s", (payload, data) => {
 		const provider = new ChannelAudiences();
 		const bench = new AudienceBench([provider]);
 		const client = bench.client();

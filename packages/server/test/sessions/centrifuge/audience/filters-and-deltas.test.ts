@@ -88,7 +88,7 @@ describe("a tag filter", () => {
 		[plain, btc],
 		[market, { key: "t", cmp: "like", val: "x" }],
 		[market, {}],
-	])("that is not allowed or not well-formed: 107", (channelWithoutNamespace, tf) => {
+	])("that is not allowed or malformed gives 107", (channelWithoutNamespace, tf) => {
 		const rig = new ShardRig({ channelWithoutNamespace: channelWithoutNamespace as typeof plain });
 		const client = rig.connected();
 		expect(subscribe(client, { tf })).toMatchObject({ error: { code: 107 } });

@@ -118,7 +118,7 @@ describe("recovery", () => {
 		["that is ahead of the channel", (epoch) => ({ epoch, offset: 6 }), 5],
 		["that missed more than is kept", (epoch) => ({ epoch, offset: 1 }), 450],
 		["that missed more than 300", (epoch) => ({ epoch, offset: 99 }), 400],
-	])("fails for a client %s: it gets the present position, or 112 if it wants that", (_what, since, published) => {
+	])("fails for a client %s: it gets the present position, or 112 if it asks for that", (_what, since, published) => {
 		const { rig, publish, deliver, epoch } = kept();
 		publish(published);
 		deliver();

@@ -60,7 +60,7 @@ describe("a subscription token", () => {
 		["another user", { sub: "bob", channel: "$room" }],
 		["nobody", { channel: "$room" }],
 		["another client", { sub: "ann", channel: "$room", client: "c-1" }],
-	])("for %s ends the connection with 3500", async (_what, claims) => {
+	])("for %s closes the connection with 3500", async (_what, claims) => {
 		const client = await connected(new CentrifugeRig(config));
 		client.send(await subscribe("$room", claims));
 		expect(await client.ended).toEqual({ code: 3500, reason: "invalid token" });
