@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { heldByKernel, parseSocketQueues } from "@shardcast/testkit";
+import { kernelBytesPerConnection, parseSocketQueues } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runBench } from "../src/bench/report.ts";
 import { parseTuningOptions } from "../src/bench/tuning/options.ts";
@@ -30,7 +30,7 @@ describe("what the kernel holds of a socket", () => {
 	});
 
 	it("is summed over both ends of a client's connection, the mean over the clients", () => {
-		expect(heldByKernel([0xc001, 0xc002], parseSocketQueues(text))).toBe((1024 + 256 + 2048) / 2);
+		expect(kernelBytesPerConnection([0xc001, 0xc002], parseSocketQueues(text))).toBe((1024 + 256 + 2048) / 2);
 	});
 });
 

@@ -197,7 +197,7 @@ function newCandidate(row: ShardRow): Candidate {
 }
 
 /** Connections that are in the shard's socket or lost: sent to it, and neither received nor taken back. */
-export function onTheWay({ handoffsSent, handoffsReceived, handoffsUndone }: ShardRow): number {
+export function inFlight({ handoffsSent, handoffsReceived, handoffsUndone }: ShardRow): number {
 	return (handoffsSent - handoffsReceived - handoffsUndone) | 0;
 }
 
@@ -207,7 +207,7 @@ export function onTheWay({ handoffsSent, handoffsReceived, handoffsUndone }: Sha
  */
 export function measureHandoff(candidate: Candidate): void {
 	const { row, own, young, youngBefore } = candidate;
-	const underWay = Math.max(0, onTheWay(row)) + own;
+	const underWay = Math.max(0, inFlight(row)) + own;
 	candidate.load = row.connections + underWay;
 	candidate.taken = Math.min(candidate.load, row.webSockets + underWay + young + youngBefore);
 }

@@ -1,4 +1,4 @@
-import { complain } from "@shardcast/config";
+import { reportError } from "@shardcast/config";
 import { connectToParent } from "@shardcast/control";
 import { surviveClosedOutput } from "@shardcast/process";
 
@@ -7,7 +7,7 @@ try {
 	// Imported only now, since the WebSocket library may fail to load.
 	(await import("./forked.ts")).runForked();
 } catch (error) {
-	if (process.send === undefined) process.exit(complain("shardcast", error));
+	if (process.send === undefined) process.exit(reportError("shardcast", error));
 	// The supervisor reports it, once for all its shards.
 	connectToParent({
 		start: () => Promise.reject(error),

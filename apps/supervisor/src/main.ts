@@ -1,18 +1,18 @@
 #!/usr/bin/env node
-import { tooOldNode } from "./node-version.ts";
+import { nodeVersionProblem } from "./node-version.ts";
 
-const problem = tooOldNode(process.versions.node);
+const problem = nodeVersionProblem(process.versions.node);
 if (problem !== null) {
 	process.stderr.write(`shardcast: ${problem}\n`);
 	process.exit(2);
 }
 
 // Imported only now, since the imports may fail on an older Node.
-const { complain, runCommandLine } = await import("@shardcast/config");
+const { reportError, runCommandLine } = await import("@shardcast/config");
 const { surviveClosedOutput } = await import("@shardcast/process");
 surviveClosedOutput();
 const { commandLine } = await import("./cli.ts");
 const outcome = await runCommandLine(commandLine, process.argv.slice(2), process.env).catch((error: unknown) =>
-	complain("shardcast", error),
+	reportError("shardcast", error),
 );
 if (outcome !== "serving") process.exit(outcome);

@@ -5,7 +5,7 @@ const oldest = [20, 11] as const;
  * a binary for them shows when it is loaded.
  * @param version as in `process.versions.node`.
  */
-export function tooOldNode(version: string): string | null {
+export function nodeVersionProblem(version: string): string | null {
 	const [major, minor] = version.split(".").map(Number);
 	if (major > oldest[0] || (major === oldest[0] && minor >= oldest[1])) return null;
 	return `Node ${version} is too old, it must be ${oldest.join(".")} or later; run it with Node 22: npx -y -p node@22 npm start`;

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { BoardLayout, ClusterDirectory, HeaderWord, Scoreboard } from "@shardcast/scoreboard";
-import { asAnotherUser, canBeAnotherUser, freePorts, ManagedProcess } from "@shardcast/testkit";
+import { canRunAsOtherUser, freePorts, ManagedProcess, runAsOtherUser } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { commandLine } from "../src/cli.ts";
 
@@ -217,7 +217,7 @@ it("config check warns of a variable that was probably meant to be an option", a
 	]);
 });
 
-it.skipIf(!canBeAnotherUser())("top shows nothing that another user has put beside the clusters", async () => {
+it.skipIf(!canRunAsOtherUser())("top shows nothing that another user has put beside the clusters", async () => {
 	chmodSync(folder, 0o1777);
 	const made = ClusterDirectory.create(folder);
 	Scoreboard.create(made.boardPath, 1).close();
@@ -225,7 +225,7 @@ it.skipIf(!canBeAnotherUser())("top shows nothing that another user has put besi
 	// A true copy, down to the name that says whose it is.
 	chmodSync(made.path, 0o755);
 	for (const file of readdirSync(made.path)) chmodSync(join(made.path, file), 0o644);
-	const { uid } = asAnotherUser(`umask 077; cp -r ${made.path} ${theirs}; chmod 700 ${theirs}; chmod 600 ${theirs}/*`);
+	const { uid } = runAsOtherUser(`umask 077; cp -r ${made.path} ${theirs}; chmod 700 ${theirs}; chmod 600 ${theirs}/*`);
 	made.remove();
 	expect(await run(["top", "--once", "--cluster-directory", folder])).toEqual({
 		code: 1,

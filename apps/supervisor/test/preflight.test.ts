@@ -3,11 +3,11 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { defaultConfig, type NameOf } from "@shardcast/config";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { tooOldNode } from "../src/node-version.ts";
+import { nodeVersionProblem } from "../src/node-version.ts";
 import { chooseMode } from "../src/preflight/handoff.ts";
 import { cpusOfNode } from "../src/preflight/numa.ts";
 import { openFilesWarnings } from "../src/preflight/open-files.ts";
-import { portMistakes, portProblem } from "../src/preflight/ports.ts";
+import { portProblem, portProblems } from "../src/preflight/ports.ts";
 import { hasProgram } from "../src/preflight/programs.ts";
 import { firstShardPort } from "../src/preflight/shard-ports.ts";
 import { sharedMemoryProblem, sharedMemoryWarnings } from "../src/preflight/shared-memory.ts";
@@ -20,9 +20,9 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 it("a Node is too old or not judged by its number", () => {
-	for (const version of ["20.11.0", "20.20.2", "21.7.0", "22.1.0", "24.0.0", "26.0.0"]) expect(tooOldNode(version)).toBeNull();
+	for (const version of ["20.11.0", "20.20.2", "21.7.0", "22.1.0", "24.0.0", "26.0.0"]) expect(nodeVersionProblem(version)).toBeNull();
 	for (const version of ["18.20.0", "20.10.0", "2.0.0"])
-		expect(tooOldNode(version)).toBe(
+		expect(nodeVersionProblem(version)).toBe(
 			`Node ${version} is too old, it must be 20.11 or later; run it with Node 22: npx -y -p node@22 npm start`,
 		);
 });
@@ -59,7 +59,7 @@ describe("ports", () => {
 		const { port } = server.address() as { port: number };
 		const taken = { host: "127.0.0.1", port };
 		expect(
-			await portMistakes([
+			await portProblems([
 				{ name: "--a", address: taken },
 				{ name: "--a", address: taken },
 				{ name: "--b", address: { host: "192.0.2.1", port } },

@@ -1,6 +1,6 @@
 import type { LoadGenerator } from "../generator.ts";
 import { messageBytes as bytes, measureSend } from "./measured-send.ts";
-import { othersPercent, roundsFrom, runBench, type Target } from "./report.ts";
+import { otherCpuPercent, roundsFrom, runBench, type Target } from "./report.ts";
 import {
 	benchClients,
 	benchProgram,
@@ -9,7 +9,7 @@ import {
 	type Subject,
 	startBareServer,
 	startBenchCluster,
-	withEnds,
+	withCleanup,
 } from "./subject.ts";
 
 /**
@@ -55,19 +55,19 @@ const figures = {
 		compared: false,
 		help: "busiest thread of the load generator: above 90 the latencies are its own",
 	},
-	othersPercent,
+	otherCpuPercent,
 } as const;
 type Figure = keyof typeof figures;
 
 /** Sends the load once and measures what it cost. @throws when a message was lost, doubled or out of order. */
 async function measure(subject: Subject, generator: LoadGenerator, rate: number): Promise<Record<Figure, number>> {
-	const { send, cpuMs, othersPercent } = await measureSend(subject, generator, { rate, durationMs, settleMs: 5_000 });
+	const { send, cpuMs, otherCpuPercent } = await measureSend(subject, generator, { rate, durationMs, settleMs: 5_000 });
 	return {
 		cpuUsPerDelivery: (cpuMs * 1000) / send.deliveries,
 		p50Ms: send.latency.p50Ms,
 		p99Ms: send.latency.p99Ms,
 		clientBusyPercent: Math.max(...send.threads.map(({ utilization }) => utilization)) * 100,
-		othersPercent,
+		otherCpuPercent,
 	};
 }
 
@@ -76,7 +76,7 @@ function compare(
 	subjects: Readonly<Record<"bare" | "handoff" | "proxy", Subject>>,
 	{ connections, rate, targets }: Load,
 ): Promise<unknown> {
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		const clientsOf = async (subject: Subject): Promise<() => Promise<Record<Figure, number>>> => {
 			const generator = benchClients(subject.target, connections);
 			ends.push(() => generator.close("reset"));

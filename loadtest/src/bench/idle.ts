@@ -9,7 +9,7 @@ import {
 	type Subject,
 	startBareServer,
 	startBenchCluster,
-	withEnds,
+	withCleanup,
 } from "./subject.ts";
 
 /**
@@ -32,7 +32,7 @@ interface Idle {
 }
 
 function measure(starting: Promise<Subject>): Promise<Idle> {
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		const { target, servers, stop } = await starting;
 		ends.push(stop);
 		await sleep(settleMs);

@@ -5,7 +5,7 @@ import { type Cluster, describeEnd, handshakeKey, httpRequest, ManagedProcess, R
 import { connectKafka, KafkaBroker } from "@shardcast/testkit/kafka";
 import { Servers } from "../servers.ts";
 import { roundsFrom, runBench } from "./report.ts";
-import { benchProgram, withEnds } from "./subject.ts";
+import { benchProgram, withCleanup } from "./subject.ts";
 
 /**
  * What Kafka costs a shard. First, how fast one shard takes records from Kafka to one subscriber, against a bare kafkajs consumer
@@ -103,7 +103,7 @@ async function worstLoopLagMs(cluster: Cluster): Promise<number> {
 
 /** The broker is stopped in its tracks until the subscriber is there, so that no record passes before. */
 function shard(broker: KafkaBroker, records: number): Promise<{ recordsPerSecond: number; loopLagP99Ms: number }> {
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		process.kill(broker.pid!, "SIGSTOP");
 		ends.push(async () => void process.kill(broker.pid!, "SIGCONT"));
 		const flags = ["--kafka-brokers", broker.brokers, "--kafka-topics", topic, "--kafka-from", "earliest", ...patience];
@@ -128,7 +128,7 @@ function shard(broker: KafkaBroker, records: number): Promise<{ recordsPerSecond
 function modes(broker: KafkaBroker, mode: string, shards: number): Promise<{ cpuUsPerRecord: number }> {
 	const records = 40_000;
 	const perSecond = 10_000;
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		const cluster = await startCluster({
 			shards,
 			flags: ["--kafka-brokers", broker.brokers, "--kafka-topics", topic, "--kafka-mode", mode, ...patience],
@@ -151,7 +151,7 @@ await benchProgram(async () => {
 		{ bytes: 128, records: 1_200_000 },
 		{ bytes: 1024, records: 600_000 },
 	])
-		await withEnds(async (ends) => {
+		await withCleanup(async (ends) => {
 			const broker = await brokerWith(records, bytes);
 			ends.push(() => broker.remove());
 			await runBench({
@@ -171,7 +171,7 @@ await benchProgram(async () => {
 				setup: { records, bytes, partitions, subscribers: 1 },
 			});
 		});
-	await withEnds(async (ends) => {
+	await withCleanup(async (ends) => {
 		const broker = await brokerWith(0, 128);
 		ends.push(() => broker.remove());
 		await runBench({

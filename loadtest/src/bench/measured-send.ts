@@ -11,7 +11,7 @@ export interface MeasuredSend {
 	readonly send: SendReport;
 	/** Of all server processes. */
 	readonly cpuMs: number;
-	readonly othersPercent: number;
+	readonly otherCpuPercent: number;
 }
 
 /** Sends the load once and measures what it cost. @throws when a message was lost, doubled or out of order. */
@@ -34,5 +34,5 @@ export async function measureSend(
 	});
 	const problems = sendProblems(send);
 	if (problems.length > 0) throw new Error(problems.join("; "));
-	return { send, cpuMs, othersPercent: (Math.max(0, machineTakenMs - cpuMs - send.cpuMs) / tookMs) * 100 };
+	return { send, cpuMs, otherCpuPercent: (Math.max(0, machineTakenMs - cpuMs - send.cpuMs) / tookMs) * 100 };
 }

@@ -7,7 +7,7 @@ import { parseRedisAddress } from "@shardcast/config";
 import { Redis } from "@shardcast/redis";
 import { LibraryClient, machineBusyMs, RedisServer, waitFor } from "@shardcast/testkit";
 import { HttpLoad, publishRequest } from "./http-load.ts";
-import { othersPercent, roundsFrom, runBench } from "./report.ts";
+import { otherCpuPercent, roundsFrom, runBench } from "./report.ts";
 import { benchProgram, benchShards, type Subject, startBenchCluster } from "./subject.ts";
 
 /**
@@ -81,7 +81,7 @@ await benchProgram(async (ends) => {
 			messagesPerSecond: (sent * 1000) / tookMs,
 			nodesCpuUs: (nodesMs * 1000) / sent,
 			redisCpuUs: (redisMs * 1000) / sent,
-			othersPercent: (Math.max(0, othersMs) / tookMs) * 100,
+			otherCpuPercent: (Math.max(0, othersMs) / tookMs) * 100,
 		};
 	};
 
@@ -146,7 +146,7 @@ await benchProgram(async (ends) => {
 			messagesPerSecond: { unit: "messages/s", better: "higher", help: "published on one machine and received on the other" },
 			nodesCpuUs: { unit: "µs", better: "lower", compared: false, help: "CPU of all processes of both nodes per message" },
 			redisCpuUs: { unit: "µs", better: "lower", help: "CPU of Redis per message" },
-			othersPercent,
+			otherCpuPercent,
 		},
 		baseline: "bare",
 		variants: { bare, history: through("kept:"), plain: through("plain-") },
@@ -174,7 +174,7 @@ await benchProgram(async (ends) => {
 		return {
 			p50Ms: took[Math.floor(took.length / 2)]!,
 			p99Ms: took[Math.floor(took.length * 0.99)]!,
-			othersPercent: (Math.max(0, machineBusyMs() - machineMs - nodesMs - (ownCpuMs() - ownMs)) / tookMs) * 100,
+			otherCpuPercent: (Math.max(0, machineBusyMs() - machineMs - nodesMs - (ownCpuMs() - ownMs)) / tookMs) * 100,
 		};
 	};
 	await runBench({
@@ -183,7 +183,7 @@ await benchProgram(async (ends) => {
 		figures: {
 			p50Ms: { unit: "ms", better: "lower" },
 			p99Ms: { unit: "ms", better: "lower", help: "from the sender's write on one node to the receiver's read on the other" },
-			othersPercent,
+			otherCpuPercent,
 		},
 		baseline: "plain",
 		variants: { plain: latency("plain-"), history: latency("kept:") },

@@ -1,8 +1,8 @@
 import { performance } from "node:perf_hooks";
 import { machineBusyMs } from "@shardcast/testkit";
 import { HttpLoad, type LoadRequest, type LoadTaken, publishRequest } from "./http-load.ts";
-import { othersPercent, roundsFrom, runBench } from "./report.ts";
-import { benchProgram, benchShards, type Subject, startBareServer, startBenchCluster, withEnds } from "./subject.ts";
+import { otherCpuPercent, roundsFrom, runBench } from "./report.ts";
+import { benchProgram, benchShards, type Subject, startBareServer, startBenchCluster, withCleanup } from "./subject.ts";
 
 /**
  * What publishing over HTTP costs: CPU of all server processes, two shards behind the balancer, against one bare uWebSockets.js process that
@@ -20,12 +20,12 @@ const rounds = roundsFrom(process.argv.slice(2), 5);
 interface Publishing extends LoadTaken {
 	readonly seconds: number;
 	readonly cpuMs: number;
-	readonly othersPercent: number;
+	readonly otherCpuPercent: number;
 }
 
 /** Sends a load and measures what it cost. */
 async function measure({ target, servers }: Subject, send: (load: HttpLoad) => Promise<LoadTaken>): Promise<Publishing> {
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		const load = await HttpLoad.open(target.httpUrl, connections);
 		ends.push(async () => load.close());
 		const [startedMs, machineMs, cpuMs, ownMs] = [performance.now(), machineBusyMs(), servers.cpuMs(), ownCpuMs()];
@@ -37,7 +37,7 @@ async function measure({ target, servers }: Subject, send: (load: HttpLoad) => P
 			...taken,
 			seconds: tookMs / 1000,
 			cpuMs: serversMs,
-			othersPercent: (Math.max(0, othersMs) / tookMs) * 100,
+			otherCpuPercent: (Math.max(0, othersMs) / tookMs) * 100,
 		};
 	});
 }
@@ -68,7 +68,7 @@ await benchProgram(async (ends) => {
 
 	const paced = async (subject: Subject) => {
 		const taken = await measure(subject, (load) => load.paced(requests.single, pacedPerSecond, durationMs));
-		return { cpuUsPerRequest: (taken.cpuMs * 1000) / taken.requests, othersPercent: taken.othersPercent };
+		return { cpuUsPerRequest: (taken.cpuMs * 1000) / taken.requests, otherCpuPercent: taken.otherCpuPercent };
 	};
 	await runBench({
 		name: `publish-${pacedPerSecond}`,
@@ -76,7 +76,7 @@ await benchProgram(async (ends) => {
 		warmups: 1,
 		figures: {
 			cpuUsPerRequest: { unit: "µs", better: "lower", help: "CPU of all server processes (supervisor, balancer, shards) per request" },
-			othersPercent,
+			otherCpuPercent,
 		},
 		baseline: "bare",
 		variants: { bare: () => paced(bare), single: () => paced(cluster) },
@@ -91,7 +91,7 @@ await benchProgram(async (ends) => {
 			messagesPerSecond: taken.messages / taken.seconds,
 			cpuUsPerMessage: (taken.cpuMs * 1000) / taken.messages,
 			refusedPercent: (1 - taken.messages / (taken.requests * request.messages)) * 100,
-			othersPercent: taken.othersPercent,
+			otherCpuPercent: taken.otherCpuPercent,
 		};
 	};
 	await runBench({
@@ -103,7 +103,7 @@ await benchProgram(async (ends) => {
 			messagesPerSecond: { unit: "messages/s", better: "higher" },
 			cpuUsPerMessage: { unit: "µs", better: "lower", help: "CPU of all server processes per message published" },
 			refusedPercent: { unit: "% of messages", better: "lower", compared: false, help: "answered 429, since the bus was full" },
-			othersPercent,
+			otherCpuPercent,
 		},
 		baseline: "bare",
 		variants: {

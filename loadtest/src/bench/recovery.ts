@@ -7,7 +7,7 @@ import { describeEnd, handshakeKey, Opcode, RawSocket, startCluster } from "@sha
 import { connectKafka, KafkaBroker } from "@shardcast/testkit/kafka";
 import { Servers } from "../servers.ts";
 import { roundsFrom, runBench } from "./report.ts";
-import { benchProgram, benchShards, withEnds } from "./subject.ts";
+import { benchProgram, benchShards, withCleanup } from "./subject.ts";
 
 /**
  * Clients of one channel come back together, each of which has missed as many records as the channel has had since: ten times what the memory
@@ -131,7 +131,7 @@ function recovery(): Promise<{
 	growthMiB: number;
 	retries: number;
 }> {
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		const broker = await KafkaBroker.run({ lasting: true });
 		ends.push(() => broker.remove());
 		const client = await connectKafka(broker.brokers);

@@ -50,7 +50,7 @@ export interface FigureMeaning {
 }
 
 /** A figure that says how quiet the machine was. */
-export const othersPercent = {
+export const otherCpuPercent = {
 	unit: "% of a core",
 	better: "lower",
 	compared: false,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Scrape } from "@shardcast/testkit";
 import type { LoadGenerator } from "../generator.ts";
 import { measureSend } from "./measured-send.ts";
-import { othersPercent, roundsFrom, runBench } from "./report.ts";
+import { otherCpuPercent, roundsFrom, runBench } from "./report.ts";
 import { SlowClients } from "./slow-clients.ts";
 import { benchClients, benchProgram, benchShards, connectAll, type Subject, startBenchCluster } from "./subject.ts";
 
@@ -47,7 +47,7 @@ await benchProgram(async (ends) => {
 		figures: {
 			p99Ms: { unit: "ms", better: "lower", help: "from publish to receive, of the clients that read" },
 			cpuUs: { unit: "µs", better: "lower", help: "CPU of all server processes per message that such a client got" },
-			othersPercent,
+			otherCpuPercent,
 			stalledKiB: { unit: "KiB", better: "lower", compared: false, help: "growth of the Pss of all server processes per stalled client" },
 		},
 		baseline: "alone",
@@ -70,9 +70,9 @@ async function load(
 	fast: LoadGenerator,
 	rate: number,
 	durationMs: number,
-): Promise<{ p99Ms: number; cpuUs: number; othersPercent: number }> {
-	const { send, cpuMs, othersPercent } = await measureSend(subject, fast, { rate, bytes, durationMs, settleMs: 5_000 });
-	return { p99Ms: send.latency.p99Ms, cpuUs: (cpuMs * 1000) / send.deliveries, othersPercent };
+): Promise<{ p99Ms: number; cpuUs: number; otherCpuPercent: number }> {
+	const { send, cpuMs, otherCpuPercent } = await measureSend(subject, fast, { rate, bytes, durationMs, settleMs: 5_000 });
+	return { p99Ms: send.latency.p99Ms, cpuUs: (cpuMs * 1000) / send.deliveries, otherCpuPercent };
 }
 
 /** @throws when a stalled client was closed, or nothing was dropped: then they were not stalled for long enough. */

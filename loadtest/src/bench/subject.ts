@@ -59,7 +59,7 @@ export async function connectAll(generator: LoadGenerator, connections: number):
 }
 
 /** Runs `work` and then every `end`, in reverse order, even when one of them fails. */
-export async function withEnds<T>(work: (ends: (() => Promise<void>)[]) => Promise<T>): Promise<T> {
+export async function withCleanup<T>(work: (ends: (() => Promise<void>)[]) => Promise<T>): Promise<T> {
 	const ends: (() => Promise<void>)[] = [];
 	try {
 		return await work(ends);
@@ -71,7 +71,7 @@ export async function withEnds<T>(work: (ends: (() => Promise<void>)[]) => Promi
 /** A bench as a program: what stops it is told in its own words, with exit status 1. */
 export async function benchProgram(work: (ends: (() => Promise<void>)[]) => Promise<void>): Promise<void> {
 	try {
-		await withEnds(work);
+		await withCleanup(work);
 	} catch (error) {
 		console.error(`bench: ${(error as Error).message}`);
 		process.exitCode = 1;

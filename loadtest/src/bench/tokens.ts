@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import { waitFor } from "@shardcast/testkit";
 import { parseTarget, type Target } from "../target.ts";
 import { measureSend } from "./measured-send.ts";
-import { othersPercent, roundsFrom, runBench } from "./report.ts";
+import { otherCpuPercent, roundsFrom, runBench } from "./report.ts";
 import { benchClients, benchProgram, benchShards, connectAll, startBenchCluster } from "./subject.ts";
 
 /**
@@ -35,11 +35,11 @@ await benchProgram(async (ends) => {
 		const coming = to === null ? null : benchClients(to, connections);
 		try {
 			const ramp = coming === null ? 0 : connectAll(coming, connections);
-			const [{ send, othersPercent: others }, connectsPerSecond] = await Promise.all([
+			const [{ send, otherCpuPercent: others }, connectsPerSecond] = await Promise.all([
 				measureSend(subject, staying, { ...load, durationMs }),
 				ramp,
 			]);
-			return { p50Ms: send.latency.p50Ms, p99Ms: send.latency.p99Ms, connectsPerSecond, othersPercent: others };
+			return { p50Ms: send.latency.p50Ms, p99Ms: send.latency.p99Ms, connectsPerSecond, otherCpuPercent: others };
 		} finally {
 			await coming?.close("reset");
 			const only = async (): Promise<boolean> =>
@@ -59,7 +59,7 @@ await benchProgram(async (ends) => {
 				help: "from the sender's write to the receiver's read, for clients that stay, on the machine that all share",
 			},
 			connectsPerSecond: { unit: "/s", better: "higher" },
-			othersPercent,
+			otherCpuPercent,
 		},
 		baseline: "without",
 		variants: {

@@ -21,7 +21,7 @@ const filler = 0x2e;
 export const payloadBytesMin: number = Layout.filler + Layout.sealBytes;
 
 /** Depends on sender, number and length. */
-export function seal(sender: number, number: number, bytes: number): number {
+export function checksum(sender: number, number: number, bytes: number): number {
 	return (Math.imul(sender, 0x9e3779b1) ^ Math.imul(number, 0x85ebca6b) ^ bytes) >>> 0;
 }
 
@@ -33,7 +33,7 @@ export function writePayload(bytes: number, sender: number, number: number, sent
 	payload.writeUInt32LE(number, Layout.number);
 	payload.writeUInt32LE(bytes, Layout.bytes);
 	payload.writeDoubleLE(sentMs, Layout.sent);
-	payload.writeUInt32LE(seal(sender, number, bytes), bytes - Layout.sealBytes);
+	payload.writeUInt32LE(checksum(sender, number, bytes), bytes - Layout.sealBytes);
 	return payload;
 }
 
@@ -44,7 +44,7 @@ export function isPayload(bytes: Buffer, start: number, end: number): boolean {
 		length >= payloadBytesMin &&
 		bytes.readUInt32LE(start + Layout.magic) === magic &&
 		bytes.readUInt32LE(start + Layout.bytes) === length &&
-		bytes.readUInt32LE(end - Layout.sealBytes) === seal(senderOf(bytes, start), numberOf(bytes, start), length)
+		bytes.readUInt32LE(end - Layout.sealBytes) === checksum(senderOf(bytes, start), numberOf(bytes, start), length)
 	);
 }
 

@@ -1,4 +1,4 @@
-import { seal } from "./binary-payload.ts";
+import { checksum } from "./binary-payload.ts";
 import type { PayloadFormat } from "./payload-format.ts";
 
 /**
@@ -41,7 +41,7 @@ export const textPayload: PayloadFormat = {
 	write: (bytes, sender, number, sentMs) => {
 		const sentUs = Math.round(sentMs * 1000);
 		const head = `"${magic}${hex(sender)}${hex(number)}${hex(bytes)}${hex(Math.floor(sentUs / u32))}${hex(sentUs % u32)}`;
-		return Buffer.from(`${head.padEnd(bytes - Layout.endBytes, filler)}${hex(seal(sender, number, bytes))}"`, "latin1");
+		return Buffer.from(`${head.padEnd(bytes - Layout.endBytes, filler)}${hex(checksum(sender, number, bytes))}"`, "latin1");
 	},
 	isPayload: (bytes, start, end) => {
 		const length = end - start;
@@ -49,7 +49,7 @@ export const textPayload: PayloadFormat = {
 		for (let index = 0; index < magic.length; index++) if (bytes[start + Layout.magic + index] !== magic.charCodeAt(index)) return false;
 		return (
 			readHex(bytes, start + Layout.bytes) === length &&
-			readHex(bytes, end - Layout.endBytes) === seal(senderOf(bytes, start), numberOf(bytes, start), length)
+			readHex(bytes, end - Layout.endBytes) === checksum(senderOf(bytes, start), numberOf(bytes, start), length)
 		);
 	},
 	senderOf,

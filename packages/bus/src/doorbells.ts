@@ -1,4 +1,4 @@
-import { Bell, type BellRinger, isOutOfDescriptors, NativeError } from "@shardcast/native";
+import { Doorbell, type DoorbellRinger, isOutOfDescriptors, NativeError } from "@shardcast/native";
 import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 
 /**
@@ -10,7 +10,7 @@ import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboa
 export class Doorbells {
 	readonly #directory: ClusterDirectory;
 	readonly #board: Scoreboard;
-	readonly #ringers = new Map<number, { readonly generation: number; readonly ringer: BellRinger }>();
+	readonly #ringers = new Map<number, { readonly generation: number; readonly ringer: DoorbellRinger }>();
 
 	constructor(directory: ClusterDirectory, board: Scoreboard) {
 		this.#directory = directory;
@@ -57,14 +57,14 @@ export class Doorbells {
 	}
 
 	/** Null when the member was removed, and while this process can open no more files. A bell exists as long as its ring. */
-	#ringer(row: BoardRow): BellRinger | null {
+	#ringer(row: BoardRow): DoorbellRinger | null {
 		const generation = row.ringGeneration;
 		const known = this.#ringers.get(row.slot);
 		if (known?.generation === generation) return known.ringer;
 		known?.ringer.close();
 		this.#ringers.delete(row.slot);
 		try {
-			const ringer = Bell.ringer(this.#directory.bellPath(row.slot));
+			const ringer = Doorbell.ringer(this.#directory.bellPath(row.slot));
 			this.#ringers.set(row.slot, { generation, ringer });
 			return ringer;
 		} catch (error) {

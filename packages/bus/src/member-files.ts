@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { Bell, SharedFile } from "@shardcast/native";
+import { Doorbell, SharedFile } from "@shardcast/native";
 import { attachRing, createRing, type Ring, registerReader, releaseReader, ringBytes } from "@shardcast/ring";
 import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { BoardLayout, BusError, BusErrorCode, Role, ShardState } from "@shardcast/scoreboard";
@@ -27,7 +27,7 @@ export function createMemberFiles(
 	const readersMax = BoardLayout.slotsMax;
 	const file = SharedFile.create(directory.ringPath(slot, generation), ringBytes(options.capacityBytes, readersMax));
 	const ring = createRing(file.buffer, { capacityBytes: options.capacityBytes, readersMax });
-	Bell.create(directory.bellPath(slot));
+	Doorbell.create(directory.bellPath(slot));
 	row.state = ShardState.empty;
 	row.ringGeneration = generation;
 	row.addedEpoch = (board.membershipEpoch + 1) | 0;

@@ -1,4 +1,4 @@
-import { Bell, isOutOfDescriptors, NativeError, SharedFile } from "@shardcast/native";
+import { Doorbell, isOutOfDescriptors, NativeError, SharedFile } from "@shardcast/native";
 import { attachRing, type Ring } from "@shardcast/ring";
 import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { BusError, BusErrorCode, ShardState } from "@shardcast/scoreboard";
@@ -17,7 +17,7 @@ export class SharedMemoryBus extends RingLink {
 	readonly #board: Scoreboard;
 	readonly #row: BoardRow;
 	readonly #ownFile: SharedFile;
-	readonly #bell: Bell;
+	readonly #bell: Doorbell;
 	readonly #doorbells: Doorbells;
 	#others: readonly number[] = [];
 	#epoch: number;
@@ -55,7 +55,7 @@ export class SharedMemoryBus extends RingLink {
 		this.#handoffBatchesSeen = row.handoffBatches;
 		this.#epoch = board.membershipEpoch;
 		this.#takeUpMembers(false, this.#epoch);
-		this.#bell = Bell.open(directory.bellPath(row.slot));
+		this.#bell = Doorbell.open(directory.bellPath(row.slot));
 		this.#bell.listen(() => this.#woken());
 	}
 

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BusError, ClusterDirectory } from "@shardcast/scoreboard";
-import { asAnotherUser, canBeAnotherUser } from "@shardcast/testkit";
+import { canRunAsOtherUser, runAsOtherUser } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 describe("ClusterDirectory", () => {
@@ -117,7 +117,7 @@ describe("ClusterDirectory", () => {
 		expect(existsSync(join(target, "precious"))).toBe(true);
 	});
 
-	it.skipIf(!canBeAnotherUser())("leaves alone a directory with our name that belongs to another user", () => {
+	it.skipIf(!canRunAsOtherUser())("leaves alone a directory with our name that belongs to another user", () => {
 		const path = leave(deadPid(), null);
 		chownSync(path, 12_345, 12_345);
 		expect(ClusterDirectory.removeStale(base)).toEqual([]);
@@ -163,11 +163,11 @@ describe("ClusterDirectory", () => {
 		expect(ClusterDirectory.running(base).own).toEqual([]);
 	});
 
-	it.skipIf(!canBeAnotherUser())("another user's is not opened, whatever its name says", () => {
+	it.skipIf(!canRunAsOtherUser())("another user's is not opened, whatever its name says", () => {
 		chmodSync(base, 0o1777);
 		const path = join(base, `shardcast-${userId}-${process.pid}-0123abcd`);
 		const owner = JSON.stringify(ownerOf(ClusterDirectory.create(base)));
-		const { uid } = asAnotherUser(`umask 077; mkdir ${path}; echo '${owner}' > ${path}/owner`);
+		const { uid } = runAsOtherUser(`umask 077; mkdir ${path}; echo '${owner}' > ${path}/owner`);
 		expect(ClusterDirectory.running(base)).toMatchObject({ own: [{}], others: [{ path, uid, isOwn: false }] });
 		expect(() => ClusterDirectory.open(path)).toThrow(new RegExp(`belongs to user ${uid}`));
 	});

@@ -1,7 +1,7 @@
 import fs, { existsSync, readdirSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { ShardState } from "@shardcast/scoreboard";
-import { descriptorsOf, openedSince } from "@shardcast/testkit";
+import { descriptorsOf, descriptorsOpenedSince } from "@shardcast/testkit";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Doorbells } from "../src/doorbells.ts";
 import { createMemberFiles, openMemberFiles, releaseMember, removeMemberFiles } from "../src/member-files.ts";
@@ -395,7 +395,7 @@ describe("resources", () => {
 			for (const link of links) link.close();
 		}
 		expect(mappedUnder(base)).toHaveLength(mapsBefore);
-		return expect.poll(() => openedSince(before)).toEqual([]);
+		return expect.poll(() => descriptorsOpenedSince(before)).toEqual([]);
 	});
 
 	it("removing the directory leaves nothing in shared memory", () => {

@@ -1,4 +1,4 @@
-import type { FullReason, Position, PublishRefused, PublishTaken, RecordKind } from "@shardcast/wire";
+import type { FullReason, Position, PublishAccepted, PublishRefused, RecordKind } from "@shardcast/wire";
 
 export type { Position };
 
@@ -29,12 +29,12 @@ export interface PublishOptions {
 	readonly tags?: Readonly<Record<string, string>>;
 	/** Subscribers may get a delta to the previous publication instead of the whole. */
 	readonly delta?: boolean;
-	/** The connection that must not get the message back: its number, and the incarnation of its shard (`shardLife`). */
+	/** The connection that must not get the message back: its number, and the incarnation of its shard (`incarnationId`). */
 	readonly sender?: { readonly id: number; readonly life: number };
 }
 
 /** Published, or a duplicate. A publication survives the death of any process, and every reader gets it. */
-export type BrokerTaken = PublishTaken & { readonly position: Position };
+export type BrokerAccepted = PublishAccepted & { readonly position: Position };
 /** Nothing was published: try again in a moment. `broker` = the server that orders publications cannot be reached, or accepts nothing now. */
 export type BrokerFull = PublishRefused & { readonly outcome: "full"; readonly reason: FullReason | "broker" };
 /** The connection broke, so it may or may not have been published. */
@@ -91,7 +91,7 @@ export interface KafkaNumbering {
 }
 
 /** A summary of a channel's history, for the console. */
-export interface HistoryGlance {
+export interface HistorySummary {
 	/** Offset of the last publication. */
 	readonly offset: number;
 	/** Publications kept, at most; fewer if memory was too small or Kafka's offsets have gaps. */
@@ -113,7 +113,7 @@ export interface Broker {
 		channel: string,
 		data: Uint8Array,
 		options: PublishOptions,
-	): Answer<BrokerTaken | BrokerFull | BrokerTooLarge | BrokerUnacknowledged>;
+	): Answer<BrokerAccepted | BrokerFull | BrokerTooLarge | BrokerUnacknowledged>;
 	history(channel: string, options?: HistoryOptions): Answer<History | null>;
 	/** A channel without publications is at offset 0 of the epoch that its first publication is expected to get. Like `history`, a call keeps offset and epoch alive. */
 	position(channel: string): Answer<Position | null>;

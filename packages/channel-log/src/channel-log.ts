@@ -1,13 +1,13 @@
 import { channelList, type FullReason, type LogCapacity, monotonicMs, RecordKind } from "@shardcast/wire";
 import type {
 	Broker,
+	BrokerAccepted,
 	BrokerFull,
-	BrokerTaken,
 	BrokerTooLarge,
 	History,
-	HistoryGlance,
 	HistoryLimits,
 	HistoryOptions,
+	HistorySummary,
 	Idempotency,
 	Position,
 	PublishOptions,
@@ -15,7 +15,7 @@ import type {
 import { type ChannelName, ChannelNames, epochOf, epochText } from "./channel-names.ts";
 import { type Feed, type FeedRecord, sequenceOf } from "./feed.ts";
 import { checkKeyTtl, checkLimits } from "./limits.ts";
-import { AboutWord, type LogCounter, RecordFlag } from "./memory/log-descriptor.ts";
+import { HeaderWord, type LogCounter, RecordFlag } from "./memory/log-descriptor.ts";
 import { feederOf, releaseFeed, takeFeed } from "./memory/log-feeder.ts";
 import { createLogBuffers, createLogFiles, openLogBuffers, openLogFiles } from "./memory/log-files.ts";
 import { fillOf, type LogFill } from "./memory/log-fill.ts";
@@ -24,7 +24,7 @@ import type { LogMemory } from "./memory/log-memory.ts";
 import { LogHistory } from "./records/log-history.ts";
 import { LogReader } from "./records/log-reader.ts";
 import { type LogRecordHead, recordBytes } from "./records/log-record.ts";
-import { type Appending, countedBy, countsOf, type OnceOutcome, SequencedLog } from "./sequenced-log.ts";
+import { type AppendRequest, countedBy, countsOf, type OnceOutcome, SequencedLog } from "./sequenced-log.ts";
 
 /** Identifies a user of the logs: a slot and its incarnation. At most one thread may use an identity at a time. */
 export interface LogMember {
@@ -92,7 +92,7 @@ export class ChannelLog implements Broker {
 	readonly #committed: () => void;
 	readonly #nowMs: () => number;
 	readonly #close: () => void;
-	readonly #appending: { -readonly [Field in keyof Appending]: Appending[Field] };
+	readonly #appending: { -readonly [Field in keyof AppendRequest]: AppendRequest[Field] };
 
 	/** Creates the logs of a cluster in its directory. Called by the supervisor before any member starts. See `createLogFiles`. */
 	static create(directory: string, capacity: LogCapacity): void {
@@ -119,7 +119,7 @@ export class ChannelLog implements Broker {
 		const self = holderOf(slot, incarnation);
 		this.#self = self;
 		const { words } = memories[0]!;
-		this.#names = new ChannelNames(words.subarray(AboutWord.secret, AboutWord.secret + AboutWord.secretWords));
+		this.#names = new ChannelNames(words.subarray(HeaderWord.secret, HeaderWord.secret + HeaderWord.secretWords));
 		this.#logs = memories.map((memory) => new SequencedLog(memory, self));
 		this.#histories = this.#logs.map((log) => new LogHistory(log));
 		this.#committed = options.committed ?? (() => {});
@@ -136,7 +136,7 @@ export class ChannelLog implements Broker {
 		};
 	}
 
-	publish(channel: string, data: Uint8Array, options: PublishOptions): BrokerTaken | BrokerFull | BrokerTooLarge {
+	publish(channel: string, data: Uint8Array, options: PublishOptions): BrokerAccepted | BrokerFull | BrokerTooLarge {
 		const name = this.#names.get(channel);
 		const { idempotency } = options;
 		const log = this.#logs[name.log]!;
@@ -268,9 +268,9 @@ export class ChannelLog implements Broker {
 	}
 
 	/** A summary for the console; see `LogHistory.glance`. */
-	glance(channel: string): HistoryGlance | null {
+	summary(channel: string): HistorySummary | null {
 		const name = this.#names.get(channel);
-		return this.#histories[name.log]!.glance(name, this.#nowMs());
+		return this.#histories[name.log]!.summary(name, this.#nowMs());
 	}
 
 	removeHistory(channel: string): boolean {

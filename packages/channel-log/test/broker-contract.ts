@@ -190,10 +190,10 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 			expect(again).toEqual({ outcome: "taken", duplicate: true, position });
 			expect(shown((await read()).publications)).toEqual(["1:a", "2:b"]);
 			const other = harness.channel();
-			const isTaken = { outcome: "taken", position: expect.anything() };
-			expect(await first.publish(other, bytes("a"), once)).toEqual(isTaken);
+			const isAccepted = { outcome: "taken", position: expect.anything() };
+			expect(await first.publish(other, bytes("a"), once)).toEqual(isAccepted);
 			const another = { ...kept, idempotency: { key: "K", ttlMs: 300_000 } };
-			expect(await first.publish(channel, bytes("c"), another)).toEqual(isTaken);
+			expect(await first.publish(channel, bytes("c"), another)).toEqual(isAccepted);
 		});
 
 		it("a key is forgotten after its time to live, and not before", async () => {

@@ -3,7 +3,7 @@ import type { PublishOptions } from "../src/broker.ts";
 import type { ChannelLog } from "../src/channel-log.ts";
 import { LogLayout } from "../src/memory/log-descriptor.ts";
 import { LogKeeper } from "../src/memory/log-keeper.ts";
-import { holderOf, takeFromDead, unlock } from "../src/memory/log-lock.ts";
+import { holderOf, takeLockFromDead, unlock } from "../src/memory/log-lock.ts";
 import { type LogMemory, offsetOf } from "../src/memory/log-memory.ts";
 import type { LogReader } from "../src/records/log-reader.ts";
 import { bytes, historyOf, kept, limits, offsetOfResult, put, Rig, shown, text } from "./fixtures.ts";
@@ -215,7 +215,7 @@ function dieOnce(prepare: Before, life: Life, outcomes: { lost: number; publishe
 	}
 	// Reaped. What was committed is finished by the keeper, or by whoever holds the lock next.
 	if (life.diesAt % 2 === 0) rig.keeper.memberDied(0, 1);
-	else for (const memory of rig.memories) if (takeFromDead(memory, holderOf(0, 1), holderOf(9, 0))) unlock(memory);
+	else for (const memory of rig.memories) if (takeLockFromDead(memory, holderOf(0, 1), holderOf(9, 0))) unlock(memory);
 
 	// The client's retry, on another process.
 	const retry = other.publish("channel", bytes("dying"), once);

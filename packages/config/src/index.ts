@@ -1,12 +1,12 @@
 export { everybodyTemplate, parseTemplate, type TemplatePart } from "./kafka/channel-template.ts";
 export { kafkaLine } from "./kafka/kafka-line.ts";
 export { checkRoute, routeProblem } from "./kafka/route-problem.ts";
-export { matcherOf, parseSubscription, type Subscription } from "./kafka/subscription.ts";
-export { type CommandInput, type CommandLineSpec, type CommandOutcome, complain, runCommandLine } from "./load/command-line.ts";
+export { parseSubscription, type Subscription, topicMatcher } from "./kafka/subscription.ts";
+export { closestWord } from "./load/closest-word.ts";
+export { type CommandInput, type CommandLineSpec, type CommandOutcome, reportError, runCommandLine } from "./load/command-line.ts";
 export { ConfigError } from "./load/config-error.ts";
-export type { Found } from "./load/layer.ts";
+export type { FoundValue } from "./load/layer.ts";
 export { type ConfigInput, defaultConfig, type LoadedConfig, loadConfig, optionNames } from "./load/load.ts";
-export { nearest } from "./load/nearest.ts";
 export { configJson, formatConfig } from "./load/print.ts";
 export { describeChanges, planReload, type ReloadPlan, sameValue } from "./load/reload.ts";
 export { WithdrawnHistories } from "./load/withdrawn-histories.ts";
@@ -24,7 +24,7 @@ export {
 	historyPayloadBytesMax,
 	ringCapacityBytes,
 } from "./options/derive.ts";
-export { asInFile } from "./options/objects.ts";
+export { toFileValue } from "./options/objects.ts";
 export type { ServingCommand } from "./options/option.ts";
 export {
 	type Config,
@@ -41,8 +41,8 @@ export { type ChannelOptions, channelFields, type NamespaceOptions } from "./opt
 export {
 	type CallOptions,
 	channelHooks,
+	defaultProxy,
 	type EnabledProxyOptions,
-	ownProxy,
 	type ProxyOptions,
 	type ProxyTlsOptions,
 	proxyFields,

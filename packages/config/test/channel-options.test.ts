@@ -6,7 +6,7 @@ import { ConfigError } from "../src/load/config-error.ts";
 import { type LoadedConfig, loadConfig } from "../src/load/load.ts";
 import { configJson, formatConfig } from "../src/load/print.ts";
 import { planReload } from "../src/load/reload.ts";
-import { centrifugoOnly, centrifugoOnlyInNamespaces, instead } from "../src/options/centrifugo.ts";
+import { centrifugoOnly, centrifugoOnlyInNamespaces, replacements } from "../src/options/centrifugo.ts";
 import { configKeys, filePath } from "../src/options/options.ts";
 import { channelFields } from "../src/options/sections/channel.ts";
 import { parseRegex } from "../src/units/regex.ts";
@@ -129,9 +129,9 @@ describe("a file of Centrifugo's", () => {
 			expect.stringMatching(/:3: client\.connection_limit: .* shardcast has limits\.max_connections instead$/),
 		]);
 		const paths = configKeys.map(filePath);
-		const named = [...instead.values()].filter((what) => /^\w+\.\w+$/.test(what));
+		const named = [...replacements.values()].filter((what) => /^\w+\.\w+$/.test(what));
 		expect(named.filter((path) => !paths.includes(path))).toEqual([]);
-		expect([...instead.keys()].filter((path) => !centrifugoOnly.has(path))).toEqual([]);
+		expect([...replacements.keys()].filter((path) => !centrifugoOnly.has(path))).toEqual([]);
 	});
 
 	it("warns about each option of which the docs say so", () => {

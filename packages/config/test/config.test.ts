@@ -1,14 +1,14 @@
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { anyText } from "@shardcast/testkit/arbitraries";
+import { arbitraryText } from "@shardcast/testkit/arbitraries";
 import { Heartbeat } from "@shardcast/wire";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkValue } from "../src/load/check-value.ts";
 import { ConfigError } from "../src/load/config-error.ts";
 import { fromText } from "../src/load/file.ts";
-import { describeLayer, type Found } from "../src/load/layer.ts";
+import { describeLayer, type FoundValue } from "../src/load/layer.ts";
 import { type LoadedConfig, loadConfig, optionNames } from "../src/load/load.ts";
 import { configJson, formatConfig, yamlLines } from "../src/load/print.ts";
 import { connectionsPerShard, ringCapacityBytes } from "../src/options/derive.ts";
@@ -509,7 +509,7 @@ describe("config print", () => {
 	});
 
 	it("whatever a text holds", () => {
-		const text = fc.oneof(anyText(), fc.string({ unit: fc.constantFrom(..."-?:,[]{}#&*!|>'\"%@` \n\t~=<09enulty") }));
+		const text = fc.oneof(arbitraryText(), fc.string({ unit: fc.constantFrom(..."-?:,[]{}#&*!|>'\"%@` \n\t~=<09enulty") }));
 		const shape = shapeOf([["a.b", "c"]]);
 		const { kafkaUsername: kind } = options;
 		fc.assert(
@@ -540,7 +540,7 @@ describe("the table", () => {
 			const { default: value, show, secret } = optionOf(key);
 			if (secret) continue;
 			const shown = show(value);
-			const found: Found = { raw: shown === "[]" ? [] : shown, layer: { kind: "default" } };
+			const found: FoundValue = { raw: shown === "[]" ? [] : shown, layer: { kind: "default" } };
 			expect(checkValue(optionOf(key), found), key).toEqual({ value });
 		}
 	});

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { matcherOf, parseSubscription } from "../src/kafka/subscription.ts";
+import { parseSubscription, topicMatcher } from "../src/kafka/subscription.ts";
 import { ConfigError } from "../src/load/config-error.ts";
 import { loadConfig } from "../src/load/load.ts";
 import { type ConfigKey, optionOf } from "../src/options/options.ts";
@@ -55,7 +55,7 @@ describe("brokers", () => {
 });
 
 describe("a subscription", () => {
-	const reads = (list: string, excluded: readonly string[] = []) => matcherOf({ ...parseSubscription(list), excluded });
+	const reads = (list: string, excluded: readonly string[] = []) => topicMatcher({ ...parseSubscription(list), excluded });
 
 	it("matches its names, what its patterns match as a whole, and none of Kafka's own topics", () => {
 		const matches = reads("orders,/ticks\\..+/");

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { checkValue, foreignKeys } from "../src/load/check-value.ts";
+import { checkValue, unknownKeys } from "../src/load/check-value.ts";
 import { fromText } from "../src/load/file.ts";
-import type { Found } from "../src/load/layer.ts";
+import type { FoundValue } from "../src/load/layer.ts";
 import { yamlLines } from "../src/load/print.ts";
 import { changesOf } from "../src/load/reload.ts";
 import { field } from "../src/options/kind.ts";
 import { duration, integer, list, secret, text, toggle } from "../src/options/kinds.ts";
-import { asInFile, emptyTable, objects, table } from "../src/options/objects.ts";
+import { emptyTable, objects, table, toFileValue } from "../src/options/objects.ts";
 import { shapeOf } from "../src/options/shape.ts";
 
 const name = text({ argument: "<name>", matches: /^[a-z]+$/, expected: "a name of small letters" });
@@ -186,16 +186,16 @@ house:
 		const withoutKey: Record<string, unknown> = { ...hall };
 		delete withoutKey.key;
 		expect(read(printed)).toEqual({ value: [withoutKey, attic], mistakes: [] });
-		expect(checkValue(rooms, { raw: rooms.show(value), layer: { kind: "flag", name: "--rooms" } } satisfies Found)).toEqual({
+		expect(checkValue(rooms, { raw: rooms.show(value), layer: { kind: "flag", name: "--rooms" } } satisfies FoundValue)).toEqual({
 			value: [withoutKey, attic],
 		});
 	});
 
 	it("is taken from a program, in whose objects the fields have the names that the code reads", () => {
 		const layer = { kind: "flag", name: "rooms" } as const;
-		expect(checkValue(rooms, { raw: asInFile(rooms, [hall, attic]), layer })).toEqual({ value: [hall, attic] });
+		expect(checkValue(rooms, { raw: toFileValue(rooms, [hall, attic]), layer })).toEqual({ value: [hall, attic] });
 		const wrong = [{ name: "a", historyTtlMs: 1, colour: "red", doors: [{ target: 7 }] }, null, 3];
-		expect(checkValue(rooms, { raw: asInFile(rooms, wrong), layer })).toEqual({
+		expect(checkValue(rooms, { raw: toFileValue(rooms, wrong), layer })).toEqual({
 			mistakes: expect.arrayContaining([
 				'rooms: [0].history_ttl: "1ms" is not 0 or between 1s and 1m',
 				'rooms: [0].doors[0].to: "7" is not a name of small letters',
@@ -255,7 +255,7 @@ describe("a table", () => {
 	it("leaves alone what another server knows, and tells it", () => {
 		const raw = { history_size: 7, colour: "red" };
 		expect(check(raw)).toMatchObject({ value: { size: 7 } });
-		expect(foreignKeys(room, { raw, layer: { kind: "environment", name: "ROOM" } })).toEqual([expect.stringMatching(/^ROOM: colour: /)]);
+		expect(unknownKeys(room, { raw, layer: { kind: "environment", name: "ROOM" } })).toEqual([expect.stringMatching(/^ROOM: colour: /)]);
 	});
 
 	it("is shown by what is not as it would be anyway, and told field by field when it changes", () => {
@@ -268,7 +268,7 @@ describe("a table", () => {
 	});
 
 	it("is taken from a program by the names that the code reads, not all of which have to be there", () => {
-		expect(asInFile(room, value)).toEqual({ history_size: 7, history_ttl: "2000ms", key: "swordfish" });
-		expect(check(asInFile(room, { size: 7 }))).toEqual({ value: { ...emptyTable(fields), size: 7 } });
+		expect(toFileValue(room, value)).toEqual({ history_size: 7, history_ttl: "2000ms", key: "swordfish" });
+		expect(check(toFileValue(room, { size: 7 }))).toEqual({ value: { ...emptyTable(fields), size: 7 } });
 	});
 });

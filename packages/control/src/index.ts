@@ -29,7 +29,7 @@ export {
 	type NodeState,
 } from "./questions/cluster-nodes-question.ts";
 export { answerCluster } from "./questions/cluster-questions.ts";
-export { type ConsoleAnswer, type ConsolePart, consoleQuestion, type KafkaGlance } from "./questions/console-question.ts";
+export { type ConsoleAnswer, type ConsolePart, consoleQuestion, type KafkaSummary } from "./questions/console-question.ts";
 export {
 	answerInventory,
 	type ChannelCounts,
@@ -61,9 +61,9 @@ export type { Ask, Question } from "./questions/question.ts";
 export { type AskedProcess, type NodeParts, type OtherNodes, Questions } from "./questions/questions.ts";
 export {
 	answerRevocations,
-	keepRevocationQuestion,
 	revocationsQuestion,
 	revokeQuestion,
+	storeRevocationQuestion,
 } from "./questions/revocation-questions.ts";
 export {
 	answerUsers,
@@ -78,7 +78,7 @@ export {
 	unsubscribeQuestion,
 } from "./questions/user-questions.ts";
 export { ConfigReloader, noReloads, type ReloadCounts } from "./reloader.ts";
-export { KeptRevocations } from "./revocations/kept-revocations.ts";
 export type { RevocationChange } from "./revocations/revocation-file.ts";
+export { RevocationStore } from "./revocations/revocation-store.ts";
 export { type Revocation, type RevocationKind, Revocations, revocationsMax } from "./revocations/revocations.ts";
 export { RouteReloader } from "./route-reloader.ts";

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { KeptRevocations } from "../src/revocations/kept-revocations.ts";
+import { RevocationStore } from "../src/revocations/revocation-store.ts";
 import type { Revocation } from "../src/revocations/revocations.ts";
 
 let folder: string;
@@ -25,9 +25,9 @@ afterEach(() => {
 });
 
 /** As the next process finds it: what is in the file now. */
-const next = () => new KeptRevocations({ folder, log });
+const next = () => new RevocationStore({ folder, log });
 const user = (id: string, until?: number): Revocation => ({ kind: "user", id, ...(until !== undefined && { until }) });
-const ids = ({ list }: KeptRevocations) => list.map(({ id }) => id).toSorted();
+const ids = ({ list }: RevocationStore) => list.map(({ id }) => id).toSorted();
 
 describe("blocked users and revoked tokens", () => {
 	it("are on the disk when the change is answered, however many come together", async () => {
@@ -89,7 +89,7 @@ describe("blocked users and revoked tokens", () => {
 
 	it("cannot be kept in a folder that is none: whoever opens the durable store there tells that first, and they are in force", async () => {
 		writeFileSync(path, "");
-		const kept = new KeptRevocations({ folder: path, log });
+		const kept = new RevocationStore({ folder: path, log });
 		expect(errors).toEqual([]);
 		expect(await kept.change({ add: user("ann") })).toBe("unwritten");
 		expect(errors).toEqual([expect.stringContaining("could not be written to")]);
@@ -113,7 +113,7 @@ describe("blocked users and revoked tokens", () => {
 	});
 
 	it("without a folder hold until the process ends; that is told once", async () => {
-		const kept = new KeptRevocations({ folder: "", log });
+		const kept = new RevocationStore({ folder: "", log });
 		expect(await kept.change({ add: user("ann") })).toBe("kept");
 		expect(await kept.change({ remove: { kind: "user", id: "ann" } })).toBe("kept");
 		expect(infos).toEqual([expect.stringContaining("until this server ends; to keep them, name a folder with channel.durable_store.path")]);

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ConfigInput, type ConfigKey, type Found, loadConfig, planReload } from "@shardcast/config";
+import { type ConfigInput, type ConfigKey, type FoundValue, loadConfig, planReload } from "@shardcast/config";
 import { onHangUp } from "@shardcast/process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConfigReloader, noReloads } from "../src/reloader.ts";
@@ -133,7 +133,7 @@ describe("an attempt to reload", () => {
 
 	it("a flag and the environment still go before the file", () => {
 		writeFileSync(file, "shard: {batch: 1}\nlimits: {message_rate: 1}\n");
-		const flags = new Map<ConfigKey, Found>([["batch", { raw: "9", layer: { kind: "flag", name: "--batch" } }]]);
+		const flags = new Map<ConfigKey, FoundValue>([["batch", { raw: "9", layer: { kind: "flag", name: "--batch" } }]]);
 		const { reloader, state } = setup({ file, flags, environment: { SHARDCAST_MESSAGE_RATE: "8" } });
 		writeFileSync(file, "shard: {batch: 2}\nlimits: {message_rate: 2}\n");
 		expect(reloader.reload()).toBe("unchanged");

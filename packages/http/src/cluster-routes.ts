@@ -2,7 +2,7 @@ import { type HealthOptions, healthReport, readiness, type Scoreboard } from "@s
 import { metricsContentType } from "@shardcast/telemetry";
 import { json, type Reply, refusal } from "./reply.ts";
 import type { AnswerRoute } from "./route.ts";
-import { notStored } from "./router.ts";
+import { noStore } from "./router.ts";
 
 export interface ClusterRoutesParts {
 	readonly board: Scoreboard;
@@ -16,15 +16,15 @@ export interface ClusterRoutesParts {
 export function clusterRoutes({ board, access, metrics }: ClusterRoutesParts): AnswerRoute[] {
 	const health = (): Reply => {
 		const report = healthReport(board, access());
-		return json(report.status === "unhealthy" ? 503 : 200, report, notStored);
+		return json(report.status === "unhealthy" ? 503 : 200, report, noStore);
 	};
 	const ready = (): Reply => {
 		const { ready, reasons } = readiness(board);
-		return ready ? json(200, { ready }, notStored) : json(503, { ready, reasons }, notStored);
+		return ready ? json(200, { ready }, noStore) : json(503, { ready, reasons }, noStore);
 	};
 	const text = async (): Promise<Reply> => {
 		try {
-			return { status: 200, type: metricsContentType, body: await metrics(), headers: notStored, close: false };
+			return { status: 200, type: metricsContentType, body: await metrics(), headers: noStore, close: false };
 		} catch (error) {
 			return refusal("unavailable", (error as Error).message);
 		}

@@ -8,7 +8,7 @@ const usualHeaders = "Content-Type, X-API-Key, Authorization";
 
 /** The answer to OPTIONS. For pages it includes the CORS preflight answer, which allows JSON and a key from another origin. */
 export function optionsReply(methods: readonly string[], forPages: boolean, headers = usualHeaders): Reply {
-	const allow = { Allow: allowed(methods) };
+	const allow = { Allow: allowHeader(methods) };
 	const cors = {
 		"Access-Control-Allow-Methods": methods.join(", "),
 		"Access-Control-Allow-Headers": headers,
@@ -18,12 +18,12 @@ export function optionsReply(methods: readonly string[], forPages: boolean, head
 }
 
 /** The value of the Allow header. */
-export function allowed(methods: readonly string[]): string {
+export function allowHeader(methods: readonly string[]): string {
 	return [...methods, "OPTIONS"].join(", ");
 }
 
 /** Lets the requesting page read the answer. @param origin must be allowed; "" = no page. @param withCredentials also for requests with cookies. */
-export function readableBy(origin: string, reply: Reply, withCredentials = false): Reply {
+export function withCors(origin: string, reply: Reply, withCredentials = false): Reply {
 	if (origin === "") return reply;
 	const page = { "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After", Vary: "Origin" };
 	const cookies: Record<string, string> = withCredentials ? { "Access-Control-Allow-Credentials": "true" } : {};

@@ -7,7 +7,7 @@ export { type MayPublish, mayPublish, newlyOpen, openAccess, whoPublishes } from
 export { openToClients } from "./open-to-clients.ts";
 export { describedMethods, openApiDocument, openApiRoute } from "./openapi/document.ts";
 export { fieldsOf, type Schema } from "./openapi/schema.ts";
-export { type AllowedOrigins, allowedOrigins, hostName, isForeignFetch, isOwnPage, originAllowed } from "./origin.ts";
+export { type AllowedOrigins, allowedOrigins, hostName, isCrossSite, isSameOrigin, originAllowed } from "./origin.ts";
 export { type ProxyHeader, proxyHeader, proxyHeaderBytesMax, readProxyHeader } from "./proxy-header.ts";
 export { queryProblem } from "./query.ts";
 export {
@@ -23,9 +23,9 @@ export {
 	replyBytes,
 	statusLine,
 } from "./reply.ts";
-export type { HttpRequest, ToldAddress } from "./request.ts";
-export type { AnswerRoute, BodyRoute, Route, StreamRoute, TakeBody } from "./route.ts";
-export { type BodyProblem, BodyWanted, notStored, type Routed, Router, type RouterRules, StreamWanted } from "./router.ts";
+export type { ForwardedAddress, HttpRequest } from "./request.ts";
+export type { AnswerRoute, BodyHandler, BodyRoute, Route, StreamRoute } from "./route.ts";
+export { BodyNeeded, type BodyProblem, noStore, type RouteResult, Router, type RouterRules, StreamNeeded } from "./router.ts";
 export type { ReplyStream, StreamStart } from "./stream.ts";
 export { streamPaths } from "./stream-paths.ts";
 export { plainAddress, TrustedProxies } from "./trusted-proxies.ts";

@@ -32,17 +32,17 @@ export function originAllowed(origin: string, host: string, allowed: AllowedOrig
  * Whether a foreign page sends this request. There is no Origin header with a GET whose answer the page may not read, such as for an image, but
  * browsers send Sec-Fetch-Site. @param fetchSite that header as sent.
  */
-export function isForeignFetch(fetchSite: string): boolean {
+export function isCrossSite(fetchSite: string): boolean {
 	return /^(cross|same)-site$/.test(fetchSite);
 }
 
 /** Whether all pages may use the server. */
-export function allowsEverybody(allowed: AllowedOrigins): boolean {
+export function allowsAll(allowed: AllowedOrigins): boolean {
 	return allowed.has(everyOrigin);
 }
 
 /** Whether a page was loaded from the name and port that the request is for. Both as sent. */
-export function isOwnPage(origin: string, host: string): boolean {
+export function isSameOrigin(origin: string, host: string): boolean {
 	const page = authorityOf(origin);
 	const server = page === null ? null : authorityOf(`${page.scheme}://${host}`);
 	return page !== null && server !== null && isSame(page, server);

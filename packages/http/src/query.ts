@@ -1,4 +1,4 @@
-import { nearest } from "@shardcast/config";
+import { closestWord } from "@shardcast/config";
 
 const shownNameMax = 40;
 
@@ -10,7 +10,7 @@ export function queryProblem(query: string, known: readonly string[]): string | 
 	if (query === "") return null;
 	for (const name of new URLSearchParams(query).keys()) {
 		if (known.includes(name)) continue;
-		const meant = nearest(name, known);
+		const meant = closestWord(name, known);
 		const all = known.length === 0 ? "none" : known.map((each) => `"${each}"`).join(" and ");
 		const fix = meant === undefined ? `this path takes ${all}` : `did you mean "${meant}"?`;
 		return `unknown query parameter "${name.slice(0, shownNameMax)}"; ${fix}`;

@@ -1,5 +1,5 @@
 /** A client's address as reported by a trusted proxy. */
-export interface ToldAddress {
+export interface ForwardedAddress {
 	readonly address: string;
 	/** Whether shardcast's balancer, in proxy mode, reported it. */
 	readonly byBalancer: boolean;
@@ -18,9 +18,9 @@ export interface HttpRequest {
 	/** The client's address as text, also behind a trusted proxy. May be read until the request is answered or the client is gone. */
 	readonly address: string;
 	/** The address if a proxy has reported it; null or absent = it is that of the connection. */
-	readonly told?: ToldAddress | null;
+	readonly forwarded?: ForwardedAddress | null;
 	/** The value as sent, "" when absent; of repeated headers the first. @param name in lower case. */
 	header(name: string): string;
 	/** The same, with the values of all headers of this name joined: a client may send one, and a proxy may add another. Absent = as `header`. */
-	wholeHeader?(name: string): string;
+	joinedHeader?(name: string): string;
 }

@@ -26,7 +26,7 @@ export interface AnswerRoute extends RoutePath {
 }
 
 /** Takes the whole body, which is valid until it returns. */
-export type TakeBody = (body: Uint8Array) => Reply | Promise<Reply> | StreamStart;
+export type BodyHandler = (body: Uint8Array) => Reply | Promise<Reply> | StreamStart;
 
 /** A route that reads a body, then answers, at once or with a stream. */
 export interface BodyRoute extends RoutePath {
@@ -36,7 +36,7 @@ export interface BodyRoute extends RoutePath {
 	/** Where the limit comes from. Appended to "the body is longer than … bytes". */
 	readonly bodyHint?: string;
 	/** Called with the head, before the body is read. Returns an answer for which the body is not needed, or a function that takes the body. */
-	readonly begin: (request: HttpRequest) => Reply | TakeBody;
+	readonly begin: (request: HttpRequest) => Reply | BodyHandler;
 }
 
 /** A route that answers with a stream. */

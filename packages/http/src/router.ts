@@ -1,20 +1,20 @@
-import { allowed, optionsReply, readableBy } from "./cross-origin.ts";
-import { type AllowedOrigins, allowsEverybody, isForeignFetch, originAllowed } from "./origin.ts";
+import { allowHeader, optionsReply, withCors } from "./cross-origin.ts";
+import { type AllowedOrigins, allowsAll, isCrossSite, originAllowed } from "./origin.ts";
 import { queryProblem } from "./query.ts";
 import { originRefused, type Reply, refusal } from "./reply.ts";
 import type { HttpRequest } from "./request.ts";
-import type { AnswerRoute, BodyRoute, Route, StreamRoute, TakeBody } from "./route.ts";
+import type { AnswerRoute, BodyHandler, BodyRoute, Route, StreamRoute } from "./route.ts";
 import type { StreamStart } from "./stream.ts";
 
 /** Why a body was not read to its end. */
 export type BodyProblem = "too_large" | "too_slow" | "unavailable";
 
 /** The next step for a request; a reply is complete. The other kinds occur only with such routes. */
-export type Routed<R extends Route = Route> =
+export type RouteResult<R extends Route = Route> =
 	| Reply
 	| Promise<Reply>
-	| (R extends BodyRoute ? BodyWanted : never)
-	| (R extends StreamRoute ? StreamWanted : never);
+	| (R extends BodyRoute ? BodyNeeded : never)
+	| (R extends StreamRoute ? StreamNeeded : never);
 
 interface PathRoutes {
 	readonly any: Route | undefined;
@@ -73,8 +73,8 @@ export class Router<R extends Route = Route> {
 		return [...this.#paths.keys()];
 	}
 
-	route(request: HttpRequest): Routed<R> {
-		return this.#route(request) as Routed<R>;
+	route(request: HttpRequest): RouteResult<R> {
+		return this.#route(request) as RouteResult<R>;
 	}
 
 	/** The answer to a page that may not send this request; null = it may, or the request is not from a page. */
@@ -84,11 +84,11 @@ export class Router<R extends Route = Route> {
 			const host = request.header("host");
 			return originAllowed(origin, host, allowedOrigins) ? null : originRefused(origin, host);
 		}
-		if (!isForeignFetch(request.header("sec-fetch-site")) || allowsEverybody(allowedOrigins)) return null;
+		if (!isCrossSite(request.header("sec-fetch-site")) || allowsAll(allowedOrigins)) return null;
 		return originRefused("other sites", request.header("host"));
 	}
 
-	#route(request: HttpRequest): Routed {
+	#route(request: HttpRequest): RouteResult {
 		const { method } = request;
 		const here = this.#paths.get(request.path);
 		if (here === undefined) return refusal("not_found", `there is nothing at ${method.slice(0, 20)} ${request.path.slice(0, 200)}`);
@@ -96,7 +96,7 @@ export class Router<R extends Route = Route> {
 		const refused = here.forPages ? this.#foreign(origin, request) : null;
 		if (refused !== null) return refused;
 		const route = method === "OPTIONS" ? undefined : routeFor(method, here);
-		if (route === undefined) return readableBy(origin, notFor(request, here), here.withCredentials);
+		if (route === undefined) return withCors(origin, notFor(request, here), here.withCredentials);
 		const problem = route.query === undefined ? null : queryProblem(request.query, route.query);
 		if (problem !== null) return finish(route, origin, refusal("bad_request", problem));
 		switch (route.kind) {
@@ -113,12 +113,12 @@ export class Router<R extends Route = Route> {
 }
 
 /** The next step: the body must be read. */
-export class BodyWanted {
+export class BodyNeeded {
 	readonly #route: BodyRoute;
 	readonly #origin: string;
-	readonly #take: TakeBody;
+	readonly #take: BodyHandler;
 
-	constructor(route: BodyRoute, origin: string, take: TakeBody) {
+	constructor(route: BodyRoute, origin: string, take: BodyHandler) {
 		this.#route = route;
 		this.#origin = origin;
 		this.#take = take;
@@ -129,19 +129,19 @@ export class BodyWanted {
 	}
 
 	/** Call with the complete body. @param body valid until this returns. */
-	whole(body: Uint8Array): Reply | Promise<Reply> | StreamWanted {
+	whole(body: Uint8Array): Reply | Promise<Reply> | StreamNeeded {
 		const taken = this.#take(body);
 		return "opened" in taken ? streamFrom(this.#route, taken, this.#origin) : finish(this.#route, this.#origin, taken);
 	}
 
 	/** Call if the body was not read to its end. */
 	refuse(problem: BodyProblem): Reply {
-		return readableBy(this.#origin, bodyRefusal(this.#route, problem), this.#route.withCredentials);
+		return withCors(this.#origin, bodyRefusal(this.#route, problem), this.#route.withCredentials);
 	}
 }
 
 /** The next step: the answer is a stream with the head `head`. */
-export class StreamWanted {
+export class StreamNeeded {
 	readonly head: Reply;
 	readonly start: StreamStart;
 
@@ -168,15 +168,15 @@ function notFor(request: HttpRequest, { methods, forPages, withCredentials, keep
 		return { ...optionsReply(methods, forPages, asked || undefined), close: !keepAlive };
 	}
 	const most = methods.filter((name) => name !== "HEAD").join(" or ");
-	return refusal("method_not_allowed", `use ${most}`, { headers: { Allow: allowed(methods) } });
+	return refusal("method_not_allowed", `use ${most}`, { headers: { Allow: allowHeader(methods) } });
 }
 
-function readBody(route: BodyRoute, origin: string, request: HttpRequest): Routed {
+function readBody(route: BodyRoute, origin: string, request: HttpRequest): RouteResult {
 	const begun = route.begin(request);
 	if (typeof begun !== "function") return finish(route, origin, begun);
 	if (Number(request.header("content-length")) > route.bodyBytesMax)
-		return readableBy(origin, bodyRefusal(route, "too_large"), route.withCredentials);
-	return new BodyWanted(route, origin, begun);
+		return withCors(origin, bodyRefusal(route, "too_large"), route.withCredentials);
+	return new BodyNeeded(route, origin, begun);
 }
 
 function bodyRefusal({ bodyBytesMax, bodyHint }: BodyRoute, problem: BodyProblem): Reply {
@@ -185,7 +185,7 @@ function bodyRefusal({ bodyBytesMax, bodyHint }: BodyRoute, problem: BodyProblem
 	return refusal(problem, `the body is longer than ${bodyBytesMax} bytes${why}`);
 }
 
-function openStream(route: StreamRoute, origin: string, request: HttpRequest): Routed {
+function openStream(route: StreamRoute, origin: string, request: HttpRequest): RouteResult {
 	const start = route.begin(request);
 	if (!("opened" in start)) return finish(route, origin, start);
 	const stream = streamFrom(route, start, origin);
@@ -195,16 +195,16 @@ function openStream(route: StreamRoute, origin: string, request: HttpRequest): R
 	return stream.head;
 }
 
-function streamFrom({ withCredentials }: BodyRoute | StreamRoute, start: StreamStart, origin: string): StreamWanted {
-	const head: Reply = { status: 200, body: "", type: start.type, headers: { ...notStored, ...start.headers }, close: true };
-	return new StreamWanted(readableBy(origin, head, withCredentials), start);
+function streamFrom({ withCredentials }: BodyRoute | StreamRoute, start: StreamStart, origin: string): StreamNeeded {
+	const head: Reply = { status: 200, body: "", type: start.type, headers: { ...noStore, ...start.headers }, close: true };
+	return new StreamNeeded(withCors(origin, head, withCredentials), start);
 }
 
 /** Applies the route's options to a handler's answer. */
 function finish(route: AnswerRoute | BodyRoute | StreamRoute, origin: string, reply: Reply | Promise<Reply>): Reply | Promise<Reply> {
 	if (reply instanceof Promise) return reply.then((later) => finish(route, origin, later));
 	const kept = route.keepAlive === true || reply.close ? reply : { ...reply, close: true };
-	return readableBy(origin, kept, route.withCredentials);
+	return withCors(origin, kept, route.withCredentials);
 }
 
-export const notStored = { "Cache-Control": "no-store" } as const;
+export const noStore = { "Cache-Control": "no-store" } as const;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { allowedOrigins, hostName, isOwnPage, originAllowed } from "../src/origin.ts";
+import { allowedOrigins, hostName, isSameOrigin, originAllowed } from "../src/origin.ts";
 
 const none = allowedOrigins([]);
 
@@ -63,15 +63,15 @@ describe("which pages may use the server", () => {
 	});
 
 	it("an own page is one of the very same name and port", () => {
-		expect(isOwnPage("http://localhost:3005", "localhost:3005")).toBe(true);
-		expect(isOwnPage("https://trade.example", "trade.example")).toBe(true);
+		expect(isSameOrigin("http://localhost:3005", "localhost:3005")).toBe(true);
+		expect(isSameOrigin("https://trade.example", "trade.example")).toBe(true);
 		for (const [origin, host] of [
 			["http://localhost:5173", "localhost:3005"],
 			["http://localhost:3005", "127.0.0.1:3005"],
 			["", "localhost"],
 			["null", "localhost"],
 		] as const)
-			expect(isOwnPage(origin, host), `${origin} for ${host}`).toBe(false);
+			expect(isSameOrigin(origin, host), `${origin} for ${host}`).toBe(false);
 	});
 
 	it("takes no time over headers that are made to take some", () => {

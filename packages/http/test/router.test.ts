@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { allowedOrigins, BodyWanted, type HttpRequest, json, type Reply, type Route, Router, refusal, StreamWanted } from "../src/index.ts";
+import { allowedOrigins, BodyNeeded, type HttpRequest, json, type Reply, type Route, Router, refusal, StreamNeeded } from "../src/index.ts";
 
 const request = (method: string, path: string, headers: Readonly<Record<string, string>> = {}): HttpRequest => ({
 	method,
@@ -33,7 +33,7 @@ const ours = "https://ours.example";
 const router = new Router(routes, { allowedOrigins: allowedOrigins([ours]) });
 const reply = (method: string, path: string, headers?: Readonly<Record<string, string>>): Reply => {
 	const routed = router.route(request(method, path, headers));
-	if (routed instanceof Promise || routed instanceof BodyWanted || routed instanceof StreamWanted) throw new Error("no reply yet");
+	if (routed instanceof Promise || routed instanceof BodyNeeded || routed instanceof StreamNeeded) throw new Error("no reply yet");
 	return routed;
 };
 const codeOf = ({ body }: Reply) => (JSON.parse(String(body)) as { error: { code: string } }).error.code;
@@ -97,7 +97,7 @@ describe("Router", () => {
 	});
 
 	it("reads a body no longer than the route takes, once its handler has seen the head", () => {
-		const wanted = router.route(request("POST", "/pages", { "content-length": "10" })) as BodyWanted;
+		const wanted = router.route(request("POST", "/pages", { "content-length": "10" })) as BodyNeeded;
 		expect(wanted.bytesMax).toBe(10);
 		expect(wanted.whole(new Uint8Array(3))).toMatchObject({ status: 200, close: false });
 		const tooLong = reply("POST", "/pages", { "content-length": "11" });
@@ -110,7 +110,7 @@ describe("Router", () => {
 	});
 
 	it("opens a stream with a head of its type, or says why not; to HEAD only the head", () => {
-		const wanted = router.route(request("GET", "/stream")) as StreamWanted;
+		const wanted = router.route(request("GET", "/stream")) as StreamNeeded;
 		expect(wanted.start).toBe(start);
 		expect(wanted.head).toMatchObject({ status: 200, type: "text/event-stream", headers: { "Cache-Control": "no-store" } });
 		expect(reply("HEAD", "/stream")).toEqual(wanted.head);
@@ -119,7 +119,7 @@ describe("Router", () => {
 
 	it("tells a page of an allowed origin that it may read every answer, and refuses those of others", async () => {
 		const page = { origin: ours };
-		const wanted = router.route(request("POST", "/pages", page)) as BodyWanted;
+		const wanted = router.route(request("POST", "/pages", page)) as BodyNeeded;
 		const all = [
 			reply("GET", "/pages", page),
 			reply("POST", "/pages", { ...page, "x-api-key": "wrong" }),
@@ -156,9 +156,9 @@ describe("Router", () => {
 			],
 			{ allowedOrigins: allowedOrigins([]) },
 		);
-		const wanted = (streams.route(request("POST", "/")) as BodyWanted).whole(new Uint8Array(1));
-		expect(wanted).toBeInstanceOf(StreamWanted);
-		expect((wanted as StreamWanted).head).toMatchObject({ status: 200, type: "text/event-stream", close: true });
+		const wanted = (streams.route(request("POST", "/")) as BodyNeeded).whole(new Uint8Array(1));
+		expect(wanted).toBeInstanceOf(StreamNeeded);
+		expect((wanted as StreamNeeded).head).toMatchObject({ status: 200, type: "text/event-stream", close: true });
 		expect(streams.route(request("HEAD", "/"))).toMatchObject({ status: 200, type: "text/event-stream" });
 		expect(over).toEqual(["get"]);
 	});

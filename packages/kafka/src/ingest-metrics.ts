@@ -1,4 +1,4 @@
-import type { KafkaGlance } from "@shardcast/control";
+import type { KafkaSummary } from "@shardcast/control";
 import type { KafkaReading } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
 import type { Ingest } from "./host/ingest.ts";
@@ -39,7 +39,7 @@ const lossCounters = [
 ] as const;
 
 /** The values for the console. */
-export function kafkaGlance(ingest: Pick<Ingest, "memory" | "reader" | "assignment">): KafkaGlance {
+export function kafkaSummary(ingest: Pick<Ingest, "memory" | "reader" | "assignment">): KafkaSummary {
 	const { memory, reader } = ingest;
 	const { partitions } = kafkaReading(ingest);
 	const counters: readonly WorkerCounter[] = [...lossCounters, ...troubleKinds.map(([kind]) => kind)];

@@ -1,6 +1,6 @@
 import type { MessageDetails, MessageSink } from "@shardcast/bus";
 import type { Counters } from "@shardcast/scoreboard";
-import { type ChannelList, type Publishing, type PublishResult, publishFull, publishTaken, type RecordKind } from "@shardcast/wire";
+import { type ChannelList, type Publishing, type PublishResult, publishAccepted, publishFull, type RecordKind } from "@shardcast/wire";
 import type { Ingest } from "./host/ingest.ts";
 
 const notCarried: PublishResult = {
@@ -30,7 +30,7 @@ export class KafkaPublisher implements MessageSink {
 			settle = resolve;
 		});
 		const taken = this.#ingest()?.publish({ kind, channels: channels.names, payload }, sender, (error) =>
-			settle(error === null ? publishTaken : { outcome: "unacknowledged", detail: error }),
+			settle(error === null ? publishAccepted : { outcome: "unacknowledged", detail: error }),
 		);
 		if (taken !== true) {
 			this.#counters.add("backpressured", 1);

@@ -2,14 +2,14 @@ import { randomBytes } from "node:crypto";
 import { basename } from "node:path";
 import type { BusLink, RecordLoop } from "@shardcast/bus";
 import { type Config, ringCapacityBytes } from "@shardcast/config";
-import type { KafkaGlance } from "@shardcast/control";
+import type { KafkaSummary } from "@shardcast/control";
 import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { kafkaMetrics } from "@shardcast/scoreboard";
 import type { ProcessMetrics } from "@shardcast/telemetry";
 import { type KafkaHistory, ShardKafkaHistory } from "./history/kafka-history.ts";
 import type { Ingest, IngestLog } from "./host/ingest.ts";
 import type { ChannelHistory } from "./host/logged-destination.ts";
-import { kafkaGlance, kafkaReading } from "./ingest-metrics.ts";
+import { kafkaReading, kafkaSummary } from "./ingest-metrics.ts";
 import { type IngestOptions, ingestOptions } from "./ingest-options.ts";
 import { KafkaPublisher } from "./kafka-publisher.ts";
 import { OwnTail } from "./own-tail.ts";
@@ -83,11 +83,13 @@ export class ShardIngest {
 		const { position: tail } = new OwnTail(bus);
 		table.intent(slot).settle(() => tail, slot);
 		// Loaded here, so that it uses no memory in a shard without Kafka.
-		const { alone, BoardView, BusDestination, Ingest, LocalDestination, LoggedDestination } = await import("./host/index.ts");
+		const { singleShardView, ScoreboardView, BusDestination, Ingest, LocalDestination, LoggedDestination } = await import(
+			"./host/index.ts"
+		);
 		if (this.#stopped) return file.close();
 		const inner =
 			this.options.mode === "shared" ? new BusDestination(bus, table.intent(slot), () => engine.committed()) : new LocalDestination(slot);
-		const view = cluster === null ? null : new BoardView(cluster.directory, cluster.board);
+		const view = cluster === null ? null : new ScoreboardView(cluster.directory, cluster.board);
 		this.#close = () => {
 			view?.close();
 			file.close();
@@ -105,7 +107,7 @@ export class ShardIngest {
 			slot,
 			incarnation,
 			table,
-			cluster: view ?? alone,
+			cluster: view ?? singleShardView,
 			destination,
 			ringCapacityBytes: ringCapacityBytes(config),
 			wake: () => engine.wake(),
@@ -129,8 +131,8 @@ export class ShardIngest {
 	}
 
 	/** Null before `start`. */
-	glance(): KafkaGlance | null {
-		return this.#ingest === null ? null : kafkaGlance(this.#ingest);
+	summary(): KafkaSummary | null {
+		return this.#ingest === null ? null : kafkaSummary(this.#ingest);
 	}
 
 	/** Call when the shard begins to serve: it takes its share of the partitions at once. */

@@ -15,7 +15,7 @@ import { closeDescriptor } from "./sockets.ts";
  *
  * The kernel queues about ten messages (net.unix.max_dgram_qlen) and refuses more: `send` then returns false, and the sender tries again.
  *
- * All buffers are allocated once; a call allocates only the array it returns. Node cannot poll the socket: ring a `Bell`.
+ * All buffers are allocated once; a call allocates only the array it returns. Node cannot poll the socket: ring a `Doorbell`.
  */
 export class DescriptorChannel {
 	/** Most descriptors in a message. The kernel's limit is 253. */

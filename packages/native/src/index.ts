@@ -1,9 +1,9 @@
 export { acceptDescriptor, hasHungUp } from "./accept.ts";
-export { Bell, BellRinger } from "./bell.ts";
 export { DescriptorChannel, LostDescriptors } from "./descriptor-channel.ts";
+export { Doorbell, DoorbellRinger } from "./doorbell.ts";
 export { type NativeSupport, nativeSupport } from "./libc.ts";
 export { isOutOfDescriptors, NativeError } from "./native-error.ts";
-export { isOwn, openWarily, ownUser } from "./own-file.ts";
+export { effectiveUser, isOwn, safeOpenFlags } from "./own-file.ts";
 export { dieWithParent, pidNamespace, processStartTicks } from "./processes.ts";
 export { closeWithReset } from "./reset.ts";
 export { SharedFile } from "./shared-file.ts";
@@ -14,8 +14,8 @@ export {
 	peek,
 	peerAddress,
 	replaceDescriptor,
-	sayAndClose,
 	sendAll,
+	sendAndClose,
 	setDeferAccept,
 	setTcpNoDelay,
 	socketPair,

@@ -2,7 +2,7 @@ import { constants, fstatSync, type Stats } from "node:fs";
 import { NativeError } from "./native-error.ts";
 
 /** Flags for each open, so that it neither follows a link nor waits for a pipe that another user may have placed there. */
-export const openWarily = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+export const safeOpenFlags = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 const othersMask = 0o077;
 
@@ -11,11 +11,11 @@ const othersMask = 0o077;
  * anybody can create one that looks like ours. Its contents could be forged, or truncated while they are mapped.
  */
 export function isOwn({ uid, mode }: Pick<Stats, "uid" | "mode">): boolean {
-	return uid === ownUser() && (mode & othersMask) === 0;
+	return uid === effectiveUser() && (mode & othersMask) === 0;
 }
 
 /** The effective user, who owns the files that this process creates. */
-export function ownUser(): number {
+export function effectiveUser(): number {
 	return process.geteuid?.() ?? 0;
 }
 
@@ -30,6 +30,6 @@ export function requireOwn(fd: number, path: string, kind: "file" | "fifo"): Sta
 		throw new NativeError("EINVAL", "open", `${path} is not a ${kind === "file" ? "regular file" : "pipe"}`, "no cluster has created it");
 	if (isOwn(stats)) return stats;
 	const whose =
-		stats.uid === ownUser() ? `is open to other users (mode ${(stats.mode & 0o777).toString(8)})` : `belongs to user ${stats.uid}`;
+		stats.uid === effectiveUser() ? `is open to other users (mode ${(stats.mode & 0o777).toString(8)})` : `belongs to user ${stats.uid}`;
 	throw new NativeError("EACCES", "open", `${path} ${whose}`);
 }

@@ -2,7 +2,7 @@ import { closeSync, constants, ftruncateSync, openSync, renameSync, rmSync, unli
 import { Linux } from "./constants.ts";
 import { libc, throwErrno } from "./libc.ts";
 import { NativeError } from "./native-error.ts";
-import { openWarily, requireOwn } from "./own-file.ts";
+import { requireOwn, safeOpenFlags } from "./own-file.ts";
 
 /**
  * A file mapped into memory, shared by every process that opens it.
@@ -56,7 +56,7 @@ export class SharedFile {
 	/** @throws NativeError ENOENT when the file does not exist, EACCES when it belongs to another user or is accessible to others. */
 	static open(path: string): SharedFile {
 		libc();
-		const fd = open(path, constants.O_RDWR | openWarily, path);
+		const fd = open(path, constants.O_RDWR | safeOpenFlags, path);
 		try {
 			const bytes = requireOwn(fd, path, "file").size;
 			if (bytes === 0) throw new NativeError("EINVAL", "mmap", `${path} is empty`, "remove it and start the cluster again");
@@ -71,7 +71,7 @@ export class SharedFile {
 	 * @throws NativeError ENOSPC when the file system does not have enough room.
 	 */
 	reserve(bytes: number): void {
-		const fd = open(this.path, constants.O_RDWR | openWarily, this.path);
+		const fd = open(this.path, constants.O_RDWR | safeOpenFlags, this.path);
 		try {
 			reserve(fd, bytes, this.path);
 		} finally {

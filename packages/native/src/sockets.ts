@@ -24,7 +24,7 @@ export function peek(fd: number, into: Uint8Array): number {
  * received bytes first (up to the size of `scratch`), since closing with unread bytes resets the connection, and the peer might not get `word`.
  * Bytes that the socket does not accept at once are lost.
  */
-export function sayAndClose(fd: number, word: Uint8Array, scratch: Uint8Array): void {
+export function sendAndClose(fd: number, word: Uint8Array, scratch: Uint8Array): void {
 	libc().recv(fd, scratch, scratch.length, Linux.MSG_DONTWAIT);
 	libc().send(fd, word, word.length, Linux.MSG_DONTWAIT | Linux.MSG_NOSIGNAL);
 	closeDescriptor(fd);

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
-import { descriptorsOf, openedSince } from "@shardcast/testkit";
+import { descriptorsOf, descriptorsOpenedSince } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { DescriptorChannel } from "../src/descriptor-channel.ts";
 import { NativeError } from "../src/native-error.ts";
@@ -72,7 +72,7 @@ describe("DescriptorChannel", () => {
 		expect(() => sender.send(new Array(65).fill(0))).toThrow("65 descriptors in one message; 1 to 64 can be sent");
 		expect(() => sender.send([])).toThrow(RangeError);
 		expect(receiver.receive()).toEqual([]);
-		expect(openedSince(before)).toEqual([]);
+		expect(descriptorsOpenedSince(before)).toEqual([]);
 	});
 
 	it("says false when the queue is full, loses nothing, and goes on when there is room", () => {
@@ -95,7 +95,7 @@ describe("DescriptorChannel", () => {
 		}
 		expect(sizes).toEqual([...new Array(sent - 1).fill(3), 2]);
 		for (const fd of first) closeDescriptor(fd);
-		expect(openedSince(before)).toEqual([]);
+		expect(descriptorsOpenedSince(before)).toEqual([]);
 	});
 
 	it("received descriptors are closed on exec", () => {
@@ -170,7 +170,7 @@ describe("DescriptorChannel", () => {
 			Object.defineProperty(DescriptorChannel, "descriptorsMax", { value: 64 });
 		}
 		expect(codeOf(() => receiver.receive())).toBe("MSG_CTRUNC");
-		expect(openedSince(before)).toEqual([]);
+		expect(descriptorsOpenedSince(before)).toEqual([]);
 		expect(receiver.receive()).toEqual([]);
 	});
 
@@ -200,7 +200,7 @@ describe("DescriptorChannel", () => {
 		receiver.close();
 		receiver.close();
 		sender.close();
-		expect(openedSince(before)).toEqual([]);
+		expect(descriptorsOpenedSince(before)).toEqual([]);
 	});
 });
 

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { descriptorsOf, openedSince, socketQueues, waitFor } from "@shardcast/testkit";
+import { descriptorsOf, descriptorsOpenedSince, socketQueues, waitFor } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { closeWithReset } from "../src/reset.ts";
 
@@ -78,7 +78,7 @@ describe("closeWithReset", () => {
 				closeSync(openSync("/dev/null", "r"));
 			}),
 		).toBe(1);
-		expect(openedSince(before)).toEqual([]);
+		expect(descriptorsOpenedSince(before)).toEqual([]);
 		expect(unsent(cut)).toBe(0);
 		expect(await bytesRead(cut)).toBeLessThan(tooMuch.length / 2);
 		expect(await bytesRead(idle)).toBe(0);
@@ -105,7 +105,7 @@ describe("closeWithReset", () => {
 				throw new Error("no");
 			}),
 		).toThrow("no");
-		expect(openedSince(before)).toEqual([]);
+		expect(descriptorsOpenedSince(before)).toEqual([]);
 		expect(unsent(stays)).toBeGreaterThan(0);
 	});
 });

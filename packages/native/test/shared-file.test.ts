@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, readdirSync, readFileSync, statfsSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { asAnotherUser, canBeAnotherUser, descriptorsOf, openedSince } from "@shardcast/testkit";
+import { canRunAsOtherUser, descriptorsOf, descriptorsOpenedSince, runAsOtherUser } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import { NativeError } from "../src/native-error.ts";
 import { SharedFile } from "../src/shared-file.ts";
@@ -83,7 +83,7 @@ describe("SharedFile", () => {
 		expect(message).toContain(`reserving ${sharedMemoryBytes + 4096} bytes for /dev/shm/${name}`);
 		expect(fix).toContain("--shm-size");
 		expect(readdirSync("/dev/shm").filter((entry) => entry.startsWith(name))).toEqual([]);
-		expect(openedSince(before)).toEqual([]);
+		expect(descriptorsOpenedSince(before)).toEqual([]);
 	});
 
 	it("tells a missing file from an empty one", () => {
@@ -108,12 +108,12 @@ describe("SharedFile", () => {
 		expect(caught(() => SharedFile.open(directory.file("pipe"))).message).toContain("is not a regular file");
 		chmodSync(directory.file("shared"), 0o620);
 		expect(caught(() => SharedFile.open(directory.file("shared"))).message).toContain("is open to other users (mode 620)");
-		expect(openedSince(before)).toEqual([]);
+		expect(descriptorsOpenedSince(before)).toEqual([]);
 	});
 
-	it.skipIf(!canBeAnotherUser())("opens no file of another user", () => {
+	it.skipIf(!canRunAsOtherUser())("opens no file of another user", () => {
 		chmodSync(directory.path, 0o777);
-		const { uid } = asAnotherUser(`umask 077; head -c 4096 /dev/zero > ${directory.file("theirs")}`);
+		const { uid } = runAsOtherUser(`umask 077; head -c 4096 /dev/zero > ${directory.file("theirs")}`);
 		expect(caught(() => SharedFile.open(directory.file("theirs"))).message).toContain(`theirs belongs to user ${uid}`);
 	});
 
@@ -124,7 +124,7 @@ describe("SharedFile", () => {
 			file.close();
 			file.close();
 		}
-		expect(openedSince(before)).toEqual([]);
+		expect(descriptorsOpenedSince(before)).toEqual([]);
 		const mapped = readFileSync("/proc/self/maps", "utf8").split("\n");
 		expect(mapped.filter((line) => line.includes(directory.path))).toEqual([]);
 	});

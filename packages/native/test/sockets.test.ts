@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { descriptorsOf, hasIpv6, openedSince } from "@shardcast/testkit";
+import { descriptorsOf, descriptorsOpenedSince, hasIpv6 } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { NativeError } from "../src/native-error.ts";
 import {
@@ -135,7 +135,7 @@ describe("sockets", () => {
 		await expect.poll(() => peek(copy, Buffer.alloc(64))).toBe(11);
 		client.destroy();
 		closeDescriptor(copy);
-		await expect.poll(() => openedSince(before)).toEqual([]);
+		await expect.poll(() => descriptorsOpenedSince(before)).toEqual([]);
 	});
 });
 
@@ -175,7 +175,7 @@ describe("pairs of sockets", () => {
 	});
 
 	it("a descriptor can become another connection; what it was is closed", () => {
-		const before = openedSince(new Set());
+		const before = descriptorsOpenedSince(new Set());
 		const [one, oneFar] = socketPair();
 		const [other, otherFar] = socketPair();
 		replaceDescriptor(one, other);
@@ -184,6 +184,6 @@ describe("pairs of sockets", () => {
 		expect(peek(one, into)).toBe(10);
 		for (const fd of [one, other, oneFar, otherFar]) closeDescriptor(fd);
 		expect(() => replaceDescriptor(one, other)).toThrow(/dup3/);
-		expect(openedSince(new Set()).length).toBe(before.length);
+		expect(descriptorsOpenedSince(new Set()).length).toBe(before.length);
 	});
 });

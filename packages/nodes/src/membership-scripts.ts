@@ -12,7 +12,7 @@ import { Script } from "@shardcast/redis";
  * It also removes those that have expired, and tells of it, once for all machines. A machine that had expired itself removes nobody: Redis may have
  * been away for all of them.
  */
-export const beatScript = new Script(`
+export const heartbeatScript = new Script(`
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('GET', KEYS[1])

@@ -1,8 +1,8 @@
 import type { ClusterNodes, NodeCounts, NodeFacts, NodeLoad, NodeState } from "@shardcast/control";
 import { type Redis, RedisError } from "@shardcast/redis";
-import { beatScript, leaveScript } from "./membership-scripts.ts";
+import { heartbeatScript, leaveScript } from "./membership-scripts.ts";
 import type { NodeKeys } from "./node-keys.ts";
-import { isDeadHere, type NodeProcess, type NodeRecord, parseNodeRecord, publicNode } from "./node-record.ts";
+import { isDeadProcess, type NodeProcess, type NodeRecord, parseNodeRecord, publicNode } from "./node-record.ts";
 import { type LeftReason, type NodeChanges, NodeView } from "./node-view.ts";
 import { totalsOf } from "./totals.ts";
 
@@ -142,7 +142,7 @@ export class Membership {
 			if (first === null) {
 				first = holder;
 				endsMs = performance.now() + this.#holderLeftMs + claimEveryMs;
-				if (isDeadHere(holder.process, this.#parts.own.process)) replaces = holder.instance;
+				if (isDeadProcess(holder.process, this.#parts.own.process)) replaces = holder.instance;
 			}
 			if (replaces === "") await new Promise((resolve) => setTimeout(resolve, claimEveryMs));
 		}
@@ -220,7 +220,7 @@ export class Membership {
 		let answer: readonly unknown[];
 		try {
 			const args = [own.id, own.instance, json, String(timeoutMs), keys.events, replaces, told === this.#lastFacts ? "" : "updated"];
-			answer = (await redis.run(beatScript, [keys.node(own.id), keys.nodes, keys.term], args)) as readonly unknown[];
+			answer = (await redis.run(heartbeatScript, [keys.node(own.id), keys.nodes, keys.term], args)) as readonly unknown[];
 		} catch (error) {
 			this.#counts.failed++;
 			this.#problem = (error as Error).message;

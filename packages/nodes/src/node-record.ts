@@ -83,7 +83,7 @@ export function publicNode({ instance: _, process: __, ...node }: NodeRecord): C
 }
 
 /** Whether the process is certainly dead: it ran on this machine, where processes can be looked at. */
-export function isDeadHere(process: NodeProcess, own: NodeProcess): boolean {
+export function isDeadProcess(process: NodeProcess, own: NodeProcess): boolean {
 	if (process.boot !== own.boot || process.pidNamespace !== own.pidNamespace || process.startTicks === null) return false;
 	return processStartTicks(process.pid) !== process.startTicks;
 }

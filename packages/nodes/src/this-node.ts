@@ -14,7 +14,7 @@ import {
 import { pidNamespace, processStartTicks } from "@shardcast/native";
 import { StartupError, withDeadline } from "@shardcast/process";
 import { Redis, type RedisError } from "@shardcast/redis";
-import { healthStatus, type NodeGlance, readBoard, type Scoreboard } from "@shardcast/scoreboard";
+import { healthStatus, type NodeSummary, readBoard, type Scoreboard } from "@shardcast/scoreboard";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import { NodeControl } from "./control/node-control.ts";
 import { LoadMeter } from "./load-meter.ts";
@@ -189,7 +189,7 @@ export class ThisNode {
 	/** Into shared memory, from where any process answers /health. */
 	#show(): void {
 		const { state, reason } = this.#membership;
-		const glance: NodeGlance = { id: this.id, state, nodes: this.#membership.nodes().nodes.length };
+		const glance: NodeSummary = { id: this.id, state, nodes: this.#membership.nodes().nodes.length };
 		this.#parts.board.node = reason === null ? glance : { ...glance, reason };
 	}
 

@@ -14,7 +14,7 @@ export interface HangUpHandlers {
  * removes the terminal before it sends the signal, so a process that had a terminal and no longer has one must exit.
  * @returns a function that removes the handler.
  */
-export function onHangUp({ reload, leave, hasTerminal = terminalIsThere }: HangUpHandlers): () => void {
+export function onHangUp({ reload, leave, hasTerminal = terminalExists }: HangUpHandlers): () => void {
 	const hadTerminal = hasTerminal();
 	const onSignal = () => (hadTerminal && !hasTerminal() ? leave() : reload());
 	process.on("SIGHUP", onSignal);
@@ -22,7 +22,7 @@ export function onHangUp({ reload, leave, hasTerminal = terminalIsThere }: HangU
 }
 
 /** @param open throws when the terminal cannot be opened. Only ENXIO means that there is none; other errors, such as EMFILE, do not. */
-export function terminalIsThere(open: () => void = openTerminal): boolean {
+export function terminalExists(open: () => void = openTerminal): boolean {
 	try {
 		open();
 		return true;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { onHangUp, terminalIsThere } from "../src/hang-up.ts";
+import { onHangUp, terminalExists } from "../src/hang-up.ts";
 
 it.each([
 	["ENXIO", "leave"],
@@ -14,7 +14,7 @@ it.each([
 	const forget = onHangUp({
 		reload: () => calls.push("reload"),
 		leave: () => calls.push("leave"),
-		hasTerminal: () => terminalIsThere(open),
+		hasTerminal: () => terminalExists(open),
 	});
 	refusal = code;
 	process.emit("SIGHUP");

@@ -4,4 +4,4 @@ export { IncomingCounts, IncomingMessages } from "./messages/incoming-messages.t
 export { OutgoingCounts, OutgoingMessages } from "./messages/outgoing-messages.ts";
 export type { NodeId } from "./node-id.ts";
 export { RedisBroker, type RedisBrokerOptions, type StreamPart } from "./redis-broker.ts";
-export { type Announced, decodePublication, readAnnounced, type StoredPublication } from "./stored-publication.ts";
+export { type Announcement, decodePublication, readAnnouncement, type StoredPublication } from "./stored-publication.ts";

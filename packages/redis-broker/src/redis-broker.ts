@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import {
 	type Broker,
+	type BrokerAccepted,
 	type BrokerFull,
-	type BrokerTaken,
 	type BrokerTooLarge,
 	type BrokerUnacknowledged,
 	checkKeyTtl,
@@ -62,7 +62,7 @@ export class RedisBroker implements Broker {
 		channel: string,
 		data: Uint8Array,
 		options: PublishOptions,
-	): Promise<BrokerTaken | BrokerFull | BrokerTooLarge | BrokerUnacknowledged> {
+	): Promise<BrokerAccepted | BrokerFull | BrokerTooLarge | BrokerUnacknowledged> {
 		const { node, waitMs, publicationBytesMax } = this.#options;
 		const { history, idempotency } = options;
 		channelList([channel]);

@@ -80,7 +80,7 @@ function tagsIn(bytes: Buffer): Readonly<Record<string, string>> | undefined | n
 const space = 32;
 
 /** A publication as pub/sub brings it. */
-export interface Announced {
+export interface Announcement {
 	/** Below 0: no publication, but the history was removed. */
 	readonly offset: number;
 	readonly epoch: string;
@@ -88,7 +88,7 @@ export interface Announced {
 }
 
 /** Null = nobody of ours has sent it. */
-export function readAnnounced(message: Buffer): Announced | null {
+export function readAnnouncement(message: Buffer): Announcement | null {
 	const afterOffset = message.indexOf(space);
 	const afterEpoch = message.indexOf(space, afterOffset + 1);
 	if (afterOffset < 1 || afterEpoch < 0 || afterEpoch > 64) return null;

@@ -23,13 +23,13 @@ export interface HealthReport {
 	/** Connections in use, 0 to 1. */
 	readonly utilisation: number;
 	/** This machine among several; absent where it works alone. */
-	readonly node?: NodeGlance;
+	readonly node?: NodeSummary;
 	readonly shards: readonly ShardHealth[];
 	readonly balancer: { readonly pid: number; readonly status: MemberStatus | "none" };
 }
 
 /** What a machine among several knows of itself, at a glance. */
-export interface NodeGlance {
+export interface NodeSummary {
 	readonly id: string;
 	readonly state: "joining" | "member" | "cutOff" | "taken" | "left";
 	/** Why it is no member. */

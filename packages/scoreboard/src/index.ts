@@ -6,7 +6,7 @@ export { ClusterDirectory, type RunningClusters } from "./clusters/cluster-direc
 export type { FoundCluster } from "./clusters/cluster-list.ts";
 export { commandCounters, errorCounters } from "./command-counters.ts";
 export type { Counters } from "./counters.ts";
-export { type HealthOptions, type HealthReport, healthReport, healthStatus, type NodeGlance, readiness } from "./health.ts";
+export { type HealthOptions, type HealthReport, healthReport, healthStatus, type NodeSummary, readiness } from "./health.ts";
 export { HistogramWords, histogramsAt } from "./histogram-words.ts";
 export { boardMetrics } from "./metrics/board-metrics.ts";
 export { channelMetrics } from "./metrics/channel-table.ts";

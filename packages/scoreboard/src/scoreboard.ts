@@ -3,7 +3,7 @@ import { type ChannelHashKey, randomChannelHashKey } from "@shardcast/wire";
 import { boardBytes, describeLayout, readLayout, rowOffset } from "./board-layout.ts";
 import { BoardText } from "./board-text.ts";
 import { BusError, BusErrorCode } from "./bus-error.ts";
-import type { NodeGlance } from "./health.ts";
+import type { NodeSummary } from "./health.ts";
 import { BalancerRow } from "./rows/balancer-row.ts";
 import { BoardRow } from "./rows/board-row.ts";
 import { BoardLayout, ClusterState, HeaderWord, Role, type RowLayout, ServiceRow, SupervisorWord } from "./scoreboard-descriptor.ts";
@@ -78,11 +78,11 @@ export class Scoreboard {
 	}
 
 	/** This machine among several; null where it works alone. Written by the supervisor. */
-	get node(): NodeGlance | null {
+	get node(): NodeSummary | null {
 		const { text } = this.#told;
-		return text === "" ? null : (JSON.parse(text) as NodeGlance);
+		return text === "" ? null : (JSON.parse(text) as NodeSummary);
 	}
-	set node(node: NodeGlance) {
+	set node(node: NodeSummary) {
 		const { reason, ...glance } = node;
 		// What is too long would be cut off, and no JSON.
 		const short = reason?.replace(/[^ -~]/g, "?").slice(0, reasonMax);

@@ -14,6 +14,6 @@ const codePoint = fc
  * Any text that UTF-8 can hold. fast-check's own units "binary" and "grapheme" first make a table of all characters, which takes 1.3 s
  * of CPU in each process that asks for one.
  */
-export function anyText(length: { readonly minLength?: number; readonly maxLength?: number } = {}): fc.Arbitrary<string> {
+export function arbitraryText(length: { readonly minLength?: number; readonly maxLength?: number } = {}): fc.Arbitrary<string> {
 	return fc.string({ unit: codePoint, ...length });
 }

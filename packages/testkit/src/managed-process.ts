@@ -33,7 +33,7 @@ export class ManagedProcess {
 		this.#child = child;
 		this.#name = name;
 		this.pid = child.pid!;
-		const guard = guardOf(this.pid);
+		const guard = startGuard(this.pid);
 		for (const stream of [child.stdout!, child.stderr!]) {
 			stream.setEncoding("utf8");
 			stream.on("data", (text: string) => {
@@ -136,7 +136,7 @@ export class ManagedProcess {
  * A shell that waits for the end of *this* process and then kills `pid`: however a test run ends, by kill -9 of the runner
  * too, nothing that it started stays. In a separate process group, or what kills the runner's group would kill it first.
  */
-export function guardOf(pid: number): ChildProcess {
+export function startGuard(pid: number): ChildProcess {
 	const guard = spawn("/bin/sh", ["-c", 'read -r _; kill -9 "$0"', String(pid)], { stdio: ["pipe", "ignore", "ignore"], detached: true });
 	guard.on("error", () => {}); // no /bin/sh: the tests run all the same
 	guard.unref();

@@ -5,10 +5,10 @@ const nobody = 65_534;
 
 /**
  * Runs a shell script in the name of another user of the machine, who may be up to no good. Only root can do that: a suite that needs
- * it says `it.skipIf(!canBeAnotherUser())`.
+ * it says `it.skipIf(!canRunAsOtherUser())`.
  * @throws when the script fails.
  */
-export function asAnotherUser(script: string): { readonly uid: number } {
+export function runAsOtherUser(script: string): { readonly uid: number } {
 	const { status, stderr } = spawnSync("/bin/sh", ["-ec", script], {
 		uid: nobody,
 		gid: nobody,
@@ -20,7 +20,7 @@ export function asAnotherUser(script: string): { readonly uid: number } {
 }
 
 /** Says in one loud line what is left out when this is not root. */
-export function canBeAnotherUser(): boolean {
+export function canRunAsOtherUser(): boolean {
 	const can = process.getuid?.() === 0;
 	if (!can) process.stderr.write("\n!!! TESTS AGAINST ANOTHER USER SKIPPED: they start a process as that user, which needs root !!!\n\n");
 	return can;

@@ -133,7 +133,7 @@ export function descriptorsOf(pid: number): Set<string> {
 }
 
 /** What this process has open and had not `before`. What else it closes meanwhile, as other tests' sockets, does not count. */
-export function openedSince(before: ReadonlySet<string>): string[] {
+export function descriptorsOpenedSince(before: ReadonlySet<string>): string[] {
 	return [...descriptorsOf(process.pid)].filter((descriptor) => !before.has(descriptor));
 }
 

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestCertificate } from "./certificates.ts";
-import { guardOf } from "./managed-process.ts";
+import { startGuard } from "./managed-process.ts";
 import { freePorts } from "./ports.ts";
 import { waitFor } from "./wait.ts";
 
@@ -58,7 +58,7 @@ export class RedisServer {
 		const fixed = [...this.#listen(tls), "--bind", "127.0.0.1", "--dir", this.#folder, "--save", "", "--appendonly", "no"];
 		const child = spawn("redis-server", [...fixed, ...secret, ...args], { stdio: ["ignore", "ignore", "inherit"] });
 		this.#child = child;
-		const guard = guardOf(child.pid!);
+		const guard = startGuard(child.pid!);
 		child.once("exit", () => guard.kill("SIGKILL"));
 		await waitFor(() => child.exitCode !== null || accepts(this.port), { deadlineMs: 10_000, what: `redis-server on port ${this.port}` });
 		if (child.exitCode !== null) throw new Error(`redis-server on port ${this.port} ended with status ${child.exitCode}`);

@@ -29,7 +29,7 @@ export function socketQueues(): SocketQueue[] {
 }
 
 /** Bytes that the kernel holds at both ends of connections of this machine to itself, by the clients' ports: the mean of one connection. */
-export function heldByKernel(clientPorts: readonly number[], queues = socketQueues()): number {
+export function kernelBytesPerConnection(clientPorts: readonly number[], queues = socketQueues()): number {
 	const clients = new Set(clientPorts);
 	let bytes = 0;
 	for (const { localPort, remotePort, unsentBytes, unreadBytes } of queues) {

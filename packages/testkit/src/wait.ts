@@ -15,7 +15,7 @@ export interface WaitOptions {
 const patience = process.env.CI === "true" ? 4 : 2;
 
 /** A deadline in milliseconds as `waitFor` takes it, for what waits by itself: a browser. */
-export function patient(deadlineMs: number): number {
+export function scaledDeadline(deadlineMs: number): number {
 	return deadlineMs >= 1000 ? deadlineMs * patience : deadlineMs;
 }
 
@@ -24,7 +24,7 @@ export function patient(deadlineMs: number): number {
  * its last error is the cause of the one thrown at the deadline. The only way that tests wait: never for a fixed time.
  */
 export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions): Promise<NonNullable<T>> {
-	const deadlineMs = patient(options.deadlineMs);
+	const deadlineMs = scaledDeadline(options.deadlineMs);
 	const beganMs = performance.now();
 	const endsMs = beganMs + deadlineMs;
 	let cause: unknown;

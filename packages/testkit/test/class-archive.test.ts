@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { archivedClasses, quickStart } from "../src/kafka/class-archive.ts";
+import { classArchiveFlags, fastStartFlags } from "../src/kafka/class-archive.ts";
 
 let scratch: string;
 beforeEach(() => {
@@ -17,11 +17,11 @@ describe("the archive of a broker's classes", () => {
 	it("is made once for each build of Java, beside the jars, and used from then on", async () => {
 		const jars = join(scratch, "kafka");
 		const dumps = vi.fn(dump);
-		const first = await archivedClasses(jars, "17.0.1", dumps);
-		expect(first).toEqual([...quickStart, expect.stringMatching(/^-XX:SharedArchiveFile=.*\/kafka-[0-9a-f]{12}\.jsa$/)]);
-		expect(await archivedClasses(jars, "17.0.1", dumps)).toEqual(first);
+		const first = await classArchiveFlags(jars, "17.0.1", dumps);
+		expect(first).toEqual([...fastStartFlags, expect.stringMatching(/^-XX:SharedArchiveFile=.*\/kafka-[0-9a-f]{12}\.jsa$/)]);
+		expect(await classArchiveFlags(jars, "17.0.1", dumps)).toEqual(first);
 		expect(dumps).toHaveBeenCalledTimes(1);
-		const other = await archivedClasses(jars, "21", dumps);
+		const other = await classArchiveFlags(jars, "21", dumps);
 		expect(other).not.toEqual(first);
 		expect(readdirSync(scratch)).toHaveLength(2);
 	});
@@ -31,7 +31,7 @@ describe("the archive of a broker's classes", () => {
 		["the JVM writes nothing", () => Promise.resolve()],
 	])("when %s the broker starts without one, and why is said", async (_, fails) => {
 		const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
-		expect(await archivedClasses(join(scratch, "kafka"), "17", fails)).toEqual(quickStart);
+		expect(await classArchiveFlags(join(scratch, "kafka"), "17", fails)).toEqual(fastStartFlags);
 		expect(String(said.mock.calls[0]![0])).toMatch(/no archive of their classes \((no memory|ENOENT)/);
 		expect(readdirSync(scratch)).toEqual([]);
 	});

@@ -8,11 +8,11 @@ import {
 	cpuTicksMs,
 	descendantsOf,
 	descriptorsOf,
+	descriptorsOpenedSince,
 	identify,
 	isAlive,
 	machineBusyMs,
 	openDescriptors,
-	openedSince,
 	parentOf,
 	pssBytes,
 } from "../src/proc.ts";
@@ -120,10 +120,10 @@ describe("/proc", () => {
 		const early = openSync("/dev/null", "r");
 		const before = descriptorsOf(process.pid);
 		const late = openSync("/dev/zero", "r");
-		expect(openedSince(before)).toEqual([`${late} /dev/zero`]);
+		expect(descriptorsOpenedSince(before)).toEqual([`${late} /dev/zero`]);
 		closeSync(early);
 		closeSync(late);
-		expect(openedSince(before)).toEqual([]);
+		expect(descriptorsOpenedSince(before)).toEqual([]);
 	});
 
 	it("does not take a later process with the same number for an earlier one", () => {

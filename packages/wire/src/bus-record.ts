@@ -54,7 +54,7 @@ export function writeRecord(view: DataView, u8: Uint8Array, at: number, fields: 
 		throw new RangeError(`${extensions.length} bytes of extensions; the most is ${BusRecord.extensionBytesMax}`);
 	const body = writeRecordHead(view, u8, at, fields.kind, fields.sender, fields.publishedMs, fields.channels);
 	view.setUint8(at + BusRecord.typeOffset, fields.type);
-	view.setUint8(at + BusRecord.targetOffset, targetSlot === null ? everyShard : recordTarget(targetSlot));
+	view.setUint8(at + BusRecord.targetOffset, targetSlot === null ? allShards : recordTarget(targetSlot));
 	view.setUint16(at + BusRecord.extensionBytesOffset, extensions.length, true);
 	setSenderShard(view, at, fields.senderShard);
 	u8.set(extensions, body);
@@ -62,7 +62,7 @@ export function writeRecord(view: DataView, u8: Uint8Array, at: number, fields: 
 }
 
 /** Target of a record for all shards. */
-export const everyShard = 0;
+export const allShards = 0;
 
 /** Target of a record for the shard in this slot. @throws RangeError for an invalid slot. */
 export function recordTarget(slot: number): number {
@@ -71,7 +71,7 @@ export function recordTarget(slot: number): number {
 }
 
 /** Identifies an incarnation of a shard; never 0. Connection numbers are unique only within one incarnation. */
-export function shardLife(slot: number, incarnation: number): number {
+export function incarnationId(slot: number, incarnation: number): number {
 	return (((slot + 1) << 16) | (incarnation & 0xffff)) >>> 0;
 }
 

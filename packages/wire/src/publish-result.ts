@@ -7,7 +7,7 @@ export interface Position {
 }
 
 /** The message is on its way to the clients or, through Kafka, all in-sync replicas have it. */
-export interface PublishTaken {
+export interface PublishAccepted {
 	readonly outcome: "taken";
 	/** Its position. Present only if exactly one of the message's channels keeps a history. */
 	readonly position?: Position;
@@ -38,13 +38,13 @@ export interface PublishRefused {
 }
 
 /** The result of a publish, the same for WebSockets, HTTP, the library, Kafka and brokers. */
-export type PublishResult = PublishTaken | PublishRefused;
+export type PublishResult = PublishAccepted | PublishRefused;
 
 /** A result, or a promise if the publish has to wait. The promise never rejects. */
 export type Publishing = PublishResult | Promise<PublishResult>;
 
 /** A shared result without a position, so that publishing a message allocates none. */
-export const publishTaken: PublishTaken = Object.freeze({ outcome: "taken" });
+export const publishAccepted: PublishAccepted = Object.freeze({ outcome: "taken" });
 export const publishFull: PublishRefused = Object.freeze({ outcome: "full" });
 export const publishStopped: PublishRefused = Object.freeze({ outcome: "stopped" });
 export const publishFailed: PublishRefused = Object.freeze({ outcome: "failed" });

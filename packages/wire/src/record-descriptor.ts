@@ -18,7 +18,7 @@
  * `target` is 0 for all shards, or a shard's slot + 1: the others ignore the record.
  * `sender id` is the number of the connection within the publishing member; that connection does not get the message (0 = none). A message
  * that went through Kafka may be put on the bus by another member than its sender's. Then `sender's shard` says whose number it is
- * (`shardLife`); otherwise it is 0. In a question and its reply these fields are the question's number and the asking shard, so that a reply
+ * (`incarnationId`); otherwise it is 0. In a question and its reply these fields are the question's number and the asking shard, so that a reply
  * never reaches that shard's successor.
  * `published` is CLOCK_MONOTONIC in milliseconds (`monotonicMs`), the same in every process of the machine, so that a reader can compute how
  * long the event has waited.

@@ -19,11 +19,11 @@ export interface RecordHead {
 	/** A `RecordType`. An unknown value comes from a newer writer: ignore the record. */
 	type: number;
 	kind: RecordKind;
-	/** `everyShard`, or a shard's slot + 1: the others ignore the record. */
+	/** `allShards`, or a shard's slot + 1: the others ignore the record. */
 	target: number;
 	/** Connection of the publishing member that must not get the message back; 0 = none. */
 	sender: number;
-	/** Shard of that connection (`shardLife`); 0 = the publishing member. */
+	/** Shard of that connection (`incarnationId`); 0 = the publishing member. */
 	senderShard: number;
 	channelCount: number;
 	channelsStart: number;

@@ -1,15 +1,15 @@
 import { stressed } from "@shardcast/testkit";
-import { anyText } from "@shardcast/testkit/arbitraries";
+import { arbitraryText } from "@shardcast/testkit/arbitraries";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { everyShard, recordBytes, recordTarget, writeRecord, writeRecordHead } from "../src/bus-record.ts";
+import { allShards, recordBytes, recordTarget, writeRecord, writeRecordHead } from "../src/bus-record.ts";
 import { channelHash } from "../src/channel-hash.ts";
 import { channelList } from "../src/channel-list.ts";
 import { BusRecord, RecordKind, RecordType } from "../src/record-descriptor.ts";
 import { encodeExtensions, noExtensions, type RecordExtensions, readExtensions } from "../src/record-extensions.ts";
 import { channelEntryIs, createRecordHead, nextChannelEntry, readRecordHead } from "../src/record-head.ts";
 
-const channelNames = fc.uniqueArray(anyText({ minLength: 1, maxLength: 12 }), { maxLength: BusRecord.channelsMax });
+const channelNames = fc.uniqueArray(arbitraryText({ minLength: 1, maxLength: 12 }), { maxLength: BusRecord.channelsMax });
 
 describe("a record's head", () => {
 	it("is read as it was written, wherever it lies", () => {
@@ -29,7 +29,7 @@ describe("a record's head", () => {
 
 					const head = createRecordHead();
 					readRecordHead(view, at, at + bytes, head);
-					expect(head).toMatchObject({ type: RecordType.publication, target: everyShard, kind, sender, senderShard: 0 });
+					expect(head).toMatchObject({ type: RecordType.publication, target: allShards, kind, sender, senderShard: 0 });
 					expect(head).toMatchObject({ channelCount: names.length, publishedMs: 1234.5, payloadEnd: at + bytes });
 					expect(u8.subarray(head.payloadStart, head.payloadEnd)).toEqual(payload);
 					let entry = head.channelsStart;
@@ -151,7 +151,7 @@ describe("a record of any type", () => {
 				const head = createRecordHead();
 				readRecordHead(view, at, end, head);
 				const { type, kind, sender, senderShard, publishedMs, targetSlot, names, payload, extensions } = fields;
-				const target = targetSlot === null ? everyShard : recordTarget(targetSlot);
+				const target = targetSlot === null ? allShards : recordTarget(targetSlot);
 				expect(head).toMatchObject({ type, kind, target, sender, senderShard, publishedMs, channelCount: names.length, payloadEnd: end });
 				expect(u8.subarray(head.payloadStart, head.payloadEnd)).toEqual(payload);
 				expect(readExtensions(u8, view, head)).toEqual({

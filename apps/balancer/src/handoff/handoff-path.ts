@@ -11,7 +11,7 @@ import {
 	NativeError,
 	peek,
 	peerAddress,
-	sayAndClose,
+	sendAndClose,
 } from "@shardcast/native";
 import { openFiles, until } from "@shardcast/process";
 import { clientHelloBytesMax, monotonicMs, readClientHello } from "@shardcast/wire";
@@ -21,7 +21,7 @@ import { HeadParser, HeadStatus } from "../http/head.ts";
 import { headRefusal } from "../http/head-refusal.ts";
 import { noPrefix, type ProxyPrefix, proxyPrefix } from "../http/proxy-prefix.ts";
 import { displaced, type Refusal, Refusals, refusalAnswer } from "../http/refusal.ts";
-import { type Responder, whyNotPlaced } from "../http/responder.ts";
+import { placementRefusal, type Responder } from "../http/responder.ts";
 import { type Accepted, backlog, Listener } from "../listener.ts";
 import type { Picker } from "../pick.ts";
 import { PlacementQueue, placementRules } from "../placement-queue.ts";
@@ -344,14 +344,14 @@ export class HandoffPath implements DataPath {
 		if (!mayWait && this.#handoff.isBehind) this.#turnAway(fd, Refusals.descriptors, isHead);
 		else if (!this.#place(fd, sinceMs, kind !== "short")) {
 			if (mayWait) this.#unplaced.add(connection);
-			else this.#turnAway(fd, whyNotPlaced(this.#picker, this.#isStopping), isHead);
+			else this.#turnAway(fd, placementRefusal(this.#picker, this.#isStopping), isHead);
 		}
 	}
 
 	/** Handles a connection for which no shard has room as a client. With TLS it may be a short request; if not, a shard refuses it. */
 	#giveUp({ fd, sinceMs, kind, isHead }: WaitingConnection): void {
 		if (kind === "encrypted" && this.#place(fd, sinceMs, false)) this.#handoff.flush();
-		else this.#refuse(fd, whyNotPlaced(this.#picker, this.#isStopping), isHead);
+		else this.#refuse(fd, placementRefusal(this.#picker, this.#isStopping), isHead);
 	}
 
 	#place(fd: number, sinceMs: number, isLasting: boolean): boolean {
@@ -378,7 +378,7 @@ export class HandoffPath implements DataPath {
 	#turnAway(fd: number, refusal: Refusal, isHead = false): -1 {
 		this.#responder.count(refusal.counter, 1);
 		const isReadable = this.#options.tls === null || refusal.code === "tls_required";
-		sayAndClose(fd, isReadable ? refusalAnswer(refusal, isHead) : nothing, this.#peeked);
+		sendAndClose(fd, isReadable ? refusalAnswer(refusal, isHead) : nothing, this.#peeked);
 		return -1;
 	}
 }

@@ -1,7 +1,7 @@
 import { DescriptorChannel, isOutOfDescriptors, LostDescriptors, NativeError } from "@shardcast/native";
 import { type BalancerCounter, type HistogramWords, ShardState } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
-import { type Candidate, onTheWay, type ShardRow } from "../pick.ts";
+import { type Candidate, inFlight, type ShardRow } from "../pick.ts";
 
 /** The part of a `DescriptorChannel` that handing over needs. */
 export type DescriptorSender = Pick<DescriptorChannel, "send" | "close">;
@@ -107,10 +107,10 @@ export class Handoff {
 		const nowMs = monotonicMs();
 		for (const { row, serving, silent } of candidates) {
 			// What a silent shard has not received is taken back below. A new balancer has sent nothing yet and would consider it settled.
-			if (!serving || silent || onTheWay(row) === 0) continue;
+			if (!serving || silent || inFlight(row) === 0) continue;
 			const lastSentMs = this.#lanes.get(row.slot)?.lastSentMs ?? 0;
 			if (nowMs - lastSentMs > settledMs && row.get("heartbeatMs") > lastSentMs + settledMs / 2)
-				row.handoffsUndone = (row.handoffsUndone + onTheWay(row)) | 0;
+				row.handoffsUndone = (row.handoffsUndone + inFlight(row)) | 0;
 		}
 	}
 
@@ -123,7 +123,7 @@ export class Handoff {
 		for (const { row, silent } of candidates) {
 			// A shard that drains still receives what was sent to it.
 			if (row.state === ShardState.draining || (row.state === ShardState.serving && !silent)) continue;
-			while (onTheWay(row) > 0 && this.#options.hasRoom() && this.#takeBackMessage(row)) {}
+			while (inFlight(row) > 0 && this.#options.hasRoom() && this.#takeBackMessage(row)) {}
 		}
 	}
 

@@ -1,5 +1,5 @@
 import { type HeadParser, HeadStatus } from "./head.ts";
-import { because, type Refusal, Refusals } from "./refusal.ts";
+import { type Refusal, Refusals, withMessage } from "./refusal.ts";
 
 /**
  * Why a head is refused; null while nothing is wrong with it, whether it is complete or not.
@@ -8,9 +8,9 @@ import { because, type Refusal, Refusals } from "./refusal.ts";
 export function headRefusal(head: HeadParser, length: number, headBytesMax: number): Refusal | null {
 	switch (head.status) {
 		case HeadStatus.malformed:
-			return because(Refusals.badRequest, `this is not an HTTP/1.1 request: ${head.problem}`);
+			return withMessage(Refusals.badRequest, `this is not an HTTP/1.1 request: ${head.problem}`);
 		case HeadStatus.tooLong:
-			return because(Refusals.headTooLong, "the request head has too many lines");
+			return withMessage(Refusals.headTooLong, "the request head has too many lines");
 		case HeadStatus.complete:
 			return head.bytes > headBytesMax ? Refusals.headTooLong : null;
 		default:

@@ -1,7 +1,7 @@
 import { GrowingBytes } from "@shardcast/http";
 import { HeadParser, HeadStatus } from "./head.ts";
 import { headRefusal } from "./head-refusal.ts";
-import { because, type Refusal, Refusals } from "./refusal.ts";
+import { type Refusal, Refusals, withMessage } from "./refusal.ts";
 import { RequestBody } from "./request-body.ts";
 
 export interface PassedRequestsOptions {
@@ -115,7 +115,7 @@ export class PassedRequests {
 
 	#readBody(): boolean {
 		const next = this.#body!.take(this.#bytes.all(), 0, this.#options.write);
-		if (next < 0) return this.#refuse(because(Refusals.badRequest, "the chunks of the body are malformed"), "body");
+		if (next < 0) return this.#refuse(withMessage(Refusals.badRequest, "the chunks of the body are malformed"), "body");
 		this.#keepFrom(next);
 		this.#endBody();
 		return true;

@@ -1,5 +1,5 @@
 import { readProxyHeader } from "@shardcast/http";
-import { because, type Refusal, Refusals } from "./refusal.ts";
+import { type Refusal, Refusals, withMessage } from "./refusal.ts";
 
 /** The start of a connection on a port that requires a PROXY header. */
 export type ProxyPrefix =
@@ -21,6 +21,6 @@ export function proxyPrefix(bytes: Uint8Array, length: number, isTrusted: boolea
 	if (header.status === "complete") return { status: "complete", bytes: header.bytes, address: header.address };
 	return {
 		status: "refused",
-		refusal: because(Refusals.proxyHeader, `this port accepts only connections with a PROXY header: it ${header.problem}`),
+		refusal: withMessage(Refusals.proxyHeader, `this port accepts only connections with a PROXY header: it ${header.problem}`),
 	};
 }

@@ -30,12 +30,12 @@ function counted(code: ErrorCode, counter: BalancerCounter): Refusal {
 }
 
 /** The same refusal with a more specific message. */
-export function because(refusal: Refusal, message: string): Refusal {
+export function withMessage(refusal: Refusal, message: string): Refusal {
 	return { ...refusal, message };
 }
 
 /** For a connection whose head is incomplete, when no descriptors are left. */
-export const displaced = because(Refusals.headTimeout, "the request head did not arrive, and others need this connection's place");
+export const displaced = withMessage(Refusals.headTimeout, "the request head did not arrive, and others need this connection's place");
 
 /**
  * The complete response, after which the connection is closed.

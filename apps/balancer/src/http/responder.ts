@@ -8,7 +8,7 @@ import type { Picker } from "../pick.ts";
 import type { Answers } from "./answers.ts";
 import type { HeadParser } from "./head.ts";
 import { headerLines } from "./header-lines.ts";
-import { because, type Refusal, Refusals, refusalAnswer } from "./refusal.ts";
+import { type Refusal, Refusals, refusalAnswer, withMessage } from "./refusal.ts";
 
 /** The most connections that the balancer answers at once; one more drops the oldest. */
 const answeringMax = 1024;
@@ -148,14 +148,14 @@ export class Responder {
 }
 
 /** Why no shard accepts a connection. */
-export function whyNotPlaced(picker: Picker, isStopping: boolean): Refusal {
+export function placementRefusal(picker: Picker, isStopping: boolean): Refusal {
 	if (isStopping) return Refusals.stopping;
 	const { candidates } = picker;
 	const serving = candidates.filter((candidate) => candidate.serving);
-	if (serving.length === 0) return because(Refusals.noShard, `none of ${candidates.length} shards serves now`);
-	if (picker.allSilent) return because(Refusals.noShard, `none of the ${serving.length} shards that serve responds now`);
+	if (serving.length === 0) return withMessage(Refusals.noShard, `none of ${candidates.length} shards serves now`);
+	if (picker.allSilent) return withMessage(Refusals.noShard, `none of the ${serving.length} shards that serve responds now`);
 	const taken = serving.reduce((sum, candidate) => sum + candidate.taken, 0);
 	const max = serving.reduce((sum, candidate) => sum + candidate.max, 0);
 	if (taken < max) return Refusals.behind;
-	return because(Refusals.full, `${serving.length} of ${candidates.length} shards serve, all full: ${taken}/${max} connections`);
+	return withMessage(Refusals.full, `${serving.length} of ${candidates.length} shards serve, all full: ${taken}/${max} connections`);
 }

@@ -9,8 +9,8 @@ import { DescriptorBudget } from "../descriptor-budget.ts";
 import { HeadParser, HeadStatus } from "../http/head.ts";
 import { headRefusal } from "../http/head-refusal.ts";
 import { proxyPrefix } from "../http/proxy-prefix.ts";
-import { because, displaced, type Refusal, Refusals } from "../http/refusal.ts";
-import { type Responder, whyNotPlaced } from "../http/responder.ts";
+import { displaced, type Refusal, Refusals, withMessage } from "../http/refusal.ts";
+import { placementRefusal, type Responder } from "../http/responder.ts";
 import { backlog } from "../listener.ts";
 import type { Candidate, Picker } from "../pick.ts";
 import { PlacementQueue, placementRules } from "../placement-queue.ts";
@@ -103,7 +103,7 @@ export class ProxyPath implements DataPath {
 			...placementRules(this.#picker),
 			place: (connection) => this.#place(connection),
 			placed: () => {},
-			refuse: (connection) => this.#refuse(connection, whyNotPlaced(this.#picker, this.#isStopping)),
+			refuse: (connection) => this.#refuse(connection, placementRefusal(this.#picker, this.#isStopping)),
 		});
 		this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#admit(socket));
 	}
@@ -379,7 +379,7 @@ export class ProxyPath implements DataPath {
 		this.#responder.count("dialErrors", 1);
 		this.#picker.shun(candidate);
 		if (--connection.dialsLeft === 0) {
-			this.#refuse(connection, because(Refusals.noShard, "no shard could be reached"));
+			this.#refuse(connection, withMessage(Refusals.noShard, "no shard could be reached"));
 			return;
 		}
 		this.#picker.look();

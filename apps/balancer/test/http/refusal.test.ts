@@ -1,7 +1,7 @@
 import { httpErrors } from "@shardcast/http";
 import { balancerCounters } from "@shardcast/scoreboard";
 import { describe, expect, it } from "vitest";
-import { because, Refusals, refusalAnswer } from "../../src/http/refusal.ts";
+import { Refusals, refusalAnswer, withMessage } from "../../src/http/refusal.ts";
 
 const entries = Object.entries(Refusals);
 
@@ -29,7 +29,7 @@ describe("refusals", () => {
 	});
 
 	it("escapes text that comes from a client", () => {
-		const answer = refusalAnswer(because(Refusals.badRequest, 'a "quoted"\r\nline'), false).toString();
+		const answer = refusalAnswer(withMessage(Refusals.badRequest, 'a "quoted"\r\nline'), false).toString();
 		expect(answer.split("\r\n\r\n")).toHaveLength(2);
 		expect(JSON.parse(answer.split("\r\n\r\n")[1]).error.message).toBe('a "quoted"\r\nline');
 	});

@@ -1,6 +1,6 @@
 import { type CommandInput, checkRoute, configJson, formatConfig, loadCertificates, optionNames } from "@shardcast/config";
 import { print } from "@shardcast/process";
-import { libraryProblemHere } from "../preflight/library.ts";
+import { loadLibraryProblem } from "../preflight/library.ts";
 import { firstShardPort } from "../preflight/shard-ports.ts";
 
 /** Prints all options and their sources, as a config file. */
@@ -17,7 +17,7 @@ export async function configCheck({ loaded }: CommandInput): Promise<number> {
 	if (config.shards > 0) firstShardPort(config, config.shards, layers.basePort.kind !== "default", name);
 	const { warnings } = loadCertificates(config, name);
 	await checkRoute(config, name);
-	const library = await libraryProblemHere();
+	const library = await loadLibraryProblem();
 	for (const warning of [...loaded.warnings, ...warnings, ...(library === null ? [] : [library])])
 		process.stderr.write(`shardcast: ${warning}\n`);
 	await print(`all options are valid${loaded.file === null ? "" : ` (config file ${loaded.file})`}\n`);

@@ -2,13 +2,13 @@ import {
 	type CommandInput,
 	type Config,
 	ConfigError,
-	complain,
 	connectionsPerShard,
 	countsConnections,
 	historyCapacity,
 	type LoadedConfig,
 	optionNames,
 	parseAddress,
+	reportError,
 	ringCapacityBytes,
 	WithdrawnHistories,
 } from "@shardcast/config";
@@ -107,7 +107,7 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 	}
 	const { status, failure } = await supervisor.finished;
 	certificateWatch.stop();
-	if (failure !== null) complain("shardcast", failure);
+	if (failure !== null) reportError("shardcast", failure);
 	return status;
 }
 

@@ -1,7 +1,7 @@
 import { StartupError } from "@shardcast/process";
 
 /** Why the WebSocket library does not load, in one line; null if it does. Takes about 100 ms, and the library stays in memory, so call it only in a process that will exit. */
-export async function libraryProblemHere(): Promise<string | null> {
+export async function loadLibraryProblem(): Promise<string | null> {
 	try {
 		await import("@shardcast/server");
 		return null;

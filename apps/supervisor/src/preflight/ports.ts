@@ -16,7 +16,7 @@ export function portProblem(address: Address): Promise<string | null> {
 }
 
 /** One line for each option whose port cannot be used; for several ports of an option, the first. */
-export async function portMistakes(wanted: readonly { readonly name: string; readonly address: Address }[]): Promise<string[]> {
+export async function portProblems(wanted: readonly { readonly name: string; readonly address: Address }[]): Promise<string[]> {
 	const problems = await Promise.all(wanted.map(({ address }) => portProblem(address)));
 	const lines = new Map<string, string>();
 	wanted.forEach(({ name }, index) => {

@@ -15,10 +15,10 @@ import { availableCpus, StartupError } from "@shardcast/process";
 import type { Pinning } from "../children/launch.ts";
 import { planTopology, type Topology } from "../topology.ts";
 import { chooseMode, type ModeChoice } from "./handoff.ts";
-import { libraryProblemHere } from "./library.ts";
+import { loadLibraryProblem } from "./library.ts";
 import { cpusOfNode } from "./numa.ts";
 import { openFilesWarnings } from "./open-files.ts";
-import { portMistakes } from "./ports.ts";
+import { portProblems } from "./ports.ts";
 import { hasProgram } from "./programs.ts";
 import { firstShardPort } from "./shard-ports.ts";
 import { sharedMemoryProblem, sharedMemoryWarnings } from "./shared-memory.ts";
@@ -58,7 +58,7 @@ export async function preflight({ config, layers, warnings }: LoadedConfig): Pro
 	if (sharedMemory !== null) throw new ConfigError([sharedMemory]);
 
 	const basePort = firstShardPort(config, shards, layers.basePort.kind !== "default", name);
-	const mistakes = await portMistakes([
+	const mistakes = await portProblems([
 		{ name: name("lbAddr"), address: parseAddress(config.lbAddr) },
 		...topology.shards.map(({ slot }) => ({
 			name: name("basePort"),
@@ -67,7 +67,7 @@ export async function preflight({ config, layers, warnings }: LoadedConfig): Pro
 	]);
 	if (mistakes.length > 0) {
 		// Otherwise a shard would report it only after these are fixed.
-		const library = await libraryProblemHere();
+		const library = await loadLibraryProblem();
 		throw new ConfigError(library === null ? mistakes : [library, ...mistakes]);
 	}
 

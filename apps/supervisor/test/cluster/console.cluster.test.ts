@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { type Cluster, httpRequest, LibraryClient, patient, postJson, RawClient, startCluster, waitFor } from "@shardcast/testkit";
+import { type Cluster, httpRequest, LibraryClient, postJson, RawClient, scaledDeadline, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge } from "centrifuge";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -45,7 +45,7 @@ async function openConsole(
 	await page
 		.locator("#shard-rows tr")
 		.first()
-		.waitFor({ timeout: patient(15_000) });
+		.waitFor({ timeout: scaledDeadline(15_000) });
 	return { page, problems };
 }
 
@@ -150,7 +150,7 @@ describe.skipIf(missing)("the console in a real browser", () => {
 		})();
 		try {
 			const row = page.locator("#channel-rows tr", { hasText: "BTC.trade" });
-			await row.waitFor({ timeout: patient(10_000) });
+			await row.waitFor({ timeout: scaledDeadline(10_000) });
 			// Two that listen to it and one that hears everything.
 			await waitFor(async () => (await row.locator("td").nth(1).innerText()) === "3", { deadlineMs: 10_000, what: "3 subscribers" });
 			await row.locator("button").focus();
@@ -158,7 +158,7 @@ describe.skipIf(missing)("the console in a real browser", () => {
 			await page
 				.locator("#tail li", { hasText: '"symbol":"BTC"' })
 				.first()
-				.waitFor({ timeout: patient(10_000) });
+				.waitFor({ timeout: scaledDeadline(10_000) });
 			expect(await row.locator("button").getAttribute("aria-pressed")).toBe("true");
 			// Two snapshots later the keyboard is still where it was.
 			await waitFor(async () => (await page.locator("#tail li").count()) > 20, { deadlineMs: 10_000, what: "more of the tail" });
@@ -195,9 +195,9 @@ describe.skipIf(missing)("the console in a real browser", () => {
 				what: "the channel's row",
 			});
 			expect(await page.locator("#channel-rows tr").count()).toBe(1);
-			await page.locator("#channel-totals", { hasText: "4 subscriptions" }).waitFor({ timeout: patient(10_000) });
+			await page.locator("#channel-totals", { hasText: "4 subscriptions" }).waitFor({ timeout: scaledDeadline(10_000) });
 			await page.fill("#channel-search", "no such channel");
-			await page.locator("#channel-rows", { hasText: "No channel with this in its name." }).waitFor({ timeout: patient(10_000) });
+			await page.locator("#channel-rows", { hasText: "No channel with this in its name." }).waitFor({ timeout: scaledDeadline(10_000) });
 			expect(problems).toEqual([]);
 		} finally {
 			for (const client of subscribers) client.disconnect();

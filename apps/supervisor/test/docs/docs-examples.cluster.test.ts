@@ -7,8 +7,8 @@ import {
 	httpRequest,
 	LibraryClient,
 	ManagedProcess,
-	patient,
 	postJson,
+	scaledDeadline,
 	startCluster,
 	waitFor,
 } from "@shardcast/testkit";
@@ -147,7 +147,7 @@ describe("examples: clients", () => {
 			const problems: string[] = [];
 			page.on("pageerror", (error) => problems.push(error.message));
 			await page.goto(`file://${join(examples, "browser.html")}?server=${cluster.url}&channels=news`);
-			const shown = (text: string) => page.locator("#messages li", { hasText: text }).waitFor({ timeout: patient(20_000) });
+			const shown = (text: string) => page.locator("#messages li", { hasText: text }).waitFor({ timeout: scaledDeadline(20_000) });
 			const connected = page.locator("#state", { hasText: /^connected$/ });
 			await connected.waitFor();
 			listener = await LibraryClient.open(`${cluster.url}/?channels=news`);
@@ -197,7 +197,7 @@ describe.skipIf(!hasBrowser)("examples: chat", () => {
 				await page.goto(address);
 				await page.fill("#name", name);
 				await page.keyboard.press("Enter");
-				await page.locator("#state", { hasText: /^connected$/ }).waitFor({ timeout: patient(20_000) });
+				await page.locator("#state", { hasText: /^connected$/ }).waitFor({ timeout: scaledDeadline(20_000) });
 				return page;
 			};
 			const say = async (page: Page, text: string) => {
@@ -211,7 +211,7 @@ describe.skipIf(!hasBrowser)("examples: chat", () => {
 				});
 			const ann = await enter("ann");
 			const bob = await enter("bob");
-			await ann.locator("#here", { hasText: "here: ann, bob" }).waitFor({ timeout: patient(20_000) });
+			await ann.locator("#here", { hasText: "here: ann, bob" }).waitFor({ timeout: scaledDeadline(20_000) });
 			await say(ann, "hello");
 			await reads(bob, ["ann: hello"]);
 			await cluster.kill9(0);
@@ -225,7 +225,7 @@ describe.skipIf(!hasBrowser)("examples: chat", () => {
 			expect((await httpRequest(`${cluster.httpUrl}/api/publish`, { method: "POST", headers, body })).status).toBe(200);
 			await reads(bob, ["ann: hello", "bob: still here?", "system: The server restarts at noon"]);
 			await bob.context().close();
-			await ann.locator("#here", { hasText: /^here: ann, cy$/ }).waitFor({ timeout: patient(20_000) });
+			await ann.locator("#here", { hasText: /^here: ann, cy$/ }).waitFor({ timeout: scaledDeadline(20_000) });
 			const forged = await fetch(`${address}/token?user=`);
 			expect(forged.status).toBe(400);
 			expect(problems).toEqual([]);

@@ -5,7 +5,7 @@ import { createMemberFiles } from "@shardcast/bus";
 import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { cpuMs } from "@shardcast/testkit";
 import { roundsFrom, runBench } from "../report.ts";
-import { benchProgram, withEnds } from "../subject.ts";
+import { benchProgram, withCleanup } from "../subject.ts";
 import { BusProcess } from "./bus-process.ts";
 import { type Pace, type ReaderResult, recordBytes } from "./bus-records.ts";
 import type { RingTask } from "./bus-ring-program.ts";
@@ -73,7 +73,7 @@ interface Trial {
 
 /** One publisher and `readers` readers on the shared-memory bus. */
 function overBus(readers: number, pace: Pace): Promise<Trial> {
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		const directory = ClusterDirectory.create();
 		ends.push(async () => directory.remove());
 		const board = Scoreboard.create(directory.boardPath, readers + 1);
@@ -88,7 +88,7 @@ function overBus(readers: number, pace: Pace): Promise<Trial> {
 
 /** The same over a hub. */
 function overHub(readers: number, pace: Pace): Promise<Trial> {
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		const directory = mkdtempSync(join(tmpdir(), "shardcast-bench-"));
 		ends.push(async () => rmSync(directory, { recursive: true, force: true }));
 		const paths = { publishPath: join(directory, "publish.sock"), readPath: join(directory, "read.sock") };

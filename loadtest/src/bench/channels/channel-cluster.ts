@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subject } from "../subject.ts";
-import { startFlagged } from "../tuning/flagged-cluster.ts";
+import { startClusterWithFlags } from "../tuning/flagged-cluster.ts";
 
 /** Channels of this namespace have a history from which clients can be recovered. */
 export const keptNamespace = "kept";
@@ -20,7 +20,7 @@ export async function startChannelCluster(env: Readonly<Record<string, string>> 
 	const path = join(directory, "shardcast.yaml");
 	writeFileSync(path, config);
 	try {
-		const subject = await startFlagged({ flags: ["--config", path], env });
+		const subject = await startClusterWithFlags({ flags: ["--config", path], env });
 		const stop = async (): Promise<void> => {
 			await subject.stop().finally(() => rmSync(directory, { recursive: true, force: true }));
 		};

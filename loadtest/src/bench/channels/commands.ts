@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { postJson } from "@shardcast/testkit";
 import { runBench } from "../report.ts";
-import { benchShards, type Subject, withEnds } from "../subject.ts";
+import { benchShards, type Subject, withCleanup } from "../subject.ts";
 import { keptNamespace, startChannelCluster } from "./channel-cluster.ts";
 import type { Part } from "./part.ts";
 import { command, ProtocolClients } from "./protocol-clients.ts";
@@ -41,7 +41,7 @@ export const commands: Part = {
 	help: "subscribes/s and recoveries/s",
 	rounds: 3,
 	run: (rounds) =>
-		withEnds(async (ends) => {
+		withCleanup(async (ends) => {
 			const subject = await startChannelCluster();
 			ends.push(subject.stop);
 			const kept = await fillHistories(subject);

@@ -1,6 +1,6 @@
 import type { ProtocolKind } from "../../protocols/protocol-kinds.ts";
-import { othersPercent, runBench } from "../report.ts";
-import { benchShards, withEnds } from "../subject.ts";
+import { otherCpuPercent, runBench } from "../report.ts";
+import { benchShards, withCleanup } from "../subject.ts";
 import { startChannelCluster } from "./channel-cluster.ts";
 import { sendInTurn } from "./loads-in-turn.ts";
 import type { Part } from "./part.ts";
@@ -13,12 +13,12 @@ export const fanOut: Part = {
 	help: "CPU per delivery, JSON and Protobuf against raw",
 	rounds: 2,
 	run: (rounds) =>
-		withEnds(async (ends) => {
+		withCleanup(async (ends) => {
 			const subject = await startChannelCluster();
 			ends.push(subject.stop);
 			const variant = (protocol: ProtocolKind) => async () => {
-				const { send, cpuMs, othersPercent } = await sendInTurn(subject, protocol, { connections, channels: 1, senders: 1 }, load);
-				return { cpuUsPerDelivery: (cpuMs * 1000) / send.deliveries, p99Ms: send.latency.p99Ms, othersPercent };
+				const { send, cpuMs, otherCpuPercent } = await sendInTurn(subject, protocol, { connections, channels: 1, senders: 1 }, load);
+				return { cpuUsPerDelivery: (cpuMs * 1000) / send.deliveries, p99Ms: send.latency.p99Ms, otherCpuPercent };
 			};
 			await runBench({
 				name: "channels-fanout",
@@ -27,7 +27,7 @@ export const fanOut: Part = {
 				figures: {
 					cpuUsPerDelivery: { unit: "µs", better: "lower", help: "CPU of all server processes per message received by a client" },
 					p99Ms: { unit: "ms", better: "lower" },
-					othersPercent,
+					otherCpuPercent,
 				},
 				baseline: "raw",
 				variants: { raw: variant("raw"), json: variant("centrifuge"), protobuf: variant("centrifuge-protobuf") },

@@ -1,6 +1,6 @@
 import type { ProtocolKind } from "../../protocols/protocol-kinds.ts";
-import { othersPercent, runBench } from "../report.ts";
-import { benchShards, withEnds } from "../subject.ts";
+import { otherCpuPercent, runBench } from "../report.ts";
+import { benchShards, withCleanup } from "../subject.ts";
 import { startChannelCluster } from "./channel-cluster.ts";
 import { sendInTurn } from "./loads-in-turn.ts";
 import type { Part } from "./part.ts";
@@ -12,13 +12,13 @@ export const latency: Part = {
 	help: "p99 with 12,000 clients of one channel",
 	rounds: 1,
 	run: (rounds) =>
-		withEnds(async (ends) => {
+		withCleanup(async (ends) => {
 			const subject = await startChannelCluster();
 			ends.push(subject.stop);
 			const variant = (protocol: ProtocolKind) => async () => {
 				const clients = { connections, channels: 1, senders: 1 };
-				const { send, othersPercent, connectsPerSecond } = await sendInTurn(subject, protocol, clients, load);
-				return { p50Ms: send.latency.p50Ms, p99Ms: send.latency.p99Ms, connectsPerSecond, othersPercent };
+				const { send, otherCpuPercent, connectsPerSecond } = await sendInTurn(subject, protocol, clients, load);
+				return { p50Ms: send.latency.p50Ms, p99Ms: send.latency.p99Ms, connectsPerSecond, otherCpuPercent };
 			};
 			await runBench({
 				name: "channels-latency",
@@ -27,7 +27,7 @@ export const latency: Part = {
 					p50Ms: { unit: "ms", better: "lower" },
 					p99Ms: { unit: "ms", better: "lower", help: "from the sender's write to the receiver's read, on the machine that all share" },
 					connectsPerSecond: { unit: "/s", better: "higher", help: "opened, connected and subscribed" },
-					othersPercent,
+					otherCpuPercent,
 				},
 				baseline: "raw",
 				variants: { raw: variant("raw"), json: variant("centrifuge") },

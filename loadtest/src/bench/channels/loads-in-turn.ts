@@ -1,7 +1,7 @@
 import { LoadGenerator } from "../../generator.ts";
 import type { ProtocolKind } from "../../protocols/protocol-kinds.ts";
 import { type MeasuredSend, measureSend } from "../measured-send.ts";
-import { connectAll, type Subject, withEnds } from "../subject.ts";
+import { connectAll, type Subject, withCleanup } from "../subject.ts";
 
 interface Clients {
 	readonly connections: number;
@@ -16,7 +16,7 @@ export function sendInTurn(
 	clients: Clients,
 	load: { readonly rate: number; readonly durationMs: number },
 ): Promise<MeasuredSend & { readonly connectsPerSecond: number }> {
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		const { target } = subject;
 		const generator = new LoadGenerator({ target, source: "ws", receivers: 2, inFlight: 256, protocol, ...clients });
 		ends.push(() => generator.close("reset"));

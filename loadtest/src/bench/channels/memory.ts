@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { waitFor } from "@shardcast/testkit";
 import { runBench } from "../report.ts";
-import { benchShards, withEnds } from "../subject.ts";
+import { benchShards, withCleanup } from "../subject.ts";
 import { startChannelCluster } from "./channel-cluster.ts";
 import type { Part } from "./part.ts";
 import { command, ProtocolClients } from "./protocol-clients.ts";
@@ -28,7 +28,7 @@ interface Memory {
 
 /** Each client with one subscription to a channel that ten share; then with ten more. A fresh cluster: memory once taken is seldom given back. */
 function measure(isRaw: boolean): Promise<Memory> {
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		const collected = mkdtempSync(join(tmpdir(), "bench-collected-"));
 		ends.push(async () => rmSync(collected, { recursive: true, force: true }));
 		const collector = pathToFileURL(join(import.meta.dirname, "collect-garbage.js")).href;

@@ -1,6 +1,6 @@
 import type { ProtocolKind } from "../../protocols/protocol-kinds.ts";
-import { othersPercent, runBench } from "../report.ts";
-import { benchShards, withEnds } from "../subject.ts";
+import { otherCpuPercent, runBench } from "../report.ts";
+import { benchShards, withCleanup } from "../subject.ts";
 import { startChannelCluster } from "./channel-cluster.ts";
 import { sendInTurn } from "./loads-in-turn.ts";
 import type { Part } from "./part.ts";
@@ -15,17 +15,17 @@ export const publications: Part = {
 	help: "publications/s over 1,000 channels with 10 subscribers each",
 	rounds: 2,
 	run: (rounds) =>
-		withEnds(async (ends) => {
+		withCleanup(async (ends) => {
 			const subject = await startChannelCluster();
 			ends.push(subject.stop);
 			const variant = (protocol: ProtocolKind) => async () => {
 				const clients = { connections, channels, senders: channels };
-				const { send, cpuMs, othersPercent } = await sendInTurn(subject, protocol, clients, load);
+				const { send, cpuMs, otherCpuPercent } = await sendInTurn(subject, protocol, clients, load);
 				return {
 					publicationsPerSecond: send.sent / send.seconds,
 					cpuUsPerPublication: (cpuMs * 1000) / send.sent,
 					cpuUsPerDelivery: (cpuMs * 1000) / send.deliveries,
-					othersPercent,
+					otherCpuPercent,
 				};
 			};
 			await runBench({
@@ -39,7 +39,7 @@ export const publications: Part = {
 						better: "lower",
 						help: "raw clients do not get their own messages back: 9 deliveries instead of 10",
 					},
-					othersPercent,
+					otherCpuPercent,
 				},
 				baseline: "raw",
 				variants: { raw: variant("raw"), json: variant("centrifuge") },

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { ChannelLog } from "@shardcast/channel-log";
 import { attachRing, RingWriter } from "@shardcast/ring";
-import { RecordSource, rest } from "../ring/ring-records.ts";
+import { RecordSource, shortPause } from "../ring/ring-records.ts";
 
 /** How long to write, or how much. */
 type Extent = { readonly durationMs: number; readonly count?: undefined } | { readonly count: number; readonly durationMs?: undefined };
@@ -47,7 +47,7 @@ function write({ durationMs = Number.POSITIVE_INFINITY, count = Number.POSITIVE_
 			for (let attempts = 1; ; attempts++) {
 				locked++;
 				if (append(record)) break;
-				if (attempts % attemptsMax === 0) rest();
+				if (attempts % attemptsMax === 0) shortPause();
 			}
 			longestMs = Math.max(longestMs, performance.now() - beganMs);
 		}

@@ -7,8 +7,8 @@ import { ChannelLog } from "@shardcast/channel-log";
 import { attachRing, createRing, RingReader, ringBytes } from "@shardcast/ring";
 import { createRecordHead, readRecordHead } from "@shardcast/wire";
 import { roundsFrom, runBench } from "../report.ts";
-import { batch, RecordSink, recordBytes, rest, windowBytes } from "../ring/ring-records.ts";
-import { benchProgram, withEnds } from "../subject.ts";
+import { batch, RecordSink, recordBytes, shortPause, windowBytes } from "../ring/ring-records.ts";
+import { benchProgram, withCleanup } from "../subject.ts";
 import type { LogThreadResult, LogThreadTask } from "./log-thread.ts";
 
 /**
@@ -83,7 +83,7 @@ function newRing(): SharedArrayBuffer {
 
 /** In /dev/shm, as in a cluster. */
 async function withLogs<T>(work: (directory: string) => Promise<T> | T): Promise<T> {
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		const directory = mkdtempSync("/dev/shm/shardcast-bench-");
 		ends.push(async () => rmSync(directory, { recursive: true }));
 		ChannelLog.create(directory, { memoryBytes });
@@ -113,7 +113,7 @@ function write(tasks: readonly LogThreadTask[]) {
 
 /** Starts the threads, says "start" when all are up, and ends them. */
 async function withThreads<T>(tasks: readonly LogThreadTask[], work: (workers: readonly Worker[]) => Promise<T> | T): Promise<T> {
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		const workers: Worker[] = [];
 		for (const task of tasks) {
 			const worker = new Worker(new URL("./log-thread.js", import.meta.url), { workerData: task });
@@ -153,7 +153,7 @@ function readAll(task: LogThreadTask, sink: RecordSink, drain: () => number) {
 		while (sink.count < count) {
 			if (drain() > 0) continue;
 			if (performance.now() - startMs > 60_000) throw new Error(`the writing thread has stopped after ${sink.count} records`);
-			rest();
+			shortPause();
 		}
 		return { recordsPerSecond: count / ((performance.now() - startMs) / 1000) };
 	});

@@ -37,6 +37,6 @@ export type RingThreadTask =
 const never = new Int32Array(new SharedArrayBuffer(4));
 
 /** Some tens of microseconds, in which the other side reads or writes hundreds of records. */
-export function rest(): void {
+export function shortPause(): void {
 	Atomics.wait(never, 0, 0, 0.02);
 }

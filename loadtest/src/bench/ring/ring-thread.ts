@@ -1,6 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { attachRing, RingWriter } from "@shardcast/ring";
-import { RecordSource, type RingThreadTask, recordBytes, rest, windowBytes } from "./ring-records.ts";
+import { RecordSource, type RingThreadTask, recordBytes, shortPause, windowBytes } from "./ring-records.ts";
 
 /** The writing thread of the ring bench: says that it is up, waits for the word to start, and writes as fast as it is taken. */
 const task = workerData as RingThreadTask;
@@ -17,7 +17,7 @@ function overRing(buffer: SharedArrayBuffer, count: number): void {
 	const writer = new RingWriter(attachRing(buffer));
 	for (let written = 0; written < count; written++) {
 		const record = source.next();
-		while (!writer.write(record)) rest();
+		while (!writer.write(record)) shortPause();
 	}
 }
 

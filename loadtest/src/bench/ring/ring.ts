@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { createRing, type Ring, RingReader, RingWriter, ringBytes } from "@shardcast/ring";
 import { roundsFrom, runBench } from "../report.ts";
-import { benchProgram, withEnds } from "../subject.ts";
-import { batch, RecordSink, RecordSource, type RingThreadTask, recordBytes, rest, windowBytes } from "./ring-records.ts";
+import { benchProgram, withCleanup } from "../subject.ts";
+import { batch, RecordSink, RecordSource, type RingThreadTask, recordBytes, shortPause, windowBytes } from "./ring-records.ts";
 
 /**
  * Records per second from one thread to another over a ring, which takes them one by one, against the same records over a
@@ -47,7 +47,7 @@ function figures(count: number, startMs: number): Figures {
 
 /** The time runs from the word to start until the last record is read. */
 async function withThread(task: RingThreadTask, read: (worker: Worker) => Promise<void> | void): Promise<Figures> {
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		const worker = new Worker(new URL("./ring-thread.js", import.meta.url), { workerData: task });
 		ends.push(async () => void (await worker.terminate()));
 		await once(worker, "message");
@@ -71,7 +71,7 @@ function overRing(): Promise<Figures> {
 		while (sink.count < counts.ring) {
 			if (reader.read(batch, visit) > 0) continue;
 			if (performance.now() > deadlineMs) throw new Error(`the writing thread has stopped after ${sink.count} records`);
-			rest();
+			shortPause();
 		}
 	});
 }

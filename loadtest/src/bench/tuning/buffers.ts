@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { heldByKernel, Scrape } from "@shardcast/testkit";
+import { kernelBytesPerConnection, Scrape } from "@shardcast/testkit";
 import type { LoadGenerator } from "../../generator.ts";
 import { measureSend } from "../measured-send.ts";
 import { SlowClients } from "../slow-clients.ts";
 import { spreadOf } from "../spread.ts";
-import { benchClients, connectAll, type Subject, withEnds } from "../subject.ts";
-import { startFlagged } from "./flagged-cluster.ts";
+import { benchClients, connectAll, type Subject, withCleanup } from "../subject.ts";
+import { startClusterWithFlags } from "./flagged-cluster.ts";
 
 /**
  * What a client that stops reading costs, and how long it is tolerated: some clients read as fast as they can, others stop, and
@@ -41,8 +41,8 @@ const openToCountMs = 200;
 
 /** @param kernelBytes about what the kernel will hold of each: how long the first load must last. */
 export function measureStalls(maxBufferedBytes: number, kernelBytes: number): Promise<Record<Figure, number>> {
-	return withEnds(async (ends) => {
-		const subject = await startFlagged({ flags: ["--max-buffered", String(maxBufferedBytes)] });
+	return withCleanup(async (ends) => {
+		const subject = await startClusterWithFlags({ flags: ["--max-buffered", String(maxBufferedBytes)] });
 		ends.push(subject.stop);
 		const generator = benchClients(subject.target, stallLoad.fastClients);
 		ends.push(() => generator.close("reset"));
@@ -95,7 +95,7 @@ async function stallUntilFull(
 		const loaded = await load(subject, generator, durationMs);
 		while ((await drops(subject)) - dropsBefore < slow.count) await load(subject, generator, chunkMs);
 		const grownBytes = subject.servers.pssBytes() - bytesBefore;
-		const heldBytes = heldByKernel(slow.ports);
+		const heldBytes = kernelBytesPerConnection(slow.ports);
 		slow.resume();
 		await slow.allClosedAsSlow();
 		const borne = slow.messagesBorne();

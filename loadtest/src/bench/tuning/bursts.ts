@@ -1,8 +1,8 @@
 import { Scrape } from "@shardcast/testkit";
 import type { LoadGenerator } from "../../generator.ts";
 import { spreadOf } from "../spread.ts";
-import { benchClients, connectAll, type Subject, withEnds } from "../subject.ts";
-import { startFlagged } from "./flagged-cluster.ts";
+import { benchClients, connectAll, type Subject, withCleanup } from "../subject.ts";
+import { startClusterWithFlags } from "./flagged-cluster.ts";
 
 /** Messages that come all at once, by one WebSocket or by many HTTP publishers: what the ring's size does then. */
 export interface Burst {
@@ -38,8 +38,8 @@ const settleMs = 1_000;
 
 /** The medians of some bursts on one cluster, after one that warms it up. */
 export function measureBursts(burst: Burst): Promise<Record<Figure, number>> {
-	return withEnds(async (ends) => {
-		const subject = await startFlagged({ flags: burst.flags });
+	return withCleanup(async (ends) => {
+		const subject = await startClusterWithFlags({ flags: burst.flags });
 		ends.push(subject.stop);
 		const senders = burst.source === "http" ? burst.messages : 1;
 		const generator = benchClients(subject.target, burst.clients, { source: burst.source, senders });

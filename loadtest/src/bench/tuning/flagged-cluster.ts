@@ -19,7 +19,7 @@ export interface FlaggedCluster {
 /** Supervisor and balancer. */
 const otherProcesses = 2;
 
-export async function startFlagged({
+export async function startClusterWithFlags({
 	shards = benchShards,
 	flags = [],
 	unpinned = false,

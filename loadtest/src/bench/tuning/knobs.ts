@@ -4,8 +4,8 @@ import { ManagedProcess, machineBusyMs } from "@shardcast/testkit";
 import type { LoadGenerator } from "../../generator.ts";
 import { sendProblems } from "../../report/result.ts";
 import { type BenchResult, runBench } from "../report.ts";
-import { benchClients, connectAll, withEnds } from "../subject.ts";
-import { type FlaggedCluster, startFlagged } from "./flagged-cluster.ts";
+import { benchClients, connectAll, withCleanup } from "../subject.ts";
+import { type FlaggedCluster, startClusterWithFlags } from "./flagged-cluster.ts";
 
 /** Flags of `shardcast multi` to be compared under one load of short messages to everybody. */
 export interface KnobLoad<Variant extends string> {
@@ -29,7 +29,7 @@ const figures = {
 	deliveriesPerSecond: { unit: "1/s", better: "higher", compared: false },
 	p50Ms: { unit: "ms", better: "lower" },
 	p99Ms: { unit: "ms", better: "lower" },
-	othersPercent: {
+	otherCpuPercent: {
 		unit: "% of a core",
 		better: "lower",
 		compared: false,
@@ -40,10 +40,10 @@ type Figure = keyof typeof figures;
 
 /** All clusters run and stay connected throughout and are loaded in turn; an idle one costs 0.3 % of a core. */
 export function compareKnobs<Variant extends string>(load: KnobLoad<Variant>): Promise<BenchResult<Figure, Variant>> {
-	return withEnds(async (ends) => {
+	return withCleanup(async (ends) => {
 		const variants = {} as Record<Variant, () => Promise<Record<Figure, number>>>;
 		for (const [name, flagged] of Object.entries(load.variants) as [Variant, FlaggedCluster][]) {
-			const cluster = await startFlagged(flagged);
+			const cluster = await startClusterWithFlags(flagged);
 			ends.push(cluster.stop);
 			const generator = benchClients(cluster.target, load.connections);
 			ends.push(() => generator.close("reset"));
@@ -82,6 +82,6 @@ async function measure(
 		deliveriesPerSecond: send.deliveries / send.seconds,
 		p50Ms: send.latency.p50Ms,
 		p99Ms: send.latency.p99Ms,
-		othersPercent: (Math.max(0, machineTakenMs - cpuMs - send.cpuMs) / tookMs) * 100,
+		otherCpuPercent: (Math.max(0, machineTakenMs - cpuMs - send.cpuMs) / tookMs) * 100,
 	};
 }

@@ -57,7 +57,7 @@ export const LogLayout = {
 } as const;
 
 /** i32 words from the start. `channelEpoch` is the first half of the epochs of all channels of this cluster. */
-export const AboutWord = {
+export const HeaderWord = {
 	magic: 0,
 	versionMajor: 1,
 	versionMinor: 2,
@@ -177,7 +177,7 @@ const relations: readonly [boolean, string][] = [
 	[RowFloat.last * 8 >= (RowWord.serial + 1) * 4, "a row's parts must not overlap"],
 	[(RowWord.before1 + 1) * 4 <= LogLayout.rowBytes, "a row must hold its words"],
 	[(RowFloat.born + 1) * 8 <= RowWord.feedName * 4, "a row's floats must not reach into its feed"],
-	[(AboutWord.feeds + 1) * 4 <= LogLayout.lineBytes, "the first line must hold its words"],
+	[(HeaderWord.feeds + 1) * 4 <= LogLayout.lineBytes, "the first line must hold its words"],
 	[LogLayout.logBytesMax < 2 ** 31, "byte offsets must fit into 31 bits"],
 ];
 for (const [holds, otherwise] of relations) if (!holds) throw new Error(`LogLayout: ${otherwise}`);

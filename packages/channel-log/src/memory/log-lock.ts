@@ -33,7 +33,7 @@ export function unlock({ words }: LogMemory): void {
 }
 
 /** Takes the lock from a process that has been reaped. False = that process does not hold it. */
-export function takeFromDead({ words }: LogMemory, dead: number, self: number): boolean {
+export function takeLockFromDead({ words }: LogMemory, dead: number, self: number): boolean {
 	return Atomics.compareExchange(words, lockWord, dead, self) === dead;
 }
 

@@ -1,6 +1,6 @@
 import { type LogCapacity, type LogSizes, leavesRoom, logSizes } from "@shardcast/wire";
 import { LogError, LogErrorCode } from "../log-error.ts";
-import { AboutWord, LogLayout, LogRecord } from "./log-descriptor.ts";
+import { HeaderWord, LogLayout, LogRecord } from "./log-descriptor.ts";
 
 /** Views of a log's bytes. Any number of threads and processes may map the same bytes. */
 export interface LogMemory {
@@ -55,7 +55,7 @@ export interface ClusterIdentity {
 }
 
 export function randomIdentity(): ClusterIdentity {
-	const secret = crypto.getRandomValues(new Int32Array(AboutWord.secretWords));
+	const secret = crypto.getRandomValues(new Int32Array(HeaderWord.secretWords));
 	return { secret, channelEpoch: crypto.getRandomValues(new Int32Array(1))[0]! };
 }
 
@@ -67,18 +67,18 @@ export function formatLog(
 	reservedBytes: number,
 ): void {
 	const words = new Int32Array(buffer);
-	words[AboutWord.versionMajor] = LogLayout.versionMajor;
-	words[AboutWord.versionMinor] = LogLayout.versionMinor;
-	words[AboutWord.headerBytes] = LogLayout.rowsOffset;
-	words[AboutWord.rows] = rows;
-	words[AboutWord.entries] = entries;
-	words[AboutWord.feeds] = feeds;
-	words[AboutWord.dataBytes] = dataBytes;
-	words[AboutWord.channelEpoch] = channelEpoch;
-	words.set(secret, AboutWord.secret);
+	words[HeaderWord.versionMajor] = LogLayout.versionMajor;
+	words[HeaderWord.versionMinor] = LogLayout.versionMinor;
+	words[HeaderWord.headerBytes] = LogLayout.rowsOffset;
+	words[HeaderWord.rows] = rows;
+	words[HeaderWord.entries] = entries;
+	words[HeaderWord.feeds] = feeds;
+	words[HeaderWord.dataBytes] = dataBytes;
+	words[HeaderWord.channelEpoch] = channelEpoch;
+	words.set(secret, HeaderWord.secret);
 	words[LogLayout.reservedOffset >> 2] = reservedBytes;
 	// The magic number is stored last: a process that attaches too early finds no log instead of an incomplete one.
-	Atomics.store(words, AboutWord.magic, LogLayout.magic);
+	Atomics.store(words, HeaderWord.magic, LogLayout.magic);
 }
 
 /**
@@ -90,15 +90,15 @@ export function attachLog(buffer: ArrayBufferLike, reserve?: (bytes: number) => 
 	const notALog = (what: string): LogError => new LogError(LogErrorCode.notALog, what, "run the same build in all processes of a cluster");
 	if (buffer.byteLength < LogLayout.logBytesMin) throw notALog(`${buffer.byteLength} bytes are too few for a log`);
 	const words = new Int32Array(buffer, 0, buffer.byteLength >> 2);
-	if (Atomics.load(words, AboutWord.magic) !== LogLayout.magic) throw notALog("no log here");
+	if (Atomics.load(words, HeaderWord.magic) !== LogLayout.magic) throw notALog("no log here");
 	// A newer minor version only adds words after those that this program knows.
-	const major = words[AboutWord.versionMajor];
+	const major = words[HeaderWord.versionMajor];
 	if (major !== LogLayout.versionMajor) throw notALog(`the log has version ${major}, this program reads ${LogLayout.versionMajor}`);
-	const rows = words[AboutWord.rows]!;
-	const entries = words[AboutWord.entries]!;
-	const feeds = words[AboutWord.feeds]!;
-	const dataBytes = words[AboutWord.dataBytes]!;
-	const rowsOffset = words[AboutWord.headerBytes]!;
+	const rows = words[HeaderWord.rows]!;
+	const entries = words[HeaderWord.entries]!;
+	const feeds = words[HeaderWord.feeds]!;
+	const dataBytes = words[HeaderWord.dataBytes]!;
+	const rowsOffset = words[HeaderWord.headerBytes]!;
 	const entriesOffset = rowsOffset + rows * LogLayout.rowBytes;
 	const feedsOffset = entriesOffset + entries * LogLayout.entryBytes;
 	const dataOffset = feedsOffset + feeds * LogLayout.feedBytes;

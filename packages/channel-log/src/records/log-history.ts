@@ -1,5 +1,5 @@
 import { createRecordHead, readRecordHead } from "@shardcast/wire";
-import type { History, HistoryGlance, HistoryOptions, KafkaNumbering, Position, Publication } from "../broker.ts";
+import type { History, HistoryOptions, HistorySummary, KafkaNumbering, Position, Publication } from "../broker.ts";
 import { type ChannelName, epochOf, epochText } from "../channel-names.ts";
 import { LogRecord, RecordFlag } from "../memory/log-descriptor.ts";
 import { fence, offsetOf, skipPadding } from "../memory/log-memory.ts";
@@ -86,7 +86,7 @@ export class LogHistory {
 	}
 
 	/** A summary for the console. Does not keep the channel alive, and may be one publication behind. Null as for `read`, or without history. */
-	glance(channel: ChannelName, nowMs: number): HistoryGlance | null {
+	summary(channel: ChannelName, nowMs: number): HistorySummary | null {
 		const state = this.#state;
 		if (!this.#log.table.read(channel.key, channel.row, nowMs, state, false) || state.row < 0) return null;
 		const { first, last, size, publishedMs, ttlMs } = state;

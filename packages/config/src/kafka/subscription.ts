@@ -1,4 +1,4 @@
-import { each } from "../units/each.ts";
+import { parseEach } from "../units/each.ts";
 
 /** The topics to read: names, and regular expressions between slashes. */
 export interface Subscription {
@@ -28,7 +28,7 @@ function split(list: string): string[] {
 export function parseSubscription(list: string): Subscription {
 	const names = new Set<string>();
 	const patterns: string[] = [];
-	each(split(list), (item) => {
+	parseEach(split(list), (item) => {
 		if (item.length > 2 && item.startsWith("/") && item.endsWith("/")) {
 			const source = item.slice(1, -1);
 			try {
@@ -48,7 +48,7 @@ export function isTopicName(name: string): boolean {
 }
 
 /** Kafka's own topics (`__consumer_offsets`) match no pattern. */
-export function matcherOf({ names, patterns, excluded }: Subscription): (topic: string) => boolean {
+export function topicMatcher({ names, patterns, excluded }: Subscription): (topic: string) => boolean {
 	const named = new Set(names);
 	const refused = new Set(excluded);
 	const expressions = patterns.map((source) => new RegExp(`^(?:${source})$`));

@@ -2,18 +2,18 @@ import { inspect } from "node:util";
 import type { z } from "zod";
 import { type Field, fieldWithKey, type Kind, type Objects } from "../options/kind.ts";
 import { hasPem } from "../units/pem.ts";
+import { closestWord } from "./closest-word.ts";
 import { linesMax } from "./config-error.ts";
-import { foreignKey } from "./foreign-key.ts";
-import { describeWithin, type Found, type ValuePath } from "./layer.ts";
-import { nearest } from "./nearest.ts";
+import { describeWithin, type FoundValue, type ValuePath } from "./layer.ts";
+import { unknownKey } from "./unknown-key.ts";
 
 /** A value that has been checked, or one line for each mistake in it. */
-export type Checked = { readonly value: unknown } | { readonly mistakes: readonly string[] };
+export type CheckResult = { readonly value: unknown } | { readonly mistakes: readonly string[] };
 
 const shownMax = 80;
 
 /** Checks a value as it was found. Never throws. */
-export function checkValue(kind: Kind<unknown>, found: Found): Checked {
+export function checkValue(kind: Kind<unknown>, found: FoundValue): CheckResult {
 	const raw = rawOf(kind, found);
 	const result = kind.schema().safeParse(raw);
 	const faults = [...(result.success ? [] : result.error.issues.flatMap((issue) => faultsOf(issue))), ...twins(itemsOf(kind, raw, []))];
@@ -24,15 +24,15 @@ export function checkValue(kind: Kind<unknown>, found: Found): Checked {
 }
 
 /** One line for each key within the value that another server knows and that has no effect here. Never throws. */
-export function foreignKeys(kind: Kind<unknown>, found: Found): string[] {
+export function unknownKeys(kind: Kind<unknown>, found: FoundValue): string[] {
 	return itemsOf(kind, rawOf(kind, found), []).flatMap(({ path, values, objects }) =>
 		Object.keys(values)
 			.filter((key) => objects.foreign.has(key))
-			.map((key) => foreignKey(describeWithin(found.layer, [...path, key]), key)),
+			.map((key) => unknownKey(describeWithin(found.layer, [...path, key]), key)),
 	);
 }
 
-function rawOf(kind: Kind<unknown>, { raw }: Found): unknown {
+function rawOf(kind: Kind<unknown>, { raw }: FoundValue): unknown {
 	return kind.objects !== null && typeof raw === "string" ? fromJson(raw) : raw;
 }
 
@@ -83,7 +83,7 @@ function twins(items: readonly RawItem[]): Fault[] {
 	});
 }
 
-function describe(kind: Kind<unknown>, found: Found, raw: unknown, { path, kind: fault, message }: Fault): string {
+function describe(kind: Kind<unknown>, found: FoundValue, raw: unknown, { path, kind: fault, message }: Fault): string {
 	const place = describeWithin(found.layer, path);
 	const value = valueAt(raw, path);
 	if (fault === "unknown") return `${place}: unknown key; ${fixOf(kind, path)}`;
@@ -98,7 +98,7 @@ function describe(kind: Kind<unknown>, found: Found, raw: unknown, { path, kind:
 
 function fixOf(kind: Kind<unknown>, path: ValuePath): string {
 	const names = Object.values(objectsAt(kind, path)?.fields ?? {}).map(({ key }) => key);
-	const meant = nearest(String(path.at(-1)), names);
+	const meant = closestWord(String(path.at(-1)), names);
 	return meant === undefined ? `there are ${names.join(", ")}` : `did you mean "${meant}"?`;
 }
 

@@ -1,11 +1,11 @@
 import { OutputClosed, print, StartupError } from "@shardcast/process";
 import { Command, CommanderError, Option as Flag } from "commander";
 import { type ConfigKey, optionOf, sections } from "../options/options.ts";
-import type { Found } from "./layer.ts";
+import type { FoundValue } from "./layer.ts";
 import { type ConfigInput, type LoadedConfig, loadConfig } from "./load.ts";
 
 /** A flag that is no option: it belongs to one command only. */
-export interface OwnFlag {
+export interface CommandFlag {
 	readonly name: string;
 	readonly argument?: string;
 	readonly help: string;
@@ -29,7 +29,7 @@ export interface CommandSpec {
 	readonly example: string;
 	/** The options that it takes as flags. */
 	readonly options: readonly ConfigKey[];
-	readonly ownFlags?: readonly OwnFlag[];
+	readonly ownFlags?: readonly CommandFlag[];
 	/** Resolves with the exit status, or "serving" when the process goes on and leaves by itself. */
 	run(input: CommandInput): Promise<CommandOutcome>;
 }
@@ -88,17 +88,17 @@ export async function runCommandLine(
 	try {
 		await program.parseAsync([...argv], { from: "user" });
 	} catch (error) {
-		if (help === "") return complain(spec.name, error);
+		if (help === "") return reportError(spec.name, error);
 	}
 	if (help === "") return outcome;
 	return print(help).then(
 		() => 0,
-		(error: unknown) => complain(spec.name, error),
+		(error: unknown) => reportError(spec.name, error),
 	);
 }
 
 /** Writes what kept a command from running. Errors that nobody foresaw are thrown on. */
-export function complain(name: string, error: unknown): number {
+export function reportError(name: string, error: unknown): number {
 	if (error instanceof OutputClosed) return error.exitStatus;
 	if (error instanceof StartupError) {
 		for (const line of error.message.split("\n")) process.stderr.write(`${name}: ${line}\n`);
@@ -144,8 +144,8 @@ function defaultNote(key: ConfigKey): string {
 	return value === undefined || value === "" || (Array.isArray(value) && value.length === 0) ? "" : ` (default: ${show(value)})`;
 }
 
-function flagsOf(command: CommandSpec, given: Record<string, string | boolean | undefined>): Map<ConfigKey, Found> {
-	const found = new Map<ConfigKey, Found>();
+function flagsOf(command: CommandSpec, given: Record<string, string | boolean | undefined>): Map<ConfigKey, FoundValue> {
+	const found = new Map<ConfigKey, FoundValue>();
 	for (const key of command.options) {
 		const { flag } = optionOf(key);
 		const raw = given[camelCase(flag)];

@@ -1,13 +1,13 @@
 import { type ConfigKey, configKeys, environmentName, filePath, optionOf } from "../options/options.ts";
-import type { Found, FoundByKey } from "./layer.ts";
-import { nearest } from "./nearest.ts";
+import { closestWord } from "./closest-word.ts";
+import type { FoundValue, FoundValues } from "./layer.ts";
 
 /** Variables of ours that are no options. */
 const reserved = ["SHARDCAST_CONFIG"];
 
 /** An empty variable counts as not set: Compose files pass on `${NAME:-}`. */
-export function fromEnvironment(environment: NodeJS.ProcessEnv): FoundByKey {
-	const found = new Map<ConfigKey, Found>();
+export function fromEnvironment(environment: NodeJS.ProcessEnv): FoundValues {
+	const found = new Map<ConfigKey, FoundValue>();
 	for (const key of configKeys) {
 		const { variable } = optionOf(key);
 		for (const name of variable === null ? [environmentName(key)] : [variable, environmentName(key)]) {
@@ -38,6 +38,6 @@ export function environmentWarnings(environment: NodeJS.ProcessEnv): string[] {
 
 function nearestVariable(name: string, known: readonly string[]): string | undefined {
 	const ours = (variable: string) => variable.slice("SHARDCAST_".length);
-	const meant = nearest(ours(name), known.map(ours));
+	const meant = closestWord(ours(name), known.map(ours));
 	return meant === undefined ? undefined : `SHARDCAST_${meant}`;
 }

@@ -2,9 +2,9 @@ import type { Document, Node, ParsedNode, YAMLMap } from "yaml";
 import { keysIn, type Shape } from "../options/shape.ts";
 import { linesMax } from "./config-error.ts";
 import { type FileValues, withoutExcerpt } from "./file.ts";
-import { FileWords } from "./file-words.ts";
-import { foreignKey } from "./foreign-key.ts";
-import type { Found, ValuePath } from "./layer.ts";
+import { KeyHints } from "./key-hints.ts";
+import type { FoundValue, ValuePath } from "./layer.ts";
+import { unknownKey } from "./unknown-key.ts";
 import { yaml } from "./yaml.ts";
 
 export interface FileTreeParts<K extends string> {
@@ -25,15 +25,15 @@ const shownKeyMax = 80;
 /** Walks a parsed file along the shape that it should have. One per file that is read. */
 export class FileTree<K extends string> {
 	readonly #parts: FileTreeParts<K>;
-	readonly #words: FileWords<K>;
-	readonly #found = new Map<K, Found>();
+	readonly #words: KeyHints<K>;
+	readonly #found = new Map<K, FoundValue>();
 	readonly #mistakes: string[] = [];
 	readonly #warnings: string[] = [];
 	readonly #unread = new Set<K>();
 
 	constructor(parts: FileTreeParts<K>) {
 		this.#parts = parts;
-		this.#words = new FileWords(parts.shape, parts.words);
+		this.#words = new KeyHints(parts.shape, parts.words);
 	}
 
 	read(): FileValues<K> {
@@ -56,7 +56,7 @@ export class FileTree<K extends string> {
 			const path = `${prefix}${name}`;
 			const entry = shape.get(name);
 			if (entry === undefined && this.#parts.foreign.has(path))
-				this.#warnings.push(foreignKey(`${this.#parts.path}:${line}: ${path}`, path));
+				this.#warnings.push(unknownKey(`${this.#parts.path}:${line}: ${path}`, path));
 			else if (entry === undefined) this.#unknown(name, line, shape, prefix);
 			else if (seen.has(name)) this.#twice(path, line);
 			else if (typeof entry === "string") this.#readOption(entry, value, line, path);

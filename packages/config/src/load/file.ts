@@ -4,12 +4,12 @@ import { type ConfigKey, configKeys, optionOf, readableShape } from "../options/
 import type { Shape } from "../options/shape.ts";
 import { type FileToRead, readFileText } from "./file-text.ts";
 import { FileTree } from "./file-tree.ts";
-import type { Found } from "./layer.ts";
+import type { FoundValue } from "./layer.ts";
 import { yaml } from "./yaml.ts";
 
 /** What a config file says, and what is wrong with it. */
 export interface FileValues<K extends string = ConfigKey> {
-	readonly found: ReadonlyMap<K, Found>;
+	readonly found: ReadonlyMap<K, FoundValue>;
 	/** One line per mistake: bad syntax, unknown key, a key twice, no table where there should be one. */
 	readonly mistakes: readonly string[];
 	/** One line per key that only Centrifugo knows. */

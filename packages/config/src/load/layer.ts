@@ -21,12 +21,12 @@ export interface FileLayer {
 export type ValuePath = readonly (string | number)[];
 
 /** A value as it was found, not checked yet. */
-export interface Found {
+export interface FoundValue {
 	readonly raw: unknown;
 	readonly layer: Layer;
 }
 
-export type FoundByKey = ReadonlyMap<ConfigKey, Found>;
+export type FoundValues = ReadonlyMap<ConfigKey, FoundValue>;
 
 /** "--shards", "SHARDCAST_SHARDS", "shardcast.yaml:3: cluster.shards" or "default". */
 export function describeLayer(layer: Layer): string {

@@ -1,10 +1,10 @@
 import { checkAcross, type NameOf } from "../options/checks/check.ts";
 import { type Config, type ConfigKey, configKeys, optionOf } from "../options/options.ts";
-import { checkValue, foreignKeys } from "./check-value.ts";
+import { checkValue, unknownKeys } from "./check-value.ts";
 import { ConfigError } from "./config-error.ts";
 import { environmentWarnings, fromEnvironment } from "./environment.ts";
 import { type FileValues, fromFile } from "./file.ts";
-import { describeWithin, type FoundByKey, type Layer } from "./layer.ts";
+import { describeWithin, type FoundValues, type Layer } from "./layer.ts";
 
 export interface LoadedConfig {
 	readonly config: Config;
@@ -17,7 +17,7 @@ export interface LoadedConfig {
 
 export interface ConfigInput {
 	/** Flags as given on the command line, by key. */
-	readonly flags?: FoundByKey;
+	readonly flags?: FoundValues;
 	/** `--config`. */
 	readonly file?: string | undefined;
 	readonly environment?: NodeJS.ProcessEnv;
@@ -56,7 +56,7 @@ export function loadConfig(input: ConfigInput = {}, { again = false, mistakes: g
 		const checked = found === undefined ? { value: optionOf(key).default } : checkValue(optionOf(key), found);
 		const wrong = "mistakes" in checked;
 		if (wrong) mistakes.push(...checked.mistakes);
-		if (found !== undefined) warnings.push(...foreignKeys(optionOf(key), found));
+		if (found !== undefined) warnings.push(...unknownKeys(optionOf(key), found));
 		values[key] = wrong ? optionOf(key).default : checked.value;
 		const unread = found === undefined && (fileValues.unread === "all" || fileValues.unread.has(key));
 		if (unread || wrong) open.add(key);

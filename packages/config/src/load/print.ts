@@ -6,7 +6,7 @@ import type { LoadedConfig } from "./load.ts";
 import { yaml } from "./yaml.ts";
 
 /** A value of an option, to be written. */
-export interface Printed {
+export interface PrintedValue {
 	readonly kind: Kind<unknown>;
 	readonly value: unknown;
 	/** Where it came from; "" for a value within another one. */
@@ -20,7 +20,7 @@ const noteColumn = 46;
  * comments in it.
  */
 export function formatConfig({ config, layers }: LoadedConfig): string {
-	const printed = (key: ConfigKey): Printed => ({ kind: optionOf(key), value: config[key], note: describeLayer(layers[key]) });
+	const printed = (key: ConfigKey): PrintedValue => ({ kind: optionOf(key), value: config[key], note: describeLayer(layers[key]) });
 	return [...fileShape]
 		.flatMap(([name, section]) => [
 			`# ${sections[name as keyof typeof sections].about}`,
@@ -40,13 +40,13 @@ export function configJson({ config }: LoadedConfig): string {
 }
 
 /** A part of a config file in YAML. */
-export function yamlLines<K extends string>(shape: Shape<K>, printed: (key: K) => Printed, indent = ""): string[] {
+export function yamlLines<K extends string>(shape: Shape<K>, printed: (key: K) => PrintedValue, indent = ""): string[] {
 	return [...shape].flatMap(([name, entry]) =>
 		typeof entry === "string" ? linesOf(name, printed(entry), indent) : [`${indent}${name}:`, ...yamlLines(entry, printed, `${indent}  `)],
 	);
 }
 
-function linesOf(name: string, { kind, value, note }: Printed, indent: string): string[] {
+function linesOf(name: string, { kind, value, note }: PrintedValue, indent: string): string[] {
 	if (kind.secret) return [noted(`${indent}# ${name}: ${kind.show(value)}`, note)];
 	if (kind.objects?.identity === null) {
 		return [noted(`${indent}${name}:`, note), ...fieldLines(kind.objects, Object.keys(kind.objects.fields), value, `${indent}  `)];

@@ -45,7 +45,7 @@ export const alwaysServed: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** What shardcast has in place of an option that it does not have. */
-export const instead: ReadonlyMap<string, string> = new Map([
+export const replacements: ReadonlyMap<string, string> = new Map([
 	["admin", "/console, `shardcast top` and /metrics"],
 	["client.connection_limit", "limits.max_connections"],
 	["client.connection_rate_limit", "limits.connection_rate"],

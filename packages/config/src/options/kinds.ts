@@ -3,21 +3,21 @@ import type { z } from "zod";
 import { parseAddress } from "../units/address.ts";
 import { formatBytes, parseBytes } from "../units/bytes.ts";
 import { formatDuration, parseDuration } from "../units/duration.ts";
-import { each } from "../units/each.ts";
+import { parseEach } from "../units/each.ts";
 import { checkHeaderValue, parseHeaderName } from "../units/header.ts";
 import { hasPem } from "../units/pem.ts";
 import type { Kind } from "./kind.ts";
-import { lazily } from "./zod.ts";
+import { lazySchema } from "./zod.ts";
 
 /** The kinds of values that are written as one text, or as a list of texts. */
 
-const scalar = lazily<string>(
+const scalar = lazySchema<string>(
 	(z) => z.union([z.string(), z.number()], { error: "is neither text nor a number" }).transform(String) as unknown as z.ZodType<string>,
 );
 
 /** A schema from a parser that throws RangeError with the rest of the sentence, or an AggregateError of several. */
 function parsedBy<T>(parse: (text: string) => T): () => z.ZodType<T> {
-	return lazily((z) => scalar().transform((text, context): T => orIssue(z, context, () => parse(text))) as unknown as z.ZodType<T>);
+	return lazySchema((z) => scalar().transform((text, context): T => orIssue(z, context, () => parse(text))) as unknown as z.ZodType<T>);
 }
 
 function orIssue<T>(z: typeof import("zod").z, context: z.RefinementCtx, parse: () => T): T {
@@ -198,7 +198,7 @@ export function secretText({
 
 /** A YAML list says the same as its items with commas between them. */
 function listOr<T>(schema: () => z.ZodType<T>): () => z.ZodType<T> {
-	return lazily((z) => z.preprocess((value) => (Array.isArray(value) ? value.join(",") : value), schema()));
+	return lazySchema((z) => z.preprocess((value) => (Array.isArray(value) ? value.join(",") : value), schema()));
 }
 
 export interface ListRules {
@@ -219,7 +219,7 @@ export function list({ argument, item = String, check = (items) => items }: List
 		schema: listOr(
 			parsedBy((value) =>
 				check(
-					each(
+					parseEach(
 						split(value).filter((text) => text !== ""),
 						item,
 					),
@@ -241,7 +241,7 @@ export function headers(): Kind<Readonly<Record<string, string>>> {
 		objects: null,
 		show: (values) => (Object.keys(values).length === 0 ? "not set" : "set (hidden)"),
 		toFile: () => undefined,
-		schema: lazily((z) => {
+		schema: lazySchema((z) => {
 			const name = z.string().transform((text, context) => orIssue(z, context, () => parseHeaderName(text)));
 			return z.record(name, value(), { error: "is not a table of headers" });
 		}),
@@ -257,7 +257,7 @@ export function cpuList(): Kind<readonly number[]> {
 	});
 }
 
-const trueOrFalse = lazily<boolean>(
+const trueOrFalse = lazySchema<boolean>(
 	(z) =>
 		z.union([z.boolean(), z.enum(["true", "false", "1", "0"]).transform((word) => word === "true" || word === "1")], {
 			error: "is neither true nor false",
@@ -274,7 +274,7 @@ export function autoToggle(): Kind<boolean | undefined> {
 		argument: null,
 		show: (value) => (value === undefined ? "auto" : String(value)),
 		toFile: (value) => value ?? "auto",
-		schema: lazily<boolean | undefined>(
+		schema: lazySchema<boolean | undefined>(
 			(z) =>
 				z.union([z.literal("auto").transform(() => undefined), trueOrFalse()], {
 					error: "is neither true, false nor auto",

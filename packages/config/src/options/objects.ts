@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { Field, Fields, Kind, Objects } from "./kind.ts";
-import { lazily, zod } from "./zod.ts";
+import { lazySchema, zod } from "./zod.ts";
 
 /** An object of a list: frozen, with all fields; those that were not given have their default. */
 export type Item<F extends Fields> = { readonly [Name in keyof F]: F[Name] extends Field<infer T> ? T : never };
@@ -28,7 +28,7 @@ export function objects<const F extends Fields>({ fields, identity, foreign = no
 		objects: { fields, identity, foreign },
 		show: (items) => JSON.stringify(toFile(items)),
 		toFile,
-		schema: lazily<readonly Item<F>[]>(
+		schema: lazySchema<readonly Item<F>[]>(
 			(z) =>
 				z.array(tableSchema(fields, foreign), {
 					error: `is not a list of objects, such as [{"${fields[identity].key}": "…"}]`,
@@ -52,7 +52,7 @@ export function table<const F extends Fields>({ fields, foreign = none }: TableR
 		/** What is not as it would be anyway. */
 		show: (item) => JSON.stringify(Object.fromEntries(changed(item))),
 		toFile,
-		schema: lazily(() => tableSchema(fields, foreign) as z.ZodType<Item<F>>),
+		schema: lazySchema(() => tableSchema(fields, foreign) as z.ZodType<Item<F>>),
 	};
 }
 
@@ -95,7 +95,7 @@ function byKey(fields: Fields, item: Values): Record<string, unknown> {
  * A value that a program gives, as it would stand in the file: a duration with its unit, objects with the file's keys. What is wrong with it
  * stays so.
  */
-export function asInFile(kind: Kind<unknown>, value: unknown): unknown {
+export function toFileValue(kind: Kind<unknown>, value: unknown): unknown {
 	const { objects, argument } = kind;
 	if (objects?.identity === null) return itemAsInFile(objects, value);
 	if (objects !== null && Array.isArray(value)) return value.map((item: unknown) => itemAsInFile(objects, item));
@@ -107,7 +107,7 @@ function itemAsInFile({ fields }: Objects, item: unknown): unknown {
 	return Object.fromEntries(
 		Object.entries(item).map(([property, value]) => {
 			const field = Object.hasOwn(fields, property) ? fields[property] : undefined;
-			return field === undefined ? [property, value] : [field.key, asInFile(field, value)];
+			return field === undefined ? [property, value] : [field.key, toFileValue(field, value)];
 		}),
 	);
 }

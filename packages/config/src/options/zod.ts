@@ -13,7 +13,7 @@ export function zod(): Zod {
 }
 
 /** Makes a schema when it is first asked for. */
-export function lazily<T>(make: (library: Zod) => z.ZodType<T>): () => z.ZodType<T> {
+export function lazySchema<T>(make: (library: Zod) => z.ZodType<T>): () => z.ZodType<T> {
 	let schema: z.ZodType<T> | null = null;
 	return () => {
 		schema ??= make(zod());

@@ -3,7 +3,7 @@
  * @param parse throws RangeError.
  * @throws AggregateError of all these.
  */
-export function each<T>(items: readonly string[], parse: (item: string) => T): T[] {
+export function parseEach<T>(items: readonly string[], parse: (item: string) => T): T[] {
 	const values: T[] = [];
 	const errors: RangeError[] = [];
 	for (const item of items) {

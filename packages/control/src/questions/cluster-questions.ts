@@ -1,6 +1,6 @@
 import type { EventLog } from "../event-log.ts";
 import { answerMetrics, type ClusterMetricsParts } from "../metrics/cluster-metrics.ts";
-import { KeptRevocations, type KeptRevocationsParts } from "../revocations/kept-revocations.ts";
+import { RevocationStore, type RevocationStoreParts } from "../revocations/revocation-store.ts";
 import { answerChannels } from "./channels-question.ts";
 import { type ClusterNodes, clusterNodesQuestion } from "./cluster-nodes-question.ts";
 import { consoleQuestion } from "./console-question.ts";
@@ -11,7 +11,7 @@ import { answerUsers } from "./user-questions.ts";
 
 export interface ClusterQuestionsParts extends ClusterMetricsParts {
 	readonly events: Pick<EventLog, "events">;
-	readonly revocations: KeptRevocationsParts;
+	readonly revocations: RevocationStoreParts;
 	/** Which machines there are; null = this one works alone. */
 	readonly nodes: () => ClusterNodes | null;
 }
@@ -24,7 +24,7 @@ export function answerCluster(parts: ClusterQuestionsParts): void {
 	answerChannels(questions);
 	answerInventory(questions);
 	answerUsers(questions);
-	answerRevocations(questions, new KeptRevocations(revocations));
+	answerRevocations(questions, new RevocationStore(revocations));
 	questions.add(clusterNodesQuestion, nodes);
 	questions.add(consoleQuestion, (answers) => ({ events: events.events, parts: answers, nodes: nodes() }));
 }

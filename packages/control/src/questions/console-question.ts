@@ -3,7 +3,7 @@ import type { ClusterNodes } from "./cluster-nodes-question.ts";
 import type { Question } from "./question.ts";
 
 /** A summary of a shard's Kafka ingest. Counts since its process started. */
-export interface KafkaGlance {
+export interface KafkaSummary {
 	readonly records: number;
 	/** Records in its partitions that were not delivered to its clients yet. */
 	readonly lag: number;
@@ -23,7 +23,7 @@ export interface ConsolePart {
 	/** For each channel, the number of its clients in presence. */
 	readonly present: readonly number[];
 	/** Null without Kafka ingest. */
-	readonly kafka: KafkaGlance | null;
+	readonly kafka: KafkaSummary | null;
 }
 
 export interface ConsoleAnswer {

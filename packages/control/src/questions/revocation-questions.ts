@@ -1,12 +1,12 @@
-import type { KeepOutcome, KeptRevocations } from "../revocations/kept-revocations.ts";
 import type { RevocationChange } from "../revocations/revocation-file.ts";
+import type { RevocationOutcome, RevocationStore } from "../revocations/revocation-store.ts";
 import type { Revocation } from "../revocations/revocations.ts";
 import type { Question } from "./question.ts";
 import type { Questions } from "./questions.ts";
 import { order, sum } from "./user-questions.ts";
 
 /** Stores a change for shards that start later, and on disk if there is a folder. Asked before the change is sent to the shards. */
-export const keepRevocationQuestion: Question<RevocationChange, never, KeepOutcome> = {
+export const storeRevocationQuestion: Question<RevocationChange, never, RevocationOutcome> = {
 	name: "keep_revocation",
 	asks: "nobody",
 	deadlineMs: 5000,
@@ -26,8 +26,8 @@ export const revocationsQuestion: Question<null, never, readonly Revocation[]> =
 export const revokeQuestion = order<RevocationChange>("revoke");
 
 /** Registers the list, and how the shards' parts are merged into an answer. */
-export function answerRevocations(questions: Pick<Questions, "add">, kept: Pick<KeptRevocations, "change" | "list">): void {
-	questions.add(keepRevocationQuestion, (_, { request }) => kept.change(request));
+export function answerRevocations(questions: Pick<Questions, "add">, kept: Pick<RevocationStore, "change" | "list">): void {
+	questions.add(storeRevocationQuestion, (_, { request }) => kept.change(request));
 	questions.add(revocationsQuestion, () => kept.list);
 	questions.add(revokeQuestion, sum);
 }

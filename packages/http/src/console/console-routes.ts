@@ -2,7 +2,7 @@ import { type ConsoleRules, consoleToken, mayUseConsole } from "../access.ts";
 import { type Reply, refusal } from "../reply.ts";
 import type { HttpRequest } from "../request.ts";
 import type { AnswerRoute } from "../route.ts";
-import { notStored } from "../router.ts";
+import { noStore } from "../router.ts";
 import { type Asset, consoleHeaders, loadConsoleAssets } from "./console-assets.ts";
 
 /**
@@ -25,7 +25,7 @@ function page(request: HttpRequest, asset: Asset, rules: ConsoleRules): Reply {
 	const { address } = request;
 	const given = consoleToken(request);
 	if (mayUseConsole(address, given, rules)) return give(request, asset);
-	return refusal("forbidden", whyNot(given, rules), { headers: notStored, close: true });
+	return refusal("forbidden", whyNot(given, rules), { headers: noStore, close: true });
 }
 
 function whyNot(given: string | null, { token, authRequired }: ConsoleRules): string {

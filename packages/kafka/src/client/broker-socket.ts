@@ -19,4 +19,4 @@ export function openBrokerSocket({ host, port, ssl, onConnect }: ISocketFactoryA
 }
 
 /** A `socketFactory` for kafkajs whose answers do not bypass it. */
-export const plainSockets: ISocketFactory = (options) => openBrokerSocket(options);
+export const plainSocketFactory: ISocketFactory = (options) => openBrokerSocket(options);

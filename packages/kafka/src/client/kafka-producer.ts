@@ -1,10 +1,10 @@
 import { monotonicMs } from "@shardcast/wire";
-import { innermost } from "./kafkajs-cluster.ts";
+import { rootCause } from "./kafkajs-cluster.ts";
 import { batchHeadBytes, contentBytes, type ProducerRecord, producedBytes } from "./produced-record.ts";
 import { isTooLarge, type ProducerLink } from "./producer-link.ts";
 
 /** Called once: with null when the brokers have acknowledged the record, otherwise with an error text. */
-export type Produced = (error: string | null) => void;
+export type ProduceCallback = (error: string | null) => void;
 
 export interface KafkaProducerOptions {
 	readonly topic: string;
@@ -18,7 +18,7 @@ export interface KafkaProducerOptions {
 
 interface Waiting {
 	readonly record: ProducerRecord;
-	readonly done: Produced;
+	readonly done: ProduceCallback;
 	readonly bytes: number;
 }
 
@@ -62,7 +62,7 @@ export class KafkaProducer {
 	}
 
 	/** Queues a record. False when the queue is full or the producer is closing; then `done` is not called. */
-	send(record: ProducerRecord, done: Produced): boolean {
+	send(record: ProducerRecord, done: ProduceCallback): boolean {
 		const bytes = producedBytes(record);
 		const isFull = this.#records > 0 && (this.#records >= this.#options.recordsMax || this.#bytes + bytes > this.#options.bytesMax);
 		if (this.#closing || isFull) return false;
@@ -118,7 +118,7 @@ export class KafkaProducer {
 			if (told !== null) this.#batchBytesMax = Math.min(told, batchBytesMax);
 			return null;
 		} catch (error) {
-			return innermost(error).message;
+			return rootCause(error).message;
 		}
 	}
 
@@ -158,7 +158,7 @@ export class KafkaProducer {
 			if (isTooLarge(error)) this.#learnFrom(batch);
 			this.#link = null;
 			await link.close().catch(() => undefined);
-			return innermost(error).message;
+			return rootCause(error).message;
 		}
 	}
 

@@ -1,4 +1,4 @@
-import { matcherOf, type Subscription } from "@shardcast/config";
+import { type Subscription, topicMatcher } from "@shardcast/config";
 import { backoffMs, Pause } from "../backoff.ts";
 import { FetchAnswers } from "../protocol/fetch-answers.ts";
 import type { Divergence, FetchLimits } from "../protocol/fetch-protocol.ts";
@@ -14,7 +14,7 @@ import type {
 	TroubleKind,
 } from "../source.ts";
 import type { KafkaConnectionOptions } from "./connection-options.ts";
-import { createCluster, innermost, type KafkajsCluster } from "./kafkajs-cluster.ts";
+import { createCluster, type KafkajsCluster, rootCause } from "./kafkajs-cluster.ts";
 import { type FetcherOwner, NodeFetcher } from "./node-fetcher.ts";
 import { commitOffsets, findOffsets } from "./offsets.ts";
 import { PartitionState } from "./partition-state.ts";
@@ -80,7 +80,7 @@ export class KafkaSource implements Source, FetcherOwner {
 		this.#sink = sink;
 		this.#answers = new FetchAnswers(options.limits.bytesMax);
 		this.#cluster = createCluster(options.connection, this.#answers.socketFactory);
-		this.#topics = new TopicFinder(this.#cluster, matcherOf(options.subscription), options.subscription, {
+		this.#topics = new TopicFinder(this.#cluster, topicMatcher(options.subscription), options.subscription, {
 			onRecreated: (topic) => sink.trouble("topicRecreated", `topic ${topic} was deleted and recreated; reading it from its first record`),
 		});
 	}
@@ -328,7 +328,7 @@ export class KafkaSource implements Source, FetcherOwner {
 
 	#report(error: unknown): void {
 		if (this.#stopping) return;
-		const inner = innermost(error);
+		const inner = rootCause(error);
 		const kind = kindOf(inner);
 		if (kind === "protocol" || kind === "authorization") this.#troubledMs.set(kind, performance.now());
 		this.#sink.trouble(kind, inner.message);

@@ -1,7 +1,7 @@
 import { type ISocketFactory, Kafka, type KafkaConfig, logLevel } from "kafkajs";
 import type { ProtocolRequest } from "../protocol/fetch-protocol.ts";
-import { type ClusterMetadata, metadataRequest, tellsTopicIds } from "../protocol/metadata-protocol.ts";
-import { plainSockets } from "./broker-socket.ts";
+import { type ClusterMetadata, metadataRequest, supportsTopicIds } from "../protocol/metadata-protocol.ts";
+import { plainSocketFactory } from "./broker-socket.ts";
 import { type KafkaConnectionOptions, kafkajsConnection } from "./connection-options.ts";
 
 interface TopicOffsets {
@@ -51,7 +51,7 @@ const createClusterSymbol = "private:Kafka:createCluster";
 /** A client that leaves retries to the caller: kafkajs tries twice, then fails. */
 export function createKafka(options: KafkaConnectionOptions, more: Pick<KafkaConfig, "requestTimeout" | "socketFactory"> = {}): Kafka {
 	return new Kafka({
-		socketFactory: plainSockets,
+		socketFactory: plainSocketFactory,
 		...more,
 		...(kafkajsConnection(options) as KafkaConfig),
 		logLevel: logLevel.NOTHING,
@@ -82,7 +82,7 @@ const metadataTimeoutMs = 10_000;
 function withTopicIds(broker: KafkajsBroker): KafkajsBroker {
 	const older = broker.metadata.bind(broker);
 	broker.metadata = async (topics) => {
-		if (!tellsTopicIds(broker.versions)) return older(topics);
+		if (!supportsTopicIds(broker.versions)) return older(topics);
 		try {
 			return await broker.connectionPool.send(metadataRequest(topics, metadataTimeoutMs));
 		} catch (error) {
@@ -95,7 +95,7 @@ function withTopicIds(broker: KafkajsBroker): KafkajsBroker {
 }
 
 /** The innermost error, which is the most specific: kafkajs wraps errors when it has retried. */
-export function innermost(error: unknown): Error & { type?: string; code?: unknown } {
+export function rootCause(error: unknown): Error & { type?: string; code?: unknown } {
 	let inner = error as Error & { cause?: unknown; originalError?: unknown };
 	for (let depth = 0; depth < 5; depth++) {
 		const next = (inner.cause ?? inner.originalError) as typeof inner | undefined;

@@ -1,5 +1,5 @@
 import type { FetchAnswers } from "../protocol/fetch-answers.ts";
-import { type Divergence, type FetchedPartition, type FetchLimits, fetchesById, fetchRequest } from "../protocol/fetch-protocol.ts";
+import { type Divergence, type FetchedPartition, type FetchLimits, fetchRequest, supportsFetchById } from "../protocol/fetch-protocol.ts";
 import { CorruptBatch, lastBatchOf, RecordReader } from "../protocol/record-reader.ts";
 import type { SourceSink } from "../source.ts";
 import type { KafkajsCluster } from "./kafkajs-cluster.ts";
@@ -89,7 +89,7 @@ export class NodeFetcher {
 		this.#turn = (this.#turn + 1) % ready.length;
 		const rotated = [...ready.slice(this.#turn), ...ready.slice(0, this.#turn)];
 		const targets = rotated.map((state) => state.target);
-		const request = fetchRequest(targets, this.#limits, fetchesById(broker.versions));
+		const request = fetchRequest(targets, this.#limits, supportsFetchById(broker.versions));
 		const { answer: fetched, release } = await this.#answers.send(broker.connectionPool, request);
 		for (const part of fetched) {
 			const of = asked.get(partitionKey(part));

@@ -1,6 +1,6 @@
 import type { Kafka } from "kafkajs";
 import type { KafkaConnectionOptions } from "./connection-options.ts";
-import { createKafka, innermost } from "./kafkajs-cluster.ts";
+import { createKafka, rootCause } from "./kafkajs-cluster.ts";
 import type { ProducedHeader, ProducerRecord } from "./produced-record.ts";
 
 /** A connected producer of one topic. */
@@ -88,7 +88,7 @@ async function messageBytesMax(kafka: Kafka, topic: string): Promise<number | nu
 
 /** Whether the broker refused a batch as too large. Then it has written nothing of it. */
 export function isTooLarge(error: unknown): boolean {
-	return ["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"].includes(innermost(error).type ?? "");
+	return ["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"].includes(rootCause(error).type ?? "");
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -1,7 +1,7 @@
 import type { Subscription } from "@shardcast/config";
-import { type TopicMetadata, tellsTopicIds } from "../protocol/metadata-protocol.ts";
+import { supportsTopicIds, type TopicMetadata } from "../protocol/metadata-protocol.ts";
 import type { TopicList } from "../source.ts";
-import { innermost, type KafkajsCluster } from "./kafkajs-cluster.ts";
+import { type KafkajsCluster, rootCause } from "./kafkajs-cluster.ts";
 
 /** Errors of one topic with which kafkajs fails the whole metadata request. */
 const deniedError = "TOPIC_AUTHORIZATION_FAILED";
@@ -71,7 +71,7 @@ export class TopicFinder {
 			await this.#refresh(names);
 			return this.#cluster.brokerPool.metadata!.denied ?? [];
 		} catch (error) {
-			if (!topicErrors.includes(innermost(error).type ?? "")) throw error;
+			if (!topicErrors.includes(rootCause(error).type ?? "")) throw error;
 		}
 		const there: string[] = [];
 		const denied: string[] = [];
@@ -100,7 +100,7 @@ export class TopicFinder {
 		const unknown = topics.filter((topic) => topic.mayRead === undefined && !this.#isReadable(topic)).map(({ topic }) => topic);
 		if (unknown.length === 0) return [];
 		const broker = await this.#cluster.brokerPool.findConnectedBroker();
-		if (!tellsTopicIds(broker.versions)) return [];
+		if (!supportsTopicIds(broker.versions)) return [];
 		const { topicMetadata, denied = [] } = await broker.metadata(unknown);
 		return [...denied, ...topicMetadata.filter(({ mayRead }) => mayRead === false).map(({ topic }) => topic)];
 	}
@@ -135,7 +135,7 @@ export class TopicFinder {
 			const { denied = [] } = await broker.metadata([topic]);
 			return denied.includes(topic) ? deniedError : null;
 		} catch (error) {
-			const type = innermost(error).type ?? "";
+			const type = rootCause(error).type ?? "";
 			if (topicErrors.includes(type)) return type;
 			throw error;
 		}

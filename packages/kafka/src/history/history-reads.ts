@@ -1,5 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
-import { innermost } from "../client/kafkajs-cluster.ts";
+import { rootCause } from "../client/kafkajs-cluster.ts";
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { SourceRecord } from "../source.ts";
 import type { RecordRouter } from "../worker/record-router.ts";
@@ -83,7 +83,7 @@ export class HistoryReads {
 			return null;
 		} catch (error) {
 			const where = { topic: partition.topic, partition: partition.partition, offset: from };
-			reporter.warn("historyRead", `cannot read the records that clients have missed: ${innermost(error).message}`, where);
+			reporter.warn("historyRead", `cannot read the records that clients have missed: ${rootCause(error).message}`, where);
 			return error instanceof RangeGone ? "gone" : "unavailable";
 		}
 	}

@@ -1,7 +1,7 @@
 import { ChannelLog, feedOf } from "@shardcast/channel-log";
 import { partitionKey } from "../client/partition-state.ts";
 import type { SourcePartition } from "../source.ts";
-import type { MissedFailure, MissedRecords, RecordRange } from "./missed-records.ts";
+import type { HistoryFailure, MissedRecords, RecordRange } from "./missed-records.ts";
 
 /** The history that Kafka still has of channels fed by a single partition. */
 export interface KafkaHistory {
@@ -10,7 +10,7 @@ export interface KafkaHistory {
 	/** The partition whose channels have this epoch, or null. Waits until the partitions are known, at most as long as a read may take. */
 	partitionOf(epoch: string): Promise<SourcePartition | null>;
 	/** Records of the channel from Kafka offset `from` up to, but not including, `to`. Never rejects. */
-	get(partition: SourcePartition, channel: string, from: number, to: number): Promise<RecordRange | MissedFailure>;
+	get(partition: SourcePartition, channel: string, from: number, to: number): Promise<RecordRange | HistoryFailure>;
 }
 
 /** The parts of the ingest that ShardKafkaHistory uses. */
@@ -51,7 +51,7 @@ export class ShardKafkaHistory implements KafkaHistory {
 		}
 	}
 
-	async get(partition: SourcePartition, channel: string, from: number, to: number): Promise<RecordRange | MissedFailure> {
+	async get(partition: SourcePartition, channel: string, from: number, to: number): Promise<RecordRange | HistoryFailure> {
 		return this.#ingest()?.missed.get(partition, channel, from, to) ?? "unavailable";
 	}
 

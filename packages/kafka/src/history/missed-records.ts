@@ -11,7 +11,7 @@ export interface RecordRange {
 }
 
 /** `tooMany`: more records than `recordsMax`, or more than fit into memory. */
-export type MissedFailure = HistoryError | "tooMany";
+export type HistoryFailure = HistoryError | "tooMany";
 
 export interface MissedRecordsParts {
 	/** Returns false when no worker is running. */
@@ -39,7 +39,7 @@ interface Waiter {
 	readonly channel: string;
 	readonly from: number;
 	readonly to: number;
-	readonly resolve: (result: RecordRange | MissedFailure) => void;
+	readonly resolve: (result: RecordRange | HistoryFailure) => void;
 }
 
 interface Job {
@@ -85,7 +85,7 @@ export class MissedRecords {
 	}
 
 	/** Returns the records from Kafka offset `from` up to, but not including, `to`, from the cache if it has them. Never rejects. */
-	get(partition: SourcePartition, channel: string, from: number, to: number): Promise<RecordRange | MissedFailure> {
+	get(partition: SourcePartition, channel: string, from: number, to: number): Promise<RecordRange | HistoryFailure> {
 		const key = partitionKey(partition);
 		const range = this.#ranges.get(rangeKey(key, channel));
 		if (range !== undefined && range.from <= from && range.to >= to) return Promise.resolve(this.#use(rangeKey(key, channel), range));

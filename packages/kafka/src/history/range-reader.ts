@@ -2,7 +2,7 @@ import { backoffMs } from "../backoff.ts";
 import type { KafkaConnectionOptions } from "../client/connection-options.ts";
 import { createCluster, type KafkajsCluster } from "../client/kafkajs-cluster.ts";
 import { FetchAnswers } from "../protocol/fetch-answers.ts";
-import { type FetchedPartition, type FetchLimits, fetchesById, fetchRequest } from "../protocol/fetch-protocol.ts";
+import { type FetchedPartition, type FetchLimits, fetchRequest, supportsFetchById } from "../protocol/fetch-protocol.ts";
 import { CorruptBatch, RecordReader } from "../protocol/record-reader.ts";
 import type { SourceRecord } from "../source.ts";
 
@@ -108,7 +108,7 @@ export class RangeReader {
 	async #send({ topic, topicId, partition }: PartitionRange, leader: string, offset: number): Promise<Fetched> {
 		const broker = await this.#cluster.findBroker({ nodeId: leader });
 		const target = { topic, topicId, partition, offset, leaderEpoch: -1, lastEpoch: -1 };
-		const request = fetchRequest([target], this.#limits, fetchesById(broker.versions));
+		const request = fetchRequest([target], this.#limits, supportsFetchById(broker.versions));
 		const { answer, release } = await this.#answers.send(broker.connectionPool, request);
 		return { part: answer.find((part) => part.topic === topic && part.partition === partition), release };
 	}

@@ -73,7 +73,7 @@ class FetchFailed extends Error {
 }
 
 /** Whether a broker with this ApiVersions answer supports fetches by topic id. */
-export function fetchesById(versions: Readonly<Record<number, { readonly maxVersion: number }>> | null): boolean {
+export function supportsFetchById(versions: Readonly<Record<number, { readonly maxVersion: number }>> | null): boolean {
 	return (versions?.[apiKey]?.maxVersion ?? 0) >= byIdVersion;
 }
 

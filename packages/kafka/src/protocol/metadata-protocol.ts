@@ -47,7 +47,7 @@ class MetadataFailed extends Error {
 }
 
 /** Whether a broker with this ApiVersions answer supports this request. */
-export function tellsTopicIds(versions: Readonly<Record<number, { readonly maxVersion: number }>> | null): boolean {
+export function supportsTopicIds(versions: Readonly<Record<number, { readonly maxVersion: number }>> | null): boolean {
 	return (versions?.[apiKey]?.maxVersion ?? 0) >= apiVersion;
 }
 

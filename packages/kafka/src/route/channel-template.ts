@@ -1,7 +1,7 @@
 import { everybodyTemplate, parseTemplate, type TemplatePart } from "@shardcast/config";
 import { BusRecord, type ChannelList, channelList, everybody } from "@shardcast/wire";
 import type { SourcePartition, SourceRecord } from "../source.ts";
-import { KeptChannels } from "./kept-channels.ts";
+import { ChannelListCache } from "./channel-list-cache.ts";
 
 const { channelNameBytesMax } = BusRecord;
 /** Stands for bytes that are not UTF-8. Such keys are refused: keys with different invalid bytes would share a channel. */
@@ -16,7 +16,7 @@ export class ChannelTemplate {
 	readonly #parts: readonly TemplatePart[];
 	readonly #onlyTopic: boolean;
 	readonly #everybody: boolean;
-	readonly #kept = new KeptChannels(listOf);
+	readonly #kept = new ChannelListCache(listOf);
 
 	constructor(template: string) {
 		this.#text = template;

@@ -2,7 +2,7 @@ import type { KafkaProducer } from "../client/kafka-producer.ts";
 import type { ProducedHeader, ProducerRecord } from "../client/produced-record.ts";
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { SourcePartition, SourceRecord } from "../source.ts";
-import { HeldLetters } from "./held-letters.ts";
+import { DeadLetterCopies } from "./dead-letter-copies.ts";
 import type { Refusal } from "./record-router.ts";
 import type { Reporter } from "./reporter.ts";
 
@@ -38,7 +38,7 @@ const LetterHeader = { reason: "shardcast-reason", source: "shardcast-source" } 
 export class DeadLetters {
 	readonly #parts: DeadLetterParts;
 	readonly #roomWaitMsMax: number;
-	readonly #held: HeldLetters;
+	readonly #held: DeadLetterCopies;
 	#writes: boolean;
 	/** The topic accepted nothing for the longest wait. */
 	#gaveUp = false;
@@ -46,7 +46,7 @@ export class DeadLetters {
 	constructor(parts: DeadLetterParts) {
 		this.#parts = parts;
 		this.#roomWaitMsMax = parts.roomWaitMsMax ?? roomWaitMsMax;
-		this.#held = new HeldLetters({ ...heldMax, ageMsMax: parts.holdMs });
+		this.#held = new DeadLetterCopies({ ...heldMax, ageMsMax: parts.holdMs });
 		this.#writes = parts.writes;
 	}
 

@@ -2,7 +2,7 @@ import type { MessagePort } from "node:worker_threads";
 import { useChannelHashKey } from "@shardcast/wire";
 import { KafkaProducer } from "../client/kafka-producer.ts";
 import { KafkaSource } from "../client/kafka-source.ts";
-import { innermost } from "../client/kafkajs-cluster.ts";
+import { rootCause } from "../client/kafkajs-cluster.ts";
 import { connectProducer } from "../client/producer-link.ts";
 import { HistoryReads } from "../history/history-reads.ts";
 import { RangeReader } from "../history/range-reader.ts";
@@ -90,7 +90,7 @@ export default async function ingest(task: IngestTask): Promise<void> {
 			sink.healed("commit");
 		},
 		onError: (error, uncommitted) =>
-			sink.trouble("commit", `group ${options.group}, ${uncommitted} records delivered since the last commit: ${innermost(error).message}`),
+			sink.trouble("commit", `group ${options.group}, ${uncommitted} records delivered since the last commit: ${rootCause(error).message}`),
 	});
 
 	source.start();
@@ -106,7 +106,7 @@ export default async function ingest(task: IngestTask): Promise<void> {
 							if (rows.length > 0) send({ type: "unresolved", rows, message: "partitions without a leader" });
 						},
 						(error: unknown) =>
-							send({ type: "unresolved", rows: message.partitions.map(({ row }) => row), message: innermost(error).message }),
+							send({ type: "unresolved", rows: message.partitions.map(({ row }) => row), message: rootCause(error).message }),
 					);
 					break;
 				case "assign":

@@ -1,6 +1,6 @@
-import { BusRecord, type ChannelList, channelList, everybody, RecordKind, shardLife } from "@shardcast/wire";
+import { BusRecord, type ChannelList, channelList, everybody, incarnationId, RecordKind } from "@shardcast/wire";
 import type { ProducedHeader } from "../client/produced-record.ts";
-import { KeptChannels } from "../route/kept-channels.ts";
+import { ChannelListCache } from "../route/channel-list-cache.ts";
 import type { SourceRecord } from "../source.ts";
 
 /** Headers of a client's message that went through Kafka. Other producers may write such records, too. */
@@ -13,7 +13,7 @@ export const PublishedHeader = {
 	sender: "shardcast-sender",
 } as const;
 
-export interface Published {
+export interface PublishedMessage {
 	readonly kind: RecordKind;
 	readonly channels: ChannelList;
 	readonly sender: string | null;
@@ -39,16 +39,16 @@ export function parseSender(text: string, cluster: string): { readonly life: num
 		.split("/")
 		.map(Number);
 	if (![slot, incarnation, connection].every(Number.isSafeInteger)) return null;
-	return { life: shardLife(slot!, incarnation!), connection: connection! >>> 0 };
+	return { life: incarnationId(slot!, incarnation!), connection: connection! >>> 0 };
 }
 
 /** 32 names of 255 bytes, each byte written as \u0000. */
 const channelsHeaderBytesMax = BusRecord.channelsMax * (BusRecord.channelNameBytesMax * 6 + 3) + 2;
 /** A cache: channel lists of client messages repeat. */
-const lists = new KeptChannels(listOf);
+const lists = new ChannelListCache(listOf);
 
 /** Null for invalid headers. */
-export function parsePublished(record: SourceRecord): Published | null {
+export function parsePublished(record: SourceRecord): PublishedMessage | null {
 	const kind = record.header(PublishedHeader.kind)?.toString();
 	if (kind !== "text" && kind !== "binary") return null;
 	const names = record.header(PublishedHeader.channels) ?? null;

@@ -41,7 +41,7 @@ export interface RouterParts {
 const decoder = new TextDecoder();
 
 /** Gets the decision. Null = deliver the record as in the router's fields, which are valid only during the call. */
-export type Decided = (refusal: Refusal | null, partition: SourcePartition, record: SourceRecord) => boolean | Promise<boolean>;
+export type RouteCallback = (refusal: Refusal | null, partition: SourcePartition, record: SourceRecord) => boolean | Promise<boolean>;
 
 /**
  * Decides where a record goes: its channels and payload, or why it is not delivered. **One thread. Calls for several partitions may
@@ -106,7 +106,7 @@ export class RecordRouter {
 	}
 
 	/** Calls `decided` and returns its result; as a promise if the route function returned one. */
-	decide(partition: SourcePartition, record: SourceRecord, decided: Decided): boolean | Promise<boolean> {
+	decide(partition: SourcePartition, record: SourceRecord, decided: RouteCallback): boolean | Promise<boolean> {
 		const refusal = this.#decide(partition, record);
 		if (refusal instanceof Promise) return this.#whenAnswered(refusal, partition, record, decided);
 		return decided(refusal, partition, record);
@@ -196,7 +196,12 @@ export class RecordRouter {
 		return waits ? Promise.resolve(answer) : this.#take(answer as RouteAnswer, partition, record);
 	}
 
-	async #whenAnswered(answer: Promise<RouteAnswer>, partition: SourcePartition, record: SourceRecord, decided: Decided): Promise<boolean> {
+	async #whenAnswered(
+		answer: Promise<RouteAnswer>,
+		partition: SourcePartition,
+		record: SourceRecord,
+		decided: RouteCallback,
+	): Promise<boolean> {
 		const tooLate = Symbol();
 		let timer: NodeJS.Timeout | undefined;
 		const deadline = new Promise<typeof tooLate>((resolve) => {

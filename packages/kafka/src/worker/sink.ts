@@ -3,7 +3,7 @@ import type { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker } from "../ingest-messages.ts";
 import { IngestMark } from "../ingest-record.ts";
 import type { SourcePartition, SourceRecord, SourceSink, TopicList, TroubleKind } from "../source.ts";
-import type { Decided, RecordRouter, Refusal } from "./record-router.ts";
+import type { RecordRouter, Refusal, RouteCallback } from "./record-router.ts";
 import type { Reporter } from "./reporter.ts";
 import type { RingFeed } from "./ring-feed.ts";
 
@@ -48,7 +48,7 @@ export class IngestSink implements SourceSink {
 		return router.decide(partition, record, this.#decided);
 	}
 
-	readonly #decided: Decided = (refusal, partition, record) => {
+	readonly #decided: RouteCallback = (refusal, partition, record) => {
 		this.#parts.memory.taken(partition.row, Math.max(record.valueEnd - record.valueStart, 0));
 		if (refusal === null) return this.#write(partition, record) || this.#writeLater(partition, record);
 		const waits = this.#refuse(refusal, partition, record);

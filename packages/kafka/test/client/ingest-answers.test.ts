@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { AnswerBuffers } from "../../src/client/answer-buffers.ts";
 import { AnswerFrames, frameBytesMax } from "../../src/client/answer-frames.ts";
-import { plainSockets } from "../../src/client/broker-socket.ts";
+import { plainSocketFactory } from "../../src/client/broker-socket.ts";
 import { FetchAnswers } from "../../src/protocol/fetch-answers.ts";
 import type { ProtocolRequest } from "../../src/protocol/fetch-protocol.ts";
 
@@ -61,7 +61,7 @@ describe("a socket to a broker", () => {
 		const server = createServer((socket) => void socket.end()).listen(0, "127.0.0.1");
 		await once(server, "listening");
 		const { port } = server.address() as { port: number };
-		const socket = plainSockets({ host: "127.0.0.1", port, ssl: undefined as never, onConnect: () => {} }) as Socket;
+		const socket = plainSocketFactory({ host: "127.0.0.1", port, ssl: undefined as never, onConnect: () => {} }) as Socket;
 		socket.resume();
 		await once(socket, "close");
 		const before = socket.listenerCount("connect");

@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createCluster, type KafkajsCluster } from "../../src/client/kafkajs-cluster.ts";
 import { commitOffsets } from "../../src/client/offsets.ts";
 import { FetchAnswers } from "../../src/protocol/fetch-answers.ts";
-import { fetchesById, fetchRequest } from "../../src/protocol/fetch-protocol.ts";
-import { type ClusterMetadata, tellsTopicIds } from "../../src/protocol/metadata-protocol.ts";
+import { fetchRequest, supportsFetchById } from "../../src/protocol/fetch-protocol.ts";
+import { type ClusterMetadata, supportsTopicIds } from "../../src/protocol/metadata-protocol.ts";
 import { lastBatchOf, RecordReader } from "../../src/protocol/record-reader.ts";
 import { flawless, KafkaRig } from "../support/ingest-rig.ts";
 
@@ -84,7 +84,7 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		const topic = await topicWith(50);
 		const topicId = await idOf(topic);
 		const broker = await cluster.brokerPool.findConnectedBroker();
-		expect([fetchesById(broker.versions), tellsTopicIds(broker.versions)]).toEqual([true, true]);
+		expect([supportsFetchById(broker.versions), supportsTopicIds(broker.versions)]).toEqual([true, true]);
 		const limits = { waitMsMax: 100, bytesMax: 1 << 20, partitionBytesMax: 1 << 20 };
 		const fetch = async (id: string | null, byId: boolean, offset = 0) => {
 			const request = fetchRequest([{ topic, topicId: id, partition: 0, offset, ...unknown }], limits, byId);

@@ -1,7 +1,7 @@
 import { RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import type { HistoryRequest } from "../../src/history/history-messages.ts";
-import { type MissedFailure, MissedRecords, type RecordRange } from "../../src/history/missed-records.ts";
+import { type HistoryFailure, MissedRecords, type RecordRange } from "../../src/history/missed-records.ts";
 import { RecordPack } from "../../src/history/record-pack.ts";
 
 const first = { row: 0, topic: "t", topicId: "id", partition: 0 };
@@ -41,7 +41,7 @@ class Rig {
 	}
 }
 
-function shown(result: RecordRange | MissedFailure): string {
+function shown(result: RecordRange | HistoryFailure): string {
 	if (typeof result === "string") return result;
 	const { from, to, records } = result;
 	return `${from}-${to}: ${records.map(({ offset }) => offset).join()}`;

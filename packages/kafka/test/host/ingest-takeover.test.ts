@@ -5,7 +5,7 @@ import { FlushEngine, FlushPolicy, type Scheduler } from "@shardcast/server";
 import { createRecordHead, everybody, RecordKind, readRecordHead } from "@shardcast/wire";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Assignment } from "../../src/host/assignment/assignment.ts";
-import { BoardView } from "../../src/host/assignment/board-view.ts";
+import { ScoreboardView } from "../../src/host/assignment/board-view.ts";
 import { BusDestination } from "../../src/host/destination.ts";
 import { IngestReader } from "../../src/host/ingest-reader.ts";
 import { IngestMemory } from "../../src/ingest-memory.ts";
@@ -111,7 +111,7 @@ class TestShard {
 			onRevoked: (each) => this.assignment.revoked(each),
 			onReset: () => {},
 		});
-		const view = new BoardView(directory, board);
+		const view = new ScoreboardView(directory, board);
 		this.assignment = new Assignment({
 			...{ mode: "shared", from: "latest", slot, incarnation: row.incarnation, table, memory, cluster: view },
 			send: (message) => this.#receive(message),

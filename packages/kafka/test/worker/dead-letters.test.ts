@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { Produced } from "../../src/client/kafka-producer.ts";
+import type { ProduceCallback } from "../../src/client/kafka-producer.ts";
 import type { ProducerRecord } from "../../src/client/produced-record.ts";
 import { IngestMemory } from "../../src/ingest-memory.ts";
 import type { SourceRecord } from "../../src/source.ts";
+import { DeadLetterCopies, type DeadLetterCopiesLimits } from "../../src/worker/dead-letter-copies.ts";
 import { DeadLetters } from "../../src/worker/dead-letters.ts";
-import { HeldLetters, type HeldLettersLimits } from "../../src/worker/held-letters.ts";
 import { Reporter } from "../../src/worker/reporter.ts";
 
 const partition = { row: 0, topic: "orders", topicId: null, partition: 3 };
@@ -31,7 +31,7 @@ function recordIn(bytes: Buffer, key: string, value: string, header: string): So
 	};
 }
 
-function rig(send: (record: ProducerRecord, done: Produced) => boolean, room: () => Promise<void> = async () => {}, writes = true) {
+function rig(send: (record: ProducerRecord, done: ProduceCallback) => boolean, room: () => Promise<void> = async () => {}, writes = true) {
 	const memory = IngestMemory.create(1, 65_536);
 	const producer = { send, room, waiting: 0 };
 	const reporter = new Reporter(() => {});
@@ -124,13 +124,13 @@ describe("DeadLetters", () => {
 	});
 });
 
-describe("HeldLetters", () => {
+describe("DeadLetterCopies", () => {
 	const letter = (value: string): ProducerRecord => ({ key: null, value: Buffer.from(value), headers: [] });
-	const held = (limits: Partial<HeldLettersLimits>) => {
+	const held = (limits: Partial<DeadLetterCopiesLimits>) => {
 		const clock = { nowMs: 0 };
-		return { clock, letters: new HeldLetters({ lettersMax: 100, bytesMax: 10_000, ageMsMax: 1000, ...limits }, () => clock.nowMs) };
+		return { clock, letters: new DeadLetterCopies({ lettersMax: 100, bytesMax: 10_000, ageMsMax: 1000, ...limits }, () => clock.nowMs) };
 	};
-	const values = (letters: HeldLetters) => letters.take().map(({ value }) => Buffer.from(value!).toString());
+	const values = (letters: DeadLetterCopies) => letters.take().map(({ value }) => Buffer.from(value!).toString());
 
 	it("keeps the newest, up to a number and a number of bytes, and returns how many were dropped", () => {
 		const byCount = held({ lettersMax: 3 }).letters;

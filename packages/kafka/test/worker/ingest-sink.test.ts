@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { IngestMemory } from "../../src/ingest-memory.ts";
 import { IngestLayout } from "../../src/ingest-record.ts";
 import type { SourceRecord } from "../../src/source.ts";
-import type { Decided } from "../../src/worker/record-router.ts";
+import type { RouteCallback } from "../../src/worker/record-router.ts";
 import { Reporter } from "../../src/worker/reporter.ts";
 import { RingFeed } from "../../src/worker/ring-feed.ts";
 import { IngestSink } from "../../src/worker/sink.ts";
@@ -34,7 +34,7 @@ describe("IngestSink", () => {
 			senderShard: 0,
 			channels: everybody,
 			payload: reused,
-			decide: (_: unknown, of: SourceRecord, decided: Decided) => decided(null, partition, of),
+			decide: (_: unknown, of: SourceRecord, decided: RouteCallback) => decided(null, partition, of),
 		};
 		const sink = new IngestSink({
 			memory,

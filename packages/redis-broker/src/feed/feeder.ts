@@ -2,7 +2,7 @@ import type { ChannelLog, HistoryLimits, Position } from "@shardcast/channel-log
 import type { Redis } from "@shardcast/redis";
 import type { NodeId } from "../node-id.ts";
 import type { RedisBroker } from "../redis-broker.ts";
-import { readAnnounced } from "../stored-publication.ts";
+import { readAnnouncement } from "../stored-publication.ts";
 import { FollowedChannel } from "./followed-channel.ts";
 
 /** What a feeder has done. */
@@ -123,7 +123,7 @@ export class Feeder {
 		);
 		this.#channels.set(name, channel);
 		void this.#subscribe(channel, (message) => {
-			const announced = readAnnounced(message);
+			const announced = readAnnouncement(message);
 			if (announced !== null) channel.announced(announced);
 		});
 	}

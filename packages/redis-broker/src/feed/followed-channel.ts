@@ -1,5 +1,5 @@
 import { epochParts, epochText, type MirrorOptions, type Position } from "@shardcast/channel-log";
-import { type Announced, decodePublication } from "../stored-publication.ts";
+import { type Announcement, decodePublication } from "../stored-publication.ts";
 import type { FeederParts } from "./feeder.ts";
 
 /** Publications that wait until those before them are there. More are read again from the stream. */
@@ -36,7 +36,7 @@ export class FollowedChannel {
 	#epoch: string | null = null;
 	#epochs: readonly [number, number] = [0, 0];
 	#last = 0;
-	#waiting: Announced[] = [];
+	#waiting: Announcement[] = [];
 	#reading = false;
 	/** Something has come, or may have, since the reading began. */
 	#mustRead = false;
@@ -67,7 +67,7 @@ export class FollowedChannel {
 	}
 
 	/** By pub/sub. */
-	announced(publication: Announced): void {
+	announced(publication: Announcement): void {
 		if (this.#stopped) return;
 		if (publication.offset > 0 && this.#waiting.length < waitingMax) this.#waiting.push(publication);
 		else this.#mustRead = true;
@@ -97,7 +97,7 @@ export class FollowedChannel {
 	#go(): void {
 		if (this.#stopped) return;
 		while (this.#epoch !== null && this.#waiting.length > 0) {
-			const [next] = this.#waiting as [Announced];
+			const [next] = this.#waiting as [Announcement];
 			if (next.epoch !== this.#epoch || next.offset > this.#last + 1) {
 				// It was in the stream before it was announced, and so were those that lack.
 				this.#waiting = [];

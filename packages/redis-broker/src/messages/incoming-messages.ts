@@ -1,10 +1,10 @@
 import type { BusLink } from "@shardcast/bus";
 import {
+	allShards,
 	BusRecord,
 	ChannelEntry,
 	channelHash,
 	createRecordHead,
-	everyShard,
 	monotonicMs,
 	nextChannelEntry,
 	RecordType,
@@ -88,7 +88,7 @@ export class IncomingMessages {
 			return false;
 		}
 		const { type, target } = this.#head;
-		return carried.has(type) && target === everyShard;
+		return carried.has(type) && target === allShards;
 	}
 
 	/** As a record of this shard: hashes of channels have another key on each node, and numbers of clients mean others here. */

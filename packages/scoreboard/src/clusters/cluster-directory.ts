@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isOwn, ownUser, pidNamespace, processStartTicks } from "@shardcast/native";
+import { effectiveUser, isOwn, pidNamespace, processStartTicks } from "@shardcast/native";
 import { BusError, BusErrorCode } from "../bus-error.ts";
 import { type FoundCluster, findClusters, isAlive, isDead, type Owner } from "./cluster-list.ts";
 
@@ -44,7 +44,7 @@ export class ClusterDirectory {
 
 	/** @throws BusError when `base` is not a writable directory. */
 	static create(base = "/dev/shm"): ClusterDirectory {
-		const path = join(base, `shardcast-${ownUser()}-${process.pid}-${randomBytes(4).toString("hex")}`);
+		const path = join(base, `shardcast-${effectiveUser()}-${process.pid}-${randomBytes(4).toString("hex")}`);
 		const owner: Owner = { pid: process.pid, startTicks: processStartTicks(process.pid), pidNamespace: pidNamespace() };
 		try {
 			mkdirSync(path, { mode: 0o700 });
@@ -71,7 +71,7 @@ export class ClusterDirectory {
 		if (!status?.isDirectory()) throw new BusError(BusErrorCode.badDirectory, `${path} is not a directory`, fix);
 		if (!isOwn(status)) {
 			const why =
-				status.uid === ownUser() ? `is open to others (mode ${(status.mode & 0o777).toString(8)})` : `belongs to user ${status.uid}`;
+				status.uid === effectiveUser() ? `is open to others (mode ${(status.mode & 0o777).toString(8)})` : `belongs to user ${status.uid}`;
 			throw new BusError(BusErrorCode.badDirectory, `${path} ${why}`, fix);
 		}
 		return new ClusterDirectory(path);
@@ -92,7 +92,7 @@ export class ClusterDirectory {
 		return {
 			own: found.filter((cluster) => cluster.isOwn && isAlive(cluster)),
 			// An estimate: other users' owner files are not readable.
-			others: found.filter(({ uid, supervisorPid }) => uid !== ownUser() && processStartTicks(supervisorPid) !== null),
+			others: found.filter(({ uid, supervisorPid }) => uid !== effectiveUser() && processStartTicks(supervisorPid) !== null),
 		};
 	}
 

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { isOwn, openWarily, pidNamespace, processStartTicks } from "@shardcast/native";
+import { isOwn, pidNamespace, processStartTicks, safeOpenFlags } from "@shardcast/native";
 
 /** Contents of the file `owner`, as JSON. A pid alone could be reused for another process. */
 export interface Owner {
@@ -54,7 +54,7 @@ export function isAlive({ path }: FoundCluster): boolean {
 
 function readOwner(path: string): Owner | null {
 	try {
-		const fd = openSync(join(path, "owner"), constants.O_RDONLY | openWarily);
+		const fd = openSync(join(path, "owner"), constants.O_RDONLY | safeOpenFlags);
 		try {
 			const status = fstatSync(fd);
 			if (!status.isFile() || !isOwn(status) || status.size > ownerBytesMax) return null;

@@ -1,4 +1,4 @@
-import { type ConsoleRules, hostName, isLoopbackName, isOwnPage, mayUseConsole } from "@shardcast/http";
+import { type ConsoleRules, hostName, isLoopbackName, isSameOrigin, mayUseConsole } from "@shardcast/http";
 
 /** The parts of a request for the console's feed that decide about access. Header values are as sent, "" when absent. */
 export interface ConsoleHead {
@@ -14,14 +14,14 @@ export interface ConsoleHead {
  * apply, nor may other pages of this machine read it. Without a token, the connection must come from this machine, and use a name that means this
  * machine whatever a name server says. Otherwise a page whose name was made to point at 127.0.0.1 could read the feed in a browser here.
  */
-export function mayWatch(head: ConsoleHead, rules: ConsoleRules): boolean {
+export function canWatch(head: ConsoleHead, rules: ConsoleRules): boolean {
 	if (!mayUseConsole(head.address, head.token, rules)) return false;
-	if (head.origin !== "" && !isOwnPage(head.origin, head.host)) return false;
+	if (head.origin !== "" && !isSameOrigin(head.origin, head.host)) return false;
 	return rules.token !== undefined || isLoopbackName(hostName(head.host) ?? "");
 }
 
-/** Why `mayWatch` says no. */
-export function whyNotWatch({ token, authRequired }: ConsoleRules): string {
+/** Why `canWatch` says no. */
+export function watchRefusal({ token, authRequired }: ConsoleRules): string {
 	return token === undefined && authRequired
 		? "the console needs a token here (--require-auth); set --console-token"
 		: "without its token (--console-token), the console answers only pages of this server that are opened on this machine";

@@ -4,8 +4,8 @@ import type { ConnectionCheck } from "../limits/connection-check.ts";
 import type { Connecting, Session, SessionFactory, TransportLimits } from "../sessions/session.ts";
 import type { TopicTransport } from "../transports/transport.ts";
 import { judgeHandshake, type UpgradeRequest } from "../transports/upgrade-request.ts";
-import { mayWatch, whyNotWatch } from "./console-access.ts";
-import { type ConsoleFeed, type ConsoleViewer, noWatch } from "./console-feed.ts";
+import { canWatch, watchRefusal } from "./console-access.ts";
+import { type ConsoleFeed, type ConsoleViewer, nothingWatched } from "./console-feed.ts";
 
 export interface ConsoleEndpointParts {
 	readonly feed: Pick<ConsoleFeed, "add" | "remove" | "request">;
@@ -42,17 +42,17 @@ export class ConsoleEndpoint implements SessionFactory<TopicTransport> {
 		if (refused !== null) return refused;
 		const address = check.address(request);
 		const given = new URLSearchParams(query).get("token");
-		if (!mayWatch({ token: given, origin, host, address }, rules())) return refusal("forbidden", whyNotWatch(rules()));
+		if (!canWatch({ token: given, origin, host, address }, rules())) return refusal("forbidden", watchRefusal(rules()));
 		return check.overRate(address);
 	}
 }
 
 /** A console page. */
 class ConsoleSession implements Session<TopicTransport>, ConsoleViewer {
-	watched: string | null = noWatch.watched;
-	watchedBytes: Uint8Array = noWatch.watchedBytes;
-	watchedHash: number = noWatch.watchedHash;
-	search: string | null = noWatch.search;
+	watched: string | null = nothingWatched.watched;
+	watchedBytes: Uint8Array = nothingWatched.watchedBytes;
+	watchedHash: number = nothingWatched.watchedHash;
+	search: string | null = nothingWatched.search;
 	shown = 0;
 	readonly #feed: ConsoleEndpointParts["feed"];
 	#transport!: TopicTransport;

@@ -2,7 +2,7 @@ import {
 	type ConsoleRules,
 	consoleToken,
 	type HttpRequest,
-	isForeignFetch,
+	isCrossSite,
 	type Reply,
 	type ReplyStream,
 	refusal,
@@ -10,8 +10,8 @@ import {
 	type StreamStart,
 } from "@shardcast/http";
 import type { ConnectionCheck } from "../limits/connection-check.ts";
-import { mayWatch, whyNotWatch } from "./console-access.ts";
-import { type ConsoleFeed, type ConsoleViewer, noWatch } from "./console-feed.ts";
+import { canWatch, watchRefusal } from "./console-access.ts";
+import { type ConsoleFeed, type ConsoleViewer, nothingWatched } from "./console-feed.ts";
 
 export interface ConsoleEventsParts {
 	readonly feed: Pick<ConsoleFeed, "add" | "remove" | "watch" | "isFull">;
@@ -30,7 +30,7 @@ export function consoleEvents({ feed, check, rules }: ConsoleEventsParts): Strea
 		if (stopping !== null) return stopping;
 		const { address } = request;
 		const head = { token: consoleToken(request), origin: request.header("origin"), host: request.header("host"), address };
-		if (isForeignFetch(request.header("sec-fetch-site")) || !mayWatch(head, rules())) return refusal("forbidden", whyNotWatch(rules()));
+		if (isCrossSite(request.header("sec-fetch-site")) || !canWatch(head, rules())) return refusal("forbidden", watchRefusal(rules()));
 		return feed.isFull ? refusal("unavailable", "too many consoles are open") : check.overRate(address);
 	};
 	const begin = (request: HttpRequest): Reply | StreamStart => {
@@ -46,10 +46,10 @@ class EventViewer implements StreamStart, ConsoleViewer {
 	readonly type = "text/event-stream";
 	/** A comment, which clients ignore. */
 	readonly idlePart = ":\n\n";
-	watched: string | null = noWatch.watched;
-	watchedBytes: Uint8Array = noWatch.watchedBytes;
-	watchedHash: number = noWatch.watchedHash;
-	search: string | null = noWatch.search;
+	watched: string | null = nothingWatched.watched;
+	watchedBytes: Uint8Array = nothingWatched.watchedBytes;
+	watchedHash: number = nothingWatched.watchedHash;
+	search: string | null = nothingWatched.search;
 	shown = 0;
 	readonly #feed: ConsoleEventsParts["feed"];
 	readonly #tail: string | null;

@@ -44,7 +44,7 @@ const bufferedBytesMax = 1_048_576;
 /** Longest message of a viewer: a channel name, or a part of one, in JSON. */
 const requestBytesMax = 2048;
 
-export const noWatch = { watched: null, watchedBytes: new Uint8Array(0), watchedHash: 0, search: null, shown: 0 } as const;
+export const nothingWatched = { watched: null, watchedBytes: new Uint8Array(0), watchedHash: 0, search: null, shown: 0 } as const;
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();

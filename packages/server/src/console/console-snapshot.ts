@@ -1,4 +1,4 @@
-import type { HistoryGlance } from "@shardcast/channel-log";
+import type { HistorySummary } from "@shardcast/channel-log";
 import type { ClusterEvent, ClusterNodes, ConsolePart } from "@shardcast/control";
 import type { MayPublish } from "@shardcast/http";
 import { type BoardRow, type HealthReport, healthReport, type RowSnapshot, type Scoreboard } from "@shardcast/scoreboard";
@@ -21,7 +21,7 @@ export interface ConsoleChannel extends BusyChannel {
 	/** Number of clients in presence. */
 	readonly present: number;
 	/** Offset of its last publication, and number of publications kept; null = no history. */
-	readonly history: HistoryGlance | null;
+	readonly history: HistorySummary | null;
 }
 
 /** What the console gets once a second. Counters are totals; the page computes rates. */

@@ -32,7 +32,7 @@ export interface ConsoleParts {
 		/** Number of clients in presence. */
 		present(channel: string): number;
 	};
-	readonly history: Pick<ChannelLog, "glance">;
+	readonly history: Pick<ChannelLog, "summary">;
 	readonly check: Pick<ConnectionCheck, "stopping" | "address" | "overRate">;
 }
 
@@ -65,7 +65,7 @@ export class Console implements Feature {
 				slot: row.slot,
 				subscribers: channels.map((channel) => hub.reach(channel)),
 				present: channels.map((channel) => ours.present(channel)),
-				kafka: ingest?.glance() ?? null,
+				kafka: ingest?.summary() ?? null,
 			};
 		});
 		parts.add(channelsQuestion, ({ search }) => ours.list(search, listedChannelsMax));
@@ -129,7 +129,7 @@ export class Console implements Feature {
 					...channel,
 					subscribers: sumOf("subscribers", index),
 					present: sumOf("present", index),
-					history: channel.name === "" ? null : history.glance(channel.name),
+					history: channel.name === "" ? null : history.summary(channel.name),
 				}),
 			),
 		};

@@ -1,10 +1,10 @@
 import type { LogReader } from "@shardcast/channel-log";
-import { shardLife } from "@shardcast/wire";
+import { incarnationId } from "@shardcast/wire";
 import type { Hub } from "../hub/hub.ts";
 import type { Feature } from "../lifecycle/feature.ts";
-import { inTime } from "../lifecycle/in-time.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
+import { withinDeadline } from "../lifecycle/within-deadline.ts";
 import { FanOut, type FanOutParts, type TopicPublisher } from "./fan-out.ts";
 import { FlushEngine, type TurnPacing } from "./flush.ts";
 import { FlushPolicy } from "./flush-policy.ts";
@@ -49,7 +49,7 @@ export class Delivery implements Feature {
 		const { options, live, hub, logged, senders, topics, console, asked, toldOfChannels, pacing, held, beforeTurn } = parts;
 		const { bus, row: counters } = options;
 		this.#parts = parts;
-		const life = shardLife(bus.member, counters.incarnation);
+		const life = incarnationId(bus.member, counters.incarnation);
 		const fanOut = new FanOut({ member: bus.member, life, hub, logged, senders, topics, counters, console, asked, toldOfChannels });
 		this.engine = new FlushEngine({
 			bus,
@@ -85,7 +85,7 @@ export class Delivery implements Feature {
 	}
 
 	drain(leftMs: number): Promise<void> {
-		return inTime(this.engine.whenEmpty(), leftMs);
+		return withinDeadline(this.engine.whenEmpty(), leftMs);
 	}
 
 	/** Messages that have found no room yet. */

@@ -1,7 +1,7 @@
 import type { VisitOrigin } from "@shardcast/bus";
 import { createLogRecordHead, type LogReader, type LogRecordHead } from "@shardcast/channel-log";
 import type { Counters, HistogramWords } from "@shardcast/scoreboard";
-import { everyShard, monotonicMs, RecordKind, RecordType, readRecordHead, recordTarget } from "@shardcast/wire";
+import { allShards, monotonicMs, RecordKind, RecordType, readRecordHead, recordTarget } from "@shardcast/wire";
 import type { ConsoleFeed } from "../console/console-feed.ts";
 import type { Audience } from "../hub/audience.ts";
 import type { Hub } from "../hub/hub.ts";
@@ -25,7 +25,7 @@ interface Sender {
 export interface FanOutParts {
 	/** This shard's slot. */
 	readonly member: number;
-	/** This shard's incarnation, see `shardLife`. */
+	/** This shard's incarnation, see `incarnationId`. */
 	readonly life: number;
 	readonly hub: Hub;
 	/** Finds a client of this shard by its sender number. */
@@ -39,11 +39,11 @@ export interface FanOutParts {
 	/** Takes a question to this shard. @param payload is in the ring. */
 	readonly asked: (payload: Uint8Array) => void;
 	/** Takes messages between shards about channels of other machines; absent = there are none. @param payload is in the ring. */
-	readonly toldOfChannels?: ((type: ChannelNews, origin: number, payload: Uint8Array) => void) | undefined;
+	readonly toldOfChannels?: ((type: ChannelRecordType, origin: number, payload: Uint8Array) => void) | undefined;
 }
 
 /** Records about channels that other machines publish to. */
-export type ChannelNews = typeof RecordType.follow | typeof RecordType.followed | typeof RecordType.lost | typeof RecordType.noticed;
+export type ChannelRecordType = typeof RecordType.follow | typeof RecordType.followed | typeof RecordType.lost | typeof RecordType.noticed;
 
 /**
  * Delivers a record to this shard's clients. The payload is passed to uWebSockets.js directly from the ring, so the application copies it only once
@@ -107,7 +107,7 @@ export class FanOut {
 		const record = this.#record;
 		const { head } = record;
 		readRecordHead(view, start, end, head);
-		if (head.target !== everyShard && head.target !== this.#target) return;
+		if (head.target !== allShards && head.target !== this.#target) return;
 		if (head.type !== RecordType.publication) {
 			this.#deliverOther(origin, u8, view);
 			return;
@@ -183,6 +183,6 @@ export class FanOut {
 	}
 }
 
-function isChannelNews(type: number): type is ChannelNews {
+function isChannelNews(type: number): type is ChannelRecordType {
 	return type >= RecordType.follow && type <= RecordType.noticed;
 }

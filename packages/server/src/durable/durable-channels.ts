@@ -15,7 +15,7 @@ export interface DurableChannelsParts {
 	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
 	readonly history: Pick<ChannelLog, "position" | "mirror" | "history" | "publish" | "once">;
 	readonly counters: Pick<Counters, "add" | "set">;
-	/** This shard in its present life, see `shardLife`. */
+	/** This shard in its present life, see `incarnationId`. */
 	readonly life: number;
 	readonly log: Pick<Log, "error">;
 }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { type CallOptions, type ChannelOptions, type Config, channelHooks, ownProxy } from "@shardcast/config";
+import { type CallOptions, type ChannelOptions, type Config, channelHooks, defaultProxy } from "@shardcast/config";
 import { type BackendReading, backendMetrics } from "@shardcast/control";
 import { ErrorCode } from "@shardcast/protocol";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
@@ -51,11 +51,11 @@ export class Hooks {
 	}
 
 	get connect(): Hook<"connect"> | null {
-		return this.#find("connect", ownProxy);
+		return this.#find("connect", defaultProxy);
 	}
 
 	get refresh(): Hook<"refresh"> | null {
-		return this.#find("refresh", ownProxy);
+		return this.#find("refresh", defaultProxy);
 	}
 
 	subscribe(options: ChannelOptions): Hook<"subscribe"> | null {
@@ -159,12 +159,12 @@ const keyOf = (name: HookName, proxyName: string) => `${name} ${proxyName}`;
 function wantedBy(config: Config): Wanted[] {
 	const wanted: Wanted[] = [];
 	const named = (name: HookName, proxyName: string, own: CallOptions) => {
-		const proxy = proxyName === ownProxy ? own : config.proxies.find((each) => each.name === proxyName);
+		const proxy = proxyName === defaultProxy ? own : config.proxies.find((each) => each.name === proxyName);
 		if (proxy !== undefined) wanted.push({ name, proxyName, proxy });
 	};
 	for (const name of ["connect", "refresh"] as const) {
 		const proxy = config[`${name}Proxy`];
-		if (proxy.enabled) wanted.push({ name, proxyName: ownProxy, proxy });
+		if (proxy.enabled) wanted.push({ name, proxyName: defaultProxy, proxy });
 	}
 	for (const options of [config.channelWithoutNamespace, ...config.channelNamespaces])
 		for (const [name, { enabled, name: proxyName, own }] of channelHookEntries)

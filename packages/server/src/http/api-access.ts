@@ -1,6 +1,6 @@
 import { type AuthConfig, authRequired, hasApiKey } from "@shardcast/config";
 import { type HttpRequest, type Reply, refusal } from "@shardcast/http";
-import { type ApiKey, anybody, KeyRing } from "./api-keys.ts";
+import { type ApiKey, KeyRing, unrestrictedKey } from "./api-keys.ts";
 
 export interface ApiAccessParts {
 	/** Read at each request. */
@@ -32,14 +32,14 @@ export class ApiAccess {
 	/** The key of a request that may publish, or why it may not. Without a key everybody may, unless everybody must show who they are. */
 	publisher(request: HttpRequest): ApiKey | Reply {
 		const { config } = this.#parts;
-		if (!hasApiKey(config)) return authRequired(config) ? noKey : anybody;
+		if (!hasApiKey(config)) return authRequired(config) ? noKey : unrestrictedKey;
 		return this.#keyFor(request, "publish", "publishing needs the key: send it as X-API-Key or Authorization: Bearer");
 	}
 
 	/** The key of a request that may read about the machines, as the method info. Without a key everybody may, unless everybody must show who they are. */
 	reader(request: HttpRequest): ApiKey | Reply {
 		const { config } = this.#parts;
-		if (!hasApiKey(config)) return authRequired(config) ? noKey : anybody;
+		if (!hasApiKey(config)) return authRequired(config) ? noKey : unrestrictedKey;
 		return this.keyFor(request, "info");
 	}
 

@@ -35,7 +35,7 @@ export class ApiKey {
 }
 
 /** Of a server without keys. */
-export const anybody = new ApiKey("");
+export const unrestrictedKey = new ApiKey("");
 
 /** All keys of one configuration, as digests. */
 export class KeyRing {

@@ -1,5 +1,5 @@
 import { type Ask, clusterNodesQuestion } from "@shardcast/control";
-import { type AnswerRoute, json, refusal } from "@shardcast/http";
+import { type AnswerRoute, json, noStore, refusal } from "@shardcast/http";
 import type { ApiAccess } from "./api-access.ts";
 
 export interface NodesRouteParts {
@@ -18,14 +18,10 @@ export function nodesRoute({ ask, access }: NodesRouteParts): AnswerRoute {
 			if ("status" in key) return key;
 			try {
 				const nodes = await ask(clusterNodesQuestion, null);
-				return nodes === null
-					? refusal("not_found", "this machine works alone: it has no Redis (--redis-url)")
-					: json(200, nodes, notStored);
+				return nodes === null ? refusal("not_found", "this machine works alone: it has no Redis (--redis-url)") : json(200, nodes, noStore);
 			} catch (error) {
 				return refusal("unavailable", (error as Error).message);
 			}
 		},
 	};
 }
-
-const notStored = { "Cache-Control": "no-store" };

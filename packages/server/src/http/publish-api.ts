@@ -1,12 +1,12 @@
 import type { Config } from "@shardcast/config";
 import { type BodyRoute, type HttpRequest, type Reply, refusal } from "@shardcast/http";
-import type { PublishResult, PublishTaken } from "@shardcast/wire";
+import type { PublishAccepted, PublishResult } from "@shardcast/wire";
 import type { MessageSource } from "../delivery/incoming/incoming.ts";
 import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { PublishRate } from "../limits/publish-rate.ts";
 import type { ApiAccess } from "./api-access.ts";
 import type { ApiKey } from "./api-keys.ts";
-import { batchReply, isTaken, isTransient, type Problem, problemOf, publishedReply, rateLimited } from "./publish-reply.ts";
+import { batchReply, isAccepted, isTransient, type Problem, problemOf, publishedReply, rateLimited } from "./publish-reply.ts";
 import { type PublishRequest, PublishRequestError, parsePublish } from "./publish-request.ts";
 import { type PublishingParts, publishWithinRate, tooLarge } from "./publishing.ts";
 
@@ -110,7 +110,7 @@ export class PublishApi implements Feature {
 				results.push(result);
 				continue;
 			}
-			if (!isTaken(result) && isTransient(result)) {
+			if (!isAccepted(result) && isTransient(result)) {
 				const left = messages.length - results.length;
 				if (result === rateLimited) this.#parts.counters.add("rateLimited", left - 1);
 				for (let count = 0; count < left; count++) results.push(result);
@@ -127,15 +127,15 @@ export class PublishApi implements Feature {
 	}
 }
 
-type Outcome = PublishTaken | Problem;
+type Outcome = PublishAccepted | Problem;
 
 function outcomeOf(result: PublishResult | "rate"): Outcome {
 	if (result === "rate") return rateLimited;
-	return isTaken(result) ? result : problemOf(result);
+	return isAccepted(result) ? result : problemOf(result);
 }
 
 function replyTo(outcome: Outcome): Reply {
-	return isTaken(outcome) ? publishedReply(outcome) : refusal(outcome.code, outcome.message, { close: false });
+	return isAccepted(outcome) ? publishedReply(outcome) : refusal(outcome.code, outcome.message, { close: false });
 }
 
 function isAllowed(key: ApiKey, parsed: PublishRequest | readonly PublishRequest[]): boolean {

@@ -1,5 +1,5 @@
 import { type ErrorCode, httpErrors, json, type Reply, refusal } from "@shardcast/http";
-import type { FullReason, PublishRefused, PublishResult, PublishTaken } from "@shardcast/wire";
+import type { FullReason, PublishAccepted, PublishRefused, PublishResult } from "@shardcast/wire";
 
 /** Why a message was not published. */
 export interface Problem {
@@ -10,7 +10,7 @@ export interface Problem {
 const published = json(200, { result: {} });
 
 /** To a message that was taken: with its position if it has one. */
-export function publishedReply({ position }: PublishTaken): Reply {
+export function publishedReply({ position }: PublishAccepted): Reply {
 	return position === undefined ? published : json(200, { result: position });
 }
 
@@ -28,7 +28,7 @@ const historyFullBy: Record<FullReason | "broker", Problem> = {
 const stopped: Problem = { code: "forbidden", message: "a handler did not let this message through" };
 const failed: Problem = { code: "internal", message: "a handler failed on this message" };
 
-export const isTaken = (result: PublishResult | Problem): result is PublishTaken => "outcome" in result && result.outcome === "taken";
+export const isAccepted = (result: PublishResult | Problem): result is PublishAccepted => "outcome" in result && result.outcome === "taken";
 
 /** Why it was not taken. */
 export function problemOf(result: PublishRefused): Problem {
@@ -57,11 +57,11 @@ export function isTransient({ code }: Problem): boolean {
  * To a batch: 200 when every message was published, else the status of the first that was not, with an entry for each message in order.
  * @param outcomes one per message.
  */
-export function batchReply(outcomes: readonly (PublishTaken | Problem)[]): Reply {
-	const problems = outcomes.map((outcome) => (isTaken(outcome) ? null : outcome));
+export function batchReply(outcomes: readonly (PublishAccepted | Problem)[]): Reply {
+	const problems = outcomes.map((outcome) => (isAccepted(outcome) ? null : outcome));
 	const first = problems.findIndex((problem) => problem !== null);
 	const failures = problems.filter((problem) => problem !== null).length;
-	const results = outcomes.map((outcome) => (isTaken(outcome) ? (outcome.position ?? {}) : { error: outcome }));
+	const results = outcomes.map((outcome) => (isAccepted(outcome) ? (outcome.position ?? {}) : { error: outcome }));
 	const result = { published: problems.length - failures, failed: failures, results };
 	if (first < 0) return json(200, { result });
 	const { code, message } = problems[first]!;

@@ -1,5 +1,5 @@
 import type { MessageDetails } from "@shardcast/bus";
-import { nearest } from "@shardcast/config";
+import { closestWord } from "@shardcast/config";
 import { tagsBytesMax } from "../http/publish-request.ts";
 import type { PublishTarget } from "./server.ts";
 
@@ -58,7 +58,7 @@ export function checkKeys(what: string, role: string, given: unknown, known: rea
 		throw new TypeError(`${what} takes ${role} as an object, such as { ${known[0]}: … }, not ${describe(given)}`);
 	for (const key in given) {
 		if (known.includes(key)) continue;
-		const meant = nearest(key, known);
+		const meant = closestWord(key, known);
 		const fix = meant === undefined ? `there are ${known.join(", ")}` : `did you mean "${meant}"?`;
 		throw new TypeError(`${what} does not know "${key}"; ${fix}`);
 	}

@@ -1,22 +1,22 @@
 import {
-	asInFile,
 	type Config,
 	type ConfigKey,
+	closestWord,
 	configKeys,
 	defaultConfig,
-	type Found,
+	type FoundValue,
 	filePath,
 	loadConfig,
-	nearest,
 	optionOf,
 	sameValue,
+	toFileValue,
 } from "@shardcast/config";
 
 /** With the property that was probably meant: others may write the name of the flag, or of the key in the file. */
 export function unknownOption(name: string): string {
 	const plain = (text: string) => text.replaceAll(/[-_.]/g, "").toLowerCase();
 	const words = (key: ConfigKey) => [optionOf(key).flag, filePath(key), optionOf(key).key].map(plain);
-	const meant = configKeys.find((key) => words(key).includes(plain(name))) ?? nearest(name, configKeys);
+	const meant = configKeys.find((key) => words(key).includes(plain(name))) ?? closestWord(name, configKeys);
 	return `${name}: there is no such option${meant === undefined ? "" : `; did you mean ${meant}?`}`;
 }
 
@@ -26,13 +26,13 @@ export function unknownOption(name: string): string {
  */
 export function checkedConfig(given: Partial<Config>): Config {
 	const known = defaultConfig();
-	const found = new Map<ConfigKey, Found>();
+	const found = new Map<ConfigKey, FoundValue>();
 	const unknown: string[] = [];
 	for (const [key, value] of Object.entries(given) as [ConfigKey, unknown][]) {
 		if (!Object.hasOwn(known, key)) unknown.push(unknownOption(key));
 		// What is as it would be anyway needs no check; "no key", which no text can say, is among it.
 		else if (value !== undefined && !sameValue(value, known[key]))
-			found.set(key, { raw: asInFile(optionOf(key), value), layer: { kind: "flag", name: key } });
+			found.set(key, { raw: toFileValue(optionOf(key), value), layer: { kind: "flag", name: key } });
 	}
 	return loadConfig({ flags: found }, { mistakes: unknown }).config;
 }

@@ -2,7 +2,7 @@
 export { type Config, defaultConfig } from "@shardcast/config";
 export type { UserTarget } from "@shardcast/control";
 export type { Log } from "@shardcast/telemetry";
-export { type Position, type PublishRefused, type PublishResult, type PublishTaken, RecordKind } from "@shardcast/wire";
+export { type Position, type PublishAccepted, type PublishRefused, type PublishResult, RecordKind } from "@shardcast/wire";
 export type { MessageContext, MessageHandler, Middleware, Next } from "../delivery/incoming/middleware.ts";
 export {
 	type Caller,

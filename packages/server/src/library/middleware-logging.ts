@@ -1,7 +1,7 @@
 import { BoundedLines } from "@shardcast/telemetry";
 import type { Middleware } from "../delivery/incoming/middleware.ts";
 import { checkKeys, checkMs } from "./arguments.ts";
-import { around } from "./middleware-around.ts";
+import { callNext } from "./middleware-call-next.ts";
 
 export interface LoggingOptions {
 	/** Where a line goes; stderr if not given. */
@@ -29,7 +29,7 @@ export function logging(options: LoggingOptions = {}): Middleware {
 				print(`${from} -> ${to}: ${payload.length} bytes, ${outcome} in ${tookUs} µs${before}`);
 			});
 		};
-		return around(
+		return callNext(
 			next,
 			() => tell("handled"),
 			() => tell("failed"),

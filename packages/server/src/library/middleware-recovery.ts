@@ -1,7 +1,7 @@
 import { BoundedLines } from "@shardcast/telemetry";
 import type { MessageContext, Middleware } from "../delivery/incoming/middleware.ts";
 import { checkKeys, checkMs } from "./arguments.ts";
-import { around } from "./middleware-around.ts";
+import { callNext } from "./middleware-call-next.ts";
 
 export interface RecoveryOptions {
 	/** Where a line goes; stderr if not given. */
@@ -30,6 +30,6 @@ export function recovery(options: RecoveryOptions = {}): Middleware {
 				print(`a handler failed, its message is lost: ${error instanceof Error ? error.message : String(error)}${before}`);
 			});
 		};
-		return around(next, () => {}, failed);
+		return callNext(next, () => {}, failed);
 	};
 }

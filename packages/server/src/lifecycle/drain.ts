@@ -60,7 +60,7 @@ export async function closeAll(parts: ClosingParts): Promise<void> {
  * Waits until closed connections have ended. If the process exits while a connection has unread bytes of its client, the kernel resets it, and
  * messages that the client has not received are lost.
  */
-export async function lingered(
+export async function waitUntilClosed(
 	openAtMost: number,
 	parts: Pick<ClosingParts, "deadlineMs" | "nowMs" | "pause"> & { open: () => number },
 ): Promise<void> {

@@ -4,7 +4,7 @@ import { metricsQuestion } from "@shardcast/control";
 import { clusterRoutes, consoleRoutes, openAccess } from "@shardcast/http";
 import { openFiles } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
-import { type ChannelList, monotonicMs, type Publishing, type RecordKind, shardLife } from "@shardcast/wire";
+import { type ChannelList, incarnationId, monotonicMs, type Publishing, type RecordKind } from "@shardcast/wire";
 import { Console } from "../console/console.ts";
 import { Delivery } from "../delivery/delivery.ts";
 import { Inbound } from "../delivery/incoming/inbound.ts";
@@ -80,14 +80,20 @@ export class Shard {
 		const onCommit = () => delivery.engine.committed();
 		const history = options.openHistory(onCommit);
 		const reader = history.reader(row.slot);
-		const durable = DurableChannels.open({ live, history, counters: row, life: shardLife(bus.member, row.incarnation), log: options.log });
+		const durable = DurableChannels.open({
+			live,
+			history,
+			counters: row,
+			life: incarnationId(bus.member, row.incarnation),
+			log: options.log,
+		});
 		const redis =
 			options.redis == null
 				? null
 				: new RedisChannels({
 						...{ redis: options.redis, live, history, others: durable ?? history, board, row, bus, onCommit },
 						isKafkas: ingest !== null,
-						life: shardLife(bus.member, row.incarnation),
+						life: incarnationId(bus.member, row.incarnation),
 						publicationBytesMax: config.maxPayloadBytes + publicationOverheadBytes,
 						endSubscriptions: (channels) => endSubscriptions(sessions.all, channels),
 						listeners: {

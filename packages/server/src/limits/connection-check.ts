@@ -1,12 +1,12 @@
 import type { Config } from "@shardcast/config";
-import { type Reply, refusal, type ToldAddress } from "@shardcast/http";
+import { type ForwardedAddress, type Reply, refusal } from "@shardcast/http";
 import { type AddressKey, addressKey, addressKeyOf, LimitAudit } from "@shardcast/limits";
 import { monotonicMs } from "@shardcast/wire";
 import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
-import { type ForwardedHead, toldAddress } from "../transports/client-address.ts";
+import { type ForwardedHead, forwardedAddress } from "../transports/client-address.ts";
 import { judgeUpgrade, type UpgradeHead, type UpgradeRequest } from "../transports/upgrade-request.ts";
 import { Admission, noAddressSlot } from "./admission.ts";
 
@@ -23,7 +23,7 @@ export interface Admitted {
 	/** To be given back by `ConnectionCheck.left`. */
 	readonly addressSlot: number;
 	/** Null = its connection's address is its own. */
-	readonly told: ToldAddress | null;
+	readonly forwarded: ForwardedAddress | null;
 }
 
 /** Whether a request may become a WebSocket, whatever the protocol: asked by every session factory. One owner, the shard's loop. */
@@ -77,18 +77,18 @@ export class ConnectionCheck implements Feature {
 
 	/** By the number of clients and by their addresses. One that was let in is counted from now on. */
 	admit(request: UpgradeRequest): Admitted | { readonly refused: Reply } {
-		const told = this.told(request.forwarded, request.remoteText);
-		return this.admitClient(told, () => (told === null ? addressKey(request.remote()) : addressKeyOf(told.address)));
+		const forwarded = this.forwardedAddress(request.forwarded, request.remoteText);
+		return this.admitClient(forwarded, () => (forwarded === null ? addressKey(request.remote()) : addressKeyOf(forwarded.address)));
 	}
 
 	/** As `admit`, for a client that connects by another kind of request. @param address asked for only while it is limited. */
-	admitClient(told: ToldAddress | null, address: () => AddressKey): Admitted | { readonly refused: Reply } {
+	admitClient(forwarded: ForwardedAddress | null, address: () => AddressKey): Admitted | { readonly refused: Reply } {
 		const admission = this.#admission;
 		if (this.#parts.clients().length >= this.#parts.options.row.connectionsMax) return { refused: this.full() };
-		if (admission.isOff) return { addressSlot: noAddressSlot, told };
+		if (admission.isOff) return { addressSlot: noAddressSlot, forwarded };
 		const addressSlot = admission.admit(address());
 		if (typeof addressSlot === "string") return { refused: refusal(addressSlot) };
-		return { addressSlot, told };
+		return { addressSlot, forwarded };
 	}
 
 	/** A client that was let in is gone, or was refused for something else. */
@@ -112,12 +112,12 @@ export class ConnectionCheck implements Feature {
 
 	/** The client's address, through a proxy or not. */
 	address(request: UpgradeRequest): string {
-		return this.told(request.forwarded, request.remoteText)?.address ?? request.remoteText();
+		return this.forwardedAddress(request.forwarded, request.remoteText)?.address ?? request.remoteText();
 	}
 
 	/** The address of a client behind a proxy that is trusted; null when it came directly. @param peer the address of the connection. */
-	told(head: ForwardedHead, peer: () => string): ToldAddress | null {
+	forwardedAddress(head: ForwardedHead, peer: () => string): ForwardedAddress | null {
 		const { options, live } = this.#parts;
-		return toldAddress(head, peer, { isProxy: options.isProxy, trustedProxies: live.trustedProxies });
+		return forwardedAddress(head, peer, { isProxy: options.isProxy, trustedProxies: live.trustedProxies });
 	}
 }

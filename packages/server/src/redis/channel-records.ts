@@ -1,7 +1,7 @@
 import type { BusLink } from "@shardcast/bus";
 import type { Position } from "@shardcast/channel-log";
 import { everybody, monotonicMs, noExtensions, RecordKind, RecordType, recordBytes, writeRecord } from "@shardcast/wire";
-import type { ChannelNews } from "../delivery/fan-out.ts";
+import type { ChannelRecordType } from "../delivery/fan-out.ts";
 
 export interface ChannelRecordsParts {
 	readonly ring: Pick<BusLink, "claim" | "commit" | "u8" | "view">;
@@ -12,7 +12,7 @@ export interface ChannelRecordsParts {
 }
 
 /** What the records carry, as JSON. */
-export interface ChannelNewsOf {
+export interface ChannelRecordPayloads {
 	/** With the position behind which the publications are wanted; null = from now on. */
 	readonly [RecordType.follow]: readonly (readonly [channel: string, since: Position | null])[];
 	readonly [RecordType.followed]: readonly (readonly [channel: string, position: Position])[];
@@ -32,7 +32,7 @@ export class ChannelRecords {
 	}
 
 	/** @param slot null = to every shard, this one as well. @returns false when the ring has no room. */
-	send<T extends ChannelNews>(type: T, slot: number | null, about: ChannelNewsOf[T]): boolean {
+	send<T extends ChannelRecordType>(type: T, slot: number | null, about: ChannelRecordPayloads[T]): boolean {
 		const { ring, onCommit, relay } = this.#parts;
 		const payload = Buffer.from(JSON.stringify(about));
 		const bytes = recordBytes(everybody, payload.length);
@@ -47,7 +47,7 @@ export class ChannelRecords {
 	}
 
 	/** Of a record that `send` has written. */
-	static read<T extends ChannelNews>(_type: T, payload: Uint8Array): ChannelNewsOf[T] {
-		return JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString()) as ChannelNewsOf[T];
+	static read<T extends ChannelRecordType>(_type: T, payload: Uint8Array): ChannelRecordPayloads[T] {
+		return JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString()) as ChannelRecordPayloads[T];
 	}
 }

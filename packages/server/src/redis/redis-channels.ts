@@ -14,9 +14,9 @@ import { FeedCounts, Feeder, IncomingMessages, OutgoingMessages, RedisBroker } f
 import type { Counters, Scoreboard } from "@shardcast/scoreboard";
 import type { ProcessMetrics } from "@shardcast/telemetry";
 import { monotonicMs, type PublishResult, type RecordKind, RecordType } from "@shardcast/wire";
-import type { ChannelNews } from "../delivery/fan-out.ts";
+import type { ChannelRecordType } from "../delivery/fan-out.ts";
 import type { PublishLimits } from "../delivery/publishing/history-publisher.ts";
-import type { KeptChannels } from "../durable/kept-channels.ts";
+import type { HistoryReader } from "../durable/history-reader.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import { ChannelRecords, listedMax } from "./channel-records.ts";
 import { FedLogs } from "./fed-logs.ts";
@@ -37,7 +37,7 @@ export interface RedisChannelsParts {
 	readonly others: Pick<ChannelLog, "history" | "position">;
 	readonly board: Pick<Scoreboard, "members">;
 	readonly row: Pick<Counters, "add" | "set"> & { readonly slot: number; readonly incarnation: number };
-	/** This shard in its present life, see `shardLife`. */
+	/** This shard in its present life, see `incarnationId`. */
 	readonly life: number;
 	readonly bus: Pick<BusLink, "claim" | "commit" | "u8" | "view" | "recordBytesMax">;
 	readonly onCommit: () => void;
@@ -58,7 +58,7 @@ const lostMs = 20;
  * Channels with a history when several machines are one: Redis gives publications their order and keeps them, the logs of each node mirror it, and
  * clients are served from the logs as on one machine.
  */
-export class RedisChannels implements Feature, KeptChannels {
+export class RedisChannels implements Feature, HistoryReader {
 	readonly name = "redis channels";
 	readonly wanted: WantedChannels;
 	readonly #parts: RedisChannelsParts;
@@ -194,7 +194,7 @@ export class RedisChannels implements Feature, KeptChannels {
 	}
 
 	/** A record about channels has come from this shard or another one. */
-	readonly told = (type: ChannelNews, origin: number, payload: Uint8Array): void => {
+	readonly told = (type: ChannelRecordType, origin: number, payload: Uint8Array): void => {
 		switch (type) {
 			case RecordType.follow:
 				for (const [channel, since] of ChannelRecords.read(type, payload))

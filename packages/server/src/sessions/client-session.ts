@@ -1,4 +1,4 @@
-import type { ToldAddress } from "@shardcast/http";
+import type { ForwardedAddress } from "@shardcast/http";
 import { type CloseCode, closeReasons } from "@shardcast/wire";
 import type { DeliveredRecord } from "../delivery/delivered-record.ts";
 import type { Audience } from "../hub/audience.ts";
@@ -38,11 +38,11 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 	/** Slot that counts the connections of its user, -1 = not counted; see `UserLimit`. */
 	userSlot = noAddressSlot;
 	/** The address that a trusted proxy reported; null = use the transport's remote address. */
-	readonly told: ToldAddress | null;
+	readonly forwarded: ForwardedAddress | null;
 
-	constructor({ addressSlot, told }: Admitted) {
+	constructor({ addressSlot, forwarded }: Admitted) {
 		this.addressSlot = addressSlot;
-		this.told = told;
+		this.forwarded = forwarded;
 	}
 
 	/** "" = anonymous or not known yet. */
@@ -124,6 +124,6 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 
 	/** Must not be read after the connection has closed. */
 	get address(): string {
-		return this.told?.address ?? Buffer.from(this.transport.getRemoteAddressAsText()).toString("latin1");
+		return this.forwarded?.address ?? Buffer.from(this.transport.getRemoteAddressAsText()).toString("latin1");
 	}
 }

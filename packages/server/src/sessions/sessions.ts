@@ -69,7 +69,7 @@ export class Sessions {
 	opened(session: ClientSession): void {
 		session.place = this.#all.push(session) - 1;
 		session.join();
-		if (session.told?.byBalancer) this.#proxied++;
+		if (session.forwarded?.byBalancer) this.#proxied++;
 		this.#parts.counters.add("opened", 1);
 		this.#changed();
 		this.#parts.events.opened(session);
@@ -102,7 +102,7 @@ export class Sessions {
 		if (session.leaving !== 0) leaving.closed(session);
 		check.left(session.addressSlot);
 		session.addressSlot = noAddressSlot;
-		if (session.told?.byBalancer) this.#proxied--;
+		if (session.forwarded?.byBalancer) this.#proxied--;
 		const counted = session.leaving || code;
 		counters.add("closed", 1);
 		counters.add(closedCounter(counted), 1);

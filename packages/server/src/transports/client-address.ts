@@ -1,4 +1,4 @@
-import type { ToldAddress, TrustedProxies } from "@shardcast/http";
+import type { ForwardedAddress, TrustedProxies } from "@shardcast/http";
 
 /** What a request says about the proxies on its way. Values are as sent, "" when absent. */
 export interface ForwardedHead {
@@ -24,7 +24,11 @@ export interface AddressTrust {
  * from trusted addresses.
  * @param peer returns the address that the connection comes from. Called only if needed.
  */
-export function toldAddress(head: ForwardedHead, peer: () => string, { isProxy, trustedProxies }: AddressTrust): ToldAddress | null {
+export function forwardedAddress(
+	head: ForwardedHead,
+	peer: () => string,
+	{ isProxy, trustedProxies }: AddressTrust,
+): ForwardedAddress | null {
 	if (isProxy !== null) {
 		const { proxyToken } = head;
 		if (proxyToken !== "" && isProxy(proxyToken)) return head.realIp === "" ? null : { address: head.realIp, byBalancer: true };

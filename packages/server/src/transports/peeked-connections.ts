@@ -2,10 +2,10 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { Address } from "@shardcast/config";
 import { type Reply, replyBytes } from "@shardcast/http";
 import { addressText } from "@shardcast/limits";
-import { closeDescriptor, duplicate, hasHungUp, NativeError, peek, peerAddress, sayAndClose } from "@shardcast/native";
+import { closeDescriptor, duplicate, hasHungUp, NativeError, peek, peerAddress, sendAndClose } from "@shardcast/native";
 
 /** The decision about a connection, from its first bytes. */
-export type Beginning =
+export type PeekResult =
 	/** `late` is the answer if the rest does not arrive in time, in place of the usual one; the connection does not count as refused then. */
 	| { readonly kind: "incomplete"; readonly late?: Reply }
 	| { readonly kind: "refused"; readonly reply: Reply }
@@ -18,7 +18,7 @@ export interface PeekedConnectionsParts {
 	/** The refusal for connections from this address, whatever their first bytes; null = check them. */
 	readonly refuses: (peer: string) => Reply | null;
 	/** @param isChecked the balancer has checked the connection, so its first bytes are complete. */
-	readonly read: (bytes: Buffer, length: number, peer: string, isChecked: boolean) => Beginning;
+	readonly read: (bytes: Buffer, length: number, peer: string, isChecked: boolean) => PeekResult;
 	/** The answer to a connection whose first bytes do not arrive in time. */
 	readonly late: Reply;
 	/** Called for a connection that is refused or late. */
@@ -202,6 +202,6 @@ export class PeekedConnections {
 	}
 
 	#answer(descriptor: number, reply: Reply): void {
-		sayAndClose(descriptor, replyBytes(reply, false), this.#bytes);
+		sendAndClose(descriptor, replyBytes(reply, false), this.#bytes);
 	}
 }

@@ -1,7 +1,7 @@
 import { proxyHeaderBytesMax, readProxyHeader, refusal } from "@shardcast/http";
 import { discard } from "@shardcast/native";
 import type { Counters } from "@shardcast/scoreboard";
-import { type Beginning, PeekedConnections, type PeekedConnectionsParts } from "./peeked-connections.ts";
+import { PeekedConnections, type PeekedConnectionsParts, type PeekResult } from "./peeked-connections.ts";
 
 export interface PrefixedConnectionsParts extends Pick<PeekedConnectionsParts, "full" | "timeoutMs" | "nowMs" | "onError"> {
 	/** Whether connections from this address may have a PROXY header. */
@@ -36,7 +36,7 @@ export class PrefixedConnections extends PeekedConnections {
 	}
 }
 
-function readPrefix(parts: PrefixedConnectionsParts, bytes: Buffer, length: number, peer: string, isChecked: boolean): Beginning {
+function readPrefix(parts: PrefixedConnectionsParts, bytes: Buffer, length: number, peer: string, isChecked: boolean): PeekResult {
 	const { isTrusted, isProxy, adopt } = parts;
 	const header = readProxyHeader(bytes, length);
 	if (header.status === "incomplete" && !isChecked) return { kind: "incomplete" };
@@ -57,8 +57,8 @@ function readPrefix(parts: PrefixedConnectionsParts, bytes: Buffer, length: numb
 	};
 }
 
-const notPrefixed: Beginning = { kind: "refused", reply: refusal("proxy_header") };
-const withoutRequest: Beginning = {
+const notPrefixed: PeekResult = { kind: "refused", reply: refusal("proxy_header") };
+const withoutRequest: PeekResult = {
 	kind: "incomplete",
 	late: refusal("head_timeout", "no request arrived in time after the PROXY header"),
 };

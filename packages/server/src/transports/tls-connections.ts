@@ -1,7 +1,7 @@
 import { refusal } from "@shardcast/http";
 import type { Counters } from "@shardcast/scoreboard";
 import { clientHelloBytesMax, readClientHello } from "@shardcast/wire";
-import { type Beginning, PeekedConnections, type PeekedConnectionsParts } from "./peeked-connections.ts";
+import { PeekedConnections, type PeekedConnectionsParts, type PeekResult } from "./peeked-connections.ts";
 
 export interface TlsConnectionsParts extends Pick<PeekedConnectionsParts, "full" | "timeoutMs" | "nowMs" | "onError"> {
 	/** Serves a connection, and takes ownership of its descriptor. @param serverName requested by the client; null = none. */
@@ -9,8 +9,8 @@ export interface TlsConnectionsParts extends Pick<PeekedConnectionsParts, "full"
 	readonly counters: Pick<Counters, "add">;
 }
 
-const incomplete: Beginning = { kind: "incomplete" };
-const refused: Beginning = { kind: "refused", reply: refusal("tls_required") };
+const incomplete: PeekResult = { kind: "incomplete" };
+const refused: PeekResult = { kind: "refused", reply: refusal("tls_required") };
 
 /**
  * TLS connections. Reads the server name in the client's first message, to choose the certificate. Plain HTTP requests are refused in plain HTTP.

@@ -48,7 +48,8 @@ export function judgeUpgrade(head: UpgradeHead, rules: UpgradeRules): Reply | nu
  * rules, since both must agree on what is a WebSocket.
  */
 export function judgeHandshake(head: Handshake): Reply | null {
-	if (!hasWord(head.upgrade, "websocket") || !hasWord(head.connection, "upgrade") || head.version !== "13") return upgradeRequired();
+	if (!listIncludes(head.upgrade, "websocket") || !listIncludes(head.connection, "upgrade") || head.version !== "13")
+		return upgradeRequired();
 	return head.hasBody ? refusal("bad_request", "an upgrade must not have a body") : null;
 }
 
@@ -56,7 +57,7 @@ export function judgeHandshake(head: Handshake): Reply | null {
  * Whether a comma-separated list contains the word, ignoring the case of ASCII letters only: Unicode has other letters that become a "k".
  * @param word in lower case.
  */
-export function hasWord(list: string, word: string): boolean {
+export function listIncludes(list: string, word: string): boolean {
 	const lower = list.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 	return lower === word || lower.split(",").some((item) => trimBlanks(item) === word);
 }

@@ -7,8 +7,8 @@ import {
 	everybody,
 	type Publishing,
 	type PublishResult,
+	publishAccepted,
 	publishFull,
-	publishTaken,
 	RecordKind,
 	readRecordHead,
 } from "@shardcast/wire";
@@ -25,7 +25,7 @@ function setup(heldBytesMax = 100_000, clientBytesMax = heldBytesMax) {
 	const row = Scoreboard.inMemory(1).row(0);
 	const held = new HeldFrames<HeldPublication>({ bytesMax: heldBytesMax, clientBytesMax });
 	const plain: string[] = [];
-	let plainResult: PublishResult = publishTaken;
+	let plainResult: PublishResult = publishAccepted;
 	const take = (_kind: RecordKind, sender: number, { names }: typeof everybody, payload: Uint8Array) => {
 		plain.push(`${sender} ${names.join()} ${Buffer.from(payload)}`);
 		return plainResult;
@@ -72,8 +72,8 @@ describe("messages, routed by their channels,", () => {
 	it("go into the log of a channel with history, which gives them a position, and onto the bus otherwise", () => {
 		const { router, plain, logged, send, row } = setup();
 		expect(send(["kept"], "a", 5)).toEqual({ outcome: "taken", position: { offset: 1, epoch: expect.any(String) } });
-		expect(send(["other"], "b")).toBe(publishTaken);
-		expect(router.publishOrHold(RecordKind.text, 3, everybody, Buffer.from("c"))).toBe(publishTaken);
+		expect(send(["other"], "b")).toBe(publishAccepted);
+		expect(router.publishOrHold(RecordKind.text, 3, everybody, Buffer.from("c"))).toBe(publishAccepted);
 		expect(logged()).toEqual(["5/7 a"]);
 		expect(plain).toEqual(["0 other b", "3  c"]);
 		expect(row.get("messagesIn")).toBe(1);
@@ -81,7 +81,7 @@ describe("messages, routed by their channels,", () => {
 
 	it("to several channels become one for each with history, and one for the others", async () => {
 		const { plain, logged, send } = setup();
-		expect(await send(["a", "kept1", "b", "kept2"], "x", 2)).toBe(publishTaken);
+		expect(await send(["a", "kept1", "b", "kept2"], "x", 2)).toBe(publishAccepted);
 		expect(plain).toEqual(["2 a,b x"]);
 		expect(logged()).toEqual(["2/7 x", "2/7 x"]);
 	});
@@ -120,14 +120,14 @@ describe("a message with an idempotency key", () => {
 		const { send, plain, fail, lock, free, history } = setup();
 		fail();
 		expect(send(["other"], "a", 0, { idempotencyKey: "k" })).toBe(publishFull);
-		fail(publishTaken);
+		fail(publishAccepted);
 		lock();
 		const held = send(["other"], "b", 0, { idempotencyKey: "k" });
 		free();
 		history.retry();
-		expect(await held).toBe(publishTaken);
+		expect(await held).toBe(publishAccepted);
 		expect(send(["other"], "c", 0, { idempotencyKey: "k" })).toEqual({ outcome: "taken", duplicate: true });
-		expect(send(["third"], "d", 0, { idempotencyKey: "k" })).toBe(publishTaken);
+		expect(send(["third"], "d", 0, { idempotencyKey: "k" })).toBe(publishAccepted);
 		expect(plain).toEqual(["0 other a", "0 other b", "0 third d"]);
 	});
 

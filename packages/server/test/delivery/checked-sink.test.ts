@@ -1,7 +1,7 @@
 import type { MessageSink } from "@shardcast/bus";
 import { Namespaces } from "@shardcast/channels";
 import { type Config, defaultConfig } from "@shardcast/config";
-import { channelList, publishTaken, RecordKind } from "@shardcast/wire";
+import { channelList, publishAccepted, RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { CheckedSink } from "../../src/delivery/incoming/checked-sink.ts";
 
@@ -11,7 +11,7 @@ function setup(values: Partial<Config>) {
 	const passed: string[] = [];
 	const take: MessageSink["publish"] = (_kind, _sender, { names }, payload) => {
 		passed.push(`${names.join()} ${Buffer.from(payload)}`);
-		return publishTaken;
+		return publishAccepted;
 	};
 	const namespaces = new Namespaces(defaultConfig(values));
 	const sink = new CheckedSink({ publish: take, publishOrHold: take }, () => namespaces);

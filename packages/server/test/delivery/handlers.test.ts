@@ -1,6 +1,6 @@
 import { Scoreboard } from "@shardcast/scoreboard";
 import { waitFor } from "@shardcast/testkit";
-import { type Publishing, publishTaken, RecordKind } from "@shardcast/wire";
+import { type Publishing, publishAccepted, RecordKind } from "@shardcast/wire";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { Handlers } from "../../src/delivery/incoming/handlers.ts";
 import type { MessageContext, MessageHandler, Middleware, Next } from "../../src/delivery/incoming/middleware.ts";
@@ -19,7 +19,7 @@ function setup(deadlineMs = 1000, onError?: (error: unknown) => void) {
 	const context = (payload: Uint8Array): MessageContext => ({ source: "http", kind: RecordKind.text, channels: [], address: "", payload });
 	const publish = (payload: Uint8Array): Publishing => {
 		published.push(Buffer.from(payload).toString());
-		return publishTaken;
+		return publishAccepted;
 	};
 	const take = (text: string | Uint8Array, sender: object = {}) =>
 		handlers.take(sender, context(typeof text === "string" ? Buffer.from(text) : text), publish);
@@ -55,7 +55,7 @@ describe("handlers", () => {
 		const context = { source: "http" as const, kind: RecordKind[kind], channels: [], address: "", payload: Buffer.from("x") };
 		handlers.take({}, context, () => {
 			published.push("x");
-			return publishTaken;
+			return publishAccepted;
 		});
 		expect({ published, errors }).toEqual({ published: [], errors: ["a handler put a string into payload; it must be a Uint8Array"] });
 	});
@@ -141,7 +141,7 @@ describe("handlers", () => {
 		handlers.use(tracingAtOnce(seen, "outer"));
 		handlers.use(tracingAtOnce(seen, "inner"));
 		expect(handlers.isEmpty).toBe(false);
-		expect(take("x")).toBe(publishTaken);
+		expect(take("x")).toBe(publishAccepted);
 		expect(seen).toEqual(["outer before", "inner before", "last", "inner after", "outer after"]);
 		expect(published).toEqual(["x"]);
 	});
@@ -155,7 +155,7 @@ describe("handlers", () => {
 		handlers.setLast(() => seen.push("last"));
 		const result = take("x");
 		expect(published).toEqual([]);
-		expect(await result).toBe(publishTaken);
+		expect(await result).toBe(publishAccepted);
 		const before = ["outer before", "middle before", "inner before"];
 		expect(seen).toEqual([...before, "middle after", "last", "inner after", "outer after"]);
 	});
@@ -168,7 +168,7 @@ describe("handlers", () => {
 			return next();
 		});
 		const bytes = Buffer.from("x");
-		expect(take(bytes, {})).toBe(publishTaken);
+		expect(take(bytes, {})).toBe(publishAccepted);
 		expect(given[0]).toBe(bytes);
 		expect(handlers.waiting).toBe(0);
 	});
@@ -186,7 +186,7 @@ describe("handlers", () => {
 		const first = Buffer.from("first");
 		const taken = take(first);
 		first.fill("X");
-		expect(await taken).toBe(publishTaken);
+		expect(await taken).toBe(publishAccepted);
 
 		const other = setup();
 		other.handlers.use(async ({ payload }, next) => {
@@ -215,7 +215,7 @@ describe("handlers", () => {
 			next();
 			next();
 		});
-		expect(twice.take("x"), "it has been published nevertheless").toBe(publishTaken);
+		expect(twice.take("x"), "it has been published nevertheless").toBe(publishAccepted);
 		expect(twice.errors).toEqual(["a handler called next() twice for one message"]);
 		expect([...published, ...twice.published]).toEqual(["x"]);
 		expect([errors.length, row.get("handlerErrors"), twice.row.get("handlerErrors")]).toEqual([0, 0, 1]);
@@ -318,7 +318,7 @@ describe("handlers", () => {
 		results.push(take("behind", sender), take("too", sender));
 		expect(handlers.waiting).toBe(3);
 		await vi.advanceTimersByTimeAsync(deadlineMs - 20);
-		expect(await Promise.all(results)).toEqual([{ outcome: "failed" }, publishTaken, publishTaken]);
+		expect(await Promise.all(results)).toEqual([{ outcome: "failed" }, publishAccepted, publishAccepted]);
 		expect([row.get("handlerTimeouts"), row.get("handlerErrors"), errors]).toEqual([1, 0, ["a handler took longer than 200 ms"]]);
 		expect(() => late!()).toThrow(/too late/);
 		expect(published).toEqual(["behind", "too"]);
@@ -360,7 +360,7 @@ describe("handlers", () => {
 		await Promise.all(results);
 		await handlers.whenNone();
 		expect(published).toHaveLength(5001);
-		expect(await take("room again", sender)).toBe(publishTaken);
+		expect(await take("room again", sender)).toBe(publishAccepted);
 	});
 
 	it("wait for Kafka only with the result: the next message does not wait for it", async () => {
@@ -368,8 +368,8 @@ describe("handlers", () => {
 		handlers.use(async (_context, next) => next());
 		const sender = {};
 		let acknowledge = () => {};
-		const result = new Promise<typeof publishTaken>((resolve) => {
-			acknowledge = () => resolve(publishTaken);
+		const result = new Promise<typeof publishAccepted>((resolve) => {
+			acknowledge = () => resolve(publishAccepted);
 		});
 		const send = (text: string, publish: () => Publishing) =>
 			handlers.take(
@@ -381,10 +381,10 @@ describe("handlers", () => {
 				},
 			);
 		const first = send("first", () => result);
-		expect(await send("second", () => publishTaken)).toBe(publishTaken);
+		expect(await send("second", () => publishAccepted)).toBe(publishAccepted);
 		expect(published).toEqual(["first", "second"]);
 		acknowledge();
-		expect(await first).toBe(publishTaken);
+		expect(await first).toBe(publishAccepted);
 	});
 
 	it("keep the order when a handler itself publishes, and that message waits as well", async () => {
@@ -405,7 +405,7 @@ describe("handlers", () => {
 		await turn();
 		expect(published, "C waits behind A").toEqual(["audit of A"]);
 		open.get("A")!();
-		expect(await Promise.all(results)).toEqual([publishTaken, publishTaken]);
+		expect(await Promise.all(results)).toEqual([publishAccepted, publishAccepted]);
 		await handlers.whenNone();
 		expect([published, handlers.waiting]).toEqual([["audit of A", "A", "C"], 0]);
 	});
@@ -422,7 +422,7 @@ describe("handlers", () => {
 			});
 		});
 		const sender = {};
-		expect(await Promise.all([take("x", sender), take("behind", sender)])).toEqual([{ outcome: "failed" }, publishTaken]);
+		expect(await Promise.all([take("x", sender), take("behind", sender)])).toEqual([{ outcome: "failed" }, publishAccepted]);
 		await handlers.whenNone();
 		expect([row.get("handlerErrors"), published]).toEqual([1, ["behind"]]);
 	});
@@ -433,7 +433,7 @@ describe("handlers", () => {
 			await turn();
 			throw new Error("too late to stop it");
 		}) as MessageHandler);
-		expect(take("x")).toBe(publishTaken);
+		expect(take("x")).toBe(publishAccepted);
 		await waitFor(() => errors.length > 0, { deadlineMs: 1000, what: "the failure" });
 		expect([row.get("handlerErrors"), errors, published]).toEqual([1, ["too late to stop it"], ["x"]]);
 	});
@@ -446,7 +446,7 @@ describe("handlers", () => {
 		const results = Array.from({ length: 5000 }, (_, index) => take(`${index}`, sender));
 		const counting = setInterval(() => turns++, 0);
 		const all = await Promise.all(results.slice(0, 3000));
-		expect(all.every((result) => result === publishTaken)).toBe(true);
+		expect(all.every((result) => result === publishAccepted)).toBe(true);
 		await handlers.whenNone();
 		clearInterval(counting);
 		expect(published).toEqual(Array.from({ length: 5000 }, (_, index) => `${index}`));

@@ -1,6 +1,6 @@
 import { MemoryBus } from "@shardcast/bus";
 import { Scoreboard } from "@shardcast/scoreboard";
-import { channelList, createRecordHead, everybody, publishTaken, RecordKind, RecordType, readRecordHead } from "@shardcast/wire";
+import { channelList, createRecordHead, everybody, publishAccepted, RecordKind, RecordType, readRecordHead } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { HeldFrames } from "../../src/delivery/incoming/held-frames.ts";
 import { Publisher } from "../../src/delivery/publishing/publisher.ts";
@@ -39,11 +39,11 @@ describe("the publisher", () => {
 		const { publisher, read, slow, row, held: waiting } = setup();
 		let sent = 0;
 		const payload = () => Buffer.from(`${sent++}`.padEnd(200, "."));
-		while (publisher.publish(RecordKind.text, 1, everybody, payload()) === publishTaken);
+		while (publisher.publish(RecordKind.text, 1, everybody, payload()) === publishAccepted);
 		const held = sent - 1;
 		sent--;
-		expect(publisher.publishOrHold(RecordKind.text, 1, everybody, payload())).toBe(publishTaken);
-		expect(publisher.publishOrHold(RecordKind.text, 1, everybody, payload())).toBe(publishTaken);
+		expect(publisher.publishOrHold(RecordKind.text, 1, everybody, payload())).toBe(publishAccepted);
+		expect(publisher.publishOrHold(RecordKind.text, 1, everybody, payload())).toBe(publishAccepted);
 		expect(waiting.count).toBe(2);
 		expect(row.get("backpressured")).toBe(3);
 
@@ -65,7 +65,7 @@ describe("the publisher", () => {
 		const info = Buffer.from("ann");
 		const announce = (name: string) => publisher.announce(RecordType.join, channelList([name]), info);
 		expect(announce("a")).toBe(true);
-		while (publisher.publish(RecordKind.text, 1, everybody, Buffer.from(".".repeat(200))) === publishTaken);
+		while (publisher.publish(RecordKind.text, 1, everybody, Buffer.from(".".repeat(200))) === publishAccepted);
 		publisher.publishOrHold(RecordKind.text, 1, everybody, Buffer.from("held"));
 		expect(announce("a")).toBe(true);
 		expect(waiting.count).toBe(2);
@@ -74,7 +74,7 @@ describe("the publisher", () => {
 		read(slow);
 		publisher.retry();
 		expect(read()).toEqual(["1:held", "0:ann"]);
-		while (publisher.publish(RecordKind.text, 1, everybody, Buffer.from(".".repeat(200))) === publishTaken);
+		while (publisher.publish(RecordKind.text, 1, everybody, Buffer.from(".".repeat(200))) === publishAccepted);
 		let announced = 0;
 		while (announce("a")) announced++;
 		expect(announced).toBeGreaterThan(100);
@@ -83,7 +83,7 @@ describe("the publisher", () => {
 
 	it("copies what it holds: the socket's bytes are not valid after its callback", () => {
 		const { publisher, read, slow } = setup();
-		while (publisher.publish(RecordKind.binary, 1, everybody, Buffer.alloc(500)) === publishTaken);
+		while (publisher.publish(RecordKind.binary, 1, everybody, Buffer.alloc(500)) === publishAccepted);
 		publisher.publishOrHold(RecordKind.binary, 1, everybody, Buffer.alloc(500));
 		const bytes = Buffer.from("mine");
 		publisher.publishOrHold(RecordKind.binary, 1, everybody, bytes);

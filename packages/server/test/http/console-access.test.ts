@@ -1,17 +1,17 @@
 import { type Config, defaultConfig } from "@shardcast/config";
 import { describe, expect, it } from "vitest";
 import { Console } from "../../src/console/console.ts";
-import { type ConsoleHead, mayWatch, whyNotWatch } from "../../src/console/console-access.ts";
-import { noWatch } from "../../src/console/console-feed.ts";
+import { type ConsoleHead, canWatch, watchRefusal } from "../../src/console/console-access.ts";
+import { nothingWatched } from "../../src/console/console-feed.ts";
 import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 
 const page: ConsoleHead = { token: null, origin: "http://localhost:3005", host: "localhost:3005", address: "127.0.0.1" };
 const token = "look-but-not-touch";
 
 it("says that a token must be configured where nobody may watch without one", () => {
-	expect(whyNotWatch({ token: undefined, authRequired: true })).toContain("set --console-token");
-	expect(whyNotWatch({ token: undefined, authRequired: false })).toContain("opened on this machine");
-	expect(whyNotWatch({ token, authRequired: true })).toContain("without its token");
+	expect(watchRefusal({ token: undefined, authRequired: true })).toContain("set --console-token");
+	expect(watchRefusal({ token: undefined, authRequired: false })).toContain("opened on this machine");
+	expect(watchRefusal({ token, authRequired: true })).toContain("without its token");
 });
 
 describe("open pages when a reload changes who may watch", () => {
@@ -20,7 +20,7 @@ describe("open pages when a reload changes who may watch", () => {
 		const live = new LiveConfig(defaultConfig(before));
 		const console = new Console({ options: {}, live, hub: {}, channels: {}, history: {}, check: {} } as never);
 		const codes: number[] = [];
-		const viewer = { ...noWatch, shown: 0, send: () => {}, getBufferedAmount: () => 0, end: (code: number) => void codes.push(code) };
+		const viewer = { ...nothingWatched, shown: 0, send: () => {}, getBufferedAmount: () => 0, end: (code: number) => void codes.push(code) };
 		console.feed.add(viewer);
 		console.reload(defaultConfig(after))();
 		console.feed.remove(viewer);
@@ -43,8 +43,8 @@ describe("the console's feed", () => {
 		["its own page, the default port left out", { origin: "http://localhost", host: "localhost:80" }],
 		["a program on this machine", { origin: "" }],
 	])("is allowed without a token: %s", (_what, changes) => {
-		expect(mayWatch({ ...page, ...changes }, { token: undefined, authRequired: false })).toBe(true);
-		expect(mayWatch({ ...page, ...changes }, { token: undefined, authRequired: true }), "where authentication is required").toBe(false);
+		expect(canWatch({ ...page, ...changes }, { token: undefined, authRequired: false })).toBe(true);
+		expect(canWatch({ ...page, ...changes }, { token: undefined, authRequired: true }), "where authentication is required").toBe(false);
 	});
 
 	it.each([
@@ -58,13 +58,13 @@ describe("the console's feed", () => {
 		["a connection from elsewhere", { address: "10.0.0.9" }],
 		["a request without Host", { origin: "", host: "" }],
 	])("is refused without a token: %s (%o)", (_what, changes) => {
-		expect(mayWatch({ ...page, ...changes }, { token: undefined, authRequired: false })).toBe(false);
+		expect(canWatch({ ...page, ...changes }, { token: undefined, authRequired: false })).toBe(false);
 	});
 
 	it("allows any address with a token, but still only its own page", () => {
 		const away = { ...page, origin: "https://trade.example", host: "trade.example", address: "10.0.0.9", token };
-		expect(mayWatch(away, { token, authRequired: true })).toBe(true);
-		expect(mayWatch({ ...away, token: null }, { token, authRequired: true })).toBe(false);
-		expect(mayWatch({ ...away, origin: "https://evil.example" }, { token, authRequired: true })).toBe(false);
+		expect(canWatch(away, { token, authRequired: true })).toBe(true);
+		expect(canWatch({ ...away, token: null }, { token, authRequired: true })).toBe(false);
+		expect(canWatch({ ...away, origin: "https://evil.example" }, { token, authRequired: true })).toBe(false);
 	});
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { BusyChannel } from "../../src/console/channel-activity.ts";
-import { ConsoleFeed, type ConsoleViewer, noWatch } from "../../src/console/console-feed.ts";
+import { ConsoleFeed, type ConsoleViewer, nothingWatched } from "../../src/console/console-feed.ts";
 import type { ConsoleChannel, ConsoleSnapshot } from "../../src/console/console-snapshot.ts";
 
 const channel = { name: "chat:1", perSecond: 0, subscribers: 3, present: 2, history: { offset: 7, kept: 5 } };
@@ -23,7 +23,13 @@ class FeedRig {
 	/** A page, and what it was sent. */
 	viewer(): ConsoleViewer & { readonly sent: { type: string }[] } {
 		const sent: { type: string }[] = [];
-		const viewer = { ...noWatch, sent, send: (text: string) => sent.push(JSON.parse(text)), getBufferedAmount: () => 0, end: () => {} };
+		const viewer = {
+			...nothingWatched,
+			sent,
+			send: (text: string) => sent.push(JSON.parse(text)),
+			getBufferedAmount: () => 0,
+			end: () => {},
+		};
 		this.feed.add(viewer);
 		return viewer;
 	}

@@ -1,8 +1,8 @@
 import { type Config, defaultConfig } from "@shardcast/config";
-import { allowedOrigins, BodyWanted, type HttpRequest, httpErrors, type Reply, Router } from "@shardcast/http";
+import { allowedOrigins, BodyNeeded, type HttpRequest, httpErrors, type Reply, Router } from "@shardcast/http";
 import { RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
-import { type ChannelList, type PublishResult, publishFull, publishTaken, RecordKind } from "@shardcast/wire";
+import { type ChannelList, type PublishResult, publishAccepted, publishFull, RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { Handlers } from "../../src/delivery/incoming/handlers.ts";
 import { Incoming } from "../../src/delivery/incoming/incoming.ts";
@@ -37,7 +37,7 @@ const accessBy = (apiKey: string | undefined, auth: Partial<Config> = {}) => new
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 function setup(
 	changes: Partial<PublishApiParts> & { readonly origins?: readonly string[] } = {},
-	result: PublishResult | Promise<PublishResult> = publishTaken,
+	result: PublishResult | Promise<PublishResult> = publishAccepted,
 ) {
 	const published: { kind: RecordKind; channels: ChannelList; text: string; address: string }[] = [];
 	const row = Scoreboard.inMemory(1).row(0);
@@ -45,7 +45,7 @@ function setup(
 	const publishApi = new PublishApi({
 		incoming: {
 			publish: (kind, channels, payload, { address }) => {
-				if (result === publishTaken) published.push({ kind, channels, text: Buffer.from(payload).toString(), address });
+				if (result === publishAccepted) published.push({ kind, channels, text: Buffer.from(payload).toString(), address });
 				return result;
 			},
 		},
@@ -57,9 +57,9 @@ function setup(
 		...changes,
 	});
 	const router = new Router([publishApi.route], { allowedOrigins: allowedOrigins(changes.origins ?? []) });
-	const begin = (head: Head): BodyWanted => {
+	const begin = (head: Head): BodyNeeded => {
 		const routed = router.route(requestOf({ ...head, contentLength: "" }));
-		if (!(routed instanceof BodyWanted)) throw new Error(JSON.stringify(routed));
+		if (!(routed instanceof BodyNeeded)) throw new Error(JSON.stringify(routed));
 		return routed;
 	};
 	const api = {
@@ -68,7 +68,7 @@ function setup(
 		/** The answer for which no body is needed. */
 		judge: (head: Head): Reply | null => {
 			const routed = router.route(requestOf(head));
-			return routed instanceof BodyWanted ? null : (routed as Reply);
+			return routed instanceof BodyNeeded ? null : (routed as Reply);
 		},
 		begin,
 		publish: (head: Head, body: Uint8Array) => begin(head).whole(body) as Reply | Promise<Reply>,
@@ -102,7 +102,7 @@ describe("POST /api/publish", () => {
 		const given: unknown[] = [];
 		const publish: PublishApiParts["incoming"]["publish"] = (_kind, { names }, _payload, _from, _source, details) => {
 			given.push(details);
-			return names[0] === "plain" ? publishTaken : { outcome: "taken", position: { offset: 7, epoch: "e" } };
+			return names[0] === "plain" ? publishAccepted : { outcome: "taken", position: { offset: 7, epoch: "e" } };
 		};
 		const { api } = setup({ incoming: { publish } });
 		const kept = { channel: "kept", data: 1, tags: { a: "1" }, idempotency_key: "k" };
@@ -306,7 +306,7 @@ describe("POST /api/publish", () => {
 
 	it("waits for a result that is not available yet, and passes on Kafka's answer", async () => {
 		const later = (result: PublishResult) => setup({}, Promise.resolve(result)).api.publish(head, json({ data: 1 }));
-		expect((await later(publishTaken)).status).toBe(200);
+		expect((await later(publishAccepted)).status).toBe(200);
 		const lost = await later({ outcome: "unacknowledged", detail: "too large" });
 		expect([lost.status, error(lost.body).message]).toEqual([503, "Kafka did not take it: too large"]);
 	});
@@ -370,7 +370,7 @@ describe("POST /api/publish", () => {
 			const publish: PublishApiParts["incoming"]["publish"] = (_kind, _channels, payload) => {
 				const text = Buffer.from(payload).toString();
 				tried.push(text);
-				return outcomes[text] ?? publishTaken;
+				return outcomes[text] ?? publishAccepted;
 			};
 			const { api } = setup({ incoming: { publish } });
 			const full = resultOf(await api.publish(head, batch("a", "b", "c")));
@@ -414,7 +414,7 @@ describe("POST /api/publish", () => {
 				const text = Buffer.from(payload).toString();
 				if (fullOnce.delete(text)) return publishFull;
 				out.push(text);
-				return publishTaken;
+				return publishAccepted;
 			};
 			const { api } = setup({
 				incoming: new Incoming({ publisher: { publish, publishOrHold: publish }, announcer: { announce: () => true }, handlers }),
@@ -436,7 +436,7 @@ describe("POST /api/publish", () => {
 
 		it("503: waits for Kafka's answer to each, and keeps their order", async () => {
 			const publish: PublishApiParts["incoming"]["publish"] = async (_kind, _channels, payload) =>
-				Buffer.from(payload).toString() === "b" ? { outcome: "unacknowledged", detail: "too large" } : publishTaken;
+				Buffer.from(payload).toString() === "b" ? { outcome: "unacknowledged", detail: "too large" } : publishAccepted;
 			const reply = await setup({ incoming: { publish } }).api.publish(head, batch("a", "b", "c"));
 			expect(reply).toMatchObject({ status: 503, close: false });
 			const { error: first, result } = resultOf(reply);

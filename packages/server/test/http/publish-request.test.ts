@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { stressed } from "@shardcast/testkit";
-import { anyText } from "@shardcast/testkit/arbitraries";
+import { arbitraryText } from "@shardcast/testkit/arbitraries";
 import { RecordKind } from "@shardcast/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -259,7 +259,7 @@ const mostly = (good: readonly string[], bad: readonly string[]) =>
 	fc.oneof({ weight: 20, arbitrary: fc.constantFrom(...good) }, { weight: 1, arbitrary: fc.constantFrom(...bad) });
 const space = mostly(["", "", " ", "\t\n", "\r"], ["\u00a0", "\ufeff", "\v", "\u2028"]);
 const text = fc.oneof(
-	{ weight: 4, arbitrary: anyText().map((value) => JSON.stringify(value)) },
+	{ weight: 4, arbitrary: arbitraryText().map((value) => JSON.stringify(value)) },
 	{
 		weight: 1,
 		arbitrary: mostly(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { closeAll, lingered } from "../../src/lifecycle/drain.ts";
+import { closeAll, waitUntilClosed } from "../../src/lifecycle/drain.ts";
 import type { ClientSession } from "../../src/sessions/client-session.ts";
 
 interface Told {
@@ -99,11 +99,11 @@ describe("closing all clients", () => {
 				nowMs += ms;
 			},
 		};
-		await lingered(5, { open: () => 5, deadlineMs: 250, ...clock });
+		await waitUntilClosed(5, { open: () => 5, deadlineMs: 250, ...clock });
 		expect(nowMs).toBe(0);
-		await lingered(5, { open: () => (nowMs < 40 ? 9 : 5), deadlineMs: 250, ...clock });
+		await waitUntilClosed(5, { open: () => (nowMs < 40 ? 9 : 5), deadlineMs: 250, ...clock });
 		expect(nowMs).toBe(40);
-		await lingered(5, { open: () => 6, deadlineMs: 250, ...clock });
+		await waitUntilClosed(5, { open: () => 6, deadlineMs: 250, ...clock });
 		expect(nowMs).toBe(290);
 	});
 });

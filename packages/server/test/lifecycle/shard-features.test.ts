@@ -4,10 +4,10 @@ import type { HttpRequest } from "@shardcast/http";
 import type { ShardIngest } from "@shardcast/kafka";
 import { everybody, RecordKind } from "@shardcast/wire";
 import { describe } from "vitest";
-import { type ConsoleViewer, noWatch } from "../../src/console/console-feed.ts";
-import { inTime } from "../../src/lifecycle/in-time.ts";
+import { type ConsoleViewer, nothingWatched } from "../../src/console/console-feed.ts";
 import { kafkaFeature } from "../../src/lifecycle/kafka-feature.ts";
 import { ShardHeartbeat } from "../../src/lifecycle/shard-heartbeat.ts";
+import { withinDeadline } from "../../src/lifecycle/within-deadline.ts";
 import { featureContract } from "../contracts/feature-contract.ts";
 import { CentrifugeRig } from "../support/centrifuge-rig.ts";
 import type { FakeTransport } from "../support/fake-transport.ts";
@@ -79,7 +79,7 @@ describe("delivery", () => {
 describe("the console", () => {
 	featureContract(() => {
 		const { console } = new ShardParts();
-		const viewer: ConsoleViewer = { ...noWatch, send: () => {}, getBufferedAmount: () => 0, end: () => console.feed.remove(viewer) };
+		const viewer: ConsoleViewer = { ...nothingWatched, send: () => {}, getBufferedAmount: () => 0, end: () => console.feed.remove(viewer) };
 		console.feed.add(viewer);
 		const isOpen = () => console.feed.watching;
 		return { feature: console, work: null, held: () => Number(isOpen()), isOpen, runs: null };
@@ -136,7 +136,7 @@ describe("Kafka in the shard", () => {
 			},
 			measures: () => {},
 			serving: () => {},
-			drain: (leftMs: number) => inTime(drained, leftMs),
+			drain: (leftMs: number) => withinDeadline(drained, leftMs),
 			stop: async () => isOn?.removeSource(source),
 		} as unknown as ShardIngest;
 		/** Records that are not delivered in time are for the next owner of their partitions. */

@@ -7,10 +7,10 @@ import {
 	answerPresence,
 	answerRevocations,
 	answerUsers,
-	KeptRevocations,
 	PartAnswers,
 	Questions,
 	type RevocationReading,
+	RevocationStore,
 } from "@shardcast/control";
 import type { KafkaHistory } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
@@ -21,7 +21,7 @@ import {
 	channelList,
 	noExtensions,
 	type Publishing,
-	publishTaken,
+	publishAccepted,
 	RecordKind,
 	RecordType,
 	recordBytes,
@@ -82,7 +82,7 @@ export class CentrifugeRig {
 	/** Joins and leaves, such as "join a ann". */
 	readonly announced: string[] = [];
 	/** What comes of the next publishes. */
-	result: Publishing = publishTaken;
+	result: Publishing = publishAccepted;
 	#soon: (() => void)[] = [];
 	readonly #later: (() => void)[] = [];
 	readonly #fanOut: FanOut;
@@ -108,7 +108,7 @@ export class CentrifugeRig {
 		});
 		const admit = () => {
 			this.admitted++;
-			return { addressSlot: noAddressSlot, told: null };
+			return { addressSlot: noAddressSlot, forwarded: null };
 		};
 		const check = {
 			judge: () => null,
@@ -145,7 +145,7 @@ export class CentrifugeRig {
 		answerPresence(this.questions);
 		answerUsers(this.questions);
 		answerInventory(this.questions);
-		answerRevocations(this.questions, new KeptRevocations({ folder: "", log: silentLog() }));
+		answerRevocations(this.questions, new RevocationStore({ folder: "", log: silentLog() }));
 		this.durable = DurableChannels.open({ live: this.#live, history: this.log, counters: row, life: 1, log: silentLog() });
 		this.events = new ClientEvents(
 			{

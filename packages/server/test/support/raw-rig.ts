@@ -3,7 +3,7 @@ import type { Reply } from "@shardcast/http";
 import { AddressTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
-import { publishTaken, RecordType } from "@shardcast/wire";
+import { publishAccepted, RecordType } from "@shardcast/wire";
 import { decodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { LiveConfig } from "../../src/lifecycle/live-config.ts";
@@ -64,7 +64,7 @@ export class RawRig {
 			stopping: () => this.stopping,
 			admit: () => {
 				this.admitted++;
-				return { addressSlot: noAddressSlot, told: null };
+				return { addressSlot: noAddressSlot, forwarded: null };
 			},
 			left: () => {
 				this.admitted--;
@@ -92,7 +92,7 @@ export class RawRig {
 			incoming: {
 				fromClient: (_client, _kind, { names }, _payload, details) => {
 					this.published.push([names, details?.info && decodePublisherInfo(details.info).user]);
-					return publishTaken;
+					return publishAccepted;
 				},
 			},
 			check,

@@ -4,7 +4,7 @@ import { Namespaces } from "@shardcast/channels";
 import { type Config, defaultConfig } from "@shardcast/config";
 import type { Ask } from "@shardcast/control";
 import type { BodyRoute, HttpRequest, Reply } from "@shardcast/http";
-import { publishTaken } from "@shardcast/wire";
+import { publishAccepted } from "@shardcast/wire";
 import { ApiAccess } from "../../src/http/api-access.ts";
 import { ServerApi } from "../../src/http/server-api.ts";
 
@@ -34,7 +34,7 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 			publish: (_kind, { names }, payload, _from, _source, details) => {
 				published.push({ channels: names, text: Buffer.from(payload).toString(), details });
 				if (names[0] === "full") return { outcome: "full" };
-				return names[0] === "kept" ? { outcome: "taken", position: { offset: 7, epoch: "e" } } : publishTaken;
+				return names[0] === "kept" ? { outcome: "taken", position: { offset: 7, epoch: "e" } } : publishAccepted;
 			},
 		},
 		rate: { take: () => true },

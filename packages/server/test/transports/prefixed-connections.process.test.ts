@@ -12,7 +12,7 @@ import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 import { ConnectionCheck } from "../../src/limits/connection-check.ts";
 import type { TopicTransport } from "../../src/transports/transport.ts";
 import { Listener } from "../../src/transports/websocket/listener.ts";
-import { ToldSockets } from "../../src/transports/websocket/sockets-told.ts";
+import { LabelledSockets } from "../../src/transports/websocket/sockets-labelled.ts";
 import { RecordingSession } from "../contracts/transport-contract.ts";
 
 /** A shard's own port with --proxy-protocol: its answer to GET /address is the client's address. */
@@ -176,8 +176,8 @@ describe("connections that begin with a PROXY header", () => {
 
 	it("do not accumulate when second headers hide their labels", async () => {
 		const counts: number[] = [];
-		const { forget } = ToldSockets.prototype;
-		const spy = vi.spyOn(ToldSockets.prototype, "forget").mockImplementation(function (this: ToldSockets, response) {
+		const { forget } = LabelledSockets.prototype;
+		const spy = vi.spyOn(LabelledSockets.prototype, "forget").mockImplementation(function (this: LabelledSockets, response) {
 			forget.call(this, response);
 			counts.push(this.count);
 		});

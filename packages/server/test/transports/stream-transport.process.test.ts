@@ -89,7 +89,7 @@ async function start(method: "GET" | "POST"): Promise<TransportRig> {
 			connections: () => {},
 			socketsMax: () => Number.POSITIVE_INFINITY,
 			overfull: (): Reply => expect.unreachable(),
-			told: () => null,
+			forwardedAddress: () => null,
 			failed: (callback, error) => {
 				throw new Error(`${callback} failed`, { cause: error });
 			},

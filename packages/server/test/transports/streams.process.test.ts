@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { allowedOrigins, type Reply, type ReplyStream, type Route, StreamWanted } from "@shardcast/http";
+import { allowedOrigins, type Reply, type ReplyStream, type Route, StreamNeeded } from "@shardcast/http";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
@@ -46,7 +46,7 @@ class Rig {
 				connections: () => {},
 				socketsMax: () => Number.POSITIVE_INFINITY,
 				overfull: (): Reply => expect.unreachable(),
-				told: () => null,
+				forwardedAddress: () => null,
 				failed: (callback, error) => {
 					throw new Error(`${callback} failed`, { cause: error });
 				},
@@ -154,7 +154,7 @@ describe("a streamed response", () => {
 		const streams = new Streams(app, 20);
 		const start = { type: "text/plain", idlePart: "idle.", opened: () => {}, closed: () => {} };
 		const head: Reply = { status: 200, body: "", type: "text/plain", headers: {}, close: true };
-		app.any("/*", (response) => streams.open(response, new StreamWanted(head, start)));
+		app.any("/*", (response) => streams.open(response, new StreamNeeded(head, start)));
 		let port = 0;
 		app.listen("127.0.0.1", 0, 0, (socket) => {
 			port = us_socket_local_port(socket as never);

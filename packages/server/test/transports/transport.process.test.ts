@@ -31,7 +31,7 @@ async function start(): Promise<TopicRig & { connect(session: Session<TopicTrans
 			connections: () => {},
 			socketsMax: () => Number.POSITIVE_INFINITY,
 			overfull: () => refusal("shard_full"),
-			told: () => null,
+			forwardedAddress: () => null,
 			failed: (callback, error) => {
 				throw new Error(`${callback} failed`, { cause: error });
 			},

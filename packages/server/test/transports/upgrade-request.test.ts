@@ -1,8 +1,8 @@
 import { allowedOrigins, httpErrors, TrustedProxies } from "@shardcast/http";
 import { describe, expect, it } from "vitest";
 import { channelsAsked, channelsOf } from "../../src/sessions/raw/channels-asked.ts";
-import { type AddressTrust, type ForwardedHead, toldAddress } from "../../src/transports/client-address.ts";
-import { hasWord, judgeUpgrade, type UpgradeHead, type UpgradeRules } from "../../src/transports/upgrade-request.ts";
+import { type AddressTrust, type ForwardedHead, forwardedAddress } from "../../src/transports/client-address.ts";
+import { listIncludes, judgeUpgrade, type UpgradeHead, type UpgradeRules } from "../../src/transports/upgrade-request.ts";
 
 const head: UpgradeHead = {
 	query: "",
@@ -82,7 +82,7 @@ describe("the address of a client behind a proxy", () => {
 	const isProxy = (given: string) => given === "token";
 	const untold = { proxyToken: "", realIp: "", announced: null, forwardedFor: "" };
 	const told = (head: Partial<ForwardedHead>, trust: Partial<AddressTrust>, peer = "10.0.0.1") =>
-		toldAddress({ ...untold, ...head }, () => peer, { isProxy: null, trustedProxies: new TrustedProxies([]), ...trust });
+		forwardedAddress({ ...untold, ...head }, () => peer, { isProxy: null, trustedProxies: new TrustedProxies([]), ...trust });
 
 	it("is accepted only with the cluster's token", () => {
 		expect(told({ realIp: "1.2.3.4" }, { isProxy })).toBeNull();
@@ -117,16 +117,16 @@ describe("the address of a client behind a proxy", () => {
 				throw new Error("looked at");
 			},
 		};
-		expect(toldAddress(unread, () => "192.0.2.1", { isProxy, trustedProxies })).toBeNull();
+		expect(forwardedAddress(unread, () => "192.0.2.1", { isProxy, trustedProxies })).toBeNull();
 		const unasked = (): string => {
 			throw new Error("asked for");
 		};
-		expect(toldAddress(unread, unasked, { isProxy: null, trustedProxies: new TrustedProxies([]) })).toBeNull();
+		expect(forwardedAddress(unread, unasked, { isProxy: null, trustedProxies: new TrustedProxies([]) })).toBeNull();
 	});
 });
 
 it("header values are compared by ASCII letters, as in the balancer: the Kelvin sign is not a k", () => {
-	expect(hasWord("WebSocket", "websocket")).toBe(true);
-	expect(hasWord("h2c, WEBSOCKET", "websocket")).toBe(true);
-	expect(hasWord("websoc\u212Aet", "websocket")).toBe(false);
+	expect(listIncludes("WebSocket", "websocket")).toBe(true);
+	expect(listIncludes("h2c, WEBSOCKET", "websocket")).toBe(true);
+	expect(listIncludes("websoc\u212Aet", "websocket")).toBe(false);
 });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../ports.ts";
 import { selfSignedStore } from "./certificate.ts";
-import { archivedClasses } from "./class-archive.ts";
+import { classArchiveFlags } from "./class-archive.ts";
 import { formatStorage, KafkaUnavailable, kafkaJars, requireJava } from "./jars.ts";
 import { ownedPrefix, removeLeftovers } from "./leftovers.ts";
 import { type BrokerPorts, scramCredentials, serverProperties } from "./properties.ts";
@@ -69,7 +69,7 @@ export class KafkaBroker {
 		const java = await requireJava();
 		const jars = await kafkaJars();
 		if (options.lasting === true) return KafkaBroker.#create(jars, [], options);
-		const flags = await archivedClasses(jars, java, async (dumping) => {
+		const flags = await classArchiveFlags(jars, java, async (dumping) => {
 			const broker = await KafkaBroker.#create(jars, dumping, {});
 			try {
 				await broker.start();

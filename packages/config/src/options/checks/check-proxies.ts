@@ -1,12 +1,12 @@
 import { readBackendTls } from "../../tls/backend-tls.ts";
 import type { Config } from "../options.ts";
 import { channelFields } from "../sections/channel.ts";
-import { type CallOptions, channelHooks, ownProxy } from "../sections/proxy.ts";
+import { type CallOptions, channelHooks, defaultProxy } from "../sections/proxy.ts";
 import type { NameOf, Rule } from "./check.ts";
 
 /** Whether a backend is given that a namespace names; what is wrong, or null. @param own where the one that needs no name stands. */
 function missing(config: Config, name: string, own: { readonly endpoint: string; readonly path: string }): string | null {
-	if (name === ownProxy) return own.endpoint === "" ? `there is no backend to ask; give ${own.path}.endpoint` : null;
+	if (name === defaultProxy) return own.endpoint === "" ? `there is no backend to ask; give ${own.path}.endpoint` : null;
 	const named = config.proxies.find((proxy) => proxy.name === name);
 	if (named === undefined) return `there is no proxy "${name}"; add it to proxies`;
 	return named.endpoint === "" ? `the proxy "${name}" has no endpoint; give it one` : null;

@@ -236,13 +236,13 @@ export const channelHooks = {
 } as const;
 
 /** The proxy that is configured beside the others of its kind, rather than in `proxies`. */
-export const ownProxy = "default";
+export const defaultProxy = "default";
 
 export const proxyName = (key: string, help: string) =>
 	field({
 		key,
 		kind: text({ argument: "<name>", matches: /^[-a-zA-Z0-9_.]{2,64}$/, expected: "the name of one of proxies, or default" }),
-		default: ownProxy,
+		default: defaultProxy,
 		help,
 	});
 

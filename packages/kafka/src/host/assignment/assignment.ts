@@ -7,7 +7,7 @@ import type { PositionRows } from "../../positions/position-rows.ts";
 import { type Claimant, incarnationOfOwner, ownerOf, type PositionTable, slotOfOwner } from "../../positions/position-table.ts";
 import type { PartitionWithOffset, SourcePartition, StartPolicy, TopicList } from "../../source.ts";
 import type { ClusterView } from "./cluster-view.ts";
-import { HandOver } from "./hand-over.ts";
+import { Handover } from "./handover.ts";
 import { partitionShares } from "./partition-shares.ts";
 import { StartRules } from "./start-rules.ts";
 
@@ -45,7 +45,7 @@ const heldMsMax = 1000;
  *
  * In shared mode each partition has one owner, stored in the position table; `partitionShares` says which shard it should be. A shard
  * releases a partition when all shards have read its fetched records from the bus. It takes partitions that are free or have a dead owner,
- * from the position after the last record on the bus. See HandOver.
+ * from the position after the last record on the bus. See Handover.
  *
  * **One per shard, on its loop.** `reconcile` may be called at any time.
  */
@@ -54,7 +54,7 @@ export class Assignment {
 	readonly #self: number;
 	readonly #claimant: Claimant;
 	readonly #rules: StartRules;
-	readonly #handOver: HandOver;
+	readonly #handOver: Handover;
 	#partitions = new Map<number, SourcePartition>();
 	/** Rows whose start the worker is requesting from the brokers. */
 	readonly #resolving = new Set<number>();
@@ -90,7 +90,7 @@ export class Assignment {
 		this.#self = ownerOf(parts.slot, parts.incarnation);
 		this.#claimant = { self: this.#self, isGone: (owner) => this.#isGone(owner) };
 		this.#rules = new StartRules(parts);
-		this.#handOver = new HandOver({ ...parts, self: this.#self });
+		this.#handOver = new Handover({ ...parts, self: this.#self });
 	}
 
 	/** Partitions that are read now. */

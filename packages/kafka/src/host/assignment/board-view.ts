@@ -4,7 +4,7 @@ import { type ClusterDirectory, type Scoreboard, ShardState } from "@shardcast/s
 import type { ClusterView } from "./cluster-view.ts";
 
 /** The other shards, as shown by the scoreboard. */
-export class BoardView implements ClusterView {
+export class ScoreboardView implements ClusterView {
 	readonly #directory: ClusterDirectory;
 	readonly #board: Scoreboard;
 	/** At most one ring per slot. */

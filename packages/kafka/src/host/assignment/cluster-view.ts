@@ -11,7 +11,7 @@ export interface ClusterView {
 }
 
 /** The view of a shard that runs alone. */
-export const alone: ClusterView = {
+export const singleShardView: ClusterView = {
 	members: () => [0],
 	isGone: (slot, incarnation) => slot !== 0 || incarnation !== 1,
 	ringTail: () => 0,

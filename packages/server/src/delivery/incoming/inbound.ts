@@ -1,10 +1,10 @@
 import type { ChannelLog } from "@shardcast/channel-log";
 import type { Namespaces } from "@shardcast/channels";
-import { shardLife } from "@shardcast/wire";
+import { incarnationId } from "@shardcast/wire";
 import type { DurableChannels } from "../../durable/durable-channels.ts";
 import type { Feature } from "../../lifecycle/feature.ts";
-import { inTime } from "../../lifecycle/in-time.ts";
 import type { ShardOptions } from "../../lifecycle/shard-options.ts";
+import { withinDeadline } from "../../lifecycle/within-deadline.ts";
 import type { RedisChannels } from "../../redis/redis-channels.ts";
 import { ChannelRouter } from "../publishing/channel-router.ts";
 import { type HeldPublication, HistoryPublisher } from "../publishing/history-publisher.ts";
@@ -54,7 +54,7 @@ export class Inbound implements Feature {
 			plain: this.#publisher,
 			held: this.#heldForLogs,
 			counters: row,
-			life: shardLife(bus.member, row.incarnation),
+			life: incarnationId(bus.member, row.incarnation),
 			// The next turn retries them.
 			onHeld: onCommit,
 		});
@@ -83,7 +83,7 @@ export class Inbound implements Feature {
 
 	/** Waits for handlers with messages. */
 	drain(leftMs: number): Promise<void> {
-		return inTime(this.handlers.whenNone(), leftMs);
+		return withinDeadline(this.handlers.whenNone(), leftMs);
 	}
 
 	/** Number of messages that wait for a handler. */

@@ -1,5 +1,5 @@
 import type { MessageDetails, MessageSink } from "@shardcast/bus";
-import { type ChannelList, channelList, type Publishing, type PublishResult, publishTaken, type RecordKind } from "@shardcast/wire";
+import { type ChannelList, channelList, type Publishing, type PublishResult, publishAccepted, type RecordKind } from "@shardcast/wire";
 import type { HistoryPublisher, PublishLimits } from "./history-publisher.ts";
 
 export interface ChannelRouterParts {
@@ -96,5 +96,5 @@ function together(results: readonly PublishResult[]): PublishResult {
 	const refused = results.find(({ outcome }) => outcome !== "taken");
 	if (refused !== undefined) return refused;
 	const [placed, ...others] = results.filter((result) => "position" in result);
-	return placed !== undefined && others.length === 0 ? placed : publishTaken;
+	return placed !== undefined && others.length === 0 ? placed : publishAccepted;
 }

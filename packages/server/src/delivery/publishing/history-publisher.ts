@@ -7,8 +7,8 @@ import {
 	type Publishing,
 	type PublishRefused,
 	type PublishResult,
+	publishAccepted,
 	publishFull,
-	publishTaken,
 	type RecordKind,
 } from "@shardcast/wire";
 import type { HeldFrame, HeldFrames } from "../incoming/held-frames.ts";
@@ -33,7 +33,7 @@ export interface HistoryPublisherParts {
 	readonly plain: Pick<MessageSink, "publish">;
 	readonly held: HeldFrames<HeldPublication>;
 	readonly counters: Pick<Counters, "add">;
-	/** This shard's incarnation, see `shardLife`. */
+	/** This shard's incarnation, see `incarnationId`. */
 	readonly life: number;
 	/** Called when a message has to wait. The caller must call `retry` soon. */
 	readonly onHeld: () => void;
@@ -147,10 +147,14 @@ export class HistoryPublisher {
 		idempotency: Idempotency,
 	): PublishResult {
 		const { log, plain } = this.#parts;
-		const outcome = log.once(channels.names[0]!, idempotency, () => plain.publish(kind, id, channels, payload, details) === publishTaken);
+		const outcome = log.once(
+			channels.names[0]!,
+			idempotency,
+			() => plain.publish(kind, id, channels, payload, details) === publishAccepted,
+		);
 		switch (outcome) {
 			case "published":
-				return publishTaken;
+				return publishAccepted;
 			case "duplicate":
 				return duplicate;
 			case "locked":

@@ -7,8 +7,8 @@ import {
 	noExtensions,
 	type PublishRefused,
 	type PublishResult,
+	publishAccepted,
 	publishFull,
-	publishTaken,
 	RecordKind,
 	RecordType,
 	recordBytes,
@@ -65,7 +65,7 @@ export class Publisher implements MessageSink {
 
 	/** Like `publish`, but holds the message when there is no room; `full` when it cannot be held either. */
 	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): PublishResult {
-		if (this.publish(kind, sender, channels, payload, details) === publishTaken) return publishTaken;
+		if (this.publish(kind, sender, channels, payload, details) === publishAccepted) return publishAccepted;
 		if (!this.#held.hold({ kind, sender, channels, payload: new Uint8Array(payload), details })) return publishFull;
 		return this.#taken(payload);
 	}
@@ -129,7 +129,7 @@ export class Publisher implements MessageSink {
 	#taken(payload: Uint8Array): PublishResult {
 		this.#counters.add("messagesIn", 1);
 		this.#counters.add("bytesIn", payload.length);
-		return publishTaken;
+		return publishAccepted;
 	}
 
 	#backpressured(): PublishRefused {

@@ -2,7 +2,7 @@ import type { ChannelLog } from "@shardcast/channel-log";
 import { type Channel, historyError, type Namespaces, presenceError } from "@shardcast/channels";
 import { type Ask, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
 import { ErrorCode, jsonCodec, type Reply } from "@shardcast/protocol";
-import type { KeptChannels } from "../../durable/kept-channels.ts";
+import type { HistoryReader } from "../../durable/history-reader.ts";
 import { FieldError, flagField, requiredField } from "../../json/fields.ts";
 import { readHistory } from "../../sessions/centrifuge/commands/channel/history-read.ts";
 import { presenceResult } from "../../sessions/centrifuge/commands/channel/presence-commands.ts";
@@ -19,7 +19,7 @@ export interface ChannelMethodsParts {
 	/** The most publications in one history answer. */
 	readonly historyLimit: () => number;
 	/** Histories of all channels, wherever they are kept. */
-	readonly kept: KeptChannels;
+	readonly kept: HistoryReader;
 	readonly log: Pick<ChannelLog, "removeHistory">;
 	/** Puts a question to all shards; rejects with an ApiError. */
 	readonly ask: Ask;

@@ -1,6 +1,6 @@
 import { ErrorCode } from "@shardcast/protocol";
 import { channelList, type PublishResult } from "@shardcast/wire";
-import { isTaken } from "../publish-reply.ts";
+import { isAccepted } from "../publish-reply.ts";
 import { type PublishRequest, parseBroadcast, parsePublish } from "../publish-request.ts";
 import { type PublishingParts, publishWithinRate, tooLarge } from "../publishing.ts";
 import type { ApiMethod, ApiRequest, JsonText } from "./api-call.ts";
@@ -14,7 +14,7 @@ export function publishMethods(parts: PublishingParts): Readonly<Record<"publish
 		if (problem !== null) throw new ApiError(ErrorCode.limitExceeded, problem);
 		const result = await publishWithinRate(parts, message, source);
 		if (result === "rate") throw new ApiError(ErrorCode.tooManyRequests);
-		if (!isTaken(result)) throw problemOf(result);
+		if (!isAccepted(result)) throw problemOf(result);
 		return JSON.stringify(result.position ?? {});
 	};
 	return {

@@ -1,4 +1,4 @@
-import { type Ask, keepRevocationQuestion, type RevocationChange, revocationsMax, revokeQuestion } from "@shardcast/control";
+import { type Ask, type RevocationChange, revocationsMax, revokeQuestion, storeRevocationQuestion } from "@shardcast/control";
 import { ErrorCode } from "@shardcast/protocol";
 import { FieldError, type Fields, requiredField } from "../../json/fields.ts";
 import { requiredUserField } from "../../json/user-id.ts";
@@ -17,7 +17,7 @@ export function revocationMethods({
 	ask,
 }: RevocationMethodsParts): Readonly<Record<"block_user" | "unblock_user" | "revoke_token" | "invalidate_user_tokens", ApiMethod>> {
 	const change = async (request: RevocationChange): Promise<string> => {
-		const outcome = await ask(keepRevocationQuestion, request);
+		const outcome = await ask(storeRevocationQuestion, request);
 		if (outcome === "full")
 			throw new ApiError(ErrorCode.limitExceeded, `${revocationsMax} users and tokens are blocked already; give them an expire_at`);
 		await ask(revokeQuestion, request);

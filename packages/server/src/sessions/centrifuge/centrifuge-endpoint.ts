@@ -13,7 +13,7 @@ import type { ClientHeaders } from "../../hooks/forwarded-headers.ts";
 import { Hooks } from "../../hooks/hooks.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Commit, Feature } from "../../lifecycle/feature.ts";
-import { inTime } from "../../lifecycle/in-time.ts";
+import { withinDeadline } from "../../lifecycle/within-deadline.ts";
 import type { Admitted, ConnectionCheck } from "../../limits/connection-check.ts";
 import { UserLimit } from "../../limits/user-limit.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
@@ -240,7 +240,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 
 	/** Waits for the answers of backends, so that no client is closed in the middle of its command. */
 	drain(leftMs: number): Promise<void> {
-		return inTime(this.calls.whenAnswered(), leftMs);
+		return withinDeadline(this.calls.whenAnswered(), leftMs);
 	}
 
 	/** Tells the subscribers of a channel, on all shards, that a client has joined or left. */

@@ -9,7 +9,7 @@ import type { Log } from "@shardcast/telemetry";
 import { defaultHandlerDeadlineMs } from "../../delivery/incoming/inbound.ts";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { DurableChannels } from "../../durable/durable-channels.ts";
-import type { KeptChannels } from "../../durable/kept-channels.ts";
+import type { HistoryReader } from "../../durable/history-reader.ts";
 import type { Hooks } from "../../hooks/hooks.ts";
 import type { UserLimit } from "../../limits/user-limit.ts";
 import { version } from "../../version.ts";
@@ -63,7 +63,7 @@ export interface CommandSetParts {
 	/** Absent = no channel is durable. */
 	readonly durable?: DurableChannels | null;
 	/** How to load the history of channels that is not in the logs; absent = from the durable store. */
-	readonly kept?: KeptChannels;
+	readonly kept?: HistoryReader;
 	/** The raw endpoint's clients of a user; absent = none. */
 	readonly rawClients?: UsersParts["rawClients"];
 	/** Reads history that only Kafka still has; null = Kafka is not used, or not read for clients. */
@@ -111,7 +111,7 @@ export class CommandSet {
 		const namespaces = () => live.namespaces;
 		const insecure = () => live.config.clientInsecure;
 		const channelLimit = () => live.config.channelLimit;
-		const kept: KeptChannels = parts.kept ?? parts.durable ?? parts.history;
+		const kept: HistoryReader = parts.kept ?? parts.durable ?? parts.history;
 		const recovery = new Recovery({ log: kept, reader: parts.reader, publicationsMax: () => live.config.recoveryLimitMax });
 		const results = new SubscribeResults({ recovery, counters: row });
 		const rules = {

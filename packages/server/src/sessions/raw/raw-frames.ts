@@ -1,6 +1,6 @@
 import { RateLimit } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
-import { CloseCode, type PublishResult, publishTaken, RecordKind } from "@shardcast/wire";
+import { CloseCode, type PublishResult, publishAccepted, RecordKind } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { ClientSession } from "../client-session.ts";
 import type { SenderIds } from "../sender-ids.ts";
@@ -55,7 +55,7 @@ export class RawFrames {
 		if (client.sender === 0) client.sender = senders.assign(client);
 		const kind = isBinary ? RecordKind.binary : RecordKind.text;
 		const result = incoming.fromClient(client, kind, client.channelSet.channels, new Uint8Array(message), client.details);
-		if (result === publishTaken) return;
+		if (result === publishAccepted) return;
 		if (result instanceof Promise) void result.then((later) => closeIfLost(client, later));
 		else closeIfLost(client, result);
 	}

@@ -5,8 +5,8 @@ import { StartupError } from "@shardcast/process";
 import { BoundedLines } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
 import type { Commit, Feature } from "../../lifecycle/feature.ts";
-import { inTime } from "../../lifecycle/in-time.ts";
 import type { ShardOptions } from "../../lifecycle/shard-options.ts";
+import { withinDeadline } from "../../lifecycle/within-deadline.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";
 import { HandoffIntake } from "../handoff-intake.ts";
 import type { PeekedConnections } from "../peeked-connections.ts";
@@ -19,7 +19,7 @@ export interface ListenerParts {
 		readonly config: Pick<Config, "proxyProtocol" | "headTimeoutMs" | "webSocketCompression" | "webSocketCompressionBytesMin">;
 	};
 	readonly live: { readonly config: Pick<Config, "headTimeoutMs">; readonly trustedProxies: Pick<TrustedProxies, "has"> };
-	readonly check: Pick<ConnectionCheck, "full" | "told">;
+	readonly check: Pick<ConnectionCheck, "full" | "forwardedAddress">;
 	readonly rules: SocketOptions["rules"];
 	/** The features with endpoints or routes. */
 	readonly served: readonly Feature[];
@@ -55,7 +55,7 @@ export class Listener implements Feature {
 				},
 				socketsMax: () => row.socketsMax,
 				overfull: () => check.full(),
-				told: (head, peer) => check.told(head, peer),
+				forwardedAddress: (head, peer) => check.forwardedAddress(head, peer),
 				failed: (callback, error) => {
 					row.add("callbackErrors", 1);
 					failures.offer((leftOut) =>
@@ -96,7 +96,7 @@ export class Listener implements Feature {
 	drain(leftMs: number): Promise<void> {
 		this.sockets.stopListening();
 		this.#peeked?.stopListening();
-		return inTime(this.sockets.bodies.whenNone(), leftMs);
+		return withinDeadline(this.sockets.bodies.whenNone(), leftMs);
 	}
 
 	/** Number of incomplete bodies. */

@@ -1,5 +1,5 @@
 import type { ForwardedHead } from "../client-address.ts";
-import { type Handshake, hasWord, type UpgradeHead } from "../upgrade-request.ts";
+import { type Handshake, listIncludes, type UpgradeHead } from "../upgrade-request.ts";
 import type { HttpRequest } from "./sockets-native.ts";
 
 /** Reads the head of a request that uWebSockets.js treats as an upgrade: it only checks for a GET with a key of 24 characters. */
@@ -9,7 +9,7 @@ export function upgradeHead(request: HttpRequest): UpgradeHead {
 		origin: request.getHeader("origin"),
 		host: request.getHeader("host"),
 		subprotocols: request.getHeader("sec-websocket-protocol"),
-		header: (name) => wholeHeader(request, name),
+		header: (name) => joinedHeader(request, name),
 		...handshake(request),
 	};
 }
@@ -46,14 +46,14 @@ export function forwardedHead(request: HttpRequest, announced: string | null): F
 /** A list header, which may have several lines. The library returns the first, which usually contains the word. */
 function listWith(request: HttpRequest, name: string, word: string): string {
 	const first = request.getHeader(name);
-	return hasWord(first, word) ? first : allLines(request, name);
+	return listIncludes(first, word) ? first : allLines(request, name);
 }
 
 /**
  * The values of all lines of a header, as one, each byte as a character. The first alone may be the client's, and a later one that of a proxy.
  * Costs a look at each header.
  */
-export function wholeHeader(request: HttpRequest, name: string): string {
+export function joinedHeader(request: HttpRequest, name: string): string {
 	const lines = linesOf(request, name);
 	if (lines.length <= 1) return request.getHeader(name);
 	// Unlike `getHeader`, the library's `forEach` decodes UTF-8.

@@ -1,23 +1,23 @@
-import { BodyWanted, type Reply, type HttpRequest as Request, type Router, StreamWanted, type ToldAddress } from "@shardcast/http";
+import { BodyNeeded, type ForwardedAddress, type Reply, type HttpRequest as Request, type Router, StreamNeeded } from "@shardcast/http";
 import { addressKeyOf } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
 import type { ForwardedHead } from "../client-address.ts";
 import type { GuardedApp, Response } from "./sockets-app.ts";
 import { BodyReader } from "./sockets-bodies.ts";
-import { forwardedHead, hasBody, wholeHeader } from "./sockets-heads.ts";
+import { forwardedHead, hasBody, joinedHeader } from "./sockets-heads.ts";
 import { sendReply } from "./sockets-http.ts";
+import type { LabelledSockets } from "./sockets-labelled.ts";
 import type { HttpRequest } from "./sockets-native.ts";
 import { Streams } from "./sockets-streams.ts";
-import type { ToldSockets } from "./sockets-told.ts";
 
 export interface RequestsParts {
 	readonly app: GuardedApp;
 	readonly router: Router;
 	readonly counters: Pick<Counters, "add">;
 	/** The connections with a PROXY header; null = there are none. */
-	readonly toldSockets: ToldSockets | null;
+	readonly labelledSockets: LabelledSockets | null;
 	/** The address of a client behind a proxy; null if it connected directly. */
-	readonly told: (head: ForwardedHead, peer: () => string) => ToldAddress | null;
+	readonly forwardedAddress: (head: ForwardedHead, peer: () => string) => ForwardedAddress | null;
 }
 
 /** Serves HTTP requests: carries out the router's decisions with uWebSockets.js. Owned by the shard's loop. */
@@ -38,11 +38,11 @@ export class Requests {
 		counters.add("httpRequests", 1);
 		const announced = this.announced(response);
 		if (announced === undefined) return;
-		const told = this.#parts.told(forwardedHead(request, announced), () => remoteAddress(response));
-		const seen = new SeenRequest(response, request, told);
+		const forwarded = this.#parts.forwardedAddress(forwardedHead(request, announced), () => remoteAddress(response));
+		const seen = new SeenRequest(response, request, forwarded);
 		const routed = router.route(seen);
-		if (routed instanceof BodyWanted) this.#readBody(response, seen, routed);
-		else if (routed instanceof StreamWanted) this.#streams.open(response, routed);
+		if (routed instanceof BodyNeeded) this.#readBody(response, seen, routed);
+		else if (routed instanceof StreamNeeded) this.#streams.open(response, routed);
 		else this.#reply(response, request, routed, seen.method === "HEAD");
 	}
 
@@ -51,9 +51,9 @@ export class Requests {
 	 * another client: the connection is closed.
 	 */
 	announced(response: Response): string | null | undefined {
-		const { toldSockets, counters } = this.#parts;
-		if (toldSockets === null) return null;
-		const address = toldSockets.addressOf(response);
+		const { labelledSockets, counters } = this.#parts;
+		if (labelledSockets === null) return null;
+		const address = labelledSockets.addressOf(response);
 		if (address !== null) return address;
 		counters.add("refusedProxyHeader", 1);
 		response.close();
@@ -72,12 +72,12 @@ export class Requests {
 		sendReply(response, reply);
 	}
 
-	#readBody(response: Response, seen: SeenRequest, wanted: BodyWanted): void {
+	#readBody(response: Response, seen: SeenRequest, wanted: BodyNeeded): void {
 		const { app } = this.#parts;
 		this.bodies.read(response, () => addressKeyOf(seen.address), wanted.bytesMax, {
 			whole: (body, aborts) => {
 				const routed = wanted.whole(body);
-				if (routed instanceof StreamWanted) this.#streams.open(response, routed, aborts);
+				if (routed instanceof StreamNeeded) this.#streams.open(response, routed, aborts);
 				else if (routed instanceof Promise)
 					void app.later(
 						response,
@@ -123,17 +123,17 @@ class SeenRequest implements Request {
 	readonly path: string;
 	readonly #response: Response;
 	readonly #request: HttpRequest;
-	readonly told: ToldAddress | null;
+	readonly forwarded: ForwardedAddress | null;
 	#address: string | null;
 
-	/** @param told the address of a client behind a proxy. */
-	constructor(response: Response, request: HttpRequest, told: ToldAddress | null) {
+	/** @param forwarded the address of a client behind a proxy. */
+	constructor(response: Response, request: HttpRequest, forwarded: ForwardedAddress | null) {
 		this.method = request.getCaseSensitiveMethod();
 		this.path = request.getUrl();
 		this.#response = response;
 		this.#request = request;
-		this.told = told;
-		this.#address = told?.address ?? null;
+		this.forwarded = forwarded;
+		this.#address = forwarded?.address ?? null;
 	}
 
 	get query(): string {
@@ -149,8 +149,8 @@ class SeenRequest implements Request {
 		return this.#request.getHeader(name);
 	}
 
-	wholeHeader(name: string): string {
-		return wholeHeader(this.#request, name);
+	joinedHeader(name: string): string {
+		return joinedHeader(this.#request, name);
 	}
 }
 

@@ -1,4 +1,4 @@
-import type { StreamWanted } from "@shardcast/http";
+import type { StreamNeeded } from "@shardcast/http";
 import type { GuardedApp, Response } from "./sockets-app.ts";
 import type { Aborts } from "./sockets-bodies.ts";
 import { writeHead } from "./sockets-http.ts";
@@ -24,7 +24,7 @@ export class Streams implements StreamTurns {
 	}
 
 	/** @param aborts of a request whose body was read; null = there is no callback yet for a client that goes. */
-	open(response: Response, { head, start }: StreamWanted, aborts: Aborts | null = null): void {
+	open(response: Response, { head, start }: StreamNeeded, aborts: Aborts | null = null): void {
 		const stream = new SocketStream(response, start, this);
 		if (start.idlePart !== undefined) {
 			this.#idle.add(stream);

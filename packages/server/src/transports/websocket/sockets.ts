@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { Address, Certificate } from "@shardcast/config";
-import { type Reply, type Route, Router, type RouterRules, type ToldAddress } from "@shardcast/http";
+import { type ForwardedAddress, type Reply, type Route, Router, type RouterRules } from "@shardcast/http";
 import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
 import type { TopicPublisher } from "../../delivery/fan-out.ts";
@@ -14,6 +14,7 @@ import { GuardedApp, type GuardedCallback, type Response, type SocketCallbacks, 
 import type { BodyReader } from "./sockets-bodies.ts";
 import { forwardedHead, upgradeHead } from "./sockets-heads.ts";
 import { sendReply } from "./sockets-http.ts";
+import { LabelledSockets } from "./sockets-labelled.ts";
 import {
 	DISABLED,
 	type HttpRequest,
@@ -26,7 +27,6 @@ import {
 	us_socket_local_port,
 } from "./sockets-native.ts";
 import { Requests, remoteAddress } from "./sockets-requests.ts";
-import { ToldSockets } from "./sockets-told.ts";
 
 /** Handlers for everything that does not belong to a session. */
 export interface SocketHandlers {
@@ -37,7 +37,7 @@ export interface SocketHandlers {
 	/** Returns the answer to a connection beyond the limit. */
 	overfull(): Reply;
 	/** The address of a client behind a proxy; null if it connected directly. */
-	told(head: ForwardedHead, peer: () => string): ToldAddress | null;
+	forwardedAddress(head: ForwardedHead, peer: () => string): ForwardedAddress | null;
 	/** Called when one of these handlers, or other code in a callback of the library, threw. */
 	failed(callback: GuardedCallback, error: unknown): void;
 }
@@ -80,7 +80,7 @@ export class Sockets implements TopicPublisher {
 	readonly #app: GuardedApp;
 	readonly #requests: Requests;
 	/** Null = connections have no PROXY header. */
-	readonly #toldSockets: ToldSockets | null;
+	readonly #labelledSockets: LabelledSockets | null;
 	readonly #options: SocketOptions;
 	/** Current limits of each factory. */
 	readonly #limits = new Map<SessionFactory<TopicTransport>, TransportLimits>();
@@ -93,10 +93,16 @@ export class Sockets implements TopicPublisher {
 		this.#options = options;
 		const { routes, rules, sessions, counters, handlers, proxyProtocol, certificates } = options;
 		this.#app = new GuardedApp((callback, error) => handlers.failed(callback, error), certificates, options.compressFrom);
-		this.#toldSockets = proxyProtocol ? this.#told(handlers) : null;
-		const toldSockets = this.#toldSockets;
+		this.#labelledSockets = proxyProtocol ? this.#labelled(handlers) : null;
+		const labelledSockets = this.#labelledSockets;
 		const router = new Router([...routes, ...sessions.flatMap(({ paths }) => paths.map(upgradeOnly))], rules);
-		this.#requests = new Requests({ app: this.#app, router, counters, toldSockets, told: (head, peer) => handlers.told(head, peer) });
+		this.#requests = new Requests({
+			app: this.#app,
+			router,
+			counters,
+			labelledSockets,
+			forwardedAddress: (head, peer) => handlers.forwardedAddress(head, peer),
+		});
 		this.#app.filter(this.#onConnection);
 		for (const factory of sessions) this.#serve(factory);
 		this.#app.any("/*", (response, request) => this.#requests.serve(response, request));
@@ -150,7 +156,7 @@ export class Sockets implements TopicPublisher {
 
 	/** Like `adopt`, for a client at this address. @throws NativeError without free descriptors: then the caller still owns the descriptor. */
 	adoptTold(descriptor: number, address: string): void {
-		this.#toldSockets!.adopt(descriptor, address);
+		this.#labelledSockets!.adopt(descriptor, address);
 	}
 
 	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean {
@@ -170,7 +176,7 @@ export class Sockets implements TopicPublisher {
 	/** Closes all open connections. */
 	close(): void {
 		this.#listening = null;
-		this.#toldSockets?.close();
+		this.#labelledSockets?.close();
 		this.#app.close();
 	}
 
@@ -230,7 +236,7 @@ export class Sockets implements TopicPublisher {
 		{ session, subprotocol }: Connecting<TopicTransport>,
 		context: us_socket_context_t,
 	): void {
-		this.#toldSockets?.forget(response);
+		this.#labelledSockets?.forget(response);
 		response.upgrade({ session }, keys.key, subprotocol ?? keys.subprotocol, keys.extensions, context);
 	}
 
@@ -255,12 +261,12 @@ export class Sockets implements TopicPublisher {
 		this.#filtered += change;
 		this.#tellConnections();
 		// A connection being adopted does not belong to a client yet.
-		if (change > 0) this.#toldSockets?.opened(response) || this.#bound(response);
-		else this.#toldSockets?.forget(response);
+		if (change > 0) this.#labelledSockets?.opened(response) || this.#bound(response);
+		else this.#labelledSockets?.forget(response);
 	};
 
-	#told(handlers: SocketHandlers): ToldSockets {
-		return new ToldSockets({
+	#labelled(handlers: SocketHandlers): LabelledSockets {
+		return new LabelledSockets({
 			app: this.#app,
 			served: (response) => this.#bound(response),
 			onError: (error) => handlers.failed("filter", error),

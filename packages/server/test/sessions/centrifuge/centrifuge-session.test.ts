@@ -1,7 +1,7 @@
 import { defaultConfig } from "@shardcast/config";
 import { DisconnectCode } from "@shardcast/protocol";
 import { closedByCode, closedCounter } from "@shardcast/scoreboard";
-import { CloseCode, type PublishResult, publishFailed, publishFull, publishStopped, publishTaken } from "@shardcast/wire";
+import { CloseCode, type PublishResult, publishAccepted, publishFailed, publishFull, publishStopped } from "@shardcast/wire";
 import { SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CentrifugeSession } from "../../../src/sessions/centrifuge/centrifuge-session.ts";
@@ -100,8 +100,8 @@ describe("commands", () => {
 		client.send(subscribe("b", 4));
 		client.send(subscribe("c", 5));
 		expect(client.replies()).toEqual([]);
-		rig.result = publishTaken;
-		finish(publishTaken);
+		rig.result = publishAccepted;
+		finish(publishAccepted);
 		await vi.waitFor(() => expect(client.session.backlog).toBeNull(), { timeout: 8_000 });
 		expect(client.replies()).toEqual([{ id: 2, publish: {} }, ...[3, 4, 5].map((id) => ({ id, subscribe: {} }))]);
 		client.send(subscribe("d", 6));

@@ -2,7 +2,7 @@ import { type Ask, answerInventory, PartAnswers, Questions } from "@shardcast/co
 import { describe, expect, it } from "vitest";
 import { ApiCall, ApiRequest } from "../../../src/http/api/api-call.ts";
 import { clusterMethods } from "../../../src/http/api/cluster-methods.ts";
-import { anybody } from "../../../src/http/api-keys.ts";
+import { unrestrictedKey } from "../../../src/http/api-keys.ts";
 import { FirstNames } from "../../../src/sessions/centrifuge/first-names.ts";
 import { CentrifugeRig } from "../../support/centrifuge-rig.ts";
 import { serverApi } from "../../support/server-api.ts";
@@ -26,7 +26,7 @@ function cluster() {
 	const methods = clusterMethods({ ask });
 	const call = async (method: "channels" | "connections", fields: object) => {
 		const body = Buffer.from(JSON.stringify(fields));
-		return JSON.parse(String(await methods[method](new ApiCall(new ApiRequest(anybody, {} as never), body)))) as {
+		return JSON.parse(String(await methods[method](new ApiCall(new ApiRequest(unrestrictedKey, {} as never), body)))) as {
 			readonly channels: object;
 			readonly connections: object;
 			readonly next_cursor?: string;

@@ -1,7 +1,7 @@
 import { defaultConfig } from "@shardcast/config";
-import type { ToldAddress } from "@shardcast/http";
+import type { ForwardedAddress } from "@shardcast/http";
 import { Scoreboard } from "@shardcast/scoreboard";
-import { type PublishResult, publishTaken } from "@shardcast/wire";
+import { type PublishResult, publishAccepted } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { Hub } from "../../../src/hub/hub.ts";
 import { LiveConfig } from "../../../src/lifecycle/live-config.ts";
@@ -30,9 +30,9 @@ class Rig implements SessionRig {
 	#soon: (() => void)[] = [];
 	#query = "channels=a,b";
 	/** Of the next clients. */
-	told: ToldAddress | null = null;
+	forwarded: ForwardedAddress | null = null;
 	/** What comes of messages. */
-	result: PublishResult = publishTaken;
+	result: PublishResult = publishAccepted;
 
 	constructor() {
 		const { row } = this;
@@ -52,7 +52,7 @@ class Rig implements SessionRig {
 			stopping: () => null,
 			admit: () => {
 				this.admitted++;
-				return { addressSlot: noAddressSlot, told: this.told };
+				return { addressSlot: noAddressSlot, forwarded: this.forwarded };
 			},
 			left: () => {
 				this.admitted--;
@@ -147,8 +147,8 @@ describe("a raw session", () => {
 	it("is counted in the row while it is connected, and by address only if the balancer reported that", () => {
 		const rig = new Rig();
 		const counts = () => [rig.row.webSockets, rig.row.proxiedSeen];
-		const join = (told: ToldAddress | null) => {
-			rig.told = told;
+		const join = (forwarded: ForwardedAddress | null) => {
+			rig.forwarded = forwarded;
 			const session = rig.create();
 			session.opened(new FakeTransport(new FakeTopics(), session));
 			return session;

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
-import { allowedOrigins, json, type Reply, type ReplyStream, type StreamStart, type TakeBody } from "@shardcast/http";
+import { allowedOrigins, type BodyHandler, json, type Reply, type ReplyStream, type StreamStart } from "@shardcast/http";
 import { duplicate } from "@shardcast/native";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { type HttpAnswer, httpRequest, RawClient, waitFor } from "@shardcast/testkit";
@@ -26,11 +26,11 @@ class Parts implements SocketHandlers {
 	connections = (_count: number): void => {};
 	socketsMax = (): number => Number.POSITIVE_INFINITY;
 	overfull = (): Reply => fine;
-	told = (): null => null;
+	forwardedAddress = (): null => null;
 	failed: SocketHandlers["failed"] = (callback, error) => void this.failures.push(`${callback}: ${(error as Error).message}`);
 	// Of the routes.
 	request = (): Reply | Promise<Reply> => fine;
-	begin = (): Reply | TakeBody => () => this.publish();
+	begin = (): Reply | BodyHandler => () => this.publish();
 	publish = (): Reply | Promise<Reply> => fine;
 	beginStream = (): Reply | StreamStart => ({
 		type: "text/plain",
@@ -200,7 +200,7 @@ const cases: Case[] = [
 	["filter", "connections", (rig) => expect(rig.get()).rejects.toThrow(/ECONNRESET|hang up/)],
 	["filter", "socketsMax", (rig) => expect(rig.get()).rejects.toThrow(/ECONNRESET|hang up/)],
 	["filter", "overfull", (rig) => expect(rig.whileFull(() => rig.get())).rejects.toThrow(/ECONNRESET|hang up/)],
-	["request", "told", async (rig) => expect((await rig.get()).status).toBe(500)],
+	["request", "forwardedAddress", async (rig) => expect((await rig.get()).status).toBe(500)],
 	["request", "request", async (rig) => expect((await rig.get()).status).toBe(500)],
 	["later", "request", async (rig) => expect((await rig.get()).status).toBe(500), rejects],
 	["request", "begin", async (rig) => expect((await rig.post()).status).toBe(500)],

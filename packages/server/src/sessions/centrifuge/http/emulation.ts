@@ -2,7 +2,7 @@ import type { BusLink } from "@shardcast/bus";
 import { RateLimit } from "@shardcast/limits";
 import { DisconnectCode } from "@shardcast/protocol";
 import { type Counters, type Scoreboard, ShardState } from "@shardcast/scoreboard";
-import { CloseCode, shardLife } from "@shardcast/wire";
+import { CloseCode, incarnationId } from "@shardcast/wire";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { PassedFrames, type PassedFramesParts } from "./passed-frames.ts";
 import { SessionIds } from "./session-ids.ts";
@@ -50,7 +50,7 @@ export class Emulation {
 	constructor(parts: EmulationParts) {
 		const { board, bus, row, onCommit } = parts;
 		this.#parts = parts;
-		this.life = shardLife(bus.member, row.incarnation);
+		this.life = incarnationId(bus.member, row.incarnation);
 		this.#ids = new SessionIds(board.channelHashKey);
 		this.#passed = new PassedFrames({ ring: bus, onCommit });
 		this.#rate = new RateLimit(framesPerSecond, row.connectionsMax);
@@ -135,6 +135,6 @@ export class Emulation {
 		const { board } = this.#parts;
 		if (slot < 0 || slot >= board.slotsMax) return false;
 		const { incarnation, state } = board.row(slot);
-		return shardLife(slot, incarnation) === life && (state === ShardState.serving || state === ShardState.draining);
+		return incarnationId(slot, incarnation) === life && (state === ShardState.serving || state === ShardState.draining);
 	}
 }

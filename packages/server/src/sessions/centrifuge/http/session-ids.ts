@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 
-/** An id consists of the shard and its run (`shardLife`), random bytes, and a code by which every shard recognises ids of this cluster. */
+/** An id consists of the shard and its run (`incarnationId`), random bytes, and a code by which every shard recognises ids of this cluster. */
 const lifeBytes = 4;
 const randomPartBytes = 12;
 const codeBytes = 8;

@@ -45,10 +45,10 @@ export function streamRoutes(parts: StreamRoutesParts): Route[] {
 		const { check, session, bufferedBytesMax } = parts;
 		const stopping = check.stopping();
 		if (stopping !== null) return stopping;
-		const told = request.told ?? null;
-		const headers = parts.headers((name) => request.wholeHeader?.(name) ?? request.header(name));
+		const forwarded = request.forwarded ?? null;
+		const headers = parts.headers((name) => request.joinedHeader?.(name) ?? request.header(name));
 		return (first) => {
-			const admitted = check.admitClient(told, () => addressKeyOf(request.address));
+			const admitted = check.admitClient(forwarded, () => addressKeyOf(request.address));
 			if ("refused" in admitted) return admitted.refused;
 			const notOpened = () => check.left(admitted.addressSlot);
 			return new ClientStream(session(admitted, kind.framing, headers), {

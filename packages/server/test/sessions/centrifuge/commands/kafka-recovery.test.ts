@@ -1,6 +1,6 @@
 import { ChannelLog, type FeedRecord, feedOf, type HistoryLimits } from "@shardcast/channel-log";
 import { type Config, defaultConfig } from "@shardcast/config";
-import type { MissedFailure, MissedRecord, RecordRange } from "@shardcast/kafka";
+import type { HistoryFailure, MissedRecord, RecordRange } from "@shardcast/kafka";
 import { RecordKind } from "@shardcast/wire";
 import { describe, expect, it, vi } from "vitest";
 import { type CentrifugeClient, CentrifugeRig } from "../../../support/centrifuge-rig.ts";
@@ -17,14 +17,14 @@ function fedByKafka(more: { recordsMax?: number; config?: Partial<Config> } = {}
 	const reads: string[] = [];
 	const state = {
 		/** What Kafka answers instead. */
-		failure: null as MissedFailure | null,
+		failure: null as HistoryFailure | null,
 		/** Happens while Kafka is read. */
 		meanwhile: () => {},
 	};
 	const kafka = {
 		recordsMax: more.recordsMax ?? 1000,
 		partitionOf: async (epoch: string) => (epoch === kafkaEpoch ? partition : null),
-		get: async (_: unknown, channel: string, from: number, to: number): Promise<RecordRange | MissedFailure> => {
+		get: async (_: unknown, channel: string, from: number, to: number): Promise<RecordRange | HistoryFailure> => {
 			reads.push(`${channel} ${from}-${to}`);
 			const found = { from, to, records: records.filter(({ offset }) => offset > from && offset <= to) };
 			state.meanwhile();
@@ -154,7 +154,7 @@ describe("a client that returns to a channel fed by Kafka", () => {
 	])(
 		"is told that it is not recovered when %s",
 		async (_, how: {
-			failure?: MissedFailure;
+			failure?: HistoryFailure;
 			born?: number;
 			removes?: boolean;
 			publishes?: boolean;

@@ -1,5 +1,5 @@
 import type { Config } from "@shardcast/config";
-import { keepRevocationQuestion, type RevocationChange, revokeQuestion } from "@shardcast/control";
+import { type RevocationChange, revokeQuestion, storeRevocationQuestion } from "@shardcast/control";
 import { describe, expect, it, vi } from "vitest";
 import { type CentrifugeClient, CentrifugeRig } from "../../../support/centrifuge-rig.ts";
 import { tokenOf, tokenSecret } from "../../../support/tokens.ts";
@@ -17,7 +17,7 @@ async function connect(rig: CentrifugeRig, claims: object): Promise<CentrifugeCl
 }
 
 async function change(rig: CentrifugeRig, request: RevocationChange): Promise<number> {
-	expect(await rig.questions.ask(keepRevocationQuestion, request)).toBe("kept");
+	expect(await rig.questions.ask(storeRevocationQuestion, request)).toBe("kept");
 	return rig.questions.ask(revokeQuestion, request);
 }
 
@@ -53,7 +53,7 @@ describe("a blocked user", () => {
 	it("is refused by a shard that starts later", async () => {
 		const rig = new CentrifugeRig(config);
 		// The shard is not told.
-		await rig.questions.ask(keepRevocationQuestion, { add: { kind: "user", id: "ann" } });
+		await rig.questions.ask(storeRevocationQuestion, { add: { kind: "user", id: "ann" } });
 		const early = await connect(rig, { sub: "ann" });
 		expect(codeOf(early)).toBe(0);
 		await rig.endpoint.start();
@@ -66,11 +66,11 @@ describe("an unblocked user", () => {
 	it("can also connect through a shard that was starting at that time", async () => {
 		const rig = new CentrifugeRig(config);
 		const { revocations } = rig.endpoint;
-		await rig.questions.ask(keepRevocationQuestion, { add: { kind: "user", id: "ann" } });
+		await rig.questions.ask(storeRevocationQuestion, { add: { kind: "user", id: "ann" } });
 		await rig.endpoint.start();
 		expect(revocations.isBlocked("ann")).toBe(true);
 		// The shard is not told, since it does not serve yet.
-		await rig.questions.ask(keepRevocationQuestion, { remove: { kind: "user", id: "ann" } });
+		await rig.questions.ask(storeRevocationQuestion, { remove: { kind: "user", id: "ann" } });
 		revocations.everySecond();
 		await vi.waitFor(() => expect(revocations.isBlocked("ann")).toBe(false));
 	});
@@ -168,7 +168,7 @@ describe("a revoked token", () => {
 
 	it("is not served by a shard that starts later", async () => {
 		const rig = new CentrifugeRig(config);
-		await rig.questions.ask(keepRevocationQuestion, { add: { kind: "token", id: "t1" } });
+		await rig.questions.ask(storeRevocationQuestion, { add: { kind: "token", id: "t1" } });
 		const early = await connect(rig, { sub: "ann", jti: "t1" });
 		expect(codeOf(early)).toBe(0);
 		await rig.endpoint.start();

@@ -5,7 +5,7 @@ import { type Channel, historyError, type Namespaces, publishError } from "@shar
 import { DisconnectCode, ErrorCode, type HistoryRequest, type PublishRequest } from "@shardcast/protocol";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { Incoming } from "../../../../delivery/incoming/incoming.ts";
-import type { KeptChannels } from "../../../../durable/kept-channels.ts";
+import type { HistoryReader } from "../../../../durable/history-reader.ts";
 import type { Hook } from "../../../../hooks/hook.ts";
 import type { Hooks } from "../../../../hooks/hooks.ts";
 import type { CentrifugeSession } from "../../centrifuge-session.ts";
@@ -26,7 +26,7 @@ export interface ChannelCommandsParts {
 		readonly clientsMayPublish: boolean;
 		readonly payloadBytesMax: number;
 	};
-	readonly log: KeptChannels;
+	readonly log: HistoryReader;
 	/** Whether the client may send another message now. */
 	readonly underRate: (session: CentrifugeSession) => boolean;
 	readonly hooks: Pick<Hooks, "publish">;

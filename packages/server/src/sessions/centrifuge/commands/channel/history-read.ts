@@ -1,6 +1,6 @@
 import type { Broker, History } from "@shardcast/channel-log";
 import type { HistoryRequest } from "@shardcast/protocol";
-import type { KeptChannels } from "../../../../durable/kept-channels.ts";
+import type { HistoryReader } from "../../../../durable/history-reader.ts";
 import { inALaterTurn, waitMsMax } from "../../timing/in-a-later-turn.ts";
 
 /**
@@ -8,7 +8,7 @@ import { inALaterTurn, waitMsMax } from "../../timing/in-a-later-turn.ts";
  * present epoch. Null = the log was locked for too long, or the broker cannot be reached.
  */
 export function readHistory(
-	log: KeptChannels,
+	log: HistoryReader,
 	name: string,
 	{ limit: asked, since, reverse }: Pick<HistoryRequest, "limit" | "since" | "reverse">,
 	most: number,

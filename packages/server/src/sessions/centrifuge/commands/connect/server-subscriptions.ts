@@ -19,7 +19,7 @@ export interface ServerSubscriptionsParts {
 		readonly personalChannel: (user: string) => string | null;
 	};
 	readonly results: SubscribeResults;
-	/** See `KeptChannels`. */
+	/** See `HistoryReader`. */
 	readonly waits: (channel: string) => Promise<void> | null;
 }
 

@@ -1,4 +1,4 @@
-import type { KafkaHistory, MissedFailure, RecordRange } from "@shardcast/kafka";
+import type { KafkaHistory, HistoryFailure, RecordRange } from "@shardcast/kafka";
 import type { EncodedPublications } from "@shardcast/protocol";
 import type { CentrifugeSession } from "../../centrifuge-session.ts";
 import { ReplySlots } from "../reply-slots.ts";
@@ -41,7 +41,7 @@ export class KafkaAttempt {
 	readonly #channel: string;
 	#reads = 0;
 	#from = Number.NaN;
-	#found: RecordRange | MissedFailure | null = null;
+	#found: RecordRange | HistoryFailure | null = null;
 	/** Bytes reserved for the reply. */
 	#bytes = 0;
 	#isReplied = false;
@@ -59,7 +59,7 @@ export class KafkaAttempt {
 	}
 
 	/** What was read, or why it failed. Null = still reading. */
-	range({ epoch, from, to }: KafkaGap): RecordRange | MissedFailure | null {
+	range({ epoch, from, to }: KafkaGap): RecordRange | HistoryFailure | null {
 		if (this.#found === null && this.waits === null) {
 			this.#from = from;
 			this.#read(epoch, to);
@@ -106,7 +106,7 @@ export class KafkaAttempt {
 		});
 	}
 
-	async #await(epoch: string, to: number): Promise<RecordRange | MissedFailure> {
+	async #await(epoch: string, to: number): Promise<RecordRange | HistoryFailure> {
 		const kafka = this.#kafka;
 		const partition = await kafka.partitionOf(epoch);
 		if (partition === null) return "unavailable";

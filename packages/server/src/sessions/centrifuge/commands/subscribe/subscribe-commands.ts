@@ -41,7 +41,7 @@ export interface SubscribeCommandsParts {
 	readonly fromKafka: Pick<KafkaRecovery, "attempt">;
 	/** Subscriptions with acknowledgements. */
 	readonly consumers: () => Consumers;
-	/** Resolves when the channel's position is available; see `KeptChannels`. */
+	/** Resolves when the channel's position is available; see `HistoryReader`. */
 	readonly waits: (channel: string) => Promise<void> | null;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;

@@ -3,7 +3,7 @@ import { proxyHeader } from "@shardcast/http";
 import { closeDescriptor, replaceDescriptor, sendAll, socketPair, unreadBytes } from "@shardcast/native";
 import type { GuardedApp, Response } from "./sockets-app.ts";
 
-export interface ToldSocketsParts {
+export interface LabelledSocketsParts {
 	readonly app: Pick<GuardedApp, "adopt">;
 	/** Called when a connection is served. It may exceed the limit of clients. */
 	readonly served: (response: Response) => void;
@@ -36,8 +36,8 @@ interface Waiting {
  * Owned by the shard's loop. Bound: one entry per descriptor. Costs five system calls and a turn of the loop per connection, and nothing for connections
  * without a PROXY header.
  */
-export class ToldSockets {
-	readonly #parts: ToldSocketsParts;
+export class LabelledSockets {
+	readonly #parts: LabelledSocketsParts;
 	readonly #addresses = new Map<string, string>();
 	/** Last label of each descriptor. If a client sends another header, its label cannot be read; the descriptor's next user then removes it. */
 	readonly #labels = new Map<number, string>();
@@ -47,7 +47,7 @@ export class ToldSockets {
 	#opening = false;
 	#closed = false;
 
-	constructor(parts: ToldSocketsParts) {
+	constructor(parts: LabelledSocketsParts) {
 		this.#parts = parts;
 	}
 

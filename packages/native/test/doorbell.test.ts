@@ -1,12 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { descriptorsOf, openedSince } from "@shardcast/testkit";
+import { descriptorsOf, descriptorsOpenedSince } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
-import { Bell } from "../src/bell.ts";
+import { Doorbell } from "../src/doorbell.ts";
 import { NativeError } from "../src/native-error.ts";
 import { useTemporaryDirectory } from "./temporary.ts";
 
-describe("Bell", () => {
+describe("Doorbell", () => {
 	const directory = useTemporaryDirectory();
 	const open: { close(): void }[] = [];
 
@@ -20,8 +20,8 @@ describe("Bell", () => {
 	});
 
 	it("is a FIFO that only its owner may use, and may be made twice", () => {
-		Bell.create(directory.file("bell"));
-		Bell.create(directory.file("bell"));
+		Doorbell.create(directory.file("bell"));
+		Doorbell.create(directory.file("bell"));
 		const status = statSync(directory.file("bell"));
 		expect(status.isFIFO()).toBe(true);
 		expect(status.mode & 0o777).toBe(0o600);
@@ -29,21 +29,21 @@ describe("Bell", () => {
 
 	it("is no link, no regular file and not open to others", () => {
 		const before = descriptorsOf(process.pid);
-		Bell.create(directory.file("bell"));
+		Doorbell.create(directory.file("bell"));
 		symlinkSync(directory.file("bell"), directory.file("link"));
-		expect(() => Bell.ringer(directory.file("link"))).toThrow(/ELOOP/);
+		expect(() => Doorbell.ringer(directory.file("link"))).toThrow(/ELOOP/);
 		writeFileSync(directory.file("file"), "", { mode: 0o600 });
-		expect(() => Bell.ringer(directory.file("file"))).toThrow(/is not a pipe/);
+		expect(() => Doorbell.ringer(directory.file("file"))).toThrow(/is not a pipe/);
 		chmodSync(directory.file("bell"), 0o602);
-		expect(() => Bell.ringer(directory.file("bell"))).toThrow(/is open to other users/);
-		expect(openedSince(before)).toEqual([]);
+		expect(() => Doorbell.ringer(directory.file("bell"))).toThrow(/is open to other users/);
+		expect(descriptorsOpenedSince(before)).toEqual([]);
 	});
 
 	it("wakes its listener at every ring, again and again", async () => {
-		const bell = made(Bell.create(directory.file("bell")));
+		const bell = made(Doorbell.create(directory.file("bell")));
 		let heard = 0;
 		bell.listen(() => heard++);
-		const ringer = made(Bell.ringer(bell.path));
+		const ringer = made(Doorbell.ringer(bell.path));
 		for (let round = 1; round <= 100; round++) {
 			ringer.ring();
 			await expect.poll(() => heard, { interval: 1 }).toBe(round);
@@ -51,15 +51,15 @@ describe("Bell", () => {
 	});
 
 	it("hears what was rung before it listened", async () => {
-		const bell = made(Bell.create(directory.file("bell")));
+		const bell = made(Doorbell.create(directory.file("bell")));
 		// A FIFO keeps its bytes only while somebody has it open: the ringer does.
-		made(Bell.ringer(bell.path)).ring();
+		made(Doorbell.ringer(bell.path)).ring();
 		await new Promise<void>((resolve) => bell.listen(resolve));
 	});
 
 	it("may be rung any number of times while nobody listens: a full FIFO has been rung", async () => {
-		const bell = made(Bell.create(directory.file("bell")));
-		const ringer = made(Bell.ringer(bell.path));
+		const bell = made(Doorbell.create(directory.file("bell")));
+		const ringer = made(Doorbell.ringer(bell.path));
 		for (let ring = 0; ring < 100_000; ring++) ringer.ring();
 		let heard = 0;
 		bell.listen(() => heard++);
@@ -68,10 +68,10 @@ describe("Bell", () => {
 	}, 60_000);
 
 	it("survives its listener: the next one goes on with the same file and the same ringers", async () => {
-		Bell.create(directory.file("bell"));
-		const ringer = made(Bell.ringer(directory.file("bell")));
+		Doorbell.create(directory.file("bell"));
+		const ringer = made(Doorbell.ringer(directory.file("bell")));
 		for (let incarnation = 0; incarnation < 3; incarnation++) {
-			const bell = made(Bell.open(directory.file("bell")));
+			const bell = made(Doorbell.open(directory.file("bell")));
 			const heard = new Promise<void>((resolve) => bell.listen(resolve));
 			ringer.ring();
 			await heard;
@@ -80,33 +80,33 @@ describe("Bell", () => {
 	});
 
 	it("survives a ringer that dies, and is rung by several", async () => {
-		const bell = made(Bell.create(directory.file("bell")));
+		const bell = made(Doorbell.create(directory.file("bell")));
 		let heard = 0;
 		bell.listen(() => heard++);
 		execFileSync("sh", ["-c", `printf x > ${bell.path}`]);
 		await expect.poll(() => heard).toBe(1);
-		const ringers = [made(Bell.ringer(bell.path)), made(Bell.ringer(bell.path))];
+		const ringers = [made(Doorbell.ringer(bell.path)), made(Doorbell.ringer(bell.path))];
 		ringers[0].close();
 		ringers[1].ring();
 		await expect.poll(() => heard).toBe(2);
 	});
 
 	it("ringer of a bell that is not there says so", () => {
-		expect(() => Bell.ringer(directory.file("none"))).toThrow(NativeError);
+		expect(() => Doorbell.ringer(directory.file("none"))).toThrow(NativeError);
 	});
 
 	it("is listened to once at a time", () => {
-		const bell = made(Bell.create(directory.file("bell")));
+		const bell = made(Doorbell.create(directory.file("bell")));
 		bell.listen(() => {});
 		expect(() => bell.listen(() => {})).toThrow("already has a listener");
 	});
 
 	it("leaves no descriptor open", async () => {
-		Bell.create(directory.file("bell"));
+		Doorbell.create(directory.file("bell"));
 		const before = descriptorsOf(process.pid);
 		for (let round = 0; round < 20; round++) {
-			const bell = Bell.open(directory.file("bell"));
-			const ringer = Bell.ringer(bell.path);
+			const bell = Doorbell.open(directory.file("bell"));
+			const ringer = Doorbell.ringer(bell.path);
 			const heard = new Promise<void>((resolve) => bell.listen(resolve));
 			ringer.ring();
 			await heard;
@@ -114,6 +114,6 @@ describe("Bell", () => {
 			ringer.close();
 			ringer.close();
 		}
-		await expect.poll(() => openedSince(before)).toEqual([]);
+		await expect.poll(() => descriptorsOpenedSince(before)).toEqual([]);
 	});
 });

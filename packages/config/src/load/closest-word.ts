@@ -13,7 +13,7 @@ function distance(a: string, b: string): number {
 }
 
 /** The candidate that was probably meant, or undefined when none is near (a third of its letters may be wrong, less than half of a short one). */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
+export function closestWord(word: string, candidates: readonly string[]): string | undefined {
 	// A word longer than any candidate by more than that is none of them, and need not be compared.
 	const comparable = candidates.filter((candidate) => Math.abs(candidate.length - word.length) <= candidate.length / 3 + 1);
 	const ranked = comparable

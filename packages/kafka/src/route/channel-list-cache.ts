@@ -10,7 +10,7 @@ const overheadBytes = 200;
 const bytesPerCharacter = 3;
 
 /** Caches channel lists by the text that they were made from. Records of a channel repeat, and a known text costs one look-up. */
-export class KeptChannels {
+export class ChannelListCache {
 	readonly #make: (text: string) => ChannelList | null;
 	readonly #lists = new Map<string, ChannelList | null>();
 	#bytes = 0;

@@ -2,7 +2,7 @@ import type { IngestMemory } from "../../ingest-memory.ts";
 import { type PositionTable, slotOfOwner } from "../../positions/position-table.ts";
 import type { ClusterView } from "./cluster-view.ts";
 
-export interface HandOverParts {
+export interface HandoverParts {
 	readonly slot: number;
 	/** `ownerOf` this shard's current incarnation. */
 	readonly self: number;
@@ -22,15 +22,15 @@ const leftMax = 256;
  *
  * **One per shard, on its loop.**
  */
-export class HandOver {
-	readonly #parts: HandOverParts;
+export class Handover {
+	readonly #parts: HandoverParts;
 	/** Rows that this shard has stopped reading, with the tail of its ring after their last record. It owns them until all have read that far. */
 	readonly #leaving = new Map<number, number>();
 	/** By dead owner: the tail of its ring when it was found dead; null = all have read that far. Bound: `leftMax`. */
 	readonly #left = new Map<number, number | null>();
 	#waitsForDead = false;
 
-	constructor(parts: HandOverParts) {
+	constructor(parts: HandoverParts) {
 		this.#parts = parts;
 	}
 

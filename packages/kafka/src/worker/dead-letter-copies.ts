@@ -6,7 +6,7 @@ interface Held {
 	readonly atMs: number;
 }
 
-export interface HeldLettersLimits {
+export interface DeadLetterCopiesLimits {
 	readonly lettersMax: number;
 	readonly bytesMax: number;
 	/** How long a copy is kept: the time it can take to notice that the writing shard is dead. */
@@ -14,15 +14,15 @@ export interface HeldLettersLimits {
 }
 
 /** Copies of the dead letters that another shard writes, in case it dies first. When full, the oldest are dropped. */
-export class HeldLetters {
-	readonly #limits: HeldLettersLimits;
+export class DeadLetterCopies {
+	readonly #limits: DeadLetterCopiesLimits;
 	readonly #nowMs: () => number;
 	#held: Held[] = [];
 	/** Index of the first copy. The entries before it were dropped; the array is trimmed occasionally. */
 	#first = 0;
 	#bytes = 0;
 
-	constructor(limits: HeldLettersLimits, nowMs: () => number = () => performance.now()) {
+	constructor(limits: DeadLetterCopiesLimits, nowMs: () => number = () => performance.now()) {
 		this.#limits = limits;
 		this.#nowMs = nowMs;
 	}

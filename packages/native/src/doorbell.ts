@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import { Linux } from "./constants.ts";
 import { libc } from "./libc.ts";
 import { NativeError } from "./native-error.ts";
-import { openWarily, requireOwn } from "./own-file.ts";
+import { requireOwn, safeOpenFlags } from "./own-file.ts";
 
 /**
  * A doorbell between processes: a FIFO that wakes the listener's event loop. It carries no message, and several rings may cause a single
@@ -12,7 +12,7 @@ import { openWarily, requireOwn } from "./own-file.ts";
  * One listener, any number of ringers. Both sides open it for reading and writing, so the death of one does not affect the other, and a
  * restarted listener continues with the same file. Ringing a full FIFO does nothing, since it has been rung already.
  */
-export class Bell {
+export class Doorbell {
 	readonly path: string;
 	#socket: Socket | null = null;
 
@@ -21,21 +21,21 @@ export class Bell {
 	}
 
 	/** Creates the FIFO, mode 0600, unless it exists. */
-	static create(path: string): Bell {
+	static create(path: string): Doorbell {
 		if (libc().mkfifo(path, 0o600) === -1) {
 			const errno = libc().errno();
 			if (errno !== Linux.EEXIST) throw NativeError.fromErrno(errno, "mkfifo", path);
 		}
-		return new Bell(path);
+		return new Doorbell(path);
 	}
 
 	/** Opens a bell that another process has created, to listen to it. */
-	static open(path: string): Bell {
-		return new Bell(path);
+	static open(path: string): Doorbell {
+		return new Doorbell(path);
 	}
 
-	static ringer(path: string): BellRinger {
-		return new BellRinger(path);
+	static ringer(path: string): DoorbellRinger {
+		return new DoorbellRinger(path);
 	}
 
 	/** Calls `onRing` after one or more rings, on this thread's event loop. Keeps the loop alive until `close`. */
@@ -59,8 +59,8 @@ export class Bell {
 	}
 }
 
-/** The ringing end of a `Bell`. */
-export class BellRinger {
+/** The ringing end of a `Doorbell`. */
+export class DoorbellRinger {
 	readonly #fd: number;
 	#open = true;
 	readonly #byte = new Uint8Array(1);
@@ -89,7 +89,7 @@ export class BellRinger {
 function openFifo(path: string): number {
 	let fd: number;
 	try {
-		fd = openSync(path, constants.O_RDWR | openWarily);
+		fd = openSync(path, constants.O_RDWR | safeOpenFlags);
 	} catch (error) {
 		throw NativeError.fromErrno(-((error as NodeJS.ErrnoException).errno ?? 0), "open", path);
 	}

@@ -1,6 +1,6 @@
 import { openFiles } from "@shardcast/process";
 import { expect, it } from "vitest";
-import { ToldSockets } from "../../../src/transports/websocket/sockets-told.ts";
+import { LabelledSockets } from "../../../src/transports/websocket/sockets-labelled.ts";
 
 it("a connection that the library refuses leaves no descriptor open; the caller still owns the original", () => {
 	const app = {
@@ -8,7 +8,7 @@ it("a connection that the library refuses leaves no descriptor open; the caller 
 			throw new Error("not now");
 		},
 	};
-	const sockets = new ToldSockets({ app, served: () => {}, onError: () => {} });
+	const sockets = new LabelledSockets({ app, served: () => {}, onError: () => {} });
 	const adopt = () => sockets.adopt(0, "10.0.0.1");
 	expect(adopt).toThrow("not now");
 	const before = openFiles()!;

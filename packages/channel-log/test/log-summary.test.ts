@@ -5,11 +5,11 @@ it("a glance at a history tells its position and how much is kept, and does not 
 	const rig = new Rig();
 	const log = rig.member();
 	const history = { size: 3, ttlMs: 100, metaTtlMs: 200 };
-	expect(log.glance("c")).toBeNull();
+	expect(log.summary("c")).toBeNull();
 	for (let index = 0; index < 5; index++) log.publish("c", bytes("x"), { history });
-	expect(log.glance("c")).toEqual({ offset: 5, kept: 3 });
+	expect(log.summary("c")).toEqual({ offset: 5, kept: 3 });
 	rig.clock.nowMs += 150;
-	expect(log.glance("c")).toEqual({ offset: 5, kept: 0 });
+	expect(log.summary("c")).toEqual({ offset: 5, kept: 0 });
 	rig.clock.nowMs += 60;
-	expect(log.glance("c")).toBeNull();
+	expect(log.summary("c")).toBeNull();
 });

@@ -3,23 +3,23 @@ import { type RevocationChange, RevocationFile } from "./revocation-file.ts";
 import { type Revocation, Revocations } from "./revocations.ts";
 
 /** `unwritten`: it is in effect, but is lost when the whole server restarts. */
-export type KeepOutcome = "kept" | "full" | "unwritten";
+export type RevocationOutcome = "kept" | "full" | "unwritten";
 
-export interface KeptRevocationsParts {
+export interface RevocationStoreParts {
 	/** Folder in which they survive a restart of the whole server; "" = none. */
 	readonly folder: string;
 	readonly log: Pick<Log, "error" | "info">;
 }
 
 /** The list of revocations, in the process that all shards ask. With a folder it survives the end of that process. */
-export class KeptRevocations {
-	readonly #parts: KeptRevocationsParts;
+export class RevocationStore {
+	readonly #parts: RevocationStoreParts;
 	readonly #kept = new Revocations();
 	readonly #file: RevocationFile | null;
 	#warnedNotStored = false;
 
 	/** Loads the list from the folder. Never throws; see `RevocationFile.load`. */
-	constructor(parts: KeptRevocationsParts) {
+	constructor(parts: RevocationStoreParts) {
 		this.#parts = parts;
 		const { folder, log } = parts;
 		this.#file = folder === "" ? null : new RevocationFile({ folder, log, count: () => this.#kept.size, list: () => this.list });
@@ -33,7 +33,7 @@ export class KeptRevocations {
 	}
 
 	/** Applies a change. Resolves when it is on disk, if there is a folder. */
-	async change(change: RevocationChange): Promise<KeepOutcome> {
+	async change(change: RevocationChange): Promise<RevocationOutcome> {
 		if (!this.#apply(change)) return "full";
 		const { log } = this.#parts;
 		if (this.#file === null) {

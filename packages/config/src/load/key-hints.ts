@@ -1,7 +1,7 @@
 import { keysIn, type Shape } from "../options/shape.ts";
-import { nearest } from "./nearest.ts";
+import { closestWord } from "./closest-word.ts";
 
-export interface Meant<K extends string> {
+export interface KeyHint<K extends string> {
 	/** What to write instead. */
 	readonly fix: string;
 	/** The options that it would give a value. */
@@ -16,7 +16,7 @@ interface Place<K extends string> {
 }
 
 /** Finds out what was meant by a key that does not exist, or not in this place. */
-export class FileWords<K extends string> {
+export class KeyHints<K extends string> {
 	readonly #places = new Map<string, Place<K>>();
 
 	/** @param words other names of options, such as their flags. */
@@ -38,16 +38,16 @@ export class FileWords<K extends string> {
 	 * A name that is right elsewhere goes before one that is nearly right here, and that before one that is nearly right elsewhere.
 	 * @param shape the table in which the name was found, and `prefix` the way to it. Null = nothing is near.
 	 */
-	meantBy(name: string, shape: Shape<K>, prefix: string): Meant<K> | null {
+	meantBy(name: string, shape: Shape<K>, prefix: string): KeyHint<K> | null {
 		const exact = this.#places.get(name.replaceAll("-", "_"));
 		if (exact !== undefined) return elsewhere(exact);
-		const here = nearest(name, [...shape.keys()]);
+		const here = closestWord(name, [...shape.keys()]);
 		if (here !== undefined) return { fix: `did you mean "${prefix}${here}"?`, keys: keysIn(shape.get(here)!) };
-		const near = nearest(name, [...this.#places.keys()]);
+		const near = closestWord(name, [...this.#places.keys()]);
 		return near === undefined ? null : elsewhere(this.#places.get(near)!);
 	}
 }
 
-function elsewhere<K extends string>({ section, name, key }: Place<K>): Meant<K> {
+function elsewhere<K extends string>({ section, name, key }: Place<K>): KeyHint<K> {
 	return { fix: section === "" ? `write ${name} at the left margin` : `write "${name}" in the section "${section}"`, keys: [key] };
 }

@@ -1,7 +1,7 @@
 import type { Next } from "../delivery/incoming/middleware.ts";
 
 /** Calls `next` and tells how the handlers inside ended, at once or when they have waited. What they throw goes on. */
-export function around(next: Next, handled: () => void, failed: (error: unknown) => void): Promise<void> | undefined {
+export function callNext(next: Next, handled: () => void, failed: (error: unknown) => void): Promise<void> | undefined {
 	const fail = (error: unknown): never => {
 		failed(error);
 		throw error;
