@@ -1,11 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { closeWithReset } from "@shardcast/native";
 import { Deadline, openFiles } from "@shardcast/process";
-import { closeAll, lingered } from "../lifecycle/drain.ts";
+import { closeAll, waitUntilClosed } from "../lifecycle/drain.ts";
 import type { Feature } from "../lifecycle/feature.ts";
-import { inTime } from "../lifecycle/in-time.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
+import { withinDeadline } from "../lifecycle/within-deadline.ts";
 import { Pacing } from "../pacing/pacing.ts";
 import type { ClientEvents } from "../webhooks/client-events.ts";
 import { Lanes } from "./lanes/lanes.ts";
@@ -107,9 +107,9 @@ export class Clients implements Feature {
 			random: Math.random,
 			...clock,
 		});
-		await inTime(delivered(), deadline.leftMs());
+		await withinDeadline(delivered(), deadline.leftMs());
 		const lingerMs = Math.min(lingerMsMax, deadline.leftMs());
-		await lingered(openAtStart(), { deadlineMs: lingerMs, open: () => openFiles() ?? 0, ...clock });
+		await waitUntilClosed(openAtStart(), { deadlineMs: lingerMs, open: () => openFiles() ?? 0, ...clock });
 		// Otherwise these connections, with all their unread data, would outlive the process.
 		const unread = this.sessions.snapshot();
 		this.#leaving.cut(unread);

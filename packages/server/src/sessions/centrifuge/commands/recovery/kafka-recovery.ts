@@ -1,4 +1,4 @@
-import type { KafkaHistory, HistoryFailure, RecordRange } from "@shardcast/kafka";
+import type { HistoryFailure, KafkaHistory, RecordRange } from "@shardcast/kafka";
 import type { EncodedPublications } from "@shardcast/protocol";
 import type { CentrifugeSession } from "../../centrifuge-session.ts";
 import { ReplySlots } from "../reply-slots.ts";
