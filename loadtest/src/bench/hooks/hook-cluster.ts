@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { freePorts, getJson, ManagedProcess } from "@shardcast/testkit";
 import { parseTarget, type Target } from "../../target.ts";
 import type { Subject } from "../subject.ts";
-import { startFlagged } from "../tuning/flagged-cluster.ts";
+import { startClusterWithFlags } from "../tuning/flagged-cluster.ts";
 
 /** One shard: what is compared runs on the same one. */
 const shards = 1;
@@ -20,7 +20,7 @@ export async function startShard(config: object): Promise<ShardSubject> {
 	const path = join(directory, "shardcast.yaml");
 	writeFileSync(path, JSON.stringify(config));
 	try {
-		const subject = await startFlagged({ shards, flags: ["--config", path] });
+		const subject = await startClusterWithFlags({ shards, flags: ["--config", path] });
 		const stop = (): Promise<void> => subject.stop().finally(() => rmSync(directory, { recursive: true, force: true }));
 		return { ...subject, stop, shard: parseTarget(subject.cluster.shardUrl(0)) };
 	} catch (error) {

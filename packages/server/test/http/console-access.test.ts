@@ -20,7 +20,13 @@ describe("open pages when a reload changes who may watch", () => {
 		const live = new LiveConfig(defaultConfig(before));
 		const console = new Console({ options: {}, live, hub: {}, channels: {}, history: {}, check: {} } as never);
 		const codes: number[] = [];
-		const viewer = { ...nothingWatched, shown: 0, send: () => {}, getBufferedAmount: () => 0, end: (code: number) => void codes.push(code) };
+		const viewer = {
+			...nothingWatched,
+			shown: 0,
+			send: () => {},
+			getBufferedAmount: () => 0,
+			end: (code: number) => void codes.push(code),
+		};
 		console.feed.add(viewer);
 		console.reload(defaultConfig(after))();
 		console.feed.remove(viewer);

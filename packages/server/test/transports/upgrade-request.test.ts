@@ -2,7 +2,7 @@ import { allowedOrigins, httpErrors, TrustedProxies } from "@shardcast/http";
 import { describe, expect, it } from "vitest";
 import { channelsAsked, channelsOf } from "../../src/sessions/raw/channels-asked.ts";
 import { type AddressTrust, type ForwardedHead, forwardedAddress } from "../../src/transports/client-address.ts";
-import { listIncludes, judgeUpgrade, type UpgradeHead, type UpgradeRules } from "../../src/transports/upgrade-request.ts";
+import { judgeUpgrade, listIncludes, type UpgradeHead, type UpgradeRules } from "../../src/transports/upgrade-request.ts";
 
 const head: UpgradeHead = {
 	query: "",
