@@ -18,30 +18,43 @@ const entries = {
 		webhooks: "webhooks/webhook-backend.ts",
 	},
 };
-/** The load test and the test kit start many of their files as programs: tsc writes those one by one. */
-const fileByFile = ["packages/testkit"];
+/**
+ * The load test and the test kit start many of their files as programs, which tsc writes one by one. Only what each run of a load test loads,
+ * four times with its threads, is written once more, as a few files.
+ */
+const programs = {
+	"packages/testkit": { index: "index.ts" },
+	loadtest: { main: "main.ts", "thread/main": "thread/main.ts" },
+};
 
 const root = import.meta.dirname;
 const packages = ["apps", "packages"]
 	.flatMap((folder) => readdirSync(join(root, folder)).map((name) => `${folder}/${name}`))
-	.filter((name) => !fileByFile.includes(name));
+	.filter((name) => !(name in programs));
 
-/** Bundles one package, and removes what an earlier build has left in its dist. */
-async function bundle(name) {
+/** Writes the bundles of one package's entries. @returns the names of the files. */
+async function write(name, sources, chunkFileNames) {
 	const home = join(root, name);
-	const dist = join(home, "dist");
-	const sources = Object.entries(entries[name] ?? { index: "index.ts" });
 	const build = await rolldown({
-		input: Object.fromEntries(sources.map(([entry, source]) => [entry, join(home, "src", source)])),
+		input: Object.fromEntries(Object.entries(sources).map(([entry, source]) => [entry, join(home, "src", source)])),
 		external: (id) => !/^[./]/.test(id),
 		platform: "node",
 	});
-	const { output } = await build.write({ dir: dist, format: "esm", sourcemap: true, keepNames: true, chunkFileNames: "[name].js" });
+	const { output } = await build.write({ dir: join(home, "dist"), format: "esm", sourcemap: true, keepNames: true, chunkFileNames });
 	await build.close();
-	const written = new Set(output.map(({ fileName }) => fileName));
+	return output.map(({ fileName }) => fileName);
+}
+
+/** Bundles one package, and removes what an earlier build has left in its dist. */
+async function bundle(name) {
+	const dist = join(root, name, "dist");
+	const written = new Set(await write(name, entries[name] ?? { index: "index.ts" }, "[name].js"));
 	for (const file of readdirSync(dist, { recursive: true })) {
 		if (/\.js(\.map)?$/.test(file) && !written.has(file)) rmSync(join(dist, file));
 	}
 }
 
-await Promise.all(packages.map(bundle));
+// What files share has a name that none of tsc's has.
+const bundlePrograms = ([name, sources]) => write(name, sources, "[name].chunk.js");
+
+await Promise.all([...packages.map(bundle), ...Object.entries(programs).map(bundlePrograms)]);
