@@ -281,6 +281,41 @@ describe("time", () => {
 		expect(rig.kept).toBe(0);
 	});
 
+	describe("a pong behind a command that waits", () => {
+		/** A client with such a command, which is sent a ping. */
+		function waiting() {
+			const { pass, rig } = clocked();
+			const client = rig.connected();
+			client.session.backlog = { frames: [], bytes: 0 };
+			for (let second = 0; second < 30 && client.session.pong === 0; second++) pass(1);
+			return { pass, client };
+		}
+
+		it("counts: the client stays for as long as a backend takes for its commands", () => {
+			const { pass, client } = waiting();
+			client.send({ rpc: { method: "a" }, id: 7 }, {});
+			pass(60);
+			expect(client.session.leaving, "0 = it is served").toBe(0);
+		});
+
+		it.each([
+			["none has come", () => {}],
+			[
+				"it waits behind replies that the client does not read",
+				(client: CentrifugeClient) => {
+					client.transport.peer.pause();
+					client.session.reply(Buffer.alloc(1_000, "x"));
+					client.send({});
+				},
+			],
+		])("does not, if %s: 3012", (_why, act) => {
+			const { pass, client } = waiting();
+			act(client);
+			pass(30);
+			expect(client.session.leaving).toBe(3012);
+		});
+	});
+
 	describe("a ping behind unread messages", () => {
 		/** A client that gets a ping behind so many bytes. */
 		function pinged(bytes: number) {

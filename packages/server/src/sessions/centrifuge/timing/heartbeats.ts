@@ -94,7 +94,7 @@ export class Heartbeats {
 		}
 		if (now >= session.pingAt) {
 			if (session.pong !== PongState.none) {
-				if (!this.#readsOn(session, now)) {
+				if (!this.#readsOn(session, now) && !hasAnswered(session)) {
 					session.close(DisconnectCode.noPong);
 					return;
 				}
@@ -141,4 +141,10 @@ export class Heartbeats {
 		const expiresAt = Math.min(this.#endsAt(session), session.subscriptionsDueAt);
 		this.#deadlines.set(session, Math.min(session.pingAt, now() + expiresAt - unixTime()));
 	}
+}
+
+/** Whether its pong has come, and waits behind a command for which a backend, or this server, takes its time; not behind replies that it does not read. */
+function hasAnswered({ backlog, transport }: CentrifugeSession): boolean {
+	if (backlog === null || transport.getBufferedAmount() > 0) return false;
+	return backlog.frames.some(({ commands, at }) => commands.findLastIndex(({ method }) => method === "pong") >= at);
 }
