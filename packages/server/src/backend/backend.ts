@@ -1,8 +1,10 @@
-import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { urlToHttpOptions } from "node:url";
 import type { BackendTls } from "@shardcast/config";
 import { BackendCounts, type CallFailure } from "./backend-counts.ts";
 import { CallSlots } from "./call-slots.ts";
+import type { Waiter } from "./waiter.ts";
 
 export interface BackendOptions {
 	/** For logs and metrics. */
@@ -30,15 +32,15 @@ export interface Call {
 	 * closed by the backend; for others, that is a failure.
 	 */
 	readonly isRepeatable: boolean;
-	/** Aborted when nobody waits for the reply any more. */
-	readonly signal?: AbortSignal | undefined;
+	/** Abandoned when nobody waits for the reply any more. */
+	readonly waiter?: Waiter | undefined;
 }
 
 export type CallOutcome =
 	| { readonly body: Buffer }
 	/** @property status of the answer that came or began; 0 = none did. @property detail a code such as ECONNREFUSED, never what the backend or the client sent. */
 	| { readonly failure: CallFailure; readonly status: number; readonly detail: string }
-	/** The signal was aborted. */
+	/** Nobody waits for it any more. */
 	| "abandoned";
 
 /** Shorter than most servers keep an idle connection open, so that the backend rarely closes one that is about to be used. */
@@ -48,7 +50,7 @@ const idleMsMax = 4000;
  * One address that the shard sends requests to, by POST and with JSON. Nothing that a client or a reply says can change the address: redirects
  * are failures. Connections are kept open between calls.
  *
- * To use it: `new Backend(options)` once for each address, `await backend.call({ body, headers, isRepeatable, signal })` for each request, which
+ * To use it: `new Backend(options)` once for each address, `await backend.call({ body, headers, isRepeatable, waiter })` for each request, which
  * never rejects and says by its outcome what came of it; `isInvalid()` when the reply's body cannot be used; `retire()` when the options have
  * changed, `stop()` when the shard stops; `counts`, `running` and `waiting` for the metrics.
  *
@@ -60,7 +62,9 @@ const idleMsMax = 4000;
 export class Backend {
 	readonly options: BackendOptions;
 	readonly counts: BackendCounts;
-	readonly #url: URL;
+	readonly #send: typeof httpRequest;
+	/** The address, taken apart once and not for each request. */
+	readonly #target: RequestOptions;
 	readonly #agent: HttpAgent;
 	readonly #slots: CallSlots;
 	readonly #calls = new Set<PendingCall>();
@@ -71,10 +75,13 @@ export class Backend {
 	constructor(options: BackendOptions, counts = new BackendCounts()) {
 		this.options = options;
 		this.counts = counts;
-		this.#url = new URL(options.endpoint);
+		const url = new URL(options.endpoint);
+		const isSecure = url.protocol === "https:";
 		const { concurrency, queueMax, tls } = options;
 		const common = { keepAlive: true, maxSockets: concurrency, maxFreeSockets: concurrency, timeout: idleMsMax };
-		this.#agent = this.#url.protocol === "https:" ? new HttpsAgent({ ...common, ...tls }) : new HttpAgent(common);
+		this.#agent = isSecure ? new HttpsAgent({ ...common, ...tls }) : new HttpAgent(common);
+		this.#send = isSecure ? httpsRequest : httpRequest;
+		this.#target = { ...urlToHttpOptions(url), method: "POST", agent: this.#agent };
 		this.#slots = new CallSlots(concurrency, queueMax);
 	}
 
@@ -89,7 +96,7 @@ export class Backend {
 	/** Never rejects. */
 	call(call: Call): Promise<CallOutcome> {
 		return new Promise((resolve) => {
-			if (call.signal?.aborted) {
+			if (call.waiter?.isGone) {
 				this.counts.abandoned++;
 				resolve("abandoned");
 				return;
@@ -136,9 +143,8 @@ export class Backend {
 	}
 
 	#open(body: Uint8Array, headers: Call["headers"]): ClientRequest {
-		const send = this.#url.protocol === "https:" ? httpsRequest : httpRequest;
-		const all = { ...headers, "content-type": "application/json", "content-length": String(body.length) };
-		return send(this.#url, { method: "POST", agent: this.#agent, headers: all });
+		const all = { ...headers, "content-type": "application/json", "content-length": body.length };
+		return this.#send({ ...this.#target, headers: all });
 	}
 
 	#count(outcome: CallOutcome, ms: number, isRepeated: boolean): void {
@@ -181,7 +187,7 @@ class PendingCall {
 		this.#replyBytesMax = replyBytesMax;
 		this.#open = open;
 		this.#timer = setTimeout(() => this.fail("timeout"), timeoutMs);
-		call.signal?.addEventListener("abort", this.#abandon);
+		call.waiter?.add(this.#abandon);
 	}
 
 	begin(): void {
@@ -207,7 +213,7 @@ class PendingCall {
 	forget(): void {
 		this.#isOver = true;
 		clearTimeout(this.#timer);
-		this.#call.signal?.removeEventListener("abort", this.#abandon);
+		this.#call.waiter?.delete(this.#abandon);
 	}
 
 	readonly #abandon = (): void => this.#end("abandoned");
@@ -225,7 +231,7 @@ class PendingCall {
 		response.on("error", () => this.fail("reset", "ECONNRESET"));
 		// The body of a failure is read too, and thrown away: so the connection can be used again.
 		response.on("end", () => {
-			if (status === 200) this.#end({ body: Buffer.concat(parts) });
+			if (status === 200) this.#end({ body: parts.length === 1 ? parts[0]! : Buffer.concat(parts) });
 			else this.fail(status >= 300 && status < 400 ? "redirect" : "status");
 		});
 	}

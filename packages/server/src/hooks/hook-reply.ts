@@ -1,7 +1,8 @@
+import { isUtf8 } from "node:buffer";
 import type { ReplyError } from "@shardcast/protocol";
 import { FieldError, type Fields, tableField, textField } from "../json/fields.ts";
 import { type HookName, type HookResults, hookResults } from "./hook-results.ts";
-import { jsonMembers } from "./json-members.ts";
+import { writtenMember } from "./json-members.ts";
 
 /** Closes the client's connection. */
 export interface HookDisconnect {
@@ -18,24 +19,32 @@ export type HookReply<H extends HookName> =
 /** A reason for closing a WebSocket has at most 123 bytes. */
 const reasonBytesMax = 123;
 
+const noObject = "it is not a JSON object";
+
 /**
  * Reads the body of a backend's reply: `{"result": {…}}`, `{"error": {…}}` or `{"disconnect": {…}}`. When there are several, a disconnect counts
  * before an error, and an error before a result. Keys that are not known are ignored: a backend may be newer.
  * @throws FieldError says what is wrong with it, without quoting it.
  */
 export function readHookReply<H extends HookName>(hook: H, body: Uint8Array): HookReply<H> {
-	const members = jsonMembers(body);
-	if (members === null) throw new FieldError("it is not a JSON object");
 	const reply = parsed(body);
 	const disconnect = tableField(reply, "disconnect");
 	if (disconnect !== null) return { disconnect: disconnectIn(disconnect) };
 	const error = tableField(reply, "error");
 	if (error !== null) return { error: errorIn(error) };
-	return { result: hookResults[hook](tableField(reply, "result"), members.get("result") ?? null) };
+	return { result: hookResults[hook](tableField(reply, "result"), () => writtenMember(body, "result")) };
 }
 
 function parsed(body: Uint8Array): Fields {
-	return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString()) as Fields;
+	if (!isUtf8(body)) throw new FieldError(noObject);
+	let value: unknown;
+	try {
+		value = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString());
+	} catch {
+		throw new FieldError(noObject);
+	}
+	if (typeof value !== "object" || value === null || Array.isArray(value)) throw new FieldError(noObject);
+	return value as Fields;
 }
 
 /** Applications have the codes from 400 to 1999; a backend may also answer as the server itself would. */

@@ -14,7 +14,7 @@ import {
 import { userField } from "../json/user-id.ts";
 import type { ConnectionClaims, GrantedSubscription } from "../sessions/centrifuge/tokens/connection-token.ts";
 import { expiryClaim } from "../sessions/centrifuge/tokens/expiry-claim.ts";
-import { jsonMembers } from "./json-members.ts";
+import { writtenMember } from "./json-members.ts";
 
 /** As a connection token says it, and what the client gets as `data` of its connect reply: any bytes. */
 export interface ConnectResult extends Omit<ConnectionClaims, "token"> {
@@ -55,8 +55,11 @@ export interface HookResults {
 
 export type HookName = keyof HookResults;
 
-/** Reads the `result` of a reply: parsed, and as it is written. Null = there is none. Throws FieldError. */
-type ReadResult<H extends HookName> = (fields: Fields | null, written: Uint8Array | null) => HookResults[H];
+/** How the `result` is written. Called for its data alone. */
+type Written = () => Uint8Array | null;
+
+/** Reads the `result` of a reply; null = there is none. Throws FieldError. */
+type ReadResult<H extends HookName> = (fields: Fields | null, written: Written) => HookResults[H];
 
 const nothing: Fields = {};
 
@@ -89,7 +92,7 @@ function refreshIn(fields: Fields | null): RefreshResult {
 	return { expired: flagField(fields, "expired"), expiresAt: expiryIn(fields), info: infoField(fields), meta: metaIn(fields) };
 }
 
-function grantIn(fields: Fields, written: Uint8Array | null): GrantedSubscription {
+function grantIn(fields: Fields, written: Written | null): GrantedSubscription {
 	return { info: infoField(fields), data: dataIn(fields, written), override: overrideField(fields) };
 }
 
@@ -119,10 +122,11 @@ function detailsIn(fields: Fields): PublishResult["details"] {
 }
 
 /** `data` stays as it is written, where that is known; `b64data` may hold any bytes there. */
-function dataIn(fields: Fields, written: Uint8Array | null): Uint8Array | null {
+function dataIn(fields: Fields, written: Written | null): Uint8Array | null {
 	if (written === null) return payloadField(fields, "data");
 	if (textField(fields, "b64data") !== "") return bytesField(fields, "data");
-	return (fields.data ?? null) === null ? null : (jsonMembers(written)?.get("data") ?? null);
+	const result = (fields.data ?? null) === null ? null : written();
+	return result === null ? null : writtenMember(result, "data");
 }
 
 function metaIn({ meta }: Fields): Uint8Array | null {

@@ -3,6 +3,7 @@ import { ErrorCode, type ReplyError, replyErrors } from "@shardcast/protocol";
 import { BoundedLines, type Log } from "@shardcast/telemetry";
 import type { Backend, CallOutcome } from "../backend/backend.ts";
 import type { CallFailure } from "../backend/backend-counts.ts";
+import type { Waiter } from "../backend/waiter.ts";
 import { FieldError } from "../json/fields.ts";
 import { type ClientHeaders, forwardedHeaders, type HeaderRules } from "./forwarded-headers.ts";
 import { type HookDisconnect, type HookReply, readHookReply } from "./hook-reply.ts";
@@ -67,14 +68,14 @@ export class Hook<H extends HookName> {
 	/**
 	 * Never rejects. A client whose headers are too long, or whose data the backend cannot be given, gets error 107; the backend is not asked.
 	 * Failures are counted and logged here.
-	 * @param signal aborted when the client has gone.
+	 * @param waiter goes when the client has gone.
 	 */
-	async ask(client: HookClient, fields: HookFields, headers: ClientHeaders, signal?: AbortSignal): Promise<HookAnswer<H>> {
+	async ask(client: HookClient, fields: HookFields, headers: ClientHeaders, waiter?: Waiter): Promise<HookAnswer<H>> {
 		const { isBinary, includesMeta } = this.#options;
 		const forwarded = forwardedHeaders(this.#options.headers, headers);
 		const body = hookRequest(this.name, includesMeta ? client : { ...client, meta: null }, fields, isBinary);
 		if (forwarded === null || body === null) return { error: replyErrors[ErrorCode.badRequest] };
-		const call = { body, headers: forwarded, isRepeatable: isRepeatable[this.name], signal };
+		const call = { body, headers: forwarded, isRepeatable: isRepeatable[this.name], waiter };
 		return this.#read(await this.backend.call(call));
 	}
 

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { silentLog } from "@shardcast/telemetry";
 import { afterEach, describe, expect, it } from "vitest";
 import { Backend, type BackendOptions } from "../../src/backend/backend.ts";
+import { Waiter } from "../../src/backend/waiter.ts";
 import { noHeaders } from "../../src/hooks/forwarded-headers.ts";
 import { Hook, type HookOptions } from "../../src/hooks/hook.ts";
 
@@ -243,15 +244,15 @@ describe("a backend", () => {
 			},
 			{ concurrency: 1 },
 		);
-		const [running, waiting] = [new AbortController(), new AbortController()];
-		const calls = [running, waiting].map(({ signal }) => backend.call({ ...call, signal }));
+		const [running, waiting] = [new Waiter(), new Waiter()];
+		const calls = [running, waiting].map((waiter) => backend.call({ ...call, waiter }));
 		await expect.poll(() => open).toBe(1);
-		waiting.abort();
+		waiting.goes();
 		expect(await calls[1]).toBe("abandoned");
-		running.abort();
+		running.goes();
 		expect(await calls[0]).toBe("abandoned");
 		await expect.poll(() => closed, { message: "the connection of the call that ran is closed" }).toBe(1);
-		expect(await backend.call({ ...call, signal: running.signal }), "a client that has gone before").toBe("abandoned");
+		expect(await backend.call({ ...call, waiter: running }), "a client that has gone before").toBe("abandoned");
 		expect([open, backend.running, backend.waiting, backend.counts.abandoned]).toEqual([1, 0, 0, 3]);
 	});
 

@@ -1,5 +1,6 @@
 import { ErrorCode } from "@shardcast/protocol";
 import { CloseCode } from "@shardcast/wire";
+import { Waiter } from "../../../backend/waiter.ts";
 import type { Hook, HookAnswer } from "../../../hooks/hook.ts";
 import type { HookFields } from "../../../hooks/hook-request.ts";
 import type { HookName, HookResults } from "../../../hooks/hook-results.ts";
@@ -9,7 +10,7 @@ import { wayOf } from "../framing.ts";
 
 /** The unanswered requests about one client. */
 interface Pending {
-	readonly aborting: AbortController;
+	readonly waiter: Waiter;
 	count: number;
 }
 
@@ -41,11 +42,11 @@ export class HookCalls {
 
 	/** "abandoned" = the client has disconnected, even if an answer arrived. */
 	async ask<H extends HookName>(hook: Hook<H>, session: CentrifugeSession, fields: HookFields): Promise<HookAnswer<H>> {
-		const pending = this.#pending.get(session) ?? { aborting: new AbortController(), count: 0 };
+		const pending = this.#pending.get(session) ?? { waiter: new Waiter(), count: 0 };
 		pending.count++;
 		this.#pending.set(session, pending);
 		const { id: client, user, meta, framing } = session;
-		const answering = hook.ask({ client, ...wayOf(framing), user, meta }, fields, session.headers, pending.aborting.signal);
+		const answering = hook.ask({ client, ...wayOf(framing), user, meta }, fields, session.headers, pending.waiter);
 		this.#answers.add(answering);
 		try {
 			const answer = await answering;
@@ -93,7 +94,7 @@ export class HookCalls {
 		const pending = this.#pending.get(session);
 		if (pending === undefined) return;
 		this.#pending.delete(session);
-		pending.aborting.abort();
+		pending.waiter.goes();
 	}
 }
 
