@@ -84,6 +84,8 @@ export class TokenVerifier {
 	readonly rules: TokenRules;
 	/** By the prefix of the algorithm's name. */
 	readonly #keys = new Map<string, Key>();
+	/** As the library uses them, by algorithm: from bytes, it would make another one for each token. */
+	readonly #hmacKeys = new Map<string, Promise<CryptoKey>>();
 	readonly #keySets: KeySets | null;
 	readonly #algorithms: string[];
 	readonly #told: TokenEvents;
@@ -156,8 +158,18 @@ export class TokenVerifier {
 	}
 
 	async #keyFor(header: JWTHeaderParameters, token: FlattenedJWSInput): Promise<Key> {
-		if (this.#keySets === null) return this.#keys.get(header.alg.slice(0, 2))!;
-		return this.#keySets.keyFor(header, token);
+		if (this.#keySets !== null) return this.#keySets.keyFor(header, token);
+		const key = this.#keys.get(header.alg.slice(0, 2))!;
+		return key instanceof Uint8Array ? this.#hmacKey(header.alg, key) : key;
+	}
+
+	#hmacKey(algorithm: string, secret: Uint8Array): Promise<CryptoKey> {
+		const present = this.#hmacKeys.get(algorithm);
+		if (present !== undefined) return present;
+		const hash = `SHA-${algorithm.slice(2)}`;
+		const key = crypto.subtle.importKey("raw", secret, { name: "HMAC", hash }, false, ["verify"]);
+		this.#hmacKeys.set(algorithm, key);
+		return key;
 	}
 
 	#checked(claims: JWTPayload): VerifiedToken | "invalid" {
