@@ -153,9 +153,9 @@ export class ChannelLog implements Broker {
 		if (outcome === "too_large") return { outcome, detail: tooLarge(log, data) };
 		if (outcome !== "published" && outcome !== "duplicate") return noRoom[outcome];
 		const position: Position = { offset: head.offset, epoch: epochOf(name, head.epoch0, head.epoch1) };
-		if (outcome === "duplicate") return { outcome: "taken", position, duplicate: true };
+		if (outcome === "duplicate") return { outcome: "accepted", position, duplicate: true };
 		this.#committed();
-		return { outcome: "taken", position };
+		return { outcome: "accepted", position };
 	}
 
 	/**

@@ -27,7 +27,7 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 			const channel = harness.channel();
 			const put = async (message: string, options = kept, broker = first, into = channel): Promise<Position> => {
 				const result = await broker.publish(into, bytes(message), options);
-				if (result.outcome !== "taken") throw new Error(`refused: ${JSON.stringify(result)}`);
+				if (result.outcome !== "accepted") throw new Error(`refused: ${JSON.stringify(result)}`);
 				return result.position;
 			};
 			const read = async (options?: HistoryOptions, broker = second, from = channel): Promise<History> => {
@@ -187,10 +187,10 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 			const position = await put("a", once);
 			await put("b");
 			const again = await second.publish(channel, bytes("again"), once);
-			expect(again).toEqual({ outcome: "taken", duplicate: true, position });
+			expect(again).toEqual({ outcome: "accepted", duplicate: true, position });
 			expect(shown((await read()).publications)).toEqual(["1:a", "2:b"]);
 			const other = harness.channel();
-			const isAccepted = { outcome: "taken", position: expect.anything() };
+			const isAccepted = { outcome: "accepted", position: expect.anything() };
 			expect(await first.publish(other, bytes("a"), once)).toEqual(isAccepted);
 			const another = { ...kept, idempotency: { key: "K", ttlMs: 300_000 } };
 			expect(await first.publish(channel, bytes("c"), another)).toEqual(isAccepted);
@@ -204,7 +204,7 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 			expect(await first.publish(channel, bytes("b"), once)).toMatchObject({ duplicate: true, position: { offset: 1 } });
 			await harness.pass(400);
 			expect(await first.publish(channel, bytes("c"), once)).toEqual({
-				outcome: "taken",
+				outcome: "accepted",
 				position: { offset: 2, epoch: expect.any(String) },
 			});
 		});
@@ -224,7 +224,7 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 				await goOn();
 			}
 			expect(await second.publish(channel, bytes("b"), once)).toEqual({
-				outcome: "taken",
+				outcome: "accepted",
 				position: { offset: 2, epoch: expect.any(String) },
 			});
 			expect(await list()).toEqual(["1:a", "2:b"]);
@@ -250,7 +250,7 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 				const offsets: number[] = [];
 				for (let count = 0; count < 50; ) {
 					const result = await broker.publish(channel, bytes(`${name}${count}`), kept);
-					if (result.outcome !== "taken") continue;
+					if (result.outcome !== "accepted") continue;
 					offsets.push(result.position.offset);
 					count++;
 				}

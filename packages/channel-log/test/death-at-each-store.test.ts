@@ -219,7 +219,7 @@ function dieOnce(prepare: Before, life: Life, outcomes: { lost: number; publishe
 
 	// The client's retry, on another process.
 	const retry = other.publish("channel", bytes("dying"), once);
-	expect(retry).toEqual({ outcome: "taken", ...(isOut && { duplicate: true }), position: { offset: offset + 1, epoch } });
+	expect(retry).toEqual({ outcome: "accepted", ...(isOut && { duplicate: true }), position: { offset: offset + 1, epoch } });
 	visited.read(reader);
 	const now = historyOf(other, "channel");
 	expect(now.at(-1)).toBe(`${offset + 1}:dying`);

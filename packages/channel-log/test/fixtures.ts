@@ -61,12 +61,12 @@ export function pauseChange(memories: readonly LogMemory[]): () => void {
 /** Publishes, and fails the test unless it was. */
 export function put(log: ChannelLog, channel: string, message: string, options: PublishOptions = kept): number {
 	const result = log.publish(channel, bytes(message), options);
-	if (result.outcome !== "taken" || result.duplicate) throw new Error(`not published: ${JSON.stringify(result)}`);
+	if (result.outcome !== "accepted" || result.duplicate) throw new Error(`not published: ${JSON.stringify(result)}`);
 	return result.position.offset;
 }
 
 export function offsetOfResult(result: PublishResult): number {
-	if (result.outcome !== "taken" || result.position === undefined) throw new Error(`refused: ${JSON.stringify(result)}`);
+	if (result.outcome !== "accepted" || result.position === undefined) throw new Error(`refused: ${JSON.stringify(result)}`);
 	return result.position.offset;
 }
 

@@ -22,7 +22,7 @@ describe("a log that is full", () => {
 		const [slow, fast] = [log.reader(3), log.reader(4)];
 		const visited = { slow: new Visited(slow), fast: new Visited(fast) };
 		let sent = 0;
-		while (log.publish("channel", bytes(`${sent} ${filler}`), kept).outcome === "taken") sent++;
+		while (log.publish("channel", bytes(`${sent} ${filler}`), kept).outcome === "accepted") sent++;
 		expect(sent).toBeGreaterThan(25);
 		visited.fast.read();
 		expect(log.publish("channel", bytes(`refused ${filler}`), kept)).toEqual({ outcome: "full", reason: "readers" });
@@ -43,7 +43,7 @@ describe("a log that is full", () => {
 		const rig = new Rig();
 		const log = rig.member();
 		log.reader(3);
-		while (log.publish("channel", bytes(filler), kept).outcome === "taken");
+		while (log.publish("channel", bytes(filler), kept).outcome === "accepted");
 		rig.keeper.memberDied(3, 1);
 		for (let n = 0; n < 100; n++) put(log, "channel", filler);
 		const visited = new Visited(log.reader(3));
@@ -126,7 +126,7 @@ describe("a log that is full", () => {
 		granted = 524_288;
 		put(log, "channel", "x");
 		let sent = 1;
-		while (log.publish("channel", bytes(filler), kept).outcome === "taken") sent++;
+		while (log.publish("channel", bytes(filler), kept).outcome === "accepted") sent++;
 		expect(sent).toBeGreaterThan(30);
 		expect(sent).toBeLessThan(300);
 		expect(log.counter("fullMemory")).toBe(3);
@@ -183,8 +183,8 @@ describe("more than there is room for", () => {
 		const { position, publications } = log.history("first")!;
 		expect([position.offset, publications]).toEqual([0, []]);
 		const again = log.publish("first", bytes("y"), kept);
-		expect(again.outcome).toBe("taken");
-		if (first.outcome !== "taken" || again.outcome !== "taken") return;
+		expect(again.outcome).toBe("accepted");
+		if (first.outcome !== "accepted" || again.outcome !== "accepted") return;
 		expect(again.position.offset).toBe(1);
 		expect(again.position.epoch).not.toBe(first.position.epoch);
 		expect(historyOf(log, "first")).toEqual(["1:y"]);
@@ -242,7 +242,7 @@ describe("more than there is room for", () => {
 		const taken: number[] = [];
 		for (let n = 0; n < 1000; n++) {
 			const result = log.publish("channel", bytes("x"), withKey(n));
-			if (result.outcome === "taken") taken.push(n);
+			if (result.outcome === "accepted") taken.push(n);
 			else expect(result).toEqual({ outcome: "full", reason: "keys" });
 		}
 		// All in one log, which has room for its share.
@@ -250,9 +250,9 @@ describe("more than there is room for", () => {
 		expect(taken.length).toBeLessThan(1000);
 		expect(log.counter("fullKeys")).toBe(1000 - taken.length);
 		rig.clock.nowMs += 999;
-		for (const n of taken) expect(log.publish("channel", bytes("x"), withKey(n))).toMatchObject({ outcome: "taken", duplicate: true });
+		for (const n of taken) expect(log.publish("channel", bytes("x"), withKey(n))).toMatchObject({ outcome: "accepted", duplicate: true });
 		rig.clock.nowMs += 1;
-		expect(log.publish("channel", bytes("x"), withKey(taken[0]!))).toEqual({ outcome: "taken", position: expect.anything() });
+		expect(log.publish("channel", bytes("x"), withKey(taken[0]!))).toEqual({ outcome: "accepted", position: expect.anything() });
 	});
 
 	it.each([
@@ -268,7 +268,7 @@ describe("more than there is room for", () => {
 				rig.clock.nowMs += 1000 / perSecond;
 				const idempotency = { key: `${n}`, ttlMs: 300_000 };
 				const { outcome } = log.publish(`channel-${n % channels}`, bytes("x"), { ...kept, idempotency });
-				if (outcome !== "taken") expect.fail(`key ${n}: ${outcome}`);
+				if (outcome !== "accepted") expect.fail(`key ${n}: ${outcome}`);
 			}
 			expect(log.publish("channel-1", bytes("x"), { ...kept, idempotency: { key: `${perSecond * 350 + 1}`, ttlMs: 1 } }).outcome).not.toBe(
 				"full",

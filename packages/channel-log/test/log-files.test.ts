@@ -42,7 +42,7 @@ describe("the logs of a cluster directory", () => {
 		put(log, "channel", "a");
 		for (let index = 0; index < 8; index++) rmSync(join(directory, `log-${index}`));
 		let sent = 0;
-		while (log.publish("channel", new Uint8Array(1000), kept).outcome === "taken") sent++;
+		while (log.publish("channel", new Uint8Array(1000), kept).outcome === "accepted") sent++;
 		expect(log.publish("channel", new Uint8Array(1000), kept)).toEqual({ outcome: "full", reason: "memory" });
 		expect(sent).toBeLessThan(1000);
 		expect(log.position("channel")!.offset).toBe(sent + 1);

@@ -106,7 +106,7 @@ function check(steps: readonly Step[]): void {
 				const result = logs[step.member]!.publish(step.channel, bytes(message), options);
 				const first = step.key === null ? undefined : known.keys.get(step.key);
 				if (first !== undefined && first.untilMs > nowMs) {
-					expect(result).toEqual({ outcome: "taken", duplicate: true, position: { offset: first.offset, epoch: first.epoch } });
+					expect(result).toEqual({ outcome: "accepted", duplicate: true, position: { offset: first.offset, epoch: first.epoch } });
 					break;
 				}
 				if (result.outcome === "full") {
@@ -116,7 +116,7 @@ function check(steps: readonly Step[]): void {
 					break;
 				}
 				const offset = known.all.length + 1;
-				expect(result).toEqual({ outcome: "taken", position: { offset, epoch: known.epoch } });
+				expect(result).toEqual({ outcome: "accepted", position: { offset, epoch: known.epoch } });
 				if (known.limits !== null && known.publishedMs + known.limits.ttlMs <= nowMs) known.removedTo = known.all.length;
 				known.all.push({ offset, message });
 				known.publishedMs = nowMs;

@@ -3,8 +3,7 @@ export { type ClusterRoutesParts, clusterRoutes } from "./cluster-routes.ts";
 export { consoleRoutes } from "./console/console-routes.ts";
 export { type ErrorCode, httpErrors } from "./errors.ts";
 export { GrowingBytes } from "./growing-bytes.ts";
-export { type MayPublish, mayPublish, newlyOpen, openAccess, whoPublishes } from "./may-publish.ts";
-export { openToClients } from "./open-to-clients.ts";
+export { type MayPublish, mayPublish, newlyOpen, openAccess, openToClients, whoPublishes } from "./may-publish.ts";
 export { describedMethods, openApiDocument, openApiRoute } from "./openapi/document.ts";
 export { fieldsOf, type Schema } from "./openapi/schema.ts";
 export { type AllowedOrigins, allowedOrigins, hostName, isCrossSite, isSameOrigin, originAllowed } from "./origin.ts";
@@ -26,6 +25,5 @@ export {
 export type { ForwardedAddress, HttpRequest } from "./request.ts";
 export type { AnswerRoute, BodyHandler, BodyRoute, Route, StreamRoute } from "./route.ts";
 export { BodyNeeded, type BodyProblem, noStore, type RouteResult, Router, type RouterRules, StreamNeeded } from "./router.ts";
-export type { ReplyStream, StreamStart } from "./stream.ts";
-export { streamPaths } from "./stream-paths.ts";
+export { type ReplyStream, type StreamStart, streamPaths } from "./stream.ts";
 export { plainAddress, TrustedProxies } from "./trusted-proxies.ts";

@@ -1,5 +1,4 @@
 import { type AuthConfig, authRequired, type Config, hasApiKey, hasTokenKey } from "@shardcast/config";
-import { openToClients } from "./open-to-clients.ts";
 
 /** Who may publish. Also shown in `/health` and the console. */
 export interface MayPublish {
@@ -49,6 +48,13 @@ export function newlyOpen(before: Config, after: Config): string[] {
 	else if (openToClients(before) === null && openToClients(after) !== null)
 		lines.push("now open: clients of the Centrifuge protocol can connect without a token; --no-allow-anonymous-connect closes it again");
 	return lines;
+}
+
+/** The banner's line about clients of the Centrifuge protocol that need no token; null if all need one. */
+export function openToClients({ clientInsecure, allowAnonymousConnect }: Pick<Config, "clientInsecure" | "allowAnonymousConnect">): string | null {
+	if (clientInsecure)
+		return "insecure mode: every client of the Centrifuge protocol may subscribe, publish, and read history and presence (--client-insecure)";
+	return allowAnonymousConnect ? "clients of the Centrifuge protocol need no token to connect (--allow-anonymous-connect)" : null;
 }
 
 /** The banner's line about publishing. */

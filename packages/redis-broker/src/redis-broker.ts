@@ -83,7 +83,7 @@ export class RedisBroker implements Broker {
 		try {
 			const [known, offset, epoch] = (await this.#options.redis.run(publishScript, keys, args, { waitMs })) as [number, string, string];
 			const position: Position = { offset: Number(offset), epoch };
-			return known === 1 ? { outcome: "taken", position, duplicate: true } : { outcome: "taken", position };
+			return known === 1 ? { outcome: "accepted", position, duplicate: true } : { outcome: "accepted", position };
 		} catch (error) {
 			if (!(error instanceof RedisError)) throw error;
 			const { kind, message: detail } = error;

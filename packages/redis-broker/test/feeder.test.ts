@@ -41,7 +41,7 @@ class Node {
 
 	async publish(channel: string, data: string): Promise<void> {
 		const result = await this.broker.publish(channel, Buffer.from(data), { history: limits });
-		expect(result, `publishing ${data} to ${channel}`).toMatchObject({ outcome: "taken" });
+		expect(result, `publishing ${data} to ${channel}`).toMatchObject({ outcome: "accepted" });
 	}
 
 	/** What clients have got so far, as "offset:data". */

@@ -66,7 +66,7 @@ describe.skipIf(!redisForTests())("RedisBroker and its server", () => {
 			const result = await broker.publish(channel, bytes("c"), kept);
 			const { publications, position } = (await broker.history(channel))!;
 			const offsets = publications.map(({ offset }) => offset);
-			expect(result).toMatchObject({ outcome: "taken", position });
+			expect(result).toMatchObject({ outcome: "accepted", position });
 			if (trustsReplicas) expect([position, offsets]).toEqual([{ ...before, offset: 3 }, [1, 2, 3]]);
 			else {
 				expect([position.offset, offsets]).toEqual([1, [1]]);
@@ -90,7 +90,7 @@ describe.skipIf(!redisForTests())("RedisBroker and its server", () => {
 
 	it("refuses what is longer than publications may be, and says so", async () => {
 		const broker = await rig.broker({ publicationBytesMax: 128 });
-		expect(await broker.publish(rig.channel(), bytes("x".repeat(100)), kept)).toMatchObject({ outcome: "taken" });
+		expect(await broker.publish(rig.channel(), bytes("x".repeat(100)), kept)).toMatchObject({ outcome: "accepted" });
 		expect(await broker.publish(rig.channel(), bytes("x".repeat(101)), kept)).toEqual({
 			outcome: "too_large",
 			detail: "a publication of 129 bytes; the most is 128",
@@ -127,7 +127,7 @@ describe.skipIf(!redisForTests())("RedisBroker and its server", () => {
 			expect([await hasty.position("a"), await hasty.history("a"), await hasty.removeHistory("a")]).toEqual([null, null, false]);
 			const waiting = patient.publish("a", bytes("c"), kept);
 			await server.start();
-			expect(await waiting).toMatchObject({ outcome: "taken", position: { offset: 1 } });
+			expect(await waiting).toMatchObject({ outcome: "accepted", position: { offset: 1 } });
 		} finally {
 			await own.stop();
 		}

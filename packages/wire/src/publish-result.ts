@@ -8,7 +8,7 @@ export interface Position {
 
 /** The message is on its way to the clients or, through Kafka, all in-sync replicas have it. */
 export interface PublishAccepted {
-	readonly outcome: "taken";
+	readonly outcome: "accepted";
 	/** Its position. Present only if exactly one of the message's channels keeps a history. */
 	readonly position?: Position;
 	/** The idempotency key was used before. Nothing was published; the position is that of the first publication. */
@@ -44,7 +44,7 @@ export type PublishResult = PublishAccepted | PublishRefused;
 export type Publishing = PublishResult | Promise<PublishResult>;
 
 /** A shared result without a position, so that publishing a message allocates none. */
-export const publishAccepted: PublishAccepted = Object.freeze({ outcome: "taken" });
+export const publishAccepted: PublishAccepted = Object.freeze({ outcome: "accepted" });
 export const publishFull: PublishRefused = Object.freeze({ outcome: "full" });
 export const publishStopped: PublishRefused = Object.freeze({ outcome: "stopped" });
 export const publishFailed: PublishRefused = Object.freeze({ outcome: "failed" });

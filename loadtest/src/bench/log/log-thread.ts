@@ -67,7 +67,7 @@ function logAppender(directory: string, slot: number, channels: number): (record
 	const names = Array.from({ length: channels }, (_, channel) => `channel-${channel}`);
 	let next = slot;
 	return (record) => {
-		if (log.publish(names[next % channels]!, record, kept).outcome !== "taken") return false;
+		if (log.publish(names[next % channels]!, record, kept).outcome !== "accepted") return false;
 		next++;
 		return true;
 	};

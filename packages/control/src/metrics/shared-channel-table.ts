@@ -3,7 +3,7 @@ import { counter, gauge, type ReadMetric, single, singleBy } from "@shardcast/te
 /** What a shard counts of channels that several machines share, since its start. */
 export interface SharedChannelReading {
 	/** Publications that this shard has given to Redis, by what came of them. */
-	readonly published: { readonly taken: number; readonly duplicate: number; readonly refused: number; readonly unacknowledged: number };
+	readonly published: { readonly accepted: number; readonly duplicate: number; readonly refused: number; readonly unacknowledged: number };
 	/** Channels that it brings to its machine, and that its clients want. */
 	readonly followed: number;
 	readonly wanted: number;
@@ -23,7 +23,7 @@ export const sharedChannelMetrics: readonly ReadMetric<SharedChannelReading>[] =
 	counter(
 		"shardcast_shared_publications_total",
 		"messages",
-		"Publications of this shard's clients to channels with history, by what Redis made of them: taken, duplicate = the idempotency key was used before, refused = Redis was not reached or accepted nothing, unacknowledged = it did not answer.",
+		"Publications of this shard's clients to channels with history, by what Redis made of them: accepted, duplicate = the idempotency key was used before, refused = Redis was not reached or accepted nothing, unacknowledged = it did not answer.",
 		singleBy("outcome", ({ published }) => ({ ...published })),
 	),
 	counter(

@@ -69,15 +69,15 @@ describe.skipIf(!(await kafkaForTests()))("a program's own messages through Kafk
 	it("publish resolves once Kafka has the message", async () => {
 		const topic = await start();
 		const listener = await LibraryClient.open(url);
-		expect(await host.call("publishBytes", [1, 2, 3])).toBe("taken");
+		expect(await host.call("publishBytes", [1, 2, 3])).toBe("accepted");
 		expect(await written(topic)).toBe(1);
 		const texts = Array.from({ length: 200 }, (_, index) => `${index}`);
-		expect(new Set(await host.call<string[]>("publish", texts))).toEqual(new Set(["taken"]));
+		expect(new Set(await host.call<string[]>("publish", texts))).toEqual(new Set(["accepted"]));
 		expect(await written(topic)).toBe(201);
 		await listener.waitForMessages(201);
 		expect(listener.messages[0]).toEqual({ binary: true, bytes: Buffer.from([1, 2, 3]) });
 		expect(listener.texts().slice(1)).toEqual(texts);
-		expect(await host.call("result", "and one more")).toEqual({ outcome: "taken" });
+		expect(await host.call("result", "and one more")).toEqual({ outcome: "accepted" });
 		await listener.waitForMessages(202);
 		expect(await host.call("publish", ["x".repeat(100_000)])).toEqual(["RangeError"]);
 		await listener.close();
@@ -86,14 +86,14 @@ describe.skipIf(!(await kafkaForTests()))("a program's own messages through Kafk
 	it("a handler that stops or breaks a message is told as such", async () => {
 		const topic = await start();
 		await host.call("useHandler");
-		expect(await host.call("publish", ["stopped", "broken", "fine"])).toEqual(["stopped", "failed", "taken"]);
+		expect(await host.call("publish", ["stopped", "broken", "fine"])).toEqual(["stopped", "failed", "accepted"]);
 		expect(await written(topic)).toBe(1);
 	});
 
 	it("what is under way when the server is shut down is settled", async () => {
 		await start();
 		const outcomes = await host.call<string[]>("publishThenShutdown", { count: 500 });
-		expect([outcomes.length, new Set(outcomes)]).toEqual([500, new Set(["taken"])]);
+		expect([outcomes.length, new Set(outcomes)]).toEqual([500, new Set(["accepted"])]);
 		expect(await host.call("publish", ["too late"])).toEqual(["Error"]);
 	});
 
@@ -108,7 +108,7 @@ describe.skipIf(!(await kafkaForTests()))("a program's own messages through Kafk
 			const admin = await connectKafka(brokers);
 			const { host: publisher } = await startHost(brokers, admin);
 			try {
-				expect(await publisher.call("publish", ["before"])).toEqual(["taken"]);
+				expect(await publisher.call("publish", ["before"])).toEqual(["accepted"]);
 				await stop(broker);
 				try {
 					const beganMs = performance.now();
@@ -123,7 +123,7 @@ describe.skipIf(!(await kafkaForTests()))("a program's own messages through Kafk
 				} finally {
 					await resume(broker);
 				}
-				await waitFor(async () => (await publisher.call<string[]>("publish", ["after"]))[0] === "taken", {
+				await waitFor(async () => (await publisher.call<string[]>("publish", ["after"]))[0] === "accepted", {
 					deadlineMs: 60_000,
 					what: "Kafka",
 				});

@@ -88,10 +88,10 @@ export class DurableChannels implements Feature {
 			if (stored === "full") return this.#refused();
 			this.#mirror.due(channel, limits);
 			const position: Position = { offset: stored.offset, epoch: epochIn(stored.channel) };
-			if (stored.duplicate) return { outcome: "taken", position, duplicate: true };
+			if (stored.duplicate) return { outcome: "accepted", position, duplicate: true };
 			counters.add("messagesIn", 1);
 			counters.add("bytesIn", data.length);
-			return { outcome: "taken", position };
+			return { outcome: "accepted", position };
 		} catch (error) {
 			this.#failed(error);
 			return unacknowledged;

@@ -73,7 +73,7 @@ export class RedisChannels implements Feature, HistoryReader {
 	/** The lanes of messages without a history that this shard receives: those of the logs that it feeds. */
 	readonly #lanes = new Set<number>();
 	readonly #counts = new FeedCounts();
-	readonly #published = { taken: 0, duplicate: 0, refused: 0, unacknowledged: 0 };
+	readonly #published = { accepted: 0, duplicate: 0, refused: 0, unacknowledged: 0 };
 	readonly #reached = new Map<string, Position>();
 	readonly #lostHere = new Set<string>();
 	readonly #toldLost = new Set<string>();
@@ -134,8 +134,8 @@ export class RedisChannels implements Feature, HistoryReader {
 			...(key !== undefined && { idempotency: { key, ttlMs: idempotencyTtlMs } }),
 			...(id !== 0 && { sender: { id, life } }),
 		});
-		if (result.outcome === "taken") {
-			this.#published[result.duplicate ? "duplicate" : "taken"]++;
+		if (result.outcome === "accepted") {
+			this.#published[result.duplicate ? "duplicate" : "accepted"]++;
 			if (result.duplicate) return result;
 			this.#notices.published(channel, result.position);
 			row.add("messagesIn", 1);

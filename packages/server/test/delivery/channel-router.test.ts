@@ -71,7 +71,7 @@ function setup(heldBytesMax = 100_000, clientBytesMax = heldBytesMax) {
 describe("messages, routed by their channels,", () => {
 	it("go into the log of a channel with history, which gives them a position, and onto the bus otherwise", () => {
 		const { router, plain, logged, send, row } = setup();
-		expect(send(["kept"], "a", 5)).toEqual({ outcome: "taken", position: { offset: 1, epoch: expect.any(String) } });
+		expect(send(["kept"], "a", 5)).toEqual({ outcome: "accepted", position: { offset: 1, epoch: expect.any(String) } });
 		expect(send(["other"], "b")).toBe(publishAccepted);
 		expect(router.publishOrHold(RecordKind.text, 3, everybody, Buffer.from("c"))).toBe(publishAccepted);
 		expect(logged()).toEqual(["5/7 a"]);
@@ -89,7 +89,7 @@ describe("messages, routed by their channels,", () => {
 	it("to several channels, one of them with history, have its position", async () => {
 		const { send } = setup();
 		await send(["kept"], "before");
-		expect(await send(["a", "kept", "b"], "x")).toEqual({ outcome: "taken", position: { offset: 2, epoch: expect.any(String) } });
+		expect(await send(["a", "kept", "b"], "x")).toEqual({ outcome: "accepted", position: { offset: 2, epoch: expect.any(String) } });
 	});
 
 	it("are refused as a whole while the bus is full", () => {
@@ -104,14 +104,14 @@ describe("a message with an idempotency key", () => {
 	it("goes into its log once, and repeated ones get the position of the first", async () => {
 		const { send, logged, row, lock, free, history } = setup();
 		const first = send(["kept"], "a", 0, { idempotencyKey: "k" });
-		expect(first).toMatchObject({ outcome: "taken", position: { offset: 1 } });
+		expect(first).toMatchObject({ outcome: "accepted", position: { offset: 1 } });
 		send(["kept"], "b");
 		lock();
 		const later = send(["kept"], "a", 0, { idempotencyKey: "k" });
 		free();
 		history.retry();
 		expect(await later).toEqual({ ...(first as PublishResult), duplicate: true });
-		expect(send(["kept-other"], "a", 0, { idempotencyKey: "k" })).toMatchObject({ outcome: "taken", position: { offset: 1 } });
+		expect(send(["kept-other"], "a", 0, { idempotencyKey: "k" })).toMatchObject({ outcome: "accepted", position: { offset: 1 } });
 		expect(logged().sort()).toEqual(["0/0 a", "0/0 a", "0/0 b"]);
 		expect(row.get("messagesIn")).toBe(3);
 	});
@@ -126,7 +126,7 @@ describe("a message with an idempotency key", () => {
 		free();
 		history.retry();
 		expect(await held).toBe(publishAccepted);
-		expect(send(["other"], "c", 0, { idempotencyKey: "k" })).toEqual({ outcome: "taken", duplicate: true });
+		expect(send(["other"], "c", 0, { idempotencyKey: "k" })).toEqual({ outcome: "accepted", duplicate: true });
 		expect(send(["third"], "d", 0, { idempotencyKey: "k" })).toBe(publishAccepted);
 		expect(plain).toEqual(["0 other a", "0 other b", "0 third d"]);
 	});
@@ -154,7 +154,7 @@ describe("messages for a log that another process holds", () => {
 		const later = send(["kept"], "d");
 		history.retry();
 		expect(logged()).toEqual(["0/0 a", "0/0 b", "0/0 c", "0/0 d"]);
-		const offsets = (await Promise.all([...results, later])).map((result) => result.outcome === "taken" && result.position?.offset);
+		const offsets = (await Promise.all([...results, later])).map((result) => result.outcome === "accepted" && result.position?.offset);
 		expect(offsets).toEqual([1, 2, 3, 4]);
 		expect(held.count).toBe(0);
 	});
@@ -194,7 +194,7 @@ describe("messages for a log that another process holds", () => {
 		expect(await ofFlood[1]).toMatchObject({ outcome: "full" });
 		free();
 		history.retry();
-		expect((await Promise.all([ofFlood[0], mine])).map((result) => result!.outcome)).toEqual(["taken", "taken"]);
+		expect((await Promise.all([ofFlood[0], mine])).map((result) => result!.outcome)).toEqual(["accepted", "accepted"]);
 	});
 });
 
@@ -202,7 +202,7 @@ it("a message that is too long for a history is refused with the reason, and tho
 	const { router, logged } = setup();
 	const publish = (bytes: number) => router.publishOrHold(RecordKind.text, 0, channelList(["kept"]), Buffer.alloc(bytes));
 	expect(publish(1_000_000)).toEqual({ outcome: "too_large", detail: expect.stringContaining("give more --history-memory") });
-	expect(publish(10)).toMatchObject({ outcome: "taken", position: { offset: 1 } });
+	expect(publish(10)).toMatchObject({ outcome: "accepted", position: { offset: 1 } });
 	expect(logged()).toHaveLength(1);
 });
 
@@ -211,7 +211,7 @@ describe("messages for a log that is full because a reader is behind", () => {
 		const { router, history, held, logged, row } = setup(10_000_000);
 		const payload = Buffer.alloc(5000);
 		const isFull = (result: Publishing) => {
-			if (!("outcome" in result) || result.outcome === "taken") return false;
+			if (!("outcome" in result) || result.outcome === "accepted") return false;
 			expect(result).toEqual({ outcome: "full", reason: "readers" });
 			return true;
 		};
@@ -227,12 +227,12 @@ describe("messages for a log that is full because a reader is behind", () => {
 		expect(row.get("backpressured")).toBe(2);
 		logged();
 		history.retry();
-		expect(await waits).toMatchObject({ outcome: "taken", position: { offset: count + 1 } });
+		expect(await waits).toMatchObject({ outcome: "accepted", position: { offset: count + 1 } });
 	});
 
 	it("are refused when they have waited for four seconds", async () => {
 		const { router, history, clock, send } = setup(10_000_000);
-		while ((send(["kept"], "x".repeat(5000)) as PublishResult).outcome === "taken");
+		while ((send(["kept"], "x".repeat(5000)) as PublishResult).outcome === "accepted");
 		const waits = router.publishOrHold(RecordKind.text, 1, channelList(["kept"]), Buffer.alloc(5000));
 		clock.ms += 4000;
 		history.retry();
@@ -245,7 +245,7 @@ it("when all idempotency keys are in use, also a client is refused at once: it w
 	const results: Publishing[] = [];
 	for (let n = 0; n < 20_000; n++) {
 		const result = router.publishOrHold(RecordKind.text, 0, channelList(["kept"]), Buffer.from("x"), { idempotencyKey: `${n}` });
-		if (result instanceof Promise || result.outcome !== "taken") results.push(result);
+		if (result instanceof Promise || result.outcome !== "accepted") results.push(result);
 		if (results.length === 2) break;
 		if (n % 50 === 0) logged();
 	}

@@ -236,7 +236,7 @@ describe("handlers", () => {
 		});
 		const sender = {};
 		const results = await Promise.all(["one", "four", "two", "more"].map((text) => take(text, sender)));
-		expect(results).toEqual(["failed", "taken", "failed", "taken"].map((outcome) => ({ outcome })));
+		expect(results).toEqual(["failed", "accepted", "failed", "accepted"].map((outcome) => ({ outcome })));
 		expect([published, errors, row.get("handlerErrors")]).toEqual([["four", "more"], ["three bytes", "three bytes"], 2]);
 	});
 

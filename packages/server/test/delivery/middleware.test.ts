@@ -67,7 +67,7 @@ describe("incoming messages", () => {
 		expect(published()).toEqual(["one", "two"]);
 		expect(row.get("handlerErrors")).toBe(1);
 		expect(all.publish(RecordKind.text, everybody, Buffer.from("bad"), { address: "" })).toEqual({ outcome: "failed" });
-		expect(all.publish(RecordKind.text, everybody, Buffer.from("good"), { address: "" })).toEqual({ outcome: "taken" });
+		expect(all.publish(RecordKind.text, everybody, Buffer.from("good"), { address: "" })).toEqual({ outcome: "accepted" });
 		expect(row.get("handlerErrors")).toBe(2);
 	});
 
@@ -84,7 +84,7 @@ describe("incoming messages", () => {
 		all.frame(client, frame("forged"), false);
 		all.frame(client, frame("x".repeat(10_000)), true);
 		expect(closed).toEqual([3507, 3507]);
-		expect(all.publish(RecordKind.text, everybody, Buffer.from("over HTTP"), { address: "" })).toEqual({ outcome: "taken" });
+		expect(all.publish(RecordKind.text, everybody, Buffer.from("over HTTP"), { address: "" })).toEqual({ outcome: "accepted" });
 		expect(published()).toEqual(["while it may", "over HTTP"]);
 		expect(handled).toBe(2);
 	});
@@ -102,7 +102,7 @@ describe("incoming messages", () => {
 		expect(all.publish(RecordKind.text, everybody, Buffer.from("a"), { address: "" })).toEqual({ outcome: "failed" });
 		expect(published()).toEqual([]);
 		expect(row.get("handlerErrors")).toBe(3);
-		expect(all.publish(RecordKind.binary, everybody, Buffer.from("a"), { address: "" })).toEqual({ outcome: "taken" });
+		expect(all.publish(RecordKind.binary, everybody, Buffer.from("a"), { address: "" })).toEqual({ outcome: "accepted" });
 	});
 
 	it("may be stopped and changed by handlers, within the size limit", () => {
@@ -157,7 +157,7 @@ describe("incoming messages", () => {
 			new Uint8Array(bytes).fill(0x58);
 		}
 		all.frame(other, frame("another client"), false);
-		expect(await all.publish(RecordKind.text, everybody, Buffer.from("over HTTP"), { address: "" })).toEqual({ outcome: "taken" });
+		expect(await all.publish(RecordKind.text, everybody, Buffer.from("over HTTP"), { address: "" })).toEqual({ outcome: "accepted" });
 		expect(published()).toEqual(["another client", "over HTTP"]);
 		open[0]!();
 		await waitFor(() => open.length === 2, { deadlineMs: 1000, what: "the second one" });
@@ -178,7 +178,7 @@ describe("incoming messages", () => {
 		});
 		const program = { address: "" };
 		const say = (text: string) => all.publish(RecordKind.text, everybody, Buffer.from(text), program, "host");
-		expect(await Promise.all(["long", "a", "b", "longer", "c"].map(say))).toEqual(Array(5).fill({ outcome: "taken" }));
+		expect(await Promise.all(["long", "a", "b", "longer", "c"].map(say))).toEqual(Array(5).fill({ outcome: "accepted" }));
 		expect(published()).toEqual(["long", "a", "b", "longer", "c"]);
 	});
 

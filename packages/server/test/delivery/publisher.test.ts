@@ -28,7 +28,7 @@ function setup(capacityBytes = 8192) {
 describe("the publisher", () => {
 	it("writes head and payload into the ring itself, and wakes its readers", () => {
 		const { publisher, read, row, commits } = setup();
-		expect(publisher.publish(RecordKind.text, 7, channelList(["a"]), Buffer.from("hello"))).toEqual({ outcome: "taken" });
+		expect(publisher.publish(RecordKind.text, 7, channelList(["a"]), Buffer.from("hello"))).toEqual({ outcome: "accepted" });
 		expect(read()).toEqual(["7:hello"]);
 		expect(commits()).toBe(1);
 		expect(row.get("messagesIn")).toBe(1);

@@ -102,7 +102,7 @@ describe("POST /api/publish", () => {
 		const given: unknown[] = [];
 		const publish: PublishApiParts["incoming"]["publish"] = (_kind, { names }, _payload, _from, _source, details) => {
 			given.push(details);
-			return names[0] === "plain" ? publishAccepted : { outcome: "taken", position: { offset: 7, epoch: "e" } };
+			return names[0] === "plain" ? publishAccepted : { outcome: "accepted", position: { offset: 7, epoch: "e" } };
 		};
 		const { api } = setup({ incoming: { publish } });
 		const kept = { channel: "kept", data: 1, tags: { a: "1" }, idempotency_key: "k" };

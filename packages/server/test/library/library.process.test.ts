@@ -122,7 +122,7 @@ describe("a server in the application's process", () => {
 		const deliveries = async () => (await Scrape.of(httpUrl(server))).sum("shardcast_deliveries_total");
 		// More than the kernel takes for a client that does not read.
 		for (let round = 0; round < 200; round++) {
-			const published = async () => (await server.publish(Buffer.alloc(60_000))).outcome === "taken";
+			const published = async () => (await server.publish(Buffer.alloc(60_000))).outcome === "accepted";
 			await waitFor(published, { deadlineMs: 5000, what: "room in the ring" });
 		}
 		await waitFor(async () => (await deliveries()) === 1000, { deadlineMs: 10_000, what: "1000 deliveries" });
@@ -161,7 +161,7 @@ describe("a server in the application's process", () => {
 	it("publishes text and bytes to everybody, to a channel and to several, to each client once", async () => {
 		const server = await running({ maxPayloadBytes: 100 });
 		const [all, a, ab] = [await connect(server), await connect(server, "?channels=a"), await connect(server, "?channels=a,b")];
-		expect(await server.publish("everybody")).toEqual({ outcome: "taken" });
+		expect(await server.publish("everybody")).toEqual({ outcome: "accepted" });
 		void server.publish("a", { channel: "a" });
 		void server.publish(new Uint8Array([1, 2]), { channels: ["a", "b"] });
 		await Promise.all([all, a, ab].map((client) => client.waitForMessages(3)));
@@ -272,7 +272,7 @@ describe("middleware", () => {
 		await other.waitForMessages(1);
 		server.use(tracing("third"));
 		expect(await server.publish("secret")).toEqual({ outcome: "stopped" });
-		expect(await server.publish("again")).toEqual({ outcome: "taken" });
+		expect(await server.publish("again")).toEqual({ outcome: "accepted" });
 		await other.waitForMessages(2);
 		expect(other.texts()).toEqual(["HELLO", "AGAIN"]);
 		expect(order).toEqual(["first", "second", "first", "second", "first", "second", "first", "second", "third"]);

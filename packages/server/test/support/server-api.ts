@@ -34,7 +34,7 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 			publish: (_kind, { names }, payload, _from, _source, details) => {
 				published.push({ channels: names, text: Buffer.from(payload).toString(), details });
 				if (names[0] === "full") return { outcome: "full" };
-				return names[0] === "kept" ? { outcome: "taken", position: { offset: 7, epoch: "e" } } : publishAccepted;
+				return names[0] === "kept" ? { outcome: "accepted", position: { offset: 7, epoch: "e" } } : publishAccepted;
 			},
 		},
 		rate: { take: () => true },

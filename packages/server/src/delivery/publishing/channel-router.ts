@@ -66,7 +66,7 @@ export class ChannelRouter implements MessageSink {
 		const parts: Publishing[] = [];
 		if (others.length > 0) {
 			const first = this.#plain(kind, sender, channelList(others), payload, hold, details);
-			if (!(first instanceof Promise) && first.outcome !== "taken") return first;
+			if (!(first instanceof Promise) && first.outcome !== "accepted") return first;
 			parts.push(first);
 		}
 		for (const name of names) {
@@ -93,7 +93,7 @@ const needsOneChannel: PublishResult = { outcome: "invalid", detail: "a message 
 
 /** The first refusal, or else the position if there is only one. */
 function together(results: readonly PublishResult[]): PublishResult {
-	const refused = results.find(({ outcome }) => outcome !== "taken");
+	const refused = results.find(({ outcome }) => outcome !== "accepted");
 	if (refused !== undefined) return refused;
 	const [placed, ...others] = results.filter((result) => "position" in result);
 	return placed !== undefined && others.length === 0 ? placed : publishAccepted;

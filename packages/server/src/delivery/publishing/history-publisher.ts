@@ -45,10 +45,10 @@ export interface HistoryPublisherParts {
 const waitMsMax = 4000;
 const locked: PublishRefused = Object.freeze({ outcome: "full", reason: "locked" });
 const idempotencyTtlMs = 300_000;
-const duplicate: PublishResult = { outcome: "taken", duplicate: true };
+const duplicate: PublishResult = { outcome: "accepted", duplicate: true };
 
 /**
- * Publishes to the logs of channels with history. A publication that is answered `taken` has a position, and survives the death of any process.
+ * Publishes to the logs of channels with history. A publication that is answered `accepted` has a position, and survives the death of any process.
  *
  * Owned by the shard's loop. While another process holds the log's lock, usually for a microsecond, messages wait here, first in, first out. While
  * readers are behind, clients' messages wait too, and others are refused. A message is refused after waiting four seconds. If the machine's memory or

@@ -45,7 +45,7 @@ export function publishMethods(parts: PublishingParts): Readonly<Record<"publish
 	};
 }
 
-function problemOf(result: Exclude<PublishResult, { readonly outcome: "taken" }>): ApiError {
+function problemOf(result: Exclude<PublishResult, { readonly outcome: "accepted" }>): ApiError {
 	switch (result.outcome) {
 		case "full":
 			return result.reason === undefined

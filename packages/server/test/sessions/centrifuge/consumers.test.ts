@@ -32,7 +32,7 @@ describe("consumers of durable channels", () => {
 	async function publish(...texts: string[]): Promise<void> {
 		for (const text of texts) {
 			const result = await rig.durable!.publish(RecordKind.text, 0, "a", Buffer.from(JSON.stringify(text)), history);
-			expect(result.outcome).toBe("taken");
+			expect(result.outcome).toBe("accepted");
 		}
 		await turn();
 	}

@@ -39,7 +39,7 @@ const taken: Reply = { status: 204, body: "", headers: {}, close: false };
 
 function replyTo(outcome: Emulated): Reply {
 	switch (outcome) {
-		case "taken":
+		case "accepted":
 			return taken;
 		case "unknown":
 			return refusal("not_found", "no shard of this cluster has this session: connect again", { close: false });

@@ -19,7 +19,7 @@ export interface EmulationParts {
 }
 
 /** What happened to a frame. `unknown`: no running shard has created this session id. `full`: it could not be forwarded in time. */
-export type Emulated = "taken" | "unknown" | "full";
+export type Emulated = "accepted" | "unknown" | "full";
 
 /**
  * The most frames per second of one client in separate requests, which cost more than frames on a WebSocket. A reconnecting client sends one for
@@ -82,7 +82,7 @@ export class Emulation {
 		if (life === null) return "unknown";
 		if (life === this.life) {
 			this.#frame(id, data);
-			return "taken";
+			return "accepted";
 		}
 		const slot = (life >>> 16) - 1;
 		if (!this.#lives(slot, life)) return "unknown";
@@ -90,7 +90,7 @@ export class Emulation {
 		const passed = this.#passed.pass(slot, Buffer.concat([Buffer.from(id, "latin1"), data]));
 		const outcome = (isPassed: boolean): Emulated => {
 			row.add(isPassed ? "framesPassedOn" : "framesRefused", 1);
-			return isPassed ? "taken" : "full";
+			return isPassed ? "accepted" : "full";
 		};
 		return passed instanceof Promise ? passed.then(outcome) : outcome(passed);
 	}

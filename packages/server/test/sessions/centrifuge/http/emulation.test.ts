@@ -135,16 +135,16 @@ describe("Emulation", () => {
 
 	it("a frame reaches its session from either shard; a closed session ignores it", async () => {
 		const { home, away, session, frames, deliver } = setup();
-		expect(home.emulation.take(session.sessionId, bytes("one"))).toBe("taken");
-		expect(away.emulation.take(session.sessionId, bytes("two"))).toBe("taken");
-		expect(away.emulation.take(session.sessionId, bytes("three"))).toBe("taken");
+		expect(home.emulation.take(session.sessionId, bytes("one"))).toBe("accepted");
+		expect(away.emulation.take(session.sessionId, bytes("two"))).toBe("accepted");
+		expect(away.emulation.take(session.sessionId, bytes("three"))).toBe("accepted");
 		expect(frames).toEqual(["one"]);
 		deliver();
 		await Promise.resolve();
 		expect(frames).toEqual(["one", "two", "three"]);
 		expect([away.row.get("framesPassedOn"), home.row.get("framesEmulated")]).toEqual([2, 3]);
 		home.emulation.closed(session);
-		for (const { emulation } of [home, away]) expect(emulation.take(session.sessionId, bytes("late"))).toBe("taken");
+		for (const { emulation } of [home, away]) expect(emulation.take(session.sessionId, bytes("late"))).toBe("accepted");
 		deliver();
 		await Promise.resolve();
 		expect(frames).toHaveLength(3);

@@ -118,7 +118,7 @@ export class ChannelCommands {
 
 function published(result: PublishResult): Outcome {
 	switch (result.outcome) {
-		case "taken":
+		case "accepted":
 			return taken;
 		case "full":
 			// A full history is a problem of the server. In both cases the client may try again.
