@@ -2,7 +2,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ManagedProcess } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
-import type { BenchResult } from "../src/bench/report.ts";
+import type { BenchResult } from "../src/bench/support/report.ts";
 
 const program = join(import.meta.dirname, "../dist/bench/hooks/hooks.js");
 

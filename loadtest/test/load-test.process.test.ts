@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { LoadTestResult } from "../src/report/result.ts";
 
 const program = join(import.meta.dirname, "../dist/main.js");
-const bareServer = join(import.meta.dirname, "../dist/bench/bare-server.js");
+const bareServer = join(import.meta.dirname, "../dist/bench/support/bare-server.js");
 const shardcast = join(import.meta.dirname, "../../apps/supervisor/dist/main.js");
 const faultyServer = join(import.meta.dirname, "programs/faulty-server.mjs");
 

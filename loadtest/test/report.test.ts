@@ -2,8 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runBench } from "../src/bench/report.ts";
-import { spreadOf } from "../src/bench/spread.ts";
+import { runBench } from "../src/bench/support/report.ts";
+import { spreadOf } from "../src/bench/support/spread.ts";
 import { number } from "../src/report/table.ts";
 
 let directory: string;

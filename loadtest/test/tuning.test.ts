@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kernelBytesPerConnection, parseSocketQueues } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runBench } from "../src/bench/report.ts";
+import { runBench } from "../src/bench/support/report.ts";
 import { parseTuningOptions } from "../src/bench/tuning/options.ts";
 import { variantTable } from "../src/bench/tuning/variant-table.ts";
 

@@ -2,8 +2,8 @@ import { waitFor } from "@shardcast/testkit";
 import type { LoadGenerator } from "../generator.ts";
 import type { Servers } from "../servers.ts";
 import { parseTarget } from "../target.ts";
-import { roundsFrom, runBench } from "./report.ts";
-import { benchClients, benchProgram, benchShards, connectAll, startBenchCluster } from "./subject.ts";
+import { roundsFrom, runBench } from "./support/report.ts";
+import { benchClients, benchProgram, benchShards, connectAll, startBenchCluster } from "./support/subject.ts";
 
 /**
  * How fast WebSockets open (TCP, upgrade, answer) through the balancer, against connecting to one shard's own port. Clients

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { postJson, Scrape, waitFor } from "@shardcast/testkit";
-import { roundsFrom, runBench } from "./report.ts";
-import { benchProgram, benchShards, type Subject, startBenchCluster } from "./subject.ts";
+import { roundsFrom, runBench } from "./support/report.ts";
+import { benchProgram, benchShards, type Subject, startBenchCluster } from "./support/subject.ts";
 
 /**
  * What permessage-deflate costs the server, and what it saves: the same messages to the same number of clients, which offer it to a server that

@@ -1,6 +1,6 @@
 import type { LoadGenerator } from "../generator.ts";
-import { messageBytes as bytes, measureSend } from "./measured-send.ts";
-import { otherCpuPercent, roundsFrom, runBench, type Target } from "./report.ts";
+import { messageBytes as bytes, measureSend } from "./support/measured-send.ts";
+import { otherCpuPercent, roundsFrom, runBench, type Target } from "./support/report.ts";
 import {
 	benchClients,
 	benchProgram,
@@ -10,7 +10,7 @@ import {
 	startBareServer,
 	startBenchCluster,
 	withCleanup,
-} from "./subject.ts";
+} from "./support/subject.ts";
 
 /**
  * What a delivery costs: CPU of all server processes, two shards behind the balancer, against one bare uWebSockets.js process

@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { roundsFrom, runBench } from "./report.ts";
+import { roundsFrom, runBench } from "./support/report.ts";
 import {
 	benchClients,
 	benchProgram,
@@ -10,7 +10,7 @@ import {
 	startBareServer,
 	startBenchCluster,
 	withCleanup,
-} from "./subject.ts";
+} from "./support/subject.ts";
 
 /**
  * What idle connections cost: memory of all server processes (what they grew by since they started, as the kernel accounts

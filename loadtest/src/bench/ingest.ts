@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Cluster, describeEnd, handshakeKey, httpRequest, ManagedProcess, RawSocket, startCluster } from "@shardcast/testkit";
 import { connectKafka, KafkaBroker } from "@shardcast/testkit/kafka";
 import { Servers } from "../servers.ts";
-import { roundsFrom, runBench } from "./report.ts";
-import { benchProgram, withCleanup } from "./subject.ts";
+import { roundsFrom, runBench } from "./support/report.ts";
+import { benchProgram, withCleanup } from "./support/subject.ts";
 
 /**
  * What Kafka costs a shard. First, how fast one shard takes records from Kafka to one subscriber, against a bare kafkajs consumer
@@ -88,7 +88,7 @@ async function brokerWith(records: number, bytes: number): Promise<KafkaBroker> 
 }
 
 async function bare(broker: KafkaBroker, records: number): Promise<{ recordsPerSecond: number; loopLagP99Ms: number }> {
-	const program = join(import.meta.dirname, "ingest-bare.js");
+	const program = join(import.meta.dirname, "support/ingest-bare.js");
 	const process = await ManagedProcess.start(program, [broker.brokers, topic, String(records)]);
 	const [line] = await process.waitForOutput(/^\{.*\}$/m, deadlineMs);
 	await process.stop();

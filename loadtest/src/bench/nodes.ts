@@ -6,9 +6,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import { parseRedisAddress } from "@shardcast/config";
 import { Redis } from "@shardcast/redis";
 import { LibraryClient, machineBusyMs, RedisServer, waitFor } from "@shardcast/testkit";
-import { HttpLoad, publishRequest } from "./http-load.ts";
-import { otherCpuPercent, roundsFrom, runBench } from "./report.ts";
-import { benchProgram, benchShards, type Subject, startBenchCluster } from "./subject.ts";
+import { HttpLoad, publishRequest } from "./support/http-load.ts";
+import { otherCpuPercent, roundsFrom, runBench } from "./support/report.ts";
+import { benchProgram, benchShards, type Subject, startBenchCluster } from "./support/subject.ts";
 
 /**
  * What it costs to publish on one machine and to receive on another: two nodes of two shards and one Redis, on channels with and without history,

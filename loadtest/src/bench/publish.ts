@@ -1,8 +1,8 @@
 import { performance } from "node:perf_hooks";
 import { machineBusyMs } from "@shardcast/testkit";
-import { HttpLoad, type LoadRequest, type LoadTaken, publishRequest } from "./http-load.ts";
-import { otherCpuPercent, roundsFrom, runBench } from "./report.ts";
-import { benchProgram, benchShards, type Subject, startBareServer, startBenchCluster, withCleanup } from "./subject.ts";
+import { HttpLoad, type LoadRequest, type LoadTaken, publishRequest } from "./support/http-load.ts";
+import { otherCpuPercent, roundsFrom, runBench } from "./support/report.ts";
+import { benchProgram, benchShards, type Subject, startBareServer, startBenchCluster, withCleanup } from "./support/subject.ts";
 
 /**
  * What publishing over HTTP costs: CPU of all server processes, two shards behind the balancer, against one bare uWebSockets.js process that

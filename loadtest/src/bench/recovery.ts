@@ -6,8 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describeEnd, handshakeKey, Opcode, RawSocket, startCluster } from "@shardcast/testkit";
 import { connectKafka, KafkaBroker } from "@shardcast/testkit/kafka";
 import { Servers } from "../servers.ts";
-import { roundsFrom, runBench } from "./report.ts";
-import { benchProgram, benchShards, withCleanup } from "./subject.ts";
+import { roundsFrom, runBench } from "./support/report.ts";
+import { benchProgram, benchShards, withCleanup } from "./support/subject.ts";
 
 /**
  * Clients of one channel come back together, each of which has missed as many records as the channel has had since: ten times what the memory

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Scrape } from "@shardcast/testkit";
 import type { LoadGenerator } from "../generator.ts";
-import { measureSend } from "./measured-send.ts";
-import { otherCpuPercent, roundsFrom, runBench } from "./report.ts";
-import { SlowClients } from "./slow-clients.ts";
-import { benchClients, benchProgram, benchShards, connectAll, type Subject, startBenchCluster } from "./subject.ts";
+import { measureSend } from "./support/measured-send.ts";
+import { otherCpuPercent, roundsFrom, runBench } from "./support/report.ts";
+import { SlowClients } from "./support/slow-clients.ts";
+import { benchClients, benchProgram, benchShards, connectAll, type Subject, startBenchCluster } from "./support/subject.ts";
 
 /**
  * What clients that have stopped reading cost those that read, when publications to slow clients may be dropped: latency and CPU of the fast

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { cpuMs, freePorts, Haproxy, makeCertificate, waitFor } from "@shardcast/testkit";
 import type { LoadGenerator } from "../generator.ts";
 import { parseTarget, type Target } from "../target.ts";
-import { measureSend } from "./measured-send.ts";
-import { roundsFrom, runBench } from "./report.ts";
-import { benchClients, benchProgram, benchShards, connectAll, type Subject, startBenchCluster } from "./subject.ts";
+import { measureSend } from "./support/measured-send.ts";
+import { roundsFrom, runBench } from "./support/report.ts";
+import { benchClients, benchProgram, benchShards, connectAll, type Subject, startBenchCluster } from "./support/subject.ts";
 
 /**
  * What TLS costs: handshakes in the shards against HAProxy in front of plain shards, full and resumed, and a delivery encrypted against plain.

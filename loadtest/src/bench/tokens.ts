@@ -1,9 +1,9 @@
 import { generateKeyPairSync, sign } from "node:crypto";
 import { waitFor } from "@shardcast/testkit";
 import { parseTarget, type Target } from "../target.ts";
-import { measureSend } from "./measured-send.ts";
-import { otherCpuPercent, roundsFrom, runBench } from "./report.ts";
-import { benchClients, benchProgram, benchShards, connectAll, startBenchCluster } from "./subject.ts";
+import { measureSend } from "./support/measured-send.ts";
+import { otherCpuPercent, roundsFrom, runBench } from "./support/report.ts";
+import { benchClients, benchProgram, benchShards, connectAll, startBenchCluster } from "./support/subject.ts";
 
 /**
  * Whether deliveries wait while 12,000 clients reconnect with tokens: clients that stay get 100 messages/s meanwhile. Compared with the same clients

@@ -1,4 +1,4 @@
-import { benchProgram } from "./subject.ts";
+import { benchProgram } from "./support/subject.ts";
 import { flagSections } from "./tuning/flag-sections.ts";
 import { parseTuningOptions, type TuningOptions } from "./tuning/options.ts";
 import { variantTable } from "./tuning/variant-table.ts";

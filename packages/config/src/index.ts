@@ -37,7 +37,7 @@ export {
 	optionOf,
 	sections,
 } from "./options/options.ts";
-export { type ChannelOptions, channelFields, type NamespaceOptions } from "./options/sections/channel.ts";
+export { type ChannelOptions, channelFields, type NamespaceOptions } from "./options/sections/clients/channel.ts";
 export {
 	type CallOptions,
 	channelHooks,
@@ -47,10 +47,10 @@ export {
 	type ProxyTlsOptions,
 	proxyFields,
 	type StatusTransform,
-} from "./options/sections/proxy.ts";
-export type { CommandRates, RateBucket, RateOperation } from "./options/sections/rate-limit.ts";
-export { jwksNames, jwksPart } from "./options/sections/token.ts";
-export { type WebhookOptions, wantsEvent, withoutNamespace } from "./options/sections/webhooks.ts";
+} from "./options/sections/clients/proxy.ts";
+export type { CommandRates, RateBucket, RateOperation } from "./options/sections/clients/rate-limit.ts";
+export { jwksNames, jwksPart } from "./options/sections/clients/token.ts";
+export { type WebhookOptions, wantsEvent, withoutNamespace } from "./options/sections/server/webhooks.ts";
 export { type WebhookEventType, webhookEventTypes } from "./options/webhook-events.ts";
 export { parseRedisAddress, type RedisAddress, redisAddressText } from "./redis/redis-address.ts";
 export { type BackendTls, readBackendTls } from "./tls/backend-tls.ts";

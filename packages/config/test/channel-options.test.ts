@@ -8,7 +8,7 @@ import { configJson, formatConfig } from "../src/load/print.ts";
 import { planReload } from "../src/load/reload.ts";
 import { centrifugoOnly, centrifugoOnlyInNamespaces, replacements } from "../src/options/centrifugo.ts";
 import { configKeys, filePath } from "../src/options/options.ts";
-import { channelFields } from "../src/options/sections/channel.ts";
+import { channelFields } from "../src/options/sections/clients/channel.ts";
 import { parseRegex } from "../src/units/regex.ts";
 
 let folder: string;

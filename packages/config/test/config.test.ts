@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkValue } from "../src/load/check-value.ts";
 import { ConfigError } from "../src/load/config-error.ts";
-import { fromText } from "../src/load/file.ts";
+import { fromText } from "../src/load/file/file.ts";
 import { describeLayer, type FoundValue } from "../src/load/layer.ts";
 import { type LoadedConfig, loadConfig, optionNames } from "../src/load/load.ts";
 import { configJson, formatConfig, yamlLines } from "../src/load/print.ts";

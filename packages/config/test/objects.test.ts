@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { checkValue, unknownKeys } from "../src/load/check-value.ts";
-import { fromText } from "../src/load/file.ts";
+import { fromText } from "../src/load/file/file.ts";
 import type { FoundValue } from "../src/load/layer.ts";
 import { yamlLines } from "../src/load/print.ts";
 import { changesOf } from "../src/load/reload.ts";

@@ -1,8 +1,8 @@
 import { type HealthOptions, healthReport, readiness, type Scoreboard } from "@shardcast/scoreboard";
 import { metricsContentType } from "@shardcast/telemetry";
-import { json, type Reply, refusal } from "./reply.ts";
-import type { AnswerRoute } from "./route.ts";
-import { noStore } from "./router.ts";
+import { json, type Reply, refusal } from "./routing/reply.ts";
+import type { AnswerRoute } from "./routing/route.ts";
+import { noStore } from "./routing/router.ts";
 
 export interface ClusterRoutesParts {
 	readonly board: Scoreboard;

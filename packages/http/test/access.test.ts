@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isLoopback, isLoopbackName, mayUseConsole, secretMatches } from "../src/access.ts";
+import { isLoopback, isLoopbackName, mayUseConsole, secretMatches } from "../src/access/access.ts";
 
 describe("access", () => {
 	it("knows this machine's own addresses in every spelling that a socket gives", () => {

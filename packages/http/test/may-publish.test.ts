@@ -1,7 +1,6 @@
 import { authRequired, type Config, defaultConfig } from "@shardcast/config";
 import { describe, expect, it } from "vitest";
-import { type MayPublish, mayPublish, newlyOpen, openAccess, whoPublishes, openToClients } from "../src/may-publish.ts";
-
+import { type MayPublish, mayPublish, newlyOpen, openAccess, openToClients, whoPublishes } from "../src/access/may-publish.ts";
 
 it.each<[string | undefined, "auto" | "on" | "off", MayPublish, RegExp]>([
 	[undefined, "auto", { http: "everyone", webSocket: "everyone" }, /^open mode: .*over HTTP and as a WebSocket client$/],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { allowedOrigins, hostName, isSameOrigin, originAllowed } from "../src/origin.ts";
+import { allowedOrigins, hostName, isSameOrigin, originAllowed } from "../src/access/origin.ts";
 
 const none = allowedOrigins([]);
 

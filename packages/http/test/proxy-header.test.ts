@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { proxyHeader, proxyHeaderBytesMax, readProxyHeader } from "../src/proxy-header.ts";
+import { proxyHeader, proxyHeaderBytesMax, readProxyHeader } from "../src/proxy/proxy-header.ts";
 
 const read = (bytes: Buffer) => readProxyHeader(bytes, bytes.length);
 const text = (line: string) => read(Buffer.from(line, "latin1"));

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { plainAddress, TrustedProxies } from "../src/trusted-proxies.ts";
+import { plainAddress, TrustedProxies } from "../src/proxy/trusted-proxies.ts";
 
 const proxies = new TrustedProxies(["10.0.0.0/8", "192.0.2.7", "2001:db8:1::/48", "::1"]);
 const client = (peer: string, forwardedFor: string): string => proxies.client(peer, () => forwardedFor);

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { type ChannelHashKey, channelHash, channelHashKey, randomChannelHashKey, useChannelHashKey } from "../src/channel-hash.ts";
+import { type ChannelHashKey, channelHash, channelHashKey, randomChannelHashKey, useChannelHashKey } from "../src/record/channel-hash.ts";
 
 const encoder = new TextEncoder();
 const ownKey = channelHashKey();

@@ -2,12 +2,12 @@ import { stressed } from "@shardcast/testkit";
 import { arbitraryText } from "@shardcast/testkit/arbitraries";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { allShards, recordBytes, recordTarget, writeRecord, writeRecordHead } from "../src/bus-record.ts";
-import { channelHash } from "../src/channel-hash.ts";
-import { channelList } from "../src/channel-list.ts";
-import { BusRecord, RecordKind, RecordType } from "../src/record-descriptor.ts";
-import { encodeExtensions, noExtensions, type RecordExtensions, readExtensions } from "../src/record-extensions.ts";
-import { channelEntryIs, createRecordHead, nextChannelEntry, readRecordHead } from "../src/record-head.ts";
+import { allShards, recordBytes, recordTarget, writeRecord, writeRecordHead } from "../src/record/bus-record.ts";
+import { channelHash } from "../src/record/channel-hash.ts";
+import { channelList } from "../src/record/channel-list.ts";
+import { BusRecord, RecordKind, RecordType } from "../src/record/record-descriptor.ts";
+import { encodeExtensions, noExtensions, type RecordExtensions, readExtensions } from "../src/record/record-extensions.ts";
+import { channelEntryIs, createRecordHead, nextChannelEntry, readRecordHead } from "../src/record/record-head.ts";
 
 const channelNames = fc.uniqueArray(arbitraryText({ minLength: 1, maxLength: 12 }), { maxLength: BusRecord.channelsMax });
 

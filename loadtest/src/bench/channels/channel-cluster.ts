@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Subject } from "../subject.ts";
+import type { Subject } from "../support/subject.ts";
 import { startClusterWithFlags } from "../tuning/flagged-cluster.ts";
 
 /** Channels of this namespace have a history from which clients can be recovered. */

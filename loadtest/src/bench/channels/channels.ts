@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { benchProgram } from "../subject.ts";
+import { benchProgram } from "../support/subject.ts";
 import { commands } from "./commands.ts";
 import { fanOut } from "./fan-out.ts";
 import { latency } from "./latency.ts";

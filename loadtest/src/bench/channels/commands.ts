@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { postJson } from "@shardcast/testkit";
-import { runBench } from "../report.ts";
-import { benchShards, type Subject, withCleanup } from "../subject.ts";
+import { runBench } from "../support/report.ts";
+import { benchShards, type Subject, withCleanup } from "../support/subject.ts";
 import { keptNamespace, startChannelCluster } from "./channel-cluster.ts";
 import type { Part } from "./part.ts";
 import { command, ProtocolClients } from "./protocol-clients.ts";

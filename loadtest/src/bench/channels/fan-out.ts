@@ -1,6 +1,6 @@
 import type { ProtocolKind } from "../../protocols/protocol-kinds.ts";
-import { otherCpuPercent, runBench } from "../report.ts";
-import { benchShards, withCleanup } from "../subject.ts";
+import { otherCpuPercent, runBench } from "../support/report.ts";
+import { benchShards, withCleanup } from "../support/subject.ts";
 import { startChannelCluster } from "./channel-cluster.ts";
 import { sendInTurn } from "./loads-in-turn.ts";
 import type { Part } from "./part.ts";

@@ -1,7 +1,7 @@
 import { LoadGenerator } from "../../generator.ts";
 import type { ProtocolKind } from "../../protocols/protocol-kinds.ts";
-import { type MeasuredSend, measureSend } from "../measured-send.ts";
-import { connectAll, type Subject, withCleanup } from "../subject.ts";
+import { type MeasuredSend, measureSend } from "../support/measured-send.ts";
+import { connectAll, type Subject, withCleanup } from "../support/subject.ts";
 
 interface Clients {
 	readonly connections: number;

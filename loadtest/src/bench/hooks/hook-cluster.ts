@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts, getJson, ManagedProcess } from "@shardcast/testkit";
 import { parseTarget, type Target } from "../../target.ts";
-import type { Subject } from "../subject.ts";
+import type { Subject } from "../support/subject.ts";
 import { startClusterWithFlags } from "../tuning/flagged-cluster.ts";
 
 /** One shard: what is compared runs on the same one. */

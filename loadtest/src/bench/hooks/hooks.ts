@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
-import { runBench } from "../report.ts";
-import { benchProgram } from "../subject.ts";
+import { runBench } from "../support/report.ts";
+import { benchProgram } from "../support/subject.ts";
 import { commandsEach, dataBytes, measureCommands, publish, rpc } from "./commands.ts";
 import { measureConnections } from "./connections-with-webhooks.ts";
 import { connectClients, measureConnects } from "./connects.ts";

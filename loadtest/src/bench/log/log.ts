@@ -6,9 +6,9 @@ import type { VisitOrigin } from "@shardcast/bus";
 import { ChannelLog } from "@shardcast/channel-log";
 import { attachRing, createRing, RingReader, ringBytes } from "@shardcast/ring";
 import { createRecordHead, readRecordHead } from "@shardcast/wire";
-import { roundsFrom, runBench } from "../report.ts";
 import { batch, RecordSink, recordBytes, shortPause, windowBytes } from "../ring/ring-records.ts";
-import { benchProgram, withCleanup } from "../subject.ts";
+import { roundsFrom, runBench } from "../support/report.ts";
+import { benchProgram, withCleanup } from "../support/subject.ts";
 import type { LogThreadResult, LogThreadTask } from "./log-thread.ts";
 
 /**

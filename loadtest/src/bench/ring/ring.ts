@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { createRing, type Ring, RingReader, RingWriter, ringBytes } from "@shardcast/ring";
-import { roundsFrom, runBench } from "../report.ts";
-import { benchProgram, withCleanup } from "../subject.ts";
+import { roundsFrom, runBench } from "../support/report.ts";
+import { benchProgram, withCleanup } from "../support/subject.ts";
 import { batch, RecordSink, RecordSource, type RingThreadTask, recordBytes, shortPause, windowBytes } from "./ring-records.ts";
 
 /**

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { kernelBytesPerConnection, Scrape } from "@shardcast/testkit";
 import type { LoadGenerator } from "../../generator.ts";
-import { measureSend } from "../measured-send.ts";
-import { SlowClients } from "../slow-clients.ts";
-import { spreadOf } from "../spread.ts";
-import { benchClients, connectAll, type Subject, withCleanup } from "../subject.ts";
+import { measureSend } from "../support/measured-send.ts";
+import { SlowClients } from "../support/slow-clients.ts";
+import { spreadOf } from "../support/spread.ts";
+import { benchClients, connectAll, type Subject, withCleanup } from "../support/subject.ts";
 import { startClusterWithFlags } from "./flagged-cluster.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { Scrape } from "@shardcast/testkit";
 import type { LoadGenerator } from "../../generator.ts";
-import { spreadOf } from "../spread.ts";
-import { benchClients, connectAll, type Subject, withCleanup } from "../subject.ts";
+import { spreadOf } from "../support/spread.ts";
+import { benchClients, connectAll, type Subject, withCleanup } from "../support/subject.ts";
 import { startClusterWithFlags } from "./flagged-cluster.ts";
 
 /** Messages that come all at once, by one WebSocket or by many HTTP publishers: what the ring's size does then. */

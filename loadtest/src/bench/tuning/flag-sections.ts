@@ -1,4 +1,4 @@
-import { runBench } from "../report.ts";
+import { runBench } from "../support/report.ts";
 import { measureStalls, stallFigures, stallLoad } from "./buffers.ts";
 import { type Burst, burstFigures, measureBursts } from "./bursts.ts";
 import type { FlaggedCluster } from "./flagged-cluster.ts";

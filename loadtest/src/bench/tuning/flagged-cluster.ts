@@ -3,7 +3,7 @@ import { delimiter, join } from "node:path";
 import { allowedCpus, type Cluster, describeExit, startCluster } from "@shardcast/testkit";
 import { Servers } from "../../servers.ts";
 import { parseTarget } from "../../target.ts";
-import { benchShards, type Subject } from "../subject.ts";
+import { benchShards, type Subject } from "../support/subject.ts";
 
 /** A cluster as the command line says. */
 export interface FlaggedCluster {

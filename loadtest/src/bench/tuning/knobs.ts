@@ -3,8 +3,8 @@ import { performance } from "node:perf_hooks";
 import { ManagedProcess, machineBusyMs } from "@shardcast/testkit";
 import type { LoadGenerator } from "../../generator.ts";
 import { sendProblems } from "../../report/result.ts";
-import { type BenchResult, runBench } from "../report.ts";
-import { benchClients, connectAll, withCleanup } from "../subject.ts";
+import { type BenchResult, runBench } from "../support/report.ts";
+import { benchClients, connectAll, withCleanup } from "../support/subject.ts";
 import { type FlaggedCluster, startClusterWithFlags } from "./flagged-cluster.ts";
 
 /** Flags of `shardcast multi` to be compared under one load of short messages to everybody. */

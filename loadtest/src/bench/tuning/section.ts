@@ -1,4 +1,4 @@
-import type { BenchResult } from "../report.ts";
+import type { BenchResult } from "../support/report.ts";
 
 /** One table of the tuning page. */
 export interface Section {

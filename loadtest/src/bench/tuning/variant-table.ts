@@ -1,6 +1,6 @@
 import { number, table } from "../../report/table.ts";
-import type { BenchResult } from "../report.ts";
-import type { Spread } from "../spread.ts";
+import type { BenchResult } from "../support/report.ts";
+import type { Spread } from "../support/spread.ts";
 
 /** A result with a line for each variant, as a page shows it: medians, and from where to where the rounds lay when they differ. */
 export function variantTable(result: BenchResult): string {

@@ -3,7 +3,7 @@ import { type Config, type ConfigKey, configKeys, optionOf } from "../options/op
 import { checkValue, unknownKeys } from "./check-value.ts";
 import { ConfigError } from "./config-error.ts";
 import { environmentWarnings, fromEnvironment } from "./environment.ts";
-import { type FileValues, fromFile } from "./file.ts";
+import { type FileValues, fromFile } from "./file/file.ts";
 import { describeWithin, type FoundValues, type Layer } from "./layer.ts";
 
 export interface LoadedConfig {

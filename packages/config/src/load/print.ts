@@ -1,9 +1,9 @@
 import type { Kind, Objects } from "../options/kind.ts";
 import { type ConfigKey, fileShape, optionOf, sections } from "../options/options.ts";
 import type { Shape } from "../options/shape.ts";
+import { yaml } from "./file/yaml.ts";
 import { describeLayer } from "./layer.ts";
 import type { LoadedConfig } from "./load.ts";
-import { yaml } from "./yaml.ts";
 
 /** A value of an option, to be written. */
 export interface PrintedValue {

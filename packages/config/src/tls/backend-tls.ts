@@ -1,5 +1,5 @@
 import { createSecureContext } from "node:tls";
-import type { ProxyTlsOptions } from "../options/sections/proxy.ts";
+import type { ProxyTlsOptions } from "../options/sections/clients/proxy.ts";
 import { readChain } from "./pem-chain.ts";
 import { readPemValue } from "./pem-value.ts";
 

@@ -1,8 +1,8 @@
-import { type ConsoleRules, consoleToken, mayUseConsole } from "../access.ts";
-import { type Reply, refusal } from "../reply.ts";
-import type { HttpRequest } from "../request.ts";
-import type { AnswerRoute } from "../route.ts";
-import { noStore } from "../router.ts";
+import { type ConsoleRules, consoleToken, mayUseConsole } from "../access/access.ts";
+import { type Reply, refusal } from "../routing/reply.ts";
+import type { HttpRequest } from "../routing/request.ts";
+import type { AnswerRoute } from "../routing/route.ts";
+import { noStore } from "../routing/router.ts";
 import { type Asset, consoleHeaders, loadConsoleAssets } from "./console-assets.ts";
 
 /**

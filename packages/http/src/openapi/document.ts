@@ -1,5 +1,5 @@
-import { json, jsonLine } from "../reply.ts";
-import type { AnswerRoute } from "../route.ts";
+import { json, jsonLine } from "../routing/reply.ts";
+import type { AnswerRoute } from "../routing/route.ts";
 import { apiMethodDescriptions, errorSchema, type MethodDescription } from "./methods.ts";
 import { flag, listOf, type Schema, table } from "./schema.ts";
 

@@ -28,7 +28,8 @@ const historyFullBy: Record<FullReason | "broker", Problem> = {
 const stopped: Problem = { code: "forbidden", message: "a handler did not let this message through" };
 const failed: Problem = { code: "internal", message: "a handler failed on this message" };
 
-export const isAccepted = (result: PublishResult | Problem): result is PublishAccepted => "outcome" in result && result.outcome === "accepted";
+export const isAccepted = (result: PublishResult | Problem): result is PublishAccepted =>
+	"outcome" in result && result.outcome === "accepted";
 
 /** Why it was not taken. */
 export function problemOf(result: PublishRefused): Problem {

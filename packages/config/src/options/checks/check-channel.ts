@@ -3,7 +3,7 @@ import { formatBytes } from "../../units/bytes.ts";
 import { formatDuration } from "../../units/duration.ts";
 import { historyPayloadBytesMax } from "../derive.ts";
 import type { Config, ConfigKey } from "../options.ts";
-import { type ChannelOptions, channelFields } from "../sections/channel.ts";
+import { type ChannelOptions, channelFields } from "../sections/clients/channel.ts";
 import type { NameOf, Rule } from "./check.ts";
 
 interface Place {

@@ -1,7 +1,7 @@
 import { readBackendTls } from "../../tls/backend-tls.ts";
 import type { Config } from "../options.ts";
-import { channelFields } from "../sections/channel.ts";
-import { type CallOptions, channelHooks, defaultProxy } from "../sections/proxy.ts";
+import { channelFields } from "../sections/clients/channel.ts";
+import { type CallOptions, channelHooks, defaultProxy } from "../sections/clients/proxy.ts";
 import type { NameOf, Rule } from "./check.ts";
 
 /** Whether a backend is given that a namespace names; what is wrong, or null. @param own where the one that needs no name stands. */

@@ -1,5 +1,5 @@
 import { formatDuration } from "../../units/duration.ts";
-import { withoutNamespace } from "../sections/webhooks.ts";
+import { withoutNamespace } from "../sections/server/webhooks.ts";
 import type { Rule } from "./check.ts";
 
 /** Each keeps its own queue and connection. */

@@ -5,7 +5,7 @@ import { formatBytes } from "../../units/bytes.ts";
 import { formatDuration } from "../../units/duration.ts";
 import { historyCapacity } from "../derive.ts";
 import type { Config, ConfigKey } from "../options.ts";
-import { jwksNames } from "../sections/token.ts";
+import { jwksNames } from "../sections/clients/token.ts";
 import { channelRules } from "./check-channel.ts";
 import { kafkaRules } from "./check-kafka.ts";
 import { nodeRules } from "./check-nodes.ts";

@@ -1,0 +1,107 @@
+import { address, choice, cpuList, integer, size, text } from "../../kinds.ts";
+import { option } from "../../option.ts";
+
+/** Section `cluster`. */
+export const clusterOptions = {
+	shards: option({
+		flag: "shards",
+		key: "shards",
+		kind: integer({ min: 0, max: 64 }),
+		default: 0,
+		commands: ["multi"],
+		help: "Number of shard processes; 0 = one per available CPU (affinity and cgroup quota).",
+	}),
+	basePort: option({
+		flag: "base-port",
+		key: "base_port",
+		kind: integer({ min: 1, max: 65_535 }),
+		default: 3002,
+		commands: ["multi"],
+		help: "Port of shard 0; shard i listens on this port plus i.",
+	}),
+	host: option({
+		flag: "host",
+		key: "host",
+		kind: text({ argument: "<address>", matches: /^[\w.:-]+$/, expected: "a host name or an IP address" }),
+		default: "127.0.0.1",
+		commands: ["multi"],
+		help: "Address on which the shards listen.",
+	}),
+	cpus: option({
+		flag: "cpus",
+		key: "cpus",
+		kind: cpuList(),
+		default: [],
+		commands: ["multi"],
+		help: "CPUs to pin shards to, such as 0,1 or 0-3; none = all available CPUs.",
+	}),
+	numa: option({
+		flag: "numa",
+		key: "numa",
+		kind: integer({ min: -1, max: 255 }),
+		default: -1,
+		commands: ["multi"],
+		help: "Use only the CPUs and memory of this NUMA node (needs numactl); -1 = pin to CPUs only.",
+	}),
+	clusterDirectory: option({
+		flag: "cluster-directory",
+		key: "directory",
+		kind: text({ argument: "<path>", matches: /^\//, expected: "an absolute path" }),
+		default: "/dev/shm",
+		commands: ["multi"],
+		help: "Folder for the shared memory files; it must be on a memory file system.",
+	}),
+	historyMemoryBytes: option({
+		flag: "history-memory",
+		key: "history_memory",
+		kind: size({ minBytes: 524_288, maxBytes: 8_589_934_592 }),
+		default: 33_554_432,
+		help: "Memory for the history of all channels, allocated as it fills. When it is full, the oldest publications are removed.",
+	}),
+	historyChannels: option({
+		flag: "history-channels",
+		key: "history_channels",
+		kind: integer({ min: 0, max: 10_000_000 }),
+		default: 0,
+		help: "Channels whose offset and epoch are kept, 180 bytes of --history-memory each. When there are more, the least recently used lose their history and epoch. 0 = one per 2 KiB.",
+	}),
+	idempotencyKeys: option({
+		flag: "idempotency-keys",
+		key: "idempotency_keys",
+		kind: integer({ min: 0, max: 100_000_000 }),
+		default: 0,
+		help: "Idempotency keys that are remembered at once, 45 bytes of --history-memory each. When there are more, publications with a new key are refused until some expire. 0 = one per 256 bytes.",
+	}),
+} as const;
+
+/** Section `balancer`. */
+export const balancerOptions = {
+	lbAddr: option({
+		flag: "lb-addr",
+		key: "address",
+		kind: address({ examplePort: 3005 }),
+		default: ":3005",
+		commands: ["multi"],
+		help: "Address of the balancer, such as :3005 or 127.0.0.1:3005; port 0 = a free port.",
+	}),
+	lbMode: option({
+		flag: "lb-mode",
+		key: "mode",
+		kind: choice(["auto", "handoff", "proxy"]),
+		default: "auto",
+		commands: ["multi"],
+		help: "How connections reach a shard: handoff passes the descriptor, proxy copies the bytes; auto = handoff where possible.",
+	}),
+} as const;
+
+/** Section `single`. */
+export const singleOptions = {
+	addr: option({
+		flag: "addr",
+		key: "address",
+		kind: address({ examplePort: 9002 }),
+		default: ":9002",
+		commands: ["single"],
+		help: "Address of the server, such as :9002.",
+	}),
+} as const;

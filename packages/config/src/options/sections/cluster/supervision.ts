@@ -1,0 +1,89 @@
+import { Heartbeat } from "@shardcast/wire";
+import { duration, integer } from "../../kinds.ts";
+import { option } from "../../option.ts";
+
+/** Section `supervision`. */
+export const supervisionOptions = {
+	restartBackoffMinMs: option({
+		flag: "restart-backoff-min",
+		key: "restart_backoff_min",
+		kind: duration({ minMs: 1, maxMs: 3_600_000 }),
+		default: 250,
+		commands: ["multi"],
+		live: true,
+		help: "Pause before the first restart of a process that died; it doubles with each further death.",
+	}),
+	restartBackoffMaxMs: option({
+		flag: "restart-backoff-max",
+		key: "restart_backoff_max",
+		kind: duration({ minMs: 1, maxMs: 3_600_000 }),
+		default: 30_000,
+		commands: ["multi"],
+		live: true,
+		help: "Maximum pause before a restart.",
+	}),
+	crashLimit: option({
+		flag: "crash-limit",
+		key: "crash_limit",
+		kind: integer({ min: 1, max: 1000 }),
+		default: 5,
+		commands: ["multi"],
+		live: true,
+		help: "Deaths of one process tolerated within --crash-window; one more stops the cluster with exit status 1.",
+	}),
+	crashWindowMs: option({
+		flag: "crash-window",
+		key: "crash_window",
+		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
+		default: 30_000,
+		commands: ["multi"],
+		live: true,
+		help: "Period in which deaths are counted; a process that runs for this long counts as stable.",
+	}),
+	heartbeatTimeoutMs: option({
+		flag: "heartbeat-timeout",
+		key: "heartbeat_timeout",
+		kind: duration({ minMs: Heartbeat.timeoutMsMin, maxMs: 3_600_000 }),
+		default: 2500,
+		commands: ["multi"],
+		live: true,
+		help: "Time without a heartbeat after which a process counts as hung, is killed and restarted; heartbeats come five times a second.",
+	}),
+	readyTimeoutMs: option({
+		flag: "ready-timeout",
+		key: "ready_timeout",
+		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
+		default: 20_000,
+		commands: ["multi"],
+		live: true,
+		help: "Maximum time for a process to become ready; then it is killed and restarted.",
+	}),
+} as const;
+
+/** Section `shutdown`. */
+export const shutdownOptions = {
+	drainDelayMs: option({
+		flag: "drain-delay",
+		key: "drain_delay",
+		kind: duration({ minMs: 1, maxMs: 3_600_000, zero: true }),
+		default: 0,
+		live: true,
+		help: "How long new clients are still accepted after the signal to stop, while /ready already answers 503, so that a load balancer in front notices; --shutdown-timeout starts afterwards; 0 = none.",
+	}),
+	drainRate: option({
+		flag: "drain-rate",
+		key: "drain_rate",
+		kind: integer({ min: 1, max: 1_000_000 }),
+		default: 5000,
+		live: true,
+		help: "Clients per second and shard that are told to reconnect during a graceful stop.",
+	}),
+	shutdownTimeoutMs: option({
+		flag: "shutdown-timeout",
+		key: "timeout",
+		kind: duration({ minMs: 1, maxMs: 3_600_000 }),
+		default: 30_000,
+		live: true,
+		help: "Maximum time for a graceful stop; what is left then is cut off.",
+	}),
+} as const;
