@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
-import { constants, createDeflateRaw } from "node:zlib";
+import { constants, createDeflateRaw, deflateRawSync } from "node:zlib";
 import { defaultConfig } from "@shardcast/config";
 import { postJson, waitFor } from "@shardcast/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -116,8 +116,8 @@ describe("with websocket.compression", () => {
 	});
 
 	it("declines an unsupported offer, such as a smaller window", async () => {
-		const asked = async (extensions: string) => {
-			const headers = { "Sec-WebSocket-Extensions": extensions };
+		const asked = async (extensions: string | string[]) => {
+			const headers = { "Sec-WebSocket-Extensions": extensions as string };
 			const socket = new WebSocket(`${shards.shards[0].url}/`, { perMessageDeflate: false, headers });
 			// This client refuses an extension that it has not offered by itself.
 			const outcome = await once(socket, "open").then(() => "declined", String);
@@ -126,6 +126,7 @@ describe("with websocket.compression", () => {
 		};
 		expect(await asked("permessage-deflate; server_max_window_bits=9")).toBe("declined");
 		expect(await asked("permessage-deflate; server_max_window_bits=15")).not.toBe("declined");
+		expect(await asked(["foo", "permessage-deflate"]), "an offer in a second header").not.toBe("declined");
 	});
 
 	it("sends messages below the minimum size uncompressed, and compresses longer ones", async () => {
@@ -224,6 +225,14 @@ describe("with websocket.compression", () => {
 	it("closes a client whose compressed data is damaged, and serves the others", async () => {
 		const [broken, listener] = [await connect("/", true), await connect("/", true)];
 		broken.tcp.write(compressedFrame(Buffer.from("ffffffffffff", "hex")));
+		// The library takes the end of the stream, which RFC 7692 allows, for damage, and cannot tell that data was cut off.
+		const [ended, cut] = [await connect("/", true), await connect("/", true)];
+		ended.tcp.write(compressedFrame(deflateRawSync("the end")));
+		await waitFor(() => ended.code !== 0, { deadlineMs: 5000, what: "the end of a client that ended its stream" });
+		expect(ended.code, "BFINAL").toBe(1006);
+		const whole = deflateRawSync("cut off ".repeat(100), { finishFlush: constants.Z_SYNC_FLUSH });
+		const { texts } = await listener.after(1, () => cut.tcp.write(compressedFrame(whole.subarray(0, 3))));
+		expect(texts[0]!.length, "characters of a message of 800 that was cut off").toBeLessThan(8);
 		await waitFor(() => broken.code !== 0, { deadlineMs: 5000, what: "the end of a client that sent damaged data" });
 		expect(broken.code).toBe(1006);
 		expect((await listener.after(1, () => publish("after it"))).texts).toEqual(["after it"]);

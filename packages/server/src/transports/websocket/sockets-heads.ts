@@ -1,5 +1,6 @@
 import type { ForwardedHead } from "../client-address.ts";
 import { type Handshake, listIncludes, type UpgradeHead } from "../upgrade-request.ts";
+import { compressionOffer } from "./compression-offer.ts";
 import type { HttpRequest } from "./sockets-native.ts";
 
 /** Reads the head of a request that uWebSockets.js treats as an upgrade: it only checks for a GET with a key of 24 characters. */
@@ -8,7 +9,7 @@ export function upgradeHead(request: HttpRequest): UpgradeHead {
 		query: request.getQuery() ?? "",
 		origin: request.getHeader("origin"),
 		host: request.getHeader("host"),
-		subprotocols: request.getHeader("sec-websocket-protocol"),
+		subprotocols: listHeader(request, "sec-websocket-protocol"),
 		header: (name) => joinedHeader(request, name),
 		...handshake(request),
 	};
@@ -41,6 +42,18 @@ export function forwardedHead(request: HttpRequest, announced: string | null): F
 			return allLines(request, "x-forwarded-for");
 		},
 	};
+}
+
+/** The values of a list header, which may have several lines. Costs a look at each header if there is one. */
+function listHeader(request: HttpRequest, name: string): string {
+	return request.getHeader(name) === "" ? "" : joinedHeader(request, name);
+}
+
+/** See `compressionOffer`. The first line usually has the offer. */
+export function offeredCompression(request: HttpRequest): string {
+	const name = "sec-websocket-extensions";
+	const first = request.getHeader(name);
+	return first === "" ? "" : compressionOffer(first) || compressionOffer(joinedHeader(request, name));
 }
 
 /** A list header, which may have several lines. The library returns the first, which usually contains the word. */

@@ -9,10 +9,9 @@ import type { Connecting, Judging, Session, SessionFactory, TransportLimits } fr
 import type { ForwardedHead } from "../client-address.ts";
 import type { Sent, TopicTransport } from "../transport.ts";
 import { upgradeRequired } from "../upgrade-request.ts";
-import { compressionOffer } from "./compression-offer.ts";
 import { GuardedApp, type GuardedCallback, type Response, type SocketCallbacks, type WebSocketConfig } from "./sockets-app.ts";
 import type { BodyReader } from "./sockets-bodies.ts";
-import { forwardedHead, upgradeHead } from "./sockets-heads.ts";
+import { forwardedHead, offeredCompression, upgradeHead } from "./sockets-heads.ts";
 import { sendReply } from "./sockets-http.ts";
 import { LabelledSockets } from "./sockets-labelled.ts";
 import {
@@ -313,7 +312,7 @@ function webSocketKeys(request: HttpRequest): WebSocketKeys {
 		key: request.getHeader("sec-websocket-key"),
 		// A client that offers sub-protocols requires one of them in the answer.
 		subprotocol: firstOf(request.getHeader("sec-websocket-protocol")),
-		extensions: compressionOffer(request.getHeader("sec-websocket-extensions")),
+		extensions: offeredCompression(request),
 	};
 }
 

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { compressionOffer } from "../../../src/transports/websocket/compression-offer.ts";
+import { offeredCompression, upgradeHead } from "../../../src/transports/websocket/sockets-heads.ts";
 
 it.each([
 	"permessage-deflate",
@@ -26,4 +27,22 @@ it.each([
 	"x-webkit-deflate-frame",
 ])("declines an unsupported or unknown offer: %s", (extensions) => {
 	expect(compressionOffer(extensions)).toBe("");
+});
+
+it("reads all lines of the headers that may have several", () => {
+	const lines = [
+		["sec-websocket-extensions", "foo"],
+		["sec-websocket-protocol", "other"],
+		["sec-websocket-extensions", "permessage-deflate"],
+		["sec-websocket-protocol", "centrifuge-protobuf"],
+	] as const;
+	const request = {
+		getQuery: () => undefined,
+		getHeader: (name: string) => lines.find(([key]) => key === name)?.[1] ?? "",
+		forEach: (visit: (key: string, value: string) => void) => {
+			for (const [key, value] of lines) visit(key, value);
+		},
+	} as never;
+	expect(offeredCompression(request)).toBe("permessage-deflate");
+	expect(upgradeHead(request).subprotocols).toBe("other, centrifuge-protobuf");
 });
