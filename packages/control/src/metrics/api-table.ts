@@ -26,7 +26,7 @@ export const apiMetrics: readonly ReadMetric<ApiReading>[] = [
 	counter(
 		"shardcast_api_over_limit_total",
 		"none",
-		"What the server API refused because of a limit: requests = 256 were under way on the shard (503); replies = commands of a batch behind 16 MiB of replies (error 106).",
+		"What the server API refused because of a limit: requests = the shard was already handling 256 (503); replies = commands of a batch after 16 MiB of replies (error 106).",
 		singleBy("limit", ({ overLimit }) => overLimit),
 	),
 ];

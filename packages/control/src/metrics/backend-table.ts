@@ -32,37 +32,37 @@ export const backendMetrics: readonly ReadMetric<Reading>[] = [
 	counter(
 		"shardcast_hook_requests_total",
 		"none",
-		"Questions to backends about clients, by the hook, the proxy (default = the hook's own) and what came of them: reply; abandoned = the client left first; or why there is no reply: timeout, unreachable, tls, reset, protocol, redirect, status, too_large, invalid, queue_full, stopped.",
+		"Requests to backends about clients, by hook, proxy (default = the hook's own) and result: reply; abandoned = the client left first; or why there is no reply: timeout, unreachable, tls, reset, protocol, redirect, status, too_large, invalid, queue_full, stopped.",
 		each(["result"], ({ results }) => byName("result", results)),
 	),
 	counter(
 		"shardcast_hook_statuses_total",
 		"none",
-		"Replies of backends with another HTTP status than 200.",
+		"Replies of backends with an HTTP status other than 200.",
 		each(["status"], ({ statuses }) => [...statuses].map(([status, value]) => ({ labels: { status: String(status) }, value }))),
 	),
 	counter(
 		"shardcast_hook_repeats_total",
 		"none",
-		"Questions that were sent once more, because a connection that was kept open had been closed by the backend.",
+		"Requests that were sent a second time because the backend had closed the kept-alive connection.",
 		each([], ({ repeats }) => [{ labels: {}, value: repeats }]),
 	),
 	counter(
 		"shardcast_hook_passes_total",
 		"none",
-		"Questions that failed after which the client went on all the same, as on_failure of the proxy says.",
+		"Failed requests after which the client continued anyway, because of on_failure.",
 		each([], ({ passes }) => [{ labels: {}, value: passes }]),
 	),
 	gauge(
 		"shardcast_hook_pending",
 		"none",
-		"Questions to backends that have no answer yet: running = at the backend, waiting = for one of max_requests.",
+		"Requests to backends that have no reply yet: running = sent, waiting = for one of max_requests.",
 		each(["state"], ({ running, waiting }) => byName("state", { running, waiting })),
 	),
 	histogram(
 		"shardcast_hook_duration_seconds",
 		"seconds",
-		"Time from the question of a client to the reply of the backend or its failure, the wait for one of max_requests included.",
+		"Time from a client's command to the backend's reply or failure, including the wait for one of max_requests.",
 		each([], ({ seconds }) => [{ labels: {}, value: seconds }]),
 	),
 ];

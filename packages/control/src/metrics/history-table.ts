@@ -37,7 +37,7 @@ export const historyMetrics: readonly ReadMetric<HistoryCounts>[] = [
 	gauge(
 		"shardcast_history_fill_ratio",
 		"none",
-		"How full --history-memory is, by part: memory = of the bytes, 1 once new publications replace the oldest; channels = of the room for offsets and epochs (--history-channels), keys = of the room for --idempotency-keys; above 0.75 some of these find no room.",
+		"How full --history-memory is, by part: memory = of the bytes, 1 once new publications replace the oldest; channels = of the space for offsets and epochs (--history-channels), keys = of the space for --idempotency-keys; above 0.75 some of these do not fit.",
 		singleBy("part", ({ fill }) => ({
 			memory: fill.usedBytes / fill.bytes,
 			channels: fill.channels / fill.rows,

@@ -27,13 +27,13 @@ export const nodeMetrics: readonly ReadMetric<NodeReading>[] = [
 	gauge(
 		"shardcast_node_state",
 		"none",
-		"1 for this machine's state among several, 0 for the others: joining = Redis was not reached since the start, member, cutOff = the others take it for gone, taken = another machine has its id, left = it is stopping.",
+		"1 for this node's current state, 0 for the others: joining = Redis has not been reached since the start, member, cutOff = the other nodes consider it gone, taken = another node has its id, left = it is stopping.",
 		singleBy("state", ({ seen }) => oneOf(nodeStates, seen.state)),
 	),
 	gauge(
 		"shardcast_nodes",
 		"none",
-		"Machines that there are, as this one knows them, itself included, by health.",
+		"Nodes that this one knows, itself included, by health.",
 		singleBy("health", ({ seen: { nodes } }) => {
 			const count = (wanted: string) => nodes.filter(({ health }) => health === wanted).length;
 			return { healthy: count("healthy"), degraded: count("degraded"), unhealthy: count("unhealthy") };
@@ -42,43 +42,43 @@ export const nodeMetrics: readonly ReadMetric<NodeReading>[] = [
 	gauge(
 		"shardcast_nodes_connections",
 		"connections",
-		"Connections of all machines together, as of their last heartbeats.",
+		"Connections of all nodes together, as of their last heartbeats.",
 		single(({ seen }) => seen.totals.connections),
 	),
 	gauge(
 		"shardcast_nodes_messages_per_second",
 		"messages",
-		"Messages that all machines together take from clients and HTTP per second, as of their last heartbeats.",
+		"Messages per second from clients and over HTTP on all nodes together, as of their last heartbeats.",
 		single(({ seen }) => seen.totals.messagesPerSecond),
 	),
 	gauge(
 		"shardcast_nodes_bytes_per_second",
 		"bytes",
-		"Payload of these messages per second.",
+		"Payload bytes of these messages per second.",
 		single(({ seen }) => seen.totals.bytesPerSecond),
 	),
 	counter(
 		"shardcast_node_events_total",
 		"none",
-		"Other machines that joined, left, or changed in something but their load.",
+		"Changes of other nodes: joined, left, or updated in something other than their load.",
 		singleBy("event", ({ joined, left, updated }) => ({ joined, left, updated })),
 	),
 	counter(
 		"shardcast_node_heartbeats_total",
 		"none",
-		"Heartbeats of this machine by result; taken = refused, since another machine has the id.",
+		"Heartbeats of this node by result; taken = refused, because another node has the id.",
 		singleBy("result", ({ sent, failed, taken }) => ({ ok: sent - failed - taken, failed, taken })),
 	),
 	counter(
 		"shardcast_node_cut_off_total",
 		"none",
-		"Times that this machine could not tell the others for --node-timeout that it is there.",
+		"Times that this node could not send a heartbeat for --node-timeout.",
 		single(({ cutOff }) => cutOff),
 	),
 	counter(
 		"shardcast_node_cut_off_seconds_total",
 		"seconds",
-		"How long it was cut off, in all.",
+		"Total time for which this node was cut off.",
 		single(({ cutOffMs }) => seconds(cutOffMs)),
 	),
 ];

@@ -27,10 +27,10 @@ export const redisMetrics: readonly ReadMetric<RedisReading>[] = [
 	counter(
 		"shardcast_redis_commands_total",
 		"none",
-		"Commands by result: unavailable = not sent, Redis was not reached; interrupted = no answer, they may have been carried out; refused = answered with an error; full = not sent, too many waited; closed = not sent, this process stops.",
+		"Commands by result: unavailable = not sent, Redis could not be reached; interrupted = no reply, they may have been carried out; refused = Redis replied with an error; full = not sent, too many were waiting; closed = not sent, this process is stopping.",
 		singleBy("result", ({ counts: { answered, failed } }) => ({ ok: answered - failed.refused, ...failed })),
 	),
-	histogram("shardcast_redis_command_seconds", "seconds", "Time from sending a command to its answer.", {
+	histogram("shardcast_redis_command_seconds", "seconds", "Time from sending a command to its reply.", {
 		labels: [],
 		sample: ({ counts }: RedisReading) => {
 			const latency = counts.latency();
@@ -40,7 +40,7 @@ export const redisMetrics: readonly ReadMetric<RedisReading>[] = [
 	gauge(
 		"shardcast_redis_waiting",
 		"none",
-		"Commands that wait until Redis is reached.",
+		"Commands that wait until Redis can be reached.",
 		single(({ waiting }) => waiting),
 	),
 	counter(
@@ -52,13 +52,13 @@ export const redisMetrics: readonly ReadMetric<RedisReading>[] = [
 	gauge(
 		"shardcast_redis_subscriptions",
 		"none",
-		"Channels of Redis that this process receives.",
+		"Redis channels that this process is subscribed to.",
 		single(({ subscriptions }) => subscriptions),
 	),
 	counter(
 		"shardcast_redis_messages_total",
 		"messages",
-		"Messages received from them.",
+		"Messages received from these channels.",
 		single(({ counts }) => counts.messages),
 	),
 ];

@@ -12,7 +12,7 @@ export const revocationMetrics: readonly ReadMetric<RevocationReading>[] = [
 	gauge(
 		"shardcast_revocations",
 		"none",
-		"Blocked users (user), revoked tokens (token), and users whose older tokens are revoked (user_tokens); the most is 100,000 together.",
+		"Blocked users (user), revoked tokens (token), and users whose older tokens are revoked (user_tokens); at most 100,000 together.",
 		singleBy("kind", ({ count }) => Object.fromEntries(revocationKinds.map((kind) => [kind, count(kind)]))),
 	),
 	counter(

@@ -23,37 +23,37 @@ export const sharedChannelMetrics: readonly ReadMetric<SharedChannelReading>[] =
 	counter(
 		"shardcast_shared_publications_total",
 		"messages",
-		"Publications of this shard's clients to channels with history, by what Redis made of them: accepted, duplicate = the idempotency key was used before, refused = Redis was not reached or accepted nothing, unacknowledged = it did not answer.",
+		"Publications of this shard to channels with history, by result in Redis: accepted, duplicate = the idempotency key was used before, refused = Redis could not be reached or refused it, unacknowledged = no reply.",
 		singleBy("outcome", ({ published }) => ({ ...published })),
 	),
 	counter(
 		"shardcast_shared_brought_total",
 		"messages",
-		"Publications from all machines that this shard has brought to its machine: announced = by pub/sub, read = from the history in Redis, since pub/sub had not brought them.",
+		"Publications from all nodes that this shard copied to its node: announced = by pub/sub, read = from the history in Redis, because pub/sub had not delivered them.",
 		singleBy("way", ({ brought }) => ({ ...brought })),
 	),
 	counter(
 		"shardcast_shared_lost_total",
 		"messages",
-		"Publications that did not reach this machine: gone = Redis no longer had them, unreadable = too long, or written by a newer version. Subscribers with a position were told and subscribed again.",
+		"Publications that did not reach this node: gone = Redis no longer had them, unreadable = too long, or written by a newer version. Subscribers with a position were unsubscribed with 2500 and subscribed again.",
 		singleBy("reason", ({ lost }) => ({ ...lost })),
 	),
 	gauge(
 		"shardcast_shared_channels",
 		"none",
-		"Channels with history that this shard brings to its machine (followed), and that its clients need (wanted).",
+		"Channels with history that this shard copies to its node (followed), and that its clients need (wanted).",
 		singleBy("what", ({ followed, wanted }) => ({ followed, wanted })),
 	),
 	counter(
 		"shardcast_shared_recovery_reads_total",
 		"none",
-		"Reads of the history in Redis for clients that came back and had missed more than the machine's memory holds.",
+		"Reads of the history in Redis for returning clients that had missed more than the node's memory holds.",
 		single(({ recoveryReads }) => recoveryReads),
 	),
 	counter(
 		"shardcast_node_messages_total",
 		"messages",
-		"Messages without history that this shard exchanged with other machines.",
+		"Messages without history that this shard exchanged with other nodes.",
 		singleBy("direction", ({ messages }) => ({ ...messages })),
 	),
 	counter(
@@ -65,13 +65,13 @@ export const sharedChannelMetrics: readonly ReadMetric<SharedChannelReading>[] =
 	counter(
 		"shardcast_node_messages_dropped_total",
 		"messages",
-		"Messages without history that were not exchanged: offline = not sent, Redis was not reached; full = too many waited to be sent, or to be delivered here; unreadable = received from another version.",
+		"Messages without history that were not exchanged: offline = not sent, Redis could not be reached; full = too many were waiting to be sent, or to be delivered here; unreadable = received from another version.",
 		singleBy("reason", ({ droppedMessages }) => ({ ...droppedMessages })),
 	),
 	counter(
 		"shardcast_node_batches_missed_total",
 		"none",
-		"Batches of other machines that pub/sub has lost.",
+		"Batches from other nodes that pub/sub lost.",
 		single(({ missedBatches }) => missedBatches),
 	),
 ];

@@ -44,13 +44,13 @@ export const webhookMetrics: readonly ReadMetric<Reading>[] = [
 	gauge(
 		"shardcast_webhook_waiting_events",
 		"none",
-		"Events that the receiver has not got yet.",
+		"Events that the receiver has not acknowledged yet.",
 		each(({ waiting }) => waiting),
 	),
 	gauge(
 		"shardcast_webhook_oldest_seconds",
 		"seconds",
-		"How long the oldest event that the receiver has not got has waited; 0 = none waits.",
+		"Age of the oldest event that the receiver has not acknowledged; 0 = none waits.",
 		each(({ oldestSeconds }) => oldestSeconds),
 	),
 ];

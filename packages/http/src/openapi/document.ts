@@ -11,12 +11,12 @@ const oneMember = (name: string, schema: Schema): Schema => table({ [name]: sche
 export const describedMethods: Readonly<Record<string, MethodDescription>> = {
 	...apiMethodDescriptions,
 	batch: {
-		summary: "Carries out several methods; one that fails does not stop the others.",
+		summary: "Runs several commands; one that fails does not stop the others.",
 		request: table(
 			{
 				commands: listOf(
 					{ anyOf: Object.keys(apiMethodDescriptions).map((name) => oneMember(name, refOf(`${name}_request`))) },
-					"In order, each an object with the name of a method and its request.",
+					"In order; each is an object with the name of a method and its request.",
 					1000,
 				),
 				parallel: flag("16 at a time instead of one after the other."),

@@ -16,58 +16,57 @@ const since = table({ offset: count(), epoch: text() }, ["offset"], "A position 
 const info = { info: any("JSON for other clients to see, at most 16 KiB."), b64info: bytes("info") };
 const expireAt = count("Seconds since 1970; 0 = never.");
 const page = {
-	limit: { ...count("Entries of one page, 10,000 at most; 0 = all without `cursor`, 10,000 with it."), maximum: 10_000 },
-	cursor: { ...text("`next_cursor` of the page before."), maxLength: 255 },
+	limit: { ...count("Entries per page, at most 10,000; 0 = all without `cursor`, 10,000 with it."), maximum: 10_000 },
+	cursor: { ...text("`next_cursor` of the previous page."), maxLength: 255 },
 };
-const nextPage = { next_cursor: text("There are more: ask again with it as `cursor`.") };
-const user = { ...text("Its id, of at most 255 bytes."), maxLength: 255 };
+const nextPage = { next_cursor: text("Present if there are more entries: repeat the request with it as `cursor`.") };
+const user = { ...text("User id, at most 255 bytes."), maxLength: 255 };
 const target = {
-	user: { ...text("All connections of this user, on all shards. At most 255 bytes."), maxLength: 255 },
-	client: text("Only this one of them, by its client id."),
-	session: text("Only this one of them, by its session id."),
+	user: { ...text("User id, at most 255 bytes: all connections of this user, on all shards."), maxLength: 255 },
+	client: text("Client id: only this connection."),
+	session: text("Session id: only this connection."),
 };
 const message = {
 	data: any("The message; a string is sent as text, any other value byte for byte."),
 	b64data: bytes("data"),
-	tags: tableOf(text(), "For subscribers, and for their filters; 8 KiB at most."),
-	idempotency_key: text("A second message with the same key into the same channel, within five minutes, is not published."),
-	delta: flag("Subscribers that take deltas may get the difference to the message before."),
-	skip_history: flag("It does not become part of the channel's history."),
+	tags: tableOf(text(), "Strings for subscribers and for their tag filters; at most 8 KiB."),
+	idempotency_key: text("A second message with the same key in the same channel, within five minutes, is not published."),
+	delta: flag("Subscribers that take deltas may get the difference from the previous message."),
+	skip_history: flag("The message is not added to the channel's history."),
 };
 const override = tableOf(table({ value: flag("On or off.") }), "Channel options for this subscription only, such as `presence`.");
-const clientInfo = table({ client: text(), user: text(), conn_info: any("Of its token."), chan_info: any("Of its subscription token.") }, [
-	"client",
-	"user",
-]);
+const clientInfo = table(
+	{ client: text(), user: text(), conn_info: any("`info` of the connection token."), chan_info: any("`info` of the subscription token.") },
+	["client", "user"],
+);
 const publication = table(
 	{ data: any("The message."), offset: count(), info: clientInfo, tags: tableOf(text(), "As published.") },
 	["data"],
-	"A message that is kept.",
+	"A message in the history.",
 );
-const position = table({ offset: count(), epoch: text() }, [], "Where the message is; empty without history.");
-const problem = table({ code: count("As the protocol has it."), message: text() }, ["code", "message"]);
+const position = table({ offset: count(), epoch: text() }, [], "Position of the message; empty without history.");
+const problem = table({ code: count("Error code of the protocol."), message: text() }, ["code", "message"]);
 
 export const errorSchema = table({ error: problem }, ["error"]);
 
 /** Request and result of every method, by name. The batch consists of the others. */
 export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batch">, MethodDescription>> = {
 	publish: {
-		summary: "Publishes a message into a channel, or to everybody.",
-		request: table({ channel: text("Name of the channel; absent = everybody."), ...message }),
+		summary: "Publishes a message to a channel, or to all clients.",
+		request: table({ channel: text("Name of the channel; absent = all raw clients."), ...message }),
 		result: position,
 	},
 	broadcast: {
-		summary: "Publishes a message into each of several channels.",
-		request: table({ channels: { ...listOf({ type: "string", minLength: 1 }, "Their names.", 1000), minItems: 1 }, ...message }, [
+		summary: "Publishes a message to several channels.",
+		request: table({ channels: { ...listOf({ type: "string", minLength: 1 }, "Names of the channels.", 1000), minItems: 1 }, ...message }, [
 			"channels",
 		]),
-		result: table(
-			{ responses: listOf({ anyOf: [table({ result: position }, ["result"]), errorSchema] }, "One for each channel, in order.") },
-			["responses"],
-		),
+		result: table({ responses: listOf({ anyOf: [table({ result: position }, ["result"]), errorSchema] }, "One per channel, in order.") }, [
+			"responses",
+		]),
 	},
 	subscribe: {
-		summary: "Subscribes the connections of a user.",
+		summary: "Subscribes the connections of a user to a channel.",
 		request: table(
 			{
 				...target,
@@ -84,7 +83,7 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 		result: nothing,
 	},
 	unsubscribe: {
-		summary: "Ends subscriptions of a user.",
+		summary: "Ends the subscriptions of a user to a channel.",
 		request: table({ ...target, channel }, ["user", "channel"]),
 		result: nothing,
 	},
@@ -93,11 +92,11 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 		request: table(
 			{
 				...target,
-				whitelist: listOf(text(), "Client ids of connections that stay.", 1000),
+				whitelist: listOf(text(), "Client ids of connections to keep.", 1000),
 				disconnect: table(
 					{ code: { type: "integer", minimum: 3000, maximum: 4999 }, reason: { type: "string", maxLength: 123 } },
 					["code"],
-					"Close code and reason; 3503 if not given, after which clients do not come back by themselves.",
+					"Close code and reason; 3503 if not given, after which clients do not reconnect by themselves.",
 				),
 			},
 			["user"],
@@ -105,45 +104,45 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 		result: nothing,
 	},
 	refresh: {
-		summary: "Changes when connections of a user expire. Raw clients are not told.",
-		request: table({ ...target, expired: flag("They are closed as expired."), expire_at: expireAt, ...info }, ["user"]),
+		summary: "Changes when connections of a user expire. Raw clients are not notified.",
+		request: table({ ...target, expired: flag("Close them as expired."), expire_at: expireAt, ...info }, ["user"]),
 		result: nothing,
 	},
 	presence: {
-		summary: "Who is subscribed to a channel.",
+		summary: "Lists the subscribers of a channel.",
 		request: table({ channel }, ["channel"]),
 		result: table({ presence: tableOf(clientInfo, "By client id.") }, ["presence"]),
 	},
 	presence_stats: {
-		summary: "How many are subscribed to a channel.",
+		summary: "Counts the subscribers of a channel.",
 		request: table({ channel }, ["channel"]),
 		result: table({ num_clients: count(), num_users: count() }, ["num_clients", "num_users"]),
 	},
 	history: {
-		summary: "What a channel keeps.",
+		summary: "Reads the history of a channel.",
 		request: table(
 			{
 				channel,
-				limit: { type: "integer", description: "0 = the position only, negative = as many as are allowed." },
+				limit: { type: "integer", description: "0 = only the position, negative = as many as are allowed." },
 				since,
-				reverse: flag("The newest first."),
+				reverse: flag("Newest first."),
 			},
 			["channel"],
 		),
 		result: table({ publications: listOf(publication, "In order."), epoch: text(), offset: count() }, ["publications", "epoch", "offset"]),
 	},
 	history_remove: {
-		summary: "Forgets what a channel keeps; its offset and epoch go on.",
+		summary: "Removes the history of a channel; its offset and epoch continue.",
 		request: table({ channel }, ["channel"]),
 		result: nothing,
 	},
 	channels: {
-		summary: "Channels with subscribers: all of them, 32,768 at most, or a page.",
+		summary: "Lists channels with subscribers: all of them, at most 32,768, or a page.",
 		request: table({ pattern: { ...text("`*` stands for any text, `?` for one character."), maxLength: 255 }, ...page }),
 		result: table({ channels: tableOf(table({ num_clients: count() }, ["num_clients"]), "By name."), ...nextPage }, ["channels"]),
 	},
 	connections: {
-		summary: "Connections of a user: all of them, 32,768 at most, or a page.",
+		summary: "Lists the connections of a user: all of them, at most 32,768, or a page.",
 		request: table({ user, ...page }, ["user"]),
 		result: table(
 			{
@@ -165,27 +164,27 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 		),
 	},
 	block_user: {
-		summary: "Closes the connections of a user with 3507, on all shards, and lets nobody in as that user.",
+		summary: "Closes the connections of a user with 3507, on all shards, and refuses new ones.",
 		request: table({ user, expire_at: expireAt }, ["user"]),
 		result: nothing,
 	},
 	unblock_user: {
-		summary: "Lets a user in again.",
+		summary: "Lets a blocked user connect again.",
 		request: table({ user }, ["user"]),
 		result: nothing,
 	},
 	revoke_token: {
 		summary: "Refuses a token from now on. Closes the connections that use it with 3500, and ends the subscriptions that use it.",
-		request: table({ uid: text("Its claim `jti`."), expire_at: expireAt }, ["uid"]),
+		request: table({ uid: text("The claim `jti` of the token."), expire_at: expireAt }, ["uid"]),
 		result: nothing,
 	},
 	invalidate_user_tokens: {
-		summary: "The same for all tokens of a user that were issued before a time, and those without the claim `iat`.",
+		summary: "Revokes all tokens of a user that were issued before a time, and those without the claim `iat`.",
 		request: table({ user, issued_before: count("Seconds since 1970."), expire_at: expireAt }, ["user", "issued_before"]),
 		result: nothing,
 	},
 	info: {
-		summary: "The shards of the cluster.",
+		summary: "Lists the shards of the cluster.",
 		request: nothing,
 		result: table(
 			{
@@ -197,7 +196,7 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 						},
 						["uid", "name", "version", "num_clients", "num_users", "num_subs", "num_channels", "uptime"],
 					),
-					"One for each shard.",
+					"One per shard.",
 				),
 			},
 			["nodes"],

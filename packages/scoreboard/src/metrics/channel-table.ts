@@ -20,7 +20,7 @@ export const channelMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_commands_total",
 		"none",
-		"Commands of such clients, by method: publish = their publications, history = reads of a history, presence and presenceStats = requests for who is subscribed.",
+		"Commands of such clients, by method: publish = their publications, history = reads of a history, presence and presenceStats = requests for the subscribers of a channel.",
 		perShardBy("method", counted(commandCounters)),
 	),
 	counter(
@@ -32,7 +32,7 @@ export const channelMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_commands_over_rate_total",
 		"messages",
-		"Commands beyond client.rate_limit, by whose limit it is: the connection's or the user's. They got error 111, unless they were unsubscribe commands.",
+		"Commands beyond client.rate_limit, by the limit that applied: the connection's or the user's. They got error 111, unless they were unsubscribe commands.",
 		perShardBy("limit", ({ counters }) => ({ client: counters.commandsOverClientRate, user: counters.commandsOverUserRate })),
 	),
 	counter(
@@ -44,7 +44,7 @@ export const channelMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_recoveries_total",
 		"none",
-		"Subscriptions of reconnected clients that requested missed publications, by result: memory, kafka = they got all of them from there, failed = some are no longer kept, or there are too many.",
+		"Subscriptions of reconnected clients that requested missed publications, by result: memory, kafka = they got all of them from there, failed = some are no longer kept, or there were too many.",
 		perShardBy("result", ({ counters }) => ({
 			memory: counters.recoveries,
 			kafka: counters.recoveriesFromKafka,
@@ -90,7 +90,7 @@ export const channelMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_emulation_frames_total",
 		"none",
-		"Frames from POST /emulation, which clients without a WebSocket use, by outcome: carriedOut = in the shard that has the client, passedOn = from another shard to that one, refused = there was no room to pass them on.",
+		"Frames from POST /emulation, which clients without a WebSocket use, by outcome: carriedOut = in the shard that has the client, passedOn = from another shard to that one, refused = the bus was too full to pass them on.",
 		perShardBy("result", ({ counters }) => ({
 			carriedOut: counters.framesEmulated,
 			passedOn: counters.framesPassedOn,

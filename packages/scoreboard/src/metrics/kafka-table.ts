@@ -140,7 +140,7 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 	counter(
 		"shardcast_kafka_paused_seconds_total",
 		"seconds",
-		"Time for which reading was stopped for that reason.",
+		"Total time of these stops.",
 		single(({ worker }) => seconds(worker.pausedMs)),
 	),
 	counter(

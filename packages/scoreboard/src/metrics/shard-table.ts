@@ -60,7 +60,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_connections_refused_total",
 		"connections",
-		"Connections that a shard refused, by limit: full = the shard's connections, per_ip = --max-connections-per-ip, rate and rate_per_ip = --connection-rate and --connection-rate-per-ip, proxy_header = no PROXY header of a trusted proxy, no_tls = plain HTTP, or a TLS handshake that did not come, where TLS is on, per_user = client.user_connection_limit, unauthorized and forbidden = a raw client without a valid token, or without permission for its channels.",
+		"Connections that a shard refused, by limit: full = the shard's connections, per_ip = --max-connections-per-ip, rate and rate_per_ip = --connection-rate and --connection-rate-per-ip, proxy_header = no PROXY header of a trusted proxy, no_tls = plain HTTP, or no TLS handshake, where TLS is on, per_user = client.user_connection_limit, unauthorized and forbidden = a raw client without a valid token, or without permission for its channels.",
 		perShardBy("reason", ({ counters }) => ({
 			full: counters.refused,
 			rate: counters.refusedRate,
@@ -82,7 +82,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_webhook_events_too_long_total",
 		"none",
-		"Events of clients that no webhook is told because they are longer than a record. The limits of user ids and channel names keep them below that: one is a bug.",
+		"Client events that were not sent to webhooks because they are longer than a record. The limits on user ids and channel names prevent that: each one is a bug.",
 		perShard(({ counters }) => counters.clientEventsTooLong),
 	),
 	counter(
@@ -150,7 +150,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_request_bodies_lost_total",
 		"none",
-		"HTTP publishes whose body was not read to its end: slow got 408, because it was the slowest to arrive when another needed room; no_room got 503.",
+		"HTTP publishes whose body was not read to its end: slow got 408, because it was the slowest when another body needed the space; no_room got 503.",
 		perShardBy("reason", ({ counters }) => ({ slow: counters.bodiesEvicted, no_room: counters.bodiesRefused })),
 	),
 	counter(
@@ -183,7 +183,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_delivery_wait_seconds_total",
 		"seconds",
-		"How long delivery waited for clients; meanwhile messages wait in the rings, and publishers of more than fits there must wait too.",
+		"How long delivery waited for clients; meanwhile messages wait in the rings, and publishers wait when these are full.",
 		perShard(({ counters }) => seconds(counters.deliveryWaitedMs)),
 	),
 	counter(
@@ -195,7 +195,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	gauge(
 		"shardcast_lane_clients",
 		"none",
-		"Clients whose messages wait in a separate queue until they have read: they are slow, or a long message leaves in parts.",
+		"Clients whose messages wait in a separate queue, because they read slowly or are being sent a long message in parts.",
 		perShard(({ counters }) => counters.laneClients),
 	),
 	counter(

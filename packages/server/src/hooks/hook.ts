@@ -107,7 +107,7 @@ export class Hook<H extends HookName> {
 					passes,
 					leftOut,
 				},
-				`the ${name} hook failed: ${detail === "" ? failure : `${failure} (${detail})`}${passes ? "; the client goes on, see on_failure" : ""}`,
+				`the ${name} hook failed: ${detail === "" ? failure : `${failure} (${detail})`}${passes ? "; the client continues, see on_failure" : ""}`,
 			),
 		);
 		return passes ? "passed" : "failed";

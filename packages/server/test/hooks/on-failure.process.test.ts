@@ -148,7 +148,7 @@ describe("on_failure: allow", () => {
 		expect(lines, "one in ten seconds").toMatchObject([
 			[
 				{ hook: "connect", failure: "status", status: 500, passes: true },
-				"the connect hook failed: status; the client goes on, see on_failure",
+				"the connect hook failed: status; the client continues, see on_failure",
 			],
 		]);
 	});
