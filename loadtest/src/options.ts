@@ -7,8 +7,8 @@ import { type ProtocolKind, protocolKinds, withClusterFlags } from "./protocols/
 import { parseTarget, type Target } from "./target.ts";
 import { type SourceKind, sourceKinds } from "./thread/source-kinds.ts";
 
-export const scenarios = ["broadcast", "channels"] as const;
-export type Scenario = (typeof scenarios)[number];
+const scenarios = ["broadcast", "channels"] as const;
+type Scenario = (typeof scenarios)[number];
 
 export interface LoadTestOptions {
 	readonly target: Target;

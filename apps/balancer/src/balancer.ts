@@ -16,7 +16,7 @@ import { measureHandoff, measureProxy, Picker, type PickerOptions } from "./pick
 import { ProxyPath } from "./proxy/proxy-path.ts";
 import { TlsEnd } from "./tls/tls-end.ts";
 
-export interface BalancerOptions {
+interface BalancerOptions {
 	readonly board: Scoreboard;
 	readonly directory: ClusterDirectory;
 	readonly mode: "handoff" | "proxy";
@@ -30,7 +30,7 @@ export interface BalancerOptions {
 	readonly log: Log;
 }
 
-export type BalancerConfig = Pick<
+type BalancerConfig = Pick<
 	Config,
 	"lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "allowedOrigins" | "trustedProxies" | "proxyProtocol" | "clientPublish"
 > &

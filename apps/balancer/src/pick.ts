@@ -21,7 +21,7 @@ export type ShardRow = Pick<
 >;
 
 /** The part of the scoreboard that picking needs. */
-export interface ShardTable {
+interface ShardTable {
 	readonly membershipEpoch: number;
 	rows(): ShardRow[];
 }

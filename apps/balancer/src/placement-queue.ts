@@ -5,7 +5,7 @@ import type { Picker } from "./pick.ts";
 const lookMs = 2;
 
 /** The part that both data paths share. */
-export interface PlacementRules {
+interface PlacementRules {
 	/** How long a connection waits for room before it is refused. */
 	readonly waitMs: number;
 	/** How long it waits while the shards are merely delayed, as `areHeldUp` says after each look. */
@@ -16,7 +16,7 @@ export interface PlacementRules {
 	readonly look: () => void;
 }
 
-export interface PlacementQueueOptions<T> extends PlacementRules {
+interface PlacementQueueOptions<T> extends PlacementRules {
 	/** Assigns it to a shard; false when none has room. */
 	readonly place: (item: T) => boolean;
 	/** Called after a run of `place`. */

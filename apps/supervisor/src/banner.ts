@@ -12,7 +12,7 @@ import { openToClients, whoPublishes } from "@shardcast/http";
 import { formatCpuList } from "@shardcast/process";
 import type { Plan } from "./preflight/preflight.ts";
 
-export interface BannerFacts {
+interface BannerFacts {
 	readonly version: string;
 	readonly plan: Plan;
 	/** Most clients by a process's limit of open files; Infinity = no limit. */

@@ -10,7 +10,7 @@ import type { LogCapacity } from "@shardcast/wire";
 /** Minimum size of the table, which is created once, while the limit of connections may be raised later. */
 const addressesLeast = 4096;
 
-export interface MemorySizes {
+interface MemorySizes {
 	readonly shards: number;
 	/** Capacity of each member's ring. */
 	readonly ringCapacityBytes: number;

@@ -1,6 +1,6 @@
 import { onHangUp, StopSignals } from "@shardcast/process";
 
-export interface Stoppable {
+interface Stoppable {
 	stop(reason: string): Promise<void>;
 	kill(reason: string): Promise<void>;
 }

@@ -3,7 +3,7 @@ import { CentrifugeProtobuf } from "./centrifuge-protobuf.ts";
 import type { ClientProtocol } from "./client-protocol.ts";
 import { rawProtocol } from "./raw-protocol.ts";
 
-export interface ProtocolKindMeaning {
+interface ProtocolKindMeaning {
 	/** Clients listen to channels only, so that a broadcast is a message to the one channel of all. */
 	readonly needsChannel: boolean;
 	/** Clients get their own messages back. */

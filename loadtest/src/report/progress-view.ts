@@ -1,7 +1,7 @@
 import { number } from "./table.ts";
 
 /** Where progress goes: process.stderr, or a test's own. */
-export interface ProgressOutput {
+interface ProgressOutput {
 	readonly isTTY?: boolean;
 	write(text: string): unknown;
 }

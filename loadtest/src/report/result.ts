@@ -22,7 +22,7 @@ export interface LoadTestResult {
 	readonly problems: string[];
 }
 
-export interface HoldReport {
+interface HoldReport {
 	/** CPU of all server processes while nothing was sent, in percent of one core. */
 	readonly cpuPercent: number;
 	readonly pssBytesBefore: number;

@@ -15,7 +15,7 @@ import { LatencyRecorder } from "../report/latency.ts";
 import { Progress, type ProgressCounters } from "../report/progress-counters.ts";
 import type { Target, TargetTls } from "../target.ts";
 
-export interface FleetOptions {
+interface FleetOptions {
 	/** Number of this thread among the threads of the load test. */
 	readonly thread: number;
 	/** This fleet's clients are `firstClient … firstClient + clients - 1` of the audience. */

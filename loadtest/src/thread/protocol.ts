@@ -32,12 +32,12 @@ export interface ThreadLoad {
 	readonly lagP99Ms: number;
 }
 
-export interface SourceReport extends PaceReport {
+interface SourceReport extends PaceReport {
 	/** What the server refused after all, by reason, since the source was opened. */
 	readonly refusals: Readonly<Record<string, number>>;
 }
 
-export interface Collected {
+interface Collected {
 	readonly delivery: DeliveryReport;
 	readonly latency: string;
 	/** Commands of open clients that the server answered with an error, by reason, since the ramp. */
@@ -65,6 +65,6 @@ export interface ThreadCalls {
 	close(argument: Disconnection): Promise<void>;
 }
 
-export type ThreadCall = keyof ThreadCalls;
+type ThreadCall = keyof ThreadCalls;
 export type CallMessage = { readonly call: ThreadCall; readonly argument: unknown };
 export type ReplyMessage = { readonly value: unknown } | { readonly error: string };

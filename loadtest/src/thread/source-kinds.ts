@@ -1,4 +1,4 @@
-export interface SourceKindMeaning {
+interface SourceKindMeaning {
 	/** The senders are clients of the load test themselves, and do not get their own messages back. */
 	readonly sendersListen: boolean;
 	/** For --help. */

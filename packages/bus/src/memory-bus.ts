@@ -3,7 +3,7 @@ import { BusError, BusErrorCode } from "@shardcast/scoreboard";
 import type { BusLink } from "./bus-link.ts";
 import { RingLink } from "./ring-link.ts";
 
-export interface MemoryBusOptions {
+interface MemoryBusOptions {
 	/** Number of slots. */
 	readonly members: number;
 	/** Capacity of each ring: a power of two. */

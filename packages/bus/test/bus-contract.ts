@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import type { BusLink } from "../src/bus-link.ts";
 
 /** One bus, recreated for every test. */
-export interface BusHarness {
+interface BusHarness {
 	readonly members: number;
 	join(slot: number): BusLink;
 	/** Leaves nothing behind. Closes links that are still open. */

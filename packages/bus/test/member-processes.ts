@@ -7,7 +7,7 @@ import { createMemberFiles, releaseMember, removeMemberFiles } from "../src/memb
 import { makeCluster, type TestCluster } from "./cluster.ts";
 
 /** What a member has seen of one incarnation of another: the first and the last record; those between were complete. */
-export type Ranges = Map<number, Map<number, readonly [first: number, last: number]>>;
+type Ranges = Map<number, Map<number, readonly [first: number, last: number]>>;
 
 export interface Report {
 	readonly published: number;

@@ -30,7 +30,7 @@ export { LogError, LogErrorCode } from "./log-error.ts";
 export { LogCounter, LogLayout, RecordFlag } from "./memory/log-descriptor.ts";
 export { createLogBuffers, openLogBuffers, openLogFiles } from "./memory/log-files.ts";
 export type { LogFill } from "./memory/log-fill.ts";
-export { type HeldLock, LogKeeper } from "./memory/log-keeper.ts";
+export { LogKeeper } from "./memory/log-keeper.ts";
 export { holderOf, slotOfHolder, tryLock, unlock } from "./memory/log-lock.ts";
 export type { LogMemory } from "./memory/log-memory.ts";
 export { LogReader } from "./records/log-reader.ts";

@@ -28,7 +28,7 @@ export interface AppendRequest {
 }
 
 /** `published` and `duplicate` leave offset and epoch in `SequencedLog.head`. `known`: a record from Kafka that is in the log already. */
-export type AppendOutcome = "published" | "duplicate" | "known" | "too_large" | FullReason;
+type AppendOutcome = "published" | "duplicate" | "known" | "too_large" | FullReason;
 
 /** `refused`: the message was not sent. */
 export type OnceOutcome = "published" | "duplicate" | "refused" | FullReason;

@@ -3,7 +3,7 @@ import type { Answer, Broker, History, HistoryOptions, Position, PublishOptions 
 import { bytes, limits, shown, text } from "./fixtures.ts";
 
 /** What the contract needs of an implementation. */
-export interface BrokerHarness {
+interface BrokerHarness {
 	/** Of one cluster; two of them are two processes. */
 	broker(member: number): Broker;
 	/** Lets so much time pass for all of them. */

@@ -15,7 +15,7 @@ export const namespaceKeys = [
 	"channelUserSeparator",
 ] as const satisfies readonly ConfigKey[];
 
-export type NamespacesConfig = Pick<Config, (typeof namespaceKeys)[number]>;
+type NamespacesConfig = Pick<Config, (typeof namespaceKeys)[number]>;
 
 /** What all channels of one namespace share. */
 interface Namespace {

@@ -3,14 +3,14 @@ import { DisconnectCode, ErrorCode } from "@shardcast/protocol";
 import type { Channel } from "./channel.ts";
 
 /** The client of the protocol whose permission is checked. */
-export interface Asker {
+interface Asker {
 	/** "" = anonymous. */
 	readonly user: string;
 	/** `client.insecure`: allows everything that is enabled. */
 	readonly insecure: boolean;
 }
 
-export interface SubscribedAsker extends Asker {
+interface SubscribedAsker extends Asker {
 	/** Whether it is subscribed to the channel in question. */
 	readonly subscribed: boolean;
 }
@@ -95,7 +95,7 @@ export function grantedPositions({ options, history, isPattern }: Channel, asker
 	return { positioned: positioned || recoverable, recoverable };
 }
 
-export type ConnectConfig = Pick<Config, "clientInsecure" | "allowAnonymousConnect" | "disallowAnonymousTokens">;
+type ConnectConfig = Pick<Config, "clientInsecure" | "allowAnonymousConnect" | "disallowAnonymousTokens">;
 
 /**
  * Checks whether a client may connect. Null = yes, otherwise the disconnect code.
@@ -106,7 +106,7 @@ export function connectDisconnect(user: string | null, config: ConnectConfig): D
 	return user === "" && config.disallowAnonymousTokens ? DisconnectCode.permissionDenied : null;
 }
 
-export type PersonalChannelConfig = Pick<
+type PersonalChannelConfig = Pick<
 	Config,
 	"personalChannelEnabled" | "personalChannelNamespace" | "channelNamespaceBoundary" | "channelUserBoundary"
 >;

@@ -55,7 +55,7 @@ export { type WebhookEventType, webhookEventTypes } from "./options/webhook-even
 export { parseRedisAddress, type RedisAddress, redisAddressText } from "./redis/redis-address.ts";
 export { type BackendTls, readBackendTls } from "./tls/backend-tls.ts";
 export { type Certificate, certificateFor, type TlsConfig, usesTls } from "./tls/certificate.ts";
-export { type LoadedCertificates, loadCertificates } from "./tls/load-certificates.ts";
+export { loadCertificates } from "./tls/load-certificates.ts";
 export { expiryWarning } from "./tls/read-pair.ts";
 export { type Address, parseAddress, urlHost } from "./units/address.ts";
 export { formatBytes, parseBytes } from "./units/bytes.ts";

@@ -8,7 +8,7 @@ import type { Ask, Question } from "./questions/question.ts";
 import { SharedAnswers } from "./questions/shared-answers.ts";
 
 /** A child's handlers for messages of the supervisor. */
-export interface ChildHandlers {
+interface ChildHandlers {
 	/** Resolves when the child serves. A rejection is reported as fatal (a StartupError with its exit status) and ends the process. */
 	start(message: StartMessage): Promise<{ readonly port?: number }>;
 	/** Finishes accepted work within `deadlineMs` from now. When it has resolved, the process exits with status 0. */

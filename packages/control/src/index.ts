@@ -6,16 +6,16 @@ export type { FromChild, StartMessage, ToChild } from "./messages.ts";
 export { apiMetrics } from "./metrics/api-table.ts";
 export { type BackendReading, backendMetrics } from "./metrics/backend-table.ts";
 export { answerMetrics } from "./metrics/cluster-metrics.ts";
-export { type HistoryCounts, historyMetrics } from "./metrics/history-table.ts";
+export { historyMetrics } from "./metrics/history-table.ts";
 export { type ControlCounts, nodeControlMetrics } from "./metrics/node-control-table.ts";
-export { type NodeCounts, nodeMetrics, nodeStates } from "./metrics/node-table.ts";
-export { type RedisReading, redisMetrics } from "./metrics/redis-table.ts";
+export { type NodeCounts, nodeMetrics } from "./metrics/node-table.ts";
+export { redisMetrics } from "./metrics/redis-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";
 export { type RevocationReading, revocationMetrics } from "./metrics/revocation-table.ts";
 export { type SharedChannelReading, sharedChannelMetrics } from "./metrics/shared-channel-table.ts";
 export { tlsMetrics } from "./metrics/tls-table.ts";
-export { type WebhookNumbers, webhookMetrics } from "./metrics/webhook-table.ts";
+export { webhookMetrics } from "./metrics/webhook-table.ts";
 export { ChildLink, type ChildReport } from "./parent-end.ts";
 export { certificatesQuestion } from "./questions/certificates-question.ts";
 export { answerChannels, channelsQuestion, type ListedChannel, listedChannelsMax } from "./questions/channels-question.ts";
@@ -29,7 +29,7 @@ export {
 	type NodeState,
 } from "./questions/cluster-nodes-question.ts";
 export { answerCluster } from "./questions/cluster-questions.ts";
-export { type ConsoleAnswer, type ConsolePart, consoleQuestion, type KafkaSummary } from "./questions/console-question.ts";
+export { type ConsolePart, consoleQuestion, type KafkaSummary } from "./questions/console-question.ts";
 export {
 	answerInventory,
 	type ChannelCounts,

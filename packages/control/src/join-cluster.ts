@@ -5,7 +5,7 @@ import { metricsQuestion } from "./questions/metrics-question.ts";
 import type { PartAnswers } from "./questions/part-answers.ts";
 
 /** What every child has after joining its cluster. */
-export interface JoinedCluster {
+interface JoinedCluster {
 	readonly directory: ClusterDirectory;
 	readonly board: Scoreboard;
 	readonly log: Log;

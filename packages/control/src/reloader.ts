@@ -13,12 +13,12 @@ import type { ClusterEvent } from "./event-log.ts";
 
 /** Outcomes of a reload. `unchanged`: no live option is different. */
 export const reloadResults = ["applied", "unchanged", "rejected", "no_file"] as const;
-export type ReloadResult = (typeof reloadResults)[number];
+type ReloadResult = (typeof reloadResults)[number];
 export type ReloadCounts = Record<ReloadResult, number>;
 
 export const noReloads = (): ReloadCounts => ({ applied: 0, unchanged: 0, rejected: 0, no_file: 0 });
 
-export interface ConfigReloaderParts {
+interface ConfigReloaderParts {
 	readonly command: ServingCommand;
 	/** The sources of the options, which are read again. */
 	readonly input: ConfigInput;

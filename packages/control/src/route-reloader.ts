@@ -2,7 +2,7 @@ import { routeProblem } from "@shardcast/config";
 import type { Log } from "@shardcast/telemetry";
 import type { ClusterEvent } from "./event-log.ts";
 
-export interface RouteReloaderParts {
+interface RouteReloaderParts {
 	/** "" = there is no route module. */
 	readonly path: string;
 	/** Makes the shards load the module again. */

@@ -7,7 +7,7 @@ import { decodeRecord, encodeRecord, type StoredPublication } from "./stored-rec
 
 export type { StoredPublication };
 
-export interface DurableStoreOptions {
+interface DurableStoreOptions {
 	readonly folder: string;
 	/** Publishing is refused when the store has this size. Called at each use. */
 	readonly bytesMax: () => number;
@@ -34,7 +34,7 @@ export interface Storing extends Omit<StoredPublication, "offset"> {
 }
 
 /** `full`: the store has its maximum size, or too many publications wait for the disk. */
-export type StoreOutcome = "full" | { readonly offset: number; readonly channel: StoredChannel; readonly duplicate: boolean };
+type StoreOutcome = "full" | { readonly offset: number; readonly channel: StoredChannel; readonly duplicate: boolean };
 
 interface Row extends StoredChannel {
 	/** There are no records with a lower offset. */

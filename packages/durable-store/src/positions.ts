@@ -1,7 +1,7 @@
 import type { Database } from "lmdb";
 
 /** A consumer's position: it has acknowledged everything up to and including this offset. */
-export interface ConsumerPosition {
+interface ConsumerPosition {
 	readonly offset: number;
 	readonly epoch: string;
 }
@@ -14,7 +14,7 @@ interface Row extends ConsumerPosition {
 type Key = [user: string, channel: string, consumer: string];
 
 /** `none`: the consumer does not exist. `epoch`: the offset belongs to another epoch. */
-export type AcknowledgeOutcome = "acknowledged" | "none" | "epoch";
+type AcknowledgeOutcome = "acknowledged" | "none" | "epoch";
 
 const sweptMax = 200;
 const batchMs = 100;

@@ -4,7 +4,7 @@ import { json, type Reply, refusal } from "./routing/reply.ts";
 import type { AnswerRoute } from "./routing/route.ts";
 import { noStore } from "./routing/router.ts";
 
-export interface ClusterRoutesParts {
+interface ClusterRoutesParts {
 	readonly board: Scoreboard;
 	/** Who may publish, and whether authentication is required. Called for each request. */
 	readonly access: () => Pick<HealthOptions, "auth" | "mayPublish">;

@@ -1,12 +1,12 @@
 export { type ConsoleRules, consoleToken, isLoopback, isLoopbackName, mayUseConsole, secretMatches } from "./access/access.ts";
 export { type MayPublish, mayPublish, newlyOpen, openAccess, openToClients, whoPublishes } from "./access/may-publish.ts";
 export { type AllowedOrigins, allowedOrigins, hostName, isCrossSite, isSameOrigin, originAllowed } from "./access/origin.ts";
-export { type ClusterRoutesParts, clusterRoutes } from "./cluster-routes.ts";
+export { clusterRoutes } from "./cluster-routes.ts";
 export { consoleRoutes } from "./console/console-routes.ts";
 export { GrowingBytes } from "./growing-bytes.ts";
 export { describedMethods, openApiDocument, openApiRoute } from "./openapi/document.ts";
 export { fieldsOf, type Schema } from "./openapi/schema.ts";
-export { type ProxyHeader, proxyHeader, proxyHeaderBytesMax, readProxyHeader } from "./proxy/proxy-header.ts";
+export { proxyHeader, proxyHeaderBytesMax, readProxyHeader } from "./proxy/proxy-header.ts";
 export { plainAddress, TrustedProxies } from "./proxy/trusted-proxies.ts";
 export { type ErrorCode, httpErrors } from "./routing/errors.ts";
 export { queryProblem } from "./routing/query.ts";
@@ -17,7 +17,6 @@ export {
 	jsonLine,
 	jsonType,
 	originRefused,
-	type RefusalOptions,
 	type Reply,
 	refusal,
 	replyBytes,
@@ -25,5 +24,5 @@ export {
 } from "./routing/reply.ts";
 export type { ForwardedAddress, HttpRequest } from "./routing/request.ts";
 export type { AnswerRoute, BodyHandler, BodyRoute, Route, StreamRoute } from "./routing/route.ts";
-export { BodyNeeded, type BodyProblem, noStore, type RouteResult, Router, type RouterRules, StreamNeeded } from "./routing/router.ts";
+export { BodyNeeded, type BodyProblem, noStore, Router, type RouterRules, StreamNeeded } from "./routing/router.ts";
 export { type ReplyStream, type StreamStart, streamPaths } from "./routing/stream.ts";

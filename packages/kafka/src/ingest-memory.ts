@@ -37,7 +37,7 @@ const { delivered: hostDeliveredWord } = hostIndex;
 const { records: recordsCell, bytes: bytesCell, delivered: deliveredCell } = cellIndex;
 
 /** Counters with one writer and any number of readers. */
-export class CounterBlock<Name extends string> {
+class CounterBlock<Name extends string> {
 	readonly #words: Float64Array;
 	readonly #index: Index<Name>;
 

@@ -60,7 +60,7 @@ const partitionBytesMax = 1024 * 1024;
 const answerBytesMax = 4 * 1024 * 1024;
 
 /** Identifies a shard of a cluster. */
-export interface ShardIdentity {
+interface ShardIdentity {
 	readonly slot: number;
 	readonly shardsTotal: number;
 	/** Unique name of the cluster. */

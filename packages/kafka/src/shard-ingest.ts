@@ -15,7 +15,7 @@ import { KafkaPublisher } from "./kafka-publisher.ts";
 import { OwnTail } from "./own-tail.ts";
 import { openPositionFile, positionsInMemory } from "./positions/position-file.ts";
 
-export interface ShardIngestParts {
+interface ShardIngestParts {
 	readonly config: Config;
 	readonly slot: number;
 	readonly incarnation: number;

@@ -4,7 +4,7 @@ import type { CommandRates, RateBucket, RateOperation } from "@shardcast/config"
 export type RatedCommand = Exclude<keyof CommandRates, "enabled" | "total" | "default">;
 
 /** One bucket of a kind of command. */
-export interface PlannedBucket extends RateBucket {
+interface PlannedBucket extends RateBucket {
 	/** Index among all buckets of the plan. */
 	readonly index: number;
 	/** Identifies the bucket, independent of the other options. */

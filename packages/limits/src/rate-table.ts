@@ -22,7 +22,7 @@ export type RateKind = (typeof RateKind)[keyof typeof RateKind];
 const kinds = Object.keys(RateKind).length;
 
 /** A rate: `rate` commands per `intervalMs`. */
-export interface RateInterval {
+interface RateInterval {
 	readonly rate: number;
 	readonly intervalMs: number;
 }

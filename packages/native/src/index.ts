@@ -1,7 +1,7 @@
 export { acceptDescriptor, hasHungUp } from "./accept.ts";
 export { DescriptorChannel, LostDescriptors } from "./descriptor-channel.ts";
 export { Doorbell, DoorbellRinger } from "./doorbell.ts";
-export { type NativeSupport, nativeSupport } from "./libc.ts";
+export { nativeSupport } from "./libc.ts";
 export { isOutOfDescriptors, NativeError } from "./native-error.ts";
 export { effectiveUser, isOwn, safeOpenFlags } from "./own-file.ts";
 export { dieWithParent, pidNamespace, processStartTicks } from "./processes.ts";

@@ -3,7 +3,7 @@ import { NativeError } from "./native-error.ts";
 import { type SocketLayout, socketLayout } from "./socket-layout.ts";
 
 /** The C library functions used here, and helpers of koffi. `bytes`, `offset` and pointers are 64 bits wide. */
-export interface Libc {
+interface Libc {
 	mmap(address: number, bytes: number, protection: number, flags: number, fd: number, offset: number): number;
 	munmap(address: number, bytes: number): number;
 	/** Returns the error number itself; `errno` is not set. */
@@ -35,7 +35,7 @@ export interface Libc {
 	readonly sockets: SocketLayout;
 }
 
-export type NativeSupport = { readonly available: true } | { readonly available: false; readonly reason: string };
+type NativeSupport = { readonly available: true } | { readonly available: false; readonly reason: string };
 
 /** Architectures on which constants and struct layouts were checked. Both are 64-bit and little-endian. */
 const architectures: readonly string[] = ["x64", "arm64"];

@@ -6,14 +6,14 @@ import { isDeadProcess, type NodeProcess, type NodeRecord, parseNodeRecord, publ
 import { type LeftReason, type NodeChanges, NodeView } from "./node-view.ts";
 import { totalsOf } from "./totals.ts";
 
-export interface OwnNode {
+interface OwnNode {
 	readonly id: string;
 	/** Random. */
 	readonly instance: string;
 	readonly process: NodeProcess;
 }
 
-export interface MembershipParts {
+interface MembershipParts {
 	readonly redis: Pick<Redis, "run" | "pipeline" | "send" | "subscribe" | "onRestored" | "state" | "problem">;
 	readonly keys: NodeKeys;
 	readonly own: OwnNode;

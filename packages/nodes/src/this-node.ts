@@ -33,7 +33,7 @@ export interface NodeEvents {
 	updated(node: ClusterNode): void;
 }
 
-export interface ThisNodeParts {
+interface ThisNodeParts {
 	readonly config: Config;
 	readonly version: string;
 	/** Its health and load are read from it, and its state is written to it, for /health. */

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 
-export interface HangUpHandlers {
+interface HangUpHandlers {
 	/** Called to reload the options. */
 	readonly reload: () => void;
 	/** Called when the process's terminal is gone. */

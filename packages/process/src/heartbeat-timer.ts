@@ -3,7 +3,7 @@ import type { ProcessSample } from "./monitor.ts";
 
 type HeartbeatCounter = "heartbeatMs" | keyof ProcessSample;
 
-export interface HeartbeatTimerParts {
+interface HeartbeatTimerParts {
 	/** The process's row of the scoreboard. */
 	readonly counters: { set(counter: HeartbeatCounter, value: number): void };
 	/** Measures CPU, memory and loop. Gets the largest delay of a heartbeat since the last call. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 
 /** Limits on open files and sockets of a process; Infinity = no limit. */
-export interface OpenFilesLimit {
+interface OpenFilesLimit {
 	/** The limit in effect. Node raises it to the hard limit when it starts, here and in every child. */
 	readonly soft: number;
 	readonly hard: number;

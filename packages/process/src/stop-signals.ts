@@ -1,7 +1,7 @@
 /** Signals this close together count as one: Ctrl-C reaches a program under npm twice, from the terminal and from npm. People are slower. */
 const sameKeyMs = 500;
 
-export interface StopHandlers {
+interface StopHandlers {
 	/** Called on the first signal: stop in order. */
 	readonly stop: (signal: NodeJS.Signals) => void;
 	/** Called on each further signal: stop at once. */

@@ -10,7 +10,7 @@ export type { Command, DecodedFrame, Method, Requests } from "./messages/command
 export type { EmulationRequest } from "./messages/emulation-request.ts";
 export type { FilterNode } from "./messages/filter-node.ts";
 export { type ClientInfo, EncodedPublications, type Publication } from "./messages/publication.ts";
-export type { Message, Presence, Push, SubscribePush } from "./messages/push.ts";
+export type { Message, Presence, Push } from "./messages/push.ts";
 export type { Reply } from "./messages/reply.ts";
 export type * from "./messages/requests.ts";
 export type {

@@ -1,7 +1,7 @@
 export { FeedCounts, Feeder, type FeederParts } from "./feed/feeder.ts";
 export { Keys } from "./keys.ts";
-export { IncomingCounts, IncomingMessages } from "./messages/incoming-messages.ts";
-export { OutgoingCounts, OutgoingMessages } from "./messages/outgoing-messages.ts";
+export { IncomingMessages } from "./messages/incoming-messages.ts";
+export { OutgoingMessages } from "./messages/outgoing-messages.ts";
 export type { NodeId } from "./node-id.ts";
-export { RedisBroker, type RedisBrokerOptions, type StreamPart } from "./redis-broker.ts";
+export { RedisBroker } from "./redis-broker.ts";
 export { type Announcement, decodePublication, readAnnouncement, type StoredPublication } from "./stored-publication.ts";

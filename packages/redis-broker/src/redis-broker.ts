@@ -21,7 +21,7 @@ import type { NodeId } from "./node-id.ts";
 import { publishScript, readScript, removeScript } from "./scripts.ts";
 import { decodePublication, encodePublication } from "./stored-publication.ts";
 
-export interface RedisBrokerOptions {
+interface RedisBrokerOptions {
 	readonly redis: Pick<Redis, "run">;
 	/** Of all keys and pub/sub channels. */
 	readonly prefix: string;
@@ -38,7 +38,7 @@ export interface RedisBrokerOptions {
 const idleMetaTtlMs = 3_600_000;
 
 /** Where a channel is, and some of its publications as they lie in Redis. */
-export interface StreamPart {
+interface StreamPart {
 	readonly position: Position;
 	readonly entries: readonly { readonly offset: number; readonly bytes: Buffer }[];
 	/** The last offset that was removed; 0 = none. */

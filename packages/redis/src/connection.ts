@@ -17,7 +17,7 @@ function library(): typeof import("@redis/client") {
 export type Argument = string | Buffer;
 export type MessageListener = (message: Buffer) => void;
 
-export interface ConnectionEvents {
+interface ConnectionEvents {
 	/** Connected; the subscriptions that this connection had are in place again. May come more often than needed. */
 	onReady(): void;
 	/** The connection that carries commands is gone; it is made again. Not for a single server of a cluster. */

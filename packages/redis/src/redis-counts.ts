@@ -1,7 +1,7 @@
 import type { RedisErrorKind } from "./redis-error.ts";
 
 /** Upper bounds of the buckets, in milliseconds. */
-export const latencyBoundsMs = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 1000, 5000] as const;
+const latencyBoundsMs = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 1000, 5000] as const;
 
 /** What a client of Redis has done since its start. One owner. */
 export class RedisCounts {

@@ -1,5 +1,5 @@
 /** A command that has been sent and not been answered. */
-export interface SentCommand {
+interface SentCommand {
 	/** By `performance.now()`. */
 	readonly sentMs: number;
 	/** Answered, or given up. */

@@ -1,5 +1,5 @@
 /** A command that waits until Redis is reached again. */
-export interface WaitingCommand {
+interface WaitingCommand {
 	/** By `performance.now()`. */
 	readonly endsMs: number;
 	/** Sends it. */

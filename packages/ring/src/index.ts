@@ -1,5 +1,5 @@
 export { hasBeenRead, registerReader, releaseReader } from "./reader-slots.ts";
-export { attachRing, createRing, type Ring, type RingOptions, ringBytes } from "./ring.ts";
+export { attachRing, createRing, type Ring, ringBytes } from "./ring.ts";
 export { ReaderState, RingLayout } from "./ring-descriptor.ts";
 export { RingError, RingErrorCode } from "./ring-error.ts";
 export { RingReader, type VisitRecord } from "./ring-reader.ts";

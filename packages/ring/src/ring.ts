@@ -24,7 +24,7 @@ export interface Ring {
 	readonly counters: Float64Array;
 }
 
-export interface RingOptions {
+interface RingOptions {
 	/** A power of two, 64 bytes to 1 GiB. */
 	readonly capacityBytes: number;
 	/** Reader slots, 1 to 256. */

@@ -1,7 +1,7 @@
 import { createRing, type Ring, ringBytes } from "../src/ring.ts";
 import { RingReader } from "../src/ring-reader.ts";
 
-export interface RingSetup {
+interface RingSetup {
 	readonly capacityBytes?: number;
 	readonly readersMax?: number;
 	readonly startPosition?: number;

@@ -9,7 +9,7 @@ import { endNumber, fillRecord, sizeOf } from "./programs/pattern.mjs";
 /** Far longer than any test here takes, and shorter than Vitest's own limit, which would not say who hangs. */
 export const deadlineMs = stressed(20_000);
 
-export interface Thread<Report> {
+interface Thread<Report> {
 	readonly worker: Worker;
 	/** What the program posts at its end; rejects when it throws, or exits without a word. */
 	readonly report: Promise<Report>;

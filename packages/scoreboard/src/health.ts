@@ -3,8 +3,8 @@ import type { BoardRow } from "./rows/board-row.ts";
 import type { Scoreboard } from "./scoreboard.ts";
 import { BalancerMode, ClusterState, ShardState, type ShardTrouble, shardTroubles } from "./scoreboard-descriptor.ts";
 
-export type HealthStatus = "healthy" | "degraded" | "unhealthy";
-export type MemberStatus = HealthStatus | "starting" | "draining";
+type HealthStatus = "healthy" | "degraded" | "unhealthy";
+type MemberStatus = HealthStatus | "starting" | "draining";
 
 /** The JSON answer to `GET /health`. */
 export interface HealthReport {
@@ -53,7 +53,7 @@ export interface ShardHealth {
 	readonly restarts: number;
 }
 
-export interface ReadinessOptions {
+interface ReadinessOptions {
 	/** `monotonicMs()` by default. */
 	readonly nowMs?: number;
 }
@@ -61,7 +61,7 @@ export interface ReadinessOptions {
 export interface HealthOptions extends ReadinessOptions, Pick<HealthReport, "auth" | "mayPublish"> {}
 
 /** The JSON answer to `GET /ready`. */
-export interface Readiness {
+interface Readiness {
 	readonly ready: boolean;
 	readonly reasons: readonly string[];
 }

@@ -6,8 +6,8 @@ import type pretty from "pino-pretty";
 /** Loaded where somebody reads text: in services, whose lines are JSON, it took a twentieth of each process's start. */
 const prettyPrinter = (): typeof pretty => createRequire(import.meta.url)("pino-pretty");
 
-export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
-export type LogFormat = "auto" | "json" | "pretty";
+type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+type LogFormat = "auto" | "json" | "pretty";
 
 const waitingBytesMax = 1_048_576;
 

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
-export interface TestCertificateOptions {
+interface TestCertificateOptions {
 	/** Of the files, and the common name. */
 	readonly name: string;
 	/** In the certificate; none if not given. */

@@ -6,7 +6,7 @@ import { freePorts } from "./ports.ts";
 import { identify, isAlive } from "./proc.ts";
 import { waitFor } from "./wait.ts";
 
-export interface ClusterOptions {
+interface ClusterOptions {
 	/** 2 */
 	readonly shards?: number;
 	/** Further flags of `shardcast multi`, as on a command line. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
-export type ApplyDelta = (source: Uint8Array, delta: Uint8Array) => Uint8Array;
+type ApplyDelta = (source: Uint8Array, delta: Uint8Array) => Uint8Array;
 
 /** The function with which npm `centrifuge` applies deltas. The library does not export it, so it is taken out of its build. */
 export function clientsFossilDecoder(): ApplyDelta {

@@ -16,7 +16,7 @@ export function haproxyForTests(): boolean {
 }
 
 /** A way through HAProxy: it listens on `port` of 127.0.0.1 and connects to `to` there. */
-export interface HaproxyRoute {
+interface HaproxyRoute {
 	readonly port: number;
 	readonly to: number;
 	/** Further words of its `bind` line. */

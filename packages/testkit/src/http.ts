@@ -8,7 +8,7 @@ export interface HttpAnswer {
 	readonly body: string;
 }
 
-export interface HttpOptions {
+interface HttpOptions {
 	readonly method?: string;
 	readonly headers?: Readonly<Record<string, string>>;
 	readonly body?: string | Uint8Array;

@@ -8,7 +8,7 @@ export interface ExitStatus {
 	readonly signal: NodeJS.Signals | null;
 }
 
-export interface ProcessOptions {
+interface ProcessOptions {
 	/** Added to this process's environment, from which SHARDCAST_… is taken out; undefined removes a variable. */
 	readonly env?: Readonly<Record<string, string | undefined>>;
 	readonly cwd?: string;

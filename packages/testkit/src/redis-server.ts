@@ -20,7 +20,7 @@ export function redisForTests(): boolean {
 	return false;
 }
 
-export interface RedisServerOptions {
+interface RedisServerOptions {
 	readonly password?: string;
 	/** It speaks only TLS. */
 	readonly tls?: TestCertificate;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 
 /** What the kernel holds of one TCP socket. */
-export interface SocketQueue {
+interface SocketQueue {
 	readonly localPort: number;
 	readonly remotePort: number;
 	/** Written and not yet acknowledged by the other side. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-export interface WaitOptions {
+interface WaitOptions {
 	readonly deadlineMs: number;
 	/** What is waited for, for the message when it does not come. */
 	readonly what: string;

@@ -19,7 +19,7 @@ interface Snapshot {
 	found: number;
 }
 
-export interface ClientTableParts {
+interface ClientTableParts {
 	readonly tell: (event: ClientEvent) => void;
 	readonly occupancy: Pick<Occupancy, "enter" | "leave">;
 	/** So many events of a shard are not known. */

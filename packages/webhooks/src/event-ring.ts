@@ -38,7 +38,7 @@ function formatRing(buffer: ArrayBufferLike, capacityBytes = eventRingBytes): vo
 }
 
 /** `tooLong`: no ring could hold it, so it never will be written. */
-export type WriteOutcome = "written" | "full" | "tooLong";
+type WriteOutcome = "written" | "full" | "tooLong";
 
 /**
  * The end of a shard. Writing takes about a microsecond and never waits. What is written survives the death of the shard. One owner, the

@@ -1,4 +1,4 @@
-export interface OccupancyParts {
+interface OccupancyParts {
 	readonly tell: (event: { readonly type: "occupied" | "vacated"; readonly at: number; readonly channel: string }) => void;
 	/** Milliseconds, monotonic. */
 	readonly nowMs: () => number;

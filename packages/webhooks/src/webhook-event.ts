@@ -1,7 +1,7 @@
 import type { WebhookEventType } from "@shardcast/config";
 
 /** Something that a webhook may tell. The fields have the names of the request's JSON; `at` is its `time_ms`, and `start` begins a stream. */
-export type WebhookEvent =
+type WebhookEvent =
 	| { readonly type: "start"; readonly at: number }
 	| {
 			readonly type: "connect";

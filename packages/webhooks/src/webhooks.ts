@@ -8,7 +8,7 @@ import { Occupancy } from "./occupancy.ts";
 import { Webhook, type WebhookParts } from "./webhook.ts";
 import { type ClientEvent, eventMembers } from "./webhook-event.ts";
 
-export interface WebhooksParts {
+interface WebhooksParts {
 	readonly config: Config;
 	readonly open: OpenCaller;
 	/** The event rings of the shards, by slot; asked for once, when there is a webhook. */

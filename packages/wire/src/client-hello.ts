@@ -1,5 +1,5 @@
 /** The parts of a TLS connection's first message that are needed before decryption. */
-export type ClientHello =
+type ClientHello =
 	| { readonly status: "incomplete" }
 	/** The connection does not begin with TLS. */
 	| { readonly status: "other" }

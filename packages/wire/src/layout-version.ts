@@ -2,7 +2,7 @@
  * Version of a layout in shared memory. Within a major version layouts only grow at the end, so that programs of different minor versions can
  * use the same bytes, as in a rolling restart. Every other change needs a new major version.
  */
-export interface LayoutVersion {
+interface LayoutVersion {
 	/** 0 to 32,767. */
 	readonly major: number;
 	/** 0 to 65,535. */

@@ -32,7 +32,7 @@ import { WaitingHeads } from "./waiting-heads.ts";
 /** The most connections accepted in one turn, so that a storm leaves the loop time for those already accepted. */
 const acceptBatchMax = 128;
 
-export interface HandoffPathOptions {
+interface HandoffPathOptions {
 	readonly responder: Responder;
 	readonly picker: Picker;
 	readonly handoff: Handoff;

@@ -4,11 +4,11 @@ import { monotonicMs } from "@shardcast/wire";
 import { type Candidate, inFlight, type ShardRow } from "../pick.ts";
 
 /** The part of a `DescriptorChannel` that handing over needs. */
-export type DescriptorSender = Pick<DescriptorChannel, "send" | "close">;
+type DescriptorSender = Pick<DescriptorChannel, "send" | "close">;
 /** The shard's end, of which the balancer has a copy. */
-export type DescriptorReturn = Pick<DescriptorChannel, "receive">;
+type DescriptorReturn = Pick<DescriptorChannel, "receive">;
 
-export interface HandoffOptions {
+interface HandoffOptions {
 	readonly openChannel: (slot: number) => DescriptorSender;
 	/** The sockets that hold each shard's connections until it receives them, by slot. */
 	readonly returns: readonly DescriptorReturn[];

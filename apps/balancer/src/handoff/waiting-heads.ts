@@ -14,7 +14,7 @@ export interface WaitingHead {
 	dueMs: number;
 }
 
-export interface WaitingHeadsOptions {
+interface WaitingHeadsOptions {
 	readonly headsMax: number;
 	/** Called at each check. */
 	readonly timeoutMs: () => number;

@@ -1,5 +1,5 @@
 /** The length of a body, as given in the head; `HeadParser` implements it. */
-export interface BodyLength {
+interface BodyLength {
 	/** -1 = no Content-Length. */
 	readonly contentLength: number;
 	readonly isChunked: boolean;

@@ -2,13 +2,13 @@ import { plainAddress } from "@shardcast/http";
 import type { HeadParser } from "../http/head.ts";
 
 /** With this header a shard knows that the forwarding headers come from the balancer. Its value is the cluster's proxy token. */
-export const proxyTokenHeader = "X-Shardcast-Proxy";
+const proxyTokenHeader = "X-Shardcast-Proxy";
 
 /** Headers that the balancer sets itself; those of the client are removed. */
 const ownHeaders: ReadonlySet<string> = new Set(["x-forwarded-for", "x-real-ip", proxyTokenHeader.toLowerCase()]);
 
 /** What the balancer tells a shard about a request. */
-export interface Forwarding {
+interface Forwarding {
 	/** The address that the connection comes from. */
 	readonly peer: string;
 	/** The address of the client, which differs behind a trusted proxy. */

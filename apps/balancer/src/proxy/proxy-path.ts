@@ -20,7 +20,7 @@ import { Splice } from "./splice.ts";
 /** Resolves once the loop has polled all its sockets. */
 const turnOfLoop = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
 
-export interface ProxyPathOptions {
+interface ProxyPathOptions {
 	readonly responder: Responder;
 	readonly picker: Picker;
 	readonly headBytesMax: number;

@@ -4,7 +4,7 @@ import { PassedRequests, type PassedRequestsOptions } from "../http/passed-reque
 import type { Refusal } from "../http/refusal.ts";
 import { ResponseReader } from "../http/response-reader.ts";
 
-export interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "rewrite" | "judge"> {
+interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "rewrite" | "judge"> {
 	/** Where the shard listens. */
 	readonly target: { readonly host: string; readonly port: number };
 	/** The complete head of the first request; `bytes` is everything received so far. */

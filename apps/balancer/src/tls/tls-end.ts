@@ -8,7 +8,7 @@ import { headRefusal } from "../http/head-refusal.ts";
 import type { Refusal } from "../http/refusal.ts";
 import type { Responder } from "../http/responder.ts";
 
-export interface TlsEndParts {
+interface TlsEndParts {
 	/** At least one; the first is for clients without a known server name. */
 	readonly certificates: readonly Certificate[];
 	readonly responder: Responder;

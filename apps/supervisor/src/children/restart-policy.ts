@@ -1,6 +1,6 @@
 import type { Config } from "@shardcast/config";
 
-export type RestartConfig = Pick<Config, "restartBackoffMinMs" | "restartBackoffMaxMs" | "crashLimit" | "crashWindowMs">;
+type RestartConfig = Pick<Config, "restartBackoffMinMs" | "restartBackoffMaxMs" | "crashLimit" | "crashWindowMs">;
 
 export type Verdict =
 	| { readonly kind: "restart"; readonly afterMs: number }

@@ -20,7 +20,7 @@ interface Seen {
 	toldSilent: boolean;
 }
 
-export interface WatchdogParts {
+interface WatchdogParts {
 	readonly children: readonly Watched[];
 	/** `--heartbeat-timeout`. */
 	readonly heartbeatTimeoutMs: number;

@@ -1,6 +1,6 @@
 import { openFilesLimit, reservedDescriptors } from "@shardcast/process";
 
-export interface FilesWanted {
+interface FilesWanted {
 	/** Connections of the whole cluster. */
 	readonly connections: number;
 	readonly connectionsPerShard: number;

@@ -52,7 +52,7 @@ export function readDocPages(...rootPages: readonly string[]): DocPage[] {
 	return [...docs.sort().map((name) => join("docs", name)), ...rootPages].map((name) => readDocPage(join(root, name)));
 }
 
-export function readDocPage(path: string): DocPage {
+function readDocPage(path: string): DocPage {
 	return parseDocPage(relative(root, path), readFileSync(path, "utf8"));
 }
 

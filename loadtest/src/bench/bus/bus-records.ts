@@ -74,7 +74,7 @@ export class RecordSink {
 /** How a publisher publishes: as fast as it is taken for a time, or one record now and then. */
 export type Pace = Flood | Ticks;
 
-export interface Flood {
+interface Flood {
 	readonly kind: "flood";
 	readonly warmUpMs: number;
 	readonly measuredMs: number;
@@ -82,7 +82,7 @@ export interface Flood {
 	readonly batch: number;
 }
 
-export interface Ticks {
+interface Ticks {
 	readonly kind: "ticks";
 	readonly warmUp: number;
 	readonly measured: number;

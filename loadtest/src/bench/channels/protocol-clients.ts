@@ -1,7 +1,7 @@
 import { describeEnd, handshakeKey, Opcode, RawSocket, type RawSocketHandler, type SocketEnd } from "@shardcast/testkit";
 import { sourceAddresses, type Target } from "../../target.ts";
 
-export interface ProtocolClientsOptions {
+interface ProtocolClientsOptions {
 	readonly target: Target;
 	readonly path: string;
 	readonly connections: number;

@@ -1,7 +1,7 @@
 import { createHmac, generateKeyPairSync, randomBytes, sign } from "node:crypto";
 
 /** Tokens of one user, and the keys that a server checks them with. */
-export interface BenchTokens {
+interface BenchTokens {
 	readonly hs256: string;
 	readonly rs256: string;
 	readonly hmacSecret: string;

@@ -20,7 +20,7 @@ import { type Spread, spreadOf } from "./spread.ts";
  * });
  * ```
  */
-export interface Bench<Figure extends string, Variant extends string> {
+interface Bench<Figure extends string, Variant extends string> {
 	/** Names the result file: `loadtest/results/<name>-<time>.json`. */
 	readonly name: string;
 	readonly rounds: number;
@@ -40,7 +40,7 @@ export interface Bench<Figure extends string, Variant extends string> {
 	readonly print?: (line: string) => void;
 }
 
-export interface FigureMeaning {
+interface FigureMeaning {
 	readonly unit: string;
 	readonly better: "lower" | "higher";
 	/** One sentence, printed under the table. */
@@ -67,7 +67,7 @@ export interface Target<Figure extends string, Variant extends string> {
 	readonly atLeast?: number;
 }
 
-export interface TargetResult {
+interface TargetResult {
 	readonly target: string;
 	readonly measured: number;
 	readonly met: boolean;
@@ -165,7 +165,7 @@ function judge<Figure extends string, Variant extends string>(
 	};
 }
 
-export function renderReport(result: BenchResult): string {
+function renderReport(result: BenchResult): string {
 	const lines: string[] = [];
 	const { machine } = result;
 	lines.push(`${machine.cpu}, ${machine.cores} cores, ${machine.kernel}, Node ${machine.node}, ${machine.date}`);

@@ -8,7 +8,7 @@ import { benchClients, connectAll, withCleanup } from "../support/subject.ts";
 import { type FlaggedCluster, startClusterWithFlags } from "./flagged-cluster.ts";
 
 /** Flags of `shardcast multi` to be compared under one load of short messages to everybody. */
-export interface KnobLoad<Variant extends string> {
+interface KnobLoad<Variant extends string> {
 	readonly name: string;
 	readonly rounds: number;
 	readonly connections: number;

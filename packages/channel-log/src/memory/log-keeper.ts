@@ -8,7 +8,7 @@ import { holderOf, lockState, slotOfHolder } from "./log-lock.ts";
 import type { LogMemory } from "./log-memory.ts";
 
 /** A lock that its holder does not release. */
-export interface HeldLock {
+interface HeldLock {
 	readonly log: number;
 	readonly slot: number;
 	readonly heldMs: number;

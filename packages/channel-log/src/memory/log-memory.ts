@@ -48,7 +48,7 @@ export function dataOffsetOf({ rows, entries, feeds }: Pick<LogSizes, "rows" | "
 }
 
 /** Values common to all logs of a cluster. */
-export interface ClusterIdentity {
+interface ClusterIdentity {
 	/** Keys the hashes of channel names, so that clients cannot choose names that collide. */
 	readonly secret: Int32Array;
 	readonly channelEpoch: number;

@@ -8,7 +8,7 @@ import { describeWithin, type FoundValue, type ValuePath } from "./layer.ts";
 import { unknownKey } from "./unknown-key.ts";
 
 /** A value that has been checked, or one line for each mistake in it. */
-export type CheckResult = { readonly value: unknown } | { readonly mistakes: readonly string[] };
+type CheckResult = { readonly value: unknown } | { readonly mistakes: readonly string[] };
 
 const shownMax = 80;
 

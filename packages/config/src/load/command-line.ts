@@ -5,7 +5,7 @@ import type { FoundValue } from "./layer.ts";
 import { type ConfigInput, type LoadedConfig, loadConfig } from "./load.ts";
 
 /** A flag that is no option: it belongs to one command only. */
-export interface CommandFlag {
+interface CommandFlag {
 	readonly name: string;
 	readonly argument?: string;
 	readonly help: string;
@@ -21,7 +21,7 @@ export interface CommandInput {
 
 export type CommandOutcome = number | "serving";
 
-export interface CommandSpec {
+interface CommandSpec {
 	/** "multi" or, for a command of a group, "config print". */
 	readonly name: string;
 	readonly summary: string;

@@ -1,7 +1,7 @@
 import { keysIn, type Shape } from "../options/shape.ts";
 import { closestWord } from "./closest-word.ts";
 
-export interface KeyHint<K extends string> {
+interface KeyHint<K extends string> {
 	/** What to write instead. */
 	readonly fix: string;
 	/** The options that it would give a value. */

@@ -7,7 +7,7 @@ export type Layer =
 	| FileLayer
 	| { readonly kind: "default" };
 
-export interface FileLayer {
+interface FileLayer {
 	readonly kind: "file";
 	readonly path: string;
 	readonly line: number;

@@ -23,7 +23,7 @@ export interface ConfigInput {
 	readonly environment?: NodeJS.ProcessEnv;
 }
 
-export interface LoadOptions {
+interface LoadOptions {
 	/** The file has been read before. */
 	readonly again?: boolean;
 	/** What is wrong with the input itself, to be told with the rest. */

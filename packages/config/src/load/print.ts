@@ -6,7 +6,7 @@ import { describeLayer } from "./layer.ts";
 import type { LoadedConfig } from "./load.ts";
 
 /** A value of an option, to be written. */
-export interface PrintedValue {
+interface PrintedValue {
 	readonly kind: Kind<unknown>;
 	readonly value: unknown;
 	/** Where it came from; "" for a value within another one. */

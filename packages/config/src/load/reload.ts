@@ -6,7 +6,7 @@ import { ConfigError } from "./config-error.ts";
 import { type LoadedConfig, optionNames } from "./load.ts";
 
 /** An option that is not as it was, as people are told of it: secrets are hidden. */
-export interface OptionChange {
+interface OptionChange {
 	readonly key: ConfigKey;
 	/** In the config file, such as "limits.message_rate"; of an object of a list, "channel.namespaces[chat].history_size". */
 	readonly path: string;
@@ -23,7 +23,7 @@ export interface ReloadPlan {
 	readonly waiting: readonly OptionChange[];
 }
 
-export interface ReloadInput {
+interface ReloadInput {
 	readonly command: ServingCommand;
 	/** As settled at the start; the machine may have filled in some since. */
 	readonly started: Config;

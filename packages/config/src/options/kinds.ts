@@ -108,7 +108,7 @@ export function choice<const C extends readonly string[]>(choices: C): Kind<C[nu
 	});
 }
 
-export interface TextRules {
+interface TextRules {
 	readonly argument: string;
 	readonly matches: RegExp;
 	/** Completes the sentence `"<text>" is not …`. */
@@ -201,7 +201,7 @@ function listOr<T>(schema: () => z.ZodType<T>): () => z.ZodType<T> {
 	return lazySchema((z) => z.preprocess((value) => (Array.isArray(value) ? value.join(",") : value), schema()));
 }
 
-export interface ListRules {
+interface ListRules {
 	readonly argument: string;
 	/** Reads one item; it throws RangeError with the rest of the sentence. */
 	readonly item?: (text: string) => string;

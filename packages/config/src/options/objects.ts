@@ -5,13 +5,13 @@ import { lazySchema, zod } from "./zod.ts";
 /** An object of a list: frozen, with all fields; those that were not given have their default. */
 export type Item<F extends Fields> = { readonly [Name in keyof F]: F[Name] extends Field<infer T> ? T : never };
 
-export interface TableRules<F extends Fields> {
+interface TableRules<F extends Fields> {
 	readonly fields: F;
 	/** See `Objects.foreign`. */
 	readonly foreign?: ReadonlySet<string>;
 }
 
-export interface ObjectRules<F extends Fields> extends TableRules<F> {
+interface ObjectRules<F extends Fields> extends TableRules<F> {
 	/** The property that tells the objects apart; its field must have no default. */
 	readonly identity: keyof F & string;
 }

@@ -21,7 +21,7 @@ export interface Option<T> extends Kind<T> {
 	readonly commands: readonly ServingCommand[];
 }
 
-export interface OptionRow<T> {
+interface OptionRow<T> {
 	readonly flag: string;
 	readonly key: string;
 	/** None if not given. */

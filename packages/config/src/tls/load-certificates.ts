@@ -6,7 +6,7 @@ import { type PairFiles, readPair } from "./read-pair.ts";
 /** Each takes some megabytes in each shard. */
 const certificatesMax = 32;
 
-export interface LoadedCertificates {
+interface LoadedCertificates {
 	/** The first is for clients that ask for no server name, or for one that nobody has. Empty = connections are not encrypted. */
 	readonly certificates: readonly Certificate[];
 	readonly warnings: readonly string[];

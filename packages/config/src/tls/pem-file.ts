@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 /** A chain of a few certificates has some kilobytes. */
 const bytesMax = 262_144;
 
-export interface PemFile {
+interface PemFile {
 	readonly text: string;
 	/** Its permission bits. */
 	readonly mode: number;

@@ -14,7 +14,7 @@ export interface PairFiles {
 }
 
 /** What is wrong with a pair: which file, and the rest of a sentence that begins with its path. */
-export interface PairProblem {
+interface PairProblem {
 	readonly file: "cert" | "key";
 	readonly text: string;
 }

@@ -1,6 +1,6 @@
 import { counter, type ReadMetric, singleBy } from "@shardcast/telemetry";
 
-export interface ApiReading {
+interface ApiReading {
 	/** By the name of the key. */
 	readonly requests: Readonly<Record<string, number>>;
 	/** By reason. */

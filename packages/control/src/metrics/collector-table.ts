@@ -2,7 +2,7 @@ import type { ReadMetric } from "@shardcast/telemetry";
 import { counter, gauge, single } from "@shardcast/telemetry";
 
 /** Values of the collecting process, about itself and the collection. */
-export interface CollectorReading {
+interface CollectorReading {
 	readonly version: string;
 	readonly scrapes: number;
 	/** By question, then by process. */

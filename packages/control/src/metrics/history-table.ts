@@ -2,7 +2,7 @@ import type { ReadMetric } from "@shardcast/telemetry";
 import { counter, gauge, single, singleBy } from "@shardcast/telemetry";
 
 /** Sums of the counters of all logs: see `packages/channel-log`. */
-export interface HistoryCounts {
+interface HistoryCounts {
 	readonly duplicates: number;
 	readonly fullLocked: number;
 	readonly fullReaders: number;
@@ -18,7 +18,7 @@ export interface HistoryCounts {
 	readonly fill: HistoryFill;
 }
 
-export interface HistoryFill {
+interface HistoryFill {
 	readonly usedBytes: number;
 	readonly bytes: number;
 	readonly channels: number;

@@ -1,7 +1,7 @@
 import { counter, gauge, oneOf, type ReadMetric, seconds, single, singleBy } from "@shardcast/telemetry";
 import type { ClusterNodes, NodeState } from "../questions/cluster-nodes-question.ts";
 
-export const nodeStates = ["joining", "member", "cutOff", "taken", "left"] as const satisfies readonly NodeState[];
+const nodeStates = ["joining", "member", "cutOff", "taken", "left"] as const satisfies readonly NodeState[];
 
 /** What a machine counts of its membership, since its start. */
 export interface NodeCounts {
@@ -19,7 +19,7 @@ export interface NodeCounts {
 	readonly cutOffMs: number;
 }
 
-export interface NodeReading extends NodeCounts {
+interface NodeReading extends NodeCounts {
 	readonly seen: ClusterNodes;
 }
 

@@ -3,7 +3,7 @@ import { counter, gauge, type HistogramReading, histogram, oneOf, type ReadMetri
 const redisStates = ["connecting", "ready", "closed"] as const;
 
 /** What a process counts of its connection to Redis, since its start: the counters of `packages/redis`. */
-export interface RedisReading {
+interface RedisReading {
 	readonly state: (typeof redisStates)[number];
 	readonly waiting: number;
 	readonly subscriptions: number;

@@ -3,7 +3,7 @@ import type { ReadMetric } from "@shardcast/telemetry";
 import { counter, gauge, singleBy } from "@shardcast/telemetry";
 import type { CertificateReloads } from "../certificate-watch.ts";
 
-export interface TlsReading {
+interface TlsReading {
 	readonly certificates: readonly Pick<Certificate, "path" | "expiresMs">[];
 	readonly reloads: Readonly<CertificateReloads>;
 }

@@ -1,7 +1,7 @@
 import { counter, gauge, type ReadMetric, type Sampler } from "@shardcast/telemetry";
 
 /** Counters of a webhook. */
-export interface WebhookNumbers {
+interface WebhookNumbers {
 	readonly name: string;
 	readonly delivered: number;
 	readonly dropped: number;

@@ -9,7 +9,7 @@ import { answerPresence } from "./presence-questions.ts";
 import { answerRevocations } from "./revocation-questions.ts";
 import { answerUsers } from "./user-questions.ts";
 
-export interface ClusterQuestionsParts extends ClusterMetricsParts {
+interface ClusterQuestionsParts extends ClusterMetricsParts {
 	readonly events: Pick<EventLog, "events">;
 	readonly revocations: RevocationStoreParts;
 	/** Which machines there are; null = this one works alone. */

@@ -26,7 +26,7 @@ export interface ConsolePart {
 	readonly kafka: KafkaSummary | null;
 }
 
-export interface ConsoleAnswer {
+interface ConsoleAnswer {
 	readonly events: readonly ClusterEvent[];
 	/** The parts of all shards that answered in time. */
 	readonly parts: readonly ConsolePart[];

@@ -29,7 +29,7 @@ export interface OtherNodes {
 	ask(question: string, request: unknown, deadlineMs: number): Promise<readonly NodeParts[]>;
 }
 
-export interface QuestionsParts {
+interface QuestionsParts {
 	/** Null = this node works alone. */
 	readonly nodes?: () => OtherNodes | null;
 	/** The other serving processes. */

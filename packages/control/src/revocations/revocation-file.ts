@@ -8,7 +8,7 @@ import type { Revocation, RevocationKind } from "./revocations.ts";
 /** The addition or removal of a revocation. */
 export type RevocationChange = { readonly add: Revocation } | { readonly remove: { readonly kind: RevocationKind; readonly id: string } };
 
-export interface RevocationFileParts {
+interface RevocationFileParts {
 	/** Created if it does not exist. */
 	readonly folder: string;
 	readonly log: Pick<Log, "error">;

@@ -9,7 +9,7 @@ export type Revocation =
 export type RevocationKind = Revocation["kind"];
 export const revocationKinds = ["user", "token", "user_tokens"] as const satisfies readonly RevocationKind[];
 
-export interface RevocableToken {
+interface RevocableToken {
 	/** "" = anonymous. */
 	readonly user: string;
 	readonly jti: unknown;

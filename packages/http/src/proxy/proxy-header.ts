@@ -4,7 +4,7 @@ import { isIPv4, isIPv6 } from "node:net";
  * A header of the PROXY protocol, version 1 or 2. A load balancer sends it at the start of a connection to report the client's address. The
  * bytes after it are the client's.
  */
-export type ProxyHeader =
+type ProxyHeader =
 	| { readonly status: "incomplete" }
 	/** `problem` completes the sentence "the PROXY header …". */
 	| { readonly status: "wrong"; readonly problem: string }

@@ -12,7 +12,7 @@ export interface Reply {
 	readonly close: boolean;
 }
 
-export interface RefusalOptions {
+interface RefusalOptions {
 	/** Overrides the table: the connection stays usable if the request was read to its end. */
 	readonly close?: boolean;
 	readonly headers?: Readonly<Record<string, string>>;

@@ -10,7 +10,7 @@ import type { StreamStart } from "./stream.ts";
 export type BodyProblem = "too_large" | "too_slow" | "unavailable";
 
 /** The next step for a request; a reply is complete. The other kinds occur only with such routes. */
-export type RouteResult<R extends Route = Route> =
+type RouteResult<R extends Route = Route> =
 	| Reply
 	| Promise<Reply>
 	| (R extends BodyRoute ? BodyNeeded : never)

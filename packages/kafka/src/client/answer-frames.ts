@@ -1,7 +1,7 @@
 import type { AnswerBuffers } from "./answer-buffers.ts";
 
 /** Gets an answer of Kafka's protocol: `size(4) | correlation id(4) | body`. `frame` is a view of `buffer` from its first byte. */
-export type FrameVisitor = (frame: Buffer, buffer: Buffer) => void;
+type FrameVisitor = (frame: Buffer, buffer: Buffer) => void;
 
 const sizeBytes = 4;
 /** Longest valid answer. A batch has at most `message.max.bytes`, and all other answers are far smaller. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-export type SaslMechanism = "plain" | "scram-sha-256" | "scram-sha-512";
+type SaslMechanism = "plain" | "scram-sha-256" | "scram-sha-512";
 
 /** How to connect to the brokers. Plain data, so that it can be sent to a worker. */
 export interface KafkaConnectionOptions {

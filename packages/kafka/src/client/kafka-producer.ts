@@ -6,7 +6,7 @@ import { isTooLarge, type ProducerLink } from "./producer-link.ts";
 /** Called once: with null when the brokers have acknowledged the record, otherwise with an error text. */
 export type ProduceCallback = (error: string | null) => void;
 
-export interface KafkaProducerOptions {
+interface KafkaProducerOptions {
 	readonly topic: string;
 	/** Opens a connection. Called again after a batch has failed. */
 	readonly connect: () => Promise<ProducerLink>;

@@ -20,7 +20,7 @@ import { commitOffsets, findOffsets } from "./offsets.ts";
 import { PartitionState } from "./partition-state.ts";
 import { TopicFinder } from "./topic-finder.ts";
 
-export interface KafkaSourceOptions {
+interface KafkaSourceOptions {
 	readonly connection: KafkaConnectionOptions;
 	readonly subscription: Subscription;
 	/** Where offsets are committed. */

@@ -9,7 +9,7 @@ interface TopicOffsets {
 	readonly partitions: readonly { readonly partition: number; readonly offset: string; readonly metadata?: string | null }[];
 }
 
-export interface KafkajsBroker {
+interface KafkajsBroker {
 	readonly connectionPool: { send<T>(request: ProtocolRequest<T>): Promise<T> };
 	/** Supported versions by API key. Null before it has connected. */
 	readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null;

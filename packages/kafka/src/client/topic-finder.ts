@@ -10,7 +10,7 @@ const topicErrors = ["UNKNOWN_TOPIC_OR_PARTITION", "INVALID_TOPIC_EXCEPTION", de
 /** Most topic names whose ids are remembered, deleted topics included. Beyond it all are forgotten; the only effect is that a recreation may not be counted. */
 const namesMax = 10_000;
 
-export interface TopicFinderEvents {
+interface TopicFinderEvents {
 	/** Called once each time a topic was replaced by another one with the same name. */
 	readonly onRecreated: (topic: string) => void;
 }

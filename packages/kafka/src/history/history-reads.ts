@@ -8,7 +8,7 @@ import type { HistoryError, HistoryPart, HistoryRequest } from "./history-messag
 import { RangeGone, type RangeReader } from "./range-reader.ts";
 import { RecordPack } from "./record-pack.ts";
 
-export interface HistoryReadsParts {
+interface HistoryReadsParts {
 	/** Called by each read. Creates the reader on first use: most workers never need one. */
 	readonly reader: () => Pick<RangeReader, "read">;
 	readonly router: Pick<RecordRouter, "decide" | "channels" | "kind" | "payload">;

@@ -14,7 +14,7 @@ export interface KafkaHistory {
 }
 
 /** The parts of the ingest that ShardKafkaHistory uses. */
-export interface KnownPartitions {
+interface KnownPartitions {
 	readonly missed: Pick<MissedRecords, "get">;
 	readonly assignment: { readonly known: readonly SourcePartition[]; readonly isListed: boolean };
 }

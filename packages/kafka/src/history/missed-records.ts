@@ -13,7 +13,7 @@ export interface RecordRange {
 /** `tooMany`: more records than `recordsMax`, or more than fit into memory. */
 export type HistoryFailure = HistoryError | "tooMany";
 
-export interface MissedRecordsParts {
+interface MissedRecordsParts {
 	/** Returns false when no worker is running. */
 	readonly send: (request: HistoryRequest) => boolean;
 	/** Most records that one client can get. */

@@ -7,7 +7,7 @@ import { CorruptBatch, RecordReader } from "../protocol/record-reader.ts";
 import type { SourceRecord } from "../source.ts";
 
 /** A part of a partition, from Kafka offset `from` up to, but not including, `to`. */
-export interface PartitionRange {
+interface PartitionRange {
 	readonly topic: string;
 	/** Null when the brokers do not report topic ids. */
 	readonly topicId: string | null;

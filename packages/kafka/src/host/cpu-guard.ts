@@ -4,7 +4,7 @@ import type { CpuTimes } from "./cpu-load.ts";
 const hysteresisPercent = 10;
 const lookMs = 1000;
 
-export interface CpuGuardParts {
+interface CpuGuardParts {
 	/** Reading pauses above this load. */
 	readonly limitPercent: number;
 	readonly times: () => CpuTimes;

@@ -6,7 +6,7 @@ import type { PositionTable } from "../positions/position-table.ts";
 import { lowWaterRatio } from "../worker/ring-feed.ts";
 import type { Destination } from "./destination.ts";
 
-export interface IngestReaderParts {
+interface IngestReaderParts {
 	readonly memory: IngestMemory;
 	readonly table: PositionTable;
 	readonly slot: number;

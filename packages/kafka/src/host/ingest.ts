@@ -25,7 +25,7 @@ export interface IngestLog {
 	warn(fields: object, message: string): void;
 }
 
-export interface IngestParts {
+interface IngestParts {
 	readonly options: IngestOptions;
 	readonly slot: number;
 	readonly incarnation: number;

@@ -22,7 +22,7 @@ export interface ChannelHistory {
 	readonly limitsOf: (channel: string) => HistoryLimits | null;
 }
 
-export interface LoggedDestinationParts {
+interface LoggedDestinationParts {
 	/** Takes records for channels without history. */
 	readonly inner: Destination;
 	readonly history: ChannelHistory;

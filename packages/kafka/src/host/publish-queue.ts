@@ -19,7 +19,7 @@ interface Waiting {
 	readonly expiresAtMs: number;
 }
 
-export interface PublishQueueParts {
+interface PublishQueueParts {
 	/** Returns false when no worker is running. Then the queue keeps the messages until `resume`. */
 	readonly post: (messages: readonly OutgoingMessage[]) => boolean;
 	/** Called with the number of messages that got no answer in time, or will get none. */

@@ -2,7 +2,7 @@ import type { IngestMemory } from "../ingest-memory.ts";
 import type { SourcePartition } from "../source.ts";
 
 /** A partition without progress. */
-export interface Stall {
+interface Stall {
 	readonly topic: string;
 	readonly partition: number;
 	/** Records in Kafka that are not delivered. */

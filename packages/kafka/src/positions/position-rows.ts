@@ -9,7 +9,7 @@ const encoder = new TextEncoder();
 const unusedMsMin = 60_000;
 
 /** The partition that a row belongs to. */
-export interface RowKey {
+interface RowKey {
 	readonly topic: string;
 	/** Null when the brokers do not report topic ids. */
 	readonly topicId: string | null;

@@ -1,5 +1,5 @@
 /** Metadata committed with an offset. `kafka-consumer-groups` does not show it. */
-export interface CommitText {
+interface CommitText {
 	/** Null when the broker does not report ids, or another program committed. */
 	readonly topicId: string | null;
 	/** Unique name of the shardcast cluster that committed; null when another program did. */

@@ -16,7 +16,7 @@ interface Parked {
 }
 
 /** An answer in a reusable buffer. */
-export interface Leased<T> {
+interface Leased<T> {
 	readonly answer: T;
 	/** Call when you no longer use the answer's bytes. If you do not, the buffer is garbage collected instead of reused. */
 	release(): void;

@@ -1,7 +1,7 @@
 import { ProtocolReader, ProtocolWriter } from "../client/protocol-bytes.ts";
 import type { ProtocolRequest } from "./fetch-protocol.ts";
 
-export interface PartitionMetadata {
+interface PartitionMetadata {
 	readonly partitionId: number;
 	/** -1 when there is no leader. */
 	readonly leader: number;

@@ -18,7 +18,7 @@ export class CorruptBatch extends Error {
 }
 
 /** Reads an i64 as a number: offsets and times stay far below 2^53. */
-export function readI64(bytes: Buffer, at: number): number {
+function readI64(bytes: Buffer, at: number): number {
 	return bytes.readInt32BE(at) * 0x1_0000_0000 + bytes.readUInt32BE(at + 4);
 }
 

@@ -2,7 +2,7 @@ import { pathToFileURL } from "node:url";
 import { routeProblem } from "@shardcast/config";
 
 /** The argument of a route function. `value` and headers are copies, which it may keep. */
-export interface RoutedRecord {
+interface RoutedRecord {
 	readonly topic: string;
 	readonly partition: number;
 	readonly offset: number;
@@ -44,7 +44,7 @@ export async function loadRouteFunction(path: string, times = 0): Promise<RouteF
 }
 
 /** A normalised answer: no channels = everybody, no payload = that of the record. */
-export interface ParsedAnswer {
+interface ParsedAnswer {
 	readonly channels: readonly string[];
 	readonly payload: Uint8Array | null;
 	readonly binary: boolean | null;

@@ -3,7 +3,7 @@ import type { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker, OutgoingMessage } from "../ingest-messages.ts";
 import { publishedHeaders } from "./published-headers.ts";
 
-export interface ClientMessagesParts {
+interface ClientMessagesParts {
 	readonly producer: Pick<KafkaProducer, "send">;
 	readonly memory: Pick<IngestMemory, "worker">;
 	readonly send: (message: FromWorker) => void;

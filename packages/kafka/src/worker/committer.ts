@@ -5,7 +5,7 @@ import type { SourcePartition } from "../source.ts";
 /** A partition whose records before `offset` were delivered. */
 type Delivered = SourcePartition & { readonly offset: number };
 
-export interface CommitterParts {
+interface CommitterParts {
 	readonly memory: IngestMemory;
 	readonly intervalMs: number;
 	readonly commit: (offsets: readonly Delivered[]) => Promise<void>;

@@ -6,7 +6,7 @@ import { DeadLetterCopies } from "./dead-letter-copies.ts";
 import type { Refusal } from "./record-router.ts";
 import type { Reporter } from "./reporter.ts";
 
-export interface DeadLetterParts {
+interface DeadLetterParts {
 	readonly topic: string;
 	readonly producer: Pick<KafkaProducer, "send" | "room" | "waiting">;
 	readonly memory: Pick<IngestMemory, "worker">;

@@ -13,7 +13,7 @@ export const PublishedHeader = {
 	sender: "shardcast-sender",
 } as const;
 
-export interface PublishedMessage {
+interface PublishedMessage {
 	readonly kind: RecordKind;
 	readonly channels: ChannelList;
 	readonly sender: string | null;

@@ -22,7 +22,7 @@ export type Refusal = Extract<
 	| "routeTimeouts"
 >;
 
-export interface RouterParts {
+interface RouterParts {
 	readonly template: ChannelTemplate;
 	readonly route: RouteFunction | null;
 	readonly routeBudgetMs: number;

@@ -1,5 +1,5 @@
 /** Writes a line to the shard's log, since the worker has none. */
-export type WriteLine = (level: "info" | "warn", fields: object, message: string) => void;
+type WriteLine = (level: "info" | "warn", fields: object, message: string) => void;
 
 const linesPerWindow = 5;
 const windowMs = 10_000;

@@ -7,7 +7,7 @@ import type { RecordRouter, Refusal, RouteCallback } from "./record-router.ts";
 import type { Reporter } from "./reporter.ts";
 import type { RingFeed } from "./ring-feed.ts";
 
-export interface SinkParts {
+interface SinkParts {
 	readonly memory: IngestMemory;
 	readonly feed: RingFeed;
 	readonly router: RecordRouter;

@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { batchOf } from "./record-batches.ts";
 
 /** Kafka's error codes. */
-export const KafkaCode = {
+const KafkaCode = {
 	offsetOutOfRange: 1,
 	unknownTopic: 3,
 	notLeader: 6,
@@ -21,7 +21,7 @@ const recordsPerAnswer = 10;
 /** How long a fetch that finds nothing is held back. */
 const waitMs = 10;
 
-export interface FakeRecord {
+interface FakeRecord {
 	/** Of the leader that took it. */
 	readonly epoch: number;
 	readonly value: string;
@@ -65,7 +65,7 @@ export class FakePartition {
 	}
 }
 
-export class FakeTopic {
+class FakeTopic {
 	readonly name: string;
 	readonly id: string;
 	readonly partitions: FakePartition[];

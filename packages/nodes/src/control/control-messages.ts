@@ -2,7 +2,7 @@ import { promisify } from "node:util";
 import { deflateRaw, inflateRaw } from "node:zlib";
 
 /** A question that one node puts to all others. JSON on the control channel. */
-export interface ControlRequest {
+interface ControlRequest {
 	/** Of this question; random. */
 	readonly id: string;
 	/** The node that asks, and the process that it is: its answers go to the channel of that. */

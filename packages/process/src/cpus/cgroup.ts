@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { parseCpuList } from "./cpu-list.ts";
 
 /** Limits of control groups on this process; null = no limit. */
-export interface CgroupLimits {
+interface CgroupLimits {
 	/** Quota in CPUs, such as 1.5. */
 	readonly quota: number | null;
 	readonly cpus: readonly number[] | null;

@@ -31,7 +31,7 @@ export type Command =
 	| { readonly id: number; readonly method: "unknown" };
 
 /** A command as it is on the wire. */
-export type CommandMessage = { readonly id: number } & { readonly [M in Method]: Requests[M] | null };
+type CommandMessage = { readonly id: number } & { readonly [M in Method]: Requests[M] | null };
 export const commandMessage = messageType<CommandMessage>("Command", {
 	id: uint32(1),
 	connect: message(4, () => requests.connectRequest),

@@ -15,7 +15,7 @@ const leave = messageType<Presence>("Leave", { info: message(1, () => clientInfo
 const unsubscribe = messageType<Unsubscribe>("Unsubscribe", { code: uint32(2), reason: string(3) });
 
 /** The body of the push that tells a client that the server has subscribed it. */
-export type SubscribePush = Pick<SubscribeResult, "recoverable" | "epoch" | "offset" | "positioned" | "data">;
+type SubscribePush = Pick<SubscribeResult, "recoverable" | "epoch" | "offset" | "positioned" | "data">;
 const subscribe = messageType<SubscribePush>("Subscribe", {
 	recoverable: bool(1),
 	epoch: string(4),

@@ -1,7 +1,7 @@
 import type { MessageType } from "./message-type.ts";
 
 /** Types of fields, named as in Protobuf. `bytes` is a payload: in JSON any value, byte for byte. All numbers are safe integers. */
-export type ScalarKind = "string" | "bool" | "uint32" | "int32" | "uint64" | "int64" | "bytes";
+type ScalarKind = "string" | "bool" | "uint32" | "int32" | "uint64" | "int64" | "bytes";
 
 /** One field of a message: its number in Protobuf, and its type. `V` is the type of its value. */
 export interface Field<V> {

@@ -13,7 +13,7 @@ const nobodys = { offset: 1, epoch0: 1, epoch1: 1 };
 const nobodysEpoch = epochText(nobodys.epoch0, nobodys.epoch1);
 
 /** What a channel needs of its feeder. */
-export interface ChannelParts extends Pick<FeederParts, "broker" | "node" | "log" | "limitsOf" | "counts"> {
+interface ChannelParts extends Pick<FeederParts, "broker" | "node" | "log" | "limitsOf" | "counts"> {
 	/** The channel is where Redis is, or was a moment ago; at each new epoch again. */
 	readonly reached: (channel: FollowedChannel) => void;
 	/** It could not be read: `check` is to be called when Redis is there again. */

@@ -13,7 +13,7 @@ import {
 import type { NodeId } from "../node-id.ts";
 import { readBatchHead, recordsIn } from "./message-batch.ts";
 
-export interface IncomingMessagesParts {
+interface IncomingMessagesParts {
 	readonly ring: Pick<BusLink, "claim" | "commit" | "u8" | "view" | "recordBytesMax">;
 	/** Called after each record that is in the ring. */
 	readonly onCommit: () => void;
@@ -21,7 +21,7 @@ export interface IncomingMessagesParts {
 	readonly node: NodeId;
 }
 
-export class IncomingCounts {
+class IncomingCounts {
 	messages = 0;
 	/** The ring, and the room for what waits for it, were full. */
 	droppedFull = 0;

@@ -8,7 +8,7 @@ import type { NodeId } from "../node-id.ts";
  */
 const Layout = { version: 1, headBytes: 16, lengthBytes: 4 } as const;
 
-export interface BatchHead {
+interface BatchHead {
 	readonly node: NodeId;
 	readonly slot: number;
 	/** Counts up for each sender, from 1. */

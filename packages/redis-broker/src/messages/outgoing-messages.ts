@@ -2,7 +2,7 @@ import type { Redis } from "@shardcast/redis";
 import type { NodeId } from "../node-id.ts";
 import { batchedBytes, writeBatch } from "./message-batch.ts";
 
-export interface OutgoingMessagesParts {
+interface OutgoingMessagesParts {
 	readonly redis: Pick<Redis, "send" | "state">;
 	readonly node: NodeId;
 	readonly slot: number;
@@ -10,7 +10,7 @@ export interface OutgoingMessagesParts {
 	readonly topic: string;
 }
 
-export class OutgoingCounts {
+class OutgoingCounts {
 	messages = 0;
 	batches = 0;
 	bytes = 0;

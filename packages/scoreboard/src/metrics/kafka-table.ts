@@ -23,7 +23,7 @@ export interface KafkaReading {
 	readonly partitions: readonly KafkaPartitionReading[];
 }
 
-export interface KafkaPartitionReading {
+interface KafkaPartitionReading {
 	readonly topic: string;
 	readonly partition: number;
 	readonly records: number;

@@ -7,7 +7,7 @@ import { judgeHandshake, type UpgradeRequest } from "../transports/upgrade-reque
 import { canWatch, watchRefusal } from "./console-access.ts";
 import { type ConsoleFeed, type ConsoleViewer, nothingWatched } from "./console-feed.ts";
 
-export interface ConsoleEndpointParts {
+interface ConsoleEndpointParts {
 	readonly feed: Pick<ConsoleFeed, "add" | "remove" | "request">;
 	readonly check: Pick<ConnectionCheck, "stopping" | "address" | "overRate">;
 	/** Returns the current rules. */

@@ -13,7 +13,7 @@ import type { ConnectionCheck } from "../limits/connection-check.ts";
 import { canWatch, watchRefusal } from "./console-access.ts";
 import { type ConsoleFeed, type ConsoleViewer, nothingWatched } from "./console-feed.ts";
 
-export interface ConsoleEventsParts {
+interface ConsoleEventsParts {
 	readonly feed: Pick<ConsoleFeed, "add" | "remove" | "watch" | "isFull">;
 	readonly check: Pick<ConnectionCheck, "stopping" | "overRate">;
 	/** Returns the current rules. */

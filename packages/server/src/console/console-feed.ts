@@ -27,7 +27,7 @@ export interface ConsoleViewer {
 	end(code: number, reason: string): void;
 }
 
-export interface ConsoleFeedParts {
+interface ConsoleFeedParts {
 	/** Collects a snapshot. May take a while. If it rejects, this second is left out. */
 	snapshot(busy: readonly BusyChannel[]): Promise<ConsoleSnapshot>;
 	/** Finds the channels whose names contain `search`. May reject, too. */

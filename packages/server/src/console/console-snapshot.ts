@@ -5,7 +5,7 @@ import { type BoardRow, type HealthReport, healthReport, type RowSnapshot, type 
 import type { BusyChannel } from "./channel-activity.ts";
 
 /** A summary of Kafka ingest; absent when no broker is configured. */
-export interface ConsoleKafka {
+interface ConsoleKafka {
 	readonly status: string;
 	readonly reason?: string;
 	/** Records read: in per-shard mode those of the shard that has read most, since each reads all. */
@@ -48,7 +48,7 @@ export interface ConsoleSnapshot {
 	readonly nodes: ClusterNodes | null;
 }
 
-export interface SnapshotFacts {
+interface SnapshotFacts {
 	readonly version: string;
 	readonly auth: "required" | "open";
 	readonly mayPublish: MayPublish;

@@ -22,7 +22,7 @@ import { consoleEvents } from "./console-events.ts";
 import { ConsoleFeed } from "./console-feed.ts";
 import { type ConsoleChannel, type ConsoleSnapshot, consoleSnapshot } from "./console-snapshot.ts";
 
-export interface ConsoleParts {
+interface ConsoleParts {
 	readonly options: Pick<ShardOptions, "row" | "board" | "ask" | "ingest">;
 	readonly live: LiveConfig;
 	readonly hub: Hub;

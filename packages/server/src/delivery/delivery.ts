@@ -9,7 +9,7 @@ import { FanOut, type FanOutParts, type TopicPublisher } from "./fan-out.ts";
 import { FlushEngine, type TurnPacing } from "./flush.ts";
 import { FlushPolicy } from "./flush-policy.ts";
 
-export interface DeliveryParts {
+interface DeliveryParts {
 	readonly options: Pick<ShardOptions, "bus" | "row">;
 	readonly live: LiveConfig;
 	readonly hub: Hub;

@@ -5,7 +5,7 @@ const fillMax = 0.25;
 /** Limit on the growth of pauses after one was cut short. */
 const growth = 1.25;
 
-export interface FlushPolicyOptions {
+interface FlushPolicyOptions {
 	/** Longest pause (`--flush-max`); 0 = never pause. */
 	readonly pauseMsMax: number;
 	/** Pause as a multiple of the duration of the last flush. */

@@ -10,13 +10,13 @@ export interface Scheduler {
 	later(callback: () => void, afterMs: number): void;
 }
 
-export const nodeScheduler: Scheduler = {
+const nodeScheduler: Scheduler = {
 	nowMs: () => performance.now(),
 	soon: (callback) => void setImmediate(callback),
 	later: (callback, afterMs) => void setTimeout(callback, afterMs),
 };
 
-export interface FlushEngineParts {
+interface FlushEngineParts {
 	readonly bus: Pick<BusLink, "read" | "hasRecords" | "sleep" | "awake" | "ringWaiters" | "backlogBytes" | "capacityBytes">;
 	readonly policy: FlushPolicy;
 	readonly counters: Counters;

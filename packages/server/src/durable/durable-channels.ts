@@ -10,7 +10,7 @@ import { type PublishResult, publishFull, type RecordKind } from "@shardcast/wir
 import type { Feature } from "../lifecycle/feature.ts";
 import { epochIn, Mirror } from "./mirror.ts";
 
-export interface DurableChannelsParts {
+interface DurableChannelsParts {
 	/** Read at each use. */
 	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
 	readonly history: Pick<ChannelLog, "position" | "mirror" | "history" | "publish" | "once">;

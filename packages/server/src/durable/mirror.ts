@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { type ChannelLog, epochText, type HistoryLimits } from "@shardcast/channel-log";
 import type { DurableStore, StoredChannel } from "@shardcast/durable-store";
 
-export interface MirrorParts {
+interface MirrorParts {
 	readonly store: DurableStore;
 	readonly log: Pick<ChannelLog, "position" | "mirror">;
 	readonly failed: (error: unknown) => void;

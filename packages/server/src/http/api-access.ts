@@ -2,7 +2,7 @@ import { type AuthConfig, authRequired, hasApiKey } from "@shardcast/config";
 import { type HttpRequest, type Reply, refusal } from "@shardcast/http";
 import { type ApiKey, KeyRing, unrestrictedKey } from "./api-keys.ts";
 
-export interface ApiAccessParts {
+interface ApiAccessParts {
 	/** Read at each request. */
 	readonly config: AuthConfig;
 }

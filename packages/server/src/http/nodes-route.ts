@@ -2,7 +2,7 @@ import { type Ask, clusterNodesQuestion } from "@shardcast/control";
 import { type AnswerRoute, json, noStore, refusal } from "@shardcast/http";
 import type { ApiAccess } from "./api-access.ts";
 
-export interface NodesRouteParts {
+interface NodesRouteParts {
 	readonly ask: Ask;
 	readonly access: Pick<ApiAccess, "reader">;
 }

@@ -21,7 +21,7 @@ import type { ApiAccess } from "./api-access.ts";
 import type { ApiKey } from "./api-keys.ts";
 import type { PublishingParts } from "./publishing.ts";
 
-export interface ServerApiParts extends PublishingParts, ChannelMethodsParts {
+interface ServerApiParts extends PublishingParts, ChannelMethodsParts {
 	readonly access: Pick<ApiAccess, "keyFor" | "counts">;
 	/** Longest body of a method that publishes. */
 	readonly publishBytesMax: number;

@@ -1,7 +1,7 @@
 import type { Config } from "@shardcast/config";
 import type { DebugProbe, DebugProbes } from "./debug-probes.ts";
 
-export interface ControlParts {
+interface ControlParts {
 	readonly probes: DebugProbes;
 	readonly reload: (changes: Partial<Config>) => void;
 	readonly reloadRoute: () => Promise<void>;

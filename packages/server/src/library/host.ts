@@ -32,7 +32,7 @@ import type { SessionEvents } from "../sessions/sessions.ts";
 import { version } from "../version.ts";
 import { openWebhookBackend } from "../webhooks/webhook-backend.ts";
 
-export interface HostParts {
+interface HostParts {
 	readonly config: Config;
 	readonly certificates: readonly Certificate[];
 	readonly log: Log;

@@ -18,7 +18,7 @@ export interface MetricSink {
 	write(samples: readonly MetricSample[]): void | Promise<void>;
 }
 
-export interface SinkFeedParts {
+interface SinkFeedParts {
 	readonly sink: MetricSink;
 	readonly values: () => Promise<readonly MetricValues[]>;
 	readonly log: Pick<Log, "warn">;

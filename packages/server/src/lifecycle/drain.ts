@@ -1,7 +1,7 @@
 import { CloseCode } from "@shardcast/wire";
 import type { ClientSession } from "../sessions/client-session.ts";
 
-export interface ClosingParts {
+interface ClosingParts {
 	/** Returns all current clients. */
 	readonly clients: () => ClientSession[];
 	/** Closes a client. Writing the close may take a while. */

@@ -11,7 +11,7 @@ const graceMs = 1000;
 /** Longest wait for a feature to stop. */
 const stopMsMax = 5000;
 
-export interface FeaturesParts {
+interface FeaturesParts {
 	readonly parts: PartAnswers;
 	readonly metrics: Pick<ProcessMetrics, "addReading">;
 	readonly log: Pick<Log, "error">;

@@ -4,7 +4,7 @@ import type { Counters } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
 import type { Feature } from "./feature.ts";
 
-export interface ShardHeartbeatParts {
+interface ShardHeartbeatParts {
 	readonly counters: Counters;
 	readonly bus: Pick<BusLink, "depthBytes" | "backlogBytes" | "overslept">;
 	/** Called when there is work for which the doorbell could not be rung. */

@@ -1,4 +1,4 @@
-export interface StatusLineParts {
+interface StatusLineParts {
 	readonly connections: () => number;
 	/** Returns the number of messages accepted since the start. */
 	readonly messages: () => number;

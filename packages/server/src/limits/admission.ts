@@ -7,7 +7,7 @@ import type { ClientSession } from "../sessions/client-session.ts";
 
 type AdmissionConfig = Pick<Config, "connectionRate" | "connectionRatePerIp" | "maxConnectionsPerIp">;
 
-export interface AdmissionParts {
+interface AdmissionParts {
 	readonly config: AdmissionConfig;
 	readonly slot: number;
 	readonly rates: RateTable;

@@ -10,7 +10,7 @@ import { type ForwardedHead, forwardedAddress } from "../transports/client-addre
 import { judgeUpgrade, type UpgradeHead, type UpgradeRequest } from "../transports/upgrade-request.ts";
 import { Admission, noAddressSlot } from "./admission.ts";
 
-export interface ConnectionCheckParts {
+interface ConnectionCheckParts {
 	/** The row's `connectionsMax` may change at any time. */
 	readonly options: Pick<ShardOptions, "config" | "row" | "rates" | "openAddresses" | "isProxy" | "log">;
 	readonly live: Pick<LiveConfig, "allowedOrigins" | "trustedProxies">;

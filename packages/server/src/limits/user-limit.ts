@@ -13,7 +13,7 @@ export interface CountedUser {
 	userSlot: number;
 }
 
-export interface UserLimitParts {
+interface UserLimitParts {
 	readonly config: Pick<Config, "userConnectionLimit">;
 	readonly slot: number;
 	/** Opened when the limit is first in force: connections are counted in it by user, as they are by address. */

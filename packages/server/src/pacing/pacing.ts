@@ -3,7 +3,7 @@ import type { ClientSession } from "../sessions/client-session.ts";
 import { Allowance } from "./allowance.ts";
 import { LaggingClients } from "./lagging-clients.ts";
 
-export interface PacingParts {
+interface PacingParts {
 	/** Returns all clients. */
 	readonly clients: () => readonly ClientSession[];
 	/** Returns the lowest `--max-buffered` of any client. */

@@ -3,7 +3,7 @@ import type { Position } from "@shardcast/channel-log";
 import { everybody, monotonicMs, noExtensions, RecordKind, RecordType, recordBytes, writeRecord } from "@shardcast/wire";
 import type { ChannelRecordType } from "../delivery/fan-out.ts";
 
-export interface ChannelRecordsParts {
+interface ChannelRecordsParts {
 	readonly ring: Pick<BusLink, "claim" | "commit" | "u8" | "view">;
 	/** Brings a record to other machines. @param record lies in the ring. */
 	readonly relay: (record: Uint8Array) => void;
@@ -12,7 +12,7 @@ export interface ChannelRecordsParts {
 }
 
 /** What the records carry, as JSON. */
-export interface ChannelRecordPayloads {
+interface ChannelRecordPayloads {
 	/** With the position behind which the publications are wanted; null = from now on. */
 	readonly [RecordType.follow]: readonly (readonly [channel: string, since: Position | null])[];
 	readonly [RecordType.followed]: readonly (readonly [channel: string, position: Position])[];

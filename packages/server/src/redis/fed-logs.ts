@@ -1,7 +1,7 @@
 import { type ChannelLog, holderOf, LogLayout } from "@shardcast/channel-log";
 import { Role, type Scoreboard } from "@shardcast/scoreboard";
 
-export interface FedLogsParts {
+interface FedLogsParts {
 	readonly log: Pick<ChannelLog, "feeder" | "takeFeed" | "releaseFeeds">;
 	readonly board: Pick<Scoreboard, "members">;
 	/** This shard in its present life. */

@@ -10,7 +10,7 @@ export interface NoticeListeners {
 	readonly version: () => number;
 }
 
-export interface NoticesParts {
+interface NoticesParts {
 	readonly records: Pick<ChannelRecords, "send">;
 	readonly listeners: NoticeListeners;
 	/** The clients want this channel, and all that was published to it behind a position. */

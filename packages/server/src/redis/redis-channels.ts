@@ -25,7 +25,7 @@ import type { SharedRedis } from "./open-redis.ts";
 import { StreamReads } from "./stream-reads.ts";
 import { WantedChannels } from "./wanted-channels.ts";
 
-export interface RedisChannelsParts {
+interface RedisChannelsParts {
 	readonly redis: SharedRedis;
 	readonly publicationBytesMax: number;
 	/** Read at each use. */

@@ -1,7 +1,7 @@
 import type { Publication } from "@shardcast/channel-log";
 import type { RedisBroker } from "@shardcast/redis-broker";
 
-export interface StreamReadsParts {
+interface StreamReadsParts {
 	readonly broker: Pick<RedisBroker, "history">;
 	/** Monotonic. */
 	readonly nowMs: () => number;

@@ -3,7 +3,7 @@ import { RecordType } from "@shardcast/wire";
 import type { ChannelWatch } from "../hub/audience.ts";
 import { type ChannelRecords, listedMax } from "./channel-records.ts";
 
-export interface WantedChannelsParts {
+interface WantedChannelsParts {
 	readonly log: Pick<ChannelLog, "logOf" | "feeder">;
 	readonly records: Pick<ChannelRecords, "send">;
 	/** Whether other machines publish to the channel. */

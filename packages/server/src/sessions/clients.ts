@@ -12,7 +12,7 @@ import { Lanes } from "./lanes/lanes.ts";
 import { LeavingSessions } from "./leaving-sessions.ts";
 import { Sessions, type SessionsParts } from "./sessions.ts";
 
-export interface ClientsParts {
+interface ClientsParts {
 	readonly options: Pick<ShardOptions, "row" | "bus" | "log" | "events">;
 	readonly live: LiveConfig;
 	readonly check: SessionsParts["check"];

@@ -2,7 +2,7 @@ import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
 import type { ClientSession } from "./client-session.ts";
 
-export interface LeavingSessionsOptions {
+interface LeavingSessionsOptions {
 	/** `--max-buffered`: above it, uWebSockets.js sends nothing to a client, not even a close frame. */
 	readonly bufferedBytesMax: () => number;
 	/** How long a client may take to make room for its close frame, in milliseconds. */

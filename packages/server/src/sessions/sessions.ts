@@ -8,7 +8,7 @@ import type { Lanes } from "./lanes/lanes.ts";
 import type { LeavingSessions } from "./leaving-sessions.ts";
 
 /** Where the registry reports its size as it changes: words of the scoreboard's row. */
-export interface SessionWords {
+interface SessionWords {
 	webSockets: number;
 	proxiedSeen: number;
 }

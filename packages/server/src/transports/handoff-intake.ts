@@ -1,7 +1,7 @@
 import { closeDescriptor, type DescriptorChannel, LostDescriptors } from "@shardcast/native";
 import type { Counters } from "@shardcast/scoreboard";
 
-export interface HandoffIntakeParts {
+interface HandoffIntakeParts {
 	readonly channel: Pick<DescriptorChannel, "receive" | "close">;
 	/** Serves a connection, and takes ownership of its descriptor. */
 	readonly adopt: (descriptor: number) => void;

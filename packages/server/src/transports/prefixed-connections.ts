@@ -3,7 +3,7 @@ import { discard } from "@shardcast/native";
 import type { Counters } from "@shardcast/scoreboard";
 import { PeekedConnections, type PeekedConnectionsParts, type PeekResult } from "./peeked-connections.ts";
 
-export interface PrefixedConnectionsParts extends Pick<PeekedConnectionsParts, "full" | "timeoutMs" | "nowMs" | "onError"> {
+interface PrefixedConnectionsParts extends Pick<PeekedConnectionsParts, "full" | "timeoutMs" | "nowMs" | "onError"> {
 	/** Whether connections from this address may have a PROXY header. */
 	readonly isTrusted: (peer: string) => boolean;
 	/** Recognises the balancer by the token in its header; null = it does not connect here. */

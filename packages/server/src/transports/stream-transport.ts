@@ -2,7 +2,7 @@ import type { ReplyStream } from "@shardcast/http";
 import type { Session } from "../sessions/session.ts";
 import { Sent, type Transport } from "./transport.ts";
 
-export interface StreamTransportOptions {
+interface StreamTransportOptions {
 	/** Most buffered bytes; a message that exceeds them is dropped. */
 	readonly bufferedBytesMax: number;
 	/** Encodes the last part, which tells the client code and reason, since a stream has no close frame. */

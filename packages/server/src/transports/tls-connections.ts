@@ -3,7 +3,7 @@ import type { Counters } from "@shardcast/scoreboard";
 import { clientHelloBytesMax, readClientHello } from "@shardcast/wire";
 import { PeekedConnections, type PeekedConnectionsParts, type PeekResult } from "./peeked-connections.ts";
 
-export interface TlsConnectionsParts extends Pick<PeekedConnectionsParts, "full" | "timeoutMs" | "nowMs" | "onError"> {
+interface TlsConnectionsParts extends Pick<PeekedConnectionsParts, "full" | "timeoutMs" | "nowMs" | "onError"> {
 	/** Serves a connection, and takes ownership of its descriptor. @param serverName requested by the client; null = none. */
 	readonly adopt: (descriptor: number, serverName: string | null) => void;
 	readonly counters: Pick<Counters, "add">;

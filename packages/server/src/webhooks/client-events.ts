@@ -13,7 +13,7 @@ export interface ClientDescription {
 	readonly protocol: string;
 }
 
-export interface ClientEventsParts {
+interface ClientEventsParts {
 	readonly config: Config;
 	/** Opens this shard's event ring. Called once, when there is a webhook. @throws when there is none. */
 	readonly open: () => EventWriter;

@@ -5,7 +5,7 @@ import { Features } from "../../src/lifecycle/features.ts";
 import { LiveTimers } from "../support/live-timers.ts";
 
 /** Runs one implementation; made for each test. */
-export interface FeatureRig {
+interface FeatureRig {
 	readonly feature: Feature;
 	/** Gives it something that it has to finish; null = it never has. `isKept`: what it does not finish is done by another process, and nobody loses anything. */
 	readonly work: { begin(): void | Promise<void>; finish(): void; readonly isKept?: boolean } | null;

@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 
 /** The broker that `kafka:up` left running, as written down for `kafka:down`. */
-export interface RunningBroker {
+interface RunningBroker {
 	readonly pid: number;
 	readonly directory: string;
 	readonly brokers: string;

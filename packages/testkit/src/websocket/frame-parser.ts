@@ -1,7 +1,7 @@
 import { controlBytesMax, Opcode } from "./frames.ts";
 
 /** What a parser reports. `bytes` is the reader's own buffer: valid only during the call. */
-export interface FrameHandler {
+interface FrameHandler {
 	/** A whole message, its fragments joined. UTF-8 is not checked. */
 	message(opcode: typeof Opcode.text | typeof Opcode.binary, bytes: Buffer, start: number, end: number): void;
 	control(opcode: typeof Opcode.close | typeof Opcode.ping | typeof Opcode.pong, bytes: Buffer, start: number, end: number): void;

@@ -7,7 +7,7 @@ export type Opcode = (typeof Opcode)[keyof typeof Opcode];
 /** Longest payload of a close, ping or pong. */
 export const controlBytesMax = 125;
 
-export interface FrameOptions {
+interface FrameOptions {
 	/** Clients mask, servers do not. */
 	readonly masked: boolean;
 	/** Last frame of its message (true). */

@@ -11,7 +11,7 @@ export function handshakeKey(): HandshakeKey {
 	return { key, accept: acceptFor(key) };
 }
 
-export function acceptFor(key: string): string {
+function acceptFor(key: string): string {
 	return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 }
 
@@ -31,7 +31,7 @@ export interface ResponseHead {
 	readonly bytes: number;
 }
 
-export const responseHeadBytesMax = 16_384;
+const responseHeadBytesMax = 16_384;
 
 /** The head at the beginning of `bytes[0 … length)`; null when its end is not there yet. @throws when it is no HTTP/1.1 or too long. */
 export function parseResponseHead(bytes: Buffer, length: number): ResponseHead | null {

@@ -4,7 +4,7 @@ import { FrameParser } from "./frame-parser.ts";
 import { decodeClose, encodeClose, encodeFrame, Opcode } from "./frames.ts";
 import { type HandshakeKey, parseResponseHead, type ResponseHead, upgradeRequest } from "./handshake.ts";
 
-export interface RawSocketOptions {
+interface RawSocketOptions {
 	readonly host: string;
 	readonly port: number;
 	/** With the query ("/ws?channels=a"). */

@@ -4,13 +4,13 @@ import { Opcode } from "./frames.ts";
 import { handshakeKey } from "./handshake.ts";
 import { describeEnd, RawSocket, type SocketEnd } from "./raw-socket.ts";
 
-export interface ReceivedMessage {
+interface ReceivedMessage {
 	readonly binary: boolean;
 	readonly bytes: Buffer;
 }
 
 /** What tests ask of a client, whatever it runs on. */
-export interface TestClient {
+interface TestClient {
 	readonly messages: readonly ReceivedMessage[];
 	/** Messages so far as text. */
 	texts(): string[];

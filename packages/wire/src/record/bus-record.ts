@@ -2,7 +2,7 @@ import type { ChannelList } from "./channel-list.ts";
 import { BusRecord, type RecordKind, RecordType } from "./record-descriptor.ts";
 
 /** A record of any type. For a plain publication, `writeRecordHead` is faster. */
-export interface RecordFields {
+interface RecordFields {
 	readonly type: RecordType;
 	readonly kind: RecordKind;
 	/** Slot of the target shard; null = all shards. */

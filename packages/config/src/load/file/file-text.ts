@@ -13,7 +13,7 @@ export interface FileToRead {
 }
 
 /** The text of a file, or in one line why there is none. */
-export type FileText = { readonly text: string } | { readonly problem: string };
+type FileText = { readonly text: string } | { readonly problem: string };
 
 /**
  * Reads a config file, which may be a pipe, `--config <(…)`. A pipe has been read to its end by then: a second look at it would find no

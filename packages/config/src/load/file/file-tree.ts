@@ -7,7 +7,7 @@ import { unknownKey } from "../unknown-key.ts";
 import { type FileValues, withoutExcerpt } from "./file.ts";
 import { yaml } from "./yaml.ts";
 
-export interface FileTreeParts<K extends string> {
+interface FileTreeParts<K extends string> {
 	readonly document: Document.Parsed;
 	/** Of the file, for messages. */
 	readonly path: string;

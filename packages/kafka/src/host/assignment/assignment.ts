@@ -11,7 +11,7 @@ import { Handover } from "./handover.ts";
 import { partitionShares } from "./partition-shares.ts";
 import { StartRules } from "./start-rules.ts";
 
-export interface AssignmentParts {
+interface AssignmentParts {
 	readonly mode: KafkaMode;
 	readonly from: StartPolicy;
 	/** Whether the subscription requests the topic by name. */

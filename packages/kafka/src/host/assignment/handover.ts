@@ -2,7 +2,7 @@ import type { IngestMemory } from "../../ingest-memory.ts";
 import { type PositionTable, slotOfOwner } from "../../positions/position-table.ts";
 import type { ClusterView } from "./cluster-view.ts";
 
-export interface HandoverParts {
+interface HandoverParts {
 	readonly slot: number;
 	/** `ownerOf` this shard's current incarnation. */
 	readonly self: number;

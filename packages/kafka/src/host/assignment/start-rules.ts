@@ -3,7 +3,7 @@ import type { PositionRows } from "../../positions/position-rows.ts";
 import type { PositionTable } from "../../positions/position-table.ts";
 import type { SourcePartition, StartPolicy, StartRule, TopicList } from "../../source.ts";
 
-export interface StartRulesParts {
+interface StartRulesParts {
 	/** For partitions that exist when the cluster starts, or that were hidden from it. */
 	readonly from: StartPolicy;
 	/** Whether the subscription requests the topic by name. */

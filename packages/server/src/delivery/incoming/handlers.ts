@@ -12,7 +12,7 @@ export interface MessageBatch {
 	isOver: boolean;
 }
 
-export interface HandlersParts {
+interface HandlersParts {
 	readonly counters: Pick<Counters, "add">;
 	readonly payloadBytesMax: number;
 	/** Time limit for a message, in milliseconds from its arrival: for waiting behind others and for its handlers. */

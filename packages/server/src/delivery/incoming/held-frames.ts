@@ -13,7 +13,7 @@ export interface HeldFrame {
 	readonly details?: MessageDetails | undefined;
 }
 
-export interface HeldFramesLimits {
+interface HeldFramesLimits {
 	/** Most bytes of all clients together. */
 	readonly bytesMax: number;
 	/** Most bytes of a client, so that one that floods the shard is refused before it takes room from others. */

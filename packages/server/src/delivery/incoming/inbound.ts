@@ -14,7 +14,7 @@ import { Handlers } from "./handlers.ts";
 import { HeldFrames } from "./held-frames.ts";
 import { Incoming } from "./incoming.ts";
 
-export interface InboundParts {
+interface InboundParts {
 	readonly options: Pick<ShardOptions, "config" | "row" | "bus" | "ingest" | "log" | "handlerDeadlineMs">;
 	readonly live: { readonly namespaces: Namespaces };
 	/** The channels' logs. */

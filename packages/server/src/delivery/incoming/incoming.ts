@@ -4,7 +4,7 @@ import type { AnnouncementType, Publisher } from "../publishing/publisher.ts";
 import type { Handlers, MessageBatch } from "./handlers.ts";
 import type { MessageContext } from "./middleware.ts";
 
-export interface IncomingParts {
+interface IncomingParts {
 	readonly publisher: MessageSink;
 	/** Puts joins and leaves on the bus, wherever messages go. */
 	readonly announcer: Pick<Publisher, "announce">;
@@ -12,7 +12,7 @@ export interface IncomingParts {
 }
 
 /** A client, whose messages keep their order. */
-export interface MessageSender {
+interface MessageSender {
 	/** Sender number of its messages, so that it does not get them back; 0 = none. */
 	readonly sender: number;
 	readonly address: string;

@@ -2,7 +2,7 @@ import type { MessageDetails, MessageSink } from "@shardcast/bus";
 import { type ChannelList, channelList, type Publishing, type PublishResult, publishAccepted, type RecordKind } from "@shardcast/wire";
 import type { HistoryPublisher, PublishLimits } from "./history-publisher.ts";
 
-export interface ChannelRouterParts {
+interface ChannelRouterParts {
 	/** Takes messages for channels without history, and those to everybody. */
 	readonly plain: MessageSink;
 	readonly history: Pick<HistoryPublisher, "publish">;

@@ -27,7 +27,7 @@ export interface HeldPublication extends HeldFrame {
 /** `delta`: as if it were set for each publication. */
 export type PublishLimits = HistoryLimits & { readonly delta?: boolean };
 
-export interface HistoryPublisherParts {
+interface HistoryPublisherParts {
 	readonly log: Pick<ChannelLog, "publish" | "once">;
 	/** Publishes to channels without history. */
 	readonly plain: Pick<MessageSink, "publish">;

@@ -21,9 +21,9 @@ import type { HeldFrame, HeldFrames } from "../incoming/held-frames.ts";
 export type AnnouncementType = typeof RecordType.join | typeof RecordType.leave;
 
 /** The part of the bus that the publisher uses. */
-export type RingEnd = Pick<BusLink, "claim" | "commit" | "u8" | "view">;
+type RingEnd = Pick<BusLink, "claim" | "commit" | "u8" | "view">;
 
-export interface PublisherParts {
+interface PublisherParts {
 	readonly ring: RingEnd;
 	readonly held: HeldFrames;
 	readonly counters: Counters;

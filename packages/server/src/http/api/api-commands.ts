@@ -19,7 +19,7 @@ export interface ApiCommand {
 	readonly params: JsonSpan | null;
 }
 
-export interface ApiCommandsParts {
+interface ApiCommandsParts {
 	/** By their names. */
 	readonly methods: Readonly<Record<string, ApiMethod>>;
 	/** Told of each command that gets an error because the replies before it are too long. */
@@ -27,7 +27,7 @@ export interface ApiCommandsParts {
 }
 
 /** What became of a command: the JSON of its result, or `{"error":{…}}`. */
-export type ApiOutcome = { readonly result: string } | { readonly error: string };
+type ApiOutcome = { readonly result: string } | { readonly error: string };
 
 /** Carries out the commands of one request. One that fails does not stop the others. */
 export class ApiCommands {

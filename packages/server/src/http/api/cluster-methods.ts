@@ -4,7 +4,7 @@ import { requiredUserField } from "../../json/user-id.ts";
 import type { ApiMethod } from "./api-call.ts";
 import { pageCut, pageField, pageWanted, tooMany } from "./page-fields.ts";
 
-export interface ClusterMethodsParts {
+interface ClusterMethodsParts {
 	/** Puts a question to all shards; rejects with an ApiError. */
 	readonly ask: Ask;
 }

@@ -7,7 +7,7 @@ import type { ApiMethod } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
 import { expireAtField } from "./api-fields.ts";
 
-export interface RevocationMethodsParts {
+interface RevocationMethodsParts {
 	/** Puts a question to all shards; rejects with an ApiError. */
 	readonly ask: Ask;
 }

@@ -17,7 +17,7 @@ import type { ApiMethod } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
 import { expireAtField, sinceField } from "./api-fields.ts";
 
-export interface UserMethodsParts {
+interface UserMethodsParts {
 	/** Looked up at each use. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	/** Puts a question to all shards; rejects with an ApiError. */

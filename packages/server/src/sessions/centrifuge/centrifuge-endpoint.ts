@@ -44,7 +44,7 @@ import { Verifiers } from "./tokens/verifiers.ts";
 import { UniSession } from "./uni-session.ts";
 import { webSocketRequest } from "./web-socket-request.ts";
 
-export interface CentrifugeEndpointParts extends CommandSetParts {
+interface CentrifugeEndpointParts extends CommandSetParts {
 	readonly options: CommandSetParts["options"] & {
 		readonly row: Pick<Counters, "set"> & EmulationParts["row"] & { readonly slot: number };
 		readonly openAddresses: () => AddressTable;

@@ -24,12 +24,12 @@ import { PongState } from "./timing/pong-state.ts";
 import type { TokenId } from "./tokens/token-id.ts";
 
 /** `new`: no connect yet, or its token is being verified. `failed`: connect was answered with an error; no other command is accepted. */
-export type ConnectState = "new" | "connected" | "failed";
+type ConnectState = "new" | "connected" | "failed";
 
 const noSubscriptions: ReadonlyMap<string, Subscription> = new Map();
 
 /** Who a client is, according to its token. */
-export type Identity = Pick<CentrifugeSession, "user" | "info" | "meta" | "expiresAt" | "token">;
+type Identity = Pick<CentrifugeSession, "user" | "info" | "meta" | "expiresAt" | "token">;
 
 /** Commands that wait behind another one, in order, and the protocol error behind them, if any. */
 export interface Backlog {

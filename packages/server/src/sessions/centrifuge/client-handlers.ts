@@ -53,7 +53,7 @@ export class RpcError extends Error {
 	}
 }
 
-export interface ClientHandlersParts {
+interface ClientHandlersParts {
 	readonly counters: Pick<Counters, "add">;
 	/** How long a handler may take, in milliseconds. */
 	readonly deadlineMs: number;

@@ -7,7 +7,7 @@ import type { CentrifugeSession } from "./centrifuge-session.ts";
 
 type RatesConfig = Pick<Config, "clientCommandRates" | "userCommandRates">;
 
-export interface CommandRatesParts {
+interface CommandRatesParts {
 	readonly config: RatesConfig;
 	/** The buckets of users, shared by all shards. */
 	readonly table: RateTable;

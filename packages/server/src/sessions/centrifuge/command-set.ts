@@ -71,7 +71,7 @@ export interface CommandSetParts {
 }
 
 /** What commands need from the endpoint. */
-export interface CommandSetContext {
+interface CommandSetContext {
 	readonly tokens: Verifiers;
 	readonly revocations: Pick<ShardRevocations, "isBlocked" | "isRevoked">;
 	readonly hooks: Hooks;

@@ -21,7 +21,7 @@ import type { Heartbeats } from "./timing/heartbeats.ts";
 import { inALaterTurn, waitMsMax } from "./timing/in-a-later-turn.ts";
 
 /** A client whose user is known, whatever its protocol. */
-export interface UserClient {
+interface UserClient {
 	readonly id: string;
 	/** See `CentrifugeSession`. */
 	readonly connectedAt: number;
@@ -29,7 +29,7 @@ export interface UserClient {
 }
 
 /** A client of the raw endpoint. */
-export interface RawUserClient extends UserClient {
+interface RawUserClient extends UserClient {
 	readonly info: Uint8Array | null;
 	readonly channels: readonly string[];
 	describe(): ClientDescription;

@@ -3,7 +3,7 @@ import { type Framing, uniWebSocketJson, uniWebSocketProtobuf, webSocketJson, we
 import { connectParameter } from "./http/stream-routes.ts";
 
 /** What an upgrade request asks for. */
-export interface WebSocketRequest {
+interface WebSocketRequest {
 	readonly framing: Framing;
 	/** The client answers WebSocket pings, so it needs no pings of the protocol. */
 	readonly framePings: boolean;

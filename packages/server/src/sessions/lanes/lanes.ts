@@ -4,7 +4,7 @@ import type { ClientSession } from "../client-session.ts";
 import { Lane, partBytes, type UnreadReplies } from "./lane.ts";
 import type { LaneRule } from "./lane-queue.ts";
 
-export interface LanesParts {
+interface LanesParts {
 	readonly counters: Pick<Counters, "add" | "set">;
 	/** The smallest limit of any connected client. */
 	readonly bufferedBytesMax: () => number;

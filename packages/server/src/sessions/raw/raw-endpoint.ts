@@ -31,7 +31,7 @@ import { RawUserSession } from "./raw-user-session.ts";
 
 type Connected = Connecting<TopicTransport> | { readonly refused: Reply };
 
-export interface RawEndpointParts {
+interface RawEndpointParts {
 	/** Allows as many distinct channel sets as connections. */
 	readonly options: {
 		readonly config: Pick<Config, "maxPayloadBytes" | "messageRate">;

@@ -1,7 +1,7 @@
 import { Deadlines } from "../deadlines.ts";
 import type { RawUserSession } from "./raw-user-session.ts";
 
-export interface RawExpiryParts {
+interface RawExpiryParts {
 	/** Read at each use. */
 	readonly closeDelayMs: () => number;
 	/** Monotonic clock, in seconds. */

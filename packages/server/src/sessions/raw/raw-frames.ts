@@ -6,7 +6,7 @@ import type { ClientSession } from "../client-session.ts";
 import type { SenderIds } from "../sender-ids.ts";
 import type { RawSession } from "./raw-session.ts";
 
-export interface RawFramesParts {
+interface RawFramesParts {
 	readonly incoming: Pick<Incoming, "fromClient">;
 	readonly senders: SenderIds<ClientSession>;
 	readonly counters: Pick<Counters, "add">;

@@ -14,7 +14,7 @@ import { PrefixedConnections } from "../prefixed-connections.ts";
 import { TlsConnections } from "../tls-connections.ts";
 import { type SocketOptions, Sockets } from "./sockets.ts";
 
-export interface ListenerParts {
+interface ListenerParts {
 	readonly options: Pick<ShardOptions, "row" | "log" | "address" | "handoff" | "isProxy" | "certificates"> & {
 		readonly config: Pick<Config, "proxyProtocol" | "headTimeoutMs" | "webSocketCompression" | "webSocketCompressionBytesMin">;
 	};

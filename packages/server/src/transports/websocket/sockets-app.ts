@@ -38,7 +38,7 @@ export interface SocketCallbacks<Socket> {
 }
 export type WebSocketConfig = Omit<WebSocketBehavior<unknown>, keyof SocketCallbacks<unknown>>;
 
-export interface RequestCallbacks {
+interface RequestCallbacks {
 	/** A part of the body. Its memory is valid until this returns. */
 	data(chunk: ArrayBuffer, isLast: boolean): void;
 	/** The client is gone: the response must not be used any more. */

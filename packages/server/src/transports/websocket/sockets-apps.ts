@@ -3,7 +3,7 @@ import type { TemplatedApp } from "./sockets-native.ts";
 import { createTlsApp } from "./sockets-tls.ts";
 
 /** An app of the library. */
-export interface LibraryApp {
+interface LibraryApp {
 	readonly app: TemplatedApp;
 	/** Null without TLS. */
 	readonly certificate: Certificate | null;

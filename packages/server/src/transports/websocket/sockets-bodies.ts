@@ -4,7 +4,7 @@ import type { Counters } from "@shardcast/scoreboard";
 import { type BodySlot, BodySlots } from "../../limits/body-slots.ts";
 import type { GuardedApp, Response } from "./sockets-app.ts";
 
-export interface BodyReaderOptions {
+interface BodyReaderOptions {
 	/** Longest body of all routes. */
 	readonly bodyBytesMax: number;
 	readonly counters: Pick<Counters, "add">;
@@ -17,7 +17,7 @@ export interface Aborts {
 	onGone: (() => void) | null;
 }
 
-export interface BodyHandlers {
+interface BodyHandlers {
 	/** The complete body. Its bytes are valid until this returns. */
 	whole(body: Uint8Array, aborts: Aborts): void;
 	/** The body is too long, has no room, or was the slowest when another body needed its room. */

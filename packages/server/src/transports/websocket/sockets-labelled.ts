@@ -3,7 +3,7 @@ import { proxyHeader } from "@shardcast/http";
 import { closeDescriptor, replaceDescriptor, sendAll, socketPair, unreadBytes } from "@shardcast/native";
 import type { GuardedApp, Response } from "./sockets-app.ts";
 
-export interface LabelledSocketsParts {
+interface LabelledSocketsParts {
 	readonly app: Pick<GuardedApp, "adopt">;
 	/** Called when a connection is served. It may exceed the limit of clients. */
 	readonly served: (response: Response) => void;

@@ -10,7 +10,7 @@ import type { LabelledSockets } from "./sockets-labelled.ts";
 import type { HttpRequest } from "./sockets-native.ts";
 import { Streams } from "./sockets-streams.ts";
 
-export interface RequestsParts {
+interface RequestsParts {
 	readonly app: GuardedApp;
 	readonly router: Router;
 	readonly counters: Pick<Counters, "add">;

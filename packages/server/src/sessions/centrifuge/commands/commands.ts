@@ -12,7 +12,7 @@ export interface EncodedReply {
 }
 
 /** A disconnect that a backend has chosen, with a code from 3000 to 4999. */
-export interface ChosenDisconnect {
+interface ChosenDisconnect {
 	readonly code: number;
 	readonly reason: string;
 }
@@ -28,9 +28,9 @@ export type Outcome =
 
 /** Runs one method. Null = no reply. A promise when it has to wait; later commands of the client wait for it. */
 export type Handle<M extends Method> = (session: CentrifugeSession, request: Requests[M]) => Outcome | Promise<Outcome>;
-export type CommandHandlers = { readonly [M in Method]: Handle<M> };
+type CommandHandlers = { readonly [M in Method]: Handle<M> };
 
-export interface CommandsParts {
+interface CommandsParts {
 	readonly handlers: CommandHandlers;
 	readonly counters: Pick<Counters, "add">;
 	/** Whether this frame answered an outstanding ping. */

@@ -2,7 +2,7 @@ import type { Counters } from "@shardcast/scoreboard";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import type { CommandTurns } from "./command-turns.ts";
 
-export interface ReplyRoomParts {
+interface ReplyRoomParts {
 	readonly turns: CommandTurns;
 	readonly counters: Pick<Counters, "add">;
 	/** Over all clients of a shard. 256 MiB; replaced in tests. */

@@ -8,7 +8,7 @@ import { fails, type Handle, type Outcome } from "../commands/commands.ts";
 import { publicationFor } from "../commands/recovery/recovery.ts";
 import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
 
-export interface ConsumersParts {
+interface ConsumersParts {
 	/** Null = there is no durable store. */
 	readonly durable: DurableChannels | null;
 	/** Everything it has read has been delivered to this shard's clients. */

@@ -7,7 +7,7 @@ import { expiry } from "../commands/expiry.ts";
 import type { Heartbeats } from "../timing/heartbeats.ts";
 import { type HookCalls, withoutResult } from "./hook-calls.ts";
 
-export interface HookRefreshesParts {
+interface HookRefreshesParts {
 	readonly hooks: Pick<Hooks, "refresh">;
 	readonly calls: Pick<HookCalls, "ask" | "askAside">;
 	readonly heartbeats: () => Pick<Heartbeats, "refreshed">;

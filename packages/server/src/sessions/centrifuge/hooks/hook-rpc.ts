@@ -5,7 +5,7 @@ import { fails, type Handle, type Outcome } from "../commands/commands.ts";
 import { payloadFor } from "../framing.ts";
 import { type HookCalls, withoutResult } from "./hook-calls.ts";
 
-export interface HookRpcParts {
+interface HookRpcParts {
 	readonly hooks: Pick<Hooks, "rpc">;
 	readonly calls: Pick<HookCalls, "ask">;
 	/** Whether the client may send one more call now. */

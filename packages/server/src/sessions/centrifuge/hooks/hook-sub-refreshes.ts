@@ -10,7 +10,7 @@ import { expiry } from "../commands/expiry.ts";
 import { type HookCalls, withoutResult } from "./hook-calls.ts";
 import { graceSeconds } from "./hook-refreshes.ts";
 
-export interface HookSubRefreshesParts {
+interface HookSubRefreshesParts {
 	readonly hooks: Pick<Hooks, "subRefresh">;
 	readonly calls: Pick<HookCalls, "ask" | "askAside">;
 	/** Read at each use. */

@@ -3,7 +3,7 @@ import { DisconnectCode, disconnects } from "@shardcast/protocol";
 import { StreamTransport } from "../../../transports/stream-transport.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 
-export interface ClientStreamOptions {
+interface ClientStreamOptions {
 	/** The Content-Type header. */
 	readonly type: string;
 	/** Written first; "" = nothing. */

@@ -5,7 +5,7 @@ import type { HookCalls } from "../hooks/hook-calls.ts";
 import type { HookRefreshes } from "../hooks/hook-refreshes.ts";
 import { PongState } from "./pong-state.ts";
 
-export interface HeartbeatsParts {
+interface HeartbeatsParts {
 	/** Read at each use. */
 	readonly times: {
 		readonly pingIntervalMs: number;

@@ -6,7 +6,7 @@ import { decodeToken } from "./token-signer.ts";
 import { connectionTokenRules, subscriptionTokenRules, TokenVerifier } from "./token-verifier.ts";
 
 /** How a server with this configuration judges a token. */
-export interface CheckedToken {
+interface CheckedToken {
 	/** A token with the claim `channel` is a subscription token. */
 	readonly kind: "connection" | "subscription";
 	/** The contents of the token, valid or not; null = it cannot be decoded. */

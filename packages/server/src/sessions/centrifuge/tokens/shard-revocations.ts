@@ -14,9 +14,9 @@ import type { TokenId } from "./token-id.ts";
 import type { VerifiedToken } from "./token-verifier.ts";
 
 /** A client that a revocation can close. */
-export type RevocableClient = Pick<ClientSession, "user" | "token" | "isGone" | "disconnect" | "endRevoked">;
+type RevocableClient = Pick<ClientSession, "user" | "token" | "isGone" | "disconnect" | "endRevoked">;
 
-export interface ShardRevocationsParts {
+interface ShardRevocationsParts {
 	readonly ask: Ask;
 	readonly log: Pick<Log, "warn">;
 	/** A copy of the list of all clients of this shard, whatever their protocols. */

@@ -13,9 +13,9 @@ const setsMax = 64;
 export class KeysUnavailable extends Error {}
 
 /** The token provides a value for the key set's URL that cannot be part of a URL. */
-export class KeySetUnknown extends Error {}
+class KeySetUnknown extends Error {}
 
-export interface KeySetsRules {
+interface KeySetsRules {
 	/** URL; `{{name}}` stands for the group of this name in `issuer_regex` or `audience_regex`. */
 	readonly endpoint: string;
 	readonly issuer: RegExp | null;

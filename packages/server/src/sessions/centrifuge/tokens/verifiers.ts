@@ -9,7 +9,7 @@ import { VerificationTurns } from "./verification-turns.ts";
 const lineEveryMs = 10_000;
 
 /** Events about tokens that other parts of the shard handle. */
-export type VerifierEvents = Pick<TokenEvents, "revoked" | "userIdTooLong">;
+type VerifierEvents = Pick<TokenEvents, "revoked" | "userIdTooLong">;
 
 /** The verifiers of both kinds of tokens, as of the last reload. Logs why tokens are refused; clients are not told the reason. */
 export class Verifiers {

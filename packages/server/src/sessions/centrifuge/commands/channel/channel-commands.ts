@@ -14,7 +14,7 @@ import { ends, fails, type Outcome } from "../commands.ts";
 import { publicationFor } from "../recovery/recovery.ts";
 import { readHistory } from "./history-read.ts";
 
-export interface ChannelCommandsParts {
+interface ChannelCommandsParts {
 	readonly incoming: Pick<Incoming, "fromClient">;
 	/** Read at each use, since a reload changes it. */
 	readonly namespaces: Namespaces;

@@ -5,7 +5,7 @@ import type { CentrifugeSession } from "../../centrifuge-session.ts";
 import { type EncodedReply, ends, fails, type Outcome } from "../commands.ts";
 import { RecentAnswers } from "./recent-answers.ts";
 
-export interface PresenceCommandsParts {
+interface PresenceCommandsParts {
 	/** Read at each use. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	readonly insecure: () => boolean;

@@ -30,7 +30,7 @@ import { expiry } from "../expiry.ts";
 import type { ReplyRoom } from "../reply-room.ts";
 import { type Asked, hasOtherChannels, type ServerSubscriptions } from "./server-subscriptions.ts";
 
-export interface ConnectCommandsParts {
+interface ConnectCommandsParts {
 	/** Read at each use. */
 	readonly config: () => Pick<
 		Config,

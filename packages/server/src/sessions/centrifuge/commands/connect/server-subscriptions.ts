@@ -9,7 +9,7 @@ import type { ConnectionClaims, GrantedSubscription } from "../../tokens/connect
 import { ends, fails, type Outcome } from "../commands.ts";
 import type { SubscribeResults } from "../subscribe/subscribe-results.ts";
 
-export interface ServerSubscriptionsParts {
+interface ServerSubscriptionsParts {
 	/** Read at each use, since a reload changes it. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	readonly rules: {

@@ -4,7 +4,7 @@ import { CloseCode } from "@shardcast/wire";
 import type { CentrifugeSession } from "../../centrifuge-session.ts";
 import { frameBytesMax, type Handle, type Outcome } from "../commands.ts";
 
-export interface UniConnectsParts {
+interface UniConnectsParts {
 	readonly connect: Handle<"connect">;
 	readonly counters: Pick<Counters, "add">;
 	/** Connecting failed because of a defect, after it had to wait. The connection is closed. */

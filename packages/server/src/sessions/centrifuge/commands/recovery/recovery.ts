@@ -6,7 +6,7 @@ import { decodePublisherInfo } from "../../../../delivery/publishing/publisher-i
 import type { SubscriptionView } from "../../audience/subscription.ts";
 import type { Framing } from "../../framing.ts";
 
-export interface RecoveryParts {
+interface RecoveryParts {
 	readonly log: Pick<ChannelLog, "history" | "position">;
 	/** Everything it has read has been delivered to this shard's clients. */
 	readonly reader: LogReader;

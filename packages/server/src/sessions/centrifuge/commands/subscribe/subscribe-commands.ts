@@ -26,7 +26,7 @@ import type { KafkaRecovery } from "../recovery/kafka-recovery.ts";
 import type { SubscribeResults } from "./subscribe-results.ts";
 import { viewOf } from "./subscription-view.ts";
 
-export interface SubscribeCommandsParts {
+interface SubscribeCommandsParts {
 	/** Read at each use, since a reload changes it. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	readonly rules: { readonly insecure: boolean; readonly channelLimit: number };

@@ -13,7 +13,7 @@ import type { Framing } from "../../framing.ts";
 import type { KafkaAttempt } from "../recovery/kafka-recovery.ts";
 import { type KafkaGap, publicationFor, publicationsFor, type Recovery } from "../recovery/recovery.ts";
 
-export interface SubscribeResultsParts {
+interface SubscribeResultsParts {
 	readonly recovery: Recovery;
 	readonly counters: Pick<Counters, "add">;
 }
