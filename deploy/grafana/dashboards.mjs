@@ -347,6 +347,11 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which
 			query(`sum by (instance) (${rate("shardcast_node_control_unreadable_total")})`, "{{instance}} unreadable"),
 		],
 	),
+	lines("Blocked users and revoked tokens", "Changes of the list that the nodes share, and those that Redis does not have yet.", "short", [
+		query(`sum by (direction, instance) (${rate("shardcast_shared_revocations_total")})`, "{{instance}} {{direction}}"),
+		query(`sum by (result, instance) (${rate("shardcast_shared_revocations_reads_total")})`, "{{instance}} reads: {{result}}"),
+		query(`sum by (instance) (shardcast_shared_revocations_pending${on})`, "{{instance}} waiting"),
+	]),
 	lines("Channels of Redis", "Channels with history that a shard brings to its machine, and that its clients need.", "none", [
 		query(`sum by (what, instance) (shardcast_shared_channels${on})`, "{{instance}} {{what}}"),
 	]),

@@ -11,6 +11,7 @@ import {
 	noReloads,
 	Questions,
 	type ReloadCounts,
+	RevocationStore,
 	reloadMetrics,
 	tlsMetrics,
 	webhookMetrics,
@@ -93,17 +94,27 @@ export class Supervisor {
 			nodes: () => this.#node?.control ?? null,
 			log,
 		});
+		const revocations = new RevocationStore({ folder: facts.config.durableStorePath, log });
 		answerCluster({
 			questions: this.#questions,
 			board: () => facts.memory.reading(),
 			own,
 			events: this.#events,
-			revocations: { folder: facts.config.durableStorePath, log },
+			revocations: () => this.#node?.revocations ?? revocations,
 			nodes: () => this.#node?.nodes() ?? null,
 		});
 		const { board } = facts.memory;
 		const questions = this.#questions;
-		this.#node = ThisNode.create({ config: facts.config, version, board, metrics: own, log, console: this.#events, questions });
+		this.#node = ThisNode.create({
+			config: facts.config,
+			version,
+			board,
+			metrics: own,
+			log,
+			console: this.#events,
+			questions,
+			revocations,
+		});
 		const hooks: ChildHooks = {
 			onReady: (name, port) => this.#onReady(name, port),
 			onFailure: (error) => this.#onFailure(error),

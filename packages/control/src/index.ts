@@ -12,7 +12,12 @@ export { type NodeCounts, nodeMetrics } from "./metrics/node-table.ts";
 export { redisMetrics } from "./metrics/redis-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";
-export { type RevocationReading, revocationMetrics } from "./metrics/revocation-table.ts";
+export {
+	type RevocationReading,
+	revocationMetrics,
+	type SharedRevocationCounts,
+	sharedRevocationMetrics,
+} from "./metrics/revocation-table.ts";
 export { type SharedChannelReading, sharedChannelMetrics } from "./metrics/shared-channel-table.ts";
 export { tlsMetrics } from "./metrics/tls-table.ts";
 export { webhookMetrics } from "./metrics/webhook-table.ts";
@@ -59,6 +64,7 @@ export {
 } from "./questions/presence-questions.ts";
 export type { Ask, Question } from "./questions/question.ts";
 export { type AskedProcess, type NodeParts, type OtherNodes, Questions } from "./questions/questions.ts";
+export { revocationChange } from "./questions/requests.ts";
 export {
 	answerRevocations,
 	revocationsQuestion,
@@ -79,6 +85,6 @@ export {
 } from "./questions/user-questions.ts";
 export { ConfigReloader, noReloads, type ReloadCounts } from "./reloader.ts";
 export type { RevocationChange } from "./revocations/revocation-file.ts";
-export { RevocationStore } from "./revocations/revocation-store.ts";
+export { type RevocationOutcome, RevocationStore } from "./revocations/revocation-store.ts";
 export { type Revocation, type RevocationKind, Revocations, revocationsMax } from "./revocations/revocations.ts";
 export { RouteReloader } from "./route-reloader.ts";

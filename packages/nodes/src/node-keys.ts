@@ -14,6 +14,17 @@ export interface NodeKeys {
 	readonly control: string;
 	/** Sharded channel: answers for one process of a node. */
 	answers(instance: string): string;
+	/** Blocked users and revoked tokens. */
+	readonly revocations: {
+		/** Hash: epoch and version. */
+		readonly state: string;
+		/** Hash: entries as JSON, by kind and id. */
+		readonly entries: string;
+		/** Sorted set: kind and id by when they expire, in milliseconds since 1970. */
+		readonly until: string;
+		/** Stream: the last changes; the id is the version. */
+		readonly changes: string;
+	};
 }
 
 /** @param isCluster all keys then have a hash tag, so that they are in one slot: a script may use only keys of one. */
@@ -27,5 +38,11 @@ export function nodeKeys(prefix: string, isCluster: boolean): NodeKeys {
 		events: `${base}:events`,
 		control: `${base}:control`,
 		answers: (instance) => `${base}:answers:${instance}`,
+		revocations: {
+			state: `${base}:revocations`,
+			entries: `${base}:revocations:entries`,
+			until: `${base}:revocations:until`,
+			changes: `${base}:revocations:changes`,
+		},
 	};
 }

@@ -9,7 +9,10 @@ import {
 	nodeControlMetrics,
 	nodeMetrics,
 	type Questions,
+	type RevocationStore,
 	redisMetrics,
+	revokeQuestion,
+	sharedRevocationMetrics,
 } from "@shardcast/control";
 import { pidNamespace, processStartTicks } from "@shardcast/native";
 import { StartupError, withDeadline } from "@shardcast/process";
@@ -24,6 +27,8 @@ import { publicNode } from "./node-record.ts";
 import type { LeftReason, NodeChanges } from "./node-view.ts";
 import { ownAddress } from "./own-address.ts";
 import { nodeIdOf, redisOptionsOf } from "./redis-from-config.ts";
+import { KnownEpoch } from "./revocations/known-epoch.ts";
+import { SharedRevocations } from "./revocations/shared-revocations.ts";
 
 /** What other machines do, for whoever wants to know. */
 export interface NodeEvents {
@@ -44,6 +49,8 @@ interface ThisNodeParts {
 	readonly events?: NodeEvents;
 	/** Answers questions of other nodes. */
 	readonly questions: Pick<Questions, "partsForNode">;
+	/** Blocked users and revoked tokens that this node keeps. */
+	readonly revocations: RevocationStore;
 }
 
 /** The last message to Redis must not hold up the end. */
@@ -62,6 +69,8 @@ export class ThisNode {
 	readonly #membership: Membership;
 	/** Puts questions to the other nodes. */
 	readonly control: NodeControl;
+	/** Blocked users and revoked tokens of all nodes. */
+	readonly revocations: SharedRevocations;
 	readonly #load = new LoadMeter();
 	#address = "";
 	/** `join` is over. */
@@ -97,9 +106,26 @@ export class ThisNode {
 			keys,
 			own,
 			others: () => this.#membership.others,
-			answer: (question, request) => parts.questions.partsForNode(question, request),
+			answer: async (question, request) => {
+				// Not the change that the other node tells, but all that are in Redis: so none is missed, and the order is the same everywhere.
+				if (question === revokeQuestion.name) return [await this.revocations.catchUp()];
+				return parts.questions.partsForNode(question, request);
+			},
 			log,
 		});
+		this.revocations = new SharedRevocations({
+			redis: this.#redis,
+			keys,
+			kept: parts.revocations,
+			known: new KnownEpoch(config.durableStorePath),
+			apply: async (change) => {
+				const ended = (await parts.questions.partsForNode(revokeQuestion.name, change)) as readonly number[];
+				return ended.reduce((sum, each) => sum + each, 0);
+			},
+			everyMs: config.nodeHeartbeatMs,
+			log,
+		});
+		metrics.addReading(sharedRevocationMetrics, () => ({ ...this.revocations.counts, pending: this.revocations.pending }));
 		metrics.addReading(nodeControlMetrics, () => this.control.counts);
 		metrics.addReading(nodeMetrics, () => ({ ...this.#membership.counts, seen: this.#membership.nodes() }));
 		metrics.addReading(redisMetrics, () => this.#redis);
@@ -144,6 +170,11 @@ export class ThisNode {
 		}
 		this.#joined = true;
 		this.#membership.start();
+		this.revocations.start();
+		// Before it has clients that may be blocked.
+		await withDeadline(this.revocations.catchUp(), config.redisTimeoutMs, "reading the list").catch((error: Error) => {
+			log.warn(`blocked users and revoked tokens of other nodes are not known yet: ${error.message}`);
+		});
 		if (this.#redis.server !== null) log.info(`Redis at ${this.#redis.where}: ${this.#redis.server.name} ${this.#redis.server.version}`);
 	}
 
@@ -162,6 +193,7 @@ export class ThisNode {
 
 	/** Tells the others that it is gone. Takes a second at most. */
 	async leave(): Promise<void> {
+		this.revocations.stop();
 		// The others find out by themselves.
 		await withDeadline(this.#membership.leave(), leaveMsMax, "leaving").catch(() => undefined);
 		this.#redis.close();

@@ -151,4 +151,87 @@ describe.skipIf(!redisForTests())("users of two machines with Redis", () => {
 		const { clients } = await subscription.presence();
 		expect(Object.keys(clients).length, "presence for a client").toBe(3);
 	});
+
+	const outcomeOf = async (url: string, user: string): Promise<string> => {
+		const late = new User(url, { sub: user });
+		users.push(late);
+		await waitFor(() => late.events.length > 0 || late.client.state === "connected", {
+			deadlineMs: waitMs,
+			what: `${user} let in or refused`,
+		});
+		const outcome = late.events[0] ?? "connected";
+		late.client.disconnect();
+		return outcome;
+	};
+
+	it("block_user, unblock_user, revoke_token and invalidate_user_tokens hold on all nodes when they are answered", async () => {
+		const all = await everywhere({ sub: "gus" });
+		await done("n2", "block_user", { user: "gus" });
+		await each(all, "disconnected 3507");
+		for (const id of ["n1", "n2"]) expect(await outcomeOf(nodes.get(id)!.shardUrl(0), "gus"), `at ${id}`).toBe("disconnected 3500");
+		await done("n1", "unblock_user", { user: "gus" });
+		for (const id of ["n1", "n2"]) expect(await outcomeOf(nodes.get(id)!.shardUrl(0), "gus"), `at ${id}, unblocked`).toBe("connected");
+		const tokens = await everywhere({ sub: "hal", jti: "t1", iat: 1000 });
+		await done("n1", "revoke_token", { uid: "t1" });
+		await each(tokens, "disconnected 3500");
+		const old = await everywhere({ sub: "ida", iat: 1000 });
+		await done("n2", "invalidate_user_tokens", { user: "ida", issued_before: 2000 });
+		await each(old, "disconnected 3500");
+	});
+
+	it("a node that is stopped and starts again has what was blocked and unblocked meanwhile", async () => {
+		await done("n1", "block_user", { user: "joe" });
+		await nodes.get("n2")!.stop();
+		nodes.delete("n2");
+		await done("n1", "block_user", { user: "kim" });
+		await done("n1", "unblock_user", { user: "joe" });
+		await start("n2", 1);
+		await together();
+		const url = nodes.get("n2")!.shardUrl(0);
+		expect([await outcomeOf(url, "kim"), await outcomeOf(url, "joe")], "kim is blocked, and joe is not").toEqual([
+			"disconnected 3500",
+			"connected",
+		]);
+	});
+
+	it("while Redis is away, an order says that only this node has carried it out; the others do when Redis is back, even empty", async () => {
+		const all = await everywhere({ sub: "leo" });
+		await done("n1", "block_user", { user: "max" });
+		await redis.end();
+		const { error } = await api("n1", "block_user", { user: "leo" });
+		expect(error, "error of block_user without Redis").toEqual({
+			code: 100,
+			message: expect.stringContaining("it is in force on this node only: Redis cannot be reached") as string,
+		});
+		await each(all.slice(0, 2), "disconnected 3507");
+		const left = await api("n1", "disconnect", { user: "leo", disconnect: { code: 4501, reason: "" } });
+		expect(left.error?.message, "error of disconnect without Redis").toMatch(/n2 \(.*\) may not have carried out "disconnect"/);
+		expect(await done("n1", "presence_stats", { channel: "tea" }), "only the clients of this node").toMatchObject({ num_users: 1 });
+		await redis.start();
+		await each(all, "disconnected 3507");
+		await together();
+		for (const id of ["n1", "n2"])
+			expect(await outcomeOf(nodes.get(id)!.shardUrl(0), "max"), `blocked before Redis lost everything, at ${id}`).toBe(
+				"disconnected 3500",
+			);
+	});
+
+	it("presence of a node that was killed is gone within the node timeout", async () => {
+		const all = await everywhere({ sub: "ned" });
+		await done("n1", "subscribe", { user: "ned", channel: "milk" });
+		await each(all, "subscribed milk");
+		await nodes.get("n2")!.kill9("supervisor");
+		for (const folder of nodes.get("n2")!.sharedDirectories()) rmSync(folder, { recursive: true });
+		nodes.delete("n2");
+		let answers = "";
+		const killedMs = performance.now();
+		await waitFor(
+			async () => {
+				answers = JSON.stringify(await api("n1", "presence_stats", { channel: "milk" }));
+				return answers === '{"result":{"num_clients":2,"num_users":1}}';
+			},
+			{ deadlineMs: 6000, what: "presence without the killed node" },
+		);
+		expect(performance.now() - killedMs, "milliseconds until then").toBeLessThan(6000);
+	});
 });

@@ -9,7 +9,7 @@ import { nodeControlMetrics } from "./node-control-table.ts";
 import { nodeMetrics } from "./node-table.ts";
 import { redisMetrics } from "./redis-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
-import { revocationMetrics } from "./revocation-table.ts";
+import { revocationMetrics, sharedRevocationMetrics } from "./revocation-table.ts";
 import { sharedChannelMetrics } from "./shared-channel-table.ts";
 import { tlsMetrics } from "./tls-table.ts";
 import { webhookMetrics } from "./webhook-table.ts";
@@ -22,7 +22,7 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
 	"History of channels": historyMetrics,
 	"HTTP API": [...apiMetrics, ...revocationMetrics],
-	"Several machines": [...nodeMetrics, ...nodeControlMetrics, ...sharedChannelMetrics],
+	"Several machines": [...nodeMetrics, ...nodeControlMetrics, ...sharedRevocationMetrics, ...sharedChannelMetrics],
 	Redis: redisMetrics,
 	"Backends that are asked about clients": backendMetrics,
 	Webhooks: webhookMetrics,
@@ -38,6 +38,7 @@ for (const metric of [
 	...historyMetrics,
 	...nodeMetrics,
 	...nodeControlMetrics,
+	...sharedRevocationMetrics,
 	...redisMetrics,
 	...webhookMetrics,
 	...reloadMetrics,

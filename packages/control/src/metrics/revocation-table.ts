@@ -28,3 +28,36 @@ export const revocationMetrics: readonly ReadMetric<RevocationReading>[] = [
 		singleBy("what", ({ ended }) => ({ ...ended })),
 	),
 ];
+
+/** What a node counts of the list that all nodes share, since its start. */
+export interface SharedRevocationCounts {
+	/** Changes given to Redis, and taken from it. */
+	sent: number;
+	received: number;
+	/** Times that the whole list was read. */
+	wholeReads: number;
+	/** Times that the list could not be compared with that in Redis. */
+	failed: number;
+	unreadable: number;
+}
+
+export const sharedRevocationMetrics: readonly ReadMetric<SharedRevocationCounts & { readonly pending: number }>[] = [
+	counter(
+		"shardcast_shared_revocations_total",
+		"none",
+		"Changes of the list of blocked users and revoked tokens: sent = given to Redis, received = made by other nodes, unreadable = invalid in Redis.",
+		singleBy("direction", ({ sent, received, unreadable }) => ({ sent, received, unreadable })),
+	),
+	gauge(
+		"shardcast_shared_revocations_pending",
+		"none",
+		"Changes of this node that wait until Redis is reached: the other nodes do not know them.",
+		single(({ pending }) => pending),
+	),
+	counter(
+		"shardcast_shared_revocations_reads_total",
+		"none",
+		"Reads of the list in Redis: whole = all of it, failed = Redis was not reached, or a shard did not answer.",
+		singleBy("result", ({ wholeReads, failed }) => ({ whole: wholeReads, failed })),
+	),
+];

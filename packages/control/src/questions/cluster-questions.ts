@@ -1,6 +1,6 @@
 import type { EventLog } from "../event-log.ts";
 import { answerMetrics, type ClusterMetricsParts } from "../metrics/cluster-metrics.ts";
-import { RevocationStore, type RevocationStoreParts } from "../revocations/revocation-store.ts";
+import type { RevocationStore } from "../revocations/revocation-store.ts";
 import { answerChannels } from "./channels-question.ts";
 import { type ClusterNodes, clusterNodesQuestion } from "./cluster-nodes-question.ts";
 import { consoleQuestion } from "./console-question.ts";
@@ -11,7 +11,8 @@ import { answerUsers } from "./user-questions.ts";
 
 interface ClusterQuestionsParts extends ClusterMetricsParts {
 	readonly events: Pick<EventLog, "events">;
-	readonly revocations: RevocationStoreParts;
+	/** Looked up at each use. */
+	readonly revocations: () => Pick<RevocationStore, "change" | "list">;
 	/** Which machines there are; null = this one works alone. */
 	readonly nodes: () => ClusterNodes | null;
 }
@@ -24,7 +25,7 @@ export function answerCluster(parts: ClusterQuestionsParts): void {
 	answerChannels(questions);
 	answerInventory(questions);
 	answerUsers(questions);
-	answerRevocations(questions, new RevocationStore(revocations));
+	answerRevocations(questions, revocations);
 	questions.add(clusterNodesQuestion, nodes);
 	questions.add(consoleQuestion, (answers) => ({ events: events.events, parts: answers, nodes: nodes() }));
 }

@@ -26,6 +26,8 @@ export interface Question<Request, Part, Answer> {
 		readonly check: (data: unknown) => Request;
 		/** Whether this request goes to the other nodes; absent = always. */
 		readonly when?: (request: Request) => boolean;
+		/** A node that is not connected to Redis carries the order out by itself when it is back, so the order does not fail. */
+		readonly returning?: boolean;
 	};
 	/** Validates a part that a process has sent. @throws Error that says what is wrong with it. */
 	readonly check: (data: unknown) => Part;

@@ -134,7 +134,8 @@ export class Questions {
 		const problems: string[] = [];
 		const parts = answers.flatMap((answer) => {
 			if ("problem" in answer) {
-				if (isOrder === true || (isWhole === true && !answer.isAway)) problems.push(`${answer.node} (${answer.problem})`);
+				const mayBeAway = isOrder !== true || acrossNodes.returning === true;
+				if ((isOrder === true || isWhole === true) && !(answer.isAway && mayBeAway)) problems.push(`${answer.node} (${answer.problem})`);
 				return [];
 			}
 			try {

@@ -3,6 +3,7 @@ import type { RevocationOutcome, RevocationStore } from "../revocations/revocati
 import type { Revocation } from "../revocations/revocations.ts";
 import type { Question } from "./question.ts";
 import type { Questions } from "./questions.ts";
+import { revocationChange } from "./requests.ts";
 import { order, sum } from "./user-questions.ts";
 
 /** Stores a change for shards that start later, and on disk if there is a folder. Asked before the change is sent to the shards. */
@@ -22,12 +23,16 @@ export const revocationsQuestion: Question<null, never, readonly Revocation[]> =
 	check: (data) => data as never,
 };
 
-/** Applies a change on all shards. They end connections and subscriptions that are now refused, and answer how many. */
-export const revokeQuestion = order<RevocationChange>("revoke");
+/** Applies a change on all shards of all nodes, or the whole list on the shards of one node. They end connections and subscriptions that are now refused, and answer how many. */
+export const revokeQuestion = order<RevocationChange | "all">("revoke", {
+	check: (data) => (data === "all" ? data : revocationChange(data)),
+	// It reads the list in Redis before it is back.
+	returning: true,
+});
 
 /** Registers the list, and how the shards' parts are merged into an answer. */
-export function answerRevocations(questions: Pick<Questions, "add">, kept: Pick<RevocationStore, "change" | "list">): void {
-	questions.add(storeRevocationQuestion, (_, { request }) => kept.change(request));
-	questions.add(revocationsQuestion, () => kept.list);
+export function answerRevocations(questions: Pick<Questions, "add">, kept: () => Pick<RevocationStore, "change" | "list">): void {
+	questions.add(storeRevocationQuestion, (_, { request }) => kept().change(request));
+	questions.add(revocationsQuestion, () => kept().list);
 	questions.add(revokeQuestion, sum);
 }

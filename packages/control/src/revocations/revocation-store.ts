@@ -1,9 +1,13 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Log } from "@shardcast/telemetry";
 import { type RevocationChange, RevocationFile } from "./revocation-file.ts";
 import { type Revocation, Revocations } from "./revocations.ts";
 
-/** `unwritten`: it is in effect, but is lost when the whole server restarts. */
-export type RevocationOutcome = "kept" | "full" | "unwritten";
+/**
+ * - `unwritten`: it is in effect, but is lost when the whole server restarts.
+ * - `alone`: it is in effect on this node, but the other nodes could not be told.
+ */
+export type RevocationOutcome = "kept" | "full" | "unwritten" | "alone";
 
 export interface RevocationStoreParts {
 	/** Folder in which they survive a restart of the whole server; "" = none. */
@@ -30,6 +34,13 @@ export class RevocationStore {
 
 	get list(): readonly Revocation[] {
 		return this.#kept.list;
+	}
+
+	/** Whether the change would change nothing. */
+	has(change: RevocationChange): boolean {
+		const { kind, id } = "add" in change ? change.add : change.remove;
+		const entry = this.#kept.get(kind, id);
+		return "add" in change ? entry !== null && isDeepStrictEqual(entry, change.add) : entry === null;
 	}
 
 	/** Applies a change. Resolves when it is on disk, if there is a folder. */

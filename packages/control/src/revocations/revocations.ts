@@ -65,6 +65,11 @@ export class Revocations {
 		for (const entry of list) this.#entries.set(keyOf(entry.kind, entry.id), entry);
 	}
 
+	/** Null = there is none, or it has expired. */
+	get(kind: RevocationKind, id: string): Revocation | null {
+		return this.#inForce(kind, id);
+	}
+
 	remove(kind: RevocationKind, id: string): void {
 		this.#entries.delete(keyOf(kind, id));
 	}

@@ -15,6 +15,7 @@ import {
 	PartAnswers,
 	Questions,
 	type ReloadCounts,
+	RevocationStore,
 	reloadMetrics,
 	tlsMetrics,
 	webhookMetrics,
@@ -78,17 +79,18 @@ export class Host {
 		const nodes = () => this.#node?.control ?? null;
 		const questions = new Questions({ processes: () => [], own: { name: "shard-0", answers }, nodes });
 		this.#questions = questions;
+		const revocations = new RevocationStore({ folder: config.durableStorePath, log });
 		answerCluster({
 			questions,
 			board: () => readBoard(this.#board),
 			own: this.#own,
 			events: this.events,
-			revocations: { folder: config.durableStorePath, log },
+			revocations: () => this.#node?.revocations ?? revocations,
 			nodes: () => this.nodes(),
 		});
 		const board = this.#board;
-		const { nodeEvents } = parts;
-		this.#node = ThisNode.create({ config, version, board, metrics: this.#own, log, console: this.events, events: nodeEvents, questions });
+		const common = { config, version, board, log, questions, revocations };
+		this.#node = ThisNode.create({ ...common, metrics: this.#own, console: this.events, events: parts.nodeEvents });
 		this.#own.addReading(reloadMetrics, () => this.reloads);
 		this.#own.addReading(tlsMetrics, () => ({ certificates: this.#certificates, reloads: this.certificateReloads }));
 		let ring: ReturnType<typeof eventRingInMemory> | null = null;

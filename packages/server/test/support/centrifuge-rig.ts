@@ -145,7 +145,8 @@ export class CentrifugeRig {
 		answerPresence(this.questions);
 		answerUsers(this.questions);
 		answerInventory(this.questions);
-		answerRevocations(this.questions, new RevocationStore({ folder: "", log: silentLog() }));
+		const kept = new RevocationStore({ folder: "", log: silentLog() });
+		answerRevocations(this.questions, () => kept);
 		this.durable = DurableChannels.open({ live: this.#live, history: this.log, counters: row, life: 1, log: silentLog() });
 		this.events = new ClientEvents(
 			{

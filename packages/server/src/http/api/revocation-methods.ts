@@ -21,6 +21,11 @@ export function revocationMethods({
 		if (outcome === "full")
 			throw new ApiError(ErrorCode.limitExceeded, `${revocationsMax} users and tokens are blocked already; give them an expire_at`);
 		await ask(revokeQuestion, request);
+		if (outcome === "alone")
+			throw new ApiError(
+				ErrorCode.internal,
+				"it is in force on this node only: Redis cannot be reached. The other nodes get it when Redis is reached again",
+			);
 		if (outcome === "unwritten")
 			throw new ApiError(ErrorCode.internal, "it is in force, but could not be written: it ends with this server; the log says why");
 		return "{}";

@@ -50,7 +50,7 @@ export class ShardRevocations {
 	answers(parts: PartAnswers): void {
 		parts.add(revokeQuestion, (change) => {
 			this.#changes++;
-			return this.change(change);
+			return change === "all" ? this.#takeAll() : this.change(change);
 		});
 	}
 
@@ -100,6 +100,14 @@ export class ShardRevocations {
 		// The process that keeps the list has the same limit and found space.
 		this.#revocations.add(change.add);
 		return this.#end(change.add.kind === "token" ? null : change.add.id);
+	}
+
+	/** The list has changed in many places. Resolves with the number of connections closed and subscriptions ended. */
+	async #takeAll(): Promise<number> {
+		const before = this.#closed + this.#unsubscribed;
+		this.#looksLeft = looksAfterStart;
+		await this.#look();
+		return this.#closed + this.#unsubscribed - before;
 	}
 
 	async #look(): Promise<void> {

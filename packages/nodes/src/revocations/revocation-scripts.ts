@@ -1,0 +1,49 @@
+import { Script } from "@shardcast/redis";
+
+/** Removes what has expired, 100 entries at most. KEYS as below. */
+const purge = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for _, field in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 100)) do
+	redis.call('HDEL', KEYS[2], field)
+	redis.call('ZREM', KEYS[3], field)
+end
+`;
+
+/**
+ * KEYS: 1 epoch and version (hash), 2 entries (hash), 3 when they expire (sorted set). ARGV: 1 the epoch if there is none: Redis is empty, or has lost
+ * what it had. Answers {epoch, version}.
+ */
+export const stateScript = new Script(`
+${purge}
+redis.call('HSETNX', KEYS[1], 'epoch', ARGV[1])
+return { redis.call('HGET', KEYS[1], 'epoch'), tonumber(redis.call('HGET', KEYS[1], 'version') or 0) }
+`);
+
+/**
+ * Adds, replaces or removes an entry. KEYS: as above, 4 the last changes (stream). ARGV: 1 kind and id, 2 the change as JSON, 3 the entry as JSON; "" =
+ * remove it, 4 when it expires, in milliseconds since 1970; "" = never, 5 most entries, 6 changes that are kept. Answers "ok" or "full".
+ */
+export const changeScript = new Script(`
+${purge}
+local before = redis.call('HGET', KEYS[2], ARGV[1])
+if ARGV[3] == '' then
+	if not before then return 'ok' end
+	redis.call('HDEL', KEYS[2], ARGV[1])
+	redis.call('ZREM', KEYS[3], ARGV[1])
+else
+	if before == ARGV[3] then return 'ok' end
+	if not before and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) then return 'full' end
+	redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
+	if ARGV[4] == '' then redis.call('ZREM', KEYS[3], ARGV[1]) else redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1]) end
+end
+local version = redis.call('HINCRBY', KEYS[1], 'version', 1)
+local id = string.format('%d-0', version)
+local added = redis.pcall('XADD', KEYS[4], 'MAXLEN', ARGV[6], id, 'change', ARGV[2])
+if type(added) == 'table' and added.err then
+	-- Only the version was lost. Without the older changes, nodes read the whole list.
+	redis.call('DEL', KEYS[4])
+	redis.call('XADD', KEYS[4], 'MAXLEN', ARGV[6], id, 'change', ARGV[2])
+end
+return 'ok'
+`);

@@ -1,0 +1,274 @@
+import { randomUUID } from "node:crypto";
+import {
+	type Revocation,
+	type RevocationChange,
+	type RevocationOutcome,
+	type RevocationStore,
+	revocationChange,
+	revocationsMax,
+	type SharedRevocationCounts,
+} from "@shardcast/control";
+import type { Redis } from "@shardcast/redis";
+import type { Log } from "@shardcast/telemetry";
+import type { NodeKeys } from "../node-keys.ts";
+import type { KnownEpoch } from "./known-epoch.ts";
+import { changeScript, stateScript } from "./revocation-scripts.ts";
+
+export interface SharedRevocationsParts {
+	readonly redis: Pick<Redis, "run" | "send" | "onRestored" | "state" | "problem">;
+	readonly keys: Pick<NodeKeys, "revocations">;
+	/** The list of this node. */
+	readonly kept: Pick<RevocationStore, "change" | "has" | "list">;
+	readonly known: Pick<KnownEpoch, "read" | "write">;
+	/** Applies a change, or the whole list, on the shards of this node. Resolves with the number of connections and subscriptions that have ended. */
+	readonly apply: (change: RevocationChange | "all") => Promise<number>;
+	/** The list is compared with that in Redis so often. */
+	readonly everyMs: number;
+	readonly log: Pick<Log, "warn" | "error">;
+}
+
+/** Changes that Redis keeps for nodes that were away for a moment; one that was away longer reads the whole list. */
+const changesKept = 1000;
+/** More changes than this go to the shards together. */
+const singlyMax = 50;
+const pushedAtOnce = 200;
+const readAtOnce = 500;
+
+/**
+ * Blocked users and revoked tokens of all nodes. The list is in Redis, with a version that grows by 1 with each change; each node has a copy. A node compares its
+ * version with that in Redis after each order, at regular times, and whenever it reaches Redis, and reads what it has missed. Changes of a node that does
+ * not reach Redis wait until it does. Redis decides the order, so all nodes end with the same list.
+ *
+ * When Redis has lost the list (another epoch, or a version that is too low), all nodes give it what they have. **One per node.**
+ */
+export class SharedRevocations {
+	readonly counts: SharedRevocationCounts = { sent: 0, received: 0, wholeReads: 0, failed: 0, unreadable: 0 };
+	readonly #parts: SharedRevocationsParts;
+	/** Changes that Redis does not have yet, by kind and id. */
+	readonly #pending = new Map<string, RevocationChange>();
+	/** Changes whose callers wait, and those of them that found no room in Redis. */
+	readonly #asked = new Set<RevocationChange>();
+	readonly #refused = new Set<RevocationChange>();
+	/** Of the list of which this node has a copy; null = it has not read it since its start. */
+	#epoch: string | null = null;
+	#version = 0;
+	/** A shard may not have been told of a change. */
+	#isUntold = false;
+	#running: Promise<number> | null = null;
+	#next: Promise<number> | null = null;
+	#timer: NodeJS.Timeout | undefined;
+	#endWatch: (() => void) | null = null;
+
+	constructor(parts: SharedRevocationsParts) {
+		this.#parts = parts;
+	}
+
+	/** Changes that wait for Redis. */
+	get pending(): number {
+		return this.#pending.size;
+	}
+
+	get list(): readonly Revocation[] {
+		return this.#parts.kept.list;
+	}
+
+	/** Begins to follow the list. */
+	start(): void {
+		const { redis, everyMs } = this.#parts;
+		this.#endWatch = redis.onRestored(() => this.#look());
+		this.#timer = setInterval(() => this.#look(), everyMs);
+	}
+
+	stop(): void {
+		this.#endWatch?.();
+		clearInterval(this.#timer);
+	}
+
+	/** Makes a change on this node, and gives it to Redis. "alone" = Redis is not reached; it gets the change later. Shards and other nodes are told by an order. */
+	async change(change: RevocationChange): Promise<RevocationOutcome> {
+		const { kept } = this.#parts;
+		const outcome = await kept.change(change);
+		if (outcome === "full") return outcome;
+		if (this.#pending.size >= revocationsMax) return "alone";
+		this.#wait(change);
+		this.#asked.add(change);
+		try {
+			await this.catchUp();
+		} catch {
+			if (this.#pending.get(keyOf(change)) === change) return "alone";
+		} finally {
+			this.#asked.delete(change);
+		}
+		if (!this.#refused.delete(change)) return outcome;
+		if ("add" in change) await kept.change({ remove: { kind: change.add.kind, id: change.add.id } });
+		return "full";
+	}
+
+	/**
+	 * Gives Redis what it does not have, and takes what this node does not have. Begins after the call, so it includes all that is in Redis now.
+	 * Resolves with the number of connections and subscriptions that have ended. Rejects when Redis is not reached, or a shard does not answer.
+	 */
+	catchUp(): Promise<number> {
+		if (this.#running === null) return this.#begin();
+		this.#next ??= this.#running
+			.catch(() => 0)
+			.then(() => {
+				this.#next = null;
+				return this.#begin();
+			});
+		return this.#next;
+	}
+
+	#begin(): Promise<number> {
+		const running = this.#run().finally(() => {
+			this.#running = null;
+		});
+		this.#running = running;
+		return running;
+	}
+
+	#look(): void {
+		if (this.#parts.redis.state === "ready") this.catchUp().catch(() => undefined);
+	}
+
+	async #run(): Promise<number> {
+		try {
+			const { epoch, version } = await this.#state();
+			if (epoch === this.#epoch && version >= this.#version) {
+				await this.#push();
+				return await this.#readChanges(version);
+			}
+			// At the start the list on the disk may be older than that in Redis: then what is not in Redis was removed meanwhile.
+			const isCopy = this.#epoch === null && this.#parts.known.read() === epoch;
+			if (!isCopy) for (const add of this.#parts.kept.list) this.#wait({ add }, false);
+			await this.#push();
+			const ended = await this.#readAll(version);
+			this.#epoch = epoch;
+			await this.#parts.known.write(epoch).catch((error: Error) => {
+				this.#parts.log.warn(`the epoch of the list of blocked users and revoked tokens could not be written: ${error.message}`);
+			});
+			return ended + (await this.#readChanges(version));
+		} catch (error) {
+			this.counts.failed++;
+			throw error;
+		}
+	}
+
+	/** @param replaces a change of the same entry that waits already. */
+	#wait(change: RevocationChange, replaces = true): void {
+		const key = keyOf(change);
+		if (!replaces && this.#pending.has(key)) return;
+		this.#pending.delete(key);
+		this.#pending.set(key, change);
+	}
+
+	async #state(): Promise<{ readonly epoch: string; readonly version: number }> {
+		const { redis, keys } = this.#parts;
+		const { state, entries, until } = keys.revocations;
+		const [epoch, version] = (await redis.run(stateScript, [state, entries, until], [randomUUID()])) as unknown[];
+		return { epoch: String(epoch), version: Number(version) };
+	}
+
+	/** In the order in which they came. */
+	async #push(): Promise<void> {
+		const { redis, keys } = this.#parts;
+		const { state, entries, until, changes } = keys.revocations;
+		while (this.#pending.size > 0) {
+			const some = [...this.#pending].slice(0, pushedAtOnce);
+			const answers = await Promise.all(
+				some.map(([key, change]) => {
+					const add = "add" in change ? change.add : null;
+					const untilMs = add?.until === undefined ? "" : String(Math.ceil(add.until * 1000));
+					const args = [key, JSON.stringify(change), add === null ? "" : JSON.stringify(add), untilMs];
+					return redis.run(changeScript, [state, entries, until, changes], [...args, String(revocationsMax), String(changesKept)]);
+				}),
+			);
+			for (const [index, [key, change]] of some.entries()) {
+				if (this.#pending.get(key) === change) this.#pending.delete(key);
+				if (answers[index] !== "full") this.counts.sent++;
+				else if (this.#asked.has(change)) this.#refused.add(change);
+				else this.#parts.log.error(`${revocationsMax} users and tokens are blocked on all nodes; an entry of this node found no room`);
+			}
+		}
+	}
+
+	/** @param version that Redis had before. */
+	async #readChanges(version: number): Promise<number> {
+		const { redis, keys } = this.#parts;
+		const { changes } = keys.revocations;
+		/** The last one of each entry: those before it do not matter any more. */
+		const missed = new Map<string, RevocationChange>();
+		let at = this.#version;
+		for (;;) {
+			const range = ["XRANGE", changes, `(${at}-0`, "+", "COUNT", String(readAtOnce)];
+			const entries = (await redis.send(changes, range)) as readonly [string, readonly string[]][];
+			const first = entries[0]?.[0];
+			const isGap = first === undefined ? at < version : Number.parseInt(first, 10) > at + 1;
+			if (isGap) return this.#readAll(version);
+			for (const [id, fields] of entries) {
+				at = Number.parseInt(id, 10);
+				const change = this.#parsed(fields[1], revocationChange);
+				if (change !== null) missed.set(keyOf(change), change);
+			}
+			if (entries.length < readAtOnce) break;
+		}
+		const ended = await this.#apply([...missed.values()]);
+		this.#version = at;
+		return ended;
+	}
+
+	/** @param version that Redis had before: what comes later is read as changes. */
+	async #readAll(version: number): Promise<number> {
+		const { redis, keys, kept } = this.#parts;
+		const { entries } = keys.revocations;
+		this.counts.wholeReads++;
+		const there = new Map<string, Revocation>();
+		let cursor = "0";
+		do {
+			const [next, fields] = (await redis.send(entries, ["HSCAN", entries, cursor, "COUNT", String(readAtOnce)])) as [string, string[]];
+			for (let at = 0; at + 1 < fields.length && there.size < revocationsMax; at += 2) {
+				const change = this.#parsed(fields[at + 1], (add) => revocationChange({ add }));
+				if (change !== null && "add" in change) there.set(keyOf(change), change.add);
+			}
+			cursor = next;
+		} while (cursor !== "0");
+		const changes: RevocationChange[] = kept.list.flatMap(({ kind, id }) => {
+			const remove = { remove: { kind, id } };
+			return there.has(keyOf(remove)) || this.#pending.has(keyOf(remove)) ? [] : [remove];
+		});
+		for (const add of there.values()) changes.push({ add });
+		const ended = await this.#apply(changes);
+		this.#version = version;
+		return ended;
+	}
+
+	#parsed(json: string | undefined, check: (data: unknown) => RevocationChange): RevocationChange | null {
+		try {
+			return check(JSON.parse(json ?? ""));
+		} catch (error) {
+			this.counts.unreadable++;
+			this.#parts.log.warn(`an entry of the list of blocked users and revoked tokens in Redis is invalid: ${(error as Error).message}`);
+			return null;
+		}
+	}
+
+	/** On this node: the list first, so that a shard that starts meanwhile has it. */
+	async #apply(all: readonly RevocationChange[]): Promise<number> {
+		const { kept, apply } = this.#parts;
+		const changes = all.filter((change) => !kept.has(change));
+		this.counts.received += changes.length;
+		const together = this.#isUntold || changes.length > singlyMax;
+		if (changes.length > 0) this.#isUntold = true;
+		await Promise.all(changes.map((change) => kept.change(change)));
+		let ended = 0;
+		if (together) ended = await apply("all");
+		else for (const change of changes) ended += await apply(change);
+		this.#isUntold = false;
+		return ended;
+	}
+}
+
+function keyOf(change: RevocationChange): string {
+	const { kind, id } = "add" in change ? change.add : change.remove;
+	return `${kind} ${id}`;
+}

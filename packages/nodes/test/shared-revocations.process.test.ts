@@ -1,0 +1,192 @@
+import { parseRedisAddress } from "@shardcast/config";
+import { type RevocationChange, RevocationStore } from "@shardcast/control";
+import { Redis } from "@shardcast/redis";
+import { silentLog } from "@shardcast/telemetry";
+import { RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { nodeKeys } from "../src/node-keys.ts";
+import { SharedRevocations } from "../src/revocations/shared-revocations.ts";
+
+const waitMs = 10_000;
+const keys = nodeKeys("ws", false);
+const block = (id: string, until?: number): RevocationChange => ({ add: { kind: "user", id, ...(until !== undefined && { until }) } });
+const unblock = (id: string): RevocationChange => ({ remove: { kind: "user", id } });
+
+/** A node of a test: only its list. */
+class Node {
+	readonly redis: Redis;
+	readonly kept = new RevocationStore({ folder: "", log: silentLog() });
+	readonly shared: SharedRevocations;
+	/** As on the disk. */
+	epoch: string | null = null;
+	readonly applied: (RevocationChange | "all")[] = [];
+	/** What is missing if Redis is not to be reached. */
+	isCutOff = false;
+
+	constructor(url: string, list: readonly RevocationChange[] = [], epoch: string | null = null) {
+		const address = parseRedisAddress(url);
+		this.redis = new Redis(
+			{ address, tls: null, connectTimeoutMs: 1000, answerTimeoutMs: 2000, clientName: "test", waitingMax: 10 },
+			silentLog(),
+		).open();
+		for (const change of list) void this.kept.change(change);
+		this.epoch = epoch;
+		const reachable = <T>(send: () => Promise<T>): Promise<T> => (this.isCutOff ? Promise.reject(new Error("cut off")) : send());
+		this.shared = new SharedRevocations({
+			redis: {
+				run: (...args) => reachable(() => this.redis.run(...args)),
+				send: (...args) => reachable(() => this.redis.send(...args)),
+				onRestored: (listener) => this.redis.onRestored(listener),
+				state: "ready",
+				problem: null,
+			},
+			keys,
+			kept: this.kept,
+			known: {
+				read: () => this.epoch,
+				write: async (written) => {
+					this.epoch = written;
+				},
+			},
+			apply: async (change) => {
+				this.applied.push(change);
+				return 1;
+			},
+			everyMs: 60_000,
+			log: silentLog(),
+		});
+	}
+
+	get ids(): string {
+		return this.kept.list
+			.map(({ id }) => id)
+			.toSorted()
+			.join(" ");
+	}
+}
+
+describe.skipIf(!redisForTests())("blocked users and revoked tokens of several nodes", () => {
+	let redis: RedisServer;
+	const nodes: Node[] = [];
+	const node = async (...args: readonly [list?: readonly RevocationChange[], epoch?: string | null]): Promise<Node> => {
+		const made = new Node(redis.url, ...args);
+		nodes.push(made);
+		await made.redis.ready(waitMs);
+		return made;
+	};
+	const send = (...args: readonly string[]) => nodes[0]!.redis.send(null, args);
+
+	beforeAll(async () => {
+		redis = await RedisServer.start();
+	});
+	afterEach(async () => {
+		await send("FLUSHALL");
+		for (const each of nodes.splice(0)) each.redis.close();
+	});
+	afterAll(() => redis.stop());
+
+	it("a change is in Redis when it is answered; another node takes each change once, and its own not again", async () => {
+		const [a, b] = [await node(), await node()];
+		expect(await a.shared.change(block("ann"))).toBe("kept");
+		await b.shared.change(block("bob", 4_000_000_000));
+		await a.shared.catchUp();
+		await a.shared.catchUp();
+		expect([a.ids, b.ids]).toEqual(["ann bob", "ann bob"]);
+		expect([a.applied, b.applied]).toEqual([[block("bob", 4_000_000_000)], [block("ann")]]);
+		await b.shared.change(unblock("ann"));
+		await a.shared.catchUp();
+		expect([a.ids, a.applied.at(-1)]).toEqual(["bob", unblock("ann")]);
+	});
+
+	it("whatever the nodes change at the same time, cut off or not, all have the same list in the end", async () => {
+		const all = await Promise.all([node(), node(), node()]);
+		let seed = 7;
+		const random = (below: number) => {
+			seed = (seed * 48_271) % 2_147_483_647;
+			return seed % below;
+		};
+		for (let round = 0; round < 20; round++) {
+			for (const each of all) each.isCutOff = random(3) === 0;
+			const changes = Array.from({ length: 10 }, () => {
+				const id = `u${random(8)}`;
+				return all[random(3)]!.shared.change(random(2) === 0 ? block(id, 4_000_000_000 + random(5)) : unblock(id));
+			});
+			await Promise.all(changes);
+		}
+		for (const each of all) each.isCutOff = false;
+		for (let round = 0; round < 2; round++) for (const each of all) await each.shared.catchUp();
+		const lists = all.map(({ kept }) => JSON.stringify(kept.list.toSorted((one, other) => (one.id < other.id ? -1 : 1))));
+		const inRedis = ((await send("HVALS", keys.revocations.entries)) as string[]).map((json) => JSON.parse(json) as { id: string });
+		expect(lists, "lists of the nodes").toEqual(
+			all.map(() => JSON.stringify(inRedis.toSorted((one, other) => (one.id < other.id ? -1 : 1)))),
+		);
+		expect(all.map(({ shared }) => shared.pending)).toEqual([0, 0, 0]);
+	});
+
+	it("a change without Redis holds on its node, says so, and reaches the others later", async () => {
+		const [a, b] = [await node(), await node()];
+		await a.shared.change(block("ann"));
+		await b.shared.catchUp();
+		b.isCutOff = true;
+		expect(await b.shared.change(block("bob"))).toBe("alone");
+		expect(await b.shared.change(unblock("ann"))).toBe("alone");
+		expect([a.ids, b.ids, b.shared.pending]).toEqual(["ann", "bob", 2]);
+		b.isCutOff = false;
+		await b.shared.catchUp();
+		await a.shared.catchUp();
+		expect([a.ids, b.ids, b.shared.pending]).toEqual(["bob", "bob", 0]);
+	});
+
+	it("a node that was away for more changes than Redis keeps reads the whole list, and its shards take it at once", async () => {
+		const [a, b] = [await node(), await node()];
+		await b.shared.change(block("old"));
+		await a.shared.catchUp();
+		for (let from = 0; from < 1100; from += 100)
+			await Promise.all(Array.from({ length: 100 }, (_, index) => a.shared.change(block(`u${from + index}`))));
+		await a.shared.change(unblock("old"));
+		const reads = b.shared.counts.wholeReads;
+		await b.shared.catchUp();
+		expect(b.shared.counts.wholeReads, "reads of the whole list").toBe(reads + 1);
+		expect(b.kept.list.length).toBe(1100);
+		expect(b.ids).toBe(a.ids);
+		expect(b.applied).toEqual(["all"]);
+	});
+
+	it("Redis loses the list: the nodes give it what they have. A node that starts takes what it misses, and drops what was removed meanwhile", async () => {
+		const a = await node();
+		await a.shared.change(block("ann"));
+		const known = a.epoch;
+		const restarted = await node([block("ann"), block("unblocked meanwhile")], known);
+		await restarted.shared.catchUp();
+		expect(restarted.ids, "its list is a copy of that in Redis").toBe("ann");
+		const other = await node([block("of another list")], "another epoch");
+		await other.shared.catchUp();
+		expect(other.ids).toBe("ann of another list");
+		await send("FLUSHALL");
+		await restarted.shared.catchUp();
+		await a.shared.catchUp();
+		expect([restarted.ids, a.ids], "after Redis has lost everything").toEqual(["ann", "ann"]);
+		expect(a.epoch).not.toBe(known);
+		await a.shared.change(block("bob"));
+		await a.shared.change(block("eve"));
+		await restarted.shared.catchUp();
+		await send("HINCRBY", keys.revocations.state, "version", "-2");
+		await send("HDEL", keys.revocations.entries, "user eve", "user bob");
+		await send("XTRIM", keys.revocations.changes, "MAXLEN", "0");
+		await restarted.shared.catchUp();
+		expect(await send("HLEN", keys.revocations.entries), "entries after a replica without the last ones has taken over").toBe(3);
+	});
+
+	it("entries that have expired leave Redis; what is no entry is skipped and counted", async () => {
+		const [a, b] = [await node(), await node()];
+		await a.shared.change(block("ann", 1));
+		await a.shared.change(block("bob"));
+		expect(await send("HKEYS", keys.revocations.entries)).toEqual(["user bob"]);
+		await send("HSET", keys.revocations.entries, "x", "{", "y", '{"kind":"user"}', "z", '{"kind":"user_tokens","id":"a"}');
+		await send("XADD", keys.revocations.changes, "*", "change", '{"add":{"kind":"king","id":"a"}}');
+		await b.shared.catchUp();
+		expect(b.ids).toBe("bob");
+		expect(b.shared.counts.unreadable).toBeGreaterThanOrEqual(3);
+		await waitFor(() => b.applied.length === 1, { deadlineMs: waitMs, what: "one change on the shards" });
+	});
+});
