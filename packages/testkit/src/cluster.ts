@@ -1,9 +1,9 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { getJson, httpRequest } from "./http.ts";
-import { type ExitStatus, ManagedProcess } from "./managed-process.ts";
-import { freePorts } from "./ports.ts";
-import { identify, isAlive } from "./proc.ts";
+import { getJson, httpRequest } from "./clients/http.ts";
+import { freePorts } from "./network/ports.ts";
+import { type ExitStatus, ManagedProcess } from "./processes/managed-process.ts";
+import { identify, isAlive } from "./processes/proc.ts";
 import { waitFor } from "./wait.ts";
 
 interface ClusterOptions {

@@ -1,4 +1,4 @@
-import { httpRequest } from "./http.ts";
+import { httpRequest } from "./clients/http.ts";
 import { waitFor } from "./wait.ts";
 
 /** An answer of GET /metrics, read for a test. */

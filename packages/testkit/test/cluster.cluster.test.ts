@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { startCluster } from "../src/cluster.ts";
-import { descendantsOf, isAlive } from "../src/proc.ts";
+import { descendantsOf, isAlive } from "../src/processes/proc.ts";
 import { waitFor } from "../src/wait.ts";
 import { LibraryClient, RawClient } from "../src/websocket/test-client.ts";
 

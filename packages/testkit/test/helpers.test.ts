@@ -1,8 +1,8 @@
 import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
 import { describe, expect, it, vi } from "vitest";
-import { httpRequest } from "../src/http.ts";
-import { freePorts } from "../src/ports.ts";
+import { httpRequest } from "../src/clients/http.ts";
+import { freePorts } from "../src/network/ports.ts";
 import {
 	cpuMs,
 	cpuTicksMs,
@@ -15,7 +15,7 @@ import {
 	openDescriptors,
 	parentOf,
 	pssBytes,
-} from "../src/proc.ts";
+} from "../src/processes/proc.ts";
 import { waitFor } from "../src/wait.ts";
 
 describe("waitFor", () => {
@@ -64,7 +64,7 @@ describe("freePorts", () => {
 		const port = await freePorts();
 		vi.resetModules();
 		// Loaded again, it is as if in another process.
-		const others = await Promise.all(Array.from({ length: 20 }, async () => (await import("../src/ports.ts")).freePorts()));
+		const others = await Promise.all(Array.from({ length: 20 }, async () => (await import("../src/network/ports.ts")).freePorts()));
 		const block = (each: number): number => Math.floor((each - 10_240) / 352);
 		expect(new Set(others.map(block)).size).toBe(1);
 		expect(others.map(block)).not.toContain(block(port));

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ownedPrefix, removeLeftovers } from "../src/kafka/leftovers.ts";
-import { ManagedProcess } from "../src/managed-process.ts";
-import { identify } from "../src/proc.ts";
+import { ManagedProcess } from "../src/processes/managed-process.ts";
+import { identify } from "../src/processes/proc.ts";
 
 let base: string;
 beforeEach(() => {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ManagedProcess } from "../src/managed-process.ts";
-import { identify, isAlive } from "../src/proc.ts";
+import { ManagedProcess } from "../src/processes/managed-process.ts";
+import { identify, isAlive } from "../src/processes/proc.ts";
 import { waitFor } from "../src/wait.ts";
 
 const program = join(import.meta.dirname, "programs/child.mjs");

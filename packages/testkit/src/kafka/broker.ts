@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePorts } from "../ports.ts";
+import { freePorts } from "../network/ports.ts";
 import { selfSignedStore } from "./certificate.ts";
 import { classArchiveFlags } from "./class-archive.ts";
 import { formatStorage, KafkaUnavailable, kafkaJars, requireJava } from "./jars.ts";

@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { identify, isAlive } from "../proc.ts";
+import { identify, isAlive } from "../processes/proc.ts";
 
 const prefix = "shardcast-kafka-";
 const ownedName = new RegExp(`^${prefix}(\\d+)-(\\d+)-`);

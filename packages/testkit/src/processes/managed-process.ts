@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
+import { waitFor } from "../wait.ts";
 import { descendantsOf, isAlive, type ProcessIdentity } from "./proc.ts";
-import { waitFor } from "./wait.ts";
 
 export interface ExitStatus {
 	readonly code: number | null;

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { freePorts } from "./ports.ts";
+import { freePorts } from "../network/ports.ts";
+import { waitFor } from "../wait.ts";
 import { RedisServer } from "./redis-server.ts";
-import { waitFor } from "./wait.ts";
 
 const slots = 16_384;
 

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "../network/ports.ts";
+import { startGuard } from "../processes/managed-process.ts";
+import { waitFor } from "../wait.ts";
 import type { TestCertificate } from "./certificates.ts";
-import { startGuard } from "./managed-process.ts";
-import { freePorts } from "./ports.ts";
-import { waitFor } from "./wait.ts";
 
 /**
  * Whether redis-server is installed. Without it a suite is skipped, with a line that says so, and in CI it fails. Call it at the top

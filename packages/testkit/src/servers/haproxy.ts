@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { waitFor } from "./wait.ts";
+import { waitFor } from "../wait.ts";
 
 /**
  * Whether HAProxy is installed. Without it a suite is skipped, with a line that says so: call it at the top of one,

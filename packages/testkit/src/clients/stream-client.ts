@@ -1,4 +1,4 @@
-import { waitFor } from "./wait.ts";
+import { waitFor } from "../wait.ts";
 
 /** A client that connects by HTTP alone: the answer's parts as they come, and commands by other requests. */
 export class StreamClient {
