@@ -15,7 +15,7 @@ interface DurableChannelsParts {
 	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
 	readonly history: Pick<ChannelLog, "position" | "mirror" | "history" | "publish" | "once">;
 	readonly counters: Pick<Counters, "add" | "set">;
-	/** This shard in its present life, see `incarnationId`. */
+	/** Identifies this shard and its present run, see `incarnationId`. */
 	readonly life: number;
 	readonly log: Pick<Log, "error">;
 }
@@ -24,8 +24,8 @@ const idempotencyTtlMs = 300_000;
 const unacknowledged: PublishResult = { outcome: "unacknowledged", detail: "the durable store could not be written" };
 
 /**
- * Channels of namespaces with `durable`: their history is in the store on the disk, before a publication is answered, and goes on after a restart
- * of the cluster. Order and offsets are those of the store; the logs in memory bring publications to the shards.
+ * Channels of namespaces with `durable`: a publication is on disk before it is answered, and the history survives a restart of the cluster. The
+ * store decides order and offsets; the logs in memory bring publications to the shards.
  */
 export class DurableChannels implements Feature {
 	readonly name = "durable";
@@ -35,7 +35,7 @@ export class DurableChannels implements Feature {
 	#failedMs = Number.NEGATIVE_INFINITY;
 	#sweeping = false;
 
-	/** Null without a folder for the store. @throws StartupError, in one line that says what to do. */
+	/** Null without a directory for the store. @throws StartupError with a one-line message that says what to do. */
 	static open(parts: DurableChannelsParts): DurableChannels | null {
 		try {
 			return parts.live.config.durableStorePath === "" ? null : new DurableChannels(parts);
@@ -60,7 +60,7 @@ export class DurableChannels implements Feature {
 		return this.#limitsOf(channel) !== null;
 	}
 
-	/** Settles when the publication is on the disk. Later ones of the same channel come behind it. */
+	/** Settles when the publication is on disk. Later ones of the same channel wait for it. */
 	async publish(
 		kind: RecordKind,
 		id: number,
@@ -73,7 +73,7 @@ export class DurableChannels implements Feature {
 		const data = new Uint8Array(payload);
 		try {
 			const known = await this.#mirror.ensure(channel, limits);
-			// The store keeps a part of what is too old, for those that are late.
+			// The store keeps some publications beyond their limit, for consumers that are late.
 			if (known === null || this.#mirror.behind(channel, known) > lateMax / 2) return this.#refused();
 			const stored = await this.store.publish(channel, {
 				kind,
@@ -98,7 +98,7 @@ export class DurableChannels implements Feature {
 		}
 	}
 
-	/** As those of the logs, for all channels. */
+	/** Like the method of the logs, for all channels. */
 	position(channel: string, asOf?: LogReader): Position | null {
 		const limits = this.#limitsOf(channel);
 		if (limits === null) return this.#parts.history.position(channel, asOf);
@@ -110,11 +110,11 @@ export class DurableChannels implements Feature {
 		const epoch = epochIn(stored);
 		if (asOf === undefined) return { offset: stored.last, epoch };
 		const delivered = this.#parts.history.position(channel, asOf);
-		// This shard has not come by what the log knows of the channel.
+		// This shard has not reached the log's last entry about the channel yet.
 		return delivered === null || delivered.offset === 0 || delivered.epoch !== epoch ? null : delivered;
 	}
 
-	/** As those of the logs, for all channels. */
+	/** Like the method of the logs, for all channels. */
 	history(channel: string, options: LogHistoryOptions = {}): History | null {
 		if (!this.has(channel)) return this.#parts.history.history(channel, options);
 		const { since, limit = Number.MAX_SAFE_INTEGER, reverse = false, asOf } = options;
@@ -128,7 +128,7 @@ export class DurableChannels implements Feature {
 		return { publications: stored.map(publication), position };
 	}
 
-	/** The log knows the channel from then on. False = not in time, or the store is full. */
+	/** Makes the channel known to the log. False = not in time, or the store is full. */
 	async ensure(channel: string): Promise<boolean> {
 		const limits = this.#limitsOf(channel);
 		return limits !== null && (await this.#mirror.ensure(channel, limits)) !== null;
@@ -167,7 +167,7 @@ export class DurableChannels implements Feature {
 		return publishFull;
 	}
 
-	/** Tells of it once a second at most. */
+	/** Logs at most once a second. */
 	#failed(error: unknown): void {
 		this.#parts.counters.add("durableFailures", 1);
 		const nowMs = performance.now();

@@ -10,20 +10,20 @@ interface MirrorParts {
 
 const retryMs = 1;
 const waitMsMax = 5000;
-/** Publications that one turn hands on. */
+/** The most publications that one turn appends to a log. */
 const turnMax = 64;
-/** Channels that are looked after. The least recently used half is left alone when there are more. */
+/** The most channels that are tracked. Beyond it, the least recently used half is dropped. */
 const channelsMax = 10_000;
 const nothing = new Uint8Array(0);
 
 export const epochIn = ({ epoch0, epoch1 }: Pick<StoredChannel, "epoch0" | "epoch1">): string => epochText(epoch0, epoch1);
 
 /**
- * Hands what is in the durable store on to all shards, by the channels' logs. A log has a channel's publications in the order of the store and
- * without a gap: it takes only what is newer, and whoever appends begins behind what it has. So it does not matter which process hands a
- * publication on, or that the one that stored it has died.
+ * Brings publications from the durable store to all shards through the channels' logs. A log gets a channel's publications in the order of the
+ * store and without a gap: it accepts only newer ones, and each process appends what follows its last entry. So it does not matter which process
+ * appends a publication, or whether the one that stored it has died.
  *
- * Before a process stores anything in a channel, the log must know where the channel was (`ensure`).
+ * Before a process stores anything in a channel, the log must know the channel's position (`ensure`).
  */
 export class Mirror {
 	readonly #parts: MirrorParts;
@@ -37,7 +37,7 @@ export class Mirror {
 		this.#parts = parts;
 	}
 
-	/** The channel if the log knows it, else null: then ask for `ensure`. */
+	/** The channel if the log knows it; otherwise null, and `ensure` must be called. */
 	known(channel: string): StoredChannel | null {
 		const { store, log } = this.#parts;
 		const stored = store.channel(channel);
@@ -46,7 +46,7 @@ export class Mirror {
 		return position !== null && position.offset > 0 && position.epoch === epochIn(stored) ? stored : null;
 	}
 
-	/** Makes the channel known to store and log. Null = not in time, or the store is full. */
+	/** Makes the channel known to the store and the log. Null = not in time, or the store is full. */
 	ensure(channel: string, limits: HistoryLimits): Promise<StoredChannel | null> {
 		const known = this.known(channel);
 		this.#use(channel, limits);
@@ -58,13 +58,13 @@ export class Mirror {
 		return made;
 	}
 
-	/** How many publications of the store the log has not got yet. */
+	/** The number of publications in the store that the log does not have yet. */
 	behind(channel: string, { last }: StoredChannel): number {
 		const position = this.#parts.log.position(channel);
 		return position === null ? 0 : last - position.offset;
 	}
 
-	/** Hands on what is new. */
+	/** Appends what is new. */
 	due(channel: string, limits: HistoryLimits): void {
 		this.#use(channel, limits);
 		if (this.#busy.has(channel)) return;
@@ -74,10 +74,7 @@ export class Mirror {
 			.finally(() => this.#busy.delete(channel));
 	}
 
-	/**
-	 * Looks after a tenth of the channels that were used lately, each second: a process may have died between storing and handing on, and what the
-	 * log knows of a channel stays known.
-	 */
+	/** Checks a tenth of the recently used channels each second: a process may have died between storing and appending. */
 	everySecond(): void {
 		this.#turn = (this.#turn + 1) % 10;
 		let index = 0;
@@ -90,7 +87,7 @@ export class Mirror {
 		const opened = await store.open(channel, limits.metaTtlMs);
 		if (opened === "full") return null;
 		for (;;) {
-			// First the store, then the log: if the log does not know the channel, nobody has stored anything since.
+			// The store is read before the log: if the log does not know the channel, nothing has been stored since.
 			const stored = store.channel(channel);
 			if (stored === null) return null;
 			const position = log.position(channel);

@@ -4,21 +4,21 @@ import { globMatches } from "../json/glob.ts";
 
 type KeyOptions = Pick<Config, "apiKey" | "apiKeys">;
 
-/** What a key of the HTTP API has a right to. */
+/** A key of the HTTP API and what it permits. */
 export class ApiKey {
-	/** For answers, logs and metrics. */
+	/** Used in replies, logs and metrics. */
 	readonly name: string;
 	readonly #methods: readonly string[];
 	readonly #channels: readonly string[];
 
-	/** @param methods none = all; with channels, all that are about channels. @param channels patterns; none = all. */
+	/** @param methods empty = all; if there are channels, all that are about channels. @param channels patterns; empty = all. */
 	constructor(name: string, methods: readonly string[] = [], channels: readonly string[] = []) {
 		this.name = name;
 		this.#methods = methods;
 		this.#channels = channels;
 	}
 
-	/** A batch is judged by its commands. */
+	/** A batch is checked command by command. */
 	allowsMethod(method: string): boolean {
 		if (method === "batch" || this.#methods.includes(method)) return true;
 		return this.#methods.length === 0 && (this.#channels.length === 0 || apiChannelMethods.has(method as ApiMethodName));
@@ -28,16 +28,16 @@ export class ApiKey {
 		return this.#channels.length === 0;
 	}
 
-	/** @param channel "" = messages to everybody, which a key for some channels may not send. */
+	/** @param channel "" = messages without a channel, which a key for some channels does not permit. */
 	allowsChannel(channel: string): boolean {
 		return this.allowsEveryChannel || (channel !== "" && this.#channels.some((pattern) => globMatches(pattern, channel)));
 	}
 }
 
-/** Of a server without keys. */
+/** Used by a server without keys. */
 export const unrestrictedKey = new ApiKey("");
 
-/** All keys of one configuration, as digests. */
+/** All keys of a configuration, as digests. */
 export class KeyRing {
 	readonly #options: KeyOptions;
 	readonly #keys: { readonly digest: Uint8Array; readonly key: ApiKey }[] = [];
@@ -59,7 +59,7 @@ export class KeyRing {
 		return this.#options.apiKey === apiKey && this.#options.apiKeys === apiKeys;
 	}
 
-	/** Takes the same time for every key that is given. Null = none of them. */
+	/** Takes the same time for every key. Null = no such key. */
 	find(given: string): ApiKey | null {
 		const digest = digestOf(given);
 		let found: ApiKey | null = null;
@@ -68,7 +68,7 @@ export class KeyRing {
 	}
 }
 
-/** Of `http_api.key`. */
+/** The name of the key in `http_api.key`. */
 const mainName = "http_api.key";
 
 function digestOf(text: string): Uint8Array {

@@ -7,7 +7,7 @@ interface NodesRouteParts {
 	readonly access: Pick<ApiAccess, "reader">;
 }
 
-/** `GET /cluster/nodes`: which machines there are, as this one knows them. */
+/** `GET /cluster/nodes`: the nodes that this node knows. */
 export function nodesRoute({ ask, access }: NodesRouteParts): AnswerRoute {
 	return {
 		kind: "answer",

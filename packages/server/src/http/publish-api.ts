@@ -15,13 +15,13 @@ export interface PublishApiParts extends PublishingParts {
 	readonly access: Pick<ApiAccess, "publisher" | "refuseChannel">;
 }
 
-/** How long JSON can get around one payload byte: a control character is written \\u0000. */
+/** How many bytes of JSON one payload byte may need: a control character is written \\u0000. */
 const jsonBytesPerPayloadByte = 6;
 const jsonEnvelopeBytes = 4096;
 
 /**
- * `POST /api/publish`: whether a message, or each of a batch, is taken (200) or why not (400, 401, 403, 413, 429, 500, 503). Knows nothing of
- * sockets: a head goes in, then a body, an answer comes out.
+ * `POST /api/publish`: reports whether a message, or each message of a batch, was accepted (200), or why not (400, 401, 403, 413, 429, 500,
+ * 503). Independent of sockets: it gets a head, then a body, and returns a reply.
  */
 export class PublishApi implements Feature {
 	readonly name = "publish";
@@ -52,7 +52,7 @@ export class PublishApi implements Feature {
 		};
 	}
 
-	/** From now on no new request is taken; a body that is on its way still is. */
+	/** From now on, new requests are refused; bodies that are already arriving are accepted. */
 	drain(): void {
 		this.#draining = true;
 	}
@@ -86,9 +86,9 @@ export class PublishApi implements Feature {
 	}
 
 	/**
-	 * In order, and the first one that finds no room for now ends it: what is behind it is not tried, or it would overtake that one when the
-	 * publisher sends it again. When a handler waits, those behind wait in the queue of this batch, and its end finds them there. Kafka's answers
-	 * come later, together.
+	 * Publishes in order. The first message that finds no space ends the batch: later ones would overtake it when the publisher sends it again.
+	 * When a handler waits, later messages wait in the queue of this batch, and are refused there if it has ended. Kafka's answers are awaited
+	 * at the end, together.
 	 */
 	#batch(messages: readonly PublishRequest[], from: HttpRequest): Reply | Promise<Reply> {
 		for (const [index, message] of messages.entries()) {

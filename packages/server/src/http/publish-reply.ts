@@ -9,7 +9,7 @@ export interface Problem {
 
 const published = json(200, { result: {} });
 
-/** To a message that was taken: with its position if it has one. */
+/** The reply to a published message, with its position if it has one. */
 export function publishedReply({ position }: PublishAccepted): Reply {
 	return position === undefined ? published : json(200, { result: position });
 }
@@ -17,7 +17,7 @@ export function publishedReply({ position }: PublishAccepted): Reply {
 export const rateLimited: Problem = { code: "too_many_requests", message: httpErrors.too_many_requests.message };
 const busFull: Problem = { code: "too_many_requests", message: "the bus is full; try again" };
 const historyFull = (message: string = httpErrors.history_full.message): Problem => ({ code: "history_full", message });
-/** What is lacking, since it decides how long it lasts and what helps. */
+/** What is lacking, since this decides how long it lasts and what helps. */
 const historyFullBy: Record<FullReason | "broker", Problem> = {
 	broker: { code: "unavailable", message: "Redis, which gives the order of this channel, takes nothing at present; try again" },
 	locked: historyFull(),
@@ -31,7 +31,7 @@ const failed: Problem = { code: "internal", message: "a handler failed on this m
 export const isAccepted = (result: PublishResult | Problem): result is PublishAccepted =>
 	"outcome" in result && result.outcome === "accepted";
 
-/** Why it was not taken. */
+/** Why a message was refused. */
 export function problemOf(result: PublishRefused): Problem {
 	switch (result.outcome) {
 		case "full":
@@ -49,13 +49,14 @@ export function problemOf(result: PublishRefused): Problem {
 	}
 }
 
-/** The same message may be taken in a moment. */
+/** Whether the same message may succeed in a moment. */
 export function isTransient({ code }: Problem): boolean {
 	return httpErrors[code].retryAfterSeconds > 0;
 }
 
 /**
- * To a batch: 200 when every message was published, else the status of the first that was not, with an entry for each message in order.
+ * The reply to a batch: 200 when every message was published, otherwise the status of the first failure; with an entry for each message, in
+ * order.
  * @param outcomes one per message.
  */
 export function batchReply(outcomes: readonly (PublishAccepted | Problem)[]): Reply {

@@ -13,20 +13,20 @@ import {
 	scanJson,
 } from "@shardcast/wire";
 
-/** One message that is to be published over HTTP. */
+/** A message to publish over HTTP. */
 export interface PublishRequest {
 	readonly kind: RecordKind;
 	readonly channels: ChannelList;
-	/** May lie in the request's body. */
+	/** May point into the request's body. */
 	readonly payload: Uint8Array;
-	/** Undefined = just the message. */
+	/** Undefined = none. */
 	readonly details?: MessageDetails | undefined;
 }
 
-/** Messages that one request may carry. */
+/** The most messages in one request. */
 export const batchMessagesMax = 1000;
 
-/** A request that cannot be understood, or carries too much; the message says why. */
+/** A request that is invalid or too large; the message says why. */
 export class PublishRequestError extends Error {
 	override readonly name = "PublishRequestError";
 	readonly code: "bad_request" | "too_large";
@@ -44,18 +44,17 @@ export class NotJsonError extends PublishRequestError {
 }
 
 /**
- * Reads the body of `POST /api/publish`: one message, or a list of them when it is a batch.
+ * Reads the body of `POST /api/publish`: one message, or a list of them if it is a batch.
  *
  * - `application/octet-stream`: a binary message for `?channel=`.
  * - `application/x-ndjson`: a batch, one object per line.
  * - Anything else must be JSON: an object, or an array of objects, which is a batch.
  *
- * An object is `{"channel"?: string, "data": any, "tags"?: {…}, "idempotency_key"?: string, "delta"?: boolean,
- * "skip_history"?: boolean}`: a string as `data` goes out as that text, any other
- * value byte for byte as it stands in the body; `b64data` may stand for `data`. A key that is not known is refused: a misspelt `channel` would send the message to everybody. Of
- * a key that is there twice the last counts, as everywhere in JavaScript.
+ * An object is `{"channel"?: string, "data": any, "tags"?: {…}, "idempotency_key"?: string, "delta"?: boolean, "skip_history"?: boolean}`. A
+ * string as `data` is published as that text, any other value byte for byte as written; `b64data` may replace `data`. An unknown key is refused,
+ * since a misspelt `channel` would send the message to everybody. If a key occurs twice, the last one counts, as in JSON.parse.
  *
- * A batch is read as a whole: one message that is wrong, and none of them is published.
+ * A batch is read as a whole: if one message is invalid, none is published.
  * @throws PublishRequestError
  */
 export function parsePublish(contentType: string, query: string, body: Uint8Array): PublishRequest | readonly PublishRequest[] {
@@ -64,7 +63,7 @@ export function parsePublish(contentType: string, query: string, body: Uint8Arra
 		const channels = channelsFrom(new URLSearchParams(query).getAll("channel"));
 		return { kind: RecordKind.binary, channels, payload: body };
 	}
-	// Ignored, it would send the message to everybody.
+	// If it were ignored, the message would have no channel and reach everybody.
 	if (query !== "" && new URLSearchParams(query).has("channel"))
 		throw new PublishRequestError(
 			'the channel of JSON is a key of the body: {"channel": "news", "data": "hello"}; only application/octet-stream has it in the query',
@@ -75,7 +74,7 @@ export function parsePublish(contentType: string, query: string, body: Uint8Arra
 }
 
 /**
- * Reads the request of `broadcast`: as an object of `parsePublish`, with `channels`, a list of names, for `channel`.
+ * Reads the request of `broadcast`: like an object of `parsePublish`, with `channels`, a list of names, instead of `channel`.
  * @throws PublishRequestError
  */
 export function parseBroadcast(body: Uint8Array): { readonly names: readonly string[]; readonly message: PublishRequest } {
@@ -94,7 +93,7 @@ function parseJson(body: Uint8Array): PublishRequest | readonly PublishRequest[]
 	throw new PublishRequestError('the body must be an object such as {"channel": "news", "data": "hello"}, or an array of them');
 }
 
-/** Lines with nothing but white space are left out. */
+/** Skips lines that contain only white space. */
 function parseLines(body: Uint8Array): readonly PublishRequest[] {
 	const reader = new MessageReader(body);
 	for (let start = 0; start < body.length; ) {
@@ -115,13 +114,13 @@ function scanBody(bytes: Uint8Array, visitor: JsonVisitor): JsonShape {
 	}
 }
 
-/** Makes messages of the objects that a scan finds. */
+/** Creates messages from the objects that a scan finds. */
 class MessageReader implements JsonVisitor {
 	readonly #body: Uint8Array;
 	readonly #messages: PublishRequest[] = [];
-	/** Of the names in this batch: many messages of a batch are for one channel. */
+	/** Channel lists by name, since many messages of a batch are for the same channel. */
 	readonly #channels = new Map<string, ChannelList>();
-	/** Where what is scanned begins in the body. */
+	/** Where the scanned text starts in the body. */
 	#offset = 0;
 	#channel: JsonSpan | null = null;
 	#data: JsonSpan | null = null;
@@ -132,10 +131,10 @@ class MessageReader implements JsonVisitor {
 	#base64: JsonSpan | null = null;
 	#names: JsonSpan | null = null;
 	readonly #isBroadcast: boolean;
-	/** The first key that is neither. */
+	/** The first unknown key. */
 	#unknown: string | null = null;
 
-	/** @param isBroadcast it has "channels" for "channel". */
+	/** @param isBroadcast whether it has "channels" instead of "channel". */
 	constructor(body: Uint8Array, isBroadcast = false) {
 		this.#body = body;
 		this.#isBroadcast = isBroadcast;
@@ -161,11 +160,11 @@ class MessageReader implements JsonVisitor {
 		this.#add();
 	}
 
-	/** A line of the body is one object. */
+	/** Reads a line of the body, which must be one object. */
 	line(start: number, end: number): void {
 		this.#offset = start;
 		try {
-			// The elements of an array would count as messages.
+			// Otherwise the elements of an array would count as messages.
 			if (this.#body[afterBlanks(this.#body, start, end)] === openArray) this.element(false);
 			if (scanJson(this.#body.subarray(start, end), this) !== "object") this.element(false);
 		} catch (error) {
@@ -174,7 +173,7 @@ class MessageReader implements JsonVisitor {
 		this.#add();
 	}
 
-	/** All of them. */
+	/** All messages. */
 	batch(): readonly PublishRequest[] {
 		if (this.#messages.length === 0) throw new PublishRequestError("the batch has no message");
 		return this.#messages;
@@ -190,7 +189,7 @@ class MessageReader implements JsonVisitor {
 		return names as readonly string[];
 	}
 
-	/** The one whose members have been told. */
+	/** The message whose members were just read. */
 	message(): PublishRequest {
 		const [channel, data, tags, key, delta] = [this.#channel, this.#data, this.#tags, this.#idempotencyKey, this.#delta];
 		const [base64, skip] = [this.#base64, this.#skipHistory];
@@ -250,7 +249,7 @@ class MessageReader implements JsonVisitor {
 	}
 }
 
-/** The first byte that is not white space; `end` when there is none. */
+/** The first byte that is not white space; `end` if there is none. */
 function afterBlanks(body: Uint8Array, start: number, end: number): number {
 	let at = start;
 	while (at < end && (body[at] === 0x20 || body[at] === 0x09 || body[at] === 0x0d)) at++;
@@ -272,7 +271,7 @@ function decodedFrom(body: Uint8Array, span: JsonSpan): Uint8Array {
 	return Buffer.from(text, "base64");
 }
 
-/** As it is nearly always written, without an escape: so it need not be decoded. */
+/** Compares a key in the usual spelling, without escapes, so that it need not be decoded. */
 function isWritten(body: Uint8Array, { start, end }: JsonSpan, key: Uint8Array): boolean {
 	if (end - start !== key.length) return false;
 	for (let at = 0; at < key.length; at++) if (body[start + at] !== key[at]) return false;
@@ -285,7 +284,7 @@ function payloadOf(body: Uint8Array, { start, end }: JsonSpan): Uint8Array {
 	return inner.includes(backslash) ? Buffer.from(wellFormed("data", jsonText(body, { start, end }))) : inner;
 }
 
-/** A lone surrogate has no UTF-8: it would arrive as another character than was sent. */
+/** A lone surrogate has no UTF-8 form, so a different character would arrive than was sent. */
 function wellFormed(key: string, text: string): string {
 	if (!text.isWellFormed()) throw new PublishRequestError(`"${key}" is not well-formed Unicode`);
 	return text;
@@ -304,7 +303,7 @@ function channelsFrom(names: readonly string[]): ChannelList {
 	}
 }
 
-/** Null and "{}" are none. */
+/** Null and "{}" mean no tags. */
 function tagsOf(body: Uint8Array, span: JsonSpan | null): Readonly<Record<string, string>> | undefined {
 	if (span === null || isNull(body, span)) return undefined;
 	if (span.end - span.start > tagsBytesMax)
@@ -317,7 +316,7 @@ function tagsOf(body: Uint8Array, span: JsonSpan | null): Readonly<Record<string
 	return pairs.length === 0 ? undefined : (tags as Readonly<Record<string, string>>);
 }
 
-/** Null and "" are none. */
+/** Null and "" mean no key. */
 function keyOf(body: Uint8Array, span: JsonSpan | null): string | undefined {
 	if (span === null || isNull(body, span)) return undefined;
 	if (body[span.start] !== quote) throw new PublishRequestError('"idempotency_key" must be a string');
@@ -328,7 +327,7 @@ const isNull = (body: Uint8Array, { start }: JsonSpan): boolean => body[start] =
 const textAt = (body: Uint8Array, { start, end }: JsonSpan): string =>
 	Buffer.from(body.buffer, body.byteOffset + start, end - start).toString();
 
-/** Of the tags of a message, as JSON. */
+/** The most bytes of a message's tags, as JSON. */
 export const tagsBytesMax = 8192;
 const knownKeys = '"channel", "data", "b64data", "tags", "idempotency_key", "delta" and "skip_history"';
 const channelKey = Buffer.from('"channel"');

@@ -4,7 +4,7 @@ import type { Incoming, MessageSource } from "../delivery/incoming/incoming.ts";
 import type { PublishRate } from "../limits/publish-rate.ts";
 import type { PublishRequest } from "./publish-request.ts";
 
-/** What publishes over HTTP, by whichever method. */
+/** What all methods that publish over HTTP need. */
 export interface PublishingParts {
 	readonly incoming: Pick<Incoming, "publish">;
 	readonly rate: Pick<PublishRate, "take">;
@@ -14,12 +14,12 @@ export interface PublishingParts {
 	readonly nowMs: () => number;
 }
 
-/** What is wrong with the length of a message; null = nothing. */
+/** The problem with the length of a message; null = none. */
 export function tooLarge({ payloadBytesMax }: Pick<PublishingParts, "payloadBytesMax">, { payload }: PublishRequest): string | null {
 	return payload.length <= payloadBytesMax ? null : `the message is ${payload.length} bytes; the most is ${payloadBytesMax}`;
 }
 
-/** Publishes a message, unless its source has published too many: "rate", which is counted. */
+/** Publishes a message, unless its source exceeds the rate: "rate", which is counted. */
 export function publishWithinRate(
 	{ rate, nowMs, counters, incoming }: PublishingParts,
 	{ kind, channels, payload, details }: PublishRequest,

@@ -7,13 +7,13 @@ import { ApiError, ApiForbidden } from "./api-error.ts";
 /** The text of a JSON value. */
 export type JsonText = string | Uint8Array;
 
-/** Carries one method out. Resolves with the JSON of its result. @throws ApiError, FieldError or PublishRequestError */
+/** Runs one method and returns its result as JSON. @throws ApiError, FieldError or PublishRequestError */
 export type ApiMethod = (call: ApiCall) => Promise<JsonText> | JsonText;
 
-/** Publications that one request may cause, with those of all its commands. */
+/** The most publications that all commands of one request may make. */
 const publicationsMax = 1000;
 
-/** What one HTTP request shares between the commands of its batch. */
+/** State that one HTTP request shares among the commands of its batch. */
 export class ApiRequest {
 	readonly key: ApiKey;
 	readonly source: MessageSource;
@@ -24,7 +24,7 @@ export class ApiRequest {
 		this.source = source;
 	}
 
-	/** @throws ApiError when they are too many. */
+	/** @throws ApiError when there are too many. */
 	takePublications(count: number): void {
 		if (count > this.#publicationsLeft)
 			throw new ApiError(ErrorCode.limitExceeded, `one request publishes ${publicationsMax} times at most`);
@@ -32,10 +32,10 @@ export class ApiRequest {
 	}
 }
 
-/** One method with its request: that of an HTTP request, or a command of a batch. */
+/** A call of one method: an HTTP request, or a command of a batch. */
 export class ApiCall {
 	readonly request: ApiRequest;
-	/** JSON in UTF-8. Nobody changes it. */
+	/** JSON in UTF-8. Must not be changed. */
 	readonly body: Uint8Array;
 	#fields: Fields | null = null;
 
@@ -44,16 +44,16 @@ export class ApiCall {
 		this.body = body;
 	}
 
-	/** Parsed at the first use. @throws SyntaxError or FieldError when it is no object. */
+	/** Parsed on first use. @throws SyntaxError; FieldError when it is not an object. */
 	get fields(): Fields {
 		this.#fields ??= tableField({ body: JSON.parse(Buffer.from(this.body).toString()) as unknown }, "body") ?? {};
 		return this.#fields;
 	}
 
-	/** @throws ApiForbidden when the key has no right to this channel. */
+	/** @throws ApiForbidden when the key does not permit this channel. */
 	check(channel: string): string {
 		if (!this.request.key.allowsChannel(channel))
-			throw new ApiForbidden(ErrorCode.permissionDenied, "this key has no right to the channel");
+			throw new ApiForbidden(ErrorCode.permissionDenied, "this key does not permit the channel");
 		return channel;
 	}
 }

@@ -5,31 +5,31 @@ import { ApiCall, type ApiMethod } from "./api-call.ts";
 import { ApiError, ApiForbidden } from "./api-error.ts";
 import { errorText } from "./api-reply.ts";
 
-/** Commands of one request. */
+/** The most commands of one request. */
 export const commandsMax = 1000;
-/** Of all replies together; the commands behind them get an error. */
+/** The most bytes of all replies together; later commands get an error. */
 const repliesBytesMax = 16 * 1024 * 1024;
-/** Those that wait for an answer at once: shards answer 64 questions at a time. */
+/** The most commands that wait for answers at once: shards answer 64 questions at a time. */
 const parallelMax = 16;
 
-/** A method with its request: part of a body. */
+/** A command in a request body. */
 export interface ApiCommand {
 	readonly method: string;
-	/** Null = it has none. */
+	/** Null = none. */
 	readonly params: JsonSpan | null;
 }
 
 interface ApiCommandsParts {
-	/** By their names. */
+	/** By name. */
 	readonly methods: Readonly<Record<string, ApiMethod>>;
-	/** Told of each command that gets an error because the replies before it are too long. */
+	/** Called for each command that gets an error because the earlier replies are too long. */
 	readonly onTooLong: () => void;
 }
 
-/** What became of a command: the JSON of its result, or `{"error":{…}}`. */
+/** The result of a command: its JSON, or `{"error":{…}}`. */
 type ApiOutcome = { readonly result: string } | { readonly error: string };
 
-/** Carries out the commands of one request. One that fails does not stop the others. */
+/** Runs the commands of one request. A command that fails does not stop the others. */
 export class ApiCommands {
 	readonly #parts: ApiCommandsParts;
 
@@ -38,8 +38,8 @@ export class ApiCommands {
 	}
 
 	/**
-	 * One after the other, or 16 at a time.
-	 * @param form makes the reply to one. @returns the replies in the order of the commands.
+	 * Runs the commands one after the other, or 16 at a time.
+	 * @param form creates the reply to a command. @returns the replies in the order of the commands.
 	 */
 	async run<Command extends ApiCommand>(
 		call: ApiCall,
@@ -57,7 +57,7 @@ export class ApiCommands {
 				const reply = form(command, bytes > repliesBytesMax ? this.#tooLong() : await this.#execute(call, command));
 				replies[index] = reply;
 				bytes += Buffer.byteLength(reply);
-				// Deliveries go on between the commands.
+				// Lets deliveries run between the commands.
 				if (index % 16 === 15) await setImmediate();
 			}
 		};
@@ -70,7 +70,7 @@ export class ApiCommands {
 		try {
 			const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
 			if (method === undefined) throw new ApiError(ErrorCode.methodNotFound, name.slice(0, 40));
-			if (!call.request.key.allowsMethod(name)) throw new ApiForbidden(ErrorCode.permissionDenied, `this key has no right to ${name}`);
+			if (!call.request.key.allowsMethod(name)) throw new ApiForbidden(ErrorCode.permissionDenied, `this key does not permit ${name}`);
 			const body = params === null ? noParams : call.body.subarray(params.start, params.end);
 			const result = await method(new ApiCall(call.request, body));
 			return { result: Buffer.from(result).toString() };

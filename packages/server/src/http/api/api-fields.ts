@@ -1,15 +1,15 @@
 import { FieldError, type Fields, tableField, textField } from "../../json/fields.ts";
 
-/** Seconds since 1970; 0 = there is none. */
+/** Seconds since 1970; 0 = absent. */
 export function expireAtField(fields: Fields): number {
 	const expireAt = fields.expire_at ?? 0;
-	// Between processes and in files, JSON has no infinite numbers.
+	// JSON, which is used between processes and in files, cannot represent infinity.
 	if (typeof expireAt !== "number" || !Number.isFinite(expireAt) || expireAt < 0)
 		throw new FieldError("expire_at is not a number of seconds");
 	return expireAt;
 }
 
-/** Null = there is none. */
+/** Null = absent. */
 export function sinceField(fields: Fields, name: string): { readonly offset: number; readonly epoch: string } | null {
 	const since = tableField(fields, name);
 	if (since === null) return null;

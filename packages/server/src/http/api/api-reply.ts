@@ -6,19 +6,21 @@ import { NotJsonError, PublishRequestError } from "../publish-request.ts";
 import type { JsonText } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
 
-/** Around a result: `{"result":…}`; bare = nothing, as Centrifugo answers a batch; lines = the same, without a line break at the end. */
+/**
+ * What surrounds a result: `{"result":…}`; bare = nothing, as in Centrifugo's reply to a batch; lines = nothing, and no line break at the end.
+ */
 export type ResultForm = "result" | "bare" | "lines";
 
-/** To a method that was carried out. */
+/** The reply to a successful call. */
 export function resultReply(result: JsonText, form: ResultForm): Reply {
 	const [before, behind] = form === "result" ? ['{"result":', "}\n"] : ["", form === "lines" ? "" : "\n"];
 	return { ...json(200, null), body: Buffer.concat([Buffer.from(before), Buffer.from(result), Buffer.from(behind)]) };
 }
 
 /**
- * To one that was not.
- * @param inStatus the caller wants the HTTP status to say so, too.
- * @throws what is no problem of the request.
+ * The reply to a failed call.
+ * @param inStatus whether the HTTP status reports the error, too.
+ * @throws errors that the request did not cause.
  */
 export function errorReply(error: unknown, inStatus: boolean, form: ResultForm): Reply {
 	if (error instanceof SyntaxError || error instanceof NotJsonError || error instanceof JsonSyntaxError)
@@ -42,7 +44,7 @@ function apiErrorOf(error: unknown): ApiError {
 	throw error;
 }
 
-/** With `X-Centrifugo-Error-Mode: transport`. */
+/** Used with `X-Centrifugo-Error-Mode: transport`. */
 function statusOf(code: ErrorCode): number {
 	return statuses[code] ?? 400;
 }

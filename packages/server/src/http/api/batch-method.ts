@@ -5,7 +5,7 @@ import type { ApiMethod } from "./api-call.ts";
 import { type ApiCommand, type ApiCommands, commandsMax } from "./api-commands.ts";
 import { ApiError } from "./api-error.ts";
 
-/** The replies of a batch are in the order of its commands. */
+/** Runs a batch. The replies are in the order of its commands. */
 export function batchMethod(all: Pick<ApiCommands, "run">): ApiMethod {
 	return async (call) => {
 		const { commands, parallel } = parsed(call.body);
@@ -16,7 +16,7 @@ export function batchMethod(all: Pick<ApiCommands, "run">): ApiMethod {
 	};
 }
 
-/** Where the requests of the commands lie: their payloads are passed on as they are written. */
+/** Locates the commands in the body, so that their payloads are passed on as written. */
 function parsed(body: Uint8Array): { readonly commands: readonly ApiCommand[]; readonly parallel: boolean } {
 	let list: JsonSpan | null = null;
 	let isParallel = "false";

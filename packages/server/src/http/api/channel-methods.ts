@@ -16,19 +16,19 @@ import { sinceField } from "./api-fields.ts";
 export interface ChannelMethodsParts {
 	/** Looked up at each use. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
-	/** The most publications in one history answer. */
+	/** The most publications in one history reply. */
 	readonly historyLimit: () => number;
-	/** Histories of all channels, wherever they are kept. */
+	/** The histories of all channels, wherever they are kept. */
 	readonly kept: HistoryReader;
 	readonly log: Pick<ChannelLog, "removeHistory">;
 	/** Puts a question to all shards; rejects with an ApiError. */
 	readonly ask: Ask;
 }
 
-/** A backend may ask about every channel: only what the channel does not keep is refused. */
+/** A backend may read every channel: a request is refused only if the channel has nothing to read. */
 const backend = { user: "", insecure: true, subscribed: true };
 
-/** What a backend asks about one channel. Histories are shared memory, so any shard answers; presence is asked of all. */
+/** Methods that read one channel. Any shard can read a history; presence is collected from all shards. */
 export function channelMethods({
 	namespaces,
 	historyLimit,

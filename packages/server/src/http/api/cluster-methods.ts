@@ -9,7 +9,7 @@ interface ClusterMethodsParts {
 	readonly ask: Ask;
 }
 
-/** What all shards together have. */
+/** Methods that describe the whole cluster. */
 export function clusterMethods({ ask }: ClusterMethodsParts): Readonly<Record<"channels" | "connections" | "info", ApiMethod>> {
 	return {
 		channels: async ({ fields, request }) => {
@@ -18,10 +18,10 @@ export function clusterMethods({ ask }: ClusterMethodsParts): Readonly<Record<"c
 			const page = pageField(fields);
 			const counts = await ask(channelCountsQuestion, { patterns: [pattern], ...pageWanted(page) });
 			if (counts === null) throw tooMany("channels", ", or with a pattern that fewer names match");
-			// JSON has moved names that are numbers to the front.
+			// JSON moves names that look like integers to the front.
 			const found = pageOf(Object.entries(counts), ([name]) => name, pageWanted(page));
 			const { own, next } = pageCut(found, ([name]) => name, page);
-			// A page may have fewer: the key has no right to the others.
+			// A page may be shorter, since the key does not permit all channels.
 			const allowed = own.filter(([name]) => request.key.allowsChannel(name));
 			return JSON.stringify({ channels: Object.fromEntries(allowed.map(([name, clients]) => [name, { num_clients: clients }])), ...next });
 		},

@@ -3,11 +3,11 @@ import { ErrorCode } from "@shardcast/protocol";
 import { FieldError, type Fields, textField } from "../../json/fields.ts";
 import { ApiError } from "./api-error.ts";
 
-/** Most entries of one page. */
+/** The most entries of one page. */
 const pageMax = 10_000;
 const cursorLengthMax = 255;
 
-/** `limit` and `cursor`; null = the whole list is wanted. @throws FieldError */
+/** Reads `limit` and `cursor`; null = the whole list. @throws FieldError */
 export function pageField(fields: Fields): Required<Page> | null {
 	const { limit = 0 } = fields;
 	const after = textField(fields, "cursor");
@@ -18,13 +18,13 @@ export function pageField(fields: Fields): Required<Page> | null {
 	return { after, most: limit || pageMax };
 }
 
-/** What the shards are asked for: one more shows that there is another page. */
+/** The page to request from the shards: one entry more shows whether there is another page. */
 export function pageWanted(page: Required<Page> | null): Page {
 	if (page === null) return {};
 	return { ...(page.after !== "" && { after: page.after }), most: page.most + 1 };
 }
 
-/** The entries of this page, and the fields that lead to the next: none = it is the last one. */
+/** The entries of this page, and the fields that lead to the next one, if there is one. */
 export function pageCut<Entry>(
 	entries: readonly Entry[],
 	keyOf: (entry: Entry) => string,
@@ -35,7 +35,7 @@ export function pageCut<Entry>(
 	return { own, next: { next_cursor: keyOf(own.at(-1)!) } };
 }
 
-/** @param what the entries. @param hint what else there is to do. */
+/** @param what names the entries. @param hint what else the caller can do. */
 export function tooMany(what: string, hint: string): ApiError {
 	const { entries, bytes } = inventoryLimits;
 	const limits = `${entries} ${what}, or ${bytes / 1024 / 1024} MiB of names`;

@@ -6,16 +6,16 @@ import { type ApiCommand, type ApiCommands, commandsMax } from "./api-commands.t
 import { ApiError } from "./api-error.ts";
 
 interface PipelineCommand extends ApiCommand {
-	/** As it was written, to be repeated in the reply; "" = none. */
+	/** As written, to be repeated in the reply; "" = none. */
 	readonly id: string;
 }
 
 const lineFeed = 0x0a;
 
 /**
- * `POST /api`, which older libraries use: `{"method","params"}`, or several of these, each on a line. The replies, `{"result"}` or `{"error"}`,
- * are lines as well, without a line break behind the last one.
- * @throws SyntaxError or FieldError when one of the commands is none; then none has been carried out.
+ * `POST /api` for older libraries: `{"method","params"}`, or several of these, one per line. The replies, `{"result"}` or `{"error"}`, are lines
+ * too, without a line break at the end.
+ * @throws SyntaxError or FieldError when a command is invalid; then none has been run.
  */
 export async function pipeline(all: Pick<ApiCommands, "run">, call: ApiCall): Promise<string> {
 	const commands = commandsIn(call.body);
@@ -26,7 +26,7 @@ export async function pipeline(all: Pick<ApiCommands, "run">, call: ApiCall): Pr
 	return replies.join("\n");
 }
 
-/** One document over several lines, or one on each line. */
+/** Accepts one document over several lines, or one document per line. */
 function commandsIn(body: Uint8Array): readonly PipelineCommand[] {
 	const only = commandIn(body, 0, body.length);
 	if (only !== null) return [only];
@@ -46,7 +46,7 @@ function commandsIn(body: Uint8Array): readonly PipelineCommand[] {
 	return commands;
 }
 
-/** Null = it is no JSON. Centrifugo takes the name of a method in any case. @throws FieldError */
+/** Null = not JSON. Like Centrifugo, ignores the case of method names. @throws FieldError */
 function commandIn(body: Uint8Array, start: number, end: number): PipelineCommand | null {
 	const line = body.subarray(start, end);
 	const found = new Map<string, JsonSpan>();
@@ -74,5 +74,5 @@ function scanned(bytes: Uint8Array, visitor: JsonVisitor): JsonShape | null {
 	}
 }
 
-/** Only white space as JSON has it. */
+/** Only the white space that JSON allows. */
 const isBlank = (line: Uint8Array): boolean => line.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);

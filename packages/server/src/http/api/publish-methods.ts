@@ -7,7 +7,7 @@ import type { ApiMethod, ApiRequest, JsonText } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
 import { errorText } from "./api-reply.ts";
 
-/** publish, as a command of a batch, and broadcast. Payloads go out as they stand in the body. */
+/** The methods publish, as a command of a batch, and broadcast. Payloads are published as written in the body. */
 export function publishMethods(parts: PublishingParts): Readonly<Record<"publish" | "broadcast", ApiMethod>> {
 	const publish = async ({ source }: ApiRequest, message: PublishRequest): Promise<JsonText> => {
 		const problem = tooLarge(parts, message);
@@ -31,7 +31,7 @@ export function publishMethods(parts: PublishingParts): Readonly<Record<"publish
 			const { names, message } = parseBroadcast(call.body);
 			call.request.takePublications(names.length);
 			for (const name of names) call.check(name);
-			// All are begun in this step, in order: none of them waits for another.
+			// All publications start in this step, in order: none waits for another.
 			const responses = await Promise.all(
 				names.map((name) =>
 					publish(call.request, { ...message, channels: channelList([name]) }).then(
