@@ -65,7 +65,7 @@ describe("npm centrifuge on 2 shards", () => {
 		}
 	});
 
-	it("raw clients of a channel and clients of the protocol hear each other; what is no JSON arrives as a string", async () => {
+	it("raw clients of a channel and clients of the protocol hear each other; what is not JSON arrives as a string", async () => {
 		const [raw, client] = [await LibraryClient.open(`${cluster.shardUrl(1)}/?channels=mixed`), await connect(cluster.shardUrl(0))];
 		const publications = await listen(client, "mixed");
 		await client.publish("mixed", { from: "the protocol" });

@@ -50,7 +50,7 @@ function parsed(body: Uint8Array): Fields {
 /** Applications have the codes from 400 to 1999; a backend may also answer as the server itself would. */
 function errorIn(fields: Fields): Required<ReplyError> {
 	const { code, temporary = false } = fields;
-	if (!isCode(code, 100, 1999)) throw new FieldError("error.code is no whole number from 100 to 1999");
+	if (!isCode(code, 100, 1999)) throw new FieldError("error.code is not an integer from 100 to 1999");
 	if (typeof temporary !== "boolean") throw new FieldError("error.temporary is neither true nor false");
 	return { code, message: textField(fields, "message"), temporary };
 }
@@ -58,7 +58,7 @@ function errorIn(fields: Fields): Required<ReplyError> {
 /** The client decides by the code whether it reconnects: from 3500 to 3999 and from 4500 to 4999 it does not. */
 function disconnectIn(fields: Fields): HookDisconnect {
 	const { code } = fields;
-	if (!isCode(code, 3000, 4999)) throw new FieldError("disconnect.code is no whole number from 3000 to 4999");
+	if (!isCode(code, 3000, 4999)) throw new FieldError("disconnect.code is not an integer from 3000 to 4999");
 	const reason = textField(fields, "reason");
 	if (Buffer.byteLength(reason) > reasonBytesMax) throw new FieldError(`disconnect.reason has more than ${reasonBytesMax} bytes`);
 	return { code, reason };

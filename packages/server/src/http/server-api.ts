@@ -23,7 +23,7 @@ import type { PublishingParts } from "./publishing.ts";
 
 interface ServerApiParts extends PublishingParts, ChannelMethodsParts {
 	readonly access: Pick<ApiAccess, "keyFor" | "counts">;
-	/** Longest body of a method that publishes. */
+	/** The longest body of a method that publishes. */
 	readonly publishBytesMax: number;
 	/** Puts a question to all shards. */
 	readonly ask: Ask;
@@ -37,22 +37,22 @@ interface ReplyForm {
 const forms: Readonly<Record<string, ResultForm>> = { batch: "bare", "": "lines" };
 
 const bodyBytesMax = 65_536;
-/** Requests that wait for answers at once; more are told to come again. */
+/** The most requests in progress; further ones get 503. */
 const underWayMax = 256;
-const busy = refusal("unavailable", `${underWayMax} requests to the server API are under way on this shard; try again`, { close: false });
-/** With the commands of its batch, or of its lines. */
+const busy = refusal("unavailable", `${underWayMax} requests to the server API are in progress on this shard; try again`, { close: false });
+/** Methods with several commands or publications in one request. */
 const manyCommands = new Set(["broadcast", "batch", ""]);
 
 /**
- * What a backend orders and asks at `POST /api/<method>`, on all shards. Answers `{"result":…}`, or `{"error":{"code","message"}}` with the
- * protocol's codes and status 200. `POST /api/publish` is `PublishApi`. `POST /api` takes several at once; see `pipeline`.
+ * `POST /api/<method>`: operations and queries of a backend, on all shards. Answers `{"result":…}`, or `{"error":{"code","message"}}` with the
+ * protocol's codes and status 200. `POST /api/publish` is `PublishApi`. `POST /api` accepts several commands at once; see `pipeline`.
  */
 export class ServerApi implements Feature {
 	readonly name = "server API";
 	readonly routes: readonly (BodyRoute | AnswerRoute)[];
 	readonly #parts: ServerApiParts;
 	#underWay = 0;
-	/** What was refused because of a limit, by the limit. */
+	/** Refusals by limit. */
 	readonly #overLimit = { requests: 0, replies: 0 };
 	#draining = false;
 
@@ -74,7 +74,7 @@ export class ServerApi implements Feature {
 			},
 		});
 		const all: Readonly<Record<Exclude<ApiMethodName, "publish">, ApiMethod>> = { ...methods, batch: batchMethod(commands) };
-		// The one without a name is Centrifugo's older way.
+		// The route without a method is Centrifugo's older one.
 		const methodRoutes = Object.entries({ ...all, "": (call: ApiCall) => pipeline(commands, call) }).map(
 			([name, method]): BodyRoute => ({
 				kind: "body",
@@ -92,7 +92,7 @@ export class ServerApi implements Feature {
 		metrics.addReading(apiMetrics, () => ({ ...this.#parts.access.counts, overLimit: this.#overLimit }));
 	}
 
-	/** From now on no new request is taken; those under way are finished. */
+	/** From now on, new requests are refused; those in progress are finished. */
 	drain(): void {
 		this.#draining = true;
 	}
@@ -114,7 +114,7 @@ export class ServerApi implements Feature {
 			this.#overLimit.requests++;
 			return busy;
 		}
-		if (!isUtf8(body)) return refusal("bad_request", "the body is no JSON: it is not UTF-8", { close: false });
+		if (!isUtf8(body)) return refusal("bad_request", "the body is not JSON: it is not UTF-8", { close: false });
 		const source = {
 			get address() {
 				return from.address;
@@ -123,7 +123,7 @@ export class ServerApi implements Feature {
 		};
 		this.#underWay++;
 		try {
-			// The body is valid in this step only. An empty one has no fields.
+			// The body is valid only in this step. An empty one has no fields.
 			const own = body.length === 0 ? Buffer.from("{}") : Buffer.from(body);
 			return resultReply(await method(new ApiCall(new ApiRequest(key, source), own)), form);
 		} catch (error) {
@@ -133,7 +133,7 @@ export class ServerApi implements Feature {
 		}
 	}
 
-	/** @throws ApiError when a shard has not answered. */
+	/** @throws ApiError when a shard did not answer. */
 	readonly #ask: Ask = async (question, request) => {
 		try {
 			return await this.#parts.ask(question, request);

@@ -1,13 +1,13 @@
 import type { ChannelOptions } from "@shardcast/config";
 import { asJson, RecordKind } from "@shardcast/wire";
 
-/** A JSON object from outside, such as the fields of a token or the body of a request; the types of its fields are not checked yet. */
+/** A JSON object from outside, such as the claims of a token or the body of a request, whose fields have not been checked yet. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Longest information about a client: every publication of the client carries it, so it must be short. */
+/** The most bytes of info about a client. Every publication of the client carries it, so it must be short. */
 export const infoBytesMax = 16_384;
 
-/** A field has a type or a value that it must not have; the message names it. */
+/** A field has an invalid type or value; the message names it. */
 export class FieldError extends Error {}
 
 export function textField(fields: Fields, name: string): string {
@@ -16,7 +16,7 @@ export function textField(fields: Fields, name: string): string {
 	return value;
 }
 
-/** @throws FieldError when it is missing, or "". */
+/** @throws FieldError when it is missing or "". */
 export function requiredField(fields: Fields, name: string): string {
 	const value = textField(fields, name);
 	if (value === "") throw new FieldError(`${name} is missing`);
@@ -30,7 +30,7 @@ export function flagField(fields: Fields, name: string): boolean {
 	return value;
 }
 
-/** Null = there is none. */
+/** Null = absent. */
 export function tableField(fields: Fields, name: string): Fields | null {
 	const value = fields[name] ?? null;
 	if (value !== null && (typeof value !== "object" || Array.isArray(value))) throw new FieldError(`${name} is not an object`);
@@ -38,8 +38,8 @@ export function tableField(fields: Fields, name: string): Fields | null {
 }
 
 /**
- * A field with JSON. The field of the same name with the prefix `b64` takes precedence and may hold any bytes. Null = neither is there. Bytes that
- * are not JSON become a JSON string, because clients of the JSON protocol get the value as it is.
+ * A field with JSON. The field of the same name with the prefix `b64` takes precedence and may contain any bytes. Null = neither is present.
+ * Bytes that are not JSON become a JSON string, because clients of the JSON protocol get the value as it is.
  */
 export function payloadField(fields: Fields, name: string): Uint8Array | null {
 	const bytes = bytesField(fields, name);
@@ -48,14 +48,14 @@ export function payloadField(fields: Fields, name: string): Uint8Array | null {
 	return value === null ? null : jsonOf(name, value);
 }
 
-/** What the field with the prefix `b64` holds. Null = it is not there, or "". */
+/** The decoded value of the field with the prefix `b64`. Null = absent or "". */
 export function bytesField(fields: Fields, name: string): Uint8Array | null {
 	const base64 = textField(fields, `b64${name}`);
 	if (!/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) throw new FieldError(`b64${name} is not Base64`);
 	return base64 === "" ? null : Buffer.from(base64, "base64");
 }
 
-/** JSON.parse takes any nesting, JSON.stringify overflows the stack. */
+/** JSON.parse accepts any nesting, but JSON.stringify overflows the stack. */
 function jsonOf(name: string, value: unknown): Uint8Array {
 	try {
 		return Buffer.from(JSON.stringify(value));

@@ -1,8 +1,8 @@
-/** Whether a name matches a pattern, in which `*` stands for any text and `?` for one character. Costs at most the product of their lengths. */
+/** Whether a name matches a pattern, in which `*` matches any text and `?` one character. Costs at most the product of their lengths. */
 export function globMatches(pattern: string, name: string): boolean {
 	let at = 0;
 	let place = 0;
-	/** Behind the last `*`, and where what it stands for ends so far. */
+	/** Position after the last `*`, and the end of what it matches so far. */
 	let star = -1;
 	let resume = 0;
 	while (place < name.length) {

@@ -1,19 +1,20 @@
 import { FieldError, type Fields, requiredField, textField } from "./fields.ts";
 
 /**
- * Longest user id, in bytes of UTF-8, wherever one is given: in tokens, replies of hooks, the server API and the list of blocked users. So whoever
- * can connect can be blocked. Every publication of the client carries it. OpenID Connect allows as many characters.
+ * The longest user id, in bytes of UTF-8, wherever one is given: in tokens, replies of hooks, the server API and the list of blocked users. So
+ * every user who can connect can be blocked. Every publication of the client carries the id. OpenID Connect allows the same number of
+ * characters.
  */
 export const userIdBytesMax = 255;
 
 export const isUserIdTooLong = (user: string): boolean => Buffer.byteLength(user) > userIdBytesMax;
 
-/** "" = there is none. @throws FieldError when it is no string, or too long. */
+/** "" = absent. @throws FieldError when it is not a string, or too long. */
 export function userField(fields: Fields): string {
 	return checked(textField(fields, "user"));
 }
 
-/** @throws FieldError also when it is missing, or "". */
+/** @throws FieldError also when it is missing or "". */
 export function requiredUserField(fields: Fields): string {
 	return checked(requiredField(fields, "user"));
 }

@@ -3,14 +3,14 @@ import { closestWord } from "@shardcast/config";
 import { tagsBytesMax } from "../http/publish-request.ts";
 import type { PublishTarget } from "./server.ts";
 
-/** What a program hands over, checked for programs in JavaScript: nothing that was meant to have an effect is ignored. */
+/** Checks of the arguments that an application passes, for applications in JavaScript: a misspelt argument is an error, never ignored. */
 
 const targetKeys = ["channel", "channels"] as const satisfies readonly (keyof PublishTarget)[];
 const publishKeys = [...targetKeys, "tags", "idempotencyKey", "delta"] as const satisfies readonly (keyof PublishTarget)[];
 
 /**
- * The channels that a message goes to; none = everybody. A few comparisons for each message.
- * @throws TypeError for anything that could send it to everybody by mistake; RangeError for an empty list.
+ * The channels of a message; empty = all clients. Costs a few comparisons for each message.
+ * @throws TypeError for anything that could send the message to everybody by mistake; RangeError for an empty list.
  */
 export function channelsOf(target: PublishTarget): readonly string[] {
 	checkKeys("publish", "its target", target, publishKeys);
@@ -22,23 +22,23 @@ export function channelsOf(target: PublishTarget): readonly string[] {
 		const given = key === "channel" ? [value] : value;
 		const isRight = Array.isArray(given) && given.every((name) => typeof name === "string");
 		const wanted = key === "channel" ? "a string" : "a list of strings";
-		if (!isRight) throw new TypeError(`${key} is ${wanted}, not ${describe(value)}`);
+		if (!isRight) throw new TypeError(`${key} must be ${wanted}, not ${describe(value)}`);
 		if (given.length === 0) throw new RangeError("channels is an empty list; leave it out to send to everybody");
 		names.push(...given);
 	}
 	return names;
 }
 
-/** What the message brings besides; undefined = nothing. @throws TypeError for what is no tags, or no key; RangeError for too many tags. */
+/** Tags, idempotency key and delta of a message; undefined = none. @throws TypeError for an invalid one; RangeError for too many tags. */
 export function detailsOf({ tags, idempotencyKey, delta }: PublishTarget): MessageDetails | undefined {
 	if (tags === undefined && idempotencyKey === undefined && delta === undefined) return undefined;
-	if (delta !== undefined && typeof delta !== "boolean") throw new TypeError(`delta is true or false, not ${describe(delta)}`);
+	if (delta !== undefined && typeof delta !== "boolean") throw new TypeError(`delta must be true or false, not ${describe(delta)}`);
 	if (tags !== undefined && (typeof tags !== "object" || tags === null || Object.values(tags).some((value) => typeof value !== "string")))
-		throw new TypeError(`tags are an object of strings, not ${describe(tags)}`);
+		throw new TypeError(`tags must be an object of strings, not ${describe(tags)}`);
 	if (tags !== undefined && Buffer.byteLength(JSON.stringify(tags)) > tagsBytesMax)
-		throw new RangeError(`the tags are more than ${tagsBytesMax} bytes as JSON`);
+		throw new RangeError(`the tags have more than ${tagsBytesMax} bytes as JSON`);
 	if (idempotencyKey !== undefined && (typeof idempotencyKey !== "string" || idempotencyKey === ""))
-		throw new TypeError(`idempotencyKey is a string that is not empty, not ${describe(idempotencyKey)}`);
+		throw new TypeError(`idempotencyKey must be a non-empty string, not ${describe(idempotencyKey)}`);
 	return { ...(tags && { tags: { ...tags } }), ...(idempotencyKey !== undefined && { idempotencyKey }), ...(delta && { delta }) };
 }
 
@@ -50,8 +50,8 @@ export function bytesOf(message: string | Uint8Array): Uint8Array {
 }
 
 /**
- * @param what takes it, such as "createServer", and `role` what it is there.
- * @throws TypeError when it is no object, or has a key that is not known.
+ * @param what the function, such as "createServer". @param role its parameter.
+ * @throws TypeError when the value is not an object, or has an unknown key.
  */
 export function checkKeys(what: string, role: string, given: unknown, known: readonly string[]): void {
 	if (typeof given !== "object" || given === null || Array.isArray(given))
@@ -64,10 +64,10 @@ export function checkKeys(what: string, role: string, given: unknown, known: rea
 	}
 }
 
-/** @throws RangeError when it is no time for which a timer can run, or shorter than `least`. */
+/** @throws RangeError when it is not a valid duration for a timer, or shorter than `least`. */
 export function checkMs(name: string, ms: number, least = 1): void {
 	if (typeof ms === "number" && ms >= least && ms < 2 ** 31) return;
-	throw new RangeError(`${name} is ${String(ms)}; it is a time in milliseconds, from ${least} to 2147483647`);
+	throw new RangeError(`${name} is ${String(ms)}; it must be in milliseconds, from ${least} to 2147483647`);
 }
 
 /** "an object", "a number", "null", "an array", "a Float64Array". */

@@ -12,7 +12,7 @@ import {
 	toFileValue,
 } from "@shardcast/config";
 
-/** With the property that was probably meant: others may write the name of the flag, or of the key in the file. */
+/** Suggests the property that was probably meant, also for the name of a flag or of a key in the file. */
 export function unknownOption(name: string): string {
 	const plain = (text: string) => text.replaceAll(/[-_.]/g, "").toLowerCase();
 	const words = (key: ConfigKey) => [optionOf(key).flag, filePath(key), optionOf(key).key].map(plain);
@@ -21,8 +21,8 @@ export function unknownOption(name: string): string {
 }
 
 /**
- * Options given as a JavaScript object, checked like those of the command line, each and all across.
- * @throws ConfigError with a line for each that is wrong, which begins with its key.
+ * Checks options given as a JavaScript object, like those of the command line: each of them, and all together.
+ * @throws ConfigError with a line for each invalid option, which starts with its key.
  */
 export function checkedConfig(given: Partial<Config>): Config {
 	const known = defaultConfig();
@@ -30,7 +30,7 @@ export function checkedConfig(given: Partial<Config>): Config {
 	const unknown: string[] = [];
 	for (const [key, value] of Object.entries(given) as [ConfigKey, unknown][]) {
 		if (!Object.hasOwn(known, key)) unknown.push(unknownOption(key));
-		// What is as it would be anyway needs no check; "no key", which no text can say, is among it.
+		// A default value needs no check. One of them is "no key", which cannot be written as text.
 		else if (value !== undefined && !sameValue(value, known[key]))
 			found.set(key, { raw: toFileValue(optionOf(key), value), layer: { kind: "flag", name: key } });
 	}

@@ -9,7 +9,7 @@ interface ControlParts {
 	readonly metrics: () => Promise<string>;
 }
 
-/** What a program can ask of its running server, and change about it. */
+/** Inspects and changes a running server. */
 export class Control {
 	readonly #parts: ControlParts;
 
@@ -17,18 +17,18 @@ export class Control {
 		this.#parts = parts;
 	}
 
-	/** @throws when the name is taken. `connections` and `total_messages` are there from the start. */
+	/** @throws Error when the name is taken. `connections` and `total_messages` always exist. */
 	registerDebugProbe(name: string, probe: DebugProbe): void {
 		this.#parts.probes.register(name, probe);
 	}
 
-	/** The answers of all probes, by name. */
+	/** The values of all probes, by name. */
 	stats(): Record<string, unknown> {
 		return this.#parts.probes.stats();
 	}
 
 	/**
-	 * Changes options while the server runs: all of them or, when one can't be changed or is wrong, none.
+	 * Changes options while the server runs: all of them or, when one is invalid or cannot be changed, none.
 	 * @throws ConfigError that names the key.
 	 */
 	reload(changes: Partial<Config>): void {
@@ -36,7 +36,7 @@ export class Control {
 	}
 
 	/**
-	 * Reads the route module (`kafkaRoute`) again; what it imports itself is not read again.
+	 * Loads the route module (`kafkaRoute`) again, but not the modules that it imports.
 	 * @throws ConfigError with file and line when it cannot be loaded; then the old one stays.
 	 */
 	reloadRoute(): Promise<void> {
@@ -44,14 +44,14 @@ export class Control {
 	}
 
 	/**
-	 * Reads the certificates (`tlsCert` and others) again at once; otherwise a change is seen within two seconds. What cannot be used is
-	 * logged, and the old ones stay.
+	 * Reads the certificates (`tlsCert` and others) again at once; otherwise a change is noticed within two seconds. If one is unusable, this is
+	 * logged and the old ones stay.
 	 */
 	reloadCertificates(): void {
 		this.#parts.reloadCertificates();
 	}
 
-	/** What `GET /metrics` answers: Prometheus' text format. */
+	/** The response of `GET /metrics`, in Prometheus' text format. */
 	metrics(): Promise<string> {
 		return this.#parts.metrics();
 	}

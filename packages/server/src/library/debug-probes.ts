@@ -1,20 +1,20 @@
-/** Answers a question about the program's state, at once. */
+/** Returns a value that describes the application's state. */
 export type DebugProbe = () => unknown;
 
 const probesMax = 256;
 
-/** Named questions, answered together by `stats()`. Bound: 256 probes, the next one is an error. */
+/** Named probes, reported together by `stats()`. Bound: 256 probes. */
 export class DebugProbes {
 	readonly #probes = new Map<string, DebugProbe>();
 
-	/** @throws when the name is taken, or there are too many. */
+	/** @throws Error when the name is taken, or there are too many. */
 	register(name: string, probe: DebugProbe): void {
-		if (this.#probes.has(name)) throw new Error(`there is a debug probe "${name}" already`);
-		if (this.#probes.size >= probesMax) throw new Error(`there are ${probesMax} debug probes, which is the most`);
+		if (this.#probes.has(name)) throw new Error(`there already is a debug probe "${name}"`);
+		if (this.#probes.size >= probesMax) throw new Error(`there are already ${probesMax} debug probes, the maximum`);
 		this.#probes.set(name, probe);
 	}
 
-	/** A probe that throws gives its error instead of a value, and keeps none of the others from answering. */
+	/** A probe that throws reports its error instead of a value; the others are not affected. */
 	stats(): Record<string, unknown> {
 		const answers: Record<string, unknown> = {};
 		for (const [name, probe] of this.#probes) {

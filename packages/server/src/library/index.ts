@@ -1,4 +1,4 @@
-/** shardcast as a library: one server in the program's own process. `import { createServer } from "shardcast"`. */
+/** shardcast as a library: a server in the application's process. `import { createServer } from "shardcast"`. */
 export { type Config, defaultConfig } from "@shardcast/config";
 export type { UserTarget } from "@shardcast/control";
 export type { Log } from "@shardcast/telemetry";

@@ -2,7 +2,7 @@ import { withDeadline } from "@shardcast/process";
 import type { Log, MetricValues } from "@shardcast/telemetry";
 import { checkMs } from "./arguments.ts";
 
-/** One number of a metric; a histogram gives one for each bucket, its sum and its count. */
+/** One value of a metric; a histogram gives one for each bucket, its sum and its count. */
 export interface MetricSample {
 	readonly name: string;
 	readonly type: string;
@@ -10,11 +10,11 @@ export interface MetricSample {
 	readonly value: number;
 }
 
-/** Where a program takes the metrics that Prometheus does not fetch. */
+/** Receives metrics from a server that Prometheus does not scrape. */
 export interface MetricSink {
-	/** Milliseconds from one call to the next, from 1 to 2147483647. */
+	/** Milliseconds between two calls, from 1 to 2147483647. */
 	readonly everyMs: number;
-	/** While a promise that it returned is pending it is not called again. */
+	/** Not called again while a returned promise is pending. */
 	write(samples: readonly MetricSample[]): void | Promise<void>;
 }
 
@@ -24,7 +24,7 @@ interface SinkFeedParts {
 	readonly log: Pick<Log, "warn">;
 }
 
-/** Gives the metrics to the sink from time to time. A sink that fails is told of once, until it works again. */
+/** Calls the sink at its interval. A failure is logged once, until the sink works again. */
 export class SinkFeed {
 	readonly #parts: SinkFeedParts;
 	#timer: NodeJS.Timeout | null = null;
@@ -44,12 +44,12 @@ export class SinkFeed {
 		this.#timer = null;
 	}
 
-	/** Writes what would be lost at the end, and waits for it no longer than `deadlineMs`. Never rejects. */
+	/** Writes the last values at shutdown, and waits at most `deadlineMs`. Never rejects. */
 	async writeLast(deadlineMs: number): Promise<void> {
 		try {
 			await withDeadline(this.write(), deadlineMs, "the metric sink");
 		} catch {
-			this.#parts.log.warn({ deadlineMs }, "the metric sink did not take the last numbers in time");
+			this.#parts.log.warn({ deadlineMs }, "the metric sink did not accept the last values in time");
 		}
 	}
 
@@ -70,10 +70,10 @@ export class SinkFeed {
 	}
 }
 
-/** @throws RangeError or TypeError for a sink that cannot be called. */
+/** @throws RangeError for an invalid interval, TypeError without a function. */
 export function checkSink(sink: MetricSink): void {
 	checkMs("metricSink.everyMs", sink.everyMs);
-	if (typeof sink.write !== "function") throw new TypeError("metricSink.write must be a function that takes the samples");
+	if (typeof sink.write !== "function") throw new TypeError("metricSink.write must be a function that accepts the samples");
 }
 
 function samplesOf({ name, type, values }: MetricValues): MetricSample[] {

@@ -1,6 +1,6 @@
 import type { Next } from "../delivery/incoming/middleware.ts";
 
-/** Calls `next` and tells how the handlers inside ended, at once or when they have waited. What they throw goes on. */
+/** Calls `next` and reports how the inner handlers ended, also when they are asynchronous. Rethrows their errors. */
 export function callNext(next: Next, handled: () => void, failed: (error: unknown) => void): Promise<void> | undefined {
 	const fail = (error: unknown): never => {
 		failed(error);

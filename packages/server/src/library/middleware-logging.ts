@@ -4,13 +4,13 @@ import { checkKeys, checkMs } from "./arguments.ts";
 import { callNext } from "./middleware-call-next.ts";
 
 export interface LoggingOptions {
-	/** Where a line goes; stderr if not given. */
+	/** Prints a line; default: stderr. */
 	readonly print?: (line: string) => void;
-	/** Time between two lines; the messages in between are counted. 100 if not given, at most 2147483647; 0 = each has its line. */
+	/** Milliseconds between two lines; messages in between are counted. Default 100, at most 2147483647; 0 = a line for each message. */
 	readonly everyMs?: number;
 }
 
-/** Tells what comes in: from where, for which channels, how long, and how long the handlers inside and the publishing took. */
+/** Logs incoming messages: origin, channels, length, and how long the inner handlers and publishing took. */
 export function logging(options: LoggingOptions = {}): Middleware {
 	checkKeys("logging", "its options", options, ["print", "everyMs"]);
 	const print = options.print ?? ((line) => console.error(line));

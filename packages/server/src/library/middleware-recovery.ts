@@ -4,17 +4,17 @@ import { checkKeys, checkMs } from "./arguments.ts";
 import { callNext } from "./middleware-call-next.ts";
 
 export interface RecoveryOptions {
-	/** Where a line goes; stderr if not given. */
+	/** Prints a line; default: stderr. */
 	readonly print?: (line: string) => void;
-	/** Time between two lines; the failures in between are counted. 1000 if not given, at most 2147483647; 0 = each has its line. */
+	/** Milliseconds between two lines; failures in between are counted. Default 1000, at most 2147483647; 0 = a line for each failure. */
 	readonly everyMs?: number;
-	/** Told about each exception. */
+	/** Called with each exception. */
 	readonly onError?: (error: unknown, context: MessageContext) => void;
 }
 
 /**
- * Tells of exceptions in the handlers inside. The server itself already confines each to its one message, counts it
- * (`shardcast_drops_total`, reason `handler_error`) and answers an HTTP publisher 500; that is why the exception goes on from here.
+ * Reports exceptions of the inner handlers. The server already limits each to its own message, counts it (`shardcast_drops_total`, reason
+ * `handler_error`) and answers an HTTP publisher with 500; so the exception is rethrown.
  */
 export function recovery(options: RecoveryOptions = {}): Middleware {
 	checkKeys("recovery", "its options", options, ["print", "everyMs", "onError"]);

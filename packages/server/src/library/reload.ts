@@ -1,12 +1,12 @@
 import { type Config, ConfigError, type ConfigKey, defaultConfig, liveKeysOf, sameValue } from "@shardcast/config";
 import { checkedConfig, unknownOption } from "./checked-config.ts";
 
-/** The options that take effect while a server runs; any other is fixed by then in a socket, a ring or a port. */
+/** The options that can change while a server runs; the others are fixed in a socket, a ring or a port. */
 export const reloadableKeys: readonly ConfigKey[] = liveKeysOf("single").sort();
 
 /**
- * The options after a change. A key that can't be changed may be given with the value that it has.
- * @throws ConfigError that names each key that can't be changed, or whose value is wrong.
+ * The options after a change. A fixed option may be given with its present value.
+ * @throws ConfigError that names each option that is fixed or invalid.
  */
 export function reloadedConfig(current: Config, changes: Partial<Config>): Config {
 	const unknown = Object.keys(changes).filter((key) => !Object.hasOwn(current, key));
@@ -19,7 +19,7 @@ export function reloadedConfig(current: Config, changes: Partial<Config>): Confi
 	return checkedConfig({ ...current, ...undebugged(current, changes), ...changes });
 }
 
-/** `debug` stands for a log level, which goes with it. */
+/** `debug` implies a log level, which changes with it. */
 function undebugged(current: Config, changes: Partial<Config>): Partial<Config> {
 	return current.debug && changes.debug === false ? { logLevel: defaultConfig().logLevel } : {};
 }

@@ -36,45 +36,45 @@ import { reloadedConfig } from "./reload.ts";
 import { Users } from "./users.ts";
 
 export interface ServerOptions {
-	/** Runs around each message, the first one outermost. */
+	/** Wraps the publishing of each message; the first one is outermost. */
 	readonly middleware?: readonly Middleware[];
 	/**
-	 * How long one message may wait, behind others of its sender and for its middleware, in milliseconds from its arrival, from 1; then it is
-	 * lost and counted. 10,000 if not given.
+	 * Milliseconds, at least 1, that a message may wait from its arrival, behind others of its sender and for its middleware. After that it is
+	 * lost and counted. Default 10,000.
 	 */
 	readonly middlewareTimeoutMs?: number;
-	/** JSON or pretty lines on stderr if not given. */
+	/** Default: JSON or pretty lines on stderr. */
 	readonly log?: Log;
-	/** Gets `[<time>] Conns: N, Msgs: M` every two seconds; false = no status line. stdout if not given. */
+	/** Called with `[<time>] Conns: N, Msgs: M` every two seconds; false = no status line. Default: stdout. */
 	readonly statusLine?: ((line: string) => void) | false;
 	readonly metricSink?: MetricSink;
 }
 
 export interface PublishTarget {
-	/** To the clients of this channel; to all clients if neither is given. */
+	/** Sends to the clients of this channel. Without `channel` and `channels`: to all clients. */
 	readonly channel?: string;
-	/** To the clients of any of these, each once; not empty. */
+	/** Sends to the clients of any of these channels, once to each. Must not be empty. */
 	readonly channels?: readonly string[];
-	/** For subscribers of the Centrifuge protocol, and for their filters. */
+	/** Visible to subscribers of the Centrifuge protocol and to their tag filters. */
 	readonly tags?: Readonly<Record<string, string>>;
 	/**
-	 * A second message with the same key into the same channel, within five minutes, is not published again: the result has the position of the first, and `duplicate`. Needs one
-	 * channel.
+	 * A second message with the same key to the same channel within five minutes is not published: its result has the position of the first one,
+	 * and `duplicate`. Requires exactly one channel.
 	 */
 	readonly idempotencyKey?: string;
-	/** Subscribers that take deltas may get the difference to the publication before. */
+	/** Subscribers that take deltas may get the difference to the previous publication. */
 	readonly delta?: boolean;
 }
 
 export interface ServerEvents {
 	open: [connection: Connection];
-	/** Of a connection that opened while somebody listened for open or close. */
+	/** For a connection that opened while there was a listener for `open` or `close`. */
 	close: [connection: Connection, code: number];
-	/** Another machine is there, where `redisAddress` is given. Each is told of once, those that are there already as well. */
+	/** Another node was found; requires `redisAddress`. Emitted once for each node, also for those that were there before. */
 	nodeJoined: [node: ClusterNode];
-	/** It is gone: its heartbeats stopped ("timeout"), it was "stopped", or another process has taken its place ("replaced"). */
+	/** A node has left: its heartbeats stopped ("timeout"), it was "stopped", or another process has replaced it ("replaced"). */
 	nodeLeft: [node: ClusterNode, reason: "timeout" | "stopped" | "replaced"];
-	/** Something but its load has changed, such as its status. */
+	/** Something other than the load of a node has changed, for example its status. */
 	nodeUpdated: [node: ClusterNode];
 }
 
@@ -88,18 +88,19 @@ const optionKeys = Object.keys({
 const endedByThen = "the server has been shut down";
 const listenerErrorEveryMs = 1000;
 const statusErrorEveryMs = 60_000;
-/** The sink gets so long for the last numbers even when the stop has taken all of its time. */
+/** The sink always gets this many milliseconds for the last values, even when the shutdown has used all of its time. */
 const lastNumbersMsMin = 1000;
 
 /**
- * One shard in the program's own process: the same code that a cluster runs, without supervisor, balancer and fork. Any number
- * of them may run in one process. It handles no signals: that is the program's business.
+ * One shard in the application's process: the same code as in a cluster, without supervisor, balancer and fork. A process may run several
+ * servers. It handles no signals; the application does.
  *
- * Used on one thread. Events: `open` and `close` of connections, `nodeJoined`, `nodeLeft` and `nodeUpdated` of other machines; a listener that throws, or whose promise rejects, costs a log line.
+ * Must be used on one thread. Events: `open` and `close` of connections; `nodeJoined`, `nodeLeft` and `nodeUpdated` of other nodes. A listener
+ * that throws, or whose promise rejects, is logged.
  */
 export class Server extends EventEmitter<ServerEvents> {
 	readonly control: Control;
-	/** Orders about the connections of a user. */
+	/** Operations on the connections of a user. */
 	readonly users: Users;
 	readonly #log: Log;
 	readonly #host: Host;
@@ -179,17 +180,17 @@ export class Server extends EventEmitter<ServerEvents> {
 		return this.#config;
 	}
 
-	/** The port; 0 = it does not listen. */
+	/** The port; 0 = not listening. */
 	get port(): number {
 		return this.#host.shard.port;
 	}
 
-	/** Such as "ws://127.0.0.1:9002", or "wss://…" with TLS. */
+	/** For example "ws://127.0.0.1:9002", or "wss://…" with TLS. */
 	get url(): string {
 		return `${usesTls(this.#config) ? "wss" : "ws"}://${urlHost({ ...parseAddress(this.#config.addr), port: this.port })}`;
 	}
 
-	/** Reads all options again from where they came from, as `shardcast single` does on SIGHUP. */
+	/** Reads all options again from their sources, as `shardcast single` does on SIGHUP. */
 	reloader(input: ConfigInput): ConfigReloader {
 		const { reloads, events } = this.#host;
 		return new ConfigReloader({
@@ -204,21 +205,21 @@ export class Server extends EventEmitter<ServerEvents> {
 		});
 	}
 
-	/** Which machines there are, as this one knows them, itself included; null without Redis. */
+	/** The nodes that this one knows, itself included; null without Redis. */
 	nodes(): ClusterNodes | null {
 		return this.#host.nodes();
 	}
 
-	/** Adds a handler inside those that are there, for all messages from now on. */
+	/** Adds a handler inside the existing ones, for all messages from now on. */
 	use(middleware: Middleware): this {
 		this.#host.shard.use(middleware);
 		return this;
 	}
 
 	/**
-	 * Answers calls (`rpc`) of clients of the Centrifuge protocol. A client's later commands wait for the answer, for `middlewareTimeoutMs` at most. Without any
-	 * handler calls get error 108, with others 104.
-	 * @throws when the method has a handler.
+	 * Sets the handler for calls (`rpc`) of clients of the Centrifuge protocol. Later commands of the client wait for the answer, at most
+	 * `middlewareTimeoutMs`. Without any handler, calls get error 108; if there are only others, 104.
+	 * @throws Error when the method already has a handler.
 	 */
 	onRpc(method: string, handler: RpcHandler): this {
 		this.#host.shard.clientHandlers.onRpc(method, handler);
@@ -226,9 +227,9 @@ export class Server extends EventEmitter<ServerEvents> {
 	}
 
 	/**
-	 * Takes messages (`send`) of clients of the Centrifuge protocol, which get no answer. A client's later commands wait for it. Without it such a client is
-	 * closed with 3508.
-	 * @throws when there is one.
+	 * Sets the handler for messages (`send`) of clients of the Centrifuge protocol, which get no answer. Later commands of the client wait for
+	 * it. Without a handler, such a client is closed with 3508.
+	 * @throws Error when there already is a handler.
 	 */
 	onMessage(handler: ClientMessageHandler): this {
 		this.#host.shard.clientHandlers.onMessage(handler);
@@ -236,31 +237,31 @@ export class Server extends EventEmitter<ServerEvents> {
 	}
 
 	/**
-	 * Starts, once; resolves when it serves.
-	 * @throws StartupError when it cannot listen, such as for a port that is taken.
+	 * Starts the server. May be called once. Resolves when it serves.
+	 * @throws StartupError when it cannot listen, for example because the port is in use.
 	 */
 	run(handler?: MessageHandler): Promise<void> {
 		if (this.#ended !== null) throw new Error(`${endedByThen}; create another one`);
-		if (this.#running !== null) throw new Error("the server runs already");
+		if (this.#running !== null) throw new Error("the server is already running");
 		if (handler !== undefined) this.#host.shard.onMessage(handler);
 		this.#running = this.#start();
 		return this.#running;
 	}
 
 	/**
-	 * Sends a message to clients; text as a text frame, bytes as a binary one. It passes through the handlers like any other. The bytes may be
-	 * reused at once.
-	 * @returns what came of it: a promise that never rejects, and through Kafka settles within about 15 s. Without Kafka and handlers that wait
-	 * the message is on its way before this returns.
-	 * @throws RangeError, at once, when it is longer than `maxPayloadBytes`, for a bad channel name, or for a list without any; TypeError for
-	 * another key or type; an Error before `run` and after `shutdown`.
+	 * Sends a message to clients: text as a text frame, bytes as a binary frame. It passes through the handlers like any other message. The
+	 * bytes may be reused at once.
+	 * @returns the result. The promise never rejects; with Kafka it settles within about 15 s. Without Kafka and asynchronous handlers, the
+	 * message has been published when this returns.
+	 * @throws RangeError when the message is longer than `maxPayloadBytes`, for an invalid channel name, or for an empty list of channels;
+	 * TypeError for an unknown key or a wrong type; Error before `run` and after `shutdown`.
 	 */
 	publish(message: string | Uint8Array, target: PublishTarget = {}): Promise<PublishResult> {
 		const names = channelsOf(target);
 		const details = detailsOf(target);
 		const payload = bytesOf(message);
 		if (this.#ended !== null) throw new Error(endedByThen);
-		if (this.#running === null) throw new Error("the server does not run yet; await run() first");
+		if (this.#running === null) throw new Error("the server is not running yet; await run() first");
 		const { maxPayloadBytes } = this.#config;
 		if (payload.length > maxPayloadBytes) throw new RangeError(`the message is ${payload.length} bytes; the most is ${maxPayloadBytes}`);
 		const kind = typeof message === "string" ? RecordKind.text : RecordKind.binary;
@@ -268,10 +269,10 @@ export class Server extends EventEmitter<ServerEvents> {
 	}
 
 	/**
-	 * Stops in order: nothing new, what is in flight goes out, clients are told to go. A second call waits for the same end. With
-	 * `drainDelayMs` it serves on for so long first, while /ready answers 503.
-	 * @param timeoutMs after which the rest is cut off; `shutdownTimeoutMs` if not given.
-	 * @returns how many messages and clients were cut off.
+	 * Drains and stops: refuses new work, finishes accepted work, then closes the clients. Further calls wait for the same end. With
+	 * `drainDelayMs`, the server first continues to serve for that time while /ready answers 503.
+	 * @param timeoutMs after which the rest is cut off; default `shutdownTimeoutMs`.
+	 * @returns the number of messages and clients that were cut off.
 	 */
 	shutdown(timeoutMs = this.#config.shutdownTimeoutMs): Promise<number> {
 		this.#ended ??= this.#stop(timeoutMs);
@@ -322,7 +323,7 @@ export class Server extends EventEmitter<ServerEvents> {
 	}
 
 	#apply(config: Config): void {
-		// First, since they may fail.
+		// First, because these may fail.
 		const withdraw = this.#withdrawn.prepare(this.#config, config);
 		const useCertificates = this.#certificateWatch.prepare(config);
 		this.#host.reload(config);
@@ -344,7 +345,7 @@ export class Server extends EventEmitter<ServerEvents> {
 		}
 	}
 
-	/** Where EventEmitter reports a listener whose promise rejects; without it that would end the process. */
+	/** Called by EventEmitter when the promise of a listener rejects; without it, the rejection would end the process. */
 	override [captureRejectionSymbol](error: unknown, ...[event]: readonly unknown[]): void {
 		this.#listenerFailed(error, String(event));
 	}
@@ -355,9 +356,9 @@ export class Server extends EventEmitter<ServerEvents> {
 }
 
 /**
- * A server in this process, not yet started.
- * @param config what differs from `defaultConfig()`, or all of it.
- * @throws ConfigError with a line for each option that is wrong; TypeError for an option that is not known.
+ * Creates a server in this process, which is not started yet.
+ * @param config options that differ from `defaultConfig()`, or all of them.
+ * @throws ConfigError with a line for each invalid option; TypeError for an unknown option.
  */
 export function createServer(config: Partial<Config> = {}, options: ServerOptions = {}): Server {
 	checkKeys("createServer", "its options", options, optionKeys);

@@ -4,17 +4,17 @@ import { DisconnectCode, disconnects } from "@shardcast/protocol";
 import { infoBytesMax } from "../json/fields.ts";
 
 export interface SubscribeOptions {
-	/** JSON for other clients to see, at most 16 KiB. */
+	/** JSON that other clients may see, at most 16 KiB. */
 	readonly info?: unknown;
 	/** JSON for the client. */
 	readonly data?: unknown;
-	/** When the subscription ends, in seconds since 1970; never if not given. */
+	/** When the subscription ends, in seconds since 1970; default: never. */
 	readonly expireAt?: number;
 }
 
 /**
- * Orders about the connections of a user, by the Centrifuge protocol. Each resolves with the number of connections to which it was done; a user
- * without connections is no error. Rejects when the server has not carried it out; it may be given again.
+ * Operations on the connections of a user, for clients of the Centrifuge protocol. Each resolves with the number of affected connections; a user
+ * without connections is not an error. Rejects when the server could not carry it out; it may be retried.
  */
 export class Users {
 	readonly #ask: Ask;
@@ -24,8 +24,8 @@ export class Users {
 	}
 
 	/**
-	 * Subscribes them; those that are subscribed already stay as they are. A channel that cannot exist has no subscribers: 0.
-	 * @throws RangeError for longer information.
+	 * Subscribes the connections; existing subscriptions stay as they are. A channel that cannot exist gets no subscribers: 0.
+	 * @throws RangeError when `info` is too long.
 	 */
 	subscribe(target: UserTarget, channel: string, { info, data, expireAt }: SubscribeOptions = {}): Promise<number> {
 		if (info !== undefined && Buffer.byteLength(JSON.stringify(info) ?? "") > infoBytesMax)
@@ -39,19 +39,19 @@ export class Users {
 		});
 	}
 
-	/** Ends their subscription, with code 2000: they do not subscribe again by themselves. */
+	/** Ends their subscriptions with code 2000: the clients do not resubscribe on their own. */
 	unsubscribe(target: UserTarget, channel: string): Promise<number> {
 		return this.#ask(unsubscribeQuestion, { ...checked(target), channel });
 	}
 
 	/**
-	 * Closes them.
-	 * @param code 3000 to 4999; clients come back unless it is 3500 to 3999 or from 4500 on. 3503 if not given.
+	 * Closes the connections.
+	 * @param code 3000 to 4999; clients reconnect unless it is 3500 to 3999 or at least 4500. Default 3503.
 	 * @param reason at most 123 bytes.
-	 * @throws RangeError for another code or a longer reason.
+	 * @throws RangeError for an invalid code or a longer reason.
 	 */
 	disconnect(target: UserTarget, code: number = DisconnectCode.forceNoReconnect, reason?: string): Promise<number> {
-		if (!Number.isInteger(code) || code < 3000 || code > 4999) throw new RangeError(`code ${code} is no whole number from 3000 to 4999`);
+		if (!Number.isInteger(code) || code < 3000 || code > 4999) throw new RangeError(`code ${code} is not an integer from 3000 to 4999`);
 		const words = reason ?? disconnects[code as DisconnectCode]?.reason ?? "";
 		if (Buffer.byteLength(words) > 123) throw new RangeError("a reason has at most 123 bytes");
 		return this.#ask(disconnectQuestion, { ...checked(target), code, reason: words });

@@ -11,11 +11,11 @@ interface AdmissionParts {
 	readonly config: AdmissionConfig;
 	readonly slot: number;
 	readonly rates: RateTable;
-	/** Opened when the limit per address is first in force. */
+	/** Opened when the limit per address is first enabled. */
 	readonly openAddresses: () => AddressTable;
 	readonly audit: Pick<LimitAudit, "refused">;
 	readonly counters: Counters;
-	/** `monotonicMs`. */
+	/** See `monotonicMs`. */
 	readonly nowMs: () => number;
 }
 
@@ -25,15 +25,14 @@ const counterOf = {
 	connections_per_ip: "refusedPerIp",
 } as const satisfies Readonly<Record<ConnectionLimit, ShardCounter>>;
 
-/** The place of a client that is not counted. */
+/** The slot of a client that is not counted. */
 export const noAddressSlot = -1;
 
 /**
- * Limits on connecting, checked before an upgrade: how many WebSockets an address has, and how fast new ones come, over all
- * shards. Here they hold for certain: whatever way a connection took, and however many requests it has carried, it becomes a WebSocket
- * in a shard.
+ * Limits on connecting, checked before an upgrade: how many WebSockets an address may have, and how fast new ones may arrive, over all shards.
+ * They are enforced here because every connection, whatever its path and its earlier requests, becomes a WebSocket in a shard.
  *
- * One owner, the shard's loop. While all limits are off no address is looked at.
+ * Owned by the shard's loop. While all limits are off, no address is looked up.
  */
 export class Admission {
 	readonly #parts: AdmissionParts;
@@ -49,9 +48,9 @@ export class Admission {
 	}
 
 	/**
-	 * As `Feature.reload`. A table that was opened stays open, whether it is used or not.
-	 * @param clients all that are here, to be counted when the limit per address is switched on.
-	 * @throws when the table of addresses cannot be opened.
+	 * See `Feature.reload`. A table stays open once it was opened.
+	 * @param clients all connected clients, to be counted when the limit per address is enabled.
+	 * @throws Error when the table of addresses cannot be opened.
 	 */
 	prepare(config: AdmissionConfig, clients: () => readonly ClientSession[]): Commit {
 		if (config.maxConnectionsPerIp > 0) this.#addresses ??= this.#parts.openAddresses();
@@ -68,21 +67,21 @@ export class Admission {
 		return this.#rates.isOff && this.#perAddressMax === 0;
 	}
 
-	/** Takes one new WebSocket from the rates; the limit that it is above, or null. */
+	/** Takes a new WebSocket from the rates. Returns the exceeded limit, or null. */
 	overRate(address: AddressKey): ConnectionLimit | null {
 		const limit = this.#rates.take(address, this.#parts.nowMs());
 		return limit === null ? null : this.#refused(limit, address);
 	}
 
 	/**
-	 * Lets a new WebSocket in, or says why not.
-	 * @returns its slot, to be given back by `left`.
+	 * Admits a new WebSocket, or returns the exceeded limit.
+	 * @returns its slot, to be released by `left`.
 	 */
 	admit(address: AddressKey): number | ConnectionLimit {
 		const limit = this.overRate(address);
 		if (limit !== null) return limit;
 		if (this.#perAddressMax === 0 || this.#addresses === null) return noAddressSlot;
-		// Counted before the others are looked at, which do the same: so no two let in the last one.
+		// Counts itself before it reads the other counts, as the other shards do, so that no two shards admit the last one.
 		const addressSlot = this.#enter(this.#addresses, address);
 		if (addressSlot === noAddressSlot || this.#addresses.total(address) <= this.#perAddressMax) return addressSlot;
 		this.#addresses.leave(addressSlot);
@@ -93,7 +92,7 @@ export class Admission {
 		this.#addresses?.leave(addressSlot);
 	}
 
-	/** About once a second. */
+	/** Must be called about once a second. */
 	tick(): void {
 		const { forgotten } = this.#parts.rates;
 		if (forgotten > this.#forgotten) this.#parts.counters.add("addressesForgotten", forgotten - this.#forgotten);

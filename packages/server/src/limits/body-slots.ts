@@ -2,34 +2,33 @@ import type { AddressKey } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
 
 export interface BodySlotLimits {
-	/** Bodies that may be read at once. */
+	/** The most bodies that may be read at once. */
 	readonly slotsMax: number;
-	/** Of these, bodies from one address (IPv6: one /64). */
+	/** The most of these from one address (IPv6: one /64). */
 	readonly slotsPerAddressMax: number;
-	/** Bytes of all bodies that may be held at once. */
+	/** The most bytes of all bodies that may be held at once. */
 	readonly bytesMax: number;
-	/** For so long a body is not evicted, in milliseconds: nobody can tell yet whether it is slow. */
+	/** A body is not evicted in its first milliseconds, while its speed is unknown. */
 	readonly graceMs: number;
 	readonly nowMs: () => number;
 	readonly counters: Pick<Counters, "add">;
 }
 
-/** One request body of which a part is still to come. */
+/** A request body that has not arrived completely. */
 export interface BodySlot {
 	readonly address: AddressKey;
 	readonly sinceMs: number;
-	/** Held so far. */
+	/** Bytes held so far. */
 	bytes: number;
-	/** It has lost its slot to another body. */
+	/** Called when it loses its slot to another body. */
 	readonly evicted: () => void;
 }
 
 /**
- * Room for request bodies that have not come whole. When it is full, for an address or for all, the body that comes most slowly makes way:
- * publishers send theirs in milliseconds, and whoever stalls on purpose loses first. A newcomer is refused only while nobody has had
- * `graceMs` yet.
+ * Slots for incomplete request bodies. When they are used up, for an address or for all, the slowest body is evicted: publishers send theirs in
+ * milliseconds, so whoever stalls on purpose loses first. A new body is refused only while no other has had its `graceMs`.
  *
- * One owner, the shard's loop. Bounds: see the limits. A newcomer that finds it full costs one look at each slot.
+ * One owner. Bounds: see the limits. A new body that finds no free slot costs a scan of all slots.
  */
 export class BodySlots {
 	readonly #limits: BodySlotLimits;
@@ -45,7 +44,7 @@ export class BodySlots {
 		return this.#slots.size;
 	}
 
-	/** @returns null when there is no room. */
+	/** @returns null when there is no slot. */
 	take(address: AddressKey, evicted: () => void): BodySlot | null {
 		const { slotsMax, slotsPerAddressMax, nowMs } = this.#limits;
 		const isOwn = (slot: BodySlot) => slot.address === address;
@@ -57,7 +56,7 @@ export class BodySlots {
 		return slot;
 	}
 
-	/** Counts more bytes of a body that has a slot; false when there is no room for them. */
+	/** Counts more bytes of a body with a slot. False = there is no room for them. */
 	grow(slot: BodySlot, bytes: number): boolean {
 		const excess = this.#bytes + bytes - this.#limits.bytesMax;
 		if (excess > 0 && !this.#evictSlowest((other) => other !== slot && other.bytes >= excess)) return this.#refuse(false);
@@ -66,7 +65,7 @@ export class BodySlots {
 		return true;
 	}
 
-	/** Nothing of the body is held any more. Nothing happens for one that was evicted. */
+	/** The body is no longer held. Does nothing if it was evicted. */
 	release(slot: BodySlot): void {
 		if (!this.#slots.delete(slot)) return;
 		this.#bytes -= slot.bytes;

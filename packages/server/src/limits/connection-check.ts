@@ -14,19 +14,19 @@ interface ConnectionCheckParts {
 	/** The row's `connectionsMax` may change at any time. */
 	readonly options: Pick<ShardOptions, "config" | "row" | "rates" | "openAddresses" | "isProxy" | "log">;
 	readonly live: Pick<LiveConfig, "allowedOrigins" | "trustedProxies">;
-	/** All clients that are here, of all protocols. */
+	/** All connected clients, of all protocols. */
 	readonly clients: () => readonly ClientSession[];
 }
 
-/** What a client that may connect brings along. */
+/** The result of an admission. */
 export interface Admitted {
-	/** To be given back by `ConnectionCheck.left`. */
+	/** Must be released by `ConnectionCheck.left`. */
 	readonly addressSlot: number;
-	/** Null = its connection's address is its own. */
+	/** Null = the connection's remote address is the client's. */
 	readonly forwarded: ForwardedAddress | null;
 }
 
-/** Whether a request may become a WebSocket, whatever the protocol: asked by every session factory. One owner, the shard's loop. */
+/** Decides whether a request may become a WebSocket, whatever the protocol. Every session factory uses it. Owned by the shard's loop. */
 export class ConnectionCheck implements Feature {
 	readonly name = "admission";
 	readonly #parts: ConnectionCheckParts;
@@ -47,7 +47,7 @@ export class ConnectionCheck implements Feature {
 		});
 	}
 
-	/** @throws when the table of addresses cannot be opened. */
+	/** @throws Error when the table of addresses cannot be opened. */
 	reload(config: Config): Commit {
 		return this.#admission.prepare(config, this.#parts.clients);
 	}
@@ -56,7 +56,7 @@ export class ConnectionCheck implements Feature {
 		this.#admission.tick();
 	}
 
-	/** From now on nobody may connect. */
+	/** From now on, nobody may connect. */
 	drain(): void {
 		this.#draining = true;
 	}
@@ -65,23 +65,23 @@ export class ConnectionCheck implements Feature {
 		this.#draining = true;
 	}
 
-	/** The answer to a request that comes during a drain; null = there is none. */
+	/** The reply to a request during a drain; otherwise null. */
 	stopping(): Reply | null {
 		return this.#draining ? refusal("shutting_down") : null;
 	}
 
-	/** By its head alone; null = it may go on. */
+	/** Checks the head; null = accepted. */
 	judge(head: UpgradeHead): Reply | null {
 		return judgeUpgrade(head, { allowedOrigins: this.#parts.live.allowedOrigins, draining: this.#draining });
 	}
 
-	/** By the number of clients and by their addresses. One that was let in is counted from now on. */
+	/** Checks the limits on clients and addresses. An admitted client is counted from now on. */
 	admit(request: UpgradeRequest): Admitted | { readonly refused: Reply } {
 		const forwarded = this.forwardedAddress(request.forwarded, request.remoteText);
 		return this.admitClient(forwarded, () => (forwarded === null ? addressKey(request.remote()) : addressKeyOf(forwarded.address)));
 	}
 
-	/** As `admit`, for a client that connects by another kind of request. @param address asked for only while it is limited. */
+	/** Like `admit`, for clients that connect by another kind of request. @param address called only while it is limited. */
 	admitClient(forwarded: ForwardedAddress | null, address: () => AddressKey): Admitted | { readonly refused: Reply } {
 		const admission = this.#admission;
 		if (this.#parts.clients().length >= this.#parts.options.row.connectionsMax) return { refused: this.full() };
@@ -91,31 +91,31 @@ export class ConnectionCheck implements Feature {
 		return { addressSlot, forwarded };
 	}
 
-	/** A client that was let in is gone, or was refused for something else. */
+	/** An admitted client has disconnected, or was refused for another reason. */
 	left(addressSlot: number): void {
 		this.#admission.left(addressSlot);
 	}
 
-	/** There is no room for one more. Counts it. */
+	/** The reply when the shard is full. Counts it. */
 	full(): Reply {
 		const { row } = this.#parts.options;
 		row.add("refused", 1);
 		return refusal("shard_full", `this shard has its ${row.connectionsMax} connections; try again`);
 	}
 
-	/** Takes one connection that is no client's from the rates; the answer for one that is above them, or null. */
+	/** Takes a connection that is not a client's from the rates. Returns the reply if it exceeds them, or null. */
 	overRate(address: string): Reply | null {
 		const admission = this.#admission;
 		const limit = admission.isOff ? null : admission.overRate(addressKeyOf(address));
 		return limit === null ? null : refusal(limit);
 	}
 
-	/** The client's address, through a proxy or not. */
+	/** The client's address, behind a proxy or not. */
 	address(request: UpgradeRequest): string {
 		return this.forwardedAddress(request.forwarded, request.remoteText)?.address ?? request.remoteText();
 	}
 
-	/** The address of a client behind a proxy that is trusted; null when it came directly. @param peer the address of the connection. */
+	/** The address of a client behind a trusted proxy; null when it is connected directly. @param peer the remote address of the connection. */
 	forwardedAddress(head: ForwardedHead, peer: () => string): ForwardedAddress | null {
 		const { options, live } = this.#parts;
 		return forwardedAddress(head, peer, { isProxy: options.isProxy, trustedProxies: live.trustedProxies });

@@ -1,12 +1,12 @@
 import { addressKeyOf, RateKind, type RateTable } from "@shardcast/limits";
 
 /**
- * `--message-rate` for publishers over HTTP: so many per second and address (IPv6: /64), all shards together. While it is 0, no address
- * is asked for: the library would ask the kernel.
+ * `--message-rate` for publishers over HTTP: messages per second and address (IPv6: /64), over all shards. While it is 0, the address is not
+ * read, since the library would have to ask the kernel.
  */
 export class PublishRate {
 	readonly #table: RateTable;
-	/** Holds from the next take on. */
+	/** Applies from the next `take` on. */
 	perSecond: number;
 
 	constructor(table: RateTable, perSecond: number) {
@@ -14,7 +14,7 @@ export class PublishRate {
 		this.perSecond = perSecond;
 	}
 
-	/** @param nowMs `monotonicMs()`. @returns false when this address has had its messages for now. */
+	/** @param nowMs `monotonicMs()`. @returns false when the address has reached the rate. */
 	take(from: { readonly address: string }, nowMs: number): boolean {
 		return this.perSecond === 0 || this.#table.take(RateKind.publishes, addressKeyOf(from.address), this.perSecond, nowMs);
 	}

@@ -1,12 +1,12 @@
 import { channelHash } from "@shardcast/wire";
 
 const encoder = new TextEncoder();
-/** User ids, and names of buckets before them, are rarely longer. */
+/** User ids with the bucket name before them are rarely longer. */
 let bytes = new Uint8Array(1024);
 
 /**
- * A user id as a 64-bit key, the same in all processes of a cluster, and secret: nobody can choose ids that share one.
- * @param purpose tells keys apart that are for something else; it has no NUL.
+ * A user id as a 64-bit key, the same in all processes of a cluster. It depends on a secret, so that nobody can choose ids with the same key.
+ * @param purpose separates keys for different uses; must not contain NUL.
  */
 export function userKey(user: string, purpose = ""): bigint {
 	const text = `\0${purpose}\0${user}`;

@@ -7,19 +7,19 @@ import { userKey } from "./user-key.ts";
 
 /** A client that counts as a connection of its user. */
 export interface CountedUser {
-	/** "" = anonymous, or not known yet. */
+	/** "" = anonymous or not known yet. */
 	readonly user: string;
-	/** Its place in the count, -1 = it is not counted. One writer, `UserLimit`. */
+	/** Its slot, -1 = not counted. Written only by `UserLimit`. */
 	userSlot: number;
 }
 
 interface UserLimitParts {
 	readonly config: Pick<Config, "userConnectionLimit">;
 	readonly slot: number;
-	/** Opened when the limit is first in force: connections are counted in it by user, as they are by address. */
+	/** Opened when the limit is first enabled. Counts connections by user, in the same way as by address. */
 	readonly openTable: () => AddressTable;
 	readonly counters: Pick<Counters, "add">;
-	/** All clients, to be counted when the limit is switched on. */
+	/** All clients, to be counted when the limit is enabled. */
 	readonly clients: () => readonly CountedUser[];
 }
 
@@ -27,7 +27,7 @@ interface UserLimitParts {
  * `client.user_connection_limit`: connections of one user, over all shards. The counts are in shared memory; the supervisor clears those of a
  * dead shard. Anonymous users are not counted.
  *
- * One owner, the shard's loop. While it is off no user is looked at.
+ * Owned by the shard's loop. While it is off, no user is looked up.
  */
 export class UserLimit {
 	readonly #parts: UserLimitParts;
@@ -39,7 +39,7 @@ export class UserLimit {
 		this.prepare(parts.config)();
 	}
 
-	/** As `Feature.reload`. @throws when the table cannot be opened. */
+	/** See `Feature.reload`. @throws Error when the table cannot be opened. */
 	prepare({ userConnectionLimit }: Pick<Config, "userConnectionLimit">): Commit {
 		if (userConnectionLimit > 0) this.#table ??= this.#parts.openTable();
 		return () => {
@@ -50,10 +50,10 @@ export class UserLimit {
 		};
 	}
 
-	/** Counts a client that connects as this user; false, and does not, when the user has its connections. */
+	/** Counts a client that connects as this user. False = the user has reached the limit, and the client is not counted. */
 	admit(client: CountedUser, user: string): boolean {
 		if (this.#max === 0 || this.#table === null || user === "") return true;
-		// Counted before the others are looked at, which do the same: so no two shards let in the last one.
+		// Counts itself before it reads the other counts, as the other shards do, so that no two shards admit the last one.
 		this.#enter(this.#table, client, user);
 		if (client.userSlot === noAddressSlot || this.#table.total(userKey(user)) <= this.#max) return true;
 		this.left(client);
@@ -61,7 +61,7 @@ export class UserLimit {
 		return false;
 	}
 
-	/** Nothing for a client that is not counted. */
+	/** Does nothing for a client that is not counted. */
 	left(client: CountedUser): void {
 		if (client.userSlot === noAddressSlot) return;
 		this.#table?.leave(client.userSlot);

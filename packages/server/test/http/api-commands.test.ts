@@ -49,7 +49,7 @@ describe("POST /api, for older libraries", () => {
 
 	it.each<[string, string, number]>([
 		["no JSON", "{", 400],
-		["a line that is no JSON behind one that is", lines({ method: "info" }, "{"), 400],
+		["a line that is not JSON after one that is", lines({ method: "info" }, "{"), 400],
 		["nothing", "", 107],
 		["blank lines", "\n \n", 107],
 		["no object", "[]", 107],
@@ -94,7 +94,7 @@ describe("a limit of the server API is named and counted", () => {
 		expect(await post("disconnect", { user: "ann" })).toEqual({
 			status: 503,
 			body: {
-				error: { code: "unavailable", message: "256 requests to the server API are under way on this shard; try again" },
+				error: { code: "unavailable", message: "256 requests to the server API are in progress on this shard; try again" },
 			},
 		});
 		expect(overLimit()).toEqual({ requests: 1, replies: 0 });

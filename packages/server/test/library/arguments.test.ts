@@ -16,22 +16,22 @@ it.each<[unknown, string]>([
 	[["news"], "publish takes its target as an object, such as { channel: … }, not an array"],
 	[null, "publish takes its target as an object, such as { channel: … }, not null"],
 	[{ channel: undefined }, "channel is undefined; leave it out to send to everybody"],
-	[{ channel: 5 }, "channel is a string, not a number"],
-	[{ channel: ["a"] }, "channel is a string, not an array"],
-	[{ channels: "ab" }, "channels is a list of strings, not a string"],
-	[{ channels: ["a", 5] }, "channels is a list of strings, not an array"],
+	[{ channel: 5 }, "channel must be a string, not a number"],
+	[{ channel: ["a"] }, "channel must be a string, not an array"],
+	[{ channels: "ab" }, "channels must be a list of strings, not a string"],
+	[{ channels: ["a", 5] }, "channels must be a list of strings, not an array"],
 	[{ channels: undefined }, "channels is undefined; leave it out to send to everybody"],
-	[{ tags: { a: 1 } }, "tags are an object of strings, not an object"],
-	[{ tags: "a" }, "tags are an object of strings, not a string"],
-	[{ channel: "a", idempotencyKey: "" }, "idempotencyKey is a string that is not empty, not a string"],
-	[{ channel: "a", idempotencyKey: 5 }, "idempotencyKey is a string that is not empty, not a number"],
+	[{ tags: { a: 1 } }, "tags must be an object of strings, not an object"],
+	[{ tags: "a" }, "tags must be an object of strings, not a string"],
+	[{ channel: "a", idempotencyKey: "" }, "idempotencyKey must be a non-empty string, not a string"],
+	[{ channel: "a", idempotencyKey: 5 }, "idempotencyKey must be a non-empty string, not a number"],
 ])("publish to %j is an error, not a message without a channel", (target, message) => {
 	expect(() => server().publish("x", target as PublishTarget)).toThrow(new TypeError(message));
 });
 
 it("tags are limited", () => {
 	expect(() => server().publish("x", { tags: { a: "x".repeat(9000) } })).toThrow(
-		new RangeError("the tags are more than 8192 bytes as JSON"),
+		new RangeError("the tags have more than 8192 bytes as JSON"),
 	);
 });
 
@@ -47,7 +47,7 @@ it.each<[unknown, string]>([
 });
 
 it("publish before run is an error, since nobody would get the message", () => {
-	expect(() => server().publish("x")).toThrow("the server does not run yet; await run() first");
+	expect(() => server().publish("x")).toThrow("the server is not running yet; await run() first");
 });
 
 it("an unknown option is an error", () => {
@@ -75,7 +75,7 @@ it.each([
 it.each([Number.NaN, -1, 5e9, "1000", null])("%s ms is not a valid interval for log lines", (everyMs) => {
 	for (const [name, make] of Object.entries({ logging, recovery }))
 		expect(() => make({ everyMs } as object)).toThrow(
-			new RangeError(`${name}: everyMs is ${everyMs}; it is a time in milliseconds, from 0 to 2147483647`),
+			new RangeError(`${name}: everyMs is ${everyMs}; it must be in milliseconds, from 0 to 2147483647`),
 		);
 });
 

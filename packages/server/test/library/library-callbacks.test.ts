@@ -22,13 +22,13 @@ afterEach(() => {
 it.each([Number.NaN, undefined, 0, -1, 5e9, "1000"])("%s ms is not a valid interval for a metric sink", (everyMs) => {
 	const metricSink = { everyMs, write: () => {} } as MetricSink;
 	expect(() => create({ metricSink })).toThrow(
-		new RangeError(`metricSink.everyMs is ${everyMs}; it is a time in milliseconds, from 1 to 2147483647`),
+		new RangeError(`metricSink.everyMs is ${everyMs}; it must be in milliseconds, from 1 to 2147483647`),
 	);
 });
 
 it("a metric sink without write is an error", () => {
 	expect(() => create({ metricSink: { everyMs: 1000 } as MetricSink })).toThrow(
-		new TypeError("metricSink.write must be a function that takes the samples"),
+		new TypeError("metricSink.write must be a function that accepts the samples"),
 	);
 });
 
@@ -36,7 +36,7 @@ it("the last values reach the sink within a deadline", async () => {
 	const { log, warnings } = listening();
 	const sink = { everyMs: 1000, write: () => new Promise<void>(() => {}) };
 	await new SinkFeed({ sink, values: async () => [], log }).writeLast(20);
-	expect(warnings).toEqual(["the metric sink did not take the last numbers in time"]);
+	expect(warnings).toEqual(["the metric sink did not accept the last values in time"]);
 });
 
 it.each([

@@ -15,6 +15,6 @@ export function sinceField(fields: Fields, name: string): { readonly offset: num
 	if (since === null) return null;
 	const offset = since.offset ?? 0;
 	if (typeof offset !== "number" || !Number.isSafeInteger(offset) || offset < 0)
-		throw new FieldError(`${name}.offset is no whole number from 0`);
+		throw new FieldError(`${name}.offset is not a non-negative integer`);
 	return { offset, epoch: textField(since, "epoch") };
 }

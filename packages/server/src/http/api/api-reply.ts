@@ -24,7 +24,7 @@ export function resultReply(result: JsonText, form: ResultForm): Reply {
  */
 export function errorReply(error: unknown, inStatus: boolean, form: ResultForm): Reply {
 	if (error instanceof SyntaxError || error instanceof NotJsonError || error instanceof JsonSyntaxError)
-		return refusal("bad_request", "the body is no JSON", { close: false });
+		return refusal("bad_request", "the body is not JSON", { close: false });
 	const { code, isForbidden } = apiErrorOf(error);
 	const status = isForbidden ? 403 : inStatus ? statusOf(code) : 200;
 	return { ...json(status, null), body: `${errorText(error)}${form === "lines" ? "" : "\n"}` };

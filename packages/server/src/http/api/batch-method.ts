@@ -44,12 +44,12 @@ function commandsIn(body: Uint8Array, { start, end }: JsonSpan): readonly ApiCom
 			found.push({ method: jsonText(list, key), params: { start: start + value.start, end: start + value.end } });
 		},
 		element: (isObject) => {
-			if (!isObject || found.length !== 1) throw new FieldError(`commands[${commands.length}] is no object with one method`);
+			if (!isObject || found.length !== 1) throw new FieldError(`commands[${commands.length}] is not an object with one method`);
 			if (commands.length === commandsMax) throw new ApiError(ErrorCode.limitExceeded, `a batch has ${commandsMax} commands at most`);
 			commands.push(found[0]!);
 			found = [];
 		},
 	});
-	if (shape !== "array") throw new FieldError("commands is no list");
+	if (shape !== "array") throw new FieldError("commands is not a list");
 	return commands;
 }

@@ -59,7 +59,7 @@ export function channelMethods({
 			const { fields } = call;
 			const { name } = channelOf(call, historyError);
 			const { limit = 0 } = fields;
-			if (typeof limit !== "number" || !Number.isSafeInteger(limit)) throw new FieldError("limit is no whole number");
+			if (typeof limit !== "number" || !Number.isSafeInteger(limit)) throw new FieldError("limit is not an integer");
 			const reverse = flagField(fields, "reverse");
 			const since = sinceField(fields, "since");
 			if (reverse && since?.offset === 0) throw new FieldError("since.offset is 0: there is nothing before it");

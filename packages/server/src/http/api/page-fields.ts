@@ -12,7 +12,7 @@ export function pageField(fields: Fields): Required<Page> | null {
 	const { limit = 0 } = fields;
 	const after = textField(fields, "cursor");
 	if (typeof limit !== "number" || !Number.isSafeInteger(limit) || limit < 0 || limit > pageMax)
-		throw new FieldError(`limit is no whole number from 0 to ${pageMax}`);
+		throw new FieldError(`limit is not an integer from 0 to ${pageMax}`);
 	if (after.length > cursorLengthMax) throw new FieldError(`cursor has more than ${cursorLengthMax} characters`);
 	if (limit === 0 && after === "") return null;
 	return { after, most: limit || pageMax };

@@ -36,7 +36,7 @@ function commandsIn(body: Uint8Array): readonly PipelineCommand[] {
 		const end = newline < 0 ? body.length : newline;
 		if (!isBlank(body.subarray(start, end))) {
 			const command = commandIn(body, start, end);
-			if (command === null) throw new SyntaxError("a line is no JSON");
+			if (command === null) throw new SyntaxError("a line is not JSON");
 			if (commands.length === commandsMax) throw new ApiError(ErrorCode.limitExceeded, `a request has ${commandsMax} commands at most`);
 			commands.push(command);
 		}
@@ -60,7 +60,7 @@ function commandIn(body: Uint8Array, start: number, end: number): PipelineComman
 	const [method, id, params] = [textOf("method"), textOf("id"), found.get("params")];
 	if (shape !== "object" || !/^"[a-z_]{1,40}"$/i.test(method))
 		throw new FieldError('a command is {"method": "publish", "params": {…}}, with the name of a method');
-	if (!/^\d{0,10}$/.test(id)) throw new FieldError("id is no whole number");
+	if (!/^\d{0,10}$/.test(id)) throw new FieldError("id is not an integer");
 	const span = params === undefined ? null : { start: start + params.start, end: start + params.end };
 	return { method: method.slice(1, -1).toLowerCase(), params: span, id };
 }

@@ -62,12 +62,12 @@ export function userMethods({
 			const asked = tableField(fields, "disconnect") ?? disconnects[DisconnectCode.forceNoReconnect];
 			const { code, reason = "" } = asked as { readonly code?: unknown; readonly reason?: unknown };
 			if (typeof code !== "number" || !Number.isInteger(code) || code < 3000 || code > 4999)
-				throw new FieldError("disconnect.code is no whole number from 3000 to 4999");
+				throw new FieldError("disconnect.code is not an integer from 3000 to 4999");
 			if (typeof reason !== "string") throw new FieldError("disconnect.reason is not a string");
 			if (Buffer.byteLength(reason) > 123) throw new FieldError("disconnect.reason has more than 123 bytes");
 			const whitelist = fields.whitelist ?? [];
 			if (!Array.isArray(whitelist) || whitelist.length > whitelistMax || whitelist.some((id) => typeof id !== "string"))
-				throw new FieldError(`whitelist is no list of at most ${whitelistMax} client ids`);
+				throw new FieldError(`whitelist is not a list of at most ${whitelistMax} client ids`);
 			await ask(disconnectQuestion, {
 				...targetOf(fields),
 				code,
