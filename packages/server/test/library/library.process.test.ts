@@ -209,7 +209,7 @@ describe("a server in the application's process", () => {
 		other.close();
 
 		const server = await running();
-		expect(() => server.run()).toThrow(/runs already/);
+		expect(() => server.run()).toThrow(/is already running/);
 		const [first, second] = [server.shutdown(), server.shutdown()];
 		expect([await first, await second]).toEqual([0, 0]);
 		expect(() => server.run()).toThrow(/create another one/);
@@ -331,7 +331,7 @@ describe("middleware", () => {
 		open.get("wait to the last")!();
 		expect(await ended).toBe(0);
 		expect(listener.texts().slice(3)).toEqual(["wait over HTTP", "wait to the last"]);
-		expect(() => createServer({}, { middlewareTimeoutMs: 0 })).toThrow(/middlewareTimeoutMs is 0; it is a time/);
+		expect(() => createServer({}, { middlewareTimeoutMs: 0 })).toThrow(/middlewareTimeoutMs is 0; it must be in milliseconds/);
 	});
 
 	it("logging shows the origin and the channels of a message, and how many lines it left out", async () => {
@@ -358,7 +358,7 @@ describe("control", () => {
 		for (let count = 0; count < 3; count++) client.send("x");
 		await waitFor(() => server.control.stats().total_messages === 3, { deadlineMs: 2000, what: "3 messages" });
 		expect(server.control.stats()).toEqual({ connections: 1, total_messages: 3, answer: 42, broken: { error: "no idea" } });
-		expect(() => server.control.registerDebugProbe("connections", () => 0)).toThrow(/"connections" already/);
+		expect(() => server.control.registerDebugProbe("connections", () => 0)).toThrow(/there already is a debug probe "connections"/);
 	});
 
 	it("reloads options that are live, and names those that are not; then nothing changes", async () => {
