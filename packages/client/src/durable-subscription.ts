@@ -9,21 +9,21 @@ export interface DurableMessage<T = unknown> {
 }
 
 export interface DurableSubscriptionOptions<T = unknown> {
-	/** 1 to 64 of letters, digits, - _ and . : names this reader of the channel among those of the same user. */
+	/** 1 to 64 of letters, digits, - _ and . : identifies this consumer of the channel among those of the same user. */
 	readonly consumer: string;
-	/** Called for one message at a time, in order. What it resolves for is acknowledged; what it rejects for is delivered again. */
+	/** Called for one message at a time, in order. When it resolves, the message is acknowledged; when it rejects, the message is delivered again. */
 	readonly onMessage: (message: DurableMessage<T>) => Promise<void> | void;
-	/** Told when `onMessage` has failed. */
+	/** Called when `onMessage` has failed. */
 	readonly onError?: (error: unknown, message: DurableMessage<T>) => void;
-	/** Told when messages are gone that were never acknowledged: they were older than the history. The next message is a new one. */
+	/** Called when unacknowledged messages are gone, because they were older than the history. The next message is a new one. */
 	readonly onLost?: () => void;
 	/** For a channel that needs a subscription token. */
 	readonly getToken?: () => Promise<string>;
-	/** How long after a failure the message is asked for again, in milliseconds; 1000 by default. */
+	/** Pause after a failure before the message is requested again, in milliseconds; 1000 by default. */
 	readonly retryMs?: number;
-	/** Acknowledgements are sent together, once in so many milliseconds; 100 by default. */
+	/** Interval in which acknowledgements are collected and sent together, in milliseconds; 100 by default. */
 	readonly acknowledgeMs?: number;
-	/** Messages that wait for `onMessage`; 1000 by default. More of them are left to the server, and asked for later. */
+	/** Maximum number of messages that wait for `onMessage`; 1000 by default. Further messages stay on the server and are requested later. */
 	readonly waitingMax?: number;
 }
 
@@ -43,20 +43,20 @@ export function durableSubscription<T = unknown>(
 
 /** See `durableSubscription`. */
 export class DurableSubscription<T = unknown> {
-	/** The library's, for its events. Do not subscribe or unsubscribe with it. */
+	/** The subscription of the `centrifuge` library, for its events. Do not subscribe or unsubscribe with it. */
 	readonly subscription: Subscription;
 	readonly #client: Centrifuge;
 	readonly #channel: string;
 	readonly #options: DurableSubscriptionOptions<T> & typeof defaults;
 	#epoch = "";
-	/** Offset up to which all was handled; -1 = nothing is known yet. */
+	/** Offset up to which everything was handled; -1 = not known yet. */
 	#handled = -1;
-	/** Offset of the last one that was handled or waits. */
+	/** Offset of the last message that was handled or is waiting. */
 	#taken = -1;
 	#acknowledged = -1;
 	#waiting: DurableMessage<T>[] = [];
 	#isWorking = false;
-	/** Something was left to the server. */
+	/** Some messages were left on the server. */
 	#isBehind = false;
 	#isClosed = false;
 	#acknowledging: ReturnType<typeof setTimeout> | undefined;
@@ -74,7 +74,7 @@ export class DurableSubscription<T = unknown> {
 		this.subscription.subscribe();
 	}
 
-	/** Ends it, after the last acknowledgement, which is lost without a connection: then messages come again. The consumer keeps its position. */
+	/** Ends the subscription after the last acknowledgement. Without a connection that one is lost, and messages are sent again. The consumer keeps its position. */
 	async close(): Promise<void> {
 		this.#isClosed = true;
 		clearTimeout(this.#retrying);
@@ -84,7 +84,7 @@ export class DurableSubscription<T = unknown> {
 		this.#client.removeSubscription(this.subscription);
 	}
 
-	/** Ends it, and the server forgets the consumer's position. */
+	/** Ends the subscription and removes the consumer's position on the server. */
 	async forget(): Promise<void> {
 		await this.close();
 		await this.#client.rpc("shardcast.forget", { channel: this.#channel, consumer: this.#options.consumer });
@@ -106,12 +106,12 @@ export class DurableSubscription<T = unknown> {
 			if (!isNew) this.#options.onLost?.();
 			return;
 		}
-		// Another connection of this consumer may be further. What waits here is handled all the same.
+		// Another connection of this consumer may be further ahead. The messages that wait here are handled anyway.
 		if (offset > this.#taken) {
 			this.#taken = offset;
 			this.#handled = Math.max(this.#handled, this.#waiting.length === 0 && !this.#isWorking ? offset : this.#handled);
 		}
-		// The connection may have ended before the last acknowledgement had arrived.
+		// The connection may have ended before the last acknowledgement arrived.
 		if (offset < this.#handled) {
 			this.#acknowledged = offset;
 			this.#soon();
@@ -119,7 +119,7 @@ export class DurableSubscription<T = unknown> {
 	}
 
 	#take({ data, offset = 0, tags }: PublicationContext): void {
-		// It was sent again.
+		// A repeat.
 		if (offset <= this.#taken || this.#isClosed) return;
 		if (this.#isBehind || offset !== this.#taken + 1 || this.#waiting.length >= this.#options.waitingMax) {
 			this.#isBehind = true;
@@ -145,7 +145,7 @@ export class DurableSubscription<T = unknown> {
 				this.#again(this.#options.retryMs);
 				break;
 			}
-			// Meanwhile the server may have begun another epoch.
+			// The server may have started another epoch meanwhile.
 			if (this.#waiting[0] !== message) continue;
 			this.#waiting.shift();
 			this.#handled = message.offset;
@@ -155,7 +155,7 @@ export class DurableSubscription<T = unknown> {
 		if (this.#isBehind && this.#waiting.length === 0) this.#again(this.#options.retryMs);
 	}
 
-	/** Subscribes again: the server sends all that was not acknowledged. */
+	/** Subscribes again: the server sends all unacknowledged messages. */
 	#again(afterMs: number): void {
 		clearTimeout(this.#retrying);
 		if (this.#isClosed) return;
@@ -172,7 +172,7 @@ export class DurableSubscription<T = unknown> {
 		this.#acknowledging ??= setTimeout(() => void this.#acknowledge(), this.#options.acknowledgeMs);
 	}
 
-	/** Never rejects: what is not acknowledged comes again. */
+	/** Never rejects: unacknowledged messages are sent again. */
 	async #acknowledge(): Promise<void> {
 		clearTimeout(this.#acknowledging);
 		this.#acknowledging = undefined;
@@ -183,7 +183,7 @@ export class DurableSubscription<T = unknown> {
 			await this.#client.rpc("shardcast.ack", { channel: this.#channel, consumer: this.#options.consumer, offset, epoch });
 			if (epoch === this.#epoch) this.#acknowledged = Math.max(this.#acknowledged, offset);
 		} catch {
-			// Not connected, or not subscribed any more: `subscribed` tries again.
+			// Not connected, or no longer subscribed: the `subscribed` event tries again.
 		}
 	}
 }

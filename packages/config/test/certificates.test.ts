@@ -98,7 +98,7 @@ describe("certificates", () => {
 		const junk = file("junk.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
 		const cases: [Partial<Config>, string][] = [
 			[{ tlsCert: "/nowhere/a.crt", tlsKey: one.keyFile }, "--tlsCert: /nowhere/a.crt does not exist; name a file that does"],
-			[{ tlsCert: folder, tlsKey: one.keyFile }, `--tlsCert: ${folder} is no regular file; name one`],
+			[{ tlsCert: folder, tlsKey: one.keyFile }, `--tlsCert: ${folder} is not a regular file; name one`],
 			[{ tlsCert: one.certFile, tlsKey: "/nowhere/a.key" }, "--tlsKey: /nowhere/a.key does not exist; name a file that does"],
 			[
 				{ tlsCert: one.keyFile, tlsKey: one.certFile },

@@ -136,7 +136,7 @@ describe("a file of Centrifugo's", () => {
 
 	it("warns about each option of which the docs say so", () => {
 		const guide = readFileSync(new URL("../../../docs/how-to/from-centrifugo.md", import.meta.url), "utf8");
-		const [, section = ""] = guide.split("\n## What warns\n");
+		const [, section = ""] = guide.split("\n## What gives a warning\n");
 		const items = section.split("\n## ", 1)[0]!.matchAll(/(?:^- |\. )(?:\*\*)?(`[a-z_]+`(?:, `[a-z_]+`)*)/gm);
 		const names = [...items].flatMap(([, list]) => [...list!.matchAll(/[a-z_]+/g)].map(([name]) => name));
 		expect(names).toContain("engine");
@@ -167,7 +167,7 @@ describe("a mistake in the channels' options", () => {
 		["channel:\n  without_namespace: [presence]", "f.yaml:2: channel.without_namespace: the value is not a table of options"],
 		["channel:\n  namespace:\n    - name: chat", 'f.yaml:2: unknown key "channel.namespace"; did you mean "channel.namespaces"?'],
 		[ns("presense: true"), 'f.yaml:5: channel.namespaces[1].presense: unknown key; did you mean "presence"?'],
-		["channel:\n  namespaces:\n    - presence: true", "f.yaml:3: channel.namespaces[0].name: is missing; give it"],
+		["channel:\n  namespaces:\n    - presence: true", "f.yaml:3: channel.namespaces[0].name: is missing; set it"],
 		[
 			"channel:\n  namespaces:\n    - name: a",
 			'f.yaml:3: channel.namespaces[0].name: "a" is not two or more of letters, digits, - _ and .',

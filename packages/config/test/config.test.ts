@@ -212,8 +212,8 @@ describe("the file", () => {
 				'./shardcast.yaml:3: unknown key "limits.b"; `shardcast config print` shows all keys',
 			],
 		],
-		["cluster:\n  shards: 2\n\n  shards: 3\n", ['./shardcast.yaml:4: "cluster.shards" is there twice; leave one of them out']],
-		["log:\n  level: warn\nlog:\n  level: loud\n", ['./shardcast.yaml:3: "log" is there twice; leave one of them out']],
+		["cluster:\n  shards: 2\n\n  shards: 3\n", ['./shardcast.yaml:4: "cluster.shards" appears twice; remove one of them']],
+		["log:\n  level: warn\nlog:\n  level: loud\n", ['./shardcast.yaml:3: "log" appears twice; remove one of them']],
 		["- 1\n", ['./shardcast.yaml:1: not a table of sections; write lines such as "log:" and, indented, "level: debug"']],
 		[
 			"kafka:\n  tls: true\n",
@@ -247,7 +247,7 @@ describe("the file", () => {
 		expect(config).toMatchObject({ tlsEnabled: true, tlsCert: "/c.pem", tlsKey: "/k.pem" });
 		expect(describeLayer(layers.tlsKey)).toMatch(/:5: http_server\.tls\.key_pem$/);
 		expect(mistakesOf(() => load({}, {}, tls("cert_pem: /c.pem", "cert_pem_file: /d.pem")))).toEqual([
-			'./shardcast.yaml:4: "http_server.tls.cert_pem_file" and "http_server.tls.cert_pem" are the same option; leave one of them out',
+			'./shardcast.yaml:4: "http_server.tls.cert_pem_file" and "http_server.tls.cert_pem" are the same option; remove one of them',
 		]);
 		expect(mistakesOf(() => load({}, {}, tls("cert_pem_fil: /c.pem")))[0]).toContain('did you mean "http_server.tls.cert_pem_file"?');
 		expect(formatConfig(load({}, {}, tls("cert_pem: /c.pem"))), "prints one name").not.toMatch(/^ {4}cert_pem:/m);
@@ -340,7 +340,7 @@ describe("all mistakes are told at once", () => {
 		};
 		expect(mistakesOf(() => load(flags))).toEqual([
 			"--kafka-tls-ca: /missing does not exist; name a file that does",
-			"--kafka-tls-cert: . is no regular file; name one",
+			"--kafka-tls-cert: . is not a regular file; name one",
 			"--kafka-tls-key: /dev/null/x can't be read (ENOTDIR); change its mode or name another",
 		]);
 	});
@@ -376,7 +376,7 @@ describe("allowed origins", () => {
 		["https://a.example?x=1", "has more than an origin, https://a.example?x=1; write https://a.example"],
 		["wss://a.example", "has the address of a WebSocket, wss://a.example; write its page's origin, such as https://a.example"],
 		["https://*.a.example", "has a pattern, https://*.a.example; name each origin, or * for all"],
-		["https://", "has no valid host in https://; write such as https://trade.example"],
+		["https://", "has no valid host in https://; write, for example, https://trade.example"],
 		["https://user@a.example", "has more than an origin, https://user@a.example; write https://a.example"],
 		["ftp://a.example", "has an origin that no page has, ftp://a.example; write http://a.example or https://a.example"],
 		["file:///a", "has an origin that no page has, file:///a; write null for pages that are files"],
@@ -578,7 +578,7 @@ describe("authentication", () => {
 	it.each([
 		["https://{{host}}/keys", "^(?P<host>.*)$", /has \{\{ \}\} before its path/],
 		["https://idp/{{a b}}", "", /has something in \{\{ \}\} that is not the name of a group/],
-		["https://idp/{{a}}", "^(?P<b>.*)$", /\{\{a\}\} is no group of the issuer or audience regex; write \(\?P<a>…\)/],
+		["https://idp/{{a}}", "^(?P<b>.*)$", /\{\{a\}\} is not a group of the issuer or audience regex; write \(\?P<a>…\)/],
 	])("the address of a key set is refused: %s with %s", (tokenJwksEndpoint, tokenIssuerRegex, mistake) => {
 		expect(mistakesOf(() => load({ tokenJwksEndpoint, tokenIssuerRegex }))).toEqual([expect.stringMatching(mistake)]);
 	});

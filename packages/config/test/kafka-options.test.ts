@@ -34,9 +34,9 @@ describe("brokers", () => {
 		["127.0.0.1", "has a broker without a port, 127.0.0.1; write 127.0.0.1:9092"],
 		["127.0.0.1:99999", "has the port 99999 in 127.0.0.1:99999; ports go from 1 to 65535"],
 		["k:0", "has the port 0 in k:0; ports go from 1 to 65535"],
-		[":9092", "has a broker without a host, :9092; write such as kafka-1:9092"],
-		["kafka://k:9092", "has kafka://k:9092, which is no host and port; write such as kafka-1:9092"],
-		["k:9092/x", "has k:9092/x, which is no host and port; write such as kafka-1:9092"],
+		[":9092", "has a broker without a host, :9092; write, for example, kafka-1:9092"],
+		["kafka://k:9092", "has kafka://k:9092, which is not a host and port; write, for example, kafka-1:9092"],
+		["k:9092/x", "has k:9092/x, which is not a host and port; write, for example, kafka-1:9092"],
 		["[::1]:9092", "has the IPv6 address [::1]:9092, which can't be used here; name the broker by its host name"],
 		["300.1.1.1:9092", "has 300.1.1.1:9092, whose host is no IPv4 address; correct it"],
 	])("%s is refused", (brokers, why) => {
@@ -48,7 +48,7 @@ describe("brokers", () => {
 			expect.stringContaining("without a port, a;"),
 			expect.stringContaining("without a port, c;"),
 			expect.stringContaining('has "b@d", which'),
-			expect.stringContaining("has a pattern that is no regular expression"),
+			expect.stringContaining("has a pattern that is not a regular expression"),
 		]);
 		expect(mistakes({ kafkaBrokers: ["kafka-1.example:9092", "127.0.0.1:1", "a_b:65535"], kafkaTopics: "t" })).toEqual([]);
 	});

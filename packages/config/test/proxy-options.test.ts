@@ -102,9 +102,9 @@ describe("certificates for backends", () => {
 		[
 			"a missing file",
 			() => ({ server_ca_pem: join(folder, "none") }),
-			/http\.tls\.server_ca_pem: is no PEM, and the file that it names does not exist/,
+			/http\.tls\.server_ca_pem: is not PEM, and the file that it names does not exist/,
 		],
-		["a folder", () => ({ server_ca_pem: folder }), /server_ca_pem: .* is no regular file/],
+		["a folder", () => ({ server_ca_pem: folder }), /server_ca_pem: .* is not a regular file/],
 		["a key in place of a certificate", () => ({ server_ca_pem: own.keyFile }), /server_ca_pem: has a private key and no certificate/],
 		["a certificate without its key", () => ({ cert_pem: own.certFile }), /cert_pem: .*give cert_pem and key_pem/],
 		["the key of another", () => ({ cert_pem: own.certFile, key_pem: other.keyFile }), /key_pem: can't be used with cert_pem: .*mismatch/],

@@ -38,12 +38,12 @@ describe("an address of Redis", () => {
 	});
 
 	it.each([
-		["localhost:6379", /is no address of Redis; write such as redis:\/\//],
-		["http://a", /is no address of Redis/],
+		["localhost:6379", /is not a Redis address; write, for example, redis:\/\//],
+		["http://a", /is not a Redis address/],
 		["redis://a:0", /has the port 0/],
 		["redis://a:70000", /has the port 70000/],
 		["redis://", /has no host/],
-		["redis://a/b", /no number of a database/],
+		["redis://a/b", /not a database number/],
 		["redis+cluster://a/1", /a Redis Cluster does not have/],
 		["redis://a:1,b:2", /only redis\+cluster:\/\/ may have/],
 		["redis://a?db=3", /has the parameter "db"/],

@@ -185,12 +185,12 @@ describe("an attempt to reload", () => {
 			/shardcast\.yaml/,
 		],
 		["a file that is too long", () => writeFileSync(file, `# ${"x".repeat(300_000)}\n`), /longer than 256KiB/],
-		["a key twice", () => writeFileSync(file, "shard:\n  batch: 1\n  batch: 2\n"), /shardcast\.yaml:3: "shard\.batch" is there twice/],
+		["a key twice", () => writeFileSync(file, "shard:\n  batch: 1\n  batch: 2\n"), /shardcast\.yaml:3: "shard\.batch" appears twice/],
 		["nothing in it any more", () => writeFileSync(file, ""), /shardcast\.yaml: has no options in it.*restart/],
 		["only a comment", () => writeFileSync(file, "# limits\n\n"), /has no options in it/],
 		["cut off behind a section's name", () => writeFileSync(file, "limits:\n"), /has no options in it/],
 		["a loop of links", () => symlinkSync(file, file), /ELOOP/],
-		["a directory", () => mkdirSync(file), /no regular file/],
+		["a directory", () => mkdirSync(file), /not a regular file/],
 		[
 			"a file in what is no directory",
 			() => {
@@ -263,7 +263,7 @@ describe("an attempt to reload", () => {
 		const { reloader, state, lines } = setup(input);
 		input.file = file;
 		expect(reloader.reload()).toBe("rejected");
-		expect(lines[0]!.text).toContain("no regular file");
+		expect(lines[0]!.text).toContain("not a regular file");
 		expect(state.config.messageRate).toBe(5);
 	});
 

@@ -11,27 +11,27 @@ interface KnownClient {
 interface Snapshot {
 	readonly lost: number;
 	readonly isQuiet: boolean;
-	/** Clients that it has not named so far. */
+	/** Clients that the snapshot has not listed yet. */
 	readonly unseen: Set<number>;
-	/** Of the client that it is at: channels that it has not named so far. */
+	/** Channels of the current client that the snapshot has not listed yet. */
 	unseenChannels: Set<string>;
-	/** Events that it has made up for. */
+	/** Events that the snapshot has replaced. */
 	found: number;
 }
 
 interface ClientTableParts {
 	readonly tell: (event: ClientEvent) => void;
 	readonly occupancy: Pick<Occupancy, "enter" | "leave">;
-	/** So many events of a shard are not known. */
+	/** This number of events of a shard is lost. */
 	readonly lost: (events: number) => void;
 }
 
-/** How the clients of a shard that died, or that were gone when a snapshot came, have left. */
+/** Close code for clients of a dead shard, and for clients that were missing in a snapshot. */
 const cut = 1006;
 
 /**
- * The clients of one shard and their subscriptions, as its records tell. It outlives the shard: what the shard can no longer tell, the end of
- * its clients, is told from here.
+ * The clients of one shard and their subscriptions, according to its records. It outlives the shard, so that the end of a dead shard's clients
+ * can be reported.
  *
  * One owner, the collector. Bounds: the connections of the shard, and their channels.
  */
@@ -95,13 +95,13 @@ export class ClientTable {
 		}
 	};
 
-	/** The shard has died, or has ended without a word about these clients. */
+	/** The shard has died, or has ended without reporting the end of these clients. */
 	died(at: number): void {
 		this.#snapshot = null;
 		for (const key of [...this.#clients.keys()]) this.#disconnect(key, at, cut);
 	}
 
-	/** No webhook is left. */
+	/** There is no webhook any more. */
 	forget(): void {
 		this.#clients.clear();
 		this.#snapshot = null;

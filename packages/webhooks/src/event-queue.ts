@@ -1,15 +1,15 @@
 export interface QueuedEvent {
-	/** Its place among the events of the webhook's stream, from 1. */
+	/** Number within the webhook's stream, from 1. */
 	readonly seq: number;
 	/** See `eventMembers`. */
 	readonly members: string;
-	/** When it came, by `performance.now()`. */
+	/** Time of arrival, by `performance.now()`. */
 	readonly queuedMs: number;
 }
 
 /**
- * Events that wait to be sent, in order. Bounds: number and characters. When it is full the oldest are dropped and counted. Their numbers are
- * not given again, so that the receiver sees the gap. One owner.
+ * Events that wait to be sent, in order. Bounds: number and characters. When it is full, the oldest are dropped and counted. Their numbers are
+ * not reused, so that the receiver sees the gap. One owner.
  */
 export class EventQueue {
 	dropped = 0;
@@ -30,12 +30,12 @@ export class EventQueue {
 		return this.#events.length - this.#first;
 	}
 
-	/** Whether more than half of what may wait waits. */
+	/** Whether the queue is more than half full. */
 	get isHalfFull(): boolean {
 		return this.size > this.#max / 2 || this.#characters > this.#charactersMax / 2;
 	}
 
-	/** When the oldest came; undefined = none waits. */
+	/** Time of arrival of the oldest; undefined = the queue is empty. */
 	get oldestMs(): number | undefined {
 		return this.#events[this.#first]?.queuedMs;
 	}
@@ -52,13 +52,13 @@ export class EventQueue {
 		this.#dropOldest();
 	}
 
-	/** So many events are lost that never came here. */
+	/** Counts events that were lost before they reached the queue. */
 	skip(events: number): void {
 		this.#seq += events;
 		this.dropped += events;
 	}
 
-	/** Removes the oldest: at most so many, and not many more characters than that. */
+	/** Removes the oldest events: at most this number, and not many more than this number of characters. */
 	take(max: number, charactersMax: number): QueuedEvent[] {
 		const taken: QueuedEvent[] = [];
 		for (let characters = 0; taken.length < max && characters < charactersMax && this.size > 0; ) {
@@ -80,7 +80,7 @@ export class EventQueue {
 		const event = this.#events[this.#first]!;
 		this.#first++;
 		this.#characters -= event.members.length;
-		// Each is moved once at most, on average.
+		// On average, each is moved at most once.
 		if (this.#first > 1024 && this.#first > this.#events.length / 2) {
 			this.#events = this.#events.slice(this.#first);
 			this.#first = 0;

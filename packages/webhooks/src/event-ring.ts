@@ -3,25 +3,25 @@ import { SharedFile } from "@shardcast/native";
 import { attachRing, createRing, type Ring, RingReader, RingWriter, registerReader, ringBytes } from "@shardcast/ring";
 import type { ClientRecord } from "./client-record.ts";
 
-/** About 15,000 events: those of more than 0.2 s in which clients connect as fast as they can. */
+/** About 15,000 events: more than 0.2 s of clients that connect as fast as they can. */
 export const eventRingBytes = 2 * 1024 * 1024;
-/** The collector alone. */
+/** Only the collector. */
 const readersMax = 1;
 const collectorSlot = 0;
 
-/** Where the ring of a shard lies in the cluster's directory. */
+/** Path of a shard's ring in the cluster's directory. */
 const pathOf = (directory: string, slot: number): string => join(directory, `events-${slot}`);
 
 /**
- * Makes the ring of a shard, with the collector as its reader from the first record on. For the supervisor.
- * @throws NativeError ENOSPC when shared memory has no room for it.
+ * Creates the ring of a shard, with the collector as its reader from the first record on. For the supervisor.
+ * @throws NativeError ENOSPC when shared memory is full.
  */
 export function createEventRing(directory: string, slot: number): Ring {
 	const format = (buffer: ArrayBuffer): void => formatRing(buffer);
 	return attachRing(SharedFile.create(pathOf(directory, slot), ringBytes(eventRingBytes, readersMax), format).buffer);
 }
 
-/** @throws NativeError ENOENT when the supervisor has made none. */
+/** @throws NativeError ENOENT when the supervisor has not created it. */
 export function openEventRing(directory: string, slot: number): Ring {
 	return attachRing(SharedFile.open(pathOf(directory, slot)).buffer);
 }
@@ -37,12 +37,12 @@ function formatRing(buffer: ArrayBufferLike, capacityBytes = eventRingBytes): vo
 	registerReader(createRing(buffer, { capacityBytes, readersMax }), collectorSlot);
 }
 
-/** `tooLong`: no ring could hold it, so it never will be written. */
+/** `tooLong`: it does not fit into any ring, so it can never be written. */
 type WriteOutcome = "written" | "full" | "tooLong";
 
 /**
- * The end of a shard. Writing takes about a microsecond and never waits. What is written survives the death of the shard. One owner, the
- * shard's loop.
+ * The shard's side of the ring. Writing takes about a microsecond and never waits. What is written survives the death of the shard. One owner,
+ * the shard's loop.
  */
 export class EventWriter {
 	readonly #ring: Ring;
@@ -66,13 +66,13 @@ export class EventWriter {
 		return "written";
 	}
 
-	/** Snapshots leave the other half to events. */
+	/** Snapshots use at most half of the ring; the rest is for events. */
 	get isHalfFull(): boolean {
 		return this.#writer.depthBytes() > this.#ring.capacityBytes / 2;
 	}
 }
 
-/** The end of the collector. One owner. */
+/** The collector's side of the ring. One owner. */
 export class EventReader {
 	readonly #bytes: Buffer;
 	readonly #reader: RingReader;

@@ -2,15 +2,15 @@ interface OccupancyParts {
 	readonly tell: (event: { readonly type: "occupied" | "vacated"; readonly at: number; readonly channel: string }) => void;
 	/** Milliseconds, monotonic. */
 	readonly nowMs: () => number;
-	/** How long a channel must be without subscribers before it is vacated. */
+	/** How long a channel must have no subscribers before it is vacated. */
 	readonly delayMs: () => number;
-	/** Empty channels that may wait at once; one more, and the one that waits longest is vacated at once. */
+	/** Maximum number of empty channels that wait; with one more, the oldest is vacated immediately. */
 	readonly emptyMax?: number;
 }
 
 /**
- * How many subscribers each channel has, over all shards. A channel that empties is vacated only after a delay: a client that moves to another
- * shard, or loads its page again, vacates nothing.
+ * Counts the subscribers of each channel over all shards. A channel that empties is vacated only after a delay, so that a client that moves to
+ * another shard or reloads its page causes no event.
  *
  * One owner, the collector. Bounds: the subscriptions of all clients, and `emptyMax`.
  */
@@ -18,7 +18,7 @@ export class Occupancy {
 	readonly #parts: OccupancyParts;
 	readonly #emptyMax: number;
 	readonly #subscribers = new Map<string, number>();
-	/** Channels that have emptied, and when, in that order. */
+	/** Channels that have emptied, with the time, in that order. */
 	readonly #emptied = new Map<string, number>();
 
 	constructor(parts: OccupancyParts) {
@@ -30,7 +30,7 @@ export class Occupancy {
 		return this.#subscribers.size;
 	}
 
-	/** @param isQuiet it has been so for a while, and is no event. */
+	/** @param isQuiet the state is not new, so no event is sent. */
 	enter(channel: string, at: number, isQuiet: boolean): void {
 		const before = this.#subscribers.get(channel) ?? 0;
 		this.#subscribers.set(channel, before + 1);
@@ -49,7 +49,7 @@ export class Occupancy {
 		if (this.#emptied.size > this.#emptyMax) this.#vacate(this.#emptied.keys().next().value!, at);
 	}
 
-	/** Tells of the channels that have been empty for long enough. @param at milliseconds since 1970. @param all without waiting any more. */
+	/** Reports the channels that have been empty for long enough. @param at milliseconds since 1970. @param all whether to skip the delay. */
 	tick(at: number, all = false): void {
 		const { delayMs, nowMs } = this.#parts;
 		const until = nowMs() - delayMs();

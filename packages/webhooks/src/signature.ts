@@ -8,8 +8,8 @@ export const webhookHeaders = {
 } as const;
 
 /**
- * HMAC-SHA256 of the time and the body, once for each secret: a receiver that knows one of them accepts the request. The time is signed as well,
- * so that nobody can send a recorded request later.
+ * HMAC-SHA256 of the time and the body, once per secret: a receiver that knows one of them accepts the request. The time is signed as well, so
+ * that a recorded request cannot be replayed later.
  * @param timestamp seconds since 1970, as in the header.
  */
 export function signatures(secrets: readonly string[], timestamp: string, body: Uint8Array): string {

@@ -10,7 +10,7 @@ export interface WebhookParts {
 	readonly log: Pick<Log, "info" | "warn" | "error">;
 	/** For the console. */
 	readonly tell: (level: "info" | "warn" | "bad", text: string) => void;
-	/** Names its stream of events. Never used twice, as the numbers of the events begin with 1 in each. */
+	/** Id of its stream of events. Never reused, because the numbers of the events begin with 1 in each stream. */
 	readonly stream: string;
 	/** Milliseconds, monotonic. */
 	readonly nowMs: () => number;
@@ -20,31 +20,31 @@ export interface WebhookParts {
 	readonly random: () => number;
 }
 
-/** Of a request's body, about. */
+/** Approximate maximum length of a request's body. */
 const bodyCharactersMax = 1024 * 1024;
 const queueCharactersMax = 64 * 1024 * 1024;
-/** While the server stops, no pause between two attempts is longer. */
+/** Maximum pause between two attempts while the server stops. */
 const drainRetryMsMax = 250;
 
 /**
- * One receiver: keeps the events that it has not got yet, and sends them in order, one request at a time. What fails is sent again, with the same
- * events, until the receiver has it: a request that came through and whose reply was lost comes twice, and the ids tell.
+ * One receiver: keeps its undelivered events, and sends them in order, one request at a time. A failed request is sent again, with the same events,
+ * until it succeeds. If only its reply was lost, the receiver gets the events twice and recognises them by their ids.
  *
- * One owner, `Webhooks`. Bounds: `queue_max` events and 64 Mi characters that wait, besides the one request that is tried.
+ * One owner, `Webhooks`. Bounds: `queue_max` waiting events and 64 Mi characters, plus the request in flight.
  */
 export class Webhook {
 	delivered = 0;
-	/** Requests by their result. */
+	/** Requests by result. */
 	readonly requests: Record<string, number> = { ok: 0 };
 	#options: WebhookOptions;
 	readonly #parts: WebhookParts;
 	readonly #queue: EventQueue;
 	#caller: Caller;
-	/** Has the request that is under way; null = there is none. */
+	/** For the request in flight; null = none. */
 	#busy: Caller | null = null;
-	/** Tried, and not delivered yet. */
+	/** Events of the request in flight, or of the last failed attempt. */
 	#batch: QueuedEvent[] = [];
-	/** Attempts in a row that have failed. */
+	/** Consecutive failed attempts. */
 	#failures = 0;
 	#retryMs = 0;
 	#isDraining = false;
@@ -63,7 +63,7 @@ export class Webhook {
 		return this.#options;
 	}
 
-	/** Events that the receiver has not got. */
+	/** Undelivered events. */
 	get waiting(): number {
 		return this.#queue.size + this.#batch.length;
 	}
@@ -72,13 +72,13 @@ export class Webhook {
 		return this.#queue.dropped;
 	}
 
-	/** Since when the oldest of these waits, in seconds. */
+	/** Age of the oldest undelivered event, in seconds. */
 	get oldestSeconds(): number {
 		const oldestMs = this.#batch[0]?.queuedMs ?? this.#queue.oldestMs;
 		return oldestMs === undefined ? 0 : (this.#parts.nowMs() - oldestMs) / 1000;
 	}
 
-	/** @param namespace of the event's channel, or null when it has none. */
+	/** @param namespace of the event's channel, or null if it has none. */
 	wants(type: WebhookEventType, namespace: string | null): boolean {
 		const { namespaces } = this.#options;
 		if (!wantsEvent(this.#options, type)) return false;
@@ -91,12 +91,12 @@ export class Webhook {
 		if (this.dropped > before) this.#tellDrops();
 	}
 
-	/** So many events never came here. */
+	/** Counts events that were lost before they arrived here. */
 	lost(events: number): void {
 		this.#queue.skip(events);
 	}
 
-	/** Takes other options, of the same name. What waits stays. */
+	/** Applies new options of the webhook with the same name. Waiting events stay. */
 	change(options: WebhookOptions): void {
 		const { endpoint, timeoutMs } = this.#options;
 		this.#options = options;
@@ -107,7 +107,7 @@ export class Webhook {
 		this.#caller = this.#parts.open(options);
 	}
 
-	/** Sends if it is time. Called often. */
+	/** Sends if a request is due. Called often. */
 	tick(): void {
 		if (this.#busy !== null || this.#isStopped || this.waiting === 0) return;
 		const { batchMax, batchDelayMs } = this.#options;
@@ -120,18 +120,18 @@ export class Webhook {
 		void this.#send();
 	}
 
-	/** From now on everything is sent at once. */
+	/** From now on events are sent without delay. */
 	drain(): void {
 		this.#isDraining = true;
 		this.#retryMs = 0;
 		this.tick();
 	}
 
-	/** @returns how many events the receiver has not got. */
+	/** @returns the number of undelivered events. */
 	stop(): number {
 		this.#isStopped = true;
 		this.#caller.stop();
-		// Of a former address: nothing may hold up the end of the process.
+		// Requests to a previous address must not delay the end of the process.
 		if (this.#busy !== this.#caller) this.#busy?.stop();
 		return this.waiting;
 	}
@@ -165,7 +165,7 @@ export class Webhook {
 		this.delivered += this.#batch.length;
 		this.#batch = [];
 		this.#retryMs = 0;
-		// A receiver that is a little too slow makes room for one batch after the other: that is told once.
+		// A receiver that is a little too slow frees space one batch at a time: one log line is enough.
 		if (!this.#queue.isHalfFull) this.#hasToldDrops = false;
 		if (this.#failures === 0) return;
 		this.#failures = 0;
@@ -174,7 +174,7 @@ export class Webhook {
 		this.#parts.tell("info", text);
 	}
 
-	/** Twice the pause after each failure, with the jitter of a half: receivers that come back are not met by all at once. */
+	/** Doubles after each failure, with a jitter of one half, so that a receiver that is back does not get all requests at once. */
 	#failed(kind: string, detail: string): void {
 		const { name, retryMinMs, retryMaxMs } = this.#options;
 		const pauseMs = Math.min(retryMaxMs, retryMinMs * 2 ** Math.min(this.#failures, 30));

@@ -11,11 +11,11 @@ import { type ClientEvent, eventMembers } from "./webhook-event.ts";
 interface WebhooksParts {
 	readonly config: Config;
 	readonly open: OpenCaller;
-	/** The event rings of the shards, by slot; asked for once, when there is a webhook. */
+	/** The event rings of the shards, by slot; requested once, when there is a webhook. */
 	readonly readers: () => ReadonlyMap<number, EventReader>;
 	readonly log: Pick<Log, "info" | "warn" | "error">;
 	readonly tell: WebhookParts["tell"];
-	/** A name for the events of one more webhook; random. */
+	/** A random id for the stream of another webhook. */
 	readonly newStream: () => string;
 	/** Replaced in tests. */
 	readonly clock?: Pick<WebhookParts, "nowMs" | "unixMs" | "random">;
@@ -26,22 +26,22 @@ interface Shard {
 	readonly table: ClientTable;
 }
 
-/** Between two looks at the rings, which are not worth a wake-up for each event. */
+/** Interval between two reads of the rings; a wake-up per event would cost more. */
 const lookMs = 50;
-/** Records in a row; then the rest of the program has its turn. */
+/** Records read at once; then the rest of the program gets a turn. */
 const recordsPerTurn = 2000;
-/** The same channel is not told again as empty for so long: its subscribers of one moment are one event. */
+/** Minimum interval between two `cache_empty` events for a channel, so that clients that subscribe together cause one event. */
 const cacheEmptyMs = 1000;
 const cacheEmptyMax = 10_000;
-/** A receiver that does not answer holds up the end of the server for so long at most. */
+/** Maximum time for which an unresponsive receiver can delay the end of the server. */
 const drainMsMax = 5000;
 const drainStepMs = 20;
-/** One line about a ring that cannot be read in this time: it is read 20 times a second. */
+/** Minimum interval between two log lines about an unreadable ring, which is read 20 times a second. */
 const lineEveryMs = 60_000;
 
 /**
- * The one process of a cluster that sends webhooks: it collects what the shards write into their event rings, knows from it which clients and
- * subscribers there are, and tells the receivers. So an event has one sender, and the end of a shard that was killed is told as well.
+ * Sends the webhooks of a cluster, in one process: it reads the event rings of the shards, keeps track of clients and subscribers, and sends events
+ * to the receivers. So an event has one sender, and the disconnects of a killed shard's clients are reported as well.
  *
  * Without a webhook it has no timer, no ring and no table. One owner, the supervisor, or the process of a single server.
  */
@@ -50,7 +50,7 @@ export class Webhooks {
 	readonly #clock: Pick<WebhookParts, "nowMs" | "unixMs" | "random">;
 	readonly #occupancy: Occupancy;
 	readonly #webhooks = new Map<string, Webhook>();
-	/** Channels that were told as empty, and when, in that order. */
+	/** Channels for which `cache_empty` was sent, with the time, in that order. */
 	readonly #cacheEmpty = new Map<string, number>();
 	readonly #lines: BoundedLines;
 	#shards: ReadonlyMap<number, Shard> = new Map();
@@ -70,7 +70,7 @@ export class Webhooks {
 		this.reload(parts.config);
 	}
 
-	/** Takes options that have been checked. Webhooks of the same name keep what waits. */
+	/** Applies checked options. Webhooks with the same name keep their waiting events. */
 	reload(config: Config): void {
 		if (this.#isStopped) return;
 		this.#config = config;
@@ -80,7 +80,7 @@ export class Webhooks {
 			if (wanted.has(name)) continue;
 			const left = webhook.stop();
 			this.#webhooks.delete(name);
-			if (left > 0) this.#parts.log.warn(`webhook "${name}" is removed; ${left} events that waited are not sent`);
+			if (left > 0) this.#parts.log.warn(`webhook "${name}" was removed; ${left} waiting events are not sent`);
 		}
 		for (const [name, options] of wanted) {
 			const webhook = this.#webhooks.get(name);
@@ -92,7 +92,7 @@ export class Webhooks {
 		else this.#rest();
 	}
 
-	/** Nothing of this shard runs any more: what it has written is read to the end, and then its clients are gone. */
+	/** The shard's process is gone: reads its ring to the end, then reports the end of its clients. */
 	shardDied(slot: number): void {
 		const shard = this.#shards.get(slot);
 		if (shard === undefined) return;
@@ -100,21 +100,21 @@ export class Webhooks {
 		shard.table.died(this.#clock.unixMs());
 	}
 
-	/** Clients and channels that it knows of, for tests. */
+	/** Number of known clients and channels, for tests. */
 	get sizes(): { readonly clients: number; readonly channels: number } {
 		let clients = 0;
 		for (const { table } of this.#shards.values()) clients += table.size;
 		return { clients, channels: this.#occupancy.channels };
 	}
 
-	/** For the metrics: what each has done so far. */
+	/** Counters of each webhook, for the metrics. */
 	readings() {
 		return [...this.#webhooks].map(([name, { delivered, dropped, requests, waiting, oldestSeconds }]) => ({
 			...{ name, delivered, dropped, requests, waiting, oldestSeconds },
 		}));
 	}
 
-	/** Reads what there is, and sends what is due. Called by a timer; by tests as well. */
+	/** Reads the rings and sends what is due. Called by a timer, and by tests. */
 	readonly look = (): void => {
 		let isFull = false;
 		for (const shard of this.#shards.values()) isFull = this.#read(shard) === recordsPerTurn || isFull;
@@ -123,7 +123,7 @@ export class Webhooks {
 		if (isFull) setImmediate(() => this.#timer !== null && this.look());
 	};
 
-	/** The shards have ended: sends what waits, as long as the time allows. @returns how many events were not sent. */
+	/** Sends the waiting events, as long as time allows; the shards have ended. @returns the number of events that were not sent. */
 	async drain(deadlineMs: number): Promise<number> {
 		const end = performance.now() + Math.min(deadlineMs, drainMsMax);
 		for (const slot of this.#shards.keys()) this.shardDied(slot);
@@ -136,7 +136,7 @@ export class Webhooks {
 		return this.stop();
 	}
 
-	/** @returns how many events were not sent. */
+	/** @returns the number of events that were not sent. */
 	stop(): number {
 		if (this.#isStopped) return 0;
 		this.#isStopped = true;
@@ -161,7 +161,7 @@ export class Webhooks {
 			const table = () => new ClientTable({ tell: this.#tell, occupancy: this.#occupancy, lost });
 			this.#shards = new Map([...this.#parts.readers()].map(([slot, reader]) => [slot, { reader, table: table() }]));
 		}
-		// What the shards wrote after the last webhook was removed, and before they knew. Who is there now, they tell after this.
+		// Written by shards after the last webhook was removed, before they knew about it. A snapshot of the current clients follows.
 		else for (const shard of this.#shards.values()) while (this.#read(shard, () => {}) > 0);
 		this.#timer = setInterval(this.look, lookMs);
 		this.#timer.unref();
@@ -175,7 +175,7 @@ export class Webhooks {
 		this.#cacheEmpty.clear();
 	}
 
-	/** A ring that is damaged costs its own events only: this process runs the cluster, and other shards have events as well. */
+	/** A damaged ring loses only its own events: this process must go on running the cluster and reading the other rings. */
 	#read({ reader, table }: Shard, visit = table.take): number {
 		try {
 			return reader.read(recordsPerTurn, visit);

@@ -151,7 +151,7 @@ describe("the collector of webhooks", () => {
 		rings.look();
 		expect(rings.of("two")).toEqual(["1 start", "2 disconnect"]);
 		rings.use([{ name: "one" }]);
-		expect(rings.receivers.told.at(-1)).toBe('webhook "two" is removed; 2 events that waited are not sent');
+		expect(rings.receivers.told.at(-1)).toBe('webhook "two" was removed; 2 waiting events are not sent');
 		rings.use([]);
 		expect([rings.opened, rings.webhooks.sizes]).toEqual([1, { clients: 0, channels: 0 }]);
 	});

@@ -34,7 +34,7 @@ export function parseSubscription(list: string): Subscription {
 			try {
 				new RegExp(source);
 			} catch (error) {
-				throw new RangeError(`has a pattern that is no regular expression: ${(error as Error).message}`);
+				throw new RangeError(`has a pattern that is not a regular expression: ${(error as Error).message}`);
 			}
 			patterns.push(source);
 		} else if (isTopicName(item)) names.add(item);

@@ -87,8 +87,8 @@ function describe(kind: Kind<unknown>, found: FoundValue, raw: unknown, { path, 
 	const place = describeWithin(found.layer, path);
 	const value = valueAt(raw, path);
 	if (fault === "unknown") return `${place}: unknown key; ${fixOf(kind, path)}`;
-	if (fault === "twice") return `${place}: "${oneLine(value)}" is there twice; give each another`;
-	if (value === undefined) return `${place}: is missing; give it`;
+	if (fault === "twice") return `${place}: "${oneLine(value)}" appears twice; make each different`;
+	if (value === undefined) return `${place}: is missing; set it`;
 	const leaf = kindAt(kind, path);
 	// A list or a table may hold a secret.
 	const isHidden = leaf === null || leaf.secret || leaf.objects !== null || (typeof value === "string" && hasPem(value));

@@ -33,14 +33,14 @@ export function parseRedisAddress(text: string): RedisAddress {
 	if (/,\s*rediss?(\+\w+)?:/.test(text))
 		throw new RangeError("has several addresses; channels are not divided among servers: use a Redis Cluster, redis+cluster://");
 	const [, scheme, plus, login, hosts, path = "", query = ""] = pattern.exec(text.trim()) ?? [];
-	if (scheme === undefined || hosts === undefined) throw new RangeError(`is no address of Redis; write such as ${examples}`);
+	if (scheme === undefined || hosts === undefined) throw new RangeError(`is not a Redis address; write, for example, ${examples}`);
 	const isCluster = plus !== undefined;
 	const more = new URLSearchParams(query);
 	for (const name of more.keys())
 		if (name !== "addr" || !isCluster) throw new RangeError(`has the parameter "${name}"; only redis+cluster:// has one, addr`);
 	const nodes = [...hosts.split(","), ...more.getAll("addr")].map(parseNode);
 	if (!isCluster && nodes.length > 1) throw new RangeError("has several hosts, which only redis+cluster:// may have");
-	if (!/^\d{0,5}$/.test(path)) throw new RangeError("has something after the / that is no number of a database");
+	if (!/^\d{0,5}$/.test(path)) throw new RangeError("has something after the / that is not a database number");
 	const database = Number(path);
 	if (isCluster && database !== 0) throw new RangeError("has a database, which a Redis Cluster does not have; leave it out");
 	return { isCluster, tls: scheme === "rediss", nodes, ...parseLogin(login), database };
@@ -55,7 +55,7 @@ export function redisAddressText({ isCluster, tls, nodes, database }: RedisAddre
 function parseNode(text: string): RedisNode {
 	const [, six, name, digits = String(defaultPort)] = /^(?:\[([^\]]*)\]|([\w.-]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
 	const host = six ?? name;
-	if (host === undefined || (six !== undefined && !isIPv6(six))) throw new RangeError(`has no host; write such as ${examples}`);
+	if (host === undefined || (six !== undefined && !isIPv6(six))) throw new RangeError(`has no host; write, for example, ${examples}`);
 	const port = Number(digits);
 	if (port < 1 || port > 65_535) throw new RangeError(`has the port ${digits}; ports go from 1 to 65535`);
 	return { host, port };

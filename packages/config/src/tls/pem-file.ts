@@ -16,7 +16,7 @@ export function readPemFile(path: string): PemFile | { readonly problem: string 
 		// A pipe that nobody writes to must not hold up a process that serves.
 		file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
 		const status = fstatSync(file);
-		if (!status.isFile()) return { problem: "is no regular file; name one" };
+		if (!status.isFile()) return { problem: "is not a regular file; name one" };
 		const bytes = Buffer.alloc(bytesMax + 1);
 		let length = 0;
 		for (;;) {

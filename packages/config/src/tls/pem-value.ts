@@ -11,5 +11,5 @@ export function readPemValue(value: string): { readonly text: string } | { reado
 	const decoded = /^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(value) ? Buffer.from(value, "base64").toString("latin1") : "";
 	if (decoded.includes(begin)) return { text: decoded };
 	const file = readPemFile(value);
-	return "text" in file ? file : { problem: `is no PEM, and the file that it names ${file.problem}` };
+	return "text" in file ? file : { problem: `is not PEM, and the file that it names ${file.problem}` };
 }

@@ -20,7 +20,8 @@ export function parseOrigin(text: string): string {
 		throw new RangeError(`has an origin that no page has, ${text}; write http://${rest} or https://${rest}`);
 	// Those of apps and browser extensions (capacitor:, chrome-extension:) are no origins to the URL standard.
 	const origin = /^https?$/i.test(scheme) ? webOrigin(text) : `${scheme}://${rest.replace(/^.*@|[/?#].*$/g, "")}`.toLowerCase();
-	if (origin === null || origin.endsWith("://")) throw new RangeError(`has no valid host in ${text}; write such as https://trade.example`);
+	if (origin === null || origin.endsWith("://"))
+		throw new RangeError(`has no valid host in ${text}; write, for example, https://trade.example`);
 	if (/[/?#@]/.test(rest.replace(/\/$/, ""))) throw new RangeError(`has more than an origin, ${text}; write ${origin}`);
 	return origin;
 }

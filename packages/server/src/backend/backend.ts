@@ -9,15 +9,15 @@ import type { Waiter } from "./waiter.ts";
 export interface BackendOptions {
 	/** For logs and metrics. */
 	readonly name: string;
-	/** http or https. The certificate is always verified. */
+	/** An http or https URL. Certificates are always verified. */
 	readonly endpoint: string;
-	/** For the whole call: the wait for a slot, the connection, and the last byte of the reply. */
+	/** For the whole call: the wait for a slot, connecting, and receiving the last byte of the reply. */
 	readonly timeoutMs: number;
-	/** Calls at once, at least 1. */
+	/** Maximum concurrent calls, at least 1. */
 	readonly concurrency: number;
-	/** Calls that may wait for a slot. */
+	/** Maximum number of calls that wait for a slot. */
 	readonly queueMax: number;
-	/** Of the reply's body. */
+	/** Maximum length of the reply's body. */
 	readonly replyBytesMax: number;
 	/** For https. */
 	readonly tls?: BackendTls;
@@ -25,39 +25,39 @@ export interface BackendOptions {
 
 export interface Call {
 	readonly body: Uint8Array;
-	/** Besides the content type; names in lower case. They must be valid, see `forwardedHeaders`. */
+	/** Headers besides the content type; names in lower case. They must be valid, see `forwardedHeaders`. */
 	readonly headers: Readonly<Record<string, string>>;
 	/**
-	 * The backend may get it twice without harm. Such a call is sent once more when a connection that was kept open turns out to have been
-	 * closed by the backend; for others, that is a failure.
+	 * Whether it does no harm if the backend gets the call twice. Such a call is repeated once if the backend has closed the kept-alive
+	 * connection; for other calls, that is a failure.
 	 */
 	readonly isRepeatable: boolean;
-	/** Abandoned when nobody waits for the reply any more. */
+	/** Abandoned when the caller no longer waits for the reply. */
 	readonly waiter?: Waiter | undefined;
 }
 
 export type CallOutcome =
 	| { readonly body: Buffer }
-	/** @property status of the answer that came or began; 0 = none did. @property detail a code such as ECONNREFUSED, never what the backend or the client sent. */
+	/** @property status of the response, complete or not; 0 = none. @property detail a code such as ECONNREFUSED, never text from the backend or the client. */
 	| { readonly failure: CallFailure; readonly status: number; readonly detail: string }
 	/** Nobody waits for it any more. */
 	| "abandoned";
 
-/** Shorter than most servers keep an idle connection open, so that the backend rarely closes one that is about to be used. */
+/** Shorter than the keep-alive timeout of most servers, so that the backend rarely closes a connection that is about to be used. */
 const idleMsMax = 4000;
 
 /**
- * One address that the shard sends requests to, by POST and with JSON. Nothing that a client or a reply says can change the address: redirects
- * are failures. Connections are kept open between calls.
+ * One address to which the shard POSTs JSON. No client and no reply can change the address: redirects are failures. Connections are kept alive
+ * between calls.
  *
- * To use it: `new Backend(options)` once for each address, `await backend.call({ body, headers, isRepeatable, waiter })` for each request, which
- * never rejects and says by its outcome what came of it; `isInvalid()` when the reply's body cannot be used; `retire()` when the options have
- * changed, `stop()` when the shard stops; `counts`, `running` and `waiting` for the metrics.
+ * Use: `new Backend(options)` once per address, `await backend.call({ body, headers, isRepeatable, waiter })` for each request, which never
+ * rejects and resolves with the outcome; `isInvalid()` when the reply's body cannot be used; `retire()` when the options have changed, `stop()`
+ * when the shard stops; `counts`, `running` and `waiting` for the metrics.
  *
- * node:http does all of this. A library such as undici would add pipelining, which must not be used for calls that the backend must not get
- * twice, and a dependency.
+ * node:http is enough for this. A library such as undici would add a dependency, and pipelining, which must not be used for calls that the
+ * backend must not get twice.
  *
- * One owner, the shard's loop. Bounds: calls at once, calls that wait, bytes of a reply, time of a call.
+ * One owner, the shard's loop. Bounds: concurrent calls, waiting calls, bytes of a reply, duration of a call.
  */
 export class Backend {
 	readonly options: BackendOptions;
@@ -71,7 +71,7 @@ export class Backend {
 	#isStopped = false;
 	#isRetired = false;
 
-	/** @param counts of the one in whose place it comes, to go on with. */
+	/** @param counts those of the backend that it replaces, to continue them. */
 	constructor(options: BackendOptions, counts = new BackendCounts()) {
 		this.options = options;
 		this.counts = counts;
@@ -123,19 +123,19 @@ export class Backend {
 		});
 	}
 
-	/** A reply that has come, and that says nothing that can be used. */
+	/** Counts a reply whose body cannot be used as a failure. */
 	isInvalid(): void {
 		this.counts.replies--;
 		this.counts.failed("invalid", 0);
 	}
 
-	/** Calls that are pending may end; then its connections are closed. For a backend whose options have changed. */
+	/** Lets pending calls finish, then closes the connections. For a backend whose options have changed. */
 	retire(): void {
 		this.#isRetired = true;
 		if (this.#calls.size === 0) this.#agent.destroy();
 	}
 
-	/** Ends everything at once: pending calls fail. */
+	/** Ends everything immediately: pending calls fail. */
 	stop(): void {
 		this.#isStopped = true;
 		for (const pending of [...this.#calls]) pending.fail("stopped");
@@ -165,7 +165,7 @@ export class Backend {
 	}
 }
 
-/** A call from the moment that it may wait for a slot. It ends once, whatever comes first, and then leaves no request, timer or listener. */
+/** A call, from the moment it waits for a slot. It ends exactly once, with whatever happens first, and leaves no request, timer or listener. */
 class PendingCall {
 	done: (outcome: CallOutcome) => void = () => {};
 	isRepeated = false;
@@ -174,7 +174,7 @@ class PendingCall {
 	readonly #open: (body: Uint8Array, headers: Call["headers"]) => ClientRequest;
 	readonly #timer: NodeJS.Timeout;
 	#request: ClientRequest | null = null;
-	/** Of the answer that has begun. */
+	/** Status of the response that has begun. */
 	#status = 0;
 	#isOver = false;
 
@@ -209,7 +209,7 @@ class PendingCall {
 		this.#end({ failure, status: this.#status, detail });
 	}
 
-	/** It never begins. */
+	/** The call never begins. */
 	forget(): void {
 		this.#isOver = true;
 		clearTimeout(this.#timer);
@@ -229,7 +229,7 @@ class PendingCall {
 			else parts.push(part);
 		});
 		response.on("error", () => this.fail("reset", "ECONNRESET"));
-		// The body of a failure is read too, and thrown away: so the connection can be used again.
+		// The body of a failure is read and discarded, so that the connection can be reused.
 		response.on("end", () => {
 			if (status === 200) this.#end({ body: parts.length === 1 ? parts[0]! : Buffer.concat(parts) });
 			else this.fail(status >= 300 && status < 400 ? "redirect" : "status");
@@ -239,7 +239,7 @@ class PendingCall {
 	#broken(request: ClientRequest, error: NodeJS.ErrnoException): void {
 		if (this.#isOver || request !== this.#request) return;
 		const failure = failureOf(error);
-		// What was kept open had been closed by the backend: nothing of this call was answered.
+		// The backend had closed the kept-alive connection: no part of this call was answered.
 		if (failure === "reset" && request.reusedSocket && this.#call.isRepeatable && !this.isRepeated) {
 			this.isRepeated = true;
 			this.begin();
@@ -251,7 +251,7 @@ class PendingCall {
 	#end(outcome: CallOutcome): void {
 		if (this.#isOver) return;
 		this.forget();
-		// After the last byte of a reply, its connection belongs to the agent again.
+		// After the last byte of a reply, the connection belongs to the agent again.
 		if (outcome === "abandoned" || ("failure" in outcome && outcome.failure !== "status" && outcome.failure !== "redirect"))
 			this.#request?.destroy();
 		this.#request = null;

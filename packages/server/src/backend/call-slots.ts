@@ -1,5 +1,5 @@
 /**
- * So many calls at once, and so many that wait for one of them to end, in order. What is more is refused.
+ * Limits concurrent calls. A bounded number of further calls waits, in order; more are refused.
  *
  * One owner, the shard's loop.
  */
@@ -7,7 +7,7 @@ export class CallSlots {
 	readonly #runningMax: number;
 	readonly #waitingMax: number;
 	#running = 0;
-	/** In the order in which they came. */
+	/** In order of arrival. */
 	readonly #waiting = new Set<() => void>();
 
 	constructor(runningMax: number, waitingMax: number) {
@@ -23,7 +23,7 @@ export class CallSlots {
 		return this.#waiting.size;
 	}
 
-	/** Calls `begin` once there is a slot, which may be at once. False = there is no place to wait, and it is never called. */
+	/** Calls `begin` as soon as there is a slot, possibly immediately. False = too many are waiting, and `begin` is never called. */
 	take(begin: () => void): boolean {
 		if (this.#running < this.#runningMax) {
 			this.#running++;
@@ -35,7 +35,7 @@ export class CallSlots {
 		return true;
 	}
 
-	/** Gives back the slot of a call that has begun, or the place of one that waits. */
+	/** Releases the slot of a call that has begun, or the place of one that is waiting. */
 	leave(begin: () => void): void {
 		if (this.#waiting.delete(begin)) return;
 		const [next] = this.#waiting;

@@ -1,26 +1,26 @@
 import { validateHeaderValue } from "node:http";
 
-/** Of all headers that one call takes over from a client, names included: servers often refuse requests with more than 16 KiB. */
+/** All headers that one call forwards from a client, names included: servers often refuse requests with more than 16 KiB. */
 export const forwardedBytesMax = 8192;
 
 export interface HeaderRules {
 	/** Names of the headers of a client's request that backends get, in lower case. */
 	readonly ofRequest: readonly string[];
-	/** Of those that it gives in its connect command. */
+	/** Names of the forwarded headers from its connect command. */
 	readonly emulated: readonly string[];
-	/** Headers that each call has, in lower case. The client's win over them. */
+	/** Headers of each call, in lower case. Forwarded headers of the client take precedence. */
 	readonly fixed: Readonly<Record<string, string>>;
 }
 
 type HeaderMap = ReadonlyMap<string, string>;
 
-/** A client's headers that some backend may get, by their names in lower case. */
+/** A client's headers that any backend may get, by name in lower case. */
 export interface ClientHeaders {
-	/** Of its HTTP request. A proxy in front of the server can set and remove these. */
+	/** From its HTTP request. A proxy in front of the server can set and remove these. */
 	readonly ofRequest: HeaderMap;
-	/** Those of its connect command, because a page cannot set headers of a WebSocket: it can write anything into them. */
+	/** From its connect command, because a page cannot set headers of a WebSocket: the client can write anything into them. */
 	readonly emulated: HeaderMap;
-	/** They are longer than may be forwarded, and were not kept. */
+	/** The headers are too long to be forwarded, and were not kept. */
 	readonly areTooLong: boolean;
 }
 
@@ -28,14 +28,14 @@ const empty: HeaderMap = new Map();
 export const noHeaders: ClientHeaders = { ofRequest: empty, emulated: empty, areTooLong: false };
 const tooLong: ClientHeaders = { ...noHeaders, areTooLong: true };
 
-/** Those of the names that the client has, as they are now. */
+/** The headers with these names in the client's request. */
 export function keptHeaders(names: ReadonlySet<string>, header: (name: string) => string): ClientHeaders {
 	if (names.size === 0) return noHeaders;
 	const ofRequest = new Map([...names].map((name) => [name, header(name)] as const).filter(([, value]) => value !== ""));
 	return bytesOf(ofRequest) > forwardedBytesMax ? tooLong : { ...noHeaders, ofRequest };
 }
 
-/** The same, with those of the connect command. @param given as the client names them. */
+/** Adds the headers of the connect command. @param given names as the client wrote them. */
 export function withEmulated(headers: ClientHeaders, names: ReadonlySet<string>, given: HeaderMap): ClientHeaders {
 	if (names.size === 0 || given.size === 0 || headers.areTooLong) return headers;
 	const emulated = new Map(
@@ -45,8 +45,8 @@ export function withEmulated(headers: ClientHeaders, names: ReadonlySet<string>,
 }
 
 /**
- * The headers of a call for a client: only those of the lists. A value that cannot be in a header is left out. Null = they are too long; the
- * backend must not judge the client by a part of them.
+ * The headers of a call for a client: only listed ones. A value that is not valid in a header is left out. Null = they are too long; the backend
+ * must not decide from an incomplete set.
  */
 export function forwardedHeaders(rules: HeaderRules, { ofRequest, emulated, areTooLong }: ClientHeaders): Record<string, string> | null {
 	if (areTooLong) return null;
@@ -60,7 +60,7 @@ function add(found: Map<string, string>, name: string, value: string | undefined
 	if (value !== undefined && value !== "" && isHeaderValue(name, value)) found.set(name, value);
 }
 
-/** Each byte of its UTF-8 as a character, as headers are sent. */
+/** Each byte of the UTF-8 as one character, as headers are sent. */
 const inBytes = (text: string) => Buffer.from(text).toString("latin1");
 
 function bytesOf(headers: HeaderMap): number {
@@ -74,7 +74,7 @@ function isHeaderValue(name: string, value: string): boolean {
 		validateHeaderValue(name, value);
 		return true;
 	} catch {
-		// It has a line break, or another character that would end the header.
+		// A line break, or another character that would end the header.
 		return false;
 	}
 }

@@ -10,21 +10,21 @@ export interface HookDisconnect {
 	readonly reason: string;
 }
 
-/** What a backend decides. */
+/** A backend's decision. */
 export type HookReply<H extends HookName> =
 	| { readonly result: HookResults[H] }
 	| { readonly error: Required<ReplyError> }
 	| { readonly disconnect: HookDisconnect };
 
-/** A reason for closing a WebSocket has at most 123 bytes. */
+/** The close reason of a WebSocket has at most 123 bytes. */
 const reasonBytesMax = 123;
 
 const noObject = "it is not a JSON object";
 
 /**
- * Reads the body of a backend's reply: `{"result": {…}}`, `{"error": {…}}` or `{"disconnect": {…}}`. When there are several, a disconnect counts
- * before an error, and an error before a result. Keys that are not known are ignored: a backend may be newer.
- * @throws FieldError says what is wrong with it, without quoting it.
+ * Reads the body of a backend's reply: `{"result": {…}}`, `{"error": {…}}` or `{"disconnect": {…}}`. If there are several, a disconnect takes
+ * precedence over an error, and an error over a result. Unknown keys are ignored: a backend may be newer.
+ * @throws FieldError that says what is wrong, without quoting the reply.
  */
 export function readHookReply<H extends HookName>(hook: H, body: Uint8Array): HookReply<H> {
 	const reply = parsed(body);
@@ -47,7 +47,7 @@ function parsed(body: Uint8Array): Fields {
 	return value as Fields;
 }
 
-/** Applications have the codes from 400 to 1999; a backend may also answer as the server itself would. */
+/** Applications use the codes from 400 to 1999; a backend may also use the server's codes. */
 function errorIn(fields: Fields): Required<ReplyError> {
 	const { code, temporary = false } = fields;
 	if (!isCode(code, 100, 1999)) throw new FieldError("error.code is not an integer from 100 to 1999");
@@ -55,7 +55,7 @@ function errorIn(fields: Fields): Required<ReplyError> {
 	return { code, message: textField(fields, "message"), temporary };
 }
 
-/** The client decides by the code whether it reconnects: from 3500 to 3999 and from 4500 to 4999 it does not. */
+/** The code tells the client whether to reconnect: from 3500 to 3999 and from 4500 to 4999 it does not. */
 function disconnectIn(fields: Fields): HookDisconnect {
 	const { code } = fields;
 	if (!isCode(code, 3000, 4999)) throw new FieldError("disconnect.code is not an integer from 3000 to 4999");

@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { isJson } from "@shardcast/wire";
 import type { HookName } from "./hook-results.ts";
 
-/** Who a hook is about, in each request. */
+/** The client that a request is about. */
 export interface HookClient {
 	/** The client's id. */
 	readonly client: string;
@@ -11,11 +11,11 @@ export interface HookClient {
 	readonly protocol: "json" | "protobuf";
 	/** "" = anonymous, or not known yet. */
 	readonly user: string;
-	/** JSON from a token or from the connect hook; null = there is none, or backends do not get it. */
+	/** JSON from the token or the connect hook; null = none, or backends do not get it. */
 	readonly meta: Uint8Array | null;
 }
 
-/** What the client sent, as far as its command has it; "" and an empty list are left out, as clients leave them out. */
+/** Fields of the client's command; "" and an empty list are left out, as clients leave them out. */
 export interface HookFields {
 	readonly name?: string;
 	readonly version?: string;
@@ -47,7 +47,7 @@ export function hookRequest(hook: HookName, client: HookClient, fields: HookFiel
 	if (hasData && !isBinary && !(isUtf8(data) && isJson(data))) return null;
 	if (hasData && isBinary) head.b64data = bufferOf(data).toString("base64");
 	const parts: Uint8Array[] = [Buffer.from(JSON.stringify(head).slice(0, -1))];
-	// As they are: they are JSON already, and parsing them would change long numbers.
+	// Copied as they are: they are JSON already, and parsing would change long numbers.
 	if (hasData && !isBinary) parts.push(Buffer.from(',"data":'), bufferOf(data));
 	if (client.meta !== null) parts.push(Buffer.from(',"meta":'), bufferOf(client.meta));
 	return Buffer.concat([...parts, Buffer.from("}")]);

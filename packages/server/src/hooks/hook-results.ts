@@ -16,7 +16,7 @@ import type { ConnectionClaims, GrantedSubscription } from "../sessions/centrifu
 import { expiryClaim } from "../sessions/centrifuge/tokens/expiry-claim.ts";
 import { writtenMember } from "./json-members.ts";
 
-/** As a connection token says it, and what the client gets as `data` of its connect reply: any bytes. */
+/** The same as in a connection token, and the `data` of the connect reply: any bytes. */
 export interface ConnectResult extends Omit<ConnectionClaims, "token"> {
 	readonly token: null;
 	readonly data: Uint8Array | null;
@@ -27,7 +27,7 @@ export interface RefreshResult {
 	readonly expired: boolean;
 	/** Seconds since 1970; Infinity = never. */
 	readonly expiresAt: number;
-	/** Null = as it was. */
+	/** Null = unchanged. */
 	readonly info: Uint8Array | null;
 	readonly meta: Uint8Array | null;
 }
@@ -37,12 +37,12 @@ export interface SubscribeResult extends GrantedSubscription {
 }
 
 export interface PublishResult {
-	/** Published instead of what the client sent; null = that. */
+	/** Published instead of what the client sent; null = what the client sent. */
 	readonly data: Uint8Array | null;
 	readonly details: Pick<MessageDetails, "tags" | "idempotencyKey" | "delta" | "skipHistory">;
 }
 
-/** What a backend decides, by the name of the hook. */
+/** The decisions of a backend, by the name of the hook. */
 export interface HookResults {
 	/** Null = the backend does not know the client: it is treated as one without a token. */
 	readonly connect: ConnectResult | null;
@@ -63,7 +63,7 @@ type ReadResult<H extends HookName> = (fields: Fields | null, written: Written) 
 
 const nothing: Fields = {};
 
-/** A reply without a result is one with an empty result; but a client that the backend does not confirm has expired. */
+/** A missing result counts as an empty one; but a client that the backend does not confirm has expired. */
 export const hookResults: { readonly [H in HookName]: ReadResult<H> } = {
 	connect: (fields, written) => {
 		if (fields === null) return null;
@@ -96,7 +96,7 @@ function grantIn(fields: Fields, written: Written | null): GrantedSubscription {
 	return { info: infoField(fields), data: dataIn(fields, written), override: overrideField(fields) };
 }
 
-/** Those of `subs`, with what they say, and those that are in `channels` only. */
+/** The channels in `subs`, with their options, and those that are only in `channels`. */
 function subscriptionsIn(fields: Fields): ReadonlyMap<string, GrantedSubscription> {
 	const channels = fields.channels ?? [];
 	if (!Array.isArray(channels) || channels.some((name) => typeof name !== "string"))
@@ -121,7 +121,7 @@ function detailsIn(fields: Fields): PublishResult["details"] {
 	};
 }
 
-/** `data` stays as it is written, where that is known; `b64data` may hold any bytes there. */
+/** `data` stays as it was written, if that is known; `b64data` may hold any bytes. */
 function dataIn(fields: Fields, written: Written | null): Uint8Array | null {
 	if (written === null) return payloadField(fields, "data");
 	if (textField(fields, "b64data") !== "") return bytesField(fields, "data");

@@ -10,26 +10,26 @@ import { type HookDisconnect, type HookReply, readHookReply } from "./hook-reply
 import { type HookClient, type HookFields, hookRequest } from "./hook-request.ts";
 import type { HookName } from "./hook-results.ts";
 
-/** What a status other than 200 stands for. */
+/** The error or disconnect for a status other than 200. */
 export type StatusMeaning = { readonly error: Required<ReplyError> } | { readonly disconnect: HookDisconnect };
 
 export interface HookOptions {
 	readonly headers: HeaderRules;
-	/** The backend takes and gives payloads in Base64. */
+	/** The backend uses Base64 for payloads, in both directions. */
 	readonly isBinary: boolean;
-	/** The backend gets what a token or the connect hook gave as `meta`. */
+	/** The backend gets the `meta` of the token or the connect hook. */
 	readonly includesMeta: boolean;
 	readonly statuses: ReadonlyMap<number, StatusMeaning>;
 	readonly onFailure: ProxyOptions["onFailure"];
 }
 
 /**
- * What became of a question: the reply; none that can be used, and the client is denied what it is about ("failed"), or goes on without an answer
- * ("passed"); or the client has gone.
+ * The outcome of a hook: a reply; no usable reply, so that the client is denied ("failed") or continues without one ("passed"); or the client
+ * has gone.
  */
 export type HookAnswer<H extends HookName> = HookReply<H> | "failed" | "passed" | "abandoned";
 
-/** Whether it does no harm to ask twice: a publication and a call may change something. */
+/** Whether it does no harm to ask twice: a publication and an RPC call may change something. */
 const isRepeatable: Readonly<Record<HookName, boolean>> = {
 	connect: true,
 	refresh: true,
@@ -40,17 +40,17 @@ const isRepeatable: Readonly<Record<HookName, boolean>> = {
 };
 
 /**
- * Failures without any answer, if no status came either. An answer that cannot be used or that is cut off, or a redirect to a page for signing in, may
- * have been meant as a no.
+ * Failures without any answer, if no status came either. An unusable or truncated reply, or a redirect to a login page, may have been meant as a
+ * refusal.
  */
 const silences: ReadonlySet<string> = new Set<CallFailure>(["timeout", "unreachable", "tls", "reset", "queue_full"]);
 
-/** One line about failures in this time: each client may cause one. */
+/** One log line about failures per this time, since each client may cause one. */
 const lineEveryMs = 10_000;
 
 type Failure = Extract<CallOutcome, { readonly failure: CallFailure }>;
 
-/** One question to one backend, for all clients. */
+/** One hook and its backend, for all clients. */
 export class Hook<H extends HookName> {
 	readonly name: H;
 	readonly backend: Backend;
@@ -66,7 +66,7 @@ export class Hook<H extends HookName> {
 	}
 
 	/**
-	 * Never rejects. A client whose headers are too long, or whose data the backend cannot be given, gets error 107; the backend is not asked.
+	 * Never rejects. A client whose headers are too long, or whose data cannot be sent to the backend, gets error 107; the backend is not asked.
 	 * Failures are counted and logged here.
 	 * @param waiter goes when the client has gone.
 	 */
@@ -91,7 +91,7 @@ export class Hook<H extends HookName> {
 		}
 	}
 
-	/** The line quotes neither the client nor the backend. */
+	/** The log line quotes neither the client nor the backend. */
 	#failed({ failure, status, detail }: Failure): "failed" | "passed" {
 		const { name, backend } = this;
 		const passes = this.#passes(failure, status);
@@ -116,7 +116,7 @@ export class Hook<H extends HookName> {
 	#passes(failure: CallFailure, status: number): boolean {
 		const { onFailure } = this.#options;
 		if (this.name === "rpc") return false;
-		// What exists already outlives a failure, whatever that was, unless the options say otherwise.
+		// Existing connections and subscriptions survive any failure, unless the options say otherwise.
 		if (this.name === "refresh" || this.name === "sub_refresh") return onFailure !== "deny" || failure === "stopped";
 		return onFailure === "allow" && (status >= 500 || (status === 0 && silences.has(failure)));
 	}

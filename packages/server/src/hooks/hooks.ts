@@ -12,14 +12,14 @@ import { backendOptions, hookOptions } from "./proxy-options.ts";
 
 type ChannelHookName = keyof typeof channelHooks;
 
-/** Everything that is made of one configuration. */
+/** Everything that depends on one configuration. */
 interface HookSet {
-	/** By what is asked, and the name of the proxy: `subscribe default`. */
+	/** By hook and name of the proxy: `subscribe default`. */
 	readonly hooks: ReadonlyMap<string, KeptHook>;
-	/** Names in lower case of the headers that any backend gets. */
+	/** Names, in lower case, of the headers that any backend gets. */
 	readonly ofRequest: ReadonlySet<string>;
 	readonly emulated: ReadonlySet<string>;
-	/** Whether any calls of clients go to a backend. */
+	/** Whether any RPC calls go to a backend. */
 	readonly takesCalls: boolean;
 	readonly config: Config;
 }
@@ -36,8 +36,8 @@ interface Wanted {
 }
 
 /**
- * Which backend is asked about what, as of the last reload. A backend has its connections, its queue and its limits for each question by
- * itself: slow answers about publications keep nobody from connecting.
+ * The backend of each hook, as of the last reload. Each hook has separate connections, queue and limits: slow answers about publications keep no
+ * client from connecting.
  *
  * One owner, the shard's loop. Without any hook, each look-up is one comparison.
  */
@@ -70,7 +70,7 @@ export class Hooks {
 		return this.#ofChannel("sub_refresh", options);
 	}
 
-	/** An error: no backend is asked about this method; null = nor about any other. */
+	/** An error: no backend handles this method; null = nor any other method. */
 	rpc(method: string): Hook<"rpc"> | ErrorCode | null {
 		if (!this.#set.takesCalls) return null;
 		const { rpcNamespaces, rpcNamespaceBoundary: boundary, rpcWithoutNamespace } = this.#set.config;
@@ -80,7 +80,7 @@ export class Hooks {
 		return (options.proxyEnabled ? this.#find("rpc", options.proxyName) : null) ?? ErrorCode.notAvailable;
 	}
 
-	/** Of a client's request, what backends may get later. */
+	/** The headers of a client's request that backends may get later. */
 	kept(header: (name: string) => string): ClientHeaders {
 		return keptHeaders(this.#set.ofRequest, header);
 	}
@@ -98,7 +98,7 @@ export class Hooks {
 		return [...this.#set.hooks.values()].map(({ hook }) => hook);
 	}
 
-	/** As `Feature.reload`. What is pending goes on with the options that it began with. */
+	/** See `Feature.reload`. Pending calls continue with the options with which they began. */
 	prepare(config: Config): Commit {
 		const before = this.#set.hooks;
 		const next = this.#make(config, before);
@@ -127,7 +127,7 @@ export class Hooks {
 		const hooks = new Map<string, KeptHook>();
 		for (const wanted of wantedBy(config)) {
 			const key = keyOf(wanted.name, wanted.proxyName);
-			// Several namespaces may name the same.
+			// Several namespaces may use the same one.
 			if (!hooks.has(key)) hooks.set(key, this.#keep(before.get(key), wanted));
 		}
 		const names = (key: "httpHeaders" | "emulatedHeaders") =>
@@ -136,7 +136,7 @@ export class Hooks {
 		return { hooks, ofRequest: names("httpHeaders"), emulated: names("emulatedHeaders"), takesCalls, config };
 	}
 
-	/** The present one, with its connections, if nothing has changed, not even the files that its options name; else another one that goes on counting. */
+	/** The current backend, with its connections, if neither its options nor the files that they name have changed; otherwise a new one that continues its counts. */
 	#keep(present: KeptHook | undefined, { name, proxyName, proxy }: Wanted): KeptHook {
 		const options = backendOptions(proxyName, proxy);
 		const before = present?.hook.backend;

@@ -9,20 +9,20 @@ import {
 import type { BackendOptions } from "../backend/backend.ts";
 import type { HookOptions, StatusMeaning } from "./hook.ts";
 
-/** How a backend is called, from its options. @throws Error when the certificates of http.tls cannot be used. */
+/** The options of a `Backend`, from the configuration. @throws Error when the certificates of http.tls cannot be used. */
 export function backendOptions(name: string, proxy: CallOptions): BackendOptions {
 	const { endpoint, timeoutMs, concurrency, queueMax, replyBytesMax, http } = proxy;
 	return { name, endpoint, timeoutMs, concurrency, queueMax, replyBytesMax, tls: tlsOf(http.tls, name) };
 }
 
-/** The options have been checked when they were read; a file may have changed since. */
+/** The options were checked when they were read; a file may have changed since. */
 function tlsOf(options: ProxyTlsOptions, name: string): BackendTls {
 	const tls = readBackendTls(options);
 	if ("problem" in tls) throw new Error(`http.tls.${tls.problem.option} of the proxy ${name}: ${tls.problem.text}`);
 	return tls;
 }
 
-/** What it is told, and what its answers stand for. */
+/** What its requests contain, and how its replies are read. */
 export function hookOptions(proxy: CallOptions & Partial<Pick<ProxyOptions, "onFailure">>): HookOptions {
 	const { httpHeaders, emulatedHeaders, http, binaryEncoding, includeConnectionMeta, onFailure = "auto" } = proxy;
 	const lower = (names: readonly string[]) => names.map((name) => name.toLowerCase());

@@ -25,7 +25,7 @@ const withTls = (tls: Partial<ProxyTlsOptions>) => ({
 it("an error about a file that has disappeared names the option, not the file", () => {
 	const missing = join(directory, "none.pem");
 	const begun = () => backendOptions("chat", withTls({ serverCa: missing }));
-	expect(begun).toThrow("http.tls.server_ca_pem of the proxy chat: is no PEM, and the file that it names does not exist");
+	expect(begun).toThrow("http.tls.server_ca_pem of the proxy chat: is not PEM, and the file that it names does not exist");
 	expect(begun).not.toThrow(missing);
 });
 

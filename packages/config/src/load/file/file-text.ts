@@ -25,7 +25,7 @@ export function readFileText({ path, namedBy, again }: FileToRead): FileText {
 		// A pipe that nobody writes to any more must not hold up a process that serves.
 		file = openSync(path, again ? constants.O_RDONLY | constants.O_NONBLOCK : constants.O_RDONLY);
 		if (again && !fstatSync(file).isFile())
-			return { problem: `${path}: is no regular file, so it can't be read again; write the options to one and restart` };
+			return { problem: `${path}: is not a regular file, so it can't be read again; write the options to one and restart` };
 		const text = readBounded(file);
 		return text === null ? { problem: `${namedBy}: ${path} is longer than ${formatBytes(fileBytesMax)}; name a config file` } : { text };
 	} catch (error) {

@@ -88,7 +88,7 @@ export class FileTree<K extends string> {
 			if (typeof raw === "object") this.#twiceWithin(value!);
 			const other = this.#found.get(key)?.layer;
 			if (other?.kind === "file") {
-				this.#add(line, `"${path}" and "${other.key}" are the same option; leave one of them out`);
+				this.#add(line, `"${path}" and "${other.key}" are the same option; remove one of them`);
 				return;
 			}
 			const lineAt = (way: ValuePath) => this.#lineAt(value, way) ?? line;
@@ -108,7 +108,7 @@ export class FileTree<K extends string> {
 	}
 
 	#twice(path: string, line: number): void {
-		this.#add(line, `"${shortened(path)}" is there twice; leave one of them out`);
+		this.#add(line, `"${shortened(path)}" appears twice; remove one of them`);
 	}
 
 	/** Of two keys with the same name, only the last would count. */

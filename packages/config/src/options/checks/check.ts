@@ -62,7 +62,7 @@ const rules: readonly Rule[] = [
 		return kinds.flatMap(([key, endpoint, regexes]) =>
 			jwksNames(endpoint)
 				.filter((group) => !new RegExp(`\\(\\?P?<${group}>`).test(regexes))
-				.map((group) => `${name(key)}: {{${group}}} is no group of the issuer or audience regex; write (?P<${group}>…) in one of them`),
+				.map((group) => `${name(key)}: {{${group}}} is not a group of the issuer or audience regex; write (?P<${group}>…) in one of them`),
 		);
 	},
 	function authIsNotContradicted(config, name) {

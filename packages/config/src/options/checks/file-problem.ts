@@ -3,7 +3,7 @@ import { accessSync, constants, statSync } from "node:fs";
 /** Why a file cannot be read, as the rest of a sentence; null = it can. */
 export function fileProblem(path: string): string | null {
 	try {
-		if (!statSync(path).isFile()) return "is no regular file; name one";
+		if (!statSync(path).isFile()) return "is not a regular file; name one";
 		accessSync(path, constants.R_OK);
 		return null;
 	} catch (error) {

@@ -7,7 +7,7 @@ import { option } from "../../option.ts";
 const anything = /^/;
 const topic = (value: string) => {
 	if (value !== "" && !isTopicName(value))
-		throw new RangeError("is no topic name: letters, digits, dots, dashes and underscores, 249 at most");
+		throw new RangeError("is not a topic name: letters, digits, dots, dashes and underscores, 249 at most");
 };
 
 /** Section `kafka`. */
