@@ -26,7 +26,7 @@ export class LoadMeter {
 		const before = this.#before ?? now;
 		this.#before = now;
 		const seconds = (now.atMs - before.atMs) / 1000;
-		// The counters of a shard begin again with it; a step back is no rate.
+		// A restarted shard's counters start at 0, so a decrease is not a rate.
 		const rate = (counter: keyof Sums) => (seconds > 0 ? Math.max(0, now[counter] - before[counter]) / seconds : 0);
 		return {
 			connections: shards.reduce((total, { connections }) => total + connections, 0),

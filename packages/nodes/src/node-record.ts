@@ -10,9 +10,9 @@ export interface NodeProcess {
 	readonly startTicks: number | null;
 }
 
-/** What stands in Redis about a machine. */
+/** A machine's entry in Redis. */
 export interface NodeRecord extends ClusterNode {
-	/** Random: another process with the same id has another one. */
+	/** Random, to distinguish processes with the same node id. */
 	readonly instance: string;
 	readonly process: NodeProcess;
 }
@@ -21,13 +21,13 @@ const textMax = 256;
 const statuses = ["starting", "serving", "draining"] as const;
 const healths = ["healthy", "degraded", "unhealthy"] as const;
 
-/** Null when it is not what a machine of this version writes. */
+/** Null when a machine of this version cannot have written it. */
 export function parseNodeRecord(json: unknown): NodeRecord | null {
 	if (typeof json !== "string" || json.length > 16_384) return null;
 	try {
 		return checked(JSON.parse(json) as Record<string, unknown>);
 	} catch {
-		// Not JSON, or something is missing in it.
+		// Not JSON, or incomplete.
 		return null;
 	}
 }
@@ -77,12 +77,12 @@ function checked(raw: Record<string, unknown>): NodeRecord {
 	};
 }
 
-/** What others may see of it. */
+/** The part of the record shown to others. */
 export function publicNode({ instance: _, process: __, ...node }: NodeRecord): ClusterNode {
 	return node;
 }
 
-/** Whether the process is certainly dead: it ran on this machine, where processes can be looked at. */
+/** Whether the process is certainly dead. Only processes of this machine can be checked. */
 export function isDeadProcess(process: NodeProcess, own: NodeProcess): boolean {
 	if (process.boot !== own.boot || process.pidNamespace !== own.pidNamespace || process.startTicks === null) return false;
 	return processStartTicks(process.pid) !== process.startTicks;

@@ -8,13 +8,13 @@ export interface NodeChanges {
 	readonly updated: NodeRecord[];
 }
 
-/** What counts as a change of a machine; its load changes all the time. */
+/** The fields whose change is reported. The load, which changes constantly, is not among them. */
 const factsOf = ({ address, region, version, status, health, shards, maxConnections }: NodeRecord): string =>
 	JSON.stringify([address, region, version, status, health, shards, maxConnections]);
 
 /**
- * The other machines as this one knows them. Events come from comparing what is there with what was, and not from messages, which may be lost:
- * so after any outage each machine is told of once, and none twice.
+ * The other machines as known to this one. Events result from comparing the machines in Redis with the known ones, not from messages, which may be lost.
+ * So each change is reported exactly once, also after an outage.
  */
 export class NodeView {
 	readonly #nodes = new Map<string, NodeRecord>();

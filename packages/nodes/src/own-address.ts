@@ -1,7 +1,7 @@
 import { networkInterfaces } from "node:os";
 import { type Address, urlHost } from "@shardcast/config";
 
-/** Where others reach what listens here: the host it listens on, or the machine's first network address when it listens on all. */
+/** The address where other machines reach this one: the listening host, or the first network address if it listens on all interfaces. */
 export function ownAddress(listens: Address, interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces()): string {
 	const { host, port } = listens;
 	if (host !== undefined && host !== "0.0.0.0" && host !== "::") return urlHost(listens);

@@ -26,18 +26,18 @@ interface RedisBrokerOptions {
 	/** Of all keys and pub/sub channels. */
 	readonly prefix: string;
 	readonly node: NodeId;
-	/** A server that was restarted, or has taken over, is trusted to have all that was acknowledged: channels keep their epoch. */
+	/** Whether a restarted or promoted server is trusted to have every acknowledged publication. Channels then keep their epoch. */
 	readonly trustsReplicas: boolean;
-	/** How long a publication may wait for Redis while it is not reached. */
+	/** How long a publication may wait while Redis cannot be reached, in milliseconds. */
 	readonly waitMs: number;
-	/** A publication may have so many bytes. */
+	/** Longest encoded publication. */
 	readonly publicationBytesMax: number;
 }
 
-/** What a channel is told to live that nobody has published to. */
+/** How long the metadata of a channel without publications is kept. */
 const idleMetaTtlMs = 3_600_000;
 
-/** Where a channel is, and some of its publications as they lie in Redis. */
+/** The position of a channel, and some of its publications as stored in Redis. */
 interface StreamPart {
 	readonly position: Position;
 	readonly entries: readonly { readonly offset: number; readonly bytes: Buffer }[];
@@ -46,8 +46,8 @@ interface StreamPart {
 }
 
 /**
- * The broker of several machines: Redis gives each publication its place, and keeps the last ones in a stream. **Any number of processes on any
- * number of machines.** Each publication is one script, so it is there whole or not at all. Subscribers get it by pub/sub; see `Feeder`.
+ * The broker for several machines. Redis assigns each publication its position, and keeps the last ones in a stream. **Any number of processes on any
+ * number of machines.** Publishing is one script, so it is atomic. Subscribers get publications through pub/sub; see `Feeder`.
  */
 export class RedisBroker implements Broker {
 	readonly keys: Keys;
@@ -108,7 +108,7 @@ export class RedisBroker implements Broker {
 		return (await this.read(channel, { limit: 0 }))?.position ?? null;
 	}
 
-	/** As `history`, with publications as they are stored. */
+	/** As `history`, but with encoded publications. */
 	async read(channel: string, { since, limit = -1, reverse = false }: HistoryOptions): Promise<StreamPart | null> {
 		channelList([channel]);
 		const args = [
@@ -144,14 +144,14 @@ export class RedisBroker implements Broker {
 		}
 	}
 
-	/** Whether servers are trusted, and the epoch that the channel gets if it begins another one. */
+	/** Arguments of all scripts: whether servers are trusted, and the epoch to use if the channel needs a new one. */
 	#common(): [string, string] {
 		const random = randomBytes(8);
 		return [this.#options.trustsReplicas ? "1" : "0", epochText(random.readInt32LE(0) || 1, random.readInt32LE(4))];
 	}
 }
 
-/** Null = it was written by something else. */
+/** Null = written by another program. */
 function publicationOf(offset: number, bytes: Buffer): Publication | null {
 	const stored = decodePublication(bytes);
 	if (stored === null) return null;

@@ -2,11 +2,10 @@ import { Script } from "@shardcast/redis";
 
 /**
  * The keys of a channel: 1 its meta hash, 2 its stream, 3 one idempotency key. In the hash: `e` epoch, `s` offset of the last publication, `r` the
- * server that gave it, `m` how long the hash lives after its last use, `z` how many publications are kept, `f` the last offset that was
- * removed.
+ * server that assigned it, `m` how long the hash is kept after its last use, `z` how many publications are kept, `f` the last removed
+ * offset.
  *
- * A restarted server, or one that has taken over, may lack the last publications that it acknowledged. So the channel begins another epoch there,
- * unless `trusts` is 1.
+ * A restarted or promoted server may lack the last acknowledged publications. So the channel gets a new epoch there, unless `trusts` is 1.
  */
 const open = `
 local function open(trusts, fresh, ttl)
@@ -45,12 +44,12 @@ return {0, s, e}
 
 /**
  * Arguments: trusts, new epoch, meta ttl of a channel without one, epoch ("" = any), offset ("" = from the beginning, or the end), limit (-1 = none), reverse.
- * Answer: epoch, offset of the last publication, publications, last offset that was removed. Keeps the channel alive.
+ * Answer: epoch, offset of the last publication, publications, last removed offset. Keeps the channel alive.
  */
 export const readScript = new Script(`${open}
 local trusts, fresh, meta, epoch, offset, limit, reverse = unpack(ARGV)
 local e, s, _, ttl, z = open(trusts, fresh, meta)
--- A server that takes no writes now can be read all the same.
+-- A server that accepts no writes now can still be read.
 redis.pcall('PEXPIRE', KEYS[1], ttl)
 local last = string.format('%.0f', s)
 local removed = redis.call('HGET', KEYS[1], 'f') or '0'
@@ -69,8 +68,8 @@ return {e, last, redis.call('XRANGE', KEYS[2], low, '+', unpack(count)), removed
 `);
 
 /**
- * Arguments: trusts, new epoch, meta ttl of a channel without one, pub/sub channel. Removes the publications. Whoever follows the channel is told by an offset
- * below 0.
+ * Arguments: trusts, new epoch, meta ttl of a channel without one, pub/sub channel. Removes the publications, and announces it to
+ * followers of the channel with a negative offset.
  */
 export const removeScript = new Script(`${open}
 local trusts, fresh, meta, topic = unpack(ARGV)

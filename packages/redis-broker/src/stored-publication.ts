@@ -13,9 +13,9 @@ const Layout = { version: 1, headBytes: 28, delta: 1 } as const;
 export interface StoredPublication {
 	readonly kind: RecordKind;
 	readonly delta: boolean;
-	/** Where it was published. */
+	/** The node where it was published. */
 	readonly node: NodeId;
-	/** The client that is not to get it back; 0 = nobody. Counts on its node only. */
+	/** The client that does not get its message back; 0 = none. Valid only on its own node. */
 	readonly senderId: number;
 	readonly senderLife: number;
 	readonly info: Uint8Array | undefined;
@@ -79,15 +79,15 @@ function tagsIn(bytes: Buffer): Readonly<Record<string, string>> | undefined | n
 
 const space = 32;
 
-/** A publication as pub/sub brings it. */
+/** A publication as received through pub/sub. */
 export interface Announcement {
-	/** Below 0: no publication, but the history was removed. */
+	/** Negative: not a publication, the history was removed. */
 	readonly offset: number;
 	readonly epoch: string;
 	readonly bytes: Buffer;
 }
 
-/** Null = nobody of ours has sent it. */
+/** Null = sent by another program. */
 export function readAnnouncement(message: Buffer): Announcement | null {
 	const afterOffset = message.indexOf(space);
 	const afterEpoch = message.indexOf(space, afterOffset + 1);

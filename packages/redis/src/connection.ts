@@ -7,30 +7,30 @@ import type { RedisOptions } from "./redis-options.ts";
 const require = createRequire(import.meta.url);
 let loaded: typeof import("@redis/client") | null = null;
 
-/** The library takes about 0.1 s of CPU to load, so that only a process that uses Redis loads it. */
+/** Loaded only by processes that use Redis, since loading takes about 0.1 s of CPU. */
 function library(): typeof import("@redis/client") {
 	loaded ??= require("@redis/client") as typeof import("@redis/client");
 	return loaded;
 }
 
-/** An argument of a command: bytes have to be in a Buffer. */
+/** An argument of a command. Bytes must be in a Buffer. */
 export type Argument = string | Buffer;
 export type MessageListener = (message: Buffer) => void;
 
 interface ConnectionEvents {
-	/** Connected; the subscriptions that this connection had are in place again. May come more often than needed. */
+	/** Connected, and the connection's earlier subscriptions are in place again. May be called more often than needed. */
 	onReady(): void;
-	/** The connection that carries commands is gone; it is made again. Not for a single server of a cluster. */
+	/** The connection for commands is lost and will be reopened. Not called for a single server of a cluster. */
 	onLost(error: RedisError): void;
-	/** An attempt to connect has failed; there will be another one. */
+	/** An attempt to connect has failed and will be repeated. */
 	onError(error: RedisError): void;
 }
 
-/** The connections to one Redis server, or to those of a cluster. The only place that knows the library. It reconnects by itself until it is destroyed. */
+/** The connections to one Redis server, or to those of a cluster. The only interface to the library. It reconnects until it is destroyed. */
 export interface Connection {
-	/** Resolves when it is connected. @throws RedisError when it never will be. */
+	/** Resolves when connected. @throws RedisError when connecting can never succeed. */
 	connect(): Promise<void>;
-	/** @param key decides which server of a cluster gets it; null = any. @param bytes texts in the answer are Buffers. */
+	/** @param key selects the server of a cluster; null = any. @param bytes return strings in the reply as Buffers. */
 	send(key: string | null, args: readonly Argument[], bytes: boolean): Promise<unknown>;
 	info(): Promise<string>;
 	subscribe(channel: string, sharded: boolean, listener: MessageListener): Promise<void>;
@@ -41,7 +41,7 @@ export interface Connection {
 const retryMsMin = 50;
 const retryMsMax = 2000;
 const redirectionsMax = 16;
-/** When a server of a cluster is not reached, the others are asked which ones there are, after this time. */
+/** After this time without a connection to one server of a cluster, the others are asked for the cluster's servers. */
 const refreshMs = 500;
 const asBytes = () => ({ typeMapping: { [library().RESP_TYPES.BLOB_STRING]: Buffer } }) as const;
 
@@ -49,7 +49,7 @@ export function openConnection(options: RedisOptions, events: ConnectionEvents):
 	return options.address.isCluster ? clusterConnection(options, events) : serverConnection(options, events);
 }
 
-/** Doubles from 50 ms up to 2 s; the jitter keeps nodes from coming all at once. */
+/** Doubles from 50 ms up to 2 s; the jitter keeps nodes from reconnecting all at once. */
 export function retryMs(attempt: number, random: () => number = Math.random): number {
 	const ms = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(attempt, 10));
 	return Math.round(ms * (0.5 + random() / 2));
@@ -107,7 +107,7 @@ function clusterConnection(options: RedisOptions, events: ConnectionEvents): Con
 		maxCommandRedirections: redirectionsMax,
 		topologyRefreshOnReconnectionAttemptStrategy: refreshMs,
 	});
-	/** What was wrong with the server that was asked last: that no one could be reached says less. */
+	/** The last error of a server. More useful than the library's "no server can be reached". */
 	let problem: RedisError | null = null;
 	cluster.on("error", (error: unknown) => {
 		problem = redisError(error);
@@ -153,9 +153,9 @@ function commonOptions({ address, tls, connectTimeoutMs, answerTimeoutMs, client
 		...(address.user === "" ? {} : { username: address.user }),
 		...(address.password === "" ? {} : { password: address.password }),
 		name: `${clientName}:${role}`,
-		// What waits, and for how long, is decided by `Redis`, which counts it; and a timer for each command would cost more than the command.
+		// `Redis` queues and counts waiting commands. A timer for each command would cost more than the command.
 		disableOfflineQueue: true,
-		// Finds a server that answers no more while nothing is sent; while something is, `Redis` does.
+		// Detects a server that stops responding while nothing is sent. While commands are sent, `Redis` detects it.
 		pingInterval: Math.ceil(answerTimeoutMs / 3),
 		commandOptions: { timeout: 0 },
 		maintNotifications: "disabled" as const,
@@ -182,11 +182,11 @@ async function translated<T>(promise: Promise<T>): Promise<T> {
 	}
 }
 
-/** Answers that say: not now. The command was not carried out. */
+/** Replies that mean "not now". The command was not executed. */
 const notNow = /^(LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|READONLY)\b/;
 const otherLogin = /^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|without any password configured/i;
 
-/** What Node says of a certificate that it does not accept. */
+/** Node's error codes for a certificate that it does not accept. */
 const badCertificate = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|ALTNAME/;
 
 function redisError(error: unknown): RedisError {

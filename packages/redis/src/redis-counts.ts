@@ -3,11 +3,11 @@ import type { RedisErrorKind } from "./redis-error.ts";
 /** Upper bounds of the buckets, in milliseconds. */
 const latencyBoundsMs = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 1000, 5000] as const;
 
-/** What a client of Redis has done since its start. One owner. */
+/** Counters of a client since its start. One owner. */
 export class RedisCounts {
-	/** Commands that were answered, with an error or without. */
+	/** Commands with a reply, including errors. */
 	answered = 0;
-	/** Commands that failed, by why. */
+	/** Failed commands by reason. */
 	readonly failed: Record<Exclude<RedisErrorKind, "login" | "unsuitable">, number> = {
 		unavailable: 0,
 		interrupted: 0,
@@ -15,9 +15,9 @@ export class RedisCounts {
 		full: 0,
 		closed: 0,
 	};
-	/** Connections that were lost. */
+	/** Lost connections. */
 	lost = 0;
-	/** Messages of subscriptions. */
+	/** Messages received through subscriptions. */
 	messages = 0;
 	readonly #latencies = latencyBoundsMs.map(() => 0);
 	#latencyCount = 0;
@@ -31,7 +31,7 @@ export class RedisCounts {
 		if (bucket >= 0) this.#latencies[bucket]++;
 	}
 
-	/** As Prometheus counts them: each bucket has those before it as well. */
+	/** A cumulative histogram, as Prometheus expects it. */
 	latency() {
 		let sum = 0;
 		const counts = this.#latencies.map((count) => {

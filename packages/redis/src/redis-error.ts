@@ -1,10 +1,10 @@
 /**
- * - unavailable: Redis could not be reached, or was not ready, so the command was **not** carried out. It may be sent again.
- * - interrupted: the connection broke, or no answer came in time: the command may have been carried out, or not.
- * - refused: Redis answered with an error.
- * - full: too many commands wait already; this one was not sent.
- * - login: Redis wants other credentials.
- * - unsuitable: it is reached, but it is too old, or a cluster where none is expected, or the other way round.
+ * - unavailable: Redis could not be reached, or was not ready, so the command was **not** executed. It can be sent again.
+ * - interrupted: the connection broke, or no reply came in time. The command may have been executed.
+ * - refused: Redis replied with an error.
+ * - full: too many commands are waiting; this one was not sent.
+ * - login: Redis refused the credentials.
+ * - unsuitable: the server is too old, or it is a cluster where a single server is configured or the reverse.
  * - closed: this client has been closed.
  */
 export type RedisErrorKind = "unavailable" | "interrupted" | "refused" | "full" | "login" | "unsuitable" | "closed";

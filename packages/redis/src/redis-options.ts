@@ -4,18 +4,18 @@ import type { RedisAddress } from "@shardcast/config";
 export interface RedisOptions {
 	readonly address: RedisAddress;
 	readonly tls: null | {
-		/** PEM files; null = none. */
+		/** Paths of PEM files; null = none. */
 		readonly caPath: string | null;
 		readonly certPath: string | null;
 		readonly keyPath: string | null;
 		readonly verify: boolean;
 	};
-	/** For a connection to be made. */
+	/** Limit for connecting, in milliseconds. */
 	readonly connectTimeoutMs: number;
-	/** For an answer. When none comes, all connections are closed and made again. */
+	/** Limit for a reply, in milliseconds. When it passes, all connections are replaced. */
 	readonly answerTimeoutMs: number;
-	/** By which Redis lists its connections: no spaces. */
+	/** Name of the connections in Redis' CLIENT LIST. No spaces. */
 	readonly clientName: string;
-	/** Commands that may wait while Redis is not reached, for those that are sent with `waitMs`. */
+	/** Most commands with `waitMs` that wait while Redis cannot be reached. */
 	readonly waitingMax: number;
 }

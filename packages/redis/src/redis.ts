@@ -11,29 +11,28 @@ import { Subscriptions } from "./subscriptions.ts";
 import { WaitingCommands } from "./waiting-commands.ts";
 
 export interface SendOptions {
-	/** Texts in the answer are Buffers, not strings. */
+	/** Return strings in the reply as Buffers. */
 	readonly bytes?: boolean;
-	/** How long it may wait while Redis is not reached; 0, the default: it fails at once. */
+	/** How long the command may wait while Redis cannot be reached, in milliseconds. With 0, the default, it fails at once. */
 	readonly waitMs?: number;
 }
 
 export type Outcome = { readonly value: unknown } | { readonly error: RedisError };
 
-/** A look at what has waited too long, so often. */
-const lookEveryMs = 100;
-/** Another attempt to restore subscriptions. */
+/** How often waiting and sent commands are checked for timeouts. */
+const checkEveryMs = 100;
+/** Delay before another attempt to restore subscriptions. */
 const restoreEveryMs = 500;
 const why = (error: RedisError): string => (error.kind === "login" ? `it refuses the login: ${error.message}` : error.message);
 
 /**
- * A client of Redis (7 or later), a Redis Cluster, or Valkey: commands, scripts, subscriptions. It connects by itself, again and again,
- * until `close`. Commands of one turn of the event loop leave in one write. One owner; used on one thread.
+ * A client for Redis 7 or later, a Redis Cluster, or Valkey: commands, scripts and subscriptions. It reconnects until `close`. Commands of one turn
+ * of the event loop are sent in one write. One owner; used on one thread.
  *
- * What a command may wait for: `waitMs` while Redis is not reached, and `answerTimeoutMs` for the answer. A command never waits longer, and never
- * is sent twice.
+ * A command waits at most `waitMs` while Redis cannot be reached, plus `answerTimeoutMs` for the reply. It is never sent twice.
  */
 export class Redis {
-	/** Where it connects to, without login: for messages. */
+	/** The address without credentials, for messages. */
 	readonly where: string;
 	readonly counts = new RedisCounts();
 	readonly #options: RedisOptions;
@@ -46,7 +45,7 @@ export class Redis {
 	#state: "connecting" | "ready" | "closed" = "connecting";
 	#server: ServerInfo | null = null;
 	#lastError: RedisError | null = null;
-	/** Since when it is not reached, by `performance.now()`. */
+	/** When the connection was lost, by `performance.now()`. */
 	#lostMs = performance.now();
 	#wasReady = false;
 	#timer: NodeJS.Timeout | undefined;
@@ -66,36 +65,37 @@ export class Redis {
 		return this.#state;
 	}
 
-	/** Null until it was reached for the first time. */
+	/** Null until the first successful connection. */
 	get server(): ServerInfo | null {
 		return this.#server;
 	}
 
-	/** Why it is not reached; null while it is. */
+	/** Why Redis cannot be reached; null while it can. */
 	get problem(): string | null {
 		return this.#state === "ready" ? null : (this.#lastError?.message ?? "not connected yet");
 	}
 
-	/** Commands that wait to be sent. */
+	/** Number of commands waiting to be sent. */
 	get waiting(): number {
 		return this.#waiting.size;
 	}
 
-	/** Subscriptions that are wanted. */
+	/** Number of subscriptions, whether confirmed or not. */
 	get subscriptions(): number {
 		return this.#subscriptions.size;
 	}
 
-	/** Begins to connect. Once. @throws when a certificate cannot be read. */
+	/** Starts connecting. Call once. @throws when a certificate cannot be read. */
 	open(): this {
-		this.#timer = setInterval(() => this.#look(), lookEveryMs).unref();
+		this.#timer = setInterval(() => this.#checkTimeouts(), checkEveryMs).unref();
 		this.#connect();
 		return this;
 	}
 
 	/**
-	 * Resolves when it is reached. @throws RedisError, with a sentence for the user, when it is not within the time, and at once when waiting does not
-	 * help: a wrong login, a server that is too old. It goes on connecting in the background in any case, until `close`.
+	 * Resolves when Redis is connected. It keeps connecting in the background in any case, until `close`.
+	 * @throws RedisError with a message for the user when the deadline passes, or at once when waiting does not help: wrong credentials, or a server
+	 * that is too old.
 	 */
 	async ready(deadlineMs: number): Promise<ServerInfo> {
 		const endsMs = performance.now() + deadlineMs;
@@ -118,7 +118,8 @@ export class Redis {
 	}
 
 	/**
-	 * Sends a command. @param key the one that it is about, by which a Redis Cluster chooses the server; null = any. Not for commands that block.
+	 * Sends a command. Not for blocking commands.
+	 * @param key the key by which a Redis Cluster chooses the server; null = any server.
 	 * @throws RedisError
 	 */
 	send(key: string | null, args: readonly Argument[], { bytes = false, waitMs = 0 }: SendOptions = {}): Promise<unknown> {
@@ -135,13 +136,13 @@ export class Redis {
 					fail(new RedisError("full", `${this.#waiting.size} commands wait for Redis already`));
 			};
 			const run = () => this.#now(key, args, bytes, resolve, (error) => (error.kind === "unavailable" ? wait(error) : fail(error)));
-			// Those that wait go first, so that the order holds.
+			// Waiting commands go first, to keep the order.
 			if (this.#state === "ready" && this.#waiting.size === 0) run();
 			else wait(this.#unavailable());
 		});
 	}
 
-	/** Sends all in one write, and resolves when each has an answer. They are not a transaction: others' commands may come between. */
+	/** Sends all commands in one write, and resolves when each has a reply. Not a transaction: commands of other clients may run in between. */
 	pipeline(
 		commands: readonly { readonly key: string | null; readonly args: readonly Argument[] }[],
 		options?: SendOptions,
@@ -158,17 +159,17 @@ export class Redis {
 		try {
 			return await this.send(keys[0] ?? null, ["EVALSHA", script.sha, ...rest], options);
 		} catch (error) {
-			// After a restart of Redis, and at the first use.
+			// At the first use, and after a restart of Redis.
 			if (!(error instanceof RedisError && error.kind === "refused" && error.message.startsWith("NOSCRIPT"))) throw error;
 			return this.send(keys[0] ?? null, ["EVAL", script.text, ...rest], options);
 		}
 	}
 
 	/**
-	 * Receives the messages of a channel until `unsubscribe`, on a connection beside that of the commands. Resolves when Redis has confirmed it. When that fails, or takes too long,
-	 * the promise rejects, but the subscription remains wanted and is tried again. After a loss of the connection it is restored, and messages in
-	 * between are lost: `onRestored` tells.
-	 * @param sharded of a Redis Cluster's one slot (SSUBSCRIBE), for what SPUBLISH sends.
+	 * Receives the messages of a channel until `unsubscribe`, on a connection separate from that of the commands. Resolves when Redis has confirmed it.
+	 * If that fails or takes too long, the promise rejects, but the subscription is retried. After a reconnect it is restored; messages in between are
+	 * lost, see `onRestored`.
+	 * @param sharded use SSUBSCRIBE, for messages sent with SPUBLISH.
 	 */
 	async subscribe(channel: string, listener: MessageListener, { sharded = false }: { readonly sharded?: boolean } = {}): Promise<void> {
 		const counted: MessageListener = (message) => {
@@ -177,24 +178,25 @@ export class Redis {
 		};
 		const subscription = this.#subscriptions.add(channel, sharded, counted);
 		if (this.#state !== "ready" || this.#connection === null) throw this.#unavailable();
-		await this.#subscriptions.tell(this.#connection, subscription);
+		await this.#subscriptions.send(this.#connection, subscription);
 	}
 
 	async unsubscribe(channel: string): Promise<void> {
 		const found = this.#subscriptions.remove(channel);
-		if (found?.told != null) await this.#connection?.unsubscribe(channel, found.sharded);
+		if (found?.sent != null) await this.#connection?.unsubscribe(channel, found.sharded);
 	}
 
 	/**
-	 * Calls back whenever Redis is reached, the first time as well, with all subscriptions in place: what was published in between has to be looked up. May come more
-	 * often than needed. @returns a function that ends it.
+	 * Calls back after each connect, including the first, once all subscriptions are in place. Messages published in between were missed. May be called
+	 * more often than needed.
+	 * @returns a function that removes the listener.
 	 */
 	onRestored(listener: () => void): () => void {
 		this.#listeners.add(listener);
 		return () => this.#listeners.delete(listener);
 	}
 
-	/** Ends all connections at once; what waits fails. */
+	/** Closes all connections at once. Waiting commands fail. */
 	close(): void {
 		if (this.#state === "closed") return;
 		this.#state = "closed";
@@ -220,17 +222,17 @@ export class Redis {
 		});
 	}
 
-	/** With new connections. */
+	/** Replaces all connections. */
 	#connectAgain(error: RedisError): void {
 		this.#onLost(error);
 		this.#connection?.destroy();
 		this.#connection = null;
-		this.#subscriptions.forgotten();
+		this.#subscriptions.reset();
 		if (this.#state === "closed") return;
 		this.#retry = setTimeout(() => this.#connect(), retryMs(this.#attempt++));
 	}
 
-	/** It is connected: looks whether the server will do. */
+	/** Checks whether the connected server can be used. */
 	async #check(connection: Connection): Promise<void> {
 		try {
 			this.#server = readServerInfo(await connection.info(), this.#options.address.isCluster);
@@ -253,9 +255,9 @@ export class Redis {
 
 	async #restore(connection: Connection): Promise<void> {
 		try {
-			await this.#subscriptions.tellAll(connection);
+			await this.#subscriptions.sendAll(connection);
 		} catch {
-			// Such as of a server of a cluster that is being replaced. When the connection is gone, the next one restores them.
+			// For example, a cluster server that is being replaced. If the connection is lost meanwhile, the next one restores the subscriptions.
 			clearTimeout(this.#restoring);
 			this.#restoring = setTimeout(() => this.#connection === connection && void this.#restore(connection), restoreEveryMs).unref();
 			return;
@@ -307,13 +309,13 @@ export class Redis {
 		);
 	}
 
-	#look(): void {
+	#checkTimeouts(): void {
 		const nowMs = performance.now();
 		this.#waiting.giveUp(nowMs);
 		const { answerTimeoutMs } = this.#options;
 		if (this.#sent.giveUpBefore(nowMs - answerTimeoutMs))
 			this.#connectAgain(new RedisError("interrupted", `no answer within ${answerTimeoutMs} ms`));
-		// A single server of a cluster is back, or another one has taken over: nothing tells so.
+		// The library does not report when one server of a cluster is back or was replaced, so try the waiting commands again.
 		else if (this.#state === "ready" && this.#waiting.size > 0) this.#waiting.runAll();
 	}
 

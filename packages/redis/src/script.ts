@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 /** A Lua script that Redis runs atomically: `redis.run(script, keys, args)`. Create it once, at the top of a module. */
 export class Script {
 	readonly text: string;
-	/** By which Redis knows it once it has run. */
+	/** SHA-1 for EVALSHA. */
 	readonly sha: string;
 
 	constructor(text: string) {

@@ -1,17 +1,17 @@
-/** A command that has been sent and not been answered. */
+/** A command that was sent and has no reply yet. */
 interface SentCommand {
 	/** By `performance.now()`. */
 	readonly sentMs: number;
-	/** Answered, or given up. */
+	/** Has a reply, or was given up. */
 	done: boolean;
-	/** No answer came in time. */
+	/** Called when no reply has come in time. */
 	giveUp(): void;
 }
 
-/** A look back over so many that are done is worth moving the rest. */
+/** The array is trimmed when it has this many finished entries at its start. */
 const compactAt = 1024;
 
-/** What has been sent, oldest first. All have the same time for their answer, so only the oldest has to be looked at. */
+/** Sent commands, oldest first. All have the same timeout, so only the oldest needs checking. */
 export class SentCommands {
 	#commands: SentCommand[] = [];
 	#first = 0;
@@ -20,7 +20,7 @@ export class SentCommands {
 		this.#commands.push(command);
 	}
 
-	/** Gives up all that were sent before. @returns whether there were any. */
+	/** Gives up all commands sent before `sentMs`. @returns whether there were any. */
 	giveUpBefore(sentMs: number): boolean {
 		let any = false;
 		for (; this.#first < this.#commands.length; this.#first++) {

@@ -1,12 +1,12 @@
 import { RedisError } from "./redis-error.ts";
 
-/** What the server says about itself. Of a Redis Cluster: one of its servers. */
+/** The server's description of itself. For a Redis Cluster, that of one of its servers. */
 export interface ServerInfo {
-	/** "redis", or "valkey". */
+	/** "redis" or "valkey". */
 	readonly name: string;
-	/** Its version of Redis; Valkey says 7.2.4 here. */
+	/** Redis version; Valkey reports 7.2.4. */
 	readonly version: string;
-	/** Changes when the server process is restarted, or another one takes over. */
+	/** Changes when the server process restarts or is replaced by another one. */
 	readonly runId: string;
 }
 

@@ -5,16 +5,16 @@ interface Subscription {
 	readonly channel: string;
 	readonly sharded: boolean;
 	readonly listener: MessageListener;
-	/** Redis has been told, on the connections that are there now; these tell it again when they are made again. */
-	told: Promise<void> | null;
+	/** The SUBSCRIBE sent on the current connections, which repeat it after a reconnect; null = not sent. */
+	sent: Promise<void> | null;
 }
 
-/** What is to be received: kept over all connections. One owner. */
+/** The subscriptions of a client. They survive the connections. One owner. */
 export class Subscriptions {
 	readonly #deadlineMs: number;
 	readonly #subscriptions = new Map<string, Subscription>();
 
-	/** @param deadlineMs for Redis to confirm a subscription, and for the connection that it needs. */
+	/** @param deadlineMs limit for connecting and for the confirmation of a subscription. */
 	constructor(deadlineMs: number) {
 		this.#deadlineMs = deadlineMs;
 	}
@@ -23,45 +23,45 @@ export class Subscriptions {
 		return this.#subscriptions.size;
 	}
 
-	/** @throws when there is one for this channel. */
+	/** @throws when the channel has a subscription already. */
 	add(channel: string, sharded: boolean, listener: MessageListener): Subscription {
 		if (this.#subscriptions.has(channel)) throw new Error(`there is a subscription to ${channel} already`);
-		const subscription = { channel, sharded, listener, told: null };
+		const subscription = { channel, sharded, listener, sent: null };
 		this.#subscriptions.set(channel, subscription);
 		return subscription;
 	}
 
-	/** @returns what it was, if there was one. */
+	/** @returns the removed subscription, if there was one. */
 	remove(channel: string): Subscription | undefined {
 		const found = this.#subscriptions.get(channel);
 		this.#subscriptions.delete(channel);
 		return found;
 	}
 
-	/** Tells Redis of one. Rejects when it cannot; the next `tellAll` tries again. */
-	tell(connection: Connection, subscription: Subscription): Promise<void> {
-		if (subscription.told !== null) return subscription.told;
+	/** Sends a subscription to Redis. Rejects when that fails; the next `sendAll` tries again. */
+	send(connection: Connection, subscription: Subscription): Promise<void> {
+		if (subscription.sent !== null) return subscription.sent;
 		const { channel, sharded, listener } = subscription;
-		const told = this.#inTime(connection.subscribe(channel, sharded, listener), channel);
-		told.catch(() => {
-			if (subscription.told === told) subscription.told = null;
+		const sent = this.#withDeadline(connection.subscribe(channel, sharded, listener), channel);
+		sent.catch(() => {
+			if (subscription.sent === sent) subscription.sent = null;
 		});
-		subscription.told = told;
-		return told;
+		subscription.sent = sent;
+		return sent;
 	}
 
-	/** Tells Redis of all of which it has not been told. Rejects when one fails. */
-	async tellAll(connection: Connection): Promise<void> {
-		await Promise.all([...this.#subscriptions.values()].map((subscription) => this.tell(connection, subscription)));
+	/** Sends all subscriptions that Redis does not have yet. Rejects when one fails. */
+	async sendAll(connection: Connection): Promise<void> {
+		await Promise.all([...this.#subscriptions.values()].map((subscription) => this.send(connection, subscription)));
 	}
 
-	/** The connections are gone for good: new ones know of none. */
-	forgotten(): void {
-		for (const subscription of this.#subscriptions.values()) subscription.told = null;
+	/** Call when the connections are replaced: new ones have no subscriptions. */
+	reset(): void {
+		for (const subscription of this.#subscriptions.values()) subscription.sent = null;
 	}
 
-	/** The library's promise may never settle when its connection is ended at the wrong moment. */
-	#inTime(subscribing: Promise<void>, channel: string): Promise<void> {
+	/** Needed since the library's promise may never settle if its connection is closed at the wrong moment. */
+	#withDeadline(subscribing: Promise<void>, channel: string): Promise<void> {
 		return new Promise((resolve, reject) => {
 			const late = () =>
 				reject(new RedisError("interrupted", `the subscription to ${channel} was not confirmed within ${this.#deadlineMs} ms`));

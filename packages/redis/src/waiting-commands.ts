@@ -1,14 +1,14 @@
-/** A command that waits until Redis is reached again. */
+/** A command that waits until Redis can be reached. */
 interface WaitingCommand {
 	/** By `performance.now()`. */
 	readonly endsMs: number;
 	/** Sends it. */
 	run(): void;
-	/** It is not sent any more. */
+	/** Fails the command without sending it. */
 	giveUp(): void;
 }
 
-/** Commands in the order in which they came, while Redis is not reached. Bounded: one too many is refused. */
+/** Commands that wait while Redis cannot be reached, in order of arrival. Bounded: when full, further ones are refused. */
 export class WaitingCommands {
 	readonly #max: number;
 	#commands: WaitingCommand[] = [];
@@ -21,7 +21,7 @@ export class WaitingCommands {
 		return this.#commands.length;
 	}
 
-	/** @returns false when there is no room. */
+	/** @returns false when it is full. */
 	add(command: WaitingCommand): boolean {
 		if (this.#commands.length >= this.#max) return false;
 		this.#commands.push(command);
@@ -35,7 +35,7 @@ export class WaitingCommands {
 		for (const command of commands) command.run();
 	}
 
-	/** Gives up those whose time is over, or all. */
+	/** Gives up the commands whose time has passed by `nowMs`; by default all. */
 	giveUp(nowMs = Number.POSITIVE_INFINITY): void {
 		const over = this.#commands.filter(({ endsMs }) => endsMs <= nowMs);
 		if (over.length === 0) return;

@@ -1,7 +1,7 @@
 export interface DeliveryReport {
-	/** Messages that arrived, doubled ones included. */
+	/** Messages that arrived, including duplicates. */
 	readonly received: number;
-	/** Should have arrived and did not. */
+	/** Messages that should have arrived and did not. */
 	readonly lost: number;
 	readonly duplicated: number;
 	/** Arrived after a later one of the same sender. */
@@ -19,7 +19,7 @@ interface Gap {
 }
 
 const examplesPerKindMax = 5;
-/** Holes remembered over all clients; those beyond are lost for good, and a late arrival from one counts as doubled. */
+/** Most gaps remembered over all clients. Messages in further gaps count as lost, and as duplicates if they arrive late. */
 const gapsMax = 100_000;
 
 /**
@@ -35,7 +35,7 @@ export class DeliveryChecker {
 	readonly #next: Uint32Array;
 	readonly #gaps = new Map<number, Gap[]>();
 	#gapCount = 0;
-	/** Messages in holes that are not remembered. */
+	/** Messages in gaps that are not remembered. */
 	#forgotten = 0;
 	#received = 0;
 	#duplicated = 0;
@@ -67,7 +67,7 @@ export class DeliveryChecker {
 		} else this.#late(client, sender, sequence, next);
 	}
 
-	/** Client `client` got something that it should not have got at all. */
+	/** Call when `client` got a message that was not meant for it. */
 	stray(client: number, what: string): void {
 		this.#unexpected++;
 		this.#example("unexpected", client, what);

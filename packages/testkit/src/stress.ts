@@ -1,4 +1,4 @@
-/** How many times as long as usual the tests run whose worth grows with their length: SHARDCAST_STRESS, from 1 to 1000. */
+/** Multiplies the length of random tests: SHARDCAST_STRESS, from 1 to 1000. */
 const factor = factorFrom(process.env.SHARDCAST_STRESS);
 
 /**
@@ -9,7 +9,7 @@ export function stressed(usual: number): number {
 	return Math.round(usual * factor);
 }
 
-/** @throws RangeError for what is no factor: a misspelt option must not make a short run look like a long one. */
+/** @throws RangeError for an invalid factor: a mistyped value must not make a short run look like a long one. */
 export function factorFrom(text: string | undefined): number {
 	const value = Number(text ?? 1);
 	if (!(value >= 1 && value <= 1000)) throw new RangeError(`SHARDCAST_STRESS=${text}: give a number from 1 to 1000`);

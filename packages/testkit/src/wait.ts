@@ -2,21 +2,21 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 interface WaitOptions {
 	readonly deadlineMs: number;
-	/** What is waited for, for the message when it does not come. */
+	/** Description of the condition, for the error message. */
 	readonly what: string;
 	/** Fixed; by default 10 ms at first and a tenth of what has passed later, up to 50 ms: what is asked for, such as metrics, costs CPU. */
 	readonly everyMs?: number;
 }
 
 /**
- * Machines are slow at times, those of CI above all: deadlines of a second and more are longer than they say. A deadline only ends a
- * test that fails, so longer ones cost a green run nothing.
+ * Deadlines of a second or more are multiplied by this, since machines are slow at times, above all in CI. A deadline only ends a failing test,
+ * so a longer one costs a passing run nothing.
  */
-const patience = process.env.CI === "true" ? 4 : 2;
+const deadlineFactor = process.env.CI === "true" ? 4 : 2;
 
-/** A deadline in milliseconds as `waitFor` takes it, for what waits by itself: a browser. */
+/** A deadline in milliseconds, multiplied as in `waitFor`. For code with its own waiting, such as a browser. */
 export function scaledDeadline(deadlineMs: number): number {
-	return deadlineMs >= 1000 ? deadlineMs * patience : deadlineMs;
+	return deadlineMs >= 1000 ? deadlineMs * deadlineFactor : deadlineMs;
 }
 
 /**

@@ -5,54 +5,54 @@ import type { RedisBroker } from "../redis-broker.ts";
 import { readAnnouncement } from "../stored-publication.ts";
 import { FollowedChannel } from "./followed-channel.ts";
 
-/** What a feeder has done. */
+/** Counters of a feeder. */
 export class FeedCounts {
-	/** Publications that were put into the log of this node. */
+	/** Publications appended to this node's log. */
 	brought = 0;
-	/** Those of them that pub/sub had not brought, and that were read from the stream. */
+	/** Those of them that pub/sub did not deliver and that were read from the stream. */
 	caughtUp = 0;
-	/** Publications that were in the stream no more when they were looked for. */
+	/** Publications that were no longer in the stream when they were needed. */
 	lost = 0;
-	/** Publications that could not be read, or are too long for the logs. */
+	/** Publications that could not be decoded, or are too long for the logs. */
 	unreadable = 0;
-	/** Looks at the stream of a channel. */
+	/** Reads of a channel's stream. */
 	reads = 0;
 }
 
 export interface FeederParts {
 	readonly redis: Pick<Redis, "subscribe" | "unsubscribe" | "onRestored" | "state">;
 	readonly broker: Pick<RedisBroker, "read" | "keys">;
-	/** This node: only here a sender's number means a client. */
+	/** This node. Connection numbers of senders are valid only on their own node. */
 	readonly node: NodeId;
 	readonly log: Pick<ChannelLog, "position" | "history" | "mirror" | "removeHistory">;
-	/** What a channel keeps; null = nothing. */
+	/** History limits of a channel; null = it keeps no history. */
 	readonly limitsOf: (channel: string) => HistoryLimits | null;
-	/** The log has all that was published until now, and gets what comes. */
+	/** The log has caught up with Redis up to this position, and follows from there. */
 	readonly reached: (channel: string, position: Position) => void;
-	/** Subscribers have missed something that nobody can give them: each has to begin again. */
+	/** Subscribers have missed publications that cannot be recovered: they must resubscribe. */
 	readonly lost: (channel: string) => void;
 	readonly counts: FeedCounts;
-	/** Monotonic. */
+	/** Monotonic clock. */
 	readonly nowMs: () => number;
 }
 
-/** A channel is followed for so long after somebody has last wanted it. */
-export const wantedMs = 90_000;
-/** Each channel is looked at so often, whatever pub/sub says. */
+/** How long a channel is followed after the last request for it. */
+export const followMs = 90_000;
+/** How often each channel is compared with Redis, since pub/sub may lose messages. */
 const checkEverySeconds = 10;
 const endMsMax = 2000;
-/** Looks that are begun in one turn of the event loop. */
+/** Most stream reads started in one turn of the event loop. */
 const looksPerTurn = 200;
 
 /**
- * Brings what is published in Redis, on whatever node, into the logs of this one, for the channels that somebody here wants: one subscription for
- * each, whatever the number of shards and clients. **One per shard that feeds a log.** Bounded by the channels that the node's clients want.
+ * Copies publications from Redis into the logs of this node, for the channels that its clients need: one subscription per channel, whatever the number of
+ * shards and clients. **One per shard that feeds a log.** Bounded by the channels that the node's clients need.
  */
 export class Feeder {
 	readonly #parts: FeederParts;
 	readonly #channels = new Map<string, FollowedChannel>();
 	readonly #behind = new Set<FollowedChannel>();
-	/** Subscriptions that Redis has not confirmed the end of. */
+	/** Channels whose unsubscribe Redis has not confirmed yet. */
 	readonly #ending = new Map<string, Promise<unknown>>();
 	readonly #forget: () => void;
 	#second = 0;
@@ -60,17 +60,17 @@ export class Feeder {
 
 	constructor(parts: FeederParts) {
 		this.#parts = parts;
-		// Messages of the time in between are lost.
+		// Messages published in between are lost.
 		this.#forget = parts.redis.onRestored(() => void this.#checkAll());
 	}
 
-	/** Channels that are followed. */
+	/** Number of followed channels. */
 	get size(): number {
 		return this.#channels.size;
 	}
 
 	/**
-	 * Somebody wants the channel, for `wantedMs` from now. `reached` is called, at once if it is so already.
+	 * Follows the channel for `followMs` from now. Calls `reached` when the log has caught up, at once if it already has.
 	 * @param since brings what was published behind it, if nobody has wanted the channel before; null = only what comes.
 	 */
 	follow(name: string, since: Position | null = null): void {
@@ -98,7 +98,7 @@ export class Feeder {
 		this.#second = (this.#second + 1) % checkEverySeconds;
 		let index = 0;
 		for (const [name, channel] of this.#channels) {
-			if (nowMs - channel.wantedMs > wantedMs) this.#end(name, channel);
+			if (nowMs - channel.wantedMs > followMs) this.#end(name, channel);
 			else if (index++ % checkEverySeconds === this.#second) channel.check();
 		}
 	}
@@ -148,9 +148,9 @@ export class Feeder {
 		this.#behind.delete(channel);
 		channel.end();
 		const { redis, broker } = this.#parts;
-		// The library mixes up a subscription with one to the same channel that is just being ended.
+		// The library confuses a subscription with an unfinished unsubscribe of the same channel.
 		const ended = Promise.race([
-			// Else the connection is gone, and the subscription with it.
+			// Otherwise the connection is lost, and the subscription with it.
 			redis.unsubscribe(broker.keys.topic(name)).catch(() => {}),
 			new Promise((resolve) => setTimeout(resolve, endMsMax).unref()),
 		]).finally(() => {

@@ -2,23 +2,23 @@ import { epochParts, epochText, type MirrorOptions, type Position } from "@shard
 import { type Announcement, decodePublication } from "../stored-publication.ts";
 import type { FeederParts } from "./feeder.ts";
 
-/** Publications that wait until those before them are there. More are read again from the stream. */
+/** Most publications that wait for earlier ones. Further ones are read from the stream instead. */
 const waitingMax = 256;
 /** Of one read. */
 const readMax = 128;
 const retryMs = 1;
 const nothing = new Uint8Array(0);
-/** In place of the epoch, when a log's channel is not fed any more: what comes later must not go on from there. */
+/** Replaces the epoch of a channel that is no longer fed, so that later publications do not continue from it. */
 const nobodys = { offset: 1, epoch0: 1, epoch1: 1 };
 const nobodysEpoch = epochText(nobodys.epoch0, nobodys.epoch1);
 
-/** What a channel needs of its feeder. */
+/** What a channel needs from its feeder. */
 interface ChannelParts extends Pick<FeederParts, "broker" | "node" | "log" | "limitsOf" | "counts"> {
 	/** The channel is where Redis is, or was a moment ago; at each new epoch again. */
 	readonly reached: (channel: FollowedChannel) => void;
-	/** It could not be read: `check` is to be called when Redis is there again. */
+	/** The stream could not be read: call `check` when Redis can be reached again. */
 	readonly behind: (channel: FollowedChannel) => void;
-	/** Publications are gone that nobody here got. */
+	/** Publications were removed before this node got them. */
 	readonly lost: (channel: string) => void;
 }
 
@@ -29,10 +29,10 @@ interface ChannelParts extends Pick<FeederParts, "broker" | "node" | "log" | "li
  */
 export class FollowedChannel {
 	readonly name: string;
-	/** When somebody last wanted it. */
+	/** When it was last requested. */
 	wantedMs: number;
 	readonly #parts: ChannelParts;
-	/** Null = it is not known yet where it is. */
+	/** Null = not known yet. */
 	#epoch: string | null = null;
 	#epochs: readonly [number, number] = [0, 0];
 	#last = 0;
@@ -66,7 +66,7 @@ export class FollowedChannel {
 		return this.#last === 0 || logged === null || (logged.epoch === this.#epoch && logged.offset >= this.#last);
 	}
 
-	/** By pub/sub. */
+	/** Received through pub/sub. */
 	announced(publication: Announcement): void {
 		if (this.#stopped) return;
 		if (publication.offset > 0 && this.#waiting.length < waitingMax) this.#waiting.push(publication);
@@ -74,7 +74,7 @@ export class FollowedChannel {
 		if (!this.#reading && this.#retry === undefined) this.#go();
 	}
 
-	/** Looks at the stream: pub/sub may have lost something. */
+	/** Reads the stream, since pub/sub may have lost messages. */
 	check(): void {
 		this.#mustRead = true;
 		if (!this.#reading && this.#retry === undefined) this.#go();
@@ -135,7 +135,7 @@ export class FollowedChannel {
 		this.#go();
 	}
 
-	/** False = not now. */
+	/** False = not possible now. */
 	async #readOnce(): Promise<boolean> {
 		const { broker, counts } = this.#parts;
 		const since = this.#epoch === null ? undefined : { offset: this.#last, epoch: this.#epoch };
@@ -177,7 +177,7 @@ export class FollowedChannel {
 	async #enter(position: Position): Promise<boolean> {
 		const { log, lost, limitsOf } = this.#parts;
 		const epochs = epochParts(position.epoch);
-		// Something else writes to these keys.
+		// Another program writes to these keys.
 		if (epochs === null || limitsOf(this.name) === null) return false;
 		const logged = log.history(this.name, { limit: 0 });
 		if (logged === null) return this.#tryAgain();

@@ -15,19 +15,19 @@ import { readBatchHead, recordsIn } from "./message-batch.ts";
 
 interface IncomingMessagesParts {
 	readonly ring: Pick<BusLink, "claim" | "commit" | "u8" | "view" | "recordBytesMax">;
-	/** Called after each record that is in the ring. */
+	/** Called after each record written to the ring. */
 	readonly onCommit: () => void;
-	/** This node: what it has sent itself it has delivered already. */
+	/** This node. Its own messages have been delivered already. */
 	readonly node: NodeId;
 }
 
 class IncomingCounts {
 	messages = 0;
-	/** The ring, and the room for what waits for it, were full. */
+	/** Messages lost because the ring and the queue for it were full. */
 	droppedFull = 0;
-	/** From a newer version, or by something else. */
+	/** Messages of a newer version or of another program. */
 	unreadable = 0;
-	/** Batches that never came: pub/sub has lost them. */
+	/** Batches lost by pub/sub. */
 	missed = 0;
 }
 
@@ -35,7 +35,7 @@ class IncomingCounts {
 const carried: ReadonlySet<number> = new Set([RecordType.publication, RecordType.join, RecordType.leave, RecordType.noticed]);
 const waitingBytesMax = 16 * 1024 * 1024;
 const retryMs = 1;
-/** Senders of which the number of the last batch is known. */
+/** Most senders whose last batch number is remembered. */
 const sendersMax = 4096;
 
 /** Brings messages without a history from other machines onto the bus of this one. **One per shard**, for the lanes that it feeds. */
@@ -52,7 +52,7 @@ export class IncomingMessages {
 		this.#parts = parts;
 	}
 
-	/** A batch has come by pub/sub. */
+	/** Call for each batch received through pub/sub. */
 	take(batch: Buffer): void {
 		const { node } = this.#parts;
 		const head = readBatchHead(batch);

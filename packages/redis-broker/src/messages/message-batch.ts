@@ -15,7 +15,7 @@ interface BatchHead {
 	readonly number: number;
 }
 
-/** What a record takes in a batch. */
+/** Bytes of a record in a batch. */
 export const batchedBytes = (recordBytes: number) => Layout.lengthBytes + recordBytes;
 
 export function writeBatch({ node, slot, number }: BatchHead, records: readonly Uint8Array[]): Buffer {
@@ -35,7 +35,7 @@ export function writeBatch({ node, slot, number }: BatchHead, records: readonly 
 	return bytes;
 }
 
-/** Null = it was written by something else, or a newer version of this program. */
+/** Null = written by another program or a newer version of this one. */
 export function readBatchHead(bytes: Buffer): BatchHead | null {
 	if (bytes.length < Layout.headBytes || bytes[0] !== Layout.version) return null;
 	return {

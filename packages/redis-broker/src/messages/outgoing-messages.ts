@@ -14,24 +14,24 @@ class OutgoingCounts {
 	messages = 0;
 	batches = 0;
 	bytes = 0;
-	/** Redis was not reached, or did not take the batch: other machines do not get them. */
+	/** Messages lost because Redis could not be reached or refused the batch. */
 	droppedOffline = 0;
-	/** More waited than may. */
+	/** Messages lost because too many were waiting. */
 	droppedFull = 0;
 }
 
 const batchMessagesMax = 100;
 const batchBytesMax = 262_144;
-/** A message waits no longer for the answer to the batch before it. */
+/** Longest wait for the reply to the previous batch. */
 const waitMsMax = 100;
-/** What may wait, and be on its way. */
+/** Limits on what waits and what is in flight. */
 const bytesMax = 16 * 1024 * 1024;
 
 /**
- * Messages without a history on their way to the other machines. The first one of a turn leaves at its end; those that come before Redis has answered leave
- * together, 100 at most, and after 100 ms in any case. So nothing waits when there is little to do, and a busy shard sends few commands. **One per shard.**
+ * Sends messages without history to the other machines. The first message of a turn is sent at the end of that turn. Messages that arrive before Redis has
+ * replied are sent together: at most 100, and after 100 ms at the latest. So an idle shard adds no delay, and a busy one sends few commands. **One per shard.**
  *
- * At most once: what Redis does not get now, it never gets. Each such message is counted.
+ * At most once: a message that cannot be sent now is dropped and counted.
  */
 export class OutgoingMessages {
 	readonly counts = new OutgoingCounts();
@@ -69,7 +69,7 @@ export class OutgoingMessages {
 		else this.#timer ??= setTimeout(() => this.#send(), waitMsMax);
 	}
 
-	/** Sends what waits, and nothing more. */
+	/** Sends waiting messages, then accepts no more. */
 	stop(): void {
 		this.#send();
 		this.#stopped = true;

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 
 type ApplyDelta = (source: Uint8Array, delta: Uint8Array) => Uint8Array;
 
-/** The function with which npm `centrifuge` applies deltas. The library does not export it, so it is taken out of its build. */
+/** The function that npm `centrifuge` uses to apply deltas. The library does not export it, so it is extracted from the built file. */
 export function clientsFossilDecoder(): ApplyDelta {
 	const path = createRequire(import.meta.url)
 		.resolve("centrifuge")

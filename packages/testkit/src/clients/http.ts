@@ -17,14 +17,14 @@ interface HttpOptions {
 	readonly opening?: string;
 }
 
-/** One request on a separate connection: no pool that would keep it with the process that answered the last one. An upgrade is cut. */
+/** One request on a separate connection. A pool would keep sending requests to the process that answered the last one. An upgrade is closed. */
 export function httpRequest(url: string, options: HttpOptions = {}): Promise<HttpAnswer> {
 	const deadlineMs = options.deadlineMs ?? 5_000;
 	return new Promise((resolve, reject) => {
 		const outgoing = (url.startsWith("https:") ? secureRequest : request)(url, {
 			method: options.method ?? "GET",
 			headers: { connection: "close", ...options.headers },
-			// Test certificates have signed themselves.
+			// Test certificates are self-signed.
 			rejectUnauthorized: false,
 			...(options.opening === undefined ? { agent: false } : { createConnection: () => opened(url, options.opening!) }),
 		});
@@ -58,7 +58,7 @@ function opened(url: string, opening: string) {
 	return socket;
 }
 
-/** The JSON that `url` answers with, whatever its status. */
+/** The JSON response of `url`, whatever its status. */
 export async function getJson<T>(url: string, deadlineMs?: number, opening?: string): Promise<T> {
 	const answer = await httpRequest(url, { ...(deadlineMs !== undefined && { deadlineMs }), ...(opening !== undefined && { opening }) });
 	return JSON.parse(answer.body) as T;

@@ -1,15 +1,15 @@
 import { waitFor } from "../wait.ts";
 
-/** A client that connects by HTTP alone: the answer's parts as they come, and commands by other requests. */
+/** A client over HTTP streaming or server-sent events. Commands are sent in separate requests. */
 export class StreamClient {
 	readonly response: Response;
-	/** Messages of a JSON stream, or of server-sent events. */
+	/** Messages received so far, from a JSON stream or server-sent events. */
 	readonly messages: unknown[] = [];
-	/** What has come of the next one. */
+	/** The start of an incomplete message. */
 	#rest = "";
-	/** The stream has ended, or was cut. */
+	/** The stream has ended or was cut off. */
 	isOver = false;
-	/** It has ended as HTTP wants it. */
+	/** The stream ended cleanly, as HTTP requires. */
 	isWhole = false;
 	readonly #abort: AbortController;
 
@@ -24,7 +24,7 @@ export class StreamClient {
 		return new StreamClient(await fetch(url, { ...init, signal: abort.signal }), abort);
 	}
 
-	/** Waits for so many messages in all. */
+	/** Waits until `count` messages have arrived in all. */
 	async next(count: number): Promise<unknown[]> {
 		await waitFor(() => this.messages.length >= count, { deadlineMs: 5000, everyMs: 2, what: `${count} messages` });
 		return this.messages;

@@ -1,4 +1,4 @@
 import { networkInterfaces } from "node:os";
 
-/** Containers often have none. */
+/** Whether this machine has an IPv6 loopback address. Containers often have none. */
 export const hasIpv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === "::1"));

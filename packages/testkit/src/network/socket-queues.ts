@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** What the kernel holds of one TCP socket. */
+/** Bytes that the kernel buffers for one TCP socket. */
 interface SocketQueue {
 	readonly localPort: number;
 	readonly remotePort: number;
@@ -28,7 +28,7 @@ export function socketQueues(): SocketQueue[] {
 	return parseSocketQueues(readFileSync("/proc/net/tcp", "latin1"));
 }
 
-/** Bytes that the kernel holds at both ends of connections of this machine to itself, by the clients' ports: the mean of one connection. */
+/** Mean number of bytes that the kernel buffers per connection, at both ends, for local connections from these client ports. */
 export function kernelBytesPerConnection(clientPorts: readonly number[], queues = socketQueues()): number {
 	const clients = new Set(clientPorts);
 	let bytes = 0;

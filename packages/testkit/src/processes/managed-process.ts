@@ -17,7 +17,7 @@ interface ProcessOptions {
 	readonly openFiles?: number;
 }
 
-/** How much of the end of the output is kept; what was before is dropped. */
+/** Length of the kept end of the output. Earlier output is dropped. */
 const logCharactersMax = 1 << 20;
 
 /** A Node program under test: its output is collected, its end is observed, and it cannot outlive the test run. */
@@ -82,20 +82,20 @@ export class ManagedProcess {
 		this.#child.kill(signal);
 	}
 
-	/** The first match in the output, waited for; an end of the program before is an error that shows its output. */
+	/** Waits for the first match in the output. @throws with the output if the program ends before. */
 	async waitForOutput(pattern: RegExp, deadlineMs: number): Promise<RegExpExecArray> {
 		const look = (): RegExpExecArray | null => pattern.exec(this.#log);
 		try {
 			return await this.waitUntil(look, `${pattern} in the output of ${this.#name}`, deadlineMs);
 		} catch (error) {
-			// A program's last words come with its end, after the look before.
+			// The last output arrives together with the exit, after the previous check.
 			const match = look();
 			if (match !== null) return match;
 			throw error;
 		}
 	}
 
-	/** Waits for any condition as long as the program runs. */
+	/** Waits for a condition while the program runs. */
 	async waitUntil<T>(condition: () => T | Promise<T>, what: string, deadlineMs: number): Promise<NonNullable<T>> {
 		const ended = this.exited.then((status) => {
 			throw new Error(`${this.#name} ended (${describeExit(status)}) before: ${what}\n${this.#log}`);

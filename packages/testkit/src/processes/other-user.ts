@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
 
-/** "nobody" on Debian; any number that is not root does. */
+/** "nobody" on Debian; any user but root would do. */
 const nobody = 65_534;
 
 /**
- * Runs a shell script in the name of another user of the machine, who may be up to no good. Only root can do that: a suite that needs
- * it says `it.skipIf(!canRunAsOtherUser())`.
+ * Runs a shell script as another user of this machine, for tests of attacks by other users. Only root can do that: a suite that needs it uses
+ * `it.skipIf(!canRunAsOtherUser())`.
  * @throws when the script fails.
  */
 export function runAsOtherUser(script: string): { readonly uid: number } {
@@ -19,7 +19,7 @@ export function runAsOtherUser(script: string): { readonly uid: number } {
 	return { uid: nobody };
 }
 
-/** Says in one loud line what is left out when this is not root. */
+/** Whether this process is root. If not, prints that these tests are skipped. */
 export function canRunAsOtherUser(): boolean {
 	const can = process.getuid?.() === 0;
 	if (!can) process.stderr.write("\n!!! TESTS AGAINST ANOTHER USER SKIPPED: they start a process as that user, which needs root !!!\n\n");

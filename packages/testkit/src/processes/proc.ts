@@ -1,14 +1,14 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /**
- * What the kernel says of a process, read from /proc. Each reader throws (ENOENT, ESRCH) when the process is gone, except
+ * Information about a process from /proc. Each reader throws (ENOENT, ESRCH) when the process is gone, except
  * `isAlive`. Linux only.
  */
 
 /** Clock ticks in /proc/<pid>/stat: USER_HZ, 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100;
 
-/** A process that cannot be mistaken for a later one with the same number. */
+/** Identifies a process even if its pid is reused. */
 export interface ProcessIdentity {
 	readonly pid: number;
 	readonly startTicks: number;
@@ -24,7 +24,7 @@ export function identify(pid: number): ProcessIdentity {
 	return { pid, startTicks: Number(statFields(pid)[19]) };
 }
 
-/** False for a zombie as well: it has ended, only its parent has not looked. */
+/** Also false for a zombie, which has ended and was not reaped yet. */
 export function isAlive(identity: ProcessIdentity): boolean {
 	try {
 		const fields = statFields(identity.pid);
@@ -38,7 +38,7 @@ export function parentOf(pid: number): number {
 	return Number(statFields(pid)[1]);
 }
 
-/** Children, their children and so on, without `pid` itself. */
+/** All descendants of `pid`, without `pid` itself. */
 export function descendantsOf(pid: number): ProcessIdentity[] {
 	const childrenOf = new Map<number, ProcessIdentity[]>();
 	for (const name of readdirSync("/proc")) {
@@ -92,7 +92,7 @@ export function cpuMs(pid: number): number {
 	return nanoseconds / 1e6;
 }
 
-/** How often the process's main thread, which runs its event loop, has gone to sleep: as often as it was woken up. */
+/** Voluntary context switches of the main thread, which runs the event loop: the number of its wake-ups. */
 export function wakeUps(pid: number): number {
 	const match = /^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
 	if (match === null) throw new Error(`/proc/${pid}/status has no line "voluntary_ctxt_switches"`);
@@ -104,7 +104,7 @@ export function pssBytes(pid: number): number {
 	return smapsBytes(pid, "Pss");
 }
 
-/** Memory that is of no file: unlike Pss it does not change when other processes with the same program come and go. */
+/** Anonymous memory. Unlike Pss, it does not change when other processes of the same program start or end. */
 export function anonymousBytes(pid: number): number {
 	return smapsBytes(pid, "Anonymous");
 }
@@ -119,20 +119,20 @@ export function openDescriptors(pid: number): number {
 	return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-/** What the process has open, each by its number and what it is: `12 socket:[4711]`. */
+/** Open descriptors of a process, by number and target: `12 socket:[4711]`. */
 export function descriptorsOf(pid: number): Set<string> {
 	const open = new Set<string>();
 	for (const fd of readdirSync(`/proc/${pid}/fd`)) {
 		try {
 			open.add(`${fd} ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`);
 		} catch {
-			// closed since they were listed, as is the one that this process lists its own with
+			// Closed since the listing, such as the descriptor used for the listing.
 		}
 	}
 	return open;
 }
 
-/** What this process has open and had not `before`. What else it closes meanwhile, as other tests' sockets, does not count. */
+/** Descriptors that this process has opened since `before`. Those closed meanwhile do not count. */
 export function descriptorsOpenedSince(before: ReadonlySet<string>): string[] {
 	return [...descriptorsOf(process.pid)].filter((descriptor) => !before.has(descriptor));
 }
@@ -142,7 +142,7 @@ export function allowedCpus(pid: number): string {
 	return /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "";
 }
 
-/** CPU time that the whole machine has spent on anything, in steps of 10 ms: what is more than one's own is others' work. */
+/** CPU time used by the whole machine, in steps of 10 ms. Subtract this program's time to get that of others. */
 export function machineBusyMs(): number {
 	const [user, nice, system, , , irq, softirq] = readFileSync("/proc/stat", "utf8")
 		.split("\n", 1)[0]

@@ -6,13 +6,13 @@ interface TestCertificateOptions {
 	readonly name: string;
 	/** In the certificate; none if not given. */
 	readonly serverNames?: readonly string[];
-	/** How long it is valid, from now (30). */
+	/** Days that it is valid, from now; 30 by default. */
 	readonly days?: number;
 	/** As `openssl req -newkey` takes it: P-256 if not given. */
 	readonly key?: readonly string[];
-	/** More of them, such as `keyUsage=digitalSignature`. */
+	/** Further extensions, such as `keyUsage=digitalSignature`. */
 	readonly extensions?: readonly string[];
-	/** With it the key is encrypted. */
+	/** If given, the key is encrypted with it. */
 	readonly passphrase?: string;
 }
 
@@ -23,7 +23,7 @@ export interface TestCertificate {
 
 const ecKey = ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
 
-/** A certificate that has signed itself, made by `openssl` in about 20 ms. @throws when there is no openssl, or it does not like the options. */
+/** Creates a self-signed certificate with `openssl`, in about 20 ms. @throws when openssl is missing or refuses the options. */
 export function makeCertificate(folder: string, options: TestCertificateOptions): TestCertificate {
 	const { name, serverNames = [], days = 30, key = ecKey, extensions = [], passphrase } = options;
 	const certFile = join(folder, `${name}.crt`);

@@ -15,7 +15,7 @@ export function haproxyForTests(): boolean {
 	return found;
 }
 
-/** A way through HAProxy: it listens on `port` of 127.0.0.1 and connects to `to` there. */
+/** A route through HAProxy, from `port` on 127.0.0.1 to the port `to` there. */
 interface HaproxyRoute {
 	readonly port: number;
 	readonly to: number;

@@ -22,7 +22,7 @@ export function redisForTests(): boolean {
 
 interface RedisServerOptions {
 	readonly password?: string;
-	/** It speaks only TLS. */
+	/** Accept only TLS. */
 	readonly tls?: TestCertificate;
 	/** Further options of its command line, such as "--cluster-enabled", "yes". */
 	readonly args?: readonly string[];
@@ -51,7 +51,7 @@ export class RedisServer {
 		return `redis://127.0.0.1:${this.port}`;
 	}
 
-	/** Starts it again, on the same port, with nothing in it. */
+	/** Restarts it on the same port, empty. */
 	async start(): Promise<void> {
 		const { password, tls, args = [] } = this.#options;
 		const secret = password === undefined ? [] : ["--requirepass", password];
@@ -75,7 +75,7 @@ export class RedisServer {
 		this.#child?.kill(signal);
 	}
 
-	/** Ends it and waits for that; `start` may follow. */
+	/** Stops it and waits until it has ended. `start` may follow. */
 	async end(): Promise<void> {
 		const child = this.#child;
 		this.#child = null;

@@ -33,9 +33,9 @@ export interface RawSocketTls {
 
 /** How a connection ended; exactly one is reported for each socket. */
 export type SocketEnd =
-	/** The server answered the upgrade with something else than 101. */
+	/** The server answered the upgrade with a status other than 101. */
 	| { readonly kind: "refused"; readonly status: number; readonly body: string }
-	/** There never was a WebSocket, nor an answer: refused by the kernel, reset, broken off. */
+	/** The connection was refused, reset or closed before any answer. */
 	| { readonly kind: "failed"; readonly message: string }
 	/** A WebSocket was closed: by the code of the other side's close frame; 1006 when none came. */
 	| { readonly kind: "closed"; readonly code: number; readonly reason: string };
@@ -116,7 +116,7 @@ export class RawSocket {
 	#connectSecure({ verify, ca, session, onSession }: RawSocketTls): Socket {
 		const { host, port, localAddress, readBuffer } = this.#options;
 		const tcp = connect({ host, port, noDelay: true, ...(localAddress !== undefined && { localAddress }) });
-		// It is the owner of the secure socket that hears of errors.
+		// The secure socket reports the errors.
 		tcp.on("error", () => {});
 		this.#wire = tcp;
 		const socket = connectSecure({
@@ -142,12 +142,12 @@ export class RawSocket {
 		this.tcp.write(encodeFrame(opcode, payload, { masked: true }));
 	}
 
-	/** Any bytes at all. */
+	/** Writes raw bytes. */
 	sendBytes(bytes: Uint8Array): void {
 		this.tcp.write(bytes);
 	}
 
-	/** Starts the closing handshake; the other side's end of it ends the socket. */
+	/** Starts the closing handshake. The socket ends with the other side's close frame. */
 	close(code = 1000, reason = ""): void {
 		if (this.#closeSent || this.#ended) return;
 		this.#closeSent = true;

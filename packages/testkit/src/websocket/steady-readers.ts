@@ -6,8 +6,8 @@ const openMs = 10_000;
 const everyMs = 10;
 
 /**
- * Clients that read so many bytes per second and no more, as one does behind a network. They check that messages come once and in order,
- * by the u32 (little-endian) that each begins with, from 0, and keep none of them.
+ * Clients that read a fixed number of bytes per second, as behind a slow network. They check that messages arrive once and in order, by the u32
+ * (little-endian, from 0) at the start of each message, and keep none of them.
  */
 export class SteadyReaders {
 	readonly #sockets: RawSocket[] = [];
@@ -19,7 +19,7 @@ export class SteadyReaders {
 
 	private constructor() {}
 
-	/** One client for each URL. `close` must be called. */
+	/** Opens one client per URL. Call `close` at the end. */
 	static async open(urls: readonly string[], bytesPerSecond: number): Promise<SteadyReaders> {
 		const readers = new SteadyReaders();
 		const [key, readBuffer] = [handshakeKey(), Buffer.allocUnsafeSlow(65_536)];

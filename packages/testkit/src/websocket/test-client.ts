@@ -9,7 +9,7 @@ interface ReceivedMessage {
 	readonly bytes: Buffer;
 }
 
-/** What tests ask of a client, whatever it runs on. */
+/** The interface of all test clients. */
 interface TestClient {
 	readonly messages: readonly ReceivedMessage[];
 	/** Messages so far as text. */
@@ -32,7 +32,7 @@ abstract class CountingClient implements TestClient {
 	abstract send(data: string | Uint8Array): void;
 	abstract close(code?: number): Promise<void>;
 
-	/** For an error's end: how the connection was closed, or nothing while it is open. */
+	/** Appended to error messages: how the connection was closed; "" while it is open. */
 	ending = "";
 
 	texts(): string[] {
@@ -51,7 +51,7 @@ abstract class CountingClient implements TestClient {
 	}
 }
 
-/** A client on the `ws` library: what an application uses. Keeps every message that it gets. */
+/** A client based on the `ws` library, as applications use. Keeps every message. */
 export class LibraryClient extends CountingClient {
 	/** Called with each message as it comes. */
 	onMessage: (message: ReceivedMessage) => void = () => {};
@@ -96,7 +96,7 @@ export class LibraryClient extends CountingClient {
 	}
 }
 
-/** A client on a bare socket, with the means to misbehave (`socket`). Keeps every message that it gets. */
+/** A client on a bare socket, which can violate the protocol through `socket`. Keeps every message. */
 export class RawClient extends CountingClient {
 	readonly socket: RawSocket;
 	readonly closed: Promise<{ code: number; reason: string }>;
