@@ -3,12 +3,12 @@ export { Namespaces, namespaceKeys } from "./namespaces.ts";
 export {
 	connectDisconnect,
 	grantedPositions,
-	hearsJoins,
 	historyError,
 	type Positions,
 	personalChannelOf,
 	presenceError,
 	publishError,
+	receivesJoins,
 	subscribeError,
 } from "./permissions.ts";
 export { type TagFilter, type Tags, tagFilter, tagFilterLimits } from "./tag-filter.ts";

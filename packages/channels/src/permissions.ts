@@ -3,14 +3,14 @@ import { DisconnectCode, ErrorCode } from "@shardcast/protocol";
 import type { Channel } from "./channel.ts";
 
 /** The client of the protocol whose permission is checked. */
-interface Asker {
+interface Requester {
 	/** "" = anonymous. */
 	readonly user: string;
 	/** `client.insecure`: allows everything that is enabled. */
 	readonly insecure: boolean;
 }
 
-interface SubscribedAsker extends Asker {
+interface SubscribedRequester extends Requester {
 	/** Whether it is subscribed to the channel in question. */
 	readonly subscribed: boolean;
 }
@@ -23,56 +23,56 @@ type Right = "Publish" | "History" | "Presence";
 
 /**
  * Checks whether a client may subscribe without a token. Null = yes.
- * @param asker.hasToken it has a valid subscription token for this channel.
- * @param asker.backend for channels where a backend decides: `asked` = the backend will be asked; `failed` = it failed, and the options apply as
+ * @param requester.hasToken it has a valid subscription token for this channel.
+ * @param requester.backend for channels where a backend decides: `asked` = the backend will be asked; `failed` = it failed, and the options apply as
  * without a backend. If absent for such a channel, nobody may subscribe.
  */
-export function subscribeError(channel: Channel, asker: Asker & { readonly hasToken: boolean } & ByBackend): ErrorCode | null {
+export function subscribeError(channel: Channel, requester: Requester & { readonly hasToken: boolean } & ByBackend): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
 	if (channel.isPattern && !channel.options.allowWildcard) return ErrorCode.notAvailable;
-	if (asker.hasToken) return null;
+	if (requester.hasToken) return null;
 	// Not allowed in insecure mode either.
 	if (channel.needsToken) return ErrorCode.permissionDenied;
 	// The name of a user-limited channel says who may subscribe.
-	if (channel.options.subscribeProxyEnabled && channel.users === null && asker.backend !== "failed")
-		return asker.backend === "asked" ? null : ErrorCode.permissionDenied;
-	if (asker.insecure) return null;
+	if (channel.options.subscribeProxyEnabled && channel.users === null && requester.backend !== "failed")
+		return requester.backend === "asked" ? null : ErrorCode.permissionDenied;
+	if (requester.insecure) return null;
 	const { allowSubscribeForClient, allowSubscribeForAnonymous } = channel.options;
 	const allowed =
 		channel.users === null
-			? allowSubscribeForClient && (asker.user !== "" || allowSubscribeForAnonymous)
-			: channel.users.includes(asker.user);
+			? allowSubscribeForClient && (requester.user !== "" || allowSubscribeForAnonymous)
+			: channel.users.includes(requester.user);
 	return allowed ? null : ErrorCode.permissionDenied;
 }
 
-/** Checks whether a client may publish. Null = yes. @param asker.backend see `subscribeError`. */
-export function publishError(channel: Channel, asker: SubscribedAsker & ByBackend): ErrorCode | null {
+/** Checks whether a client may publish. Null = yes. @param requester.backend see `subscribeError`. */
+export function publishError(channel: Channel, requester: SubscribedRequester & ByBackend): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
 	if (channel.isPattern) return ErrorCode.badRequest;
-	if (channel.options.publishProxyEnabled && asker.backend !== "failed")
-		return asker.backend === "asked" ? null : ErrorCode.permissionDenied;
-	return permission(channel.options, "Publish", asker);
+	if (channel.options.publishProxyEnabled && requester.backend !== "failed")
+		return requester.backend === "asked" ? null : ErrorCode.permissionDenied;
+	return permission(channel.options, "Publish", requester);
 }
 
 /** Checks whether a client may read the history. Null = yes. */
-export function historyError(channel: Channel, asker: SubscribedAsker): ErrorCode | null {
+export function historyError(channel: Channel, requester: SubscribedRequester): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
-	return channel.history === null || channel.isPattern ? ErrorCode.notAvailable : permission(channel.options, "History", asker);
+	return channel.history === null || channel.isPattern ? ErrorCode.notAvailable : permission(channel.options, "History", requester);
 }
 
 /** Checks whether a client may read presence. Null = yes. */
-export function presenceError(channel: Channel, asker: SubscribedAsker): ErrorCode | null {
+export function presenceError(channel: Channel, requester: SubscribedRequester): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
-	return channel.options.presence && !channel.isPattern ? permission(channel.options, "Presence", asker) : ErrorCode.notAvailable;
+	return channel.options.presence && !channel.isPattern ? permission(channel.options, "Presence", requester) : ErrorCode.notAvailable;
 }
 
 /** Whether this subscriber receives joins and leaves. @param asked whether it asked for them. */
-export function hearsJoins({ options }: Channel, asker: Asker, asked: boolean): boolean {
+export function receivesJoins({ options }: Channel, requester: Requester, asked: boolean): boolean {
 	if (!options.joinLeave) return false;
-	return options.forcePushJoinLeave || (asked && permission(options, "Presence", { ...asker, subscribed: true }) === null);
+	return options.forcePushJoinLeave || (asked && permission(options, "Presence", { ...requester, subscribed: true }) === null);
 }
 
-function permission(options: ChannelOptions, right: Right, { user, subscribed, insecure }: SubscribedAsker): ErrorCode | null {
+function permission(options: ChannelOptions, right: Right, { user, subscribed, insecure }: SubscribedRequester): ErrorCode | null {
 	const group = options[`allow${right}ForClient`] || (subscribed && options[`allow${right}ForSubscriber`]);
 	const allowed = insecure || (group && (user !== "" || options[`allow${right}ForAnonymous`]));
 	return allowed ? null : ErrorCode.permissionDenied;
@@ -86,9 +86,9 @@ export interface Positions {
 }
 
 /** Which of the requested features a subscriber gets. None without history, because then there are no offsets. */
-export function grantedPositions({ options, history, isPattern }: Channel, asker: Asker, asked: Positions): Positions {
+export function grantedPositions({ options, history, isPattern }: Channel, requester: Requester, asked: Positions): Positions {
 	if (history === null || isPattern) return { positioned: false, recoverable: false };
-	const mayRead = permission(options, "History", { ...asker, subscribed: true }) === null;
+	const mayRead = permission(options, "History", { ...requester, subscribed: true }) === null;
 	const recoverable = options.forceRecovery || (asked.recoverable && (options.allowRecovery || mayRead));
 	const positioned = options.forcePositioning || (asked.positioned && (options.allowPositioning || mayRead));
 	// Recovery requires a position.

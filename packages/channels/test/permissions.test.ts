@@ -47,8 +47,8 @@ describe("subscribe", () => {
 		["limits are off", forClient, "ns:a#17", user, null],
 		["no such namespace, insecure", {}, "other:a", insecure, 102],
 		["no such name, with a token", {}, "ns:é", { ...user, hasToken: true }, 107],
-	])("%s", (_, options, name, asker, error) => {
-		expect(subscribeError(channel(options, name), asker)).toBe(error);
+	])("%s", (_, options, name, requester, error) => {
+		expect(subscribeError(channel(options, name), requester)).toBe(error);
 	});
 });
 
@@ -73,8 +73,8 @@ describe.each([
 		["subscribers and anonymous ones, and it is not subscribed", allow("Subscriber", "Anonymous"), anonymous, 103],
 		["anonymous ones alone, which is nobody", allow("Anonymous"), subscribedAnonymous, 103],
 		["insecure mode", allow(), insecure, null],
-	])("allowed: %s", (_, options, asker, error) => {
-		expect(errorOf(channel({ ...needed, ...options }), asker)).toBe(error);
+	])("allowed: %s", (_, options, requester, error) => {
+		expect(errorOf(channel({ ...needed, ...options }), requester)).toBe(error);
 	});
 
 	it("is refused if the channel does not exist, whatever is allowed", () => {
@@ -99,8 +99,8 @@ describe("where a backend decides", () => {
 		["when it has failed, who has the right without it", permitted, { backend: "failed" }, null],
 		["when it has failed, not who has no right", hooks, { backend: "failed" }, 103],
 	] as const)("%s", (_, options, asked, error) => {
-		const asker = { ...user, ...asked };
-		expect([subscribeError(channel(options), asker), publishError(channel(options), asker)]).toEqual([error, error]);
+		const requester = { ...user, ...asked };
+		expect([subscribeError(channel(options), requester), publishError(channel(options), requester)]).toEqual([error, error]);
 	});
 });
 
@@ -128,8 +128,8 @@ describe("position and recovery", () => {
 		["but it is anonymous", { ...history, allowHistoryForSubscriber: true }, anonymous, both, nothing],
 		["insecure mode", history, insecure, both, both],
 		["without history there is neither", { forcePositioning: true, allowRecovery: true }, insecure, both, nothing],
-	])("%s", (_, options, asker, asked, granted) => {
-		expect(grantedPositions(channel(options), asker, asked)).toEqual(granted);
+	])("%s", (_, options, requester, asked, granted) => {
+		expect(grantedPositions(channel(options), requester, asked)).toEqual(granted);
 	});
 });
 

@@ -29,15 +29,15 @@ export interface SessionFactory<T extends Transport = Transport> {
 	readonly paths: readonly string[];
 	/** Read when the factory is installed, and again by `Sockets.limit`. A connection keeps the limits it was created with. */
 	limits(): TransportLimits;
-	/** Returns the session of an admitted request, which is opened at once; the reply to a refused one; or a `Judging` that decides later. */
-	connect(request: UpgradeRequest): Connecting<T> | { readonly refused: Reply } | Judging<T>;
+	/** Returns the session of an admitted request, which is opened at once; the reply to a refused one; or a `PendingConnect` that decides later. */
+	connect(request: UpgradeRequest): Connecting<T> | { readonly refused: Reply } | PendingConnect<T>;
 }
 
 /** The decision about a request takes time. */
-export interface Judging<T extends Transport = Transport> {
+export interface PendingConnect<T extends Transport = Transport> {
 	/** Called when the decision is known and the client is still connected. */
-	readonly judged: Promise<() => Connecting<T> | { readonly refused: Reply }>;
-	/** The client has disconnected: releases what was reserved for it. Nothing of `judged` is called after this. */
+	readonly decided: Promise<() => Connecting<T> | { readonly refused: Reply }>;
+	/** The client has disconnected: releases what was reserved for it. Nothing of `decided` is called after this. */
 	abandon(): void;
 }
 

@@ -118,9 +118,9 @@ export class RawRig {
 	async ask(query: string, headers: Readonly<Record<string, string>> = {}): Promise<RawSession | Reply> {
 		const request = rawRequest(query);
 		const outcome = this.endpoint.connect({ ...request, head: { ...request.head, header: (name) => headers[name] ?? "" } });
-		const judged = "judged" in outcome ? (await outcome.judged)() : outcome;
-		if ("refused" in judged) return judged.refused;
-		const session = judged.session as RawSession;
+		const decided = "decided" in outcome ? (await outcome.decided)() : outcome;
+		if ("refused" in decided) return decided.refused;
+		const session = decided.session as RawSession;
 		session.opened(new FakeTransport(this.topics, session));
 		return session;
 	}

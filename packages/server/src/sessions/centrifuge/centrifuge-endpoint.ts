@@ -301,6 +301,6 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		if (namespaces === this.#namespaces) return;
 		this.#namespaces = namespaces;
 		this.subscribers.patterns.forgetNames();
-		for (const session of this.sessions.snapshot()) if (session instanceof CentrifugeSession) session.underNew(namespaces);
+		for (const session of this.sessions.snapshot()) if (session instanceof CentrifugeSession) session.applyNamespaces(namespaces);
 	}
 }

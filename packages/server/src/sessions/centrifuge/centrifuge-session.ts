@@ -19,7 +19,7 @@ import type { JoinEncoder } from "./audience/join-audiences.ts";
 import { PatternEncoder } from "./audience/pattern-encoder.ts";
 import { Subscription, type SubscriptionGrant, type SubscriptionView, wholeView } from "./audience/subscription.ts";
 import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
-import { type Framing, wayOf } from "./framing.ts";
+import { type Framing, transportOf } from "./framing.ts";
 import { PongState } from "./timing/pong-state.ts";
 import type { TokenId } from "./tokens/token-id.ts";
 
@@ -108,7 +108,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	override describe(): ClientDescription | null {
-		return this.state === "connected" ? { client: this.id, user: this.user, ...wayOf(this.framing) } : null;
+		return this.state === "connected" ? { client: this.id, user: this.user, ...transportOf(this.framing) } : null;
 	}
 
 	override get sessions(): Sessions {
@@ -160,9 +160,9 @@ export class CentrifugeSession extends ClientSession implements Timed {
 
 	override moveTo(transport: Transport): void {
 		const { hub, subscribers } = this.endpoint;
-		for (const { audience, hearsJoins, channel } of this.subscriptions.values()) {
+		for (const { audience, receivesJoins, channel } of this.subscriptions.values()) {
 			hub.move(this.transport, audience, transport);
-			if (hearsJoins) hub.move(this.transport, subscribers.joins.of(channel, this.framing), transport);
+			if (receivesJoins) hub.move(this.transport, subscribers.joins.of(channel, this.framing), transport);
 		}
 	}
 
@@ -199,9 +199,9 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	override gone(): void {
 		const { hub, subscribers } = this.endpoint;
 		const { joins } = subscribers;
-		for (const { audience, hearsJoins, channel } of this.subscriptions.values()) {
+		for (const { audience, receivesJoins, channel } of this.subscriptions.values()) {
 			hub.forget(this.transport, audience);
-			if (hearsJoins) hub.forget(this.transport, joins.of(channel, this.framing));
+			if (receivesJoins) hub.forget(this.transport, joins.of(channel, this.framing));
 		}
 		this.#release();
 		this.endpoint.rate.forget(this);
@@ -233,7 +233,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		const { joins, presence, audiences } = subscribers;
 		if (this.framing.codec.binary) audiences.protobufSubscriptions++;
 		hub.subscribe(this.transport, subscription.audience);
-		if (subscription.hearsJoins) hub.subscribe(this.transport, joins.of(channel, this.framing));
+		if (subscription.receivesJoins) hub.subscribe(this.transport, joins.of(channel, this.framing));
 		if (subscription.isPresent) presence.join(channel, this);
 		if (subscription.isAnnounced) this.#announce(RecordType.join, channel);
 		if (subscribers.channel(channel).options.slowClient !== "disconnect") this.sessions.lanes.watch(this);
@@ -265,7 +265,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	 * Options of channels have changed. Ends subscriptions that are no longer possible: their namespace was removed, or has other rules for
 	 * names or patterns.
 	 */
-	underNew(namespaces: Namespaces): void {
+	applyNamespaces(namespaces: Namespaces): void {
 		for (const channel of [...this.subscriptions.keys()]) {
 			const { error, isPattern, options } = namespaces.of(channel);
 			if (error !== null || (isPattern && !options.allowWildcard)) this.endSubscription(channel, unsubscribes[UnsubscribeCode.server]);
@@ -350,11 +350,11 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		return disconnects[code as DisconnectCode] ?? super.closeFrame(code);
 	}
 
-	#leave({ audience, hearsJoins, channel }: Subscription): void {
+	#leave({ audience, receivesJoins, channel }: Subscription): void {
 		const { hub, subscribers } = this.endpoint;
 		const { joins } = subscribers;
 		hub.unsubscribe(this.transport, audience);
-		if (hearsJoins) hub.unsubscribe(this.transport, joins.of(channel, this.framing));
+		if (receivesJoins) hub.unsubscribe(this.transport, joins.of(channel, this.framing));
 	}
 
 	#announce(type: AnnouncementType, channel: string): void {

@@ -63,7 +63,7 @@ export const uniStreamProtobuf = uniFraming("uni-stream-protobuf", "uni_http_str
 export const uniSseJson = uniFraming("uni-sse", "uni_sse", jsonCodec, sseFrame);
 
 /** The client's transport and protocol, by Centrifugo's names. */
-export function wayOf({ transport, codec }: Framing): { readonly transport: TransportName; readonly protocol: "json" | "protobuf" } {
+export function transportOf({ transport, codec }: Framing): { readonly transport: TransportName; readonly protocol: "json" | "protobuf" } {
 	return { transport, protocol: codec.binary ? "protobuf" : "json" };
 }
 

@@ -70,10 +70,10 @@ export class ChannelSets implements AudienceProvider {
 
 	/**
 	 * Counts a client in. Null when this would need another set and there are already `channelSetsMax`.
-	 * @param hearsAll whether a client without channels gets every record; otherwise it gets only records without channels.
+	 * @param receivesAll whether a client without channels gets every record; otherwise it gets only records without channels.
 	 */
-	enter(channels: ChannelList, hearsAll = true): ChannelSet | null {
-		if (channels.count === 0 && hearsAll) {
+	enter(channels: ChannelList, receivesAll = true): ChannelSet | null {
+		if (channels.count === 0 && receivesAll) {
 			if (this.unfiltered.entered++ === 0) this.unfilteredBegan++;
 			return this.unfiltered;
 		}

@@ -27,7 +27,7 @@ export interface RawGrant {
 	readonly identity: RawIdentity | null;
 	readonly channels: ChannelList;
 	/** Whether a client without channels gets every record; otherwise it gets only records without channels. */
-	readonly hearsAll: boolean;
+	readonly receivesAll: boolean;
 }
 
 const challenge = { headers: { "WWW-Authenticate": "Bearer" } };
@@ -54,11 +54,11 @@ export class RawAccess {
 		if (claims !== null && "refused" in claims) return claims;
 		const { live } = this.#parts;
 		const { config } = live;
-		if (!live.authRequired) return { identity: claims, channels: asked, hearsAll: true };
+		if (!live.authRequired) return { identity: claims, channels: asked, receivesAll: true };
 		if (claims === null && !config.allowAnonymousConnect) return unauthorized(needsToken(config.rawTokenCookie));
 		if (connectDisconnect(claims?.user ?? null, config) !== null) return forbidden("the token must name a user");
 		const channels = this.#channels(claims, asked);
-		return "refused" in channels ? channels : { identity: claims, ...channels, hearsAll: false };
+		return "refused" in channels ? channels : { identity: claims, ...channels, receivesAll: false };
 	}
 
 	/** Whether the client may publish to its channels. @param user "" = anonymous. */
@@ -67,8 +67,8 @@ export class RawAccess {
 		if (config.clientPublish === "off") return false;
 		// No namespace governs publications without a channel.
 		if (names.length === 0) return config.clientPublish === "on";
-		const asker = { user, insecure: config.clientInsecure, subscribed: true };
-		return names.every((name) => publishError(namespaces.of(name), asker) === null);
+		const requester = { user, insecure: config.clientInsecure, subscribed: true };
+		return names.every((name) => publishError(namespaces.of(name), requester) === null);
 	}
 
 	async #verified(token: string): Promise<ConnectionClaims | { readonly refused: Reply }> {

@@ -17,7 +17,7 @@ import type { TokenVerifier } from "../centrifuge/tokens/token-verifier.ts";
 import type { ClientSession } from "../client-session.ts";
 import { type ChannelRule, droppingRule } from "../lanes/lane-rules.ts";
 import type { SenderIds } from "../sender-ids.ts";
-import type { Connecting, Judging, SessionFactory, TransportLimits } from "../session.ts";
+import type { Connecting, PendingConnect, SessionFactory, TransportLimits } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
 import { ChannelSets } from "./channel-sets.ts";
 import { channelsAsked } from "./channels-asked.ts";
@@ -139,7 +139,7 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		this.expiry.tick();
 	}
 
-	connect(request: UpgradeRequest): Connected | Judging<TopicTransport> {
+	connect(request: UpgradeRequest): Connected | PendingConnect<TopicTransport> {
 		const { check } = this.#parts;
 		const refused = check.judge(request.head);
 		if (refused !== null) return { refused };
@@ -148,16 +148,16 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		const admitted = check.admit(request);
 		if ("refused" in admitted) return admitted;
 		const token = tokenIn(request.head, this.#parts.live.config.rawTokenCookie);
-		if (this.#access.isOpenTo(token)) return this.#enter(admitted, { identity: null, channels: asked.channels, hearsAll: true });
+		if (this.#access.isOpenTo(token)) return this.#enter(admitted, { identity: null, channels: asked.channels, receivesAll: true });
 		return {
-			judged: this.#access.judge(token, asked.channels).then((grant) => () => this.#judged(admitted, grant)),
+			decided: this.#access.judge(token, asked.channels).then((grant) => () => this.#decided(admitted, grant)),
 			abandon: () => check.left(admitted.addressSlot),
 		};
 	}
 
-	#judged(admitted: Admitted, grant: RawGrant | { readonly refused: Reply }): Connected {
+	#decided(admitted: Admitted, grant: RawGrant | { readonly refused: Reply }): Connected {
 		const { check } = this.#parts;
-		const refused = "refused" in grant ? this.#counted(grant.refused) : this.#overtaken(grant);
+		const refused = "refused" in grant ? this.#counted(grant.refused) : this.#recheck(grant);
 		if (refused === null) return this.#enter(admitted, grant as RawGrant);
 		check.left(admitted.addressSlot);
 		return { refused };
@@ -173,16 +173,16 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	/**
 	 * Checks again what may have changed while the token was verified: a drain, the limits, revocations. Null = the client is still admitted.
 	 */
-	#overtaken({ identity }: RawGrant): Reply | null {
+	#recheck({ identity }: RawGrant): Reply | null {
 		const { check, options, revocations } = this.#parts;
 		if (identity !== null && (revocations().isBlocked(identity.user) || revocations().isRevoked(identity.user, identity.token)))
 			return this.#counted(unauthorized("the token is not accepted any more").refused);
 		return check.stopping() ?? (this.sessions.count < options.row.connectionsMax ? null : check.full());
 	}
 
-	#enter(admitted: Admitted, { identity, channels, hearsAll }: RawGrant): Connected {
+	#enter(admitted: Admitted, { identity, channels, receivesAll }: RawGrant): Connected {
 		const { check } = this.#parts;
-		const channelSet = this.channelSets.enter(channels, hearsAll);
+		const channelSet = this.channelSets.enter(channels, receivesAll);
 		if (channelSet === null) {
 			check.left(admitted.addressSlot);
 			return { refused: check.full() };

@@ -5,7 +5,7 @@ import { type ForwardedAddress, type Reply, type Route, Router, type RouterRules
 import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
 import type { TopicPublisher } from "../../delivery/fan-out.ts";
-import type { Connecting, Judging, Session, SessionFactory, TransportLimits } from "../../sessions/session.ts";
+import type { Connecting, PendingConnect, Session, SessionFactory, TransportLimits } from "../../sessions/session.ts";
 import type { ForwardedHead } from "../client-address.ts";
 import type { Sent, TopicTransport } from "../transport.ts";
 import { upgradeRequired } from "../upgrade-request.ts";
@@ -240,20 +240,20 @@ export class Sockets implements TopicPublisher {
 	}
 
 	/** Upgrades later, when the request can no longer be read. */
-	#upgradeLater(response: Response, keys: WebSocketKeys, judging: Judging<TopicTransport>, context: us_socket_context_t): void {
+	#upgradeLater(response: Response, keys: WebSocketKeys, pending: PendingConnect<TopicTransport>, context: us_socket_context_t): void {
 		let isGone = false;
 		this.#app.aborted(response, () => {
 			isGone = true;
-			judging.abandon();
+			pending.abandon();
 		});
-		const finish = (judged: Awaited<typeof judging.judged>): void => {
-			const outcome = judged();
+		const finish = (decided: Awaited<typeof pending.decided>): void => {
+			const outcome = decided();
 			if ("refused" in outcome) this.#requests.answerLater(response, outcome.refused);
 			// Not in `cork`: when the WebSocket keeps the memory of the response, the library reads it as the response's afterwards, and closes
 			// the connection if it finds "Connection: close" in it. One in some hundred clients was closed with 1006.
 			else this.#upgrade(response, keys, outcome, context);
 		};
-		void this.#app.later(response, judging.judged, () => isGone, finish);
+		void this.#app.later(response, pending.decided, () => isGone, finish);
 	}
 
 	readonly #onConnection = (response: Response, change: number): void => {

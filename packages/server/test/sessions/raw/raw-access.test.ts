@@ -219,10 +219,10 @@ describe("with authentication required, a raw client", () => {
 	it("leaves nothing behind when it disconnects while its token is verified, or later", async () => {
 		const rig = new RawRig(config);
 		const outcome = rig.endpoint.connect(rawRequest(`token=${ann}`));
-		if (!("judged" in outcome)) throw new Error("let in at once");
+		if (!("decided" in outcome)) throw new Error("let in at once");
 		expect(rig.admitted).toBe(1);
 		outcome.abandon();
-		await outcome.judged;
+		await outcome.decided;
 		expect(rig.kept, "abandoned").toBe(0);
 		await rig.ask(`channels=closed:1&token=${ann}`);
 		expect(rig.kept, "refused").toBe(0);

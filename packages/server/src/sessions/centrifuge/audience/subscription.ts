@@ -36,7 +36,7 @@ export const SubscriptionTrait = {
 	/** Joins and leaves of this client are announced to other subscribers. */
 	announced: 8,
 	/** The client receives joins and leaves of other subscribers. */
-	hearsJoins: 16,
+	receivesJoins: 16,
 	/** It has a position: the client is told if it misses a publication. */
 	positioned: 32,
 } as const;
@@ -89,18 +89,18 @@ export class Subscription {
 		return (this.#traits & SubscriptionTrait.announced) !== 0;
 	}
 
-	get hearsJoins(): boolean {
-		return (this.#traits & SubscriptionTrait.hearsJoins) !== 0;
+	get receivesJoins(): boolean {
+		return (this.#traits & SubscriptionTrait.receivesJoins) !== 0;
 	}
 }
 
 /** The traits that the options of the channel imply. */
 export function traitsOf(
 	{ presence, joinLeave }: ChannelOptions,
-	hearsJoins: boolean,
+	receivesJoins: boolean,
 	positions: { readonly positioned?: boolean | undefined; readonly recoverable?: boolean | undefined },
 ): number {
-	const { present, announced, hearsJoins: hears, positioned } = SubscriptionTrait;
+	const { present, announced, receivesJoins: hears, positioned } = SubscriptionTrait;
 	const isPositioned = positions.positioned || positions.recoverable;
-	return (presence ? present : 0) | (joinLeave ? announced : 0) | (hearsJoins ? hears : 0) | (isPositioned ? positioned : 0);
+	return (presence ? present : 0) | (joinLeave ? announced : 0) | (receivesJoins ? hears : 0) | (isPositioned ? positioned : 0);
 }

@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 /** How long commands may run in one turn of the loop, in milliseconds. A shard whose loop does not turn for seconds is killed. */
 export const usualTurnMs = 20;
 /** How often to check whether a client has read its large replies, in milliseconds. Its next command waits for that. */
-const lookMs = 5;
+const checkMs = 5;
 const readMsMax = 10_000;
 
 const nothing = (): undefined => undefined;
@@ -48,7 +48,7 @@ export class CommandTurns {
 
 	/** Resolves in a later turn, when `isRead` returns true or after ten seconds. */
 	async read(isRead: () => boolean): Promise<() => undefined> {
-		for (const untilMs = performance.now() + readMsMax; !isRead() && performance.now() < untilMs; ) await pause(lookMs);
+		for (const untilMs = performance.now() + readMsMax; !isRead() && performance.now() < untilMs; ) await pause(checkMs);
 		return this.next();
 	}
 

@@ -119,7 +119,7 @@ export class Commands {
 			session.backlog ??= { frames: [], bytes: 0 };
 			session.backlog.frames.unshift({ commands, at, isBroken, bytes: 0 });
 			this.#flush(session);
-			void this.#goOn(session, waits);
+			void this.#resume(session, waits);
 			return false;
 		}
 		if (isBroken) this.#end(session, DisconnectCode.badRequest);
@@ -131,7 +131,7 @@ export class Commands {
 	 * Continues after a command that had to wait. Never rejects. The reply and the flush are one step, since several clients may have waited for
 	 * the same promise.
 	 */
-	async #goOn(session: CentrifugeSession, waits: Promise<Conclude>): Promise<void> {
+	async #resume(session: CentrifugeSession, waits: Promise<Conclude>): Promise<void> {
 		try {
 			const conclude = await waits;
 			const { backlog } = session;

@@ -6,7 +6,7 @@ interface Waiting {
 }
 
 /** How often to check whether clients have read their large replies, in milliseconds. */
-const lookMs = 5;
+const checkMs = 5;
 /** A client that has not read its reply by then no longer blocks others. */
 const readMsMax = 10_000;
 
@@ -48,7 +48,7 @@ export class ReplySlots {
 	/** The reply was handed to the transport. Its bytes are released when the client has read it. */
 	sent(bytes: number, transport: Transport, isGone: () => boolean): void {
 		this.#reading.add({ transport, isGone, bytes, untilMs: performance.now() + readMsMax });
-		this.#timer ??= setInterval(this.#look, lookMs);
+		this.#timer ??= setInterval(this.#look, checkMs);
 		// Bytes that the kernel took at once are no longer in this process.
 		this.#look();
 	}

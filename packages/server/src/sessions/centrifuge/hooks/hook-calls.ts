@@ -6,7 +6,7 @@ import type { HookFields } from "../../../hooks/hook-request.ts";
 import type { HookName, HookResults } from "../../../hooks/hook-results.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { fails, type Outcome } from "../commands/commands.ts";
-import { wayOf } from "../framing.ts";
+import { transportOf } from "../framing.ts";
 
 /** The unanswered requests about one client. */
 interface Pending {
@@ -46,7 +46,7 @@ export class HookCalls {
 		pending.count++;
 		this.#pending.set(session, pending);
 		const { id: client, user, meta, framing } = session;
-		const answering = hook.ask({ client, ...wayOf(framing), user, meta }, fields, session.headers, pending.waiter);
+		const answering = hook.ask({ client, ...transportOf(framing), user, meta }, fields, session.headers, pending.waiter);
 		this.#answers.add(answering);
 		try {
 			const answer = await answering;

@@ -36,7 +36,7 @@ export class ClientStream implements StreamStart {
 		const { bufferedBytesMax, preface, first } = this.#options;
 		const transport = new StreamTransport(stream, this.#session, {
 			bufferedBytesMax,
-			farewell: (code, reason) => this.#farewell(code, reason),
+			farewell: (code, reason) => this.#closeMessage(code, reason),
 		});
 		this.#transport = transport;
 		stream.write(preface);
@@ -54,7 +54,7 @@ export class ClientStream implements StreamStart {
 	}
 
 	/** Close codes of WebSockets have no meaning here. */
-	#farewell(code: number, reason: string): Uint8Array {
+	#closeMessage(code: number, reason: string): Uint8Array {
 		const { framing } = this.#session;
 		const disconnect = code < DisconnectCode.connectionClosed ? disconnects[DisconnectCode.serverError] : { code, reason };
 		return framing.frame([framing.encode({ push: { disconnect } })]);

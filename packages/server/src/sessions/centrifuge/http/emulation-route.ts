@@ -1,7 +1,7 @@
 import { type BodyRoute, type Reply, refusal } from "@shardcast/http";
 import { type EmulationRequest, jsonCodec, ProtocolError, protobufCodec } from "@shardcast/protocol";
 import { frameBytesMax } from "../commands/commands.ts";
-import type { Emulated, Emulation } from "./emulation.ts";
+import type { Emulation, EmulationOutcome } from "./emulation.ts";
 
 /** `POST /emulation`: commands of a client whose connection goes only from server to client. The replies arrive on that connection. */
 export function emulationRoute(emulation: Pick<Emulation, "take">): BodyRoute {
@@ -37,7 +37,7 @@ export function isProtobuf(contentType: string): boolean {
 
 const taken: Reply = { status: 204, body: "", headers: {}, close: false };
 
-function replyTo(outcome: Emulated): Reply {
+function replyTo(outcome: EmulationOutcome): Reply {
 	switch (outcome) {
 		case "accepted":
 			return taken;

@@ -4,12 +4,12 @@ import { DisconnectCode } from "@shardcast/protocol";
 import { type Counters, type Scoreboard, ShardState } from "@shardcast/scoreboard";
 import { CloseCode, incarnationId } from "@shardcast/wire";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
-import { PassedFrames, type PassedFramesParts } from "./passed-frames.ts";
+import { ForwardedFrames, type ForwardedFramesParts } from "./forwarded-frames.ts";
 import { SessionIds } from "./session-ids.ts";
 
 export interface EmulationParts {
 	readonly board: Pick<Scoreboard, "row" | "slotsMax" | "channelHashKey">;
-	readonly bus: PassedFramesParts["ring"] & Pick<BusLink, "member">;
+	readonly bus: ForwardedFramesParts["ring"] & Pick<BusLink, "member">;
 	readonly row: Pick<Counters, "add"> & { readonly incarnation: number; readonly connectionsMax: number };
 	/** Called after each record that was committed to the ring. */
 	readonly onCommit: () => void;
@@ -19,7 +19,7 @@ export interface EmulationParts {
 }
 
 /** What happened to a frame. `unknown`: no running shard has created this session id. `full`: it could not be forwarded in time. */
-export type Emulated = "accepted" | "unknown" | "full";
+export type EmulationOutcome = "accepted" | "unknown" | "full";
 
 /**
  * The most frames per second of one client in separate requests, which cost more than frames on a WebSocket. A reconnecting client sends one for
@@ -34,14 +34,14 @@ const idBytes = 32;
  * to the shard that has the session. Frames of one client that arrive at one shard keep their order; a client whose commands depend on each
  * other must wait for the replies.
  *
- * Owned by the shard's loop. Bounds: one session for each client, and `PassedFrames` for what goes to other shards.
+ * Owned by the shard's loop. Bounds: one session for each client, and `ForwardedFrames` for what goes to other shards.
  */
 export class Emulation {
 	/** Identifies this shard and its present run. */
 	readonly life: number;
 	readonly #parts: EmulationParts;
 	readonly #ids: SessionIds;
-	readonly #passed: PassedFrames;
+	readonly #passed: ForwardedFrames;
 	readonly #sessions = new Map<string, CentrifugeSession>();
 	readonly #rate: RateLimit<CentrifugeSession>;
 	/** Frames from other shards, in order. Handled when the flush that delivered them has ended. */
@@ -52,7 +52,7 @@ export class Emulation {
 		this.#parts = parts;
 		this.life = incarnationId(bus.member, row.incarnation);
 		this.#ids = new SessionIds(board.channelHashKey);
-		this.#passed = new PassedFrames({ ring: bus, onCommit });
+		this.#passed = new ForwardedFrames({ ring: bus, onCommit });
 		this.#rate = new RateLimit(framesPerSecond, row.connectionsMax);
 	}
 
@@ -77,7 +77,7 @@ export class Emulation {
 	}
 
 	/** A request has delivered a frame. A closed session ignores it. @param data is copied. */
-	take(id: string, data: Uint8Array): Emulated | Promise<Emulated> {
+	take(id: string, data: Uint8Array): EmulationOutcome | Promise<EmulationOutcome> {
 		const life = this.#ids.lifeOf(id);
 		if (life === null) return "unknown";
 		if (life === this.life) {
@@ -88,7 +88,7 @@ export class Emulation {
 		if (!this.#lives(slot, life)) return "unknown";
 		const { row } = this.#parts;
 		const passed = this.#passed.pass(slot, Buffer.concat([Buffer.from(id, "latin1"), data]));
-		const outcome = (isPassed: boolean): Emulated => {
+		const outcome = (isPassed: boolean): EmulationOutcome => {
 			row.add(isPassed ? "framesPassedOn" : "framesRefused", 1);
 			return isPassed ? "accepted" : "full";
 		};

@@ -94,7 +94,7 @@ export class Heartbeats {
 		}
 		if (now >= session.pingAt) {
 			if (session.pong !== PongState.none) {
-				if (!this.#readsOn(session, now) && !hasAnswered(session)) {
+				if (!this.#isReading(session, now) && !hasAnswered(session)) {
 					session.close(DisconnectCode.noPong);
 					return;
 				}
@@ -131,7 +131,7 @@ export class Heartbeats {
 	}
 
 	/** Whether the ping is still behind something that the client is slowly reading. The part that the kernel holds is not visible. */
-	#readsOn(session: CentrifugeSession, now: number): boolean {
+	#isReading(session: CentrifugeSession, now: number): boolean {
 		if (now >= (this.#readUntil.get(session) ?? 0)) return false;
 		return session.pong === PongState.reading || session.transport.getBufferedAmount() === 0;
 	}

@@ -26,7 +26,7 @@ interface ShardRevocationsParts {
 /**
  * After a start, the list is fetched this many times, a second apart: a change may have been sent before the other processes knew of this shard.
  */
-const looksAfterStart = 5;
+const fetchesAfterStart = 5;
 
 /**
  * The blocked users and revoked tokens that this shard knows. It fetches the whole list when it starts, and then gets each change in a request,
@@ -38,8 +38,8 @@ export class ShardRevocations {
 	#refused = 0;
 	#closed = 0;
 	#unsubscribed = 0;
-	#looksLeft = looksAfterStart;
-	#isLooking = false;
+	#fetchesLeft = fetchesAfterStart;
+	#isFetching = false;
 	/** Changes received so far. */
 	#changes = 0;
 
@@ -64,11 +64,11 @@ export class ShardRevocations {
 
 	/** Clients that connected before the list arrived are closed by it, if necessary. */
 	async start(): Promise<void> {
-		await this.#look();
+		await this.#fetch();
 	}
 
 	everySecond(): void {
-		if (this.#looksLeft > 0 && !this.#isLooking) void this.#look();
+		if (this.#fetchesLeft > 0 && !this.#isFetching) void this.#fetch();
 	}
 
 	isBlocked(user: string): boolean {
@@ -105,19 +105,19 @@ export class ShardRevocations {
 	/** The list has changed in many places. Resolves with the number of connections closed and subscriptions ended. */
 	async #takeAll(): Promise<number> {
 		const before = this.#closed + this.#unsubscribed;
-		this.#looksLeft = looksAfterStart;
-		await this.#look();
+		this.#fetchesLeft = fetchesAfterStart;
+		await this.#fetch();
 		return this.#closed + this.#unsubscribed - before;
 	}
 
-	async #look(): Promise<void> {
-		this.#isLooking = true;
+	async #fetch(): Promise<void> {
+		this.#isFetching = true;
 		const changes = this.#changes;
 		try {
 			const entries = await this.#parts.ask(revocationsQuestion, null);
 			// The list may lack a change that arrived in the meantime, so it is fetched again.
 			if (changes !== this.#changes) return;
-			this.#looksLeft--;
+			this.#fetchesLeft--;
 			// Entries that were removed in the meantime are dropped.
 			this.#revocations.replace(entries);
 			if (entries.length > 0) this.#end(null);
@@ -125,7 +125,7 @@ export class ShardRevocations {
 			// It is tried again in a second.
 			this.#parts.log.warn(`blocked users and revoked tokens are not known yet: ${(error as Error).message}`);
 		} finally {
-			this.#isLooking = false;
+			this.#isFetching = false;
 		}
 	}
 

@@ -4,7 +4,7 @@ import { createRecordHead, RecordType, readRecordHead, recordTarget } from "@sha
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CentrifugeSession } from "../../../../src/sessions/centrifuge/centrifuge-session.ts";
 import { Emulation } from "../../../../src/sessions/centrifuge/http/emulation.ts";
-import { PassedFrames } from "../../../../src/sessions/centrifuge/http/passed-frames.ts";
+import { ForwardedFrames } from "../../../../src/sessions/centrifuge/http/forwarded-frames.ts";
 import { SessionIds } from "../../../../src/sessions/centrifuge/http/session-ids.ts";
 
 const bytes = (text: string) => Buffer.from(text);
@@ -33,7 +33,7 @@ describe("SessionIds", () => {
 	});
 });
 
-describe("PassedFrames", () => {
+describe("ForwardedFrames", () => {
 	beforeEach(() => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] }));
 	afterEach(() => void vi.useRealTimers());
 
@@ -41,7 +41,7 @@ describe("PassedFrames", () => {
 		const bus = new MemoryBus({ members: 2, capacityBytes: 65_536 });
 		const own = bus.link(0);
 		const other = bus.link(1);
-		const frames = new PassedFrames({ ring: own, onCommit: () => {} });
+		const frames = new ForwardedFrames({ ring: own, onCommit: () => {} });
 		const head = createRecordHead();
 		const read = (): string[] => {
 			const found: string[] = [];

@@ -49,7 +49,7 @@ export class ChannelCommands {
 		if (name === "") return badRequest;
 		const channel = this.#parts.namespaces.of(name);
 		if (data.length === 0 && !channel.mayBeEmpty) return badRequest;
-		const refused = publishError(channel, { ...this.#asker(session, channel), backend: "asked" });
+		const refused = publishError(channel, { ...this.#requester(session, channel), backend: "asked" });
 		if (refused !== null) return fails(refused);
 		if (!rules.clientsMayPublish) return fails(ErrorCode.permissionDenied);
 		if (data.length > rules.payloadBytesMax) return fails(ErrorCode.limitExceeded);
@@ -68,7 +68,7 @@ export class ChannelCommands {
 		const { rules, calls } = this.#parts;
 		const answer = await calls.ask(hook, session, { channel: channel.name, data });
 		if (answer === "passed") {
-			const refused = publishError(channel, { ...this.#asker(session, channel), backend: "failed" });
+			const refused = publishError(channel, { ...this.#requester(session, channel), backend: "failed" });
 			return refused === null ? this.#publishAsSent(session, channel, data) : fails(refused);
 		}
 		if (typeof answer === "string" || !("result" in answer)) return withoutResult(answer);
@@ -97,7 +97,7 @@ export class ChannelCommands {
 		if (request.channel === "") return badRequest;
 		const { namespaces, log, rules } = this.#parts;
 		const channel = namespaces.of(request.channel);
-		const refused = historyError(channel, this.#asker(session, channel));
+		const refused = historyError(channel, this.#requester(session, channel));
 		if (refused !== null) return fails(refused);
 		const { since, reverse } = request;
 		if (reverse && since?.offset === 0) return fails(ErrorCode.badRequest);
@@ -111,7 +111,7 @@ export class ChannelCommands {
 		return found instanceof Promise ? found.then(answer) : answer(found);
 	};
 
-	#asker({ user, subscriptions }: CentrifugeSession, { name }: Channel) {
+	#requester({ user, subscriptions }: CentrifugeSession, { name }: Channel) {
 		return { user, insecure: this.#parts.rules.insecure, subscribed: subscriptions.has(name) };
 	}
 }

@@ -124,7 +124,7 @@ export class ConnectCommands {
 
 	#withRoom(session: CentrifugeSession, claims: Credentials | null, request: ConnectRequest): Outcome | Promise<Outcome> {
 		const { room } = this.#parts;
-		if (!room.isFull(session) || !comesBack(request)) return this.#connect(session, claims, request);
+		if (!room.isFull(session) || !mayRecover(request)) return this.#connect(session, claims, request);
 		return room.free(session).then(() => this.#connect(session, claims, request));
 	}
 
@@ -202,7 +202,7 @@ export class ConnectCommands {
 }
 
 /** Whether its reply may contain missed publications. */
-function comesBack({ subs }: ConnectRequest): boolean {
+function mayRecover({ subs }: ConnectRequest): boolean {
 	for (const { recover } of subs.values()) if (recover) return true;
 	return false;
 }

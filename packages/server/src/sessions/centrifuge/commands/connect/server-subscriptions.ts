@@ -1,4 +1,4 @@
-import { type Channel, grantedPositions, hearsJoins, type Namespaces, subscribeError } from "@shardcast/channels";
+import { type Channel, grantedPositions, type Namespaces, receivesJoins, subscribeError } from "@shardcast/channels";
 import { DisconnectCode, ErrorCode, type SubscribeRequest, type SubscribeResult } from "@shardcast/protocol";
 import type { ConnectResult } from "../../../../hooks/hook-results.ts";
 import type { Override } from "../../../../json/fields.ts";
@@ -124,7 +124,7 @@ export class ServerSubscriptions {
 		for (const { channel, info, expiresAt, traits } of wanted) {
 			const result = results.get(channel.name)!;
 			this.#parts.results.given(result);
-			const hears = hearsJoins(channel, nobody, false);
+			const hears = receivesJoins(channel, nobody, false);
 			const grant = info === null && expiresAt === Number.POSITIVE_INFINITY ? null : { info, expiresAt };
 			session.subscribe(channel.name, SubscriptionTrait.serverSide | traitsOf(channel.options, hears, result) | traits, grant);
 		}

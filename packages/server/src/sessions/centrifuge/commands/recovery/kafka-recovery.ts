@@ -68,7 +68,7 @@ export class KafkaAttempt {
 	}
 
 	/** Reads on, because memory no longer holds what follows the range. False = this happened too often. */
-	readOn({ epoch, to }: KafkaGap): boolean {
+	readMore({ epoch, to }: KafkaGap): boolean {
 		if (this.#reads >= readsMax) return false;
 		this.#read(epoch, to);
 		return true;

@@ -1,4 +1,4 @@
-import { type Channel, grantedPositions, hearsJoins, type Namespaces, subscribeError } from "@shardcast/channels";
+import { type Channel, grantedPositions, type Namespaces, receivesJoins, subscribeError } from "@shardcast/channels";
 import {
 	DisconnectCode,
 	ErrorCode,
@@ -150,12 +150,12 @@ export class SubscribeCommands {
 		const consumer = this.#parts.consumers().nameIn(channel, request.data);
 		if (consumer === "invalid") return fails(ErrorCode.badRequest);
 		if (consumer !== null) return this.#subscribeConsumer(session, channel, request, consumer, grant, { ...left, data });
-		const asker = { user: session.user, insecure: rules.insecure };
-		const positions = grantedPositions(channel, asker, {
+		const requester = { user: session.user, insecure: rules.insecure };
+		const positions = grantedPositions(channel, requester, {
 			positioned: request.positioned,
 			recoverable: request.recoverable || request.recover,
 		});
-		const hears = hearsJoins(channel, asker, request.joinLeave);
+		const hears = receivesJoins(channel, requester, request.joinLeave);
 		// Records from Kafka are encoded once for all clients, so they can be neither filtered nor turned into strings.
 		const attempt = positions.recoverable && request.recover && view === wholeView ? fromKafka.attempt(session, name) : null;
 		const step = (): Outcome => {

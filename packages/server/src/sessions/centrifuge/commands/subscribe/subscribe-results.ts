@@ -88,7 +88,7 @@ export class SubscribeResults {
 		if (typeof range === "string") return none;
 		const joined = this.#parts.recovery.join(channel, since, range);
 		if (joined === null) return null;
-		if ("gap" in joined) return joined.gap !== null && attempt.readOn(joined.gap) ? null : none;
+		if ("gap" in joined) return joined.gap !== null && attempt.readMore(joined.gap) ? null : none;
 		const { position, start, end, publications } = joined;
 		if (end - start + publications.length > attempt.recordsMax) return none;
 		const live = publications.map((publication) => publicationFor(framing, publication));

@@ -1,7 +1,7 @@
 import type { BusLink } from "@shardcast/bus";
 import { everybody, monotonicMs, noExtensions, RecordKind, RecordType, recordBytes, writeRecord } from "@shardcast/wire";
 
-export interface PassedFramesParts {
+export interface ForwardedFramesParts {
 	readonly ring: Pick<BusLink, "claim" | "commit" | "u8" | "view" | "depthBytes" | "capacityBytes" | "recordBytesMax">;
 	/** Called after each record that was committed to the ring. */
 	readonly onCommit: () => void;
@@ -28,13 +28,13 @@ const overheadBytes = 256;
  *
  * Owned by the shard's loop. Bounds: a quarter of this shard's ring, then 4 MiB that wait for at most a second. Beyond that, frames are refused.
  */
-export class PassedFrames {
-	readonly #parts: PassedFramesParts;
+export class ForwardedFrames {
+	readonly #parts: ForwardedFramesParts;
 	#waiting: WaitingFrame[] = [];
 	#bytes = 0;
 	#timer: NodeJS.Timeout | undefined;
 
-	constructor(parts: PassedFramesParts) {
+	constructor(parts: ForwardedFramesParts) {
 		this.#parts = parts;
 	}
 
