@@ -352,6 +352,12 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which
 		query(`sum by (result, instance) (${rate("shardcast_shared_revocations_reads_total")})`, "{{instance}} reads: {{result}}"),
 		query(`sum by (instance) (shardcast_shared_revocations_pending${on})`, "{{instance}} waiting"),
 	]),
+	lines(
+		"Messages published to Redis",
+		"Messages that backends publish to the channel of Redis for that, by what each node did with them.",
+		"short",
+		[query(`sum by (result, instance) (${rate("shardcast_redis_published_total")})`, "{{instance}} {{result}}")],
+	),
 	lines("Channels of Redis", "Channels with history that a shard brings to its machine, and that its clients need.", "none", [
 		query(`sum by (what, instance) (shardcast_shared_channels${on})`, "{{instance}} {{what}}"),
 	]),

@@ -12,6 +12,8 @@ export interface MessageDetails {
 	readonly delta?: boolean | undefined;
 	/** The message does not become part of the channel's history, and has no offset. */
 	readonly skipHistory?: boolean | undefined;
+	/** Other nodes get the message by another way; it is not sent to them. */
+	readonly nodeOnly?: boolean | undefined;
 	/** Whose share of the held messages it counts towards; defaults to the sender. */
 	readonly holder?: object;
 }

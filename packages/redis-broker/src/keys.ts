@@ -32,4 +32,9 @@ export class Keys {
 	messages(lane: number): string {
 		return `${this.#prefix}:messages:${lane}`;
 	}
+
+	/** The pub/sub channel that backends publish to. */
+	get published(): string {
+		return `${this.#prefix}:publish`;
+	}
 }

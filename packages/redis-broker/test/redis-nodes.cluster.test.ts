@@ -184,6 +184,38 @@ describe.skipIf(!redisForTests())("two machines of two shards on one redis-serve
 		}
 	});
 
+	it("what a backend publishes to Redis reaches every subscriber once, with and without a history", async () => {
+		const names = [`plain-${channels++}`, channel()] as const;
+		const all = await Promise.all(names.map((name) => everywhere(name)));
+		const send = (params: object) => admin.send(null, ["PUBLISH", "ws:publish", JSON.stringify({ method: "publish", params })]);
+		await waitFor(async () => Number(await send({ channel: "nobody", data: 0 })) === nodes.length, {
+			deadlineMs: 20_000,
+			what: "one subscriber on each machine",
+		});
+		const texts = Array.from({ length: 20 }, (_, index) => `r${index}`);
+		for (const data of texts) {
+			await send({ channel: names[0], data });
+			await send({ channel: names[1], data, idempotency_key: data });
+		}
+		await send({ channel: names[1], data: "without a key" });
+		await admin.send(null, ["PUBLISH", "ws:publish", "no JSON"]);
+		await send({ channel: names[0], data: "last" });
+		await send({ channel: names[1], data: "last", idempotency_key: "last" });
+		await until(() => all.flat().every(({ got }) => got.some((text) => text.endsWith(":last"))), "the last message at each subscriber");
+		for (const { got } of all[0]!)
+			expect(
+				got.map((text) => text.split(":")[1]),
+				"without a history",
+			).toEqual([...texts, "last"]);
+		for (const { got } of all[1]!)
+			expect(got.map((text) => text.split(":")[1]).toSorted(), "with a history").toEqual([...texts, "last"].toSorted());
+		for (const { httpUrl } of nodes) {
+			const scrape = await Scrape.of(httpUrl);
+			const counted = (result: string) => scrape.sum("shardcast_redis_published_total", { result });
+			expect([counted("refused"), counted("unreadable")], "without a key, and no JSON").toEqual([1, 1]);
+		}
+	});
+
 	it("patterns and raw clients without channels get what other machines publish to channels with history", async () => {
 		const patterns = [0, 3].map((index) => listen(urls()[index]!, "market:eu.*"));
 		const everything = await LibraryClient.open(`${urls()[2]!}/`);

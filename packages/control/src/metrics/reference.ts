@@ -10,7 +10,7 @@ import { nodeMetrics } from "./node-table.ts";
 import { redisMetrics } from "./redis-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
 import { revocationMetrics, sharedRevocationMetrics } from "./revocation-table.ts";
-import { sharedChannelMetrics } from "./shared-channel-table.ts";
+import { redisMessageMetrics, sharedChannelMetrics } from "./shared-channel-table.ts";
 import { tlsMetrics } from "./tls-table.ts";
 import { webhookMetrics } from "./webhook-table.ts";
 
@@ -22,7 +22,7 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
 	"History of channels": historyMetrics,
 	"HTTP API": [...apiMetrics, ...revocationMetrics],
-	"Several machines": [...nodeMetrics, ...nodeControlMetrics, ...sharedRevocationMetrics, ...sharedChannelMetrics],
+	"Several machines": [...nodeMetrics, ...nodeControlMetrics, ...sharedRevocationMetrics, ...sharedChannelMetrics, ...redisMessageMetrics],
 	Redis: redisMetrics,
 	"Backends that are asked about clients": backendMetrics,
 	Webhooks: webhookMetrics,
@@ -32,7 +32,14 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 
 /** The additional label of metrics that are in a process's memory: see `ProcessMetrics`. */
 const labelOfKeeper = new Map<MetricDescriptor, string>();
-for (const metric of [...kafkaMetrics, ...apiMetrics, ...revocationMetrics, ...backendMetrics, ...sharedChannelMetrics])
+for (const metric of [
+	...kafkaMetrics,
+	...apiMetrics,
+	...revocationMetrics,
+	...backendMetrics,
+	...sharedChannelMetrics,
+	...redisMessageMetrics,
+])
 	labelOfKeeper.set(metric, "shard");
 for (const metric of [
 	...historyMetrics,

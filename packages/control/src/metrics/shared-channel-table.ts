@@ -75,3 +75,15 @@ export const sharedChannelMetrics: readonly ReadMetric<SharedChannelReading>[] =
 		single(({ missedBatches }) => missedBatches),
 	),
 ];
+
+/** Messages that backends publish to Redis, by what this node has done with them; label `shard`. */
+export const redisMessageMetrics: readonly ReadMetric<
+	Readonly<Record<"accepted" | "refused" | "unreadable" | "tooLong" | "busy", number>>
+>[] = [
+	counter(
+		"shardcast_redis_published_total",
+		"messages",
+		"Messages that backends published to the channel of Redis for that: accepted, refused = the log says why, unreadable = no JSON or another method, too_long, busy = dropped, since 256 were in progress.",
+		singleBy("result", ({ tooLong: too_long, ...others }) => ({ ...others, too_long })),
+	),
+];

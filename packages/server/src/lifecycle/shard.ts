@@ -19,6 +19,7 @@ import { ConnectionCheck } from "../limits/connection-check.ts";
 import { PublishRate } from "../limits/publish-rate.ts";
 import { endSubscriptions } from "../redis/end-subscriptions.ts";
 import { RedisChannels } from "../redis/redis-channels.ts";
+import { RedisMessages } from "../redis/redis-messages.ts";
 import { CentrifugeEndpoint } from "../sessions/centrifuge/centrifuge-endpoint.ts";
 import type { ClientHandlers } from "../sessions/centrifuge/client-handlers.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
@@ -158,6 +159,17 @@ export class Shard {
 			nowMs: monotonicMs,
 		};
 		const publish = new PublishApi(publishing);
+		// With Kafka each node would publish the message once more.
+		const fromRedis =
+			redis === null || ingest?.publisher != null
+				? null
+				: new RedisMessages({
+						...publishing,
+						isShared: (channel) => redis.has(channel),
+						bytesMax: publish.route.bodyBytesMax,
+						log: options.log,
+					});
+		if (redis !== null) redis.takes = fromRedis?.take ?? null;
 		const serverApi = new ServerApi({
 			...publishing,
 			publishBytesMax: publish.route.bodyBytesMax,
@@ -240,6 +252,7 @@ export class Shard {
 				logs,
 				...(durable === null ? [] : [durable]),
 				...(redis === null ? [] : [redis]),
+				...(fromRedis === null ? [] : [fromRedis]),
 				check,
 				publish,
 				serverApi,

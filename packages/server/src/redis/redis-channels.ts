@@ -61,6 +61,8 @@ const lostMs = 20;
 export class RedisChannels implements Feature, HistoryReader {
 	readonly name = "redis channels";
 	readonly wanted: WantedChannels;
+	/** Takes what backends publish to Redis for all nodes; null = this node does not take it. Set before the start. */
+	takes: ((message: Buffer) => void) | null = null;
 	readonly #parts: RedisChannelsParts;
 	readonly #broker: RedisBroker;
 	readonly #records: ChannelRecords;
@@ -293,6 +295,8 @@ export class RedisChannels implements Feature, HistoryReader {
 			this.#lanes.add(lane);
 			// When Redis is not reached, it is subscribed to as soon as it is.
 			client.subscribe(this.#broker.keys.messages(lane), (batch) => this.#incoming.take(batch), { sharded: true }).catch(() => {});
+			// One shard of the node: the one that feeds the first log.
+			if (lane === 0 && this.takes !== null) client.subscribe(this.#broker.keys.published, this.takes).catch(() => {});
 		}
 	}
 

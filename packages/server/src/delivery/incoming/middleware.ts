@@ -6,7 +6,7 @@ import type { RecordKind } from "@shardcast/wire";
  */
 export interface MessageContext {
 	/** `host`: the program that runs the server, by `server.publish`. */
-	readonly source: "websocket" | "http" | "host";
+	readonly source: "websocket" | "http" | "host" | "redis";
 	readonly kind: RecordKind;
 	/** Empty = to everybody. */
 	readonly channels: readonly string[];

@@ -92,7 +92,8 @@ export class Publisher implements MessageSink {
 			: this.#writeRecord(type, noExtensions, kind, sender, channels, payload);
 
 	#write(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details: MessageDetails | undefined): boolean {
-		if (details !== undefined) return this.#writeRecord(RecordType.publication, encodeExtensions(details), kind, sender, channels, payload);
+		if (details !== undefined)
+			return this.#writeRecord(RecordType.publication, encodeExtensions(details), kind, sender, channels, payload, details.nodeOnly);
 		const ring = this.#ring;
 		const bytes = recordBytes(channels, payload.length);
 		const at = ring.claim(bytes);
@@ -112,6 +113,7 @@ export class Publisher implements MessageSink {
 		sender: number,
 		channels: ChannelList,
 		payload: Uint8Array,
+		nodeOnly = false,
 	): boolean {
 		const ring = this.#ring;
 		const bytes = recordBytes(channels, payload.length, extensions.length);
@@ -120,7 +122,7 @@ export class Publisher implements MessageSink {
 		const { u8 } = ring;
 		const fields = { type, kind, targetSlot: null, sender, senderShard: 0, publishedMs: monotonicMs() };
 		u8.set(payload, writeRecord(ring.view, u8, at, { ...fields, channels, extensions }));
-		this.#relay?.(ring.u8.subarray(at, at + bytes));
+		if (!nodeOnly) this.#relay?.(ring.u8.subarray(at, at + bytes));
 		ring.commit();
 		this.#onCommit();
 		return true;

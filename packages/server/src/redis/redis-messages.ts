@@ -1,0 +1,102 @@
+import { isUtf8 } from "node:buffer";
+import { redisMessageMetrics } from "@shardcast/control";
+import type { Log, ProcessMetrics } from "@shardcast/telemetry";
+import type { PublishResult } from "@shardcast/wire";
+import type { Incoming } from "../delivery/incoming/incoming.ts";
+import { ApiCall, ApiRequest } from "../http/api/api-call.ts";
+import { ApiCommands } from "../http/api/api-commands.ts";
+import { pipeline } from "../http/api/pipeline.ts";
+import { publishMethods } from "../http/api/publish-methods.ts";
+import { ApiKey } from "../http/api-keys.ts";
+import type { PublishingParts } from "../http/publishing.ts";
+import type { Feature } from "../lifecycle/feature.ts";
+
+export interface RedisMessagesParts extends Omit<PublishingParts, "rate"> {
+	/** Whether Redis orders this channel for all nodes. */
+	readonly isShared: (channel: string) => boolean;
+	/** Longest message. */
+	readonly bytesMax: number;
+	readonly log: Pick<Log, "warn">;
+}
+
+/** Messages in progress; more are dropped. */
+const inProgressMax = 256;
+/** A line about messages that were refused, at most so often. */
+const warnEveryMs = 60_000;
+const needsKey: PublishResult = {
+	outcome: "invalid",
+	detail: "a channel with history needs an idempotency_key here: each node publishes the message, and Redis recognizes it by this key",
+};
+
+/**
+ * What backends publish to a pub/sub channel of Redis: `{"method":"publish","params":{…}}`, as for `POST /api`; several on a line each. Every node gets each message, and
+ * delivers it to its own clients alone. A message for a channel with history is published by every node with the same idempotency key, so it is in the history once, and
+ * the death of a node loses nothing. **One shard per node takes them.** At most once, like pub/sub.
+ */
+export class RedisMessages implements Feature {
+	readonly name = "messages from redis";
+	readonly counts = { accepted: 0, refused: 0, unreadable: 0, tooLong: 0, busy: 0 };
+	readonly #parts: RedisMessagesParts;
+	readonly #commands: ApiCommands;
+	#inProgress = 0;
+	#warnedMs = Number.NEGATIVE_INFINITY;
+
+	constructor(parts: RedisMessagesParts) {
+		this.#parts = parts;
+		const publish: Incoming["publish"] = (kind, channels, payload, from, _source, details) => {
+			if (details?.idempotencyKey === undefined && details?.skipHistory !== true && channels.names.some(parts.isShared)) return needsKey;
+			return parts.incoming.publish(kind, channels, payload, from, "redis", { ...details, nodeOnly: true });
+		};
+		const methods = publishMethods({ ...parts, incoming: { publish }, rate: { take: () => true } });
+		this.#commands = new ApiCommands({ methods, onTooLong: () => {} });
+	}
+
+	measures(metrics: Pick<ProcessMetrics, "addReading">): void {
+		metrics.addReading(redisMessageMetrics, () => this.counts);
+	}
+
+	/** A message has come. Those of one publisher keep their order. */
+	readonly take = (message: Buffer): void => {
+		const { bytesMax } = this.#parts;
+		if (message.length > bytesMax) {
+			this.counts.tooLong++;
+			this.#warn(`it has ${message.length} bytes; the most is ${bytesMax}`);
+			return;
+		}
+		if (this.#inProgress >= inProgressMax) {
+			this.counts.busy++;
+			return;
+		}
+		this.#inProgress++;
+		void this.#take(message).finally(() => {
+			this.#inProgress--;
+		});
+	};
+
+	unfinished(): number {
+		return this.#inProgress;
+	}
+
+	async #take(message: Buffer): Promise<void> {
+		try {
+			if (!isUtf8(message)) throw new Error("it is not UTF-8");
+			const replies = await pipeline(this.#commands, new ApiCall(new ApiRequest(new ApiKey("redis"), { address: "redis" }), message));
+			for (const reply of replies.split("\n")) {
+				// Of a broadcast, too; names of channels are in no reply.
+				const isRefused = reply.includes('"error":{"code":');
+				this.counts[isRefused ? "refused" : "accepted"]++;
+				if (isRefused) this.#warn(reply.slice(0, 300));
+			}
+		} catch (error) {
+			this.counts.unreadable++;
+			this.#warn((error as Error).message.slice(0, 300));
+		}
+	}
+
+	#warn(why: string): void {
+		const nowMs = performance.now();
+		if (nowMs - this.#warnedMs < warnEveryMs) return;
+		this.#warnedMs = nowMs;
+		this.#parts.log.warn(`a message that was published to Redis was not delivered: ${why}`);
+	}
+}
