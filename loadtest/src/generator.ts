@@ -71,7 +71,7 @@ export interface SendOptions extends Load {
 	readonly onArrived?: () => void;
 }
 
-/** After the last expected message: what is doubled comes a little later. */
+/** How long to wait after the last expected message, since duplicates arrive a little later. */
 const stragglersMs = 250;
 const pollMs = 10;
 const closeMs = 10_000;

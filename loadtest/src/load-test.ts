@@ -44,7 +44,7 @@ async function runWith(
 	} finally {
 		if (cluster !== null) {
 			const status = await cluster.stop();
-			// Ctrl-C reaches the cluster as well, which is then told twice and cuts its clients off.
+			// Ctrl-C also reaches the cluster, which would then get two signals and close its clients at once.
 			if (status.code !== 0 && !signal.aborted) result.problems.push(`the cluster ended with ${describeExit(status)}\n${cluster.log()}`);
 		}
 	}

@@ -77,7 +77,7 @@ async function deliveries({ target }: Subject): Promise<number> {
 	return (await Scrape.of(target.httpUrl)).sum("shardcast_deliveries_total");
 }
 
-/** A WebSocket client that reads and does not look at what it reads. */
+/** A WebSocket client that reads and discards all data. */
 async function open({ target }: Subject, deflates: boolean): Promise<Socket> {
 	const socket = connect(target.port, target.host);
 	socket.write(

@@ -21,7 +21,7 @@ const patience = ["--max-buffered", "1GiB"];
 
 const rounds = roundsFrom(process.argv.slice(2), 3);
 
-/** Counts the messages that come over one WebSocket. */
+/** Counts the messages received over one WebSocket. */
 class Subscriber {
 	count = 0;
 	firstMs = 0;

@@ -1,7 +1,7 @@
 import type { Opcode } from "@shardcast/testkit";
 import type { PayloadFormat } from "./payload-format.ts";
 
-/** What a frame from the server holds, told one after the other. */
+/** Callbacks for the contents of a frame from the server, in order. */
 export interface ServerEvents {
 	/** A message of the client's channel; its payload is `bytes[start … end)` of the frame. */
 	publication(start: number, end: number): void;

@@ -1,4 +1,4 @@
-/** How the messages of a load test spell what they carry: who sent it, which one it is, when it left, and a seal over it. */
+/** The encoding of a load test's messages: sender, number, send time, and a checksum. */
 export interface PayloadFormat {
 	/** Shortest message. */
 	readonly bytesMin: number;

@@ -1,6 +1,6 @@
 import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, type Histogram } from "hdr-histogram-js";
 
-/** Longest latency that is told apart: two minutes, in microseconds. */
+/** Longest latency that is recorded exactly, in microseconds: two minutes. */
 const highestUs = 120_000_000;
 /** Below this, a latency is counted in an array of one element per microsecond. */
 const exactUs = 65_536;

@@ -143,7 +143,7 @@ export class Fleet implements RawSocketHandler, ServerEvents {
 		return this.#latency.take();
 	}
 
-	/** Connections that ended since the ramp although nobody here closed them. */
+	/** Connections that ended after the ramp without being closed by this side. */
 	brokenOff(): Readonly<Record<string, number>> {
 		return Object.fromEntries(this.#failures);
 	}

@@ -27,7 +27,7 @@ function createSource(kind: SourceKind, fleet: Fleet, { target, kafka }: ThreadT
 	}
 }
 
-/** One thread of the load generator, run as a single long task of the pool: serves calls until it is told to close. */
+/** One thread of the load generator, run as a single long task of the pool: serves calls until `close`. */
 export default function serve(task: ThreadTask): Promise<void> {
 	const audience = new Audience(task.audience);
 	const progress = new ProgressCounters(task.progress);

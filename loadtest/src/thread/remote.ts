@@ -7,7 +7,7 @@ type AnsweredCall = Exclude<keyof ThreadCalls, "close">;
 export class RemoteThread {
 	readonly #port: MessagePort;
 	readonly #task: Promise<void>;
-	/** Rejects when the thread ends before it was told to. */
+	/** Rejects when the thread ends before `close`. */
 	readonly #broken: Promise<never>;
 
 	/** `task` settles when the thread has closed. */

@@ -12,7 +12,7 @@ type FromProgram = { readonly type: "ready" } | { readonly type: "result"; reado
 
 const deadlineMs = 20_000;
 
-/** The program's side: sets up when it gets its task, runs when it is told to. Ends when its parent ends. */
+/** The child's side: prepares when it gets its task, runs on a message from its parent, and ends with its parent. */
 export async function bench<Task>(setUp: (task: Task, pace: Pace) => Promise<{ run(): Promise<unknown> }>): Promise<void> {
 	dieWithParent();
 	process.on("disconnect", () => process.exit(0));

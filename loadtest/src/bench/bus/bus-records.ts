@@ -6,7 +6,7 @@ export const recordBytes = 128;
 const sequenceOffset = 4;
 const publishedOffset = 8;
 
-/** The publisher tells in each record where it stands; readers measure what lies in between. */
+/** Each record carries the publisher's progress, from which readers compute their lag. */
 export const Phase = { warmUp: 0, measured: 1, end: 2 } as const;
 export type Phase = (typeof Phase)[keyof typeof Phase];
 

@@ -25,7 +25,7 @@ export interface LogThreadResult {
 const attemptsMax = 50;
 const recordsPerLook = 256;
 
-/** A writing thread of the log bench: says that it is up, waits for the word to start, and writes flat out. */
+/** A writing thread of the log bench: reports that it is ready, waits for the start signal, and writes as fast as it can. */
 const task = workerData as LogThreadTask;
 const source = new RecordSource();
 const port = parentPort!;

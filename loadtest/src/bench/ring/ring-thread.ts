@@ -2,7 +2,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { attachRing, RingWriter } from "@shardcast/ring";
 import { RecordSource, type RingThreadTask, recordBytes, shortPause, windowBytes } from "./ring-records.ts";
 
-/** The writing thread of the ring bench: says that it is up, waits for the word to start, and writes as fast as it is taken. */
+/** The writing thread of the ring bench: reports that it is ready, waits for the start signal, and writes as fast as the reader reads. */
 const task = workerData as RingThreadTask;
 const source = new RecordSource();
 const port = parentPort!;

@@ -45,7 +45,7 @@ function figures(count: number, startMs: number): Figures {
 	return { recordsPerSecond: count / ((performance.now() - startMs) / 1000) };
 }
 
-/** The time runs from the word to start until the last record is read. */
+/** Measures the time from the start signal until the last record is read. */
 async function withThread(task: RingThreadTask, read: (worker: Worker) => Promise<void> | void): Promise<Figures> {
 	return withCleanup(async (ends) => {
 		const worker = new Worker(new URL("./ring-thread.js", import.meta.url), { workerData: task });

@@ -4,7 +4,7 @@ import type { Target } from "../../target.ts";
 interface SlowClient {
 	readonly socket: RawSocket;
 	received: number;
-	/** Of `received`, what had come when the stall began. */
+	/** Value of `received` when the stall began. */
 	receivedBefore: number;
 	end: SocketEnd | null;
 }
@@ -15,8 +15,8 @@ const endedMs = 15_000;
 const slowCode = 3008;
 
 /**
- * Clients that stop reading and, at a word, go on. They listen to everything and send nothing. What one of them still gets after
- * a stall tells how long it was borne with: everything up to the first message that found no room, and nothing after it.
+ * Clients that stop reading, and resume on request. They receive all messages and send none. The messages that a client still gets after
+ * a stall show how long the server kept buffering for it: everything up to the first message without room, and nothing after it.
  */
 export class SlowClients implements RawSocketHandler {
 	readonly #clients: SlowClient[] = [];

@@ -32,7 +32,7 @@ export async function startBenchCluster(
 	const cluster = await startCluster({ shards: benchShards, flags: ["--lb-mode", mode, ...flags], tls });
 	const target = parseTarget(cluster.url);
 	const servers = await Servers.find(target.httpUrl);
-	// A supervisor that is not found would make the cluster look cheaper than it is.
+	// Without its supervisor, the cluster would seem to use less CPU than it does.
 	if (servers.processes.length !== benchShards + 2)
 		throw new Error(`found ${servers.processes.length} of ${benchShards + 2} processes of the cluster`);
 	const stop = async (): Promise<void> => {
@@ -68,7 +68,7 @@ export async function withCleanup<T>(work: (ends: (() => Promise<void>)[]) => Pr
 	}
 }
 
-/** A bench as a program: what stops it is told in its own words, with exit status 1. */
+/** Runs a bench as a program: on an error it prints the message and exits with status 1. */
 export async function benchProgram(work: (ends: (() => Promise<void>)[]) => Promise<void>): Promise<void> {
 	try {
 		await withCleanup(work);

@@ -39,7 +39,7 @@ const chunkMs = 500;
 const marginMs = 400;
 const openToCountMs = 200;
 
-/** @param kernelBytes about what the kernel will hold of each: how long the first load must last. */
+/** @param kernelBytes roughly what the kernel buffers per client. Determines how long the first load must last. */
 export function measureStalls(maxBufferedBytes: number, kernelBytes: number): Promise<Record<Figure, number>> {
 	return withCleanup(async (ends) => {
 		const subject = await startClusterWithFlags({ flags: ["--max-buffered", String(maxBufferedBytes)] });

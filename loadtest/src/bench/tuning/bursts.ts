@@ -4,7 +4,7 @@ import { spreadOf } from "../support/spread.ts";
 import { benchClients, connectAll, type Subject, withCleanup } from "../support/subject.ts";
 import { startClusterWithFlags } from "./flagged-cluster.ts";
 
-/** Messages that come all at once, by one WebSocket or by many HTTP publishers: what the ring's size does then. */
+/** The effect of the ring's size on bursts of messages, from one WebSocket or from many HTTP publishers. */
 export interface Burst {
 	readonly source: "ws" | "http";
 	readonly messages: number;

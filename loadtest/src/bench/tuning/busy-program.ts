@@ -1,2 +1,2 @@
-/** Other work on the machine, a whole CPU of it, until it is told to end. */
+/** Uses a whole CPU until it is stopped, to simulate other work on the machine. */
 for (;;);

@@ -58,7 +58,7 @@ function burstSection(name: string, help: string, burst: Omit<Burst, "flags">): 
 	};
 }
 
-/** What the kernel holds of a client of this machine with its usual options. */
+/** Bytes that the kernel buffers for a local client with default options. */
 const kernelBytes = 4_000_000;
 const buffers: Readonly<Record<string, number>> = { "64KiB": 65_536, "256KiB": 262_144, "1MiB": 1_048_576, "4MiB": 4_194_304 };
 

@@ -28,7 +28,7 @@ export async function startClusterWithFlags({
 	const cluster = await startCluster({ shards, flags, env: { ...env, ...(unpinned ? { PATH: pathWithoutTaskset() } : {}) } });
 	const target = parseTarget(cluster.url);
 	const servers = await Servers.find(target.httpUrl);
-	// A process that is not found would make the variant look cheaper than it is.
+	// With a process missing, the variant would seem to use less CPU than it does.
 	if (servers.processes.length !== shards + otherProcesses)
 		throw new Error(`found ${servers.processes.length} of ${shards + otherProcesses} processes of the cluster`);
 	// The variant must be what it is called.
