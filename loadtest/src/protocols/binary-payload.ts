@@ -1,24 +1,23 @@
 import type { PayloadFormat } from "./payload-format.ts";
 
 /**
- * What a message of the load test carries, so that whoever receives it can tell who sent it, which one it is, when it left
- * and whether it arrived whole.
+ * The contents of a load test message, from which a receiver gets its sender, its number, its send time, and whether it is complete.
  *
  * ```
  *  0         4         8         12        16                  24            bytes - 4
  *  +---------+---------+---------+---------+-------------------+-------------+---------+
- *  | magic   | sender  | number  | bytes   | sent, f64         | filler …    | seal    |
+ *  | magic   | sender  | number  | bytes   | sent, f64         | filler …    | check   |
  *  | u32 LE  | u32 LE  | u32 LE  | u32 LE  | monotonic ms, LE  | 0x2e        | u32 LE  |
  *  +---------+---------+---------+---------+-------------------+-------------+---------+
  * ```
- * The seal depends on sender, number and length: a message cut short, run into another or mixed up does not pass.
+ * The checksum depends on sender, number and length: a message cut short, run into another or mixed up does not pass.
  */
-const Layout = { magic: 0, sender: 4, number: 8, bytes: 12, sent: 16, filler: 24, sealBytes: 4 } as const;
+const Layout = { magic: 0, sender: 4, number: 8, bytes: 12, sent: 16, filler: 24, checksumBytes: 4 } as const;
 
 const magic = 0x53484344; // "DCHS" in memory: no text frame of another program begins so
 const filler = 0x2e;
 
-export const payloadBytesMin: number = Layout.filler + Layout.sealBytes;
+export const payloadBytesMin: number = Layout.filler + Layout.checksumBytes;
 
 /** Depends on sender, number and length. */
 export function checksum(sender: number, number: number, bytes: number): number {
@@ -33,7 +32,7 @@ export function writePayload(bytes: number, sender: number, number: number, sent
 	payload.writeUInt32LE(number, Layout.number);
 	payload.writeUInt32LE(bytes, Layout.bytes);
 	payload.writeDoubleLE(sentMs, Layout.sent);
-	payload.writeUInt32LE(checksum(sender, number, bytes), bytes - Layout.sealBytes);
+	payload.writeUInt32LE(checksum(sender, number, bytes), bytes - Layout.checksumBytes);
 	return payload;
 }
 
@@ -44,7 +43,7 @@ export function isPayload(bytes: Buffer, start: number, end: number): boolean {
 		length >= payloadBytesMin &&
 		bytes.readUInt32LE(start + Layout.magic) === magic &&
 		bytes.readUInt32LE(start + Layout.bytes) === length &&
-		bytes.readUInt32LE(end - Layout.sealBytes) === checksum(senderOf(bytes, start), numberOf(bytes, start), length)
+		bytes.readUInt32LE(end - Layout.checksumBytes) === checksum(senderOf(bytes, start), numberOf(bytes, start), length)
 	);
 }
 

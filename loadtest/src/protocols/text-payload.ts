@@ -8,7 +8,7 @@ import type { PayloadFormat } from "./payload-format.ts";
  * ```
  *  0   1         5         13        21        29                  45         bytes - 9   bytes - 1
  *  +---+---------+---------+---------+---------+-------------------+----------+---------+---+
- *  | " | SHDC    | sender  | number  | bytes   | sent, µs          | filler … | seal    | " |
+ *  | " | SHDC    | sender  | number  | bytes   | sent, µs          | filler … | check   | " |
  *  +---+---------+---------+---------+---------+-------------------+----------+---------+---+
  * ```
  */
