@@ -18,7 +18,7 @@ const say = (who, what) => console.log(`${((performance.now() - startedMs) / 100
 
 const directory = mkdtempSync(join(tmpdir(), "shardcast-channels-"));
 const config = join(directory, "shardcast.yaml");
-// For a demonstration: anybody may do anything. See docs/reference/channels.md for tokens and permissions.
+// For a demonstration: every client has every permission. See docs/reference/channels.md for tokens and permissions.
 writeFileSync(
 	config,
 	`client: { insecure: true }
@@ -58,7 +58,7 @@ async function until(what, done, deadlineMs = 20_000) {
 	}
 }
 
-/** A client that tells everything that happens to it. */
+/** A client that prints all of its events. */
 function client(name) {
 	const centrifuge = new Centrifuge(`ws://${address}/connection/websocket`, {
 		websocket: WebSocket,

@@ -15,7 +15,7 @@ client.on("disconnected", ({ code, reason }) => {
 
 const subscription = durableSubscription(client, channel, {
 	consumer,
-	// Acknowledged when this is done. If it throws, the message comes again.
+	// Acknowledged when this is done. If it throws, the message is sent again.
 	onMessage: async ({ data, offset }) => {
 		console.log(`${offset} ${JSON.stringify(data)}`);
 	},

@@ -1,4 +1,4 @@
-// The web server of the chat: its page, the client library, and a token for whoever gives a name. See docs/tutorials/chat.md.
+// The web server of the chat: its page, the client library, and a token for any name. See docs/tutorials/chat.md.
 //   node examples/chat/server.mjs [port] [address of the cluster]
 import { createHmac } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -24,7 +24,7 @@ const files = {
 const server = createServer((request, response) => {
 	const { pathname, searchParams } = new URL(request.url, "http://localhost");
 	if (pathname === "/token") {
-		// A real server takes the user from its session, after a login. This one believes everybody.
+		// A real server takes the user from its session, after a login. This one believes any name.
 		const user = searchParams.get("user") ?? "";
 		if (!/^[\w-]{1,20}$/.test(user)) return response.writeHead(400).end("a name has 1 to 20 letters, digits, _ or -");
 		response.setHeader("Content-Type", "application/json");

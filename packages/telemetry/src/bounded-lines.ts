@@ -1,6 +1,6 @@
 /**
- * A line at most every so often; the next one tells how many were left out. For what can happen once per message: nobody reads
- * a hundred thousand lines, and writing them would cost more than the messages.
+ * Limits how often a log line is written; the next line says how many were left out. For events that can happen once per message: a hundred
+ * thousand lines help nobody, and writing them would cost more than the messages.
  */
 export class BoundedLines {
 	readonly #everyMs: number;

@@ -3,7 +3,7 @@ import { Writable } from "node:stream";
 import { pino } from "pino";
 import type pretty from "pino-pretty";
 
-/** Loaded where somebody reads text: in services, whose lines are JSON, it took a twentieth of each process's start. */
+/** Loaded only for text output: loading it takes a twentieth of a process's start, which services with JSON lines save. */
 const prettyPrinter = (): typeof pretty => createRequire(import.meta.url)("pino-pretty");
 
 type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
@@ -16,7 +16,7 @@ interface LogMethod {
 	(fields: object, message: string): void;
 }
 
-/** What code in shardcast logs through; `fields` first, then one sentence. */
+/** The log interface of all code in shardcast: `fields` first, then one sentence. */
 export interface Log {
 	readonly debug: LogMethod;
 	readonly info: LogMethod;
@@ -26,14 +26,14 @@ export interface Log {
 	child(fields: object): Log;
 }
 
-/** What log lines look like: `auto` means for people on a terminal, for programs elsewhere. */
+/** Format of log lines; `auto` = pretty on a terminal, JSON elsewhere. */
 export function shapeOf(format: LogFormat): Exclude<LogFormat, "auto"> {
 	if (format !== "auto") return format;
 	return process.stderr.isTTY ? "pretty" : "json";
 }
 
 /**
- * Log lines go to stderr, since stdout belongs to what a command prints. They are written synchronously, so that the last line
+ * Log lines go to stderr, since stdout is for the output of commands. They are written synchronously, so that the last line
  * before a crash is not lost; hot paths count instead of logging.
  */
 export function createLog(options: { name: string; level: LogLevel; format: LogFormat }): Log {
@@ -55,7 +55,7 @@ export function createLog(options: { name: string; level: LogLevel; format: LogF
 			level: options.level,
 			base: { pid: process.pid },
 			timestamp: pino.stdTimeFunctions.isoTime,
-			// By itself pino shows an Error as {}: it has no own property.
+			// pino alone prints an Error as {}, because it has no enumerable properties.
 			serializers: { error: readableError },
 			formatters: { level: (label) => ({ level: label }) },
 		},
@@ -63,11 +63,11 @@ export function createLog(options: { name: string; level: LogLevel; format: LogF
 	);
 }
 
-/** A program may throw anything, even what throws when somebody looks at it: a getter, a revoked proxy. That must not end who logs it. */
+/** A program may throw anything, even a value that throws when it is read: a getter, a revoked proxy. Logging it must not throw. */
 function readableError(error: Error): unknown {
 	try {
 		const shown: unknown = pino.stdSerializers.err(error);
-		// Reads it as the line will.
+		// Reads the value as the log line will.
 		JSON.stringify(shown);
 		return shown;
 	} catch {
@@ -76,8 +76,8 @@ function readableError(error: Error): unknown {
 }
 
 /**
- * A terminal that is gone (EIO) or a reader that has left (EPIPE) costs the lines, not the process, which has clients to close.
- * What can't be written waits, up to a bound, and is dropped beyond.
+ * If the terminal is gone (EIO) or the reader has left (EPIPE), lines are lost, but the process continues: it has clients to close. Lines that
+ * can't be written wait, up to a bound; further ones are dropped.
  */
 function standardError(): ReturnType<typeof pino.destination> {
 	const stderr = pino.destination({ dest: 2, sync: true, maxLength: waitingBytesMax });
@@ -85,7 +85,7 @@ function standardError(): ReturnType<typeof pino.destination> {
 	return stderr;
 }
 
-/** For tests and for library use: takes everything, writes nothing. */
+/** For tests and library use: writes nothing. */
 export function silentLog(): Log {
 	return pino({ level: "silent" });
 }

@@ -2,7 +2,7 @@ import type { Config } from "../options/options.ts";
 
 const froms = { latest: "the latest record", earliest: "the first record", committed: "the committed offsets" } as const;
 
-/** What is read from Kafka, and how, as a line for people. Null = Kafka is not used. @param shards how many there are. */
+/** A line for the banner that says what is read from Kafka, and how. Null = Kafka is not used. @param shards number of shards. */
 export function kafkaLine(config: Config, shards: number): string | null {
 	const { kafkaBrokers, kafkaTopics, kafkaMode, kafkaGroup, kafkaFrom, kafkaPublishTopic, kafkaDeadLetter } = config;
 	if (kafkaBrokers.length === 0) return null;

@@ -6,10 +6,10 @@ import type { Config } from "../options/options.ts";
 
 /** A module that takes longer to load is refused. */
 const loadMsMax = 10_000;
-/** Of what Node writes about an error; the beginning says it all. */
+/** Maximum length kept of Node's output about an error; its beginning is enough. */
 const outputBytesMax = 64 * 1024;
 const messageLengthMax = 300;
-/** After the process has ended, what it wrote last may still be in the pipe. */
+/** After the process has ended, its last output may still be in the pipe. */
 const lastOutputMs = 500;
 
 /** Loads the module in a separate process and reports the type of its default export. It exits at once, even if the module has started timers. */
@@ -20,7 +20,7 @@ process.send(typeof module.default, () => process.exit(0));
 `;
 
 /**
- * Why the module of `--kafka-route` cannot be used: one line that begins with file and line, where Node tells them; null = it can.
+ * Why the module of `--kafka-route` cannot be used: one line that begins with file and line, if Node reports them; null = it can.
  * It is loaded in another process, since only Node's own report of an uncaught error says where a syntax error is, and since
  * what it does while it loads must not happen here. Costs about 0.1 s; at most 10 s.
  */
@@ -57,7 +57,7 @@ function ended(child: ChildProcess, write: (text: string) => void): Promise<Erro
 			outcome = "late";
 			child.kill("SIGKILL");
 		}, loadMsMax);
-		// First of all: a process that could not be started has no stderr.
+		// Must come first: a process that could not be started has no stderr.
 		child.once("error", (error) => {
 			outcome ??= error;
 			end();
@@ -71,7 +71,7 @@ function ended(child: ChildProcess, write: (text: string) => void): Promise<Erro
 	});
 }
 
-/** With which Node ends when nothing is left that could settle a top-level await. What it writes then depends on its version. */
+/** Node's exit status when a top-level await can never settle. Its output depends on its version. */
 const neverSettled = 13;
 
 const location = /^(?:file:\/\/)?(\/.*):(\d+)$/;
@@ -93,7 +93,7 @@ function problemIn(output: string, file: string, exitCode: number | null): strin
 function placeOf(lines: readonly string[], pattern: RegExp): string | null {
 	for (const line of lines) {
 		const [, where, number] = pattern.exec(line) ?? [];
-		// The program above counts as a file of the current directory.
+		// The program above is reported as a file in the current directory.
 		if (where !== undefined && !where.includes("/[eval")) return `${decoded(where)}:${number}`;
 	}
 	return null;

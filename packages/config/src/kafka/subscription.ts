@@ -11,7 +11,7 @@ export interface Subscription {
 
 const topicName = /^[A-Za-z0-9._-]{1,249}$/;
 
-/** At the commas that are not within a /pattern/. */
+/** Splits at commas that are not within a /pattern/. */
 function split(list: string): string[] {
 	const items: string[] = [];
 	for (const match of list.matchAll(/\s*(\/(?:\\.|[^/\\])+\/|[^,]*)\s*(?:,|$)/g)) {

@@ -18,12 +18,12 @@ export function checkValue(kind: Kind<unknown>, found: FoundValue): CheckResult 
 	const result = kind.schema().safeParse(raw);
 	const faults = [...(result.success ? [] : result.error.issues.flatMap((issue) => faultsOf(issue))), ...twins(itemsOf(kind, raw, []))];
 	if (result.success && faults.length === 0) return { value: result.data };
-	// To find the line and what was meant takes time, and the rest of many is only counted.
+	// Finding the line and a suggestion takes time; if there are many mistakes, the rest is only counted.
 	const mistakes = faults.map((fault, index) => (index < linesMax ? describe(kind, found, raw, fault) : ""));
 	return { mistakes };
 }
 
-/** One line for each key within the value that another server knows and that has no effect here. Never throws. */
+/** One line for each key within the value that only Centrifugo knows and that has no effect here. Never throws. */
 export function unknownKeys(kind: Kind<unknown>, found: FoundValue): string[] {
 	return itemsOf(kind, rawOf(kind, found), []).flatMap(({ path, values, objects }) =>
 		Object.keys(values)
@@ -68,7 +68,7 @@ function faultsOf(issue: z.core.$ZodIssue): Fault[] {
 	return issue.keys.map((key) => ({ path: [...path, key], kind: "unknown", message: "" }));
 }
 
-/** Objects of a list whose identity another one has already. */
+/** Objects of a list with the same identity as an earlier one. */
 function twins(items: readonly RawItem[]): Fault[] {
 	const seen = new Set<string>();
 	return items.flatMap(({ path, values, objects }) => {

@@ -1,6 +1,6 @@
 import { StartupError } from "@shardcast/process";
 
-/** Someone who names the wrong file need not read a line for each of its keys. */
+/** For a wrong file, a line for each of its keys would not help. */
 export const linesMax = 20;
 
 /** Wrong options: one line for each, every line naming where the value came from and the fix. */

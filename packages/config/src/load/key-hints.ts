@@ -15,7 +15,7 @@ interface Place<K extends string> {
 	readonly key: K;
 }
 
-/** Finds out what was meant by a key that does not exist, or not in this place. */
+/** Suggests a key for one that does not exist, or not in this place. */
 export class KeyHints<K extends string> {
 	readonly #places = new Map<string, Place<K>>();
 

@@ -3,11 +3,11 @@ import type { ProxyTlsOptions } from "../options/sections/clients/proxy.ts";
 import { readChain } from "./pem-chain.ts";
 import { readPemValue } from "./pem-value.ts";
 
-/** How a backend is reached over TLS, as node:https takes it. All in PEM; never to be logged. */
+/** TLS options for a backend, as node:https takes them. All in PEM; must never be logged. */
 export interface BackendTls {
-	/** Certificates that are trusted instead of those that Node.js knows. */
+	/** Certificates that are trusted instead of Node's CAs. */
 	readonly ca?: string;
-	/** What the backend is shown, if it asks. */
+	/** The client certificate, if the backend requests one. */
 	readonly cert?: string;
 	readonly key?: string;
 	/** The name that its certificate must have, instead of that of the endpoint. */
@@ -46,7 +46,7 @@ export function readBackendTls(options: ProxyTlsOptions): BackendTls | { readonl
 }
 
 function refusedIn({ ca, cert, key }: BackendTls): BackendTlsProblem | null {
-	// Node.js ignores what is no certificate among those that it is to trust.
+	// Node.js ignores trusted certificates that it cannot parse.
 	for (const [option, text] of [
 		["server_ca_pem", ca],
 		["cert_pem", cert],
@@ -59,7 +59,7 @@ function refusedIn({ ca, cert, key }: BackendTls): BackendTlsProblem | null {
 		createSecureContext({ cert, key });
 		return null;
 	} catch (error) {
-		// OpenSSL's reasons quote nothing of what they are about.
+		// OpenSSL's messages do not quote their input.
 		return { option: "key_pem", text: `can't be used with cert_pem: ${(error as Error).message}` };
 	}
 }

@@ -3,7 +3,7 @@ import type { NameOf } from "../options/checks/check.ts";
 import { type Certificate, type TlsConfig, usesTls } from "./certificate.ts";
 import { type PairFiles, readPair } from "./read-pair.ts";
 
-/** Each takes some megabytes in each shard. */
+/** Each certificate takes some megabytes in each shard. */
 const certificatesMax = 32;
 
 interface LoadedCertificates {

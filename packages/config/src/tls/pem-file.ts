@@ -13,7 +13,7 @@ interface PemFile {
 export function readPemFile(path: string): PemFile | { readonly problem: string } {
 	let file: number | null = null;
 	try {
-		// A pipe that nobody writes to must not hold up a process that serves.
+		// A pipe without a writer must not block a process that is serving.
 		file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
 		const status = fstatSync(file);
 		if (!status.isFile()) return { problem: "is not a regular file; name one" };

@@ -21,7 +21,7 @@ interface PairProblem {
 
 export interface Pair {
 	readonly certificate: Certificate;
-	/** What will not stop the server but some clients, a sentence each. */
+	/** Problems that affect some clients but not the server, one sentence each. */
 	readonly warnings: readonly string[];
 }
 
@@ -120,7 +120,7 @@ function refusedPair(cert: string, key: string): string | null {
 	}
 }
 
-/** DNS names of the certificate. */
+/** DNS names in the certificate. */
 function namesIn({ subjectAltName }: X509Certificate): string[] {
 	return (subjectAltName ?? "").split(/,\s*/).flatMap((name) => (name.startsWith("DNS:") ? [name.slice("DNS:".length)] : []));
 }

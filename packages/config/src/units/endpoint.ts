@@ -5,7 +5,7 @@ export function parseEndpoint(text: string): string {
 	const url = URL.canParse(text) ? new URL(text) : null;
 	if (url === null || !["http:", "https:"].includes(url.protocol))
 		throw new RangeError("is not a URL that begins with https:// or http://");
-	// It would stand in logs and metrics.
+	// It would appear in logs and metrics.
 	if (url.username !== "" || url.password !== "")
 		throw new RangeError("has a user or a password in it; send an Authorization header instead (http.static_headers)");
 	return text;

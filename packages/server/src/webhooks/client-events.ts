@@ -5,7 +5,7 @@ import type { ClientRecord, EventWriter } from "@shardcast/webhooks";
 import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
 
-/** What is told of a client, by Centrifugo's names. */
+/** Fields of a client in events, with Centrifugo's names. */
 export interface ClientDescription {
 	readonly client: string;
 	readonly user: string;
@@ -23,32 +23,32 @@ interface ClientEventsParts {
 	readonly now?: () => number;
 }
 
-/** The client that a snapshot is at. */
+/** The current client of a snapshot. */
 interface Telling {
 	readonly session: ClientSession;
-	/** Those that are not written yet; the next one is the last. */
+	/** Channels that are not written yet; the last one is next. */
 	readonly records: ClientRecord[];
 	/** An event of this client was left out. */
 	isStale: boolean;
 }
 
-/** Which events anybody wants to hear of. */
+/** The events that any webhook wants. */
 interface Wanted {
 	readonly any: boolean;
 	readonly subscriptions: boolean;
 	readonly cacheEmpty: boolean;
 }
 
-/** Before a snapshot is begun, or continued: the collector looks at the ring this often. */
+/** Pause before a snapshot is started or continued: the collector reads the ring at this interval. */
 const snapshotPauseMs = 50;
 const recordsPerTurn = 1000;
 
 /**
- * Tells the collector of webhooks what the clients of this shard do, through the event ring. Without a webhook each call returns at once, and
- * there is no ring. With one, an event costs one to two microseconds.
+ * Writes the events of this shard's clients into the event ring, for the collector of webhooks. Without a webhook each call returns immediately,
+ * and there is no ring. With one, an event costs one to two microseconds.
  *
- * When the ring is full, nothing waits: a snapshot of all clients follows when there is room, and the collector finds out by itself what has
- * changed. One owner, the shard's loop. Bound: the clients.
+ * When the ring is full, nothing waits: a snapshot of all clients follows when there is space, and the collector determines what has changed.
+ * One owner, the shard's loop. Bound: the clients.
  */
 export class ClientEvents implements Feature {
 	readonly name = "webhooks";
@@ -62,15 +62,15 @@ export class ClientEvents implements Feature {
 	/** Clients whose connect did not fit into a record: the collector does not know them. */
 	readonly #untellable = new WeakSet<ClientSession>();
 	#hasLoggedTooLong = false;
-	/** Clients that a snapshot has still to tell: what happens to them until then is not told by itself. Null = there is no snapshot. */
+	/** Clients that the snapshot has not written yet; until then their events are not written separately. Null = no snapshot. */
 	#untold: Set<ClientSession> | null = null;
 	#hasBegun = false;
 	#telling: Telling | null = null;
 	#isQuiet = false;
-	/** Events that found no room. */
+	/** Events that did not fit. */
 	#lost = 0;
 	#timer: NodeJS.Timeout | null = null;
-	/** All clients that are there, when webhooks are switched on. */
+	/** All current clients, when webhooks are switched on. */
 	readonly #clients: () => readonly ClientSession[];
 
 	constructor(parts: ClientEventsParts, clients: () => readonly ClientSession[]) {
@@ -119,7 +119,7 @@ export class ClientEvents implements Feature {
 		this.#untellable.add(session);
 	}
 
-	/** A connection has been opened: clients of the raw endpoint are connected by that. */
+	/** A connection was opened; for raw clients that is the connect event. */
 	opened(session: ClientSession): void {
 		if (!this.#wanted.any) return;
 		this.connected(session);
@@ -132,7 +132,7 @@ export class ClientEvents implements Feature {
 		if (key !== undefined) this.#write(["subscribe", this.#now(), key, channel]);
 	}
 
-	/** @param code why, as the client was told; 0 = it asked for it. */
+	/** @param code the code that the client got; 0 = it asked for it. */
 	unsubscribed(session: ClientSession, channel: string, code: number): void {
 		if (!this.#wanted.subscriptions) return;
 		const key = this.#told(session);
@@ -142,7 +142,7 @@ export class ClientEvents implements Feature {
 	/** The connection has ended, and all subscriptions with it. */
 	closed(session: ClientSession, code: number): void {
 		if (!this.#wanted.any) return;
-		// Half told, it is known to the collector.
+		// The collector knows a client that is written only in part.
 		const isHalfTold = this.#telling?.session === session;
 		const key = isHalfTold ? this.#keys.get(session) : this.#told(session);
 		if (isHalfTold) this.#telling = null;
@@ -164,7 +164,7 @@ export class ClientEvents implements Feature {
 		return key;
 	}
 
-	/** Undefined = the collector does not know the client, or a snapshot will tell of it. */
+	/** Undefined = the collector does not know the client, or a snapshot will include it. */
 	#told(session: ClientSession): number | undefined {
 		const key = this.#keys.get(session);
 		if (key === undefined && this.#untellable.has(session)) this.#isTooLong();
@@ -174,7 +174,7 @@ export class ClientEvents implements Feature {
 		return undefined;
 	}
 
-	/** False = it is too long, and nobody will hear of it. */
+	/** False = the event is too long and is dropped. */
 	#write(record: ClientRecord): boolean {
 		const outcome = this.#writer!.write(record);
 		if (outcome === "full") {
@@ -201,7 +201,7 @@ export class ClientEvents implements Feature {
 		this.#lost = 0;
 	}
 
-	/** What is there already is no event. */
+	/** Existing clients are not events. */
 	#switchOn(): void {
 		for (const session of this.#clients()) if (!this.#keys.has(session) && session.describe() !== null) this.#keyOf(session);
 		this.#snapshotSoon(true);
@@ -228,7 +228,7 @@ export class ClientEvents implements Feature {
 		else this.#again(pauseMs);
 	}
 
-	/** As many as there is time and room for. @returns the pause until it goes on; null = all are told. */
+	/** Writes as many clients as there is time and space for. @returns the pause before it continues; null = done. */
 	#tellClients(untold: Set<ClientSession>, writer: EventWriter): number | null {
 		if (!this.#hasBegun) {
 			if (writer.isHalfFull || writer.write(["snapshot", this.#now(), this.#lost, this.#isQuiet]) === "full") return snapshotPauseMs;
@@ -246,7 +246,7 @@ export class ClientEvents implements Feature {
 				if (outcome === "tooLong") this.#leftOut(session, record, records);
 				left--;
 			}
-			// Something has happened to it meanwhile, so it is told again.
+			// The client has changed meanwhile, so it is written again.
 			if (this.#telling.isStale) this.#telling = null;
 			else untold.delete(session);
 			if (left <= 0) return 0;
@@ -256,7 +256,7 @@ export class ClientEvents implements Feature {
 		return writer.write(["snapshotEnd", this.#now()]) === "full" ? snapshotPauseMs : null;
 	}
 
-	/** Without the client the rest of it means nothing. */
+	/** Without the client record, the rest is meaningless. */
 	#leftOut(session: ClientSession, [kind]: ClientRecord, records: ClientRecord[]): void {
 		this.#isTooLong();
 		if (kind !== "client") return;

@@ -7,18 +7,18 @@ const types: readonly unknown[] = ["counter", "gauge", "histogram", "summary"];
 type Fields<T> = { readonly [Key in keyof T]?: unknown };
 
 /**
- * What another process sent, as values that can be written into an answer. It may be of another version than this one, and
- * one line that is none of Prometheus' format would cost the whole answer.
+ * Checks the metrics that another process sent. It may have another version than this one, and one line that is not in Prometheus' format would
+ * make the whole response invalid.
  * @throws TypeError that says what is wrong.
  */
 export function checkValues(part: unknown): readonly MetricValues[] {
-	if (!Array.isArray(part)) throw new TypeError("it answered with something else");
+	if (!Array.isArray(part)) throw new TypeError("the answer is not a list of metrics");
 	for (const metric of part) {
 		const { name, help, type, values }: Fields<MetricValues> = Object(metric);
 		if (typeof name !== "string" || !metricName.test(name)) throw new TypeError("a metric without a name");
 		if (typeof help !== "string" || !types.includes(type) || !Array.isArray(values))
 			throw new TypeError(`${name} is not described as a metric`);
-		if (!values.every(isValue)) throw new TypeError(`${name} has a value that is none`);
+		if (!values.every(isValue)) throw new TypeError(`${name} has an invalid value`);
 	}
 	return part;
 }

@@ -6,8 +6,8 @@ import { loadPromClient } from "./prom-client.ts";
 export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 
 /**
- * The values of several processes as one answer. Values that differ in a label (`shard`, `process`) stay apart; of two that
- * do not, the first is taken: a process that is replaced may be reported twice.
+ * Merges the values of several processes into one response. Values that differ in a label (`shard`, `process`) stay separate; of two with the same
+ * labels the first is used, because a process that is being replaced may report twice.
  */
 export async function renderMetrics(parts: readonly (readonly MetricValues[])[]): Promise<string> {
 	const { AggregatorRegistry } = loadPromClient();

@@ -1,4 +1,4 @@
-/** A metric as its table describes it. Names follow Prometheus' conventions: base units, `_total` on counters. */
+/** Description of a metric. Names follow Prometheus' conventions: base units, `_total` on counters. */
 export interface MetricDescriptor {
 	readonly name: string;
 	readonly type: "counter" | "gauge" | "histogram";
@@ -9,12 +9,12 @@ export interface MetricDescriptor {
 	readonly labels: readonly string[];
 }
 
-/** A metric whose values are read off counters kept elsewhere, at the moment of a scrape. */
+/** A metric whose values are read, at each scrape, from counters that are kept elsewhere. */
 export interface ReadMetric<Reading> extends MetricDescriptor {
 	readonly sample: (reading: Reading) => Iterable<Sample>;
 }
 
-/** Read off the scoreboard, by the process that makes the answer. */
+/** Read from the scoreboard by the process that answers the scrape. */
 export type BoardMetric = ReadMetric<BoardReading>;
 
 export interface Sample {
@@ -22,7 +22,7 @@ export interface Sample {
 	readonly value: number | HistogramReading;
 }
 
-/** A histogram as Prometheus counts: `counts[i]` values were ≤ `bounds[i]`, `count` of any size, `sum` of them all. */
+/** A cumulative histogram, as in Prometheus: `counts[i]` values were ≤ `bounds[i]`; `count` and `sum` are of all values. */
 export interface HistogramReading {
 	readonly bounds: readonly number[];
 	readonly counts: readonly number[];
@@ -30,12 +30,12 @@ export interface HistogramReading {
 	readonly sum: number;
 }
 
-/** What the metrics need to know of the scoreboard. Times are in milliseconds here and become seconds in the tables. */
+/** What the metrics need from the scoreboard. Times are in milliseconds here and become seconds in the tables. */
 export interface BoardReading {
 	readonly nowMs: number;
 	/** One of `clusterStates`. */
 	readonly clusterState: string;
-	/** Null when there is none: a single shard without a balancer. */
+	/** Null = no balancer, as with a single shard. */
 	readonly balancer: BalancerReading | null;
 	readonly shards: readonly ShardReading[];
 }
@@ -67,7 +67,7 @@ export interface BalancerReading {
 	readonly histograms: Readonly<Record<string, HistogramReading>>;
 }
 
-/** A metric with its values, as prom-client writes it into JSON: what goes over the fork IPC. */
+/** A metric with its values, in prom-client's JSON form; sent over the fork IPC. */
 export interface MetricValues {
 	readonly name: string;
 	readonly help: string;
@@ -76,7 +76,7 @@ export interface MetricValues {
 	readonly values: readonly {
 		readonly labels: Readonly<Record<string, string | number>>;
 		readonly value: number;
-		/** Of a histogram's parts: `…_bucket`, `…_sum`, `…_count`. */
+		/** Name of a part of a histogram: `…_bucket`, `…_sum`, `…_count`. */
 		readonly metricName?: string;
 	}[];
 }

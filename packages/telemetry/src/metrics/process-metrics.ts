@@ -5,21 +5,20 @@ import { loadPromClient } from "./prom-client.ts";
 import { readValues } from "./read-values.ts";
 
 /**
- * Default metrics of prom-client that are left out: those that walk every handle, request or open file of the process, which
- * takes long with 10,000 sockets, and the percentiles of a loop delay that the scoreboard has already.
+ * Default metrics of prom-client that are left out: those that walk every handle, request or open file of the process, which takes long with
+ * 10,000 sockets, and percentiles of the loop delay, which the scoreboard already has.
  */
 const leftOut = [
 	/^nodejs_active_(handles|requests|resources)/,
 	/^nodejs_eventloop_lag_(min|max|mean|stddev|p\d+)_seconds$/,
 	/^process_open_fds$/,
 ];
-/** prom-client's own delay histogram cannot be switched off; so rarely it costs nothing. */
+/** prom-client's delay histogram cannot be switched off; at this interval its cost is negligible. */
 const delayResolutionMs = 1000;
 
 /**
- * The metrics of one process: Node's defaults, and what its parts keep in their memory. One per process, used on its
- * main thread; they begin at zero with it. prom-client is loaded, and the defaults are set up, at the first scrape: where
- * nobody scrapes nobody pays.
+ * The metrics of one process: Node's defaults, and those that its parts keep in memory. One per process, used on its main thread; they start at
+ * zero with the process. prom-client is loaded, and the defaults are set up, at the first scrape: without scrapes they cost nothing.
  */
 export class ProcessMetrics {
 	readonly #process: string;
@@ -27,7 +26,7 @@ export class ProcessMetrics {
 	readonly #readings: (() => readonly MetricValues[])[] = [];
 	#defaults: Promise<Registry> | null = null;
 
-	/** @param process such as "shard-0": the label `process` of the defaults. @param shard the label of what its parts add. */
+	/** @param process the label `process` of the defaults, such as "shard-0". @param shard the label `shard` of the other metrics. */
 	constructor(process: string, shard: number | null = null) {
 		this.#process = process;
 		this.#label = shard === null ? { process } : { shard: String(shard) };
@@ -43,9 +42,9 @@ export class ProcessMetrics {
 		);
 	}
 
-	/** Everything, now. What goes wrong with a metric costs the answer, so the caller decides what that costs. */
+	/** All current values. If reading a metric throws, so does this; the caller decides what to do. */
 	async values(): Promise<MetricValues[]> {
-		// What could not be loaded, for example for lack of descriptors, is tried again at the next scrape.
+		// If loading failed, for example for lack of descriptors, the next scrape tries again.
 		this.#defaults ??= defaultRegistry(this.#process).catch((error: unknown) => {
 			this.#defaults = null;
 			throw error;
@@ -55,7 +54,7 @@ export class ProcessMetrics {
 	}
 }
 
-/** Names, types and sentences of the default metrics, for the reference. */
+/** Names, types and descriptions of the default metrics, for the reference documentation. */
 export async function defaultMetrics(): Promise<readonly Pick<MetricDescriptor, "name" | "type" | "help">[]> {
 	return (await defaultRegistry("")).getMetricsAsArray() as never;
 }

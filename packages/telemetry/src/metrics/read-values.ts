@@ -1,6 +1,6 @@
 import type { HistogramReading, MetricValues, ReadMetric } from "./metric.ts";
 
-/** The metrics of a table as they are in this reading. No state, and nothing that grows: the cost is the number of values. */
+/** The current values of the metrics in a table. Keeps no state; the cost is proportional to the number of values. */
 export function readValues<Reading>(table: readonly ReadMetric<Reading>[], reading: Reading): MetricValues[] {
 	return table.map((metric) => {
 		const values: MetricValues["values"][number][] = [];

@@ -1,10 +1,10 @@
 import type { BalancerReading, BoardReading, HistogramReading, MetricDescriptor, ReadMetric, Sample, ShardReading } from "./metric.ts";
 
-// What the tables are made of: how a value is taken from the scoreboard, and for which labels.
+// Building blocks of the tables: how a value is read from the scoreboard, and with which labels.
 
 type Numbers = Readonly<Record<string, number>>;
 
-/** Where a metric's values come from, and the labels that tell them apart. */
+/** The source of a metric's values, and the labels that distinguish them. */
 export interface Sampler<Reading = BoardReading> {
 	readonly labels: readonly string[];
 	readonly sample: (reading: Reading) => Sample[];
@@ -36,13 +36,13 @@ export function perShard(read: (shard: ShardReading, reading: BoardReading) => n
 	};
 }
 
-/** Several values per shard that differ in `label`. The set of its values is fixed by the table. */
+/** Several values per shard, distinguished by `label`. The table fixes the set of label values. */
 export function perShardBy(label: string, read: (shard: ShardReading) => Numbers): Sampler {
 	const of = (shard: ShardReading): Sample[] => labelled(label, read(shard), shardLabel(shard));
 	return { labels: ["shard", label], sample: ({ shards }) => shards.flatMap(of) };
 }
 
-/** A histogram of each shard's row; `scale` turns its unit into the metric's. */
+/** A histogram from each shard's row; `scale` converts its unit to the metric's. */
 export function perShardHistogram(name: string, scale: (value: number) => number = (value) => value): Sampler {
 	return {
 		labels: ["shard"],
@@ -50,7 +50,7 @@ export function perShardHistogram(name: string, scale: (value: number) => number
 	};
 }
 
-/** One value of the balancer, none when there is no balancer. */
+/** One value for the balancer; none without a balancer. */
 export function ofBalancer(read: (balancer: BalancerReading, reading: BoardReading) => number): Sampler {
 	return {
 		labels: [],
@@ -69,17 +69,17 @@ export function ofBalancerHistogram(name: string, scale: (value: number) => numb
 	};
 }
 
-/** One value of the whole that is read. */
+/** One value. */
 export function single<Reading>(read: (reading: Reading) => number): Sampler<Reading> {
 	return { labels: [], sample: (reading) => [{ labels: {}, value: read(reading) }] };
 }
 
-/** Several values of the whole that differ in `label`. */
+/** Several values, distinguished by `label`. */
 export function singleBy<Reading>(label: string, read: (reading: Reading) => Numbers): Sampler<Reading> {
 	return { labels: [label], sample: (reading) => labelled(label, read(reading)) };
 }
 
-/** 1 for the one that holds, 0 for the others: so that a query may ask for a state by name, and sees it end. */
+/** 1 for the current state, 0 for the others, so that a query can name a state and sees it end. */
 export function oneOf(names: readonly string[], holds: string): Numbers {
 	return Object.fromEntries(names.map((name) => [name, name === holds ? 1 : 0]));
 }

@@ -1,12 +1,12 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { formatBytes } from "../../units/bytes.ts";
 
-/** Far above any sane config file; whoever names /dev/zero gets a line instead of a full memory. */
+/** Far above any sane config file; /dev/zero gives an error instead of using up memory. */
 const fileBytesMax = 262_144;
 
 export interface FileToRead {
 	readonly path: string;
-	/** Who named the file, for the message when it can't be read. */
+	/** The option that named the file, for the message when it can't be read. */
 	readonly namedBy: string;
 	/** It has been read before: see `readFileText`. */
 	readonly again: boolean;
@@ -22,7 +22,7 @@ type FileText = { readonly text: string } | { readonly problem: string };
 export function readFileText({ path, namedBy, again }: FileToRead): FileText {
 	let file: number | null = null;
 	try {
-		// A pipe that nobody writes to any more must not hold up a process that serves.
+		// A pipe without a writer must not block a process that is serving.
 		file = openSync(path, again ? constants.O_RDONLY | constants.O_NONBLOCK : constants.O_RDONLY);
 		if (again && !fstatSync(file).isFile())
 			return { problem: `${path}: is not a regular file, so it can't be read again; write the options to one and restart` };

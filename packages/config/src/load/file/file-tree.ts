@@ -13,7 +13,7 @@ interface FileTreeParts<K extends string> {
 	readonly path: string;
 	readonly shape: Shape<K>;
 	readonly words: ReadonlyMap<string, K>;
-	/** Paths that another server knows, which are told and otherwise left alone. */
+	/** Paths that only Centrifugo knows; they give a warning and are otherwise ignored. */
 	readonly foreign: ReadonlySet<string>;
 	readonly lineOf: (offset: number | undefined) => number;
 }
@@ -94,14 +94,14 @@ export class FileTree<K extends string> {
 			const lineAt = (way: ValuePath) => this.#lineAt(value, way) ?? line;
 			this.#found.set(key, { raw, layer: { kind: "file", path: this.#parts.path, line, key: path, lineAt } });
 		} catch (error) {
-			// An alias without its anchor, or so many that they would fill the memory.
+			// An alias without its anchor, or so many aliases that they would use up memory.
 			this.#add(line, `${path}: ${withoutExcerpt((error as Error).message)}; write the value itself`);
 			this.#unread.add(key);
 		}
 	}
 
 	#unknown(name: string, line: number, shape: Shape<K>, prefix: string): void {
-		// To look for what was meant takes time, and the rest of many is only counted.
+		// Finding a suggestion takes time; if there are many mistakes, the rest is only counted.
 		const meant = this.#mistakes.length < linesMax ? this.#words.meantBy(name, shape, prefix) : null;
 		this.#add(line, `unknown key "${shortened(`${prefix}${name}`)}"; ${meant?.fix ?? "`shardcast config print` shows all keys"}`);
 		for (const key of meant?.keys ?? []) this.#unread.add(key);

@@ -18,7 +18,7 @@ export interface FileValues<K extends string = ConfigKey> {
 	readonly unread: ReadonlySet<K> | "all";
 }
 
-/** Other words for the options, under which somebody may look for them: their flags. */
+/** Other words that users may try for the options: their flags. */
 const flags = new Map(configKeys.map((key) => [optionOf(key).flag.replaceAll("-", "_"), key]));
 
 /** The options of a config file, in YAML or JSON. Never throws. */
@@ -51,7 +51,7 @@ export function fromText<K extends string>(
 		);
 		return mistakes.length > 0 ? unreadable(mistakes) : new FileTree({ document, path, shape, words, foreign, lineOf }).read();
 	} catch (error) {
-		// Nothing that the parser is known to do.
+		// The parser is not known to do this.
 		return unreadable([`${path}: can't be read as YAML: ${withoutExcerpt((error as Error).message)}; correct it or name another`]);
 	}
 }
