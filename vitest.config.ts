@@ -17,9 +17,7 @@ const neverTests = ["**/node_modules/**", "**/dist/**"];
 const serial = [
 	"packages/server/test/lifecycle/drain.process.test.ts",
 	"packages/kafka/test/positions/ingest-positions.process.test.ts",
-	"apps/supervisor/test/single.process.test.ts",
-	"apps/supervisor/test/cluster/faults.cluster.test.ts",
-	"apps/supervisor/test/cluster/metrics.cluster.test.ts",
+	"apps/supervisor/test/serial/*.test.ts",
 ];
 const withProcesses = { ...shared, testTimeout: 120_000 * stress * patience, hookTimeout: 120_000 * patience };
 

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { type Config, type ConfigKey, environmentName, optionOf } from "@shardcast/config";
-import { freePorts, httpRequest, LibraryClient, ManagedProcess, RawClient, waitFor } from "@shardcast/testkit";
+import { freePorts, httpRequest, LibraryClient, ManagedProcess, RawClient, scaledDeadline, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 
 const main = join(import.meta.dirname, "../dist/main.js");
@@ -69,7 +69,7 @@ describe("shardcast single", () => {
 		program.signal(signal);
 		expect(await client.closed).toEqual({ code: 1001, reason: "shutdown" });
 		expect(await program.exited).toEqual({ code: 0, signal: null });
-		expect(performance.now() - beganMs).toBeLessThan(3000);
+		expect(performance.now() - beganMs, "ms of a stop with nothing to wait for").toBeLessThan(scaledDeadline(3000));
 		expect(program.log()).toMatch(new RegExp(`shutting down: ${signal}; 1 connections`));
 		expect(program.log()).toMatch(/shutdown complete: nothing was cut off/);
 	});
@@ -119,19 +119,5 @@ describe("shardcast single", () => {
 		const program = await ManagedProcess.start(shardMain);
 		expect((await program.exited).code).toBe(2);
 		expect(program.log()).toMatch(/started by the supervisor/);
-	});
-
-	it("an idle server uses next to no CPU", async () => {
-		const { program } = await startSingle({ logLevel: "warn" });
-		const { readFileSync } = await import("node:fs");
-		const ticks = () => {
-			const stat = readFileSync(`/proc/${program.pid}/stat`, "latin1");
-			const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-			return Number(fields[11]) + Number(fields[12]);
-		};
-		await new Promise((resolve) => setTimeout(resolve, 2000));
-		const before = ticks();
-		await new Promise((resolve) => setTimeout(resolve, 5000));
-		expect((ticks() - before) / 5).toBeLessThanOrEqual(1);
 	});
 });
