@@ -10,6 +10,7 @@ import {
 import { DisconnectCode, disconnects } from "@shardcast/protocol";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import type { ClientSession } from "../../client-session.ts";
+import { RepeatedChanges } from "./repeated-changes.ts";
 import type { TokenId } from "./token-id.ts";
 import type { VerifiedToken } from "./token-verifier.ts";
 
@@ -40,6 +41,7 @@ export class ShardRevocations {
 	#unsubscribed = 0;
 	#fetchesLeft = fetchesAfterStart;
 	#isFetching = false;
+	readonly #repeats = new RepeatedChanges();
 	/** Changes received so far. */
 	#changes = 0;
 
@@ -48,9 +50,12 @@ export class ShardRevocations {
 	}
 
 	answers(parts: PartAnswers): void {
-		parts.add(revokeQuestion, (change) => {
+		parts.add(revokeQuestion, async (change) => {
 			this.#changes++;
-			return change === "all" ? this.#takeAll() : this.change(change);
+			if (change === "all") return this.#takeAll();
+			const ended = this.change(change);
+			if (this.#repeats.has(change)) await this.#fetchAgain();
+			return ended;
 		});
 	}
 
@@ -108,6 +113,12 @@ export class ShardRevocations {
 		this.#fetchesLeft = fetchesAfterStart;
 		await this.#fetch();
 		return this.#closed + this.#unsubscribed - before;
+	}
+
+	/** If that fails, or another change comes meanwhile, it fetches the list again in a second. */
+	async #fetchAgain(): Promise<void> {
+		this.#fetchesLeft = Math.max(this.#fetchesLeft, 1);
+		if (!this.#isFetching) await this.#fetch();
 	}
 
 	async #fetch(): Promise<void> {

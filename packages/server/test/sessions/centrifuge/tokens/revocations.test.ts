@@ -1,6 +1,7 @@
 import type { Config } from "@shardcast/config";
 import { type RevocationChange, revokeQuestion, storeRevocationQuestion } from "@shardcast/control";
 import { describe, expect, it, vi } from "vitest";
+import { RepeatedChanges } from "../../../../src/sessions/centrifuge/tokens/repeated-changes.ts";
 import { type CentrifugeClient, CentrifugeRig } from "../../../support/centrifuge-rig.ts";
 import { tokenOf, tokenSecret } from "../../../support/tokens.ts";
 
@@ -19,6 +20,12 @@ async function connect(rig: CentrifugeRig, claims: object): Promise<CentrifugeCl
 async function change(rig: CentrifugeRig, request: RevocationChange): Promise<number> {
 	expect(await rig.questions.ask(storeRevocationQuestion, request)).toBe("kept");
 	return rig.questions.ask(revokeQuestion, request);
+}
+
+/** Two changes at the same moment through two shards: the list has them in one order, and this shard gets their orders in another. */
+async function cross(rig: CentrifugeRig, first: RevocationChange, second: RevocationChange): Promise<void> {
+	for (const request of [first, second]) await rig.questions.ask(storeRevocationQuestion, request);
+	for (const request of [second, first]) await rig.questions.ask(revokeQuestion, request);
 }
 
 /** 0 = it is connected. */
@@ -173,5 +180,32 @@ describe("a revoked token", () => {
 		expect(codeOf(early)).toBe(0);
 		await rig.endpoint.start();
 		expect((await early.ended).code).toBe(3500);
+	});
+});
+
+describe("opposite changes at the same moment", () => {
+	const block: RevocationChange = { add: { kind: "user", id: "ann" } };
+	const unblock: RevocationChange = { remove: { kind: "user", id: "ann" } };
+
+	it("end on each shard as in the list, whichever order comes last", async () => {
+		const rig = new CentrifugeRig(config);
+		const { revocations } = rig.endpoint;
+		await cross(rig, block, unblock);
+		expect(revocations.isBlocked("ann"), "unblocked in the list").toBe(false);
+		await cross(rig, unblock, block);
+		expect(revocations.isBlocked("ann"), "blocked in the list").toBe(true);
+		expect((await (await connect(rig, { sub: "ann" })).ended).code).toBeGreaterThan(3499);
+	});
+
+	it("are found for 15 s, and for any user when there are more than 10,000 in that time", () => {
+		let nowMs = 0;
+		const repeats = new RepeatedChanges(() => nowMs);
+		expect([repeats.has(block), repeats.has({ add: { kind: "token", id: "ann" } }), repeats.has(unblock)]).toEqual([false, false, true]);
+		nowMs = 15_000;
+		expect(repeats.has(unblock), "after 15 s").toBe(true);
+		nowMs = 45_000;
+		expect(repeats.has(unblock), "after 45 s").toBe(false);
+		for (let count = 1; count < 10_000; count++) repeats.has({ remove: { kind: "user", id: `u${count}` } });
+		expect(repeats.has({ remove: { kind: "user", id: "another" } }), "after 10,000").toBe(true);
 	});
 });
