@@ -177,7 +177,7 @@ describe("npm centrifuge on 2 shards: users", () => {
 		const ends = Promise.all(ivy.map(endOf));
 		expect(await api("block_user", { user: "ivy" })).toEqual({});
 		expect(await ends).toEqual([3507, 3507]);
-		expect(await Promise.all([refused(0), refused(1)])).toEqual([3500, 3500]);
+		expect(await Promise.all([refused(0), refused(1)]), "the user comes back").toEqual([3507, 3507]);
 		const kim = [0, 1].map((shard) => open(shard, { sub: "kim", jti: "k1" }));
 		await Promise.all(kim.map((client) => client.ready(10_000)));
 		const raw = new WebSocket(`${cluster.shardUrl(1)}/?token=${tokenOf({ sub: "kim", jti: "k1", channels: ["kim"] })}`);

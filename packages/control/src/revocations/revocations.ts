@@ -78,10 +78,9 @@ export class Revocations {
 		return this.#inForce("user", user) !== null;
 	}
 
-	/** Why the token is refused; null if it is not. */
+	/** Why the token is refused; null if it is not. Whether its user is blocked is another question. */
 	refusal({ user, jti, iat }: RevocableToken): string | null {
 		if (this.#entries.size === 0) return null;
-		if (this.isBlocked(user)) return "its user is blocked";
 		if (typeof jti === "string" && this.#inForce("token", jti) !== null) return "it is revoked";
 		const tokens = this.#inForce("user_tokens", user);
 		if (tokens?.kind !== "user_tokens" || (typeof iat === "number" && iat >= tokens.before)) return null;

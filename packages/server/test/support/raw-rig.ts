@@ -38,6 +38,8 @@ export class RawRig {
 	stopping: Reply | null = null;
 	/** All tokens are revoked once they have been checked. */
 	isRevoked = false;
+	/** The user that the server does not admit; null = none. */
+	blocked: string | null = null;
 	/** Let in, and not gone. */
 	admitted = 0;
 	readonly presence = new Presence();
@@ -107,7 +109,7 @@ export class RawRig {
 					this.announced.push(`${type === RecordType.join ? "join" : "leave"} ${channel} ${user}${about}`);
 				},
 			},
-			revocations: () => ({ isBlocked: () => false, isRevoked: () => this.isRevoked }),
+			revocations: () => ({ isBlocked: (user) => user === this.blocked, isRevoked: () => this.isRevoked }),
 			userLimit: () => this.userLimit,
 			now: () => this.seconds,
 			unixTime: () => Date.now() / 1000 + this.seconds - 1000,

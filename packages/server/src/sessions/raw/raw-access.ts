@@ -116,4 +116,4 @@ function needsToken(cookie: string): string {
 }
 
 export const unauthorized = (message: string) => ({ refused: refusal("unauthorized", message, challenge) });
-const forbidden = (message: string) => ({ refused: refusal("forbidden", message) });
+export const forbidden = (message: string) => ({ refused: refusal("forbidden", message) });

@@ -21,7 +21,7 @@ import type { Connecting, PendingConnect, SessionFactory, TransportLimits } from
 import type { Sessions } from "../sessions.ts";
 import { ChannelSets } from "./channel-sets.ts";
 import { channelsAsked } from "./channels-asked.ts";
-import { RawAccess, type RawAccessParts, type RawGrant, unauthorized } from "./raw-access.ts";
+import { forbidden, RawAccess, type RawAccessParts, type RawGrant, unauthorized } from "./raw-access.ts";
 import { RawExpiry } from "./raw-expiry.ts";
 import { RawFrames } from "./raw-frames.ts";
 import { RawMembers, type RawMembersParts } from "./raw-members.ts";
@@ -175,7 +175,8 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	 */
 	#recheck({ identity }: RawGrant): Reply | null {
 		const { check, options, revocations } = this.#parts;
-		if (identity !== null && (revocations().isBlocked(identity.user) || revocations().isRevoked(identity.user, identity.token)))
+		if (identity !== null && revocations().isBlocked(identity.user)) return this.#counted(forbidden("the user is blocked").refused);
+		if (identity !== null && revocations().isRevoked(identity.user, identity.token))
 			return this.#counted(unauthorized("the token is not accepted any more").refused);
 		return check.stopping() ?? (this.sessions.count < options.row.connectionsMax ? null : check.full());
 	}

@@ -66,6 +66,13 @@ describe("with authentication required, a raw client", () => {
 		expect([rig.kept, rig.row.get("refusedUnauthorized")]).toEqual([0, 1]);
 	});
 
+	it("is refused if its user is blocked: another token would not help", async () => {
+		const rig = new RawRig(config);
+		rig.blocked = "ann";
+		expect(await rig.hears(`channels=news:1&token=${ann}`)).toBe(403);
+		expect([rig.kept, rig.row.get("refusedForbidden")]).toEqual([0, 1]);
+	});
+
 	it.each<[string, () => Promise<readonly string[] | number> | (readonly string[] | number), readonly string[] | number]>([
 		["without a token", () => new RawRig(config).hears("channels=news:1"), 401],
 		[

@@ -136,6 +136,7 @@ export class ConnectCommands {
 		const left = claims === null ? {} : expiry(this.#expiresAt(claims), unixTime());
 		if (left === null) return fails(ErrorCode.expired);
 		const user = claims?.user ?? "";
+		if (user !== "" && this.#parts.isBlocked(user)) return ends(Disconnect.permissionDenied);
 		if (!this.#parts.rates.takeOfUser(user, "connect")) return fails(ErrorCode.tooManyRequests);
 		// A backend that identifies the client has seen which channels it asks for.
 		const wanted = subscriptions.of(claims, byHook === null ? subs : nobody);
