@@ -187,7 +187,7 @@ describe("durable subscriptions on 2 shards", () => {
 		expect(JSON.parse((await api(1, "block_user", { user: "ivy" })).body)).toEqual({ result: {} });
 		expect((await cluster.stop()).code, cluster.log()).toBe(0);
 		cluster = await start();
-		expect(await refused("ivy"), "a user that was blocked before the restart").toBe(3500);
+		expect(await refused("ivy"), "a user that was blocked before the restart").toBe(3507);
 		const third = consume(connect(1), "orders:b", "reports");
 		await until(() => third.got.length > 0, "the message from before the restart");
 		expect(third.got).toEqual(["before the restart"]);

@@ -204,7 +204,7 @@ describe("npm centrifuge on 2 shards: users", () => {
 		expect(events).toEqual(["join gus"]);
 		// The shard that is started again knows, too.
 		await cluster.ready();
-		expect(await refused(1)).toBe(3500);
+		expect(await refused(1)).toBe(3507);
 	});
 
 	it("a user has client.user_connection_limit connections on both shards together; those of a killed shard count no longer", async () => {
