@@ -418,18 +418,6 @@ const channels = dashboard(
 		lines("Clients without WebSocket", "Frames from POST /emulation, by outcome.", "short", [
 			query(`sum by (result) (${rate("shardcast_emulation_frames_total")})`, "{{result}}"),
 		]),
-		lines("Webhook events", "Events that receivers of webhooks have got, and those that were dropped because a queue was full.", "short", [
-			query(`sum by (webhook, result) (${rate("shardcast_webhook_events_total")})`, "{{webhook}}: {{result}}"),
-		]),
-		lines("Webhook failures", "Requests of webhooks that failed, by result; their events are sent again.", "short", [
-			query(`sum by (webhook, result) (${rate("shardcast_webhook_requests_total", 'result!="ok"')})`, "{{webhook}}: {{result}}"),
-		]),
-		lines("Webhooks waiting", "Events that a receiver has not got yet.", "short", [
-			query(`sum by (webhook) (shardcast_webhook_waiting_events${on})`, "{{webhook}}"),
-		]),
-		lines("Webhooks behind", "How long the oldest event that a receiver has not got has waited.", "s", [
-			query(`max by (webhook) (shardcast_webhook_oldest_seconds${on})`, "{{webhook}}"),
-		]),
 		lines(
 			"Consumers",
 			"Acknowledgements of durable channels; deliveries repeated for want of one, and consumers whose next publication was lost.",
@@ -455,6 +443,78 @@ const channels = dashboard(
 			[query(`sum by (code) (${rate("shardcast_disconnects_total", 'code=~"3..."')}) > 0`, "{{code}}")],
 			{ stack: true },
 		),
+	],
+);
+
+const backend = dashboard(
+	"shardcast-backend",
+	"shardcast: backend",
+	"Hooks, webhooks and the server API: what the backend answers, and how fast.",
+	[
+		lines(
+			"Hook requests",
+			"Questions to the backend about clients, by hook and what came of them; everything but reply and abandoned is a failure.",
+			"short",
+			[query(`sum by (hook, result) (${rate("shardcast_hook_requests_total")}) > 0`, "{{hook}}: {{result}}")],
+			{ stack: true },
+		),
+		lines(
+			"Hook failures",
+			"Share of each hook's questions that failed. A client that waits for one is refused or goes on, as on_failure says.",
+			"percentunit",
+			[
+				query(
+					`sum by (hook, proxy) (${rate("shardcast_hook_requests_total", 'result!~"reply|abandoned"')}) / (sum by (hook, proxy) (${rate("shardcast_hook_requests_total")}) > 0)`,
+					"{{hook}} ({{proxy}})",
+				),
+			],
+			{ max: 1 },
+		),
+		lines(
+			"Hook latency",
+			"Time from a client's question to the backend's reply or its failure, the wait for a free request included.",
+			"s",
+			[
+				query(quantile(0.5, "shardcast_hook_duration_seconds", ", hook"), "p50 {{hook}}"),
+				query(quantile(0.99, "shardcast_hook_duration_seconds", ", hook"), "p99 {{hook}}"),
+			],
+		),
+		lines("Hooks waiting", "Questions without an answer: running at the backend, or waiting for one of max_requests.", "short", [
+			query(`sum by (proxy, state) (shardcast_hook_pending${on})`, "{{proxy}}: {{state}}"),
+		]),
+		lines(
+			"Hook replies with an error status",
+			"Replies of the backend with another HTTP status than 200, questions that were sent once more, and clients that went on after a failure.",
+			"short",
+			[
+				query(`sum by (hook, status) (${rate("shardcast_hook_statuses_total")})`, "{{hook}}: {{status}}"),
+				query(`sum by (hook) (${rate("shardcast_hook_repeats_total")}) > 0`, "{{hook}}: sent again"),
+				query(`sum by (hook) (${rate("shardcast_hook_passes_total")}) > 0`, "{{hook}}: went on"),
+			],
+		),
+		lines(
+			"Blocked users and revoked tokens",
+			"Attempts to connect that were refused, and what was ended; in force is how many entries there are now.",
+			"short",
+			[
+				query(`max by (kind) (shardcast_revocations${on})`, "in force: {{kind}}"),
+				query(sumRate("shardcast_revoked_refused_total"), "refused per second"),
+				query(`sum by (kind) (${rate("shardcast_revoked_ended_total")})`, "ended per second: {{kind}}"),
+			],
+		),
+		row("Webhooks"),
+		lines("Webhook events", "Events that receivers of webhooks have got, and those that were dropped because a queue was full.", "short", [
+			query(`sum by (webhook, result) (${rate("shardcast_webhook_events_total")})`, "{{webhook}}: {{result}}"),
+		]),
+		lines("Webhook failures", "Requests of webhooks that failed, by result; their events are sent again.", "short", [
+			query(`sum by (webhook, result) (${rate("shardcast_webhook_requests_total", 'result!="ok"')})`, "{{webhook}}: {{result}}"),
+		]),
+		lines("Webhooks waiting", "Events that a receiver has not got yet.", "short", [
+			query(`sum by (webhook) (shardcast_webhook_waiting_events${on})`, "{{webhook}}"),
+		]),
+		lines("Webhooks behind", "How long the oldest event that a receiver has not got has waited.", "s", [
+			query(`max by (webhook) (shardcast_webhook_oldest_seconds${on})`, "{{webhook}}"),
+		]),
 	],
 );
 
@@ -564,7 +624,7 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 	]),
 ]);
 
-export const dashboards = { overview, nodes, channels, shards, latency, kafka, faults };
+export const dashboards = { overview, nodes, channels, shards, latency, kafka, backend, faults };
 
 /** The file of each dashboard as it should be. */
 export const files = Object.fromEntries(

@@ -202,15 +202,6 @@ const notShown = new Set([
 	"shardcast_api_requests_total", // of interest only when keys are changed
 	"shardcast_api_refused_total",
 	"shardcast_api_over_limit_total", // the same
-	"shardcast_revoked_ended_total", // the same
-	"shardcast_hook_requests_total", // of interest only to those who ask a backend
-	"shardcast_hook_statuses_total",
-	"shardcast_hook_repeats_total",
-	"shardcast_hook_passes_total",
-	"shardcast_hook_pending",
-	"shardcast_hook_duration_seconds",
-	"shardcast_revocations", // of interest only to those who block and revoke
-	"shardcast_revoked_refused_total",
 	"shardcast_http_requests_total", // of little interest
 	"shardcast_node_batches_total", // shown as messages
 	"shardcast_kafka_history_reads_total", // shown as recoveries
