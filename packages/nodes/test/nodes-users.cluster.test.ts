@@ -168,7 +168,7 @@ describe.skipIf(!redisForTests())("users of two machines with Redis", () => {
 		const all = await everywhere({ sub: "gus" });
 		await done("n2", "block_user", { user: "gus" });
 		await each(all, "disconnected 3507");
-		for (const id of ["n1", "n2"]) expect(await outcomeOf(nodes.get(id)!.shardUrl(0), "gus"), `at ${id}`).toBe("disconnected 3500");
+		for (const id of ["n1", "n2"]) expect(await outcomeOf(nodes.get(id)!.shardUrl(0), "gus"), `at ${id}`).toBe("disconnected 3507");
 		await done("n1", "unblock_user", { user: "gus" });
 		for (const id of ["n1", "n2"]) expect(await outcomeOf(nodes.get(id)!.shardUrl(0), "gus"), `at ${id}, unblocked`).toBe("connected");
 		const tokens = await everywhere({ sub: "hal", jti: "t1", iat: 1000 });
@@ -189,7 +189,7 @@ describe.skipIf(!redisForTests())("users of two machines with Redis", () => {
 		await together();
 		const url = nodes.get("n2")!.shardUrl(0);
 		expect([await outcomeOf(url, "kim"), await outcomeOf(url, "joe")], "kim is blocked, and joe is not").toEqual([
-			"disconnected 3500",
+			"disconnected 3507",
 			"connected",
 		]);
 	});
@@ -212,7 +212,7 @@ describe.skipIf(!redisForTests())("users of two machines with Redis", () => {
 		await together();
 		for (const id of ["n1", "n2"])
 			expect(await outcomeOf(nodes.get(id)!.shardUrl(0), "max"), `blocked before Redis lost everything, at ${id}`).toBe(
-				"disconnected 3500",
+				"disconnected 3507",
 			);
 	});
 
