@@ -2,23 +2,25 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { RevocationStore } from "../src/revocations/revocation-store.ts";
+import { RevocationStore, type RevocationStoreParts } from "../src/revocations/revocation-store.ts";
 import type { Revocation } from "../src/revocations/revocations.ts";
 
 let folder: string;
 let path: string;
-const errors: string[] = [];
-const infos: string[] = [];
-const log = {
-	error: (_fields: unknown, text?: string) => void errors.push(text ?? String(_fields)),
-	info: (text: unknown) => void infos.push(String(text)),
-} as never;
+let errors: string[];
+let infos: string[];
+let log: RevocationStoreParts["log"];
 
 beforeEach(() => {
 	folder = mkdtempSync(join(tmpdir(), "shardcast-"));
 	path = join(folder, "revocations");
-	errors.length = 0;
-	infos.length = 0;
+	// Of this test alone: a store of the one before may still be writing into a folder that is gone.
+	const [ownErrors, ownInfos]: [string[], string[]] = [[], []];
+	[errors, infos] = [ownErrors, ownInfos];
+	log = {
+		error: (_fields: unknown, text?: string) => void ownErrors.push(text ?? String(_fields)),
+		info: (text: unknown) => void ownInfos.push(String(text)),
+	} as never;
 });
 afterEach(() => {
 	rmSync(folder, { recursive: true });
