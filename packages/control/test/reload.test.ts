@@ -30,6 +30,12 @@ describe("reading all options again", () => {
 		expect(config).toMatchObject({ batch: 16, logLevel: "warn", ring: 64 });
 	});
 
+	it("names the options of compression as such that need a restart", () => {
+		const { applied, waiting } = plan("websocket: {compression: false}\n", "websocket: {compression: true, compression_min_size: 1KiB}\n");
+		expect(applied).toEqual([]);
+		expect(waiting.map(({ path }) => path)).toEqual(["websocket.compression", "websocket.compression_min_size"]);
+	});
+
 	it("leaves alone what the machine decided at the start, and options of the other command", () => {
 		const { config, applied, waiting } = plan("single: {address: :1}\n", "single: {address: :2}\nshard: {batch: 1}\n", {
 			shards: 7,
