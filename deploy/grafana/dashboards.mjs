@@ -361,6 +361,23 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which
 	lines("Channels of Redis", "Channels with history that a shard brings to its machine, and that its clients need.", "none", [
 		query(`sum by (what, instance) (shardcast_shared_channels${on})`, "{{instance}} {{what}}"),
 	]),
+	lines("Rows of the outbox", "By result, and tries that have to be repeated.", "short", [
+		query(`sum by (result, instance) (${rate("shardcast_outbox_rows_total")})`, "{{instance}} {{result}}"),
+		query(`sum by (instance) (${rate("shardcast_outbox_retries_total")})`, "{{instance}} tried again"),
+	]),
+	lines("Age of the outbox", "How long ago the oldest row was inserted that is not published.", "s", [
+		query(`max(shardcast_outbox_lag_seconds${on})`, "oldest row"),
+	]),
+	lines(
+		"Reader of the outbox",
+		"1 for the machine that publishes it, channels that have to wait, and lost connections to PostgreSQL.",
+		"none",
+		[
+			query(`sum by (instance) (shardcast_outbox_reader${on})`, "{{instance}}"),
+			query(`sum by (instance) (shardcast_outbox_waiting_channels${on})`, "{{instance}} waiting channels"),
+			query(`sum by (instance) (${rate("shardcast_outbox_connections_lost_total")})`, "{{instance}} lost"),
+		],
+	),
 ]);
 
 const channels = dashboard(

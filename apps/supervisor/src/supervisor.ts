@@ -17,6 +17,7 @@ import {
 	webhookMetrics,
 } from "@shardcast/control";
 import { ThisNode } from "@shardcast/nodes";
+import { checkPostgres } from "@shardcast/postgres";
 import { Deadline, type StartupError, until } from "@shardcast/process";
 import { ClusterState } from "@shardcast/scoreboard";
 import { openWebhookBackend } from "@shardcast/server/webhooks";
@@ -155,10 +156,11 @@ export class Supervisor {
 	}
 
 	/**
-	 * Before `start`: joins the other machines, where there is Redis.
+	 * Before `start`: brings the tables in PostgreSQL up to date, and joins the other machines, where there is Redis.
 	 * @throws StartupError when it may not.
 	 */
 	async join(): Promise<void> {
+		await checkPostgres(this.#facts.config, this.#log);
 		await this.#node?.join();
 	}
 

@@ -52,6 +52,7 @@ export type { CommandRates, RateBucket, RateOperation } from "./options/sections
 export { jwksNames, jwksPart } from "./options/sections/clients/token.ts";
 export { type WebhookOptions, wantsEvent, withoutNamespace } from "./options/sections/server/webhooks.ts";
 export { type WebhookEventType, webhookEventTypes } from "./options/webhook-events.ts";
+export { type PostgresAddress, parsePostgresAddress, postgresAddressText } from "./postgres/postgres-address.ts";
 export { parseRedisAddress, type RedisAddress, redisAddressText } from "./redis/redis-address.ts";
 export { type BackendTls, readBackendTls } from "./tls/backend-tls.ts";
 export { type Certificate, certificateFor, type TlsConfig, usesTls } from "./tls/certificate.ts";

@@ -9,6 +9,7 @@ export { answerMetrics } from "./metrics/cluster-metrics.ts";
 export { historyMetrics } from "./metrics/history-table.ts";
 export { type ControlCounts, nodeControlMetrics } from "./metrics/node-control-table.ts";
 export { type NodeCounts, nodeMetrics } from "./metrics/node-table.ts";
+export { outboxMetrics } from "./metrics/outbox-table.ts";
 export { redisMetrics } from "./metrics/redis-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";

@@ -51,7 +51,7 @@ export const replacements: ReadonlyMap<string, string> = new Map([
 	["client.connection_rate_limit", "limits.connection_rate"],
 	["client.rate_limit.ip_connect", "limits.max_connections_per_ip and limits.connection_rate_per_ip"],
 	["client.rate_limit.redis_user_command", "client.rate_limit.user_command, which counts over all shards"],
-	["consumers", "the section kafka"],
+	["consumers", "the section kafka, or postgres with its outbox"],
 	["health", "/health and /ready"],
 	["http_server.address", "balancer.address"],
 	["http_server.port", "balancer.address"],

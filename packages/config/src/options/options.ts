@@ -16,6 +16,7 @@ import { kafkaOptions } from "./sections/server/kafka.ts";
 import { limitOptions } from "./sections/server/limits.ts";
 import { logOptions } from "./sections/server/log.ts";
 import { networkOptions } from "./sections/server/network.ts";
+import { postgresOptions } from "./sections/server/postgres.ts";
 import { webhookOptions } from "./sections/server/webhooks.ts";
 import { shapeOf } from "./shape.ts";
 
@@ -46,6 +47,7 @@ export const sections = {
 		options: { ...redisOptions, ...redisBrokerOptions },
 	},
 	node: { about: "This machine among several. Without Redis, these options have no effect.", options: nodeOptions },
+	postgres: { about: "The database with the outbox. Without a URL, these options have no effect.", options: postgresOptions },
 	supervision: { about: "When processes are restarted, and when the supervisor gives up.", options: supervisionOptions },
 	shutdown: { about: "How a server stops.", options: shutdownOptions },
 	log: { about: "What is written to stderr.", options: logOptions },
@@ -73,6 +75,7 @@ export const options = {
 	...redisOptions,
 	...redisBrokerOptions,
 	...nodeOptions,
+	...postgresOptions,
 	...supervisionOptions,
 	...shutdownOptions,
 	...logOptions,

@@ -7,6 +7,7 @@ import { collectorMetrics } from "./collector-table.ts";
 import { historyMetrics } from "./history-table.ts";
 import { nodeControlMetrics } from "./node-control-table.ts";
 import { nodeMetrics } from "./node-table.ts";
+import { outboxMetrics } from "./outbox-table.ts";
 import { redisMetrics } from "./redis-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
 import { revocationMetrics, sharedRevocationMetrics } from "./revocation-table.ts";
@@ -24,6 +25,7 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	"HTTP API": [...apiMetrics, ...revocationMetrics],
 	"Several machines": [...nodeMetrics, ...nodeControlMetrics, ...sharedRevocationMetrics, ...sharedChannelMetrics, ...redisMessageMetrics],
 	Redis: redisMetrics,
+	"Outbox in PostgreSQL": outboxMetrics,
 	"Backends that are asked about clients": backendMetrics,
 	Webhooks: webhookMetrics,
 	Reloads: [...reloadMetrics, ...tlsMetrics],
@@ -39,6 +41,7 @@ for (const metric of [
 	...backendMetrics,
 	...sharedChannelMetrics,
 	...redisMessageMetrics,
+	...outboxMetrics,
 ])
 	labelOfKeeper.set(metric, "shard");
 for (const metric of [

@@ -23,6 +23,7 @@ import {
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { type NodeEvents, ThisNode } from "@shardcast/nodes";
+import { checkPostgres } from "@shardcast/postgres";
 import { cannotListen, clientsThatFit, ProcessMonitor } from "@shardcast/process";
 import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardcast/scoreboard";
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
@@ -183,6 +184,7 @@ export class Host {
 		const { config } = this.#parts;
 		const { addr } = config;
 		await checkRoute(config, (key) => key);
+		await checkPostgres(config, this.#parts.log);
 		await this.#node?.join();
 		this.#monitor.start();
 		try {

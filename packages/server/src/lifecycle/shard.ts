@@ -17,6 +17,7 @@ import { ServerApi } from "../http/server-api.ts";
 import { Hub } from "../hub/hub.ts";
 import { ConnectionCheck } from "../limits/connection-check.ts";
 import { PublishRate } from "../limits/publish-rate.ts";
+import { outboxFeature } from "../postgres/outbox-feature.ts";
 import { endSubscriptions } from "../redis/end-subscriptions.ts";
 import { RedisChannels } from "../redis/redis-channels.ts";
 import { RedisMessages } from "../redis/redis-messages.ts";
@@ -237,6 +238,7 @@ export class Shard {
 			limitsOf: (channel: string) => live.namespaces.of(channel).history,
 		};
 		const kafka = ingest === null ? [] : [kafkaFeature(ingest, delivery.engine, kept)];
+		const outbox = outboxFeature({ options, incoming, payloadBytesMax: config.maxPayloadBytes });
 		const theBus: Feature = { name: "bus", stop: () => bus.close() };
 		const logs: Feature = {
 			name: "logs",
@@ -256,6 +258,7 @@ export class Shard {
 				check,
 				publish,
 				serverApi,
+				...(outbox === null ? [] : [outbox]),
 				listener,
 				inbound,
 				...kafka,

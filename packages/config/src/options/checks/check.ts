@@ -9,6 +9,7 @@ import { jwksNames } from "../sections/clients/token.ts";
 import { channelRules } from "./check-channel.ts";
 import { kafkaRules } from "./check-kafka.ts";
 import { nodeRules } from "./check-nodes.ts";
+import { postgresRules } from "./check-postgres.ts";
 import { proxyRules } from "./check-proxies.ts";
 import { webhookRules } from "./check-webhooks.ts";
 
@@ -127,7 +128,7 @@ export function checkAcross(config: Config, name: NameOf, open: ReadonlySet<Conf
 		},
 	});
 	const lines: string[] = [];
-	for (const rule of [...rules, ...kafkaRules, ...nodeRules, ...channelRules, ...proxyRules, ...webhookRules]) {
+	for (const rule of [...rules, ...kafkaRules, ...nodeRules, ...postgresRules, ...channelRules, ...proxyRules, ...webhookRules]) {
 		watched.touched = false;
 		const broken = rule(readable, name) ?? [];
 		if (!watched.touched) lines.push(...(typeof broken === "string" ? [broken] : broken));

@@ -5,8 +5,8 @@ import type { RecordKind } from "@shardcast/wire";
  * handler waits. Then it becomes a copy, so read it again after waiting. (An async function gets a copy from the start.)
  */
 export interface MessageContext {
-	/** `host`: the program that runs the server, by `server.publish`. */
-	readonly source: "websocket" | "http" | "host" | "redis";
+	/** `host`: the program that runs the server, by `server.publish`. `outbox`: a row of the outbox in PostgreSQL. */
+	readonly source: "websocket" | "http" | "host" | "redis" | "outbox";
 	readonly kind: RecordKind;
 	/** Empty = to everybody. */
 	readonly channels: readonly string[];

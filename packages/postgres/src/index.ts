@@ -1,0 +1,5 @@
+export { checkPostgres } from "./at-start.ts";
+export { Outbox, type OutboxParts } from "./outbox/outbox.ts";
+export type { OutboxRow, RowResult } from "./outbox/outbox-row.ts";
+export { PostgresError } from "./postgres-error.ts";
+export { type PostgresOptions, postgresOptionsOf } from "./postgres-options.ts";

@@ -1,0 +1,28 @@
+/** A row of the outbox, as it was read. */
+export interface OutboxRow {
+	/** A bigint, as text. */
+	readonly id: string;
+	/** Its first 1,024 characters. */
+	readonly channel: string;
+	/** JSON, as it was written; null when the row has bytes, or is too large. */
+	readonly data: string | null;
+	readonly bytes: Buffer | null;
+	/** JSON; null = none. */
+	readonly tags: string | null;
+	/** The one that the row was given, or one that no other row has. */
+	readonly idempotencyKey: string;
+	readonly delta: boolean;
+	readonly skipHistory: boolean;
+	/** Of data, tags and key together. */
+	readonly size: number;
+}
+
+/**
+ * - published, duplicate: it is done.
+ * - dead: it can never be published.
+ * - later: not now. The later rows of its channel wait for it. With `triesMax` it is dead after so many tries.
+ */
+export type RowResult =
+	| { readonly outcome: "published" | "duplicate" }
+	| { readonly outcome: "dead"; readonly reason: string }
+	| { readonly outcome: "later"; readonly reason: string; readonly triesMax?: number };

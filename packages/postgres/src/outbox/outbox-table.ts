@@ -1,0 +1,90 @@
+import type { Connection } from "../connection.ts";
+import type { OutboxRow } from "./outbox-row.ts";
+
+export interface ReadLimits {
+	readonly rowsMax: number;
+	/** A larger row is read without its contents. */
+	readonly rowBytesMax: number;
+	/** Of all rows together; the first row is read in any case. */
+	readonly bytesMax: number;
+}
+
+/** The statements of the outbox, on the connection of its reader. */
+export class OutboxTable {
+	readonly #connection: Connection;
+	readonly #schema: string;
+
+	constructor(connection: Connection, schema: string) {
+		this.#connection = connection;
+		this.#schema = schema;
+	}
+
+	/** Whether this connection is the reader now. It is until it is closed. */
+	async lock(): Promise<boolean> {
+		const [{ locked }] = (await this.#connection.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked", [
+			`shardcast outbox ${this.#schema}`,
+		])) as [{ locked: boolean }];
+		return locked;
+	}
+
+	/** From now on the connection is notified of new rows. */
+	async listen(): Promise<void> {
+		await this.#connection.query(`LISTEN ${this.#schema}_outbox`);
+	}
+
+	/**
+	 * The oldest rows, in the order of their ids. The table is a queue: a row that is committed after later ones have been published is still found.
+	 * @param without channels that have to wait. @returns `isAll`: there were no more.
+	 */
+	async read(
+		{ rowsMax, rowBytesMax, bytesMax }: ReadLimits,
+		without: readonly string[],
+	): Promise<{ readonly rows: readonly OutboxRow[]; readonly isAll: boolean }> {
+		const rows = await this.#connection.query<OutboxRow & { readonly found: number }>(
+			`WITH waiting AS (
+				SELECT *, coalesce(octet_length(data::text), octet_length(bytes))::bigint + coalesce(octet_length(tags::text), 0)
+					+ coalesce(octet_length(idempotency_key), 0) AS size
+				FROM ${this.#schema}.outbox WHERE channel <> ALL ($4::text[]) ORDER BY id LIMIT $1
+			), summed AS (
+				SELECT *, size <= $2 AS fits, sum(CASE WHEN size <= $2 THEN size ELSE 0 END) OVER (ORDER BY id) AS upto FROM waiting
+			)
+			SELECT id::text, left(channel, 1024) AS channel, size::float8, (SELECT count(*)::int FROM waiting) AS found, delta, skip_history AS "skipHistory",
+				CASE WHEN fits THEN data::text END AS data,
+				CASE WHEN fits THEN bytes END AS bytes,
+				CASE WHEN fits THEN tags::text END AS tags,
+				CASE WHEN fits AND idempotency_key <> '' THEN idempotency_key
+					ELSE 'outbox:' || (SELECT i.id FROM ${this.#schema}.installation i) || ':' || summed.id || ':' || extract(epoch FROM created_at)
+				END AS "idempotencyKey"
+			FROM summed WHERE upto - CASE WHEN fits THEN size ELSE 0 END = 0 OR upto <= $3 ORDER BY summed.id`,
+			[rowsMax, rowBytesMax, bytesMax, without],
+		);
+		const found = rows[0]?.found ?? 0;
+		return { rows, isAll: found < rowsMax && rows.length === found };
+	}
+
+	async remove(ids: readonly string[]): Promise<void> {
+		if (ids.length === 0) return;
+		await this.#connection.query(`DELETE FROM ${this.#schema}.outbox WHERE id = ANY ($1::bigint[])`, [ids]);
+	}
+
+	/** Moves rows to the table of those that cannot be published. */
+	async setAside(rows: readonly { readonly id: string; readonly reason: string }[]): Promise<void> {
+		if (rows.length === 0) return;
+		await this.#connection.query(
+			`WITH given AS (SELECT * FROM unnest($1::bigint[], $2::text[]) AS given (id, reason)),
+			dead AS (DELETE FROM ${this.#schema}.outbox o USING given WHERE o.id = given.id RETURNING o.*, given.reason)
+			INSERT INTO ${this.#schema}.outbox_dead (id, channel, data, bytes, tags, idempotency_key, delta, skip_history, created_at, reason)
+			SELECT id, channel, data, bytes, tags, idempotency_key, delta, skip_history, created_at, reason FROM dead
+			ON CONFLICT (id) DO NOTHING`,
+			[rows.map(({ id }) => id), rows.map(({ reason }) => reason)],
+		);
+	}
+
+	/** How long ago the oldest row was inserted; 0 = there is none. */
+	async ageMs(): Promise<number> {
+		const [row] = await this.#connection.query<{ readonly age: number }>(
+			`SELECT (extract(epoch FROM clock_timestamp() - created_at) * 1000)::float8 AS age FROM ${this.#schema}.outbox ORDER BY id LIMIT 1`,
+		);
+		return Math.max(0, row?.age ?? 0);
+	}
+}

@@ -1,0 +1,180 @@
+import type { Log } from "@shardcast/telemetry";
+import { Connection } from "../connection.ts";
+import { migrate } from "../migrations.ts";
+import type { PostgresError } from "../postgres-error.ts";
+import type { PostgresOptions } from "../postgres-options.ts";
+import { Alarm } from "./alarm.ts";
+import { OutboxCounts } from "./outbox-counts.ts";
+import { OutboxRound } from "./outbox-round.ts";
+import type { OutboxRow, RowResult } from "./outbox-row.ts";
+import { OutboxTable } from "./outbox-table.ts";
+import { WaitingChannels } from "./waiting-channels.ts";
+
+export interface OutboxParts {
+	readonly options: PostgresOptions;
+	readonly selectLimit: number;
+	readonly pollMs: number;
+	/** A larger row is dead. */
+	readonly rowBytesMax: number;
+	/** Whether this process may become the reader, if it is none: one of each machine is enough. */
+	readonly mayRead: () => boolean;
+	/** Never rejects. */
+	readonly publish: (row: OutboxRow) => RowResult | Promise<RowResult>;
+	readonly log: Pick<Log, "info" | "warn" | "error">;
+	/** Monotonic. */
+	readonly nowMs: () => number;
+}
+
+/** How often a process that is not the reader tries to become it. */
+const candidateMs = 500;
+const reconnectMsMax = 2000;
+/** How often the age of the oldest row is read. */
+const ageEveryMs = 1000;
+/** Bytes of the rows that are read at once. */
+const readBytesMax = 8 * 1024 * 1024;
+const nothing = { rows: [], isAll: true };
+
+/**
+ * Publishes the rows of the outbox. Of all processes with the same database one is the reader: it holds an advisory lock on the connection by which it
+ * reads and deletes, so PostgreSQL ends its role with the connection.
+ *
+ * A row is deleted after it was published. A reader that dies in between leaves it to the next one, for which the broker recognises it by its idempotency
+ * key. So two readers for a moment do no harm: both publish the same rows in the same order with the same keys.
+ */
+export class Outbox {
+	readonly counts = new OutboxCounts();
+	readonly #parts: OutboxParts;
+	readonly #alarm = new Alarm();
+	readonly #waiting = new WaitingChannels();
+	/** Published by this process, and not known to be deleted: a PostgreSQL that is away for longer than keys live makes no duplicates. */
+	#undeleted: readonly string[] = [];
+	#undead: readonly { readonly id: string; readonly reason: string }[] = [];
+	#isStopping = false;
+	#running: Promise<void> | null = null;
+	#connection: Connection | null = null;
+	#reconnectMs = 0;
+	/** The last problem that was logged. */
+	#problem = "";
+
+	constructor(parts: OutboxParts) {
+		this.#parts = parts;
+	}
+
+	/** Connects in the background. */
+	start(): void {
+		this.#running ??= this.#run();
+	}
+
+	/** Rows that were begun are finished; resolves then. */
+	async drain(): Promise<void> {
+		this.#isStopping = true;
+		this.#alarm.ring();
+		await this.#running;
+	}
+
+	/** Finished or not. */
+	stop(): void {
+		this.#isStopping = true;
+		this.#alarm.ring();
+		this.#connection?.close();
+	}
+
+	async #run(): Promise<void> {
+		while (!this.#isStopping) {
+			if (!this.#parts.mayRead()) {
+				await this.#alarm.pause(candidateMs);
+				continue;
+			}
+			try {
+				await this.#session();
+			} catch (error) {
+				if (this.#isStopping) return;
+				this.counts.lost++;
+				this.#tell(error as PostgresError);
+				this.#reconnectMs = Math.min(Math.max(100, this.#reconnectMs * 2), reconnectMsMax);
+				await this.#alarm.pause(this.#reconnectMs * (0.5 + Math.random() / 2));
+			}
+		}
+	}
+
+	/** From a connection to its end. */
+	async #session(): Promise<void> {
+		const { options, mayRead, log } = this.#parts;
+		const connection = await Connection.open(options);
+		this.#connection = connection;
+		connection.onLost = connection.onNotification = () => this.#alarm.ring();
+		try {
+			await migrate(connection, options.schema);
+			const table = new OutboxTable(connection, options.schema);
+			while (!(await table.lock())) {
+				this.#recovered();
+				await this.#alarm.pause(candidateMs);
+				if (this.#isStopping || !mayRead()) return;
+			}
+			this.#recovered();
+			await table.listen();
+			this.counts.isReader = true;
+			log.info(`${connection.where}: this process publishes the outbox`);
+			await this.#read(table);
+		} finally {
+			this.counts.isReader = false;
+			this.counts.ageMs = 0;
+			this.counts.waitingChannels = 0;
+			this.#waiting.clear();
+			this.#connection = null;
+			connection.close();
+		}
+	}
+
+	async #read(table: OutboxTable): Promise<void> {
+		const { selectLimit, pollMs, rowBytesMax, publish, nowMs } = this.#parts;
+		const waiting = this.#waiting;
+		const limits = { rowsMax: selectLimit, rowBytesMax, bytesMax: readBytesMax };
+		let agedMs = Number.NEGATIVE_INFINITY;
+		await this.#clear(table);
+		while (!this.#isStopping) {
+			if (nowMs() - agedMs >= ageEveryMs) {
+				this.counts.ageMs = await table.ageMs();
+				agedMs = nowMs();
+			}
+			const mustWait = waiting.isFull && waiting.nextMs(nowMs()) > 0;
+			const { rows, isAll } = mustWait ? nothing : await table.read(limits, waiting.names(nowMs()));
+			if (rows.length > 0) {
+				const round = new OutboxRound({ publish, waiting, counts: this.counts, rowBytesMax, nowMs });
+				await round.publish(rows, () => this.#isStopping);
+				this.#undeleted = round.published;
+				this.#undead = round.dead;
+				this.counts.waitingChannels = waiting.count;
+				const isDone = round.published.length + round.dead.length === rows.length;
+				await this.#clear(table);
+				if (!isAll || !isDone) continue;
+			}
+			await this.#alarm.pause(Math.min(pollMs, ageEveryMs, waiting.nextMs(nowMs())));
+		}
+	}
+
+	/** Deletes what is done. */
+	async #clear(table: OutboxTable): Promise<void> {
+		await table.remove(this.#undeleted);
+		this.#undeleted = [];
+		if (this.#undead.length === 0) return;
+		await table.setAside(this.#undead);
+		const [{ id, reason }] = this.#undead as [{ id: string; reason: string }];
+		const { log } = this.#parts;
+		log.warn(`outbox: ${this.#undead.length} rows cannot be published and are in outbox_dead now; row ${id}: ${reason}`);
+		this.#undead = [];
+	}
+
+	#recovered(): void {
+		this.#reconnectMs = 0;
+		if (this.#problem !== "") this.#parts.log.info("the outbox reaches PostgreSQL again");
+		this.#problem = "";
+	}
+
+	/** Each problem once, until it is over. */
+	#tell({ message }: PostgresError): void {
+		if (message === this.#problem) return;
+		this.#problem = message;
+		this.#parts.log.error(`${message}; the outbox waits`);
+	}
+}

@@ -1,0 +1,42 @@
+/**
+ * - unavailable: it could not be reached, or accepts nothing now. Try again.
+ * - interrupted: the connection broke, or no answer came in time: the statement may have been carried out, or not.
+ * - refused: it answered with an error.
+ * - login: it wants other credentials, or does not have the database.
+ * - unsuitable: it is too old, a right is missing, or the tables are those of a newer version.
+ */
+export type PostgresErrorKind = "unavailable" | "interrupted" | "refused" | "login" | "unsuitable";
+
+/** What went wrong with PostgreSQL. Its message never holds a password. */
+export class PostgresError extends Error {
+	readonly kind: PostgresErrorKind;
+
+	constructor(kind: PostgresErrorKind, message: string, options?: ErrorOptions) {
+		super(message, options);
+		this.name = "PostgresError";
+		this.kind = kind;
+	}
+}
+
+/** SQLSTATE codes, or their first characters. */
+const logins = ["28", "3D000"];
+const missingRights = ["42501"];
+const passing = ["57P", "53", "08", "25006"];
+
+/** Sorts an error of the driver. @param wasSent whether a statement was under way. */
+export function postgresError(error: unknown, where: string, wasSent: boolean): PostgresError {
+	if (error instanceof PostgresError) return error;
+	const { code = "", message, severity } = error as { readonly code?: string; readonly message: string; readonly severity?: string };
+	const is = (codes: readonly string[]) => codes.some((start) => code.startsWith(start));
+	const options = { cause: error };
+	if (severity === undefined) {
+		if (message.startsWith("SASL")) return new PostgresError("login", `PostgreSQL at ${where} wants a password`, options);
+		if (message.includes("does not support SSL"))
+			return new PostgresError("unsuitable", `PostgreSQL at ${where} does not accept TLS`, options);
+		if (wasSent) return new PostgresError("interrupted", `PostgreSQL at ${where}: ${message}`, options);
+		return new PostgresError("unavailable", `PostgreSQL at ${where} is not reached: ${message || code}`, options);
+	}
+	if (is(logins)) return new PostgresError("login", `PostgreSQL at ${where} refuses the login: ${message}`, options);
+	if (is(missingRights)) return new PostgresError("unsuitable", `PostgreSQL at ${where}: ${message}`, options);
+	return new PostgresError(is(passing) ? "unavailable" : "refused", `PostgreSQL at ${where}: ${message}`, options);
+}

@@ -1,0 +1,290 @@
+import { parsePostgresAddress } from "@shardcast/config";
+import { silentLog } from "@shardcast/telemetry";
+import { freePorts, PostgresServer, postgresForTests, waitFor } from "@shardcast/testkit";
+import type { Client } from "pg";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { Connection } from "../src/connection.ts";
+import { Outbox, type OutboxRow, PostgresError, type PostgresOptions, type RowResult } from "../src/index.ts";
+import { migrate } from "../src/migrations.ts";
+
+const taken: RowResult = { outcome: "published" };
+
+/** A publish that waits until the test lets it go. */
+class Gate {
+	waiting = 0;
+	#open: () => void = () => undefined;
+	readonly #opened = new Promise<void>((resolve) => {
+		this.#open = resolve;
+	});
+	readonly publish = async (): Promise<RowResult> => {
+		this.waiting++;
+		await this.#opened;
+		return taken;
+	};
+
+	open(): void {
+		this.#open();
+	}
+}
+
+/** A reader of the outbox, and what it has published. */
+class Reader {
+	readonly got: string[] = [];
+	readonly keys = new Map<string, number>();
+	readonly outbox: Outbox;
+	publish: (row: OutboxRow) => RowResult | Promise<RowResult> = () => taken;
+
+	constructor(options: PostgresOptions, pollMs = 100) {
+		this.outbox = new Outbox({
+			options,
+			selectLimit: 10,
+			pollMs,
+			rowBytesMax: 1000,
+			mayRead: () => true,
+			publish: async (row) => {
+				const result = await this.publish(row);
+				if (result.outcome === "published") {
+					this.got.push(`${row.channel} ${row.data ?? row.bytes?.toString()}`);
+					this.keys.set(row.idempotencyKey, (this.keys.get(row.idempotencyKey) ?? 0) + 1);
+				}
+				return result;
+			},
+			log: silentLog(),
+			nowMs: () => performance.now(),
+		});
+		this.outbox.start();
+	}
+}
+
+describe.skipIf(!postgresForTests())("PostgreSQL", () => {
+	let server: PostgresServer;
+	let client: Client;
+	let schemas = 0;
+	const readers: Reader[] = [];
+	beforeAll(async () => {
+		server = await PostgresServer.start();
+		client = await server.connect();
+	});
+	afterEach(() => {
+		for (const { outbox } of readers.splice(0)) outbox.stop();
+	});
+	afterAll(async () => {
+		await client?.end();
+		await server?.stop();
+	});
+
+	const optionsOf = (url = server.url, schema = `s${++schemas}`): PostgresOptions => ({
+		address: parsePostgresAddress(url),
+		schema,
+		connectTimeoutMs: 5000,
+		answerTimeoutMs: 5000,
+		clientName: "test",
+	});
+	const read = (options: PostgresOptions, pollMs?: number): Reader => {
+		const reader = new Reader(options, pollMs);
+		readers.push(reader);
+		return reader;
+	};
+	const until = (condition: () => boolean | Promise<boolean>, what: string) => waitFor(condition, { deadlineMs: 20_000, what });
+	const prepared = async (): Promise<PostgresOptions> => {
+		const options = optionsOf();
+		const connection = await Connection.open(options);
+		await migrate(connection, options.schema);
+		connection.close();
+		return options;
+	};
+	const count = async (table: string) => Number((await client.query(`SELECT count(*) FROM ${table}`)).rows[0].count);
+	const insert = (schema: string, channel: string, ...values: readonly number[]) =>
+		client.query(`INSERT INTO ${schema}.outbox (channel, data) SELECT $1, to_json(n) FROM unnest($2::int[]) AS n`, [channel, values]);
+	const problemOf = async (options: PostgresOptions): Promise<PostgresError> => {
+		const opened = await Connection.open(options).catch((error: unknown) => error);
+		expect(opened, "it should have failed").toBeInstanceOf(PostgresError);
+		return opened as PostgresError;
+	};
+
+	it("says why it cannot be used, without the password", async () => {
+		const gone = await problemOf(optionsOf(`postgres://app:hidden@127.0.0.1:${await freePorts()}/app`));
+		expect([gone.kind, gone.message]).toEqual([
+			"unavailable",
+			expect.stringMatching(/^PostgreSQL at postgres:\/\/127\S+ is not reached: .*ECONNREFUSED/),
+		]);
+		const wrong = await problemOf(optionsOf(`postgres://postgres:hidden@127.0.0.1:${server.port}/postgres`));
+		expect([wrong.kind, wrong.message]).toEqual([
+			"login",
+			expect.stringContaining('refuses the login: password authentication failed for user "postgres"'),
+		]);
+		const none = await problemOf(optionsOf(`postgres://postgres@127.0.0.1:${server.port}/postgres`));
+		expect([none.kind, none.message]).toEqual(["login", expect.stringContaining("wants a password")]);
+		const missing = await problemOf(optionsOf(server.url.replace(/postgres$/, "nowhere")));
+		expect([missing.kind, missing.message]).toEqual(["login", expect.stringContaining('database "nowhere" does not exist')]);
+		const plain = await problemOf(optionsOf(`${server.url}?sslmode=require`));
+		expect([plain.kind, plain.message]).toEqual(["unsuitable", expect.stringContaining("does not accept TLS")]);
+		for (const { message } of [gone, wrong, none, missing, plain]) expect(message).not.toContain("hidden");
+	});
+
+	it("creates its tables once, while several nodes start", async () => {
+		const options = optionsOf();
+		const connections = await Promise.all([1, 2, 3, 4].map(() => Connection.open(options)));
+		await Promise.all(connections.map((connection) => migrate(connection, options.schema)));
+		for (const connection of connections) connection.close();
+		expect(await count(`${options.schema}.installation`), "one installation").toBe(1);
+		expect(await count(`${options.schema}.migrations`), "one row for each step").toBe(1);
+	});
+
+	it("refuses tables of a newer version, and names a right that is missing", async () => {
+		const options = await prepared();
+		await client.query(`INSERT INTO ${options.schema}.migrations (version) VALUES (99)`);
+		const connection = await Connection.open(options);
+		await expect(migrate(connection, options.schema)).rejects.toThrow(
+			/tables in schema s\d+ have version 99, and this shardcast knows 1; start the newer/,
+		);
+		connection.close();
+		await client.query("CREATE ROLE app LOGIN PASSWORD 'app'");
+		const weak = await Connection.open(optionsOf(`postgres://app:app@127.0.0.1:${server.port}/postgres`));
+		await expect(migrate(weak, "nobodys")).rejects.toMatchObject({
+			kind: "unsuitable",
+			message: expect.stringContaining("permission denied for database"),
+		});
+		weak.close();
+	});
+
+	it("publishes what was committed, in order, and nothing that was rolled back", async () => {
+		const { schema, ...options } = await prepared();
+		const { got, outbox } = read({ schema, ...options });
+		await insert(schema, "a", 1, 2, 3);
+		await client.query(`BEGIN; INSERT INTO ${schema}.outbox (channel, data) VALUES ('a', '0'); ROLLBACK`);
+		await insert(schema, "a", ...Array.from({ length: 30 }, (_, index) => index + 4));
+		await client.query(`INSERT INTO ${schema}.outbox (channel, bytes) VALUES ('b', 'bytes')`);
+		await until(() => got.length >= 34, "34 rows");
+		expect(got.filter((row) => row.startsWith("a"))).toEqual(Array.from({ length: 33 }, (_, index) => `a ${index + 1}`));
+		expect(got).toContain("b bytes");
+		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		expect(outbox.counts).toMatchObject({ published: 34, duplicate: 0, dead: 0 });
+	});
+
+	it("is woken by a commit, and does not wait for its poll", async () => {
+		const { schema, ...options } = await prepared();
+		const { got, outbox } = read({ schema, ...options }, 10_000);
+		await until(() => outbox.counts.isReader, "a reader");
+		// Only for the age of the oldest row it looks every second.
+		const tookMs: number[] = [];
+		for (let n = 1; n <= 11; n++) {
+			const beganMs = performance.now();
+			await insert(schema, "a", n);
+			await until(() => got.length === n, `row ${n}`);
+			tookMs.push(performance.now() - beganMs);
+		}
+		const median = tookMs.toSorted((a, b) => a - b)[5]!;
+		expect(median, `half of ${tookMs.map(Math.round).join(", ")} ms are below`).toBeLessThan(200);
+	});
+
+	it("finds a row that is committed after later ones were published", async () => {
+		const { schema, ...options } = await prepared();
+		const { got } = read({ schema, ...options });
+		const late = await server.connect();
+		await late.query(`BEGIN; INSERT INTO ${schema}.outbox (channel, data) VALUES ('a', '1')`);
+		await insert(schema, "a", 2);
+		await until(() => got.length === 1, "the second row");
+		await late.query("COMMIT");
+		await late.end();
+		await until(() => got.length === 2, "the first row");
+		expect(got).toEqual(["a 2", "a 1"]);
+	});
+
+	it("publish() keeps the order of commits: another transaction with the channel waits, one with another channel does not", async () => {
+		const { schema } = await prepared();
+		const other = await server.connect();
+		const third = await server.connect();
+		await client.query(`BEGIN; SELECT ${schema}.publish('a', '1')`);
+		let isDone = false;
+		const second = other.query(`SELECT ${schema}.publish('a', '2', idempotency_key => 'k', tags => '{"t": "v"}')`).then(() => {
+			isDone = true;
+		});
+		await third.query(`SELECT ${schema}.publish('b', '3')`);
+		expect(isDone, "the same channel has to wait").toBe(false);
+		await client.query("COMMIT");
+		await second;
+		await Promise.all([other.end(), third.end()]);
+		const { rows } = await client.query(`SELECT data FROM ${schema}.outbox WHERE channel = 'a' ORDER BY id`);
+		expect(rows.map(({ data }) => data)).toEqual([1, 2]);
+	});
+
+	it("moves rows that can never be published aside, with the reason, and goes on", async () => {
+		const { schema, ...options } = await prepared();
+		const reader = read({ schema, ...options });
+		reader.publish = ({ data, channel }) => {
+			if (data === "13") return { outcome: "dead", reason: "bad luck" };
+			return channel === "slow" ? { outcome: "later", reason: "failed", triesMax: 3 } : taken;
+		};
+		await client.query(
+			`INSERT INTO ${schema}.outbox (channel, data) VALUES ('a', '1'), ('a', '13'), ('slow', '5'), ('a', to_json(repeat('x', 2000)))`,
+		);
+		await insert(schema, "a", 2);
+		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		expect(reader.got).toEqual(["a 1", "a 2"]);
+		const { rows } = await client.query(`SELECT channel, reason FROM ${schema}.outbox_dead ORDER BY id`);
+		expect(rows).toEqual([
+			{ channel: "a", reason: "bad luck" },
+			{ channel: "slow", reason: "failed, 3 times" },
+			{ channel: "a", reason: "the row is 2002 bytes; the most is 1000" },
+		]);
+		expect(reader.outbox.counts.dead).toBe(3);
+	});
+
+	it("a channel that has no room holds up itself alone, and loses nothing", async () => {
+		const { schema, ...options } = await prepared();
+		const reader = read({ schema, ...options });
+		let isFull = true;
+		reader.publish = ({ channel }) => (channel === "full" && isFull ? { outcome: "later", reason: "no room" } : taken);
+		// More than are read at once.
+		await insert(schema, "full", ...Array.from({ length: 25 }, (_, index) => index));
+		await insert(schema, "free", 1, 2);
+		await until(() => reader.got.length === 2, "the rows of the other channel");
+		expect(reader.got).toEqual(["free 1", "free 2"]);
+		await until(() => reader.outbox.counts.ageMs > 0 && reader.outbox.counts.waitingChannels === 1, "an age, and a waiting channel");
+		isFull = false;
+		await until(() => reader.got.length === 27, "the rows that had to wait");
+		expect(reader.got.slice(2)).toEqual(Array.from({ length: 25 }, (_, index) => `full ${index}`));
+	});
+
+	it("has one reader; another one takes over when its session ends, with the same keys", async () => {
+		const { schema, ...options } = await prepared();
+		const first = read({ schema, ...options, clientName: `${schema}-first` });
+		await until(() => first.outbox.counts.isReader, "the first reader");
+		const second = read({ schema, ...options });
+		const gate = new Gate();
+		first.publish = gate.publish;
+		await insert(schema, "a", 1);
+		await until(() => gate.waiting === 1, "the row under way in the first reader");
+		expect(second.outbox.counts.isReader, "there is one reader").toBe(false);
+		await client.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", [`${schema}-first`]);
+		await until(() => second.got.length === 1, "the row, published by the second reader");
+		gate.open();
+		await until(() => first.got.length === 1, "the row, published by the first reader too");
+		await insert(schema, "a", 2);
+		await until(() => second.got.length === 2, "the next row, from the second reader");
+		expect(first.got).toEqual(["a 1"]);
+		expect(second.got).toEqual(["a 1", "a 2"]);
+		expect([...first.keys.keys()], "each row has one key, whoever publishes it").toEqual([...second.keys.keys()].slice(0, 1));
+		expect(first.outbox.counts.lost).toBeGreaterThan(0);
+	});
+
+	it("publishes nothing twice by itself, however long PostgreSQL is away before it could delete a row", async () => {
+		const { schema, ...options } = await prepared();
+		const reader = read({ schema, ...options });
+		await until(() => reader.outbox.counts.isReader, "a reader");
+		const gate = new Gate();
+		reader.publish = gate.publish;
+		await insert(schema, "a", 1);
+		await until(() => gate.waiting === 1, "the row under way");
+		await client.end();
+		await server.end();
+		gate.open();
+		await until(() => reader.got.length === 1, "the row");
+		reader.publish = () => taken;
+		await server.start();
+		client = await server.connect();
+		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		expect(reader.got).toEqual(["a 1"]);
+	});
+});

@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Client } from "pg";
+import { freePorts } from "../network/ports.ts";
+import { startGuard } from "../processes/managed-process.ts";
+import { waitFor } from "../wait.ts";
+
+/** "nobody" on Debian: PostgreSQL does not run as root. */
+const nobody = 65_534;
+const debianFolder = "/usr/lib/postgresql";
+
+/** The folder of the newest installed version; null = none. */
+function binaries(): string | null {
+	const versions = existsSync(debianFolder) ? readdirSync(debianFolder).filter((name) => /^\d+$/.test(name)) : [];
+	const newest = Math.max(0, ...versions.map(Number));
+	const folder = `${debianFolder}/${newest}/bin`;
+	return existsSync(`${folder}/initdb`) ? folder : null;
+}
+
+/**
+ * Whether PostgreSQL is installed. Without it a suite is skipped, with a line that says so, and in CI it fails. Call it at the top of one:
+ * `describe.skipIf(!postgresForTests())`.
+ */
+export function postgresForTests(): boolean {
+	if (binaries() !== null) return true;
+	const problem = "no PostgreSQL; install Debian's package postgresql";
+	if (process.env.CI === "true") throw new Error(problem);
+	process.stderr.write(`\n!!! POSTGRESQL SUITES SKIPPED: ${problem} !!!\n\n`);
+	return false;
+}
+
+/** A PostgreSQL of a test, on a free port of 127.0.0.1, with its data in a temporary folder. `stop` must be called. */
+export class PostgresServer {
+	/** Of the user postgres, who wants it over TCP. */
+	static readonly password = "s3cret-of-postgres";
+	readonly port: number;
+	readonly #folder: string;
+	#child: ChildProcess | null = null;
+
+	private constructor(port: number, folder: string) {
+		this.port = port;
+		this.#folder = folder;
+	}
+
+	static async start(): Promise<PostgresServer> {
+		const folder = mkdtempSync(join(tmpdir(), "postgres-"));
+		const password = join(folder, "password");
+		writeFileSync(password, PostgresServer.password);
+		const { uid, gid } = owner();
+		if (uid !== undefined) for (const path of [folder, password]) chownSync(path, uid, gid!);
+		const args = ["-D", join(folder, "data"), "-U", "postgres", "--auth=scram-sha-256", `--pwfile=${password}`];
+		const more = ["--no-sync", "-E", "UTF8", "--locale=C.UTF-8"];
+		const { status, stderr } = spawnSync(`${binaries()}/initdb`, [...args, ...more], { encoding: "utf8", cwd: folder, ...owner() });
+		if (status !== 0) throw new Error(`initdb ended with status ${status}: ${stderr}`);
+		const server = new PostgresServer(await freePorts(), folder);
+		await server.start();
+		return server;
+	}
+
+	/** With user and password. */
+	get url(): string {
+		return `postgres://postgres:${PostgresServer.password}@127.0.0.1:${this.port}/postgres`;
+	}
+
+	/** Starts it again, with its data. */
+	async start(): Promise<void> {
+		const parameters = ["fsync=off", "full_page_writes=off", "shared_buffers=16MB", "autovacuum=off", "listen_addresses=127.0.0.1"];
+		const args = [
+			"-D",
+			join(this.#folder, "data"),
+			"-p",
+			String(this.port),
+			"-k",
+			this.#folder,
+			...parameters.flatMap((each) => ["-c", each]),
+		];
+		const child = spawn(`${binaries()}/postgres`, args, { stdio: ["ignore", "ignore", "pipe"], cwd: this.#folder, ...owner() });
+		this.#child = child;
+		let log = "";
+		child.stderr.setEncoding("utf8").on("data", (text: string) => {
+			log = (log + text).slice(-4000);
+		});
+		const guard = startGuard(child.pid!);
+		child.once("exit", () => guard.kill("SIGKILL"));
+		const isReady = async () => child.exitCode !== null || (await this.#accepts());
+		await waitFor(isReady, { deadlineMs: 20_000, what: `PostgreSQL on port ${this.port}` });
+		if (child.exitCode !== null) throw new Error(`PostgreSQL on port ${this.port} ended with status ${child.exitCode}: ${log}`);
+	}
+
+	/** A connection of the user postgres. The caller ends it. */
+	async connect(): Promise<Client> {
+		// Loaded by those that need it: most tests do not.
+		const { default: pg } = await import("pg");
+		const client = new pg.Client({ connectionString: this.url });
+		client.on("error", () => undefined);
+		await client.connect();
+		return client;
+	}
+
+	/** "SIGSTOP" and "SIGCONT", of the process that accepts connections. */
+	signal(signal: NodeJS.Signals): void {
+		this.#child?.kill(signal);
+	}
+
+	/** Ends it at once and waits for that; `start` may follow. */
+	async end(): Promise<void> {
+		const child = this.#child;
+		this.#child = null;
+		if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+		const exited = new Promise((resolve) => child.once("exit", resolve));
+		child.kill("SIGQUIT");
+		await exited;
+	}
+
+	async stop(): Promise<void> {
+		await this.end();
+		rmSync(this.#folder, { recursive: true, force: true });
+	}
+
+	async #accepts(): Promise<boolean> {
+		try {
+			const client = await this.connect();
+			await client.end();
+			return true;
+		} catch {
+			return false;
+		}
+	}
+}
+
+/** Another user, if this is root. */
+function owner(): { readonly uid?: number; readonly gid?: number } {
+	return process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {};
+}
