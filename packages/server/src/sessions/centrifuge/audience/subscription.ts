@@ -100,7 +100,7 @@ export function traitsOf(
 	receivesJoins: boolean,
 	positions: { readonly positioned?: boolean | undefined; readonly recoverable?: boolean | undefined },
 ): number {
-	const { present, announced, receivesJoins: hears, positioned } = SubscriptionTrait;
+	const { present, announced, receivesJoins: receives, positioned } = SubscriptionTrait;
 	const isPositioned = positions.positioned || positions.recoverable;
-	return (presence ? present : 0) | (joinLeave ? announced : 0) | (receivesJoins ? hears : 0) | (isPositioned ? positioned : 0);
+	return (presence ? present : 0) | (joinLeave ? announced : 0) | (receivesJoins ? receives : 0) | (isPositioned ? positioned : 0);
 }

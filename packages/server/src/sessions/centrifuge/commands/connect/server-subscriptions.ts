@@ -124,9 +124,9 @@ export class ServerSubscriptions {
 		for (const { channel, info, expiresAt, traits } of wanted) {
 			const result = results.get(channel.name)!;
 			this.#parts.results.given(result);
-			const hears = receivesJoins(channel, nobody, false);
+			const receives = receivesJoins(channel, nobody, false);
 			const grant = info === null && expiresAt === Number.POSITIVE_INFINITY ? null : { info, expiresAt };
-			session.subscribe(channel.name, SubscriptionTrait.serverSide | traitsOf(channel.options, hears, result) | traits, grant);
+			session.subscribe(channel.name, SubscriptionTrait.serverSide | traitsOf(channel.options, receives, result) | traits, grant);
 		}
 	}
 }

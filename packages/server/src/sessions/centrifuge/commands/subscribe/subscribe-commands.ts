@@ -155,7 +155,7 @@ export class SubscribeCommands {
 			positioned: request.positioned,
 			recoverable: request.recoverable || request.recover,
 		});
-		const hears = receivesJoins(channel, requester, request.joinLeave);
+		const receives = receivesJoins(channel, requester, request.joinLeave);
 		// Records from Kafka are encoded once for all clients, so they can be neither filtered nor turned into strings.
 		const attempt = positions.recoverable && request.recover && view === wholeView ? fromKafka.attempt(session, name) : null;
 		const step = (): Outcome => {
@@ -170,7 +170,7 @@ export class SubscribeCommands {
 			results.given(result);
 			// A client that missed nothing may ask from a position that it was given without having the publication there.
 			const offset = result.publications?.at(-1)?.offset;
-			session.subscribe(name, channel.isPattern ? 0 : traitsOf(options, hears, positions), grant, view, offset);
+			session.subscribe(name, channel.isPattern ? 0 : traitsOf(options, receives, positions), grant, view, offset);
 			return { subscribe: { ...result, ...(view.delta && { delta: true }), ...left, ...(data && { data }) } };
 		};
 		const outcome = inALaterTurn(step, waitMsMax, () => attempt?.waits ?? (positions.positioned ? waits(name) : null));
