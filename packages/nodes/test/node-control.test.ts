@@ -149,18 +149,19 @@ describe("questions between nodes", () => {
 	});
 
 	it("an answer to a question that nobody has asked, or a second one of the same node, changes nothing", async () => {
-		const { node, pubSub } = await together({ n1: says(), n2: () => new Promise(() => undefined) });
+		const { node, pubSub } = await together({ n1: says(), n2: () => new Promise(() => undefined), n3: () => new Promise(() => undefined) });
 		let sent = "";
 		await pubSub.subscribe(keys.control, (message) => {
 			sent = message.toString();
 		});
 		const answers = node("n1").ask("count", null, deadlineMs);
 		const { id } = JSON.parse(sent) as { id: string };
-		const reply = async (of: string, part: number) =>
-			pubSub.send(null, ["SPUBLISH", keys.answers("n1-instance"), await writeAnswer({ id: of, node: "n2", parts: [part] })]);
+		const reply = async (of: string, part: number, from = "n2") =>
+			pubSub.send(null, ["SPUBLISH", keys.answers("n1-instance"), await writeAnswer({ id: of, node: from, parts: [part] })]);
 		await reply("unknown", 1);
 		await reply(id, 2);
 		await reply(id, 3);
-		expect(byNode(await answers)).toEqual({ n2: { parts: [2] } });
+		await reply(id, 4, "n3");
+		expect(byNode(await answers)).toEqual({ n2: { parts: [2] }, n3: { parts: [4] } });
 	});
 });
