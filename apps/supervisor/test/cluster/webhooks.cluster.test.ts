@@ -145,9 +145,16 @@ describe("webhooks of a cluster of 2 shards", () => {
 		await waitFor(() => receiver.count("/second", "start") === 1, { deadlineMs: 10_000, what: "the webhook that is added" });
 		const scrape = await Scrape.of(cluster.httpUrl);
 		expect(
-			scrape.names().filter((name) => name.startsWith("shardcast_webhook_")),
-			"what the dashboards show",
-		).toEqual(["events_total", "requests_total", "waiting_events", "oldest_seconds"].map((name) => `shardcast_webhook_${name}`));
+			scrape
+				.names()
+				.filter((name) => name.startsWith("shardcast_webhook_"))
+				.sort(),
+			"metrics of webhooks",
+		).toEqual(
+			["events_too_long_total", "events_total", "oldest_seconds", "requests_total", "waiting_events"].map(
+				(name) => `shardcast_webhook_${name}`,
+			),
+		);
 		const of = (result: string) => scrape.sum("shardcast_webhook_events_total", { webhook: "main", result });
 		expect([of("delivered"), of("dropped")]).toEqual([receiver.of("/main").length, 0]);
 

@@ -1,6 +1,6 @@
 import { counter, type ReadMetric, single, singleBy } from "@shardcast/telemetry";
 
-/** What a node counts of questions and orders between nodes, since its start. */
+/** Counters of requests between nodes, since the start of the node. */
 export interface ControlCounts {
 	/** Answers of other nodes to its questions. */
 	readonly asked: { answered: number; failed: number; late: number; away: number };
@@ -14,13 +14,13 @@ export const nodeControlMetrics: readonly ReadMetric<ControlCounts>[] = [
 	counter(
 		"shardcast_node_answers_total",
 		"none",
-		"Answers of other nodes to questions and orders of this one: answered, failed = it answered with an error, late = it did not answer in time, away = it, or this node, was not connected to Redis.",
+		"Requests of this node to other nodes, by result for each node: answered, failed = it answered with an error, late = it did not answer in time, away = it, or this node, was not connected to Redis.",
 		singleBy("result", ({ asked }) => ({ ...asked })),
 	),
 	counter(
 		"shardcast_node_requests_total",
 		"none",
-		"Questions and orders of other nodes to this one: answered, failed = answered with an error, busy = refused, since 64 were in progress.",
+		"Requests of other nodes to this one: answered, failed = answered with an error, busy = refused, because 64 were in progress.",
 		singleBy("result", ({ requests }) => ({ ...requests })),
 	),
 	counter(
