@@ -199,6 +199,7 @@ export class Sockets implements TopicPublisher {
 
 	#callbacks(factory: SessionFactory<TopicTransport>): SocketCallbacks<OpenSocket> {
 		const { compressFrom } = this.#options;
+		let send: OpenSocket["send"] | null = null;
 		return {
 			upgrade: (response, request, context) => {
 				const announced = this.#requests.announced(response);
@@ -215,7 +216,11 @@ export class Sockets implements TopicPublisher {
 				else this.#upgradeLater(response, keys, outcome, context);
 			},
 			open: (socket) => {
-				if (compressFrom !== undefined) compressSent(socket, compressFrom);
+				if (compressFrom !== undefined) {
+					// The library's sockets have one method together, on their prototype.
+					send ??= compressing(socket.send, compressFrom);
+					socket.send = send;
+				}
 				socket.session.opened(socket);
 			},
 			message: (socket, message, isBinary) => socket.session.frame(message, isBinary),
@@ -294,10 +299,12 @@ export class Sockets implements TopicPublisher {
 	}
 }
 
-/** Messages to this client alone are compressed too, except those that leave in parts. Costs about 100 bytes for each client. */
-function compressSent(socket: OpenSocket, compressFrom: number): void {
-	const send = socket.send as (message: string | Uint8Array, isBinary: boolean, compress: boolean) => Sent;
-	socket.send = (message, isBinary) => send.call(socket, message, isBinary, message.length >= compressFrom);
+/** Messages to one client alone are compressed too, except those that leave in parts. One function for all clients of a path. */
+function compressing(plain: OpenSocket["send"], compressFrom: number): OpenSocket["send"] {
+	const send = plain as (message: string | Uint8Array, isBinary: boolean, compress: boolean) => Sent;
+	return function (this: OpenSocket, message, isBinary) {
+		return send.call(this, message, isBinary, message.length >= compressFrom);
+	};
 }
 
 /** Headers needed for the answer to an upgrade. */
