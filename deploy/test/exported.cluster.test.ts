@@ -16,12 +16,12 @@ describe("what a running cluster exports", () => {
 	afterAll(() => cluster?.stop());
 
 	it("has every metric of every panel and rule", () => {
-		// `up` is Prometheus' own. Metrics of Kafka, webhooks, Redis and PostgreSQL are there only where these are used; their suites look at them.
+		// `up` is Prometheus' own. Metrics of Kafka, hooks, webhooks, Redis and PostgreSQL are there only where these are used; their suites look at them.
 		const exported = new Set([...scrape.names(), ...rules().flatMap(({ record }) => record ?? []), "up"]);
 		const missing: string[] = [];
 		for (const [where, expr] of queries(dashboards))
 			for (const name of metricsOf(expr))
-				if (!exported.has(name) && !/^shardcast_((kafka|webhook|redis|nodes?|shared|outbox)_|nodes$)/.test(name))
+				if (!exported.has(name) && !/^shardcast_((kafka|hook|webhook|redis|nodes?|shared|outbox)_|nodes$)/.test(name))
 					missing.push(`${where}: ${name}`);
 		expect(missing).toEqual([]);
 	});
