@@ -24,6 +24,8 @@ interface Rules {
 
 /** Queries that have nothing to show in a cluster that is well and consumes nothing, with why. */
 const mayBeEmpty = [
+	// No backend is asked.
+	/shardcast_hook_/,
 	/shardcast(_|:)kafka_/, // no Kafka here
 	/shardcast_webhook_/, // no webhook here
 	/shardcast_(redis_|shared_|nodes?[_{])/, // one machine, without Redis
