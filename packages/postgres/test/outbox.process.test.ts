@@ -175,7 +175,7 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 			tookMs.push(performance.now() - beganMs);
 		}
 		const median = tookMs.toSorted((a, b) => a - b)[5]!;
-		expect(median, `half of ${tookMs.map(Math.round).join(", ")} ms are below`).toBeLessThan(200);
+		expect(median, `half of ${tookMs.map(Math.round).join(", ")} ms are below`).toBeLessThan(500);
 	});
 
 	it("finds a row that is committed after later ones were published", async () => {

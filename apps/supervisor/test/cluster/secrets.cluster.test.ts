@@ -9,9 +9,12 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 /** Every option that is a secret, now and later. */
 const secretKeys = configKeys.filter((key) => optionOf(key).secret);
 const secretOf = (key: ConfigKey) => `canary-of-${key}-7f3a9c`;
-/** Nobody listens there: the client of Redis logs errors. */
-const redisUrl = `redis://user:${secretOf("redisAddress")}@127.0.0.1:1`;
-const env = Object.fromEntries(secretKeys.map((key) => [environmentName(key), key === "redisAddress" ? redisUrl : secretOf(key)]));
+/** Secrets that are addresses. Nobody listens there: the clients of Redis and PostgreSQL log errors. */
+const addresses: Partial<Record<ConfigKey, string>> = {
+	redisAddress: `redis://user:${secretOf("redisAddress")}@127.0.0.1:1`,
+	postgresAddress: `postgres://user:${secretOf("postgresAddress")}@127.0.0.1:1/app`,
+};
+const env = Object.fromEntries(secretKeys.map((key) => [environmentName(key), addresses[key] ?? secretOf(key)]));
 const main = join(import.meta.dirname, "../../dist/main.js");
 /** In tokens that are sent, valid and not: whoever reads a token can be its user. */
 const inToken = "canary-in-a-token-7f3a9c";

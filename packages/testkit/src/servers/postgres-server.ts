@@ -66,7 +66,14 @@ export class PostgresServer {
 
 	/** Starts it again, with its data. */
 	async start(): Promise<void> {
-		const parameters = ["fsync=off", "full_page_writes=off", "shared_buffers=16MB", "autovacuum=off", "listen_addresses=127.0.0.1"];
+		const parameters = [
+			"fsync=off",
+			"full_page_writes=off",
+			"shared_buffers=16MB",
+			"autovacuum=off",
+			"listen_addresses=127.0.0.1",
+			"dynamic_shared_memory_type=mmap",
+		];
 		const args = [
 			"-D",
 			join(this.#folder, "data"),
