@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { getJson, httpRequest } from "./clients/http.ts";
 import { freePorts } from "./network/ports.ts";
 import { type ExitStatus, ManagedProcess } from "./processes/managed-process.ts";
-import { identify, isAlive } from "./processes/proc.ts";
+import { identify, isReaped } from "./processes/proc.ts";
 import { waitFor } from "./wait.ts";
 
 interface ClusterOptions {
@@ -113,14 +113,14 @@ export class Cluster {
 		return pids;
 	}
 
-	/** `kill -9` of one process; resolves with its pid once the kernel has it no more. */
+	/** `kill -9` of one process; resolves with its pid once its parent has reaped it, so that the supervisor knows of its death. */
 	async kill9(target: number | "balancer" | "supervisor"): Promise<number> {
 		const name = typeof target === "number" ? `shard ${target}` : target;
 		const pid = target === "supervisor" ? this.process.pid : (await this.pids()).get(name);
 		if (pid === undefined) throw new Error(`the cluster has no ${name}`);
 		const identity = identify(pid);
 		process.kill(pid, "SIGKILL");
-		await waitFor(() => !isAlive(identity), { deadlineMs: 5_000, what: `the death of ${name} (${pid})` });
+		await waitFor(() => isReaped(identity), { deadlineMs: 5_000, what: `the death of ${name} (${pid})` });
 		return pid;
 	}
 

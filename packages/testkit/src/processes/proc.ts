@@ -34,6 +34,15 @@ export function isAlive(identity: ProcessIdentity): boolean {
 	}
 }
 
+/** Whether its parent has reaped it. A zombie may still have threads that end, and with them sockets that listen. */
+export function isReaped(identity: ProcessIdentity): boolean {
+	try {
+		return Number(statFields(identity.pid)[19]) !== identity.startTicks;
+	} catch {
+		return true; // no such process
+	}
+}
+
 export function parentOf(pid: number): number {
 	return Number(statFields(pid)[1]);
 }
