@@ -9,8 +9,8 @@ import { Script } from "@shardcast/redis";
  * Answers {"taken", JSON of the machine that has the id, ms until it expires}, or
  * {"ok", now, term, 1 if it joined with this, id, expiry, id, expiry …}.
  *
- * It also removes those that have expired, and tells of it, once for all machines. A machine that had expired itself removes nobody: Redis may have
- * been away for all of them.
+ * It also removes those that have expired, and tells of it, once for all machines. A machine does so only if its own heartbeats have come in time for a
+ * whole node timeout: when Redis hangs, all machines expire, and Redis then executes several heartbeats of one before the first of another.
  */
 export const heartbeatScript = new Script(`
 local time = redis.call('TIME')
@@ -18,20 +18,23 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('GET', KEYS[1])
 local term = nil
 local joined = 1
+local steady = now
 if held then
 	local holder = cjson.decode(held)
 	if holder.instance == ARGV[2] then
 		term = holder.term
 		joined = 0
+		if now - holder.heartbeatAt < ARGV[4] * 0.75 then steady = holder.steadyAt or now end
 	elseif holder.instance ~= ARGV[6] then
 		return { 'taken', held, redis.call('PTTL', KEYS[1]) }
 	end
 end
 if not term then term = redis.call('INCR', KEYS[3]) end
-local json = string.sub(ARGV[3], 1, -2) .. ',"term":' .. string.format('%d', term) .. ',"heartbeatAt":' .. string.format('%d', now) .. '}'
+local json = string.sub(ARGV[3], 1, -2) .. ',"term":' .. string.format('%d', term) .. ',"heartbeatAt":' .. string.format('%d', now)
+	.. ',"steadyAt":' .. string.format('%d', steady) .. '}'
 redis.call('SET', KEYS[1], json, 'PX', ARGV[4])
 redis.call('ZADD', KEYS[2], now + ARGV[4], ARGV[1])
-if joined == 0 then
+if now - steady >= tonumber(ARGV[4]) then
 	for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
 		redis.call('ZREM', KEYS[2], id)
 		redis.call('PUBLISH', ARGV[5], cjson.encode({ type = 'left', node = id, reason = 'timeout', at = now }))

@@ -253,7 +253,9 @@ export class Membership {
 		for (let at = 0; at + 1 < entries.length; at += 2) {
 			if (entries[at] === own.id) continue;
 			others.push(entries[at]);
-			nextMs = Math.min(nextMs, Number(entries[at + 1]) - now);
+			const leftMs = Number(entries[at + 1]) - now;
+			// One that has expired is still there if this machine may not remove it yet.
+			if (leftMs > 0) nextMs = Math.min(nextMs, leftMs);
 		}
 		const records = others.length === 0 ? [] : ((await redis.send(keys.nodes, ["MGET", ...others.map(keys.node)])) as readonly unknown[]);
 		if (this.#state === "left") return;
