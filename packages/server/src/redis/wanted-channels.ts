@@ -21,6 +21,8 @@ interface Wanted {
 	usedMs: number;
 	/** Publications behind it are wanted as well; null = only those from now on. */
 	since: Position | null;
+	/** Not asked for before; -Infinity = at once. See `noticeHoldMs`. */
+	heldUntilMs: number;
 	/** When the feeder was asked last; -Infinity = it has to be. */
 	askedMs: number;
 	/** Where the log was when the feeder said that it follows the channel; null = it has not. */
@@ -35,6 +37,11 @@ const usedMs = 30_000;
 const renewMs = 30_000;
 /** Without an answer it is asked again. */
 const askAgainMs = 500;
+/**
+ * How long a channel of which a publisher has told waits for other publishers, whose first publications may be older: what was published before the
+ * position at which the feeder begins is not brought. So the first publication of such a channel comes so much later.
+ */
+export const noticeHoldMs = 100;
 /** Channels that only commands have asked for. */
 const unsubscribedMax = 10_000;
 /** Channels that are looked at in one tick, for those that are to be renewed or not wanted any more. */
@@ -65,6 +72,7 @@ export class WantedChannels implements ChannelWatch {
 	subscribed(channel: string): void {
 		if (!this.#parts.has(channel)) return;
 		const wanted = this.#wanted.get(channel) ?? this.#add(channel);
+		this.#release(wanted);
 		if (wanted.subscribed++ === 0) this.#unsubscribed--;
 	}
 
@@ -79,6 +87,7 @@ export class WantedChannels implements ChannelWatch {
 	fedFrom(channel: string): Position | null {
 		const wanted = this.#wanted.get(channel) ?? this.#add(channel);
 		wanted.usedMs = this.#parts.nowMs();
+		this.#release(wanted);
 		this.#lookAtFeeder(wanted.log);
 		return wanted.position;
 	}
@@ -87,6 +96,8 @@ export class WantedChannels implements ChannelWatch {
 	noticed(channel: string, since: Position): void {
 		const wanted = this.#wanted.get(channel) ?? this.#add(channel, since);
 		wanted.usedMs = this.#parts.nowMs();
+		const { since: other } = wanted;
+		if (other !== null && since.epoch === other.epoch && since.offset < other.offset) wanted.since = since;
 	}
 
 	/** Where the channel was does not count any more: the feeder says soon where it is. */
@@ -119,6 +130,7 @@ export class WantedChannels implements ChannelWatch {
 	waits(channel: string): Promise<void> | null {
 		const wanted = this.#wanted.get(channel) ?? this.#add(channel);
 		if (wanted.position !== null) return null;
+		this.#release(wanted);
 		if (wanted.arrival === null) {
 			let resolve = () => {};
 			const promise = new Promise<void>((done) => {
@@ -146,16 +158,25 @@ export class WantedChannels implements ChannelWatch {
 	#add(name: string, since: Position | null = null): Wanted {
 		if (this.#unsubscribed >= unsubscribedMax) this.#forgetOne();
 		const log = this.#parts.log.logOf(name);
+		const nowMs = this.#parts.nowMs();
 		this.#lookAtFeeder(log);
 		const wanted: Wanted = {
 			...{ name, log, subscribed: 0, since },
-			...{ usedMs: this.#parts.nowMs(), askedMs: Number.NEGATIVE_INFINITY, position: null, arrival: null },
+			...{ usedMs: nowMs, askedMs: Number.NEGATIVE_INFINITY, position: null, arrival: null },
+			heldUntilMs: since === null ? Number.NEGATIVE_INFINITY : nowMs + noticeHoldMs,
 		};
 		this.#wanted.set(name, wanted);
 		this.#unsubscribed++;
 		this.#open.add(wanted);
 		this.#ask(wanted);
 		return wanted;
+	}
+
+	/** A client waits for the channel. */
+	#release(wanted: Wanted): void {
+		if (wanted.heldUntilMs === Number.NEGATIVE_INFINITY) return;
+		wanted.heldUntilMs = Number.NEGATIVE_INFINITY;
+		if (wanted.position === null) this.#ask(wanted);
 	}
 
 	#forgetOne(): void {
@@ -192,7 +213,7 @@ export class WantedChannels implements ChannelWatch {
 	#ask(wanted: Wanted): void {
 		const { log, records, nowMs } = this.#parts;
 		const feeder = log.feeder(wanted.log);
-		if (feeder === 0 || wanted.askedMs + askAgainMs > nowMs()) return;
+		if (feeder === 0 || wanted.heldUntilMs > nowMs() || wanted.askedMs + askAgainMs > nowMs()) return;
 		if (records.send(RecordType.follow, slotOfHolder(feeder), [[wanted.name, wanted.since]])) wanted.askedMs = nowMs();
 	}
 
@@ -203,7 +224,7 @@ export class WantedChannels implements ChannelWatch {
 		const now = nowMs();
 		const byLog = new Map<number, Wanted[]>();
 		for (const wanted of this.#open) {
-			if (wanted.askedMs + askAgainMs > now) continue;
+			if (wanted.heldUntilMs > now || wanted.askedMs + askAgainMs > now) continue;
 			const list = byLog.get(wanted.log) ?? [];
 			byLog.set(wanted.log, list);
 			list.push(wanted);

@@ -1,7 +1,7 @@
 import { holderOf, type Position } from "@shardcast/channel-log";
 import { RecordType } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
-import { WantedChannels } from "../../src/redis/wanted-channels.ts";
+import { noticeHoldMs, WantedChannels } from "../../src/redis/wanted-channels.ts";
 
 const at = (offset: number): Position => ({ offset, epoch: "e" });
 
@@ -17,7 +17,10 @@ function start() {
 		records: {
 			send: (type, slot, about) => {
 				expect(type).toBe(RecordType.follow);
-				if (ring.hasRoom) asked.push(`${slot}: ${(about as readonly (readonly [string, unknown])[]).map(([name]) => name).join(" ")}`);
+				const names = (about as readonly (readonly [string, Position | null])[]).map(([name, since]) =>
+					since === null ? name : `${name} behind ${since.offset}`,
+				);
+				if (ring.hasRoom) asked.push(`${slot}: ${names.join(" ")}`);
 				return ring.hasRoom;
 			},
 		},
@@ -40,6 +43,35 @@ describe("WantedChannels", () => {
 		expect(wanted.fedFrom("a")).toEqual(at(5));
 		wanted.tick();
 		expect(takeAsked()).toEqual([]);
+	});
+
+	it("waits a moment for other publishers of a channel that it was told of, and asks for the earliest publication", () => {
+		const { clock, wanted, takeAsked } = start();
+		// Its own publication is second in the channel. The first one was another machine's, which says so a moment later.
+		wanted.noticed("a", at(1));
+		clock.nowMs += noticeHoldMs - 1;
+		wanted.tick();
+		wanted.noticed("a", at(0));
+		wanted.noticed("a", at(2));
+		wanted.noticed("a", { offset: 0, epoch: "another" });
+		expect(takeAsked()).toEqual([]);
+		clock.nowMs += 1;
+		wanted.tick();
+		expect(takeAsked()).toEqual(["1: a behind 0"]);
+		wanted.followed("a", at(7), 1);
+		expect(wanted.fedFrom("a")).toEqual(at(7));
+	});
+
+	it.each<[what: string, waits: (wanted: WantedChannels) => unknown]>([
+		["a subscriber", (wanted) => wanted.subscribed("a")],
+		["a position", (wanted) => wanted.fedFrom("a")],
+		["a command that waits", (wanted) => wanted.waits("a")],
+	])("does not wait when a client does: %s", (_, waits) => {
+		const { wanted, takeAsked } = start();
+		wanted.noticed("a", at(1));
+		expect(takeAsked()).toEqual([]);
+		waits(wanted);
+		expect(takeAsked()).toEqual(["1: a behind 1"]);
 	});
 
 	it("asks again when there is no answer for half a second, or the ring was full", () => {
