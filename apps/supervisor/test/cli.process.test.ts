@@ -101,7 +101,12 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 		const { port } = server.address() as { port: number };
 		const flag = command === "multi" ? "--lb-addr" : "--addr";
-		const args = [command, flag, `127.0.0.1:${port}`, ...(command === "multi" ? ["--shards", "1", "--base-port", "1025", "--cluster-directory", folder] : [])];
+		const args = [
+			command,
+			flag,
+			`127.0.0.1:${port}`,
+			...(command === "multi" ? ["--shards", "1", "--base-port", "1025", "--cluster-directory", folder] : []),
+		];
 		const { code, lines } = await run(args);
 		await new Promise((resolve) => server.close(resolve));
 		expect({ code, lines }).toEqual({
