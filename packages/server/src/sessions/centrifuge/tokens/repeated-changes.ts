@@ -30,9 +30,10 @@ export class RepeatedChanges {
 		}
 		const { kind, id } = "add" in change ? change.add : change.remove;
 		const key = `${kind} ${id}`;
-		if (this.#recent.has(key) || this.#older.has(key)) return true;
+		if (this.#recent.has(key)) return true;
 		if (this.#recent.size >= rememberedMax) return true;
+		// Also one that is known: the next change may follow this one, and not the first.
 		this.#recent.add(key);
-		return false;
+		return this.#older.has(key);
 	}
 }

@@ -44,6 +44,8 @@ export class ShardRevocations {
 	readonly #repeats = new RepeatedChanges();
 	/** Changes received so far. */
 	#changes = 0;
+	/** For each fetch of the list, the changes received since it began. Bound: what comes before the deadline of the question, a second. */
+	readonly #sinceFetch = new Set<RevocationChange[]>();
 
 	constructor(parts: ShardRevocationsParts) {
 		this.#parts = parts;
@@ -98,13 +100,15 @@ export class ShardRevocations {
 
 	/** @returns the number of connections closed plus subscriptions ended. */
 	change(change: RevocationChange): number {
-		if ("remove" in change) {
-			this.#revocations.remove(change.remove.kind, change.remove.id);
-			return 0;
-		}
+		for (const changes of this.#sinceFetch) changes.push(change);
+		this.#apply(change);
+		return "remove" in change ? 0 : this.#end(change.add.kind === "token" ? null : change.add.id);
+	}
+
+	#apply(change: RevocationChange): void {
+		if ("remove" in change) this.#revocations.remove(change.remove.kind, change.remove.id);
 		// The process that keeps the list has the same limit and found space.
-		this.#revocations.add(change.add);
-		return this.#end(change.add.kind === "token" ? null : change.add.id);
+		else this.#revocations.add(change.add);
 	}
 
 	/** The list has changed in many places. Resolves with the number of connections closed and subscriptions ended. */
@@ -124,18 +128,22 @@ export class ShardRevocations {
 	async #fetch(): Promise<void> {
 		this.#isFetching = true;
 		const changes = this.#changes;
+		const since: RevocationChange[] = [];
+		this.#sinceFetch.add(since);
 		try {
 			const entries = await this.#parts.ask(revocationsQuestion, null);
-			// The list may lack a change that arrived in the meantime, so it is fetched again.
-			if (changes !== this.#changes) return;
-			this.#fetchesLeft--;
+			// The list may lack a change that arrived in the meantime, or have a later one, so it is fetched again. Until then it is better than
+			// none: while changes arrive all the time, each fetch has some.
+			if (changes === this.#changes) this.#fetchesLeft--;
 			// Entries that were removed in the meantime are dropped.
 			this.#revocations.replace(entries);
+			for (const change of since) this.#apply(change);
 			if (entries.length > 0) this.#end(null);
 		} catch (error) {
 			// It is tried again in a second.
 			this.#parts.log.warn(`blocked users and revoked tokens are not known yet: ${(error as Error).message}`);
 		} finally {
+			this.#sinceFetch.delete(since);
 			this.#isFetching = false;
 		}
 	}

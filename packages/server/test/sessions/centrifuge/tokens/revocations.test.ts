@@ -1,7 +1,8 @@
 import type { Config } from "@shardcast/config";
-import { type RevocationChange, revokeQuestion, storeRevocationQuestion } from "@shardcast/control";
+import { type Revocation, type RevocationChange, revokeQuestion, storeRevocationQuestion } from "@shardcast/control";
 import { describe, expect, it, vi } from "vitest";
 import { RepeatedChanges } from "../../../../src/sessions/centrifuge/tokens/repeated-changes.ts";
+import { ShardRevocations } from "../../../../src/sessions/centrifuge/tokens/shard-revocations.ts";
 import { type CentrifugeClient, CentrifugeRig } from "../../../support/centrifuge-rig.ts";
 import { tokenOf, tokenSecret } from "../../../support/tokens.ts";
 
@@ -66,6 +67,34 @@ describe("a blocked user", () => {
 		await rig.endpoint.start();
 		expect((await early.ended).code).toBe(3507);
 		expect((await (await connect(rig, { sub: "ann" })).ended).code).toBe(3507);
+	});
+});
+
+describe("a shard that starts while users are blocked all the time", () => {
+	it("refuses those of the list and the new ones, and fetches the list again", async () => {
+		const list: Revocation[] = [{ kind: "user", id: "ann" }];
+		let tell: (change: RevocationChange | "all") => unknown = () => undefined;
+		let fetches = 0;
+		const ask = async () => {
+			const entries = [...list];
+			fetches++;
+			await tell({ add: { kind: "user", id: `new ${fetches}` } });
+			await tell({ remove: { kind: "user", id: "bob" } });
+			return entries;
+		};
+		list.push({ kind: "user", id: "bob" });
+		const revocations = new ShardRevocations({ ask: ask as never, log: { warn: () => undefined }, clients: () => [] });
+		revocations.answers({ add: (_question: unknown, answer: typeof tell) => (tell = answer) } as never);
+		await revocations.start();
+		expect(
+			["ann", "new 1", "bob"].map((user) => revocations.isBlocked(user)),
+			"ann and new 1 are blocked, bob is not",
+		).toEqual([true, true, false]);
+		for (let second = 0; second < 10; second++) {
+			revocations.everySecond();
+			await new Promise(setImmediate);
+		}
+		expect(fetches, "fetches, as long as each meets a change").toBeGreaterThan(9);
 	});
 });
 
@@ -207,5 +236,15 @@ describe("opposite changes at the same moment", () => {
 		expect(repeats.has(unblock), "after 45 s").toBe(false);
 		for (let count = 1; count < 10_000; count++) repeats.has({ remove: { kind: "user", id: `u${count}` } });
 		expect(repeats.has({ remove: { kind: "user", id: "another" } }), "after 10,000").toBe(true);
+	});
+
+	it("are found for 15 s after the last change of a user, not the first", () => {
+		let nowMs = 0;
+		const repeats = new RepeatedChanges(() => nowMs);
+		const found = [0, 16_000, 31_000, 32_000].map((ms) => {
+			nowMs = ms;
+			return repeats.has(block);
+		});
+		expect(found, "changes after 0, 16, 31 and 32 s").toEqual([false, true, true, true]);
 	});
 });
