@@ -16,6 +16,8 @@ export interface CertificateWatchParts {
 	readonly log: Pick<Log, "info" | "warn" | "error">;
 	/** Adds an event to the console. */
 	readonly tell: (level: ClusterEvent["level"], text: string) => void;
+	/** Monotonic. */
+	readonly nowMs?: () => number;
 }
 
 /** Outcomes of a reload of certificates. */
@@ -27,14 +29,19 @@ export interface CertificateReloads {
 export const noCertificateReloads = (): CertificateReloads => ({ applied: 0, rejected: 0 });
 
 const lookEveryMs = 1000;
+/** Rejected certificates are tried again, though their files have not changed: a process may only have been too busy to answer. */
+const retryMsMin = 60_000;
+const retryMsMax = 3_600_000;
 const warnEveryMs = 86_400_000;
 
 /**
  * Watches the certificate files. It checks them once a second, and loads changed files when they have stayed the same for a second, so that half-written
- * files are not read. If new ones cannot be used, the old ones stay in use. One per server, on its main thread.
+ * files are not read. If new ones cannot be used, the old ones stay in use, and the new ones are tried again after a minute, later after an hour. One per
+ * server, on its main thread.
  */
 export class CertificateWatch {
 	readonly #parts: CertificateWatchParts;
+	readonly #now: () => number;
 	#certificates: readonly Certificate[];
 	/** Those that are being applied; null = none. */
 	#pending: readonly Certificate[] | null = null;
@@ -42,11 +49,15 @@ export class CertificateWatch {
 	#seen: string | null = null;
 	/** State of the files at the last check, if that was different. */
 	#changed: string | null = null;
+	/** When rejected certificates are tried again; Infinity = there are none. */
+	#retryAtMs = Number.POSITIVE_INFINITY;
+	#retryMs = retryMsMin;
 	#timer: NodeJS.Timeout | null = null;
 	#warnedMs = Date.now();
 
 	constructor(parts: CertificateWatchParts) {
 		this.#parts = parts;
+		this.#now = parts.nowMs ?? (() => performance.now());
 		this.#certificates = parts.certificates;
 	}
 
@@ -62,14 +73,19 @@ export class CertificateWatch {
 		this.#timer = null;
 	}
 
-	/** Loads changed files. */
+	/** Loads changed files, and those that were rejected some time ago. */
 	look(): void {
 		this.#warnOfTheEnd();
 		const state = this.#state();
 		// Only reading the files shows whether they have changed since the start.
-		if (state === this.#seen) this.#changed = null;
-		else if (state !== this.#changed) this.#changed = state;
-		else this.reload();
+		if (state === this.#seen) {
+			this.#changed = null;
+			if (this.#now() >= this.#retryAtMs) this.reload();
+		} else if (state !== this.#changed) this.#changed = state;
+		else {
+			this.#retryMs = retryMsMin;
+			this.reload();
+		}
 	}
 
 	/**
@@ -91,6 +107,7 @@ export class CertificateWatch {
 		if (this.#certificates.length === 0) return;
 		this.#seen = this.#state();
 		this.#changed = null;
+		this.#retryAtMs = Number.POSITIVE_INFINITY;
 		try {
 			const { certificates, warnings } = loadCertificates(config(), name);
 			this.#use(certificates, warnings);
@@ -103,6 +120,8 @@ export class CertificateWatch {
 	#rejected(error: unknown): void {
 		const { log, tell } = this.#parts;
 		this.#parts.reloads.rejected++;
+		this.#retryAtMs = this.#now() + this.#retryMs;
+		this.#retryMs = Math.min(2 * this.#retryMs, retryMsMax);
 		const why = error instanceof ConfigError ? error.lines.join("; ") : (error as Error).message;
 		const text = `TLS certificates not reloaded, the old ones stay: ${why}`;
 		log.error(text);
@@ -130,6 +149,7 @@ export class CertificateWatch {
 	#applied(certificates: readonly Certificate[], warnings: readonly string[]): void {
 		const { log, tell } = this.#parts;
 		this.#certificates = certificates;
+		this.#retryMs = retryMsMin;
 		this.#parts.reloads.applied++;
 		for (const warning of warnings) log.warn(warning);
 		const until = certificates.map(({ path, expiresMs }) => `${path}, which expires on ${new Date(expiresMs).toISOString().slice(0, 10)}`);

@@ -23,6 +23,7 @@ describe("the certificates of a running server", () => {
 	const reloads = noCertificateReloads();
 	/** Thrown when certificates are applied. */
 	let refusal: Error | null;
+	let nowMs = 0;
 	let apply: () => void | Promise<void>;
 	let config: Config;
 	let watch: CertificateWatch;
@@ -54,6 +55,7 @@ describe("the certificates of a running server", () => {
 			},
 			log: { info: log, warn: log, error: log },
 			tell: (level, text) => void told.push(`${level}: ${text}`),
+			nowMs: () => nowMs,
 		});
 		watch.look();
 		watch.look();
@@ -134,6 +136,24 @@ describe("the certificates of a running server", () => {
 		settle!.accept();
 		await expect.poll(() => reloads, { message: "counted as applied" }).toEqual({ applied: 1, rejected: 1 });
 		expect(told.at(-1)).toMatch(/^info: TLS certificates reloaded/);
+	});
+
+	it("that a process was too busy to accept are tried again after a minute, then two, although their files do not change", () => {
+		refusal = new Error("shard 1: no answer within 5000 ms");
+		put(second);
+		const rejectedAt: number[] = [];
+		for (let second = 0; second < 200; second++) {
+			nowMs = second * 1000;
+			const before = reloads.rejected;
+			watch.look();
+			if (reloads.rejected > before) rejectedAt.push(second);
+		}
+		expect(rejectedAt, "seconds of the tries").toEqual([1, 61, 181]);
+		refusal = null;
+		nowMs = 181_000 + 240_000;
+		watch.look();
+		watch.look();
+		expect(reloads, "when the process answers again").toEqual({ applied: 1, rejected: 3 });
 	});
 
 	it("follow new option values, all or none", () => {
