@@ -35,6 +35,8 @@ describe("an address of PostgreSQL", () => {
 		["postgres://app:hunter2@a/db?sslmode=prefer", "has an unknown sslmode; give one of disable, require, verify-full"],
 		["postgres://app:hunter2@a/db?pool=3", 'has the parameter "pool"'],
 		["postgres://app:hunter%et@a/db", "has a % that begins no character"],
+		["postgres://app:123?hunter2@a/db", "has a / or ? before its @"],
+		["postgres://app:1/hunter2@a/db", "has a / or ? before its @"],
 	])("%s is refused without its password", (text, reason) => {
 		let message = "";
 		try {

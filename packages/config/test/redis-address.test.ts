@@ -55,7 +55,13 @@ describe("an address of Redis", () => {
 	});
 
 	it("a message never quotes a password, and the text for logs has no login", () => {
-		for (const text of ["redis://u:hunter2@", "http://u:hunter2@a", "redis://u:hunter2@a:99999", "redis://u:hunter2%@a"]) {
+		for (const text of [
+			"redis://u:hunter2@",
+			"http://u:hunter2@a",
+			"redis://u:hunter2@a:99999",
+			"redis://u:hunter2%@a",
+			"redis://u:1?hunter2@a",
+		]) {
 			const message = messageOf(() => parseRedisAddress(text));
 			expect(message, text).not.toBe("");
 			expect(message).not.toContain("hunter2");

@@ -1,4 +1,5 @@
 import { isIPv6 } from "node:net";
+import { checkLogin } from "../check-login.ts";
 
 const tlsModes = ["disable", "require", "verify-full"] as const;
 
@@ -25,6 +26,7 @@ const pattern = /^postgres(?:ql)?:\/\/(?:([^@/?]*)@)?([^@/?]*)(?:\/([^?]*))?(?:\
  * @throws RangeError with the rest of the sentence that begins with the option. It never quotes the text, which may hold a password.
  */
 export function parsePostgresAddress(text: string): PostgresAddress {
+	checkLogin(text);
 	const [, login = "", hosts, path = "", query = ""] = pattern.exec(text.trim()) ?? [];
 	if (hosts === undefined) throw new RangeError(`is not an address of PostgreSQL; write one such as ${example}`);
 	if (hosts.includes(",")) throw new RangeError("has several hosts; give one, such as a name that follows the primary server");

@@ -1,4 +1,5 @@
 import { isIPv6 } from "node:net";
+import { checkLogin } from "../check-login.ts";
 
 interface RedisNode {
 	readonly host: string;
@@ -28,6 +29,7 @@ const pattern = /^(rediss?)(\+cluster)?:\/\/(?:([^@/?]*)@)?([^@/?]*)(?:\/([^?]*)
  * @throws RangeError with the rest of the sentence that begins with the option. It never quotes the text, which may hold a password.
  */
 export function parseRedisAddress(text: string): RedisAddress {
+	checkLogin(text);
 	if (/^(rediss?)?\+?sentinel:/.test(text) || text.includes("+sentinel:"))
 		throw new RangeError("is an address of Sentinel, which is not supported; give the server's own address, or a Redis Cluster");
 	if (/,\s*rediss?(\+\w+)?:/.test(text))
