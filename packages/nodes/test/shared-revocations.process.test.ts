@@ -137,6 +137,20 @@ describe.skipIf(!redisForTests())("blocked users and revoked tokens of several n
 		expect([a.ids, b.ids, b.shared.pending]).toEqual(["bob", "bob", 0]);
 	});
 
+	it("a change without Redis is not lost when its node restarts before it reaches Redis", async () => {
+		const a = await node();
+		await a.shared.change(block("ann"));
+		a.isCutOff = true;
+		expect(await a.shared.change(block("bob"))).toBe("alone");
+		const restarted = await node([block("ann"), block("bob")], a.epoch);
+		await restarted.shared.catchUp();
+		expect(restarted.ids).toBe("ann bob");
+		expect((await send("HKEYS", keys.revocations.entries)) as string[], "entries in Redis").toEqual(["user ann", "user bob"]);
+		a.isCutOff = false;
+		await a.shared.catchUp();
+		expect([a.epoch, a.shared.pending], "a reaches Redis: its list is a copy again").toEqual([restarted.epoch, 0]);
+	});
+
 	it("a node that was away for more changes than Redis keeps reads the whole list, and its shards take it at once", async () => {
 		const [a, b] = [await node(), await node()];
 		await b.shared.change(block("old"));

@@ -52,6 +52,10 @@ export class SharedRevocations {
 	/** Of the list of which this node has a copy; null = it has not read it since its start. */
 	#epoch: string | null = null;
 	#version = 0;
+	/** The disk says that the list there is no copy of that in Redis. */
+	#isKnownStale = false;
+	/** Settles when the disk has the last epoch. */
+	#written: Promise<void> = Promise.resolve();
 	/** A shard may not have been told of a change. */
 	#isUntold = false;
 	#running: Promise<number> | null = null;
@@ -89,13 +93,13 @@ export class SharedRevocations {
 		const { kept } = this.#parts;
 		const outcome = await kept.change(change);
 		if (outcome === "full") return outcome;
-		if (this.#pending.size >= revocationsMax) return "alone";
+		if (this.#pending.size >= revocationsMax) return this.#alone();
 		this.#wait(change);
 		this.#asked.add(change);
 		try {
 			await this.catchUp();
 		} catch {
-			if (this.#pending.get(keyOf(change)) === change) return "alone";
+			if (this.#pending.get(keyOf(change)) === change) return this.#alone();
 		} finally {
 			this.#asked.delete(change);
 		}
@@ -105,12 +109,33 @@ export class SharedRevocations {
 	}
 
 	/**
+	 * A restart forgets what is pending. The list on the disk has it, and is then no copy of that in Redis: both are put together, so that nobody who was
+	 * blocked is let in.
+	 */
+	async #alone(): Promise<RevocationOutcome> {
+		if (!this.#isKnownStale) await this.#write("");
+		this.#isKnownStale = true;
+		return "alone";
+	}
+
+	/** One after the other. */
+	#write(epoch: string): Promise<void> {
+		const { known, log } = this.#parts;
+		const write = () => known.write(epoch);
+		this.#written = this.#written.then(write).catch((error: Error) => {
+			log.warn(`the epoch of the list of blocked users and revoked tokens could not be written: ${error.message}`);
+		});
+		return this.#written;
+	}
+
+	/**
 	 * Gives Redis what it does not have, and takes what this node does not have. Begins after the call, so it includes all that is in Redis now.
 	 * Resolves with the number of connections and subscriptions that have ended. Rejects when Redis is not reached, or a shard does not answer.
 	 */
 	catchUp(): Promise<number> {
+		if (this.#next !== null) return this.#next;
 		if (this.#running === null) return this.#begin();
-		this.#next ??= this.#running
+		this.#next = this.#running
 			.catch(() => 0)
 			.then(() => {
 				this.#next = null;
@@ -136,6 +161,7 @@ export class SharedRevocations {
 			const { epoch, version } = await this.#state();
 			if (epoch === this.#epoch && version >= this.#version) {
 				await this.#push();
+				if (this.#isKnownStale && this.#pending.size === 0) await this.#isCopyOf(epoch);
 				return await this.#readChanges(version);
 			}
 			// At the start the list on the disk may be older than that in Redis: then what is not in Redis was removed meanwhile.
@@ -144,14 +170,18 @@ export class SharedRevocations {
 			await this.#push();
 			const ended = await this.#readAll(version);
 			this.#epoch = epoch;
-			await this.#parts.known.write(epoch).catch((error: Error) => {
-				this.#parts.log.warn(`the epoch of the list of blocked users and revoked tokens could not be written: ${error.message}`);
-			});
+			this.#isKnownStale = true;
+			if (this.#pending.size === 0) await this.#isCopyOf(epoch);
 			return ended + (await this.#readChanges(version));
 		} catch (error) {
 			this.counts.failed++;
 			throw error;
 		}
+	}
+
+	async #isCopyOf(epoch: string): Promise<void> {
+		this.#isKnownStale = false;
+		await this.#write(epoch);
 	}
 
 	/** @param replaces a change of the same entry that waits already. */
