@@ -34,10 +34,10 @@ class Reader {
 	readonly outbox: Outbox;
 	publish: (row: OutboxRow) => RowResult | Promise<RowResult> = () => taken;
 
-	constructor(options: PostgresOptions, pollMs = 100) {
+	constructor(options: PostgresOptions, pollMs = 100, selectLimit = 10) {
 		this.outbox = new Outbox({
 			options,
-			selectLimit: 10,
+			selectLimit,
 			pollMs,
 			rowBytesMax: 1000,
 			mayRead: () => true,
@@ -80,8 +80,8 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 		answerTimeoutMs: 5000,
 		clientName: "test",
 	});
-	const read = (options: PostgresOptions, pollMs?: number): Reader => {
-		const reader = new Reader(options, pollMs);
+	const read = (options: PostgresOptions, pollMs?: number, selectLimit?: number): Reader => {
+		const reader = new Reader(options, pollMs, selectLimit);
 		readers.push(reader);
 		return reader;
 	};
@@ -245,6 +245,60 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 		isFull = false;
 		await until(() => reader.got.length === 27, "the rows that had to wait");
 		expect(reader.got.slice(2)).toEqual(Array.from({ length: 25 }, (_, index) => `full ${index}`));
+	});
+
+	it("channels whose rows somebody has deleted wait no longer, and the table is not read all the time", async () => {
+		const { schema, ...options } = await prepared();
+		const reader = read({ schema, ...options });
+		reader.publish = () => ({ outcome: "later", reason: "no room" });
+		await insert(schema, "full", 1);
+		await until(() => reader.outbox.counts.waitingChannels === 1, "a waiting channel");
+		await client.query(`DELETE FROM ${schema}.outbox`);
+		await until(() => reader.outbox.counts.waitingChannels === 0, "no waiting channel");
+	});
+
+	it("remembers about 1,000 channels that have no room, whatever the number of them, and publishes all when there is room", async () => {
+		const { schema, ...options } = await prepared();
+		await client.query(`INSERT INTO ${schema}.outbox (channel, data) SELECT 'c' || n, to_json(n) FROM generate_series(1, 4000) AS n`);
+		const reader = read({ schema, ...options }, 100, 500);
+		let isFull = true;
+		let tries = 0;
+		let most = 0;
+		reader.publish = () => {
+			most = Math.max(most, reader.outbox.counts.waitingChannels);
+			tries++;
+			return isFull ? { outcome: "later", reason: "no room" } : taken;
+		};
+		await until(() => tries > 6000, "more tries than channels");
+		expect(most, "channels that wait: 1,000, and the rows of one read").toBeLessThanOrEqual(1500);
+		expect(most).toBeGreaterThanOrEqual(1000);
+		isFull = false;
+		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		expect(reader.got).toHaveLength(4000);
+	});
+
+	it("a row with an infinite time does not hold up the others", async () => {
+		const { schema, ...options } = await prepared();
+		const { got } = read({ schema, ...options });
+		await client.query(`INSERT INTO ${schema}.outbox (channel, data, created_at) VALUES ('a', '1', 'infinity'), ('a', '2', '-infinity')`);
+		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		expect(got).toEqual(["a 1", "a 2"]);
+	});
+
+	it("a row that has the id of one that was published is published too: a standby without the last rows has taken over", async () => {
+		const { schema, ...options } = await prepared();
+		const reader = read({ schema, ...options, clientName: `${schema}-reader` });
+		const gate = new Gate();
+		reader.publish = gate.publish;
+		await insert(schema, "a", 1);
+		await until(() => gate.waiting === 1, "the row under way");
+		await client.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", [`${schema}-reader`]);
+		await client.query(`DELETE FROM ${schema}.outbox; ALTER TABLE ${schema}.outbox ALTER COLUMN id RESTART WITH 1`);
+		await insert(schema, "a", 2);
+		expect((await client.query(`SELECT id::int FROM ${schema}.outbox`)).rows, "the id of the first row").toEqual([{ id: 1 }]);
+		gate.open();
+		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		expect(reader.got).toEqual(["a 1", "a 2"]);
 	});
 
 	it("has one reader; another one takes over when its session ends, with the same keys", async () => {

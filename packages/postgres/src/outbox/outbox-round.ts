@@ -1,5 +1,5 @@
 import type { OutboxCounts } from "./outbox-counts.ts";
-import type { OutboxRow, RowResult } from "./outbox-row.ts";
+import type { DeadRow, OutboxRow, RowName, RowResult } from "./outbox-row.ts";
 import type { WaitingChannels } from "./waiting-channels.ts";
 
 export interface OutboxRoundParts {
@@ -19,8 +19,8 @@ const roundMs = 5000;
 export class OutboxRound {
 	readonly #parts: OutboxRoundParts;
 	/** Published, and perhaps still in the table. */
-	readonly published: string[] = [];
-	readonly dead: { readonly id: string; readonly reason: string }[] = [];
+	readonly published: RowName[] = [];
+	readonly dead: DeadRow[] = [];
 
 	constructor(parts: OutboxRoundParts) {
 		this.#parts = parts;
@@ -50,20 +50,20 @@ export class OutboxRound {
 			const result = publishing instanceof Promise ? await publishing : publishing;
 			if (result.outcome === "later") {
 				counts.later++;
-				const tries = waiting.failed(channel, row.id, nowMs());
+				const tries = waiting.failed(channel, row.id, nowMs(), result.triesMax !== undefined);
 				if (tries < (result.triesMax ?? Number.POSITIVE_INFINITY)) return;
 				this.#die(row, `${result.reason}, ${tries} times`);
 			} else if (result.outcome === "dead") this.#die(row, result.reason);
 			else {
 				counts[result.outcome]++;
-				this.published.push(row.id);
+				this.published.push({ id: row.id, createdAt: row.createdAt });
 			}
 			waiting.worked(channel);
 		}
 	}
 
-	#die({ id }: OutboxRow, reason: string): void {
+	#die({ id, createdAt }: OutboxRow, reason: string): void {
 		this.#parts.counts.dead++;
-		this.dead.push({ id, reason });
+		this.dead.push({ id, createdAt, reason });
 	}
 }

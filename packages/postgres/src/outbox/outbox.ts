@@ -6,7 +6,7 @@ import type { PostgresOptions } from "../postgres-options.ts";
 import { Alarm } from "./alarm.ts";
 import { OutboxCounts } from "./outbox-counts.ts";
 import { OutboxRound } from "./outbox-round.ts";
-import type { OutboxRow, RowResult } from "./outbox-row.ts";
+import type { DeadRow, OutboxRow, RowName, RowResult } from "./outbox-row.ts";
 import { OutboxTable } from "./outbox-table.ts";
 import { WaitingChannels } from "./waiting-channels.ts";
 
@@ -33,6 +33,8 @@ const ageEveryMs = 1000;
 /** Bytes of the rows that are read at once. */
 const readBytesMax = 8 * 1024 * 1024;
 const nothing = { rows: [], isAll: true };
+/** While `waiting` is full, those channels are tried together. */
+const fullPauseMs = 100;
 
 /**
  * Publishes the rows of the outbox. Of all processes with the same database one is the reader: it holds an advisory lock on the connection by which it
@@ -47,8 +49,8 @@ export class Outbox {
 	readonly #alarm = new Alarm();
 	readonly #waiting = new WaitingChannels();
 	/** Published by this process, and not known to be deleted: a PostgreSQL that is away for longer than keys live makes no duplicates. */
-	#undeleted: readonly string[] = [];
-	#undead: readonly { readonly id: string; readonly reason: string }[] = [];
+	#undeleted: readonly RowName[] = [];
+	#undead: readonly DeadRow[] = [];
 	#isStopping = false;
 	#running: Promise<void> | null = null;
 	#connection: Connection | null = null;
@@ -137,19 +139,28 @@ export class Outbox {
 				this.counts.ageMs = await table.ageMs();
 				agedMs = nowMs();
 			}
-			const mustWait = waiting.isFull && waiting.nextMs(nowMs()) > 0;
-			const { rows, isAll } = mustWait ? nothing : await table.read(limits, waiting.names(nowMs()));
+			const { isFull } = waiting;
+			const readMs = nowMs();
+			const due = waiting.due(readMs);
+			// Their rows are the oldest: with so many rows as channels, not the whole table is searched.
+			const only = isFull ? { ...limits, rowsMax: Math.min(selectLimit, due.length) } : null;
+			const { rows, isAll } =
+				only === null ? await table.read(limits, waiting.names(readMs)) : due.length === 0 ? nothing : await table.read(only, [], due);
+			// Somebody has deleted their rows.
+			if (isAll) for (const channel of without(due, rows)) waiting.worked(channel);
 			if (rows.length > 0) {
 				const round = new OutboxRound({ publish, waiting, counts: this.counts, rowBytesMax, nowMs });
 				await round.publish(rows, () => this.#isStopping);
 				this.#undeleted = round.published;
 				this.#undead = round.dead;
-				this.counts.waitingChannels = waiting.count;
 				const isDone = round.published.length + round.dead.length === rows.length;
 				await this.#clear(table);
-				if (!isAll || !isDone) continue;
+				this.counts.waitingChannels = waiting.count;
+				if (isFull ? isDone : !isAll || !isDone) continue;
 			}
-			await this.#alarm.pause(Math.min(pollMs, ageEveryMs, waiting.nextMs(nowMs())));
+			this.counts.waitingChannels = waiting.count;
+			const pauseMs = Math.min(pollMs, ageEveryMs, waiting.nextMs(nowMs()));
+			await this.#alarm.pause(isFull ? Math.max(pauseMs, fullPauseMs) : pauseMs);
 		}
 	}
 
@@ -159,7 +170,7 @@ export class Outbox {
 		this.#undeleted = [];
 		if (this.#undead.length === 0) return;
 		await table.setAside(this.#undead);
-		const [{ id, reason }] = this.#undead as [{ id: string; reason: string }];
+		const [{ id, reason }] = this.#undead as [DeadRow];
 		const { log } = this.#parts;
 		log.warn(`outbox: ${this.#undead.length} rows cannot be published and are in outbox_dead now; row ${id}: ${reason}`);
 		this.#undead = [];
@@ -177,4 +188,9 @@ export class Outbox {
 		this.#problem = message;
 		this.#parts.log.error(`${message}; the outbox waits`);
 	}
+}
+
+function without(channels: readonly string[], rows: readonly OutboxRow[]): readonly string[] {
+	const present = new Set(rows.map(({ channel }) => channel));
+	return channels.filter((channel) => !present.has(channel));
 }

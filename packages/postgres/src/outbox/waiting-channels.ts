@@ -7,15 +7,16 @@ interface Waiting {
 	pauseMs: number;
 	/** Of its oldest row. */
 	id: string;
+	/** Those that are limited. */
 	tries: number;
 }
 
-/** The channels whose oldest row could not be published, and when it is tried again. */
+/** The channels whose oldest row could not be published, and when it is tried again. Bound: `max`, and the rows of one read. */
 export class WaitingChannels {
 	readonly #max: number;
 	readonly #waiting = new Map<string, Waiting>();
 
-	/** @param max when so many channels wait, `isFull`. */
+	/** @param max when so many channels wait, `isFull`: then only their rows are read. */
 	constructor(max = 1000) {
 		this.#max = max;
 	}
@@ -28,16 +29,16 @@ export class WaitingChannels {
 		return this.#waiting.size;
 	}
 
-	/** The row could not be published. @returns how often it was tried. */
-	failed(channel: string, id: string, nowMs: number): number {
+	/** The row could not be published. @param counts whether it is a try of those that are limited. @returns how many there were. */
+	failed(channel: string, id: string, nowMs: number, counts: boolean): number {
 		const before = this.#waiting.get(channel);
 		const pauseMs = before === undefined ? pauseMsMin : Math.min(before.pauseMs * 2, pauseMsMax);
-		const tries = before?.id === id ? before.tries + 1 : 1;
+		const tries = (before?.id === id ? before.tries : 0) + (counts ? 1 : 0);
 		this.#waiting.set(channel, { untilMs: nowMs + pauseMs, pauseMs, id, tries });
 		return tries;
 	}
 
-	/** A row of it was published. */
+	/** A row of it was published, or it has none. */
 	worked(channel: string): void {
 		this.#waiting.delete(channel);
 	}
@@ -45,6 +46,11 @@ export class WaitingChannels {
 	/** Those that are not tried now. */
 	names(nowMs: number): readonly string[] {
 		return [...this.#waiting].filter(([, { untilMs }]) => untilMs > nowMs).map(([channel]) => channel);
+	}
+
+	/** Those whose pause is over. */
+	due(nowMs: number): readonly string[] {
+		return [...this.#waiting].filter(([, { untilMs }]) => untilMs <= nowMs).map(([channel]) => channel);
 	}
 
 	/** How long until the next one is tried; Infinity = none waits. */

@@ -6,6 +6,7 @@ import { publishRow } from "../../src/postgres/publish-row.ts";
 const row: OutboxRow = {
 	...{
 		id: "1",
+		createdAt: "1790000000.000001",
 		channel: "news",
 		data: '{"a": 1}',
 		bytes: null,
