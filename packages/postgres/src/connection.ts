@@ -55,7 +55,7 @@ export class Connection {
 			user: address.user,
 			password: address.password,
 			database: address.database,
-			ssl: tlsOf(address),
+			ssl: tlsOf(address, where),
 			connectionTimeoutMillis: connectTimeoutMs,
 			query_timeout: answerTimeoutMs,
 			application_name: clientName,
@@ -123,8 +123,13 @@ function tooOld(where: string, version: string): PostgresError {
 	return new PostgresError("unsuitable", `PostgreSQL at ${where} is version ${version}; it must be 14 or later`);
 }
 
-function tlsOf({ tlsMode, tlsCa, host }: PostgresAddress): ConnectionOptions | false {
+/** @throws PostgresError when the file cannot be read now. */
+function tlsOf({ tlsMode, tlsCa, host }: PostgresAddress, where: string): ConnectionOptions | false {
 	if (tlsMode === "disable") return false;
-	const ca = tlsCa === "" ? {} : { ca: readFileSync(tlsCa, "utf8") };
-	return { ...ca, host, rejectUnauthorized: tlsMode === "verify-full" };
+	try {
+		const ca = tlsCa === "" ? {} : { ca: readFileSync(tlsCa, "utf8") };
+		return { ...ca, host, rejectUnauthorized: tlsMode === "verify-full" };
+	} catch (error) {
+		throw postgresError(new Error(`sslrootcert: ${(error as Error).message}`, { cause: error }), where, false);
+	}
 }
