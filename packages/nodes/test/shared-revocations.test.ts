@@ -1,8 +1,32 @@
 import { RevocationStore } from "@shardcast/control";
 import { silentLog } from "@shardcast/telemetry";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { nodeKeys } from "../src/node-keys.ts";
 import { SharedRevocations } from "../src/revocations/shared-revocations.ts";
+
+it("a change says within 5 s that it is in force on this node alone, however long Redis may take for its answers", async () => {
+	vi.useFakeTimers();
+	try {
+		const written: string[] = [];
+		const kept = new RevocationStore({ folder: "", log: silentLog() });
+		const shared = new SharedRevocations({
+			redis: { run: () => new Promise(() => undefined) } as never,
+			keys: nodeKeys("ws", false),
+			kept,
+			known: { read: () => null, write: async (epoch) => void written.push(epoch) },
+			apply: async () => 0,
+			everyMs: 60_000,
+			log: silentLog(),
+		});
+		shared.catchUp().catch(() => undefined);
+		const outcome = shared.change({ add: { kind: "user", id: "ann" } });
+		await vi.advanceTimersByTimeAsync(5000);
+		expect(await Promise.race([outcome, "no outcome"])).toBe("alone");
+		expect([kept.list.length, shared.pending, written]).toEqual([1, 1, [""]]);
+	} finally {
+		vi.useRealTimers();
+	}
+});
 
 it("the list is compared with that in Redis by one run at a time, whenever it is asked for", async () => {
 	const steps: string[] = [];

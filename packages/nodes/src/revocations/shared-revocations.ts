@@ -7,7 +7,9 @@ import {
 	revocationChange,
 	revocationsMax,
 	type SharedRevocationCounts,
+	storeRevocationQuestion,
 } from "@shardcast/control";
+import { withDeadline } from "@shardcast/process";
 import type { Redis } from "@shardcast/redis";
 import type { Log } from "@shardcast/telemetry";
 import type { NodeKeys } from "../node-keys.ts";
@@ -33,6 +35,8 @@ const changesKept = 1000;
 const singlyMax = 50;
 const pushedAtOnce = 200;
 const readAtOnce = 500;
+/** Whoever waits for a change gives up soon after that, and would not tell the shards of this node. */
+const changeMsMax = storeRevocationQuestion.deadlineMs;
 
 /**
  * Blocked users and revoked tokens of all nodes. The list is in Redis, with a version that grows by 1 with each change; each node has a copy. A node compares its
@@ -97,7 +101,7 @@ export class SharedRevocations {
 		this.#wait(change);
 		this.#asked.add(change);
 		try {
-			await this.catchUp();
+			await withDeadline(this.catchUp(), changeMsMax, "giving the change to Redis");
 		} catch {
 			if (this.#pending.get(keyOf(change)) === change) return this.#alone();
 		} finally {
