@@ -5,7 +5,7 @@
  * - login: it wants other credentials, or does not have the database.
  * - unsuitable: it is too old, a right is missing, or the tables are those of a newer version.
  */
-export type PostgresErrorKind = "unavailable" | "interrupted" | "refused" | "login" | "unsuitable";
+type PostgresErrorKind = "unavailable" | "interrupted" | "refused" | "login" | "unsuitable";
 
 /** What went wrong with PostgreSQL. Its message never holds a password. */
 export class PostgresError extends Error {

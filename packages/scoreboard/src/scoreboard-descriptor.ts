@@ -169,7 +169,7 @@ export const shardCounters = [
 	["deliveredBytes", "payload bytes handed to client sockets"],
 	["flushes", "flushes of waiting deliveries"],
 	["flushIntervalMs", "pause before the next flush (now)"],
-	["flushMs", "duration of the last flush (now)"],
+	["unused8", "not used; it keeps the places of the counters after it"],
 	["closedSlow", "clients closed with 3008 because they read too slowly"],
 	["closedTooBig", "clients closed with 1009 because a frame was too long"],
 	["closedBusFull", "clients closed with 1013 because the bus stayed full"],

@@ -2,7 +2,7 @@ import type { Config } from "@shardcast/config";
 
 type RestartConfig = Pick<Config, "restartBackoffMinMs" | "restartBackoffMaxMs" | "crashLimit" | "crashWindowMs">;
 
-export type Verdict =
+type Verdict =
 	| { readonly kind: "restart"; readonly afterMs: number }
 	| { readonly kind: "giveUp"; readonly deaths: number; readonly withinMs: number | null };
 

@@ -1,7 +1,7 @@
 import { counter, gauge, type ReadMetric, seconds, single, singleBy } from "@shardcast/telemetry";
 
 /** What a process counts of the outbox in PostgreSQL: the counters of `packages/postgres`. */
-export interface OutboxReading {
+interface OutboxReading {
 	readonly published: number;
 	readonly duplicate: number;
 	readonly dead: number;

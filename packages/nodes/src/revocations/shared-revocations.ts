@@ -16,7 +16,7 @@ import type { NodeKeys } from "../node-keys.ts";
 import type { KnownEpoch } from "./known-epoch.ts";
 import { changeScript, stateScript } from "./revocation-scripts.ts";
 
-export interface SharedRevocationsParts {
+interface SharedRevocationsParts {
 	readonly redis: Pick<Redis, "run" | "send" | "onRestored" | "state" | "problem">;
 	readonly keys: Pick<NodeKeys, "revocations">;
 	/** The list of this node. */

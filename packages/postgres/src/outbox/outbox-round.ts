@@ -2,7 +2,7 @@ import type { OutboxCounts } from "./outbox-counts.ts";
 import type { DeadRow, OutboxRow, RowName, RowResult } from "./outbox-row.ts";
 import type { WaitingChannels } from "./waiting-channels.ts";
 
-export interface OutboxRoundParts {
+interface OutboxRoundParts {
 	/** Never rejects. */
 	readonly publish: (row: OutboxRow) => RowResult | Promise<RowResult>;
 	readonly waiting: WaitingChannels;

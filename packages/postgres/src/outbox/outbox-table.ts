@@ -1,7 +1,7 @@
 import type { Connection } from "../connection.ts";
 import type { DeadRow, OutboxRow, RowName } from "./outbox-row.ts";
 
-export interface ReadLimits {
+interface ReadLimits {
 	readonly rowsMax: number;
 	/** A larger row is read without its contents. */
 	readonly rowBytesMax: number;

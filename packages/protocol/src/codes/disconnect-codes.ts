@@ -1,6 +1,6 @@
 /**
  * Why the server closes a connection: the close code of a WebSocket, or the code of a disconnect push on other transports. Applications use
- * 4000–4999. The client reconnects unless the code is terminal.
+ * 4000–4999. Clients do not reconnect after 3500–3999 and 4500–4999.
  */
 export const DisconnectCode = {
 	connectionClosed: 3000,
@@ -63,8 +63,3 @@ const reasons: Readonly<Record<DisconnectCode, string>> = {
 export const disconnects = Object.freeze(
 	Object.fromEntries(Object.values(DisconnectCode).map((code) => [code, Object.freeze({ code, reason: reasons[code] })])),
 ) as Readonly<Record<DisconnectCode, Disconnect & { readonly reason: string }>>;
-
-/** Whether the client does not reconnect after this code. */
-export function isTerminal(code: number): boolean {
-	return (code >= 3500 && code <= 3999) || (code >= 4500 && code <= 4999);
-}

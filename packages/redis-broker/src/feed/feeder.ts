@@ -37,7 +37,7 @@ export interface FeederParts {
 }
 
 /** How long a channel is followed after the last request for it. */
-export const followMs = 90_000;
+const followMs = 90_000;
 /** How often each channel is compared with Redis, since pub/sub may lose messages. */
 const checkEverySeconds = 10;
 const endMsMax = 2000;

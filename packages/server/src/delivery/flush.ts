@@ -250,7 +250,6 @@ export class FlushEngine {
 			policy.flushed(hasPublished ? this.#beganMs : nowMs, nowMs, this.#fill);
 			counters.add("recordsRead", this.#records);
 			counters.add("flushes", 1);
-			counters.set("flushMs", nowMs - this.#beganMs);
 			counters.histograms.flushDurationMs.observe(nowMs - this.#beganMs);
 			counters.histograms.flushRecords.observe(this.#records);
 			counters.set("flushIntervalMs", policy.pauseMs);

@@ -7,7 +7,7 @@ import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import { withinDeadline } from "../lifecycle/within-deadline.ts";
 import { publishRow, type RowPublisherParts } from "./publish-row.ts";
 
-export interface OutboxFeatureParts extends RowPublisherParts {
+interface OutboxFeatureParts extends RowPublisherParts {
 	readonly options: Pick<ShardOptions, "config" | "board" | "row" | "log">;
 }
 

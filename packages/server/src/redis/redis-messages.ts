@@ -11,7 +11,7 @@ import { ApiKey } from "../http/api-keys.ts";
 import type { PublishingParts } from "../http/publishing.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 
-export interface RedisMessagesParts extends Omit<PublishingParts, "rate"> {
+interface RedisMessagesParts extends Omit<PublishingParts, "rate"> {
 	/** Whether Redis orders this channel for all nodes. */
 	readonly isShared: (channel: string) => boolean;
 	/** Longest message. */
