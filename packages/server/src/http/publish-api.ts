@@ -52,7 +52,7 @@ export class PublishApi implements Feature {
 		};
 	}
 
-	/** From now on, new requests are refused; bodies that are already arriving are accepted. */
+	/** From now on, new requests are refused. The listener waits for those in progress. */
 	drain(): void {
 		this.#draining = true;
 	}

@@ -92,7 +92,7 @@ export class ServerApi implements Feature {
 		metrics.addReading(apiMetrics, () => ({ ...this.#parts.access.counts, overLimit: this.#overLimit }));
 	}
 
-	/** From now on, new requests are refused; those in progress are finished. */
+	/** From now on, new requests are refused. The listener waits for those in progress. */
 	drain(): void {
 		this.#draining = true;
 	}

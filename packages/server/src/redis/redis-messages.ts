@@ -10,6 +10,7 @@ import { publishMethods } from "../http/api/publish-methods.ts";
 import { ApiKey } from "../http/api-keys.ts";
 import type { PublishingParts } from "../http/publishing.ts";
 import type { Feature } from "../lifecycle/feature.ts";
+import { withinDeadline } from "../lifecycle/within-deadline.ts";
 
 interface RedisMessagesParts extends Omit<PublishingParts, "rate"> {
 	/** Whether Redis orders this channel for all nodes. */
@@ -21,7 +22,7 @@ interface RedisMessagesParts extends Omit<PublishingParts, "rate"> {
 
 /** Messages in progress; more are dropped. */
 const inProgressMax = 256;
-/** A line about messages that were refused, at most so often. */
+/** Minimum interval between lines in the log about refused messages. */
 const warnEveryMs = 60_000;
 const needsKey: PublishResult = {
 	outcome: "invalid",
@@ -29,9 +30,10 @@ const needsKey: PublishResult = {
 };
 
 /**
- * What backends publish to a pub/sub channel of Redis: `{"method":"publish","params":{…}}`, as for `POST /api`; several on a line each. Every node gets each message, and
- * delivers it to its own clients alone. A message for a channel with history is published by every node with the same idempotency key, so it is in the history once, and
- * the death of a node loses nothing. **One shard per node takes them.** At most once, like pub/sub.
+ * Takes what backends publish to a pub/sub channel of Redis: commands as for `POST /api`, one per line, such as
+ * `{"method":"publish","params":{…}}`. Every node gets each message and delivers it to its own clients only. Every node also publishes a message
+ * for a channel with history, with the same idempotency key: so it is in the history once, and the death of a node loses nothing.
+ * **One shard per node takes them.** At most once, like pub/sub. Bound: 256 in progress; further ones are dropped and counted.
  */
 export class RedisMessages implements Feature {
 	readonly name = "messages from redis";
@@ -39,6 +41,7 @@ export class RedisMessages implements Feature {
 	readonly #parts: RedisMessagesParts;
 	readonly #commands: ApiCommands;
 	#inProgress = 0;
+	#whenNone: (() => void)[] = [];
 	#warnedMs = Number.NEGATIVE_INFINITY;
 
 	constructor(parts: RedisMessagesParts) {
@@ -55,7 +58,7 @@ export class RedisMessages implements Feature {
 		metrics.addReading(redisMessageMetrics, () => this.counts);
 	}
 
-	/** A message has come. Those of one publisher keep their order. */
+	/** Takes a message. Those of one publisher keep their order. */
 	readonly take = (message: Buffer): void => {
 		const { bytesMax } = this.#parts;
 		if (message.length > bytesMax) {
@@ -69,9 +72,16 @@ export class RedisMessages implements Feature {
 		}
 		this.#inProgress++;
 		void this.#take(message).finally(() => {
-			this.#inProgress--;
+			if (--this.#inProgress > 0) return;
+			for (const resolve of this.#whenNone.splice(0)) resolve();
 		});
 	};
+
+	/** Messages that still arrive are delivered, too: no other shard of this node takes them before this one has stopped. */
+	drain(leftMs: number): Promise<void> {
+		const isDone = this.#inProgress === 0 ? Promise.resolve() : new Promise<void>((resolve) => this.#whenNone.push(resolve));
+		return withinDeadline(isDone, leftMs);
+	}
 
 	unfinished(): number {
 		return this.#inProgress;

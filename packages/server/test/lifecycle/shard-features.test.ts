@@ -1,17 +1,30 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { RecordLoop, RecordSource } from "@shardcast/bus";
+import { Namespaces } from "@shardcast/channels";
+import { defaultConfig } from "@shardcast/config";
 import type { HttpRequest } from "@shardcast/http";
 import type { ShardIngest } from "@shardcast/kafka";
-import { everybody, RecordKind } from "@shardcast/wire";
-import { describe } from "vitest";
+import type { Redis } from "@shardcast/redis";
+import { silentLog } from "@shardcast/telemetry";
+import { EventWriter, eventRingInMemory } from "@shardcast/webhooks";
+import { everybody, type PublishResult, publishAccepted, RecordKind } from "@shardcast/wire";
+import { afterAll, describe } from "vitest";
 import { type ConsoleViewer, nothingWatched } from "../../src/console/console-feed.ts";
+import { DurableChannels } from "../../src/durable/durable-channels.ts";
 import { kafkaFeature } from "../../src/lifecycle/kafka-feature.ts";
 import { ShardHeartbeat } from "../../src/lifecycle/shard-heartbeat.ts";
 import { withinDeadline } from "../../src/lifecycle/within-deadline.ts";
+import { RedisChannels } from "../../src/redis/redis-channels.ts";
+import { RedisMessages } from "../../src/redis/redis-messages.ts";
+import { ClientEvents } from "../../src/webhooks/client-events.ts";
 import { featureContract } from "../contracts/feature-contract.ts";
 import { CentrifugeRig } from "../support/centrifuge-rig.ts";
 import type { FakeTransport } from "../support/fake-transport.ts";
 import { rawRequest } from "../support/raw-request.ts";
+import { serverApi } from "../support/server-api.ts";
 import { ShardParts } from "../support/shard-parts.ts";
 
 describe("the shard's heartbeat", () => {
@@ -37,6 +50,91 @@ describe("the publish API", () => {
 		const request: HttpRequest = { method: "POST", path: "/api/publish", query: "", header: () => "", address: "" };
 		const isOpen = () => typeof feature.route.begin(request) === "function";
 		return { feature, work: null, held: () => 0, isOpen, runs: null };
+	});
+});
+
+describe("the server API", () => {
+	featureContract(() => {
+		const { api } = serverApi();
+		const route = api.routes.find(({ path }) => path === "/api/info")!;
+		const header = (name: string) => (name === "x-api-key" ? "a-secret-key" : "");
+		const request: HttpRequest = { method: "POST", path: "/api/info", query: "", header, address: "" };
+		const isOpen = () => route.kind === "body" && typeof route.begin(request) === "function";
+		// The listener waits for requests in progress.
+		return { feature: api, work: null, held: () => 0, isOpen, runs: null };
+	});
+});
+
+describe("messages that backends publish to Redis", () => {
+	featureContract(() => {
+		let finish = () => {};
+		const published = new Promise<PublishResult>((resolve) => {
+			finish = () => resolve(publishAccepted);
+		});
+		const feature = new RedisMessages({
+			incoming: { publish: () => published },
+			counters: { add: () => {} },
+			payloadBytesMax: 100,
+			nowMs: () => 0,
+			isShared: () => false,
+			bytesMax: 1000,
+			log: { warn: () => {} },
+		});
+		const begin = () => feature.take(Buffer.from('{"method":"publish","params":{"channel":"news","data":1}}'));
+		return { feature, work: { begin, finish: () => finish() }, held: () => 0, isOpen: null, runs: null };
+	});
+});
+
+describe("channels that Redis orders", () => {
+	featureContract(() => {
+		const { options, history, live } = new ShardParts();
+		// As in `ChannelLog.inMemory`.
+		options.row.incarnation = 1;
+		const subscribed = new Set<string>();
+		let isClosed = false;
+		const client = {
+			state: "ready",
+			onRestored: () => () => {},
+			subscribe: async (topic: string) => void subscribed.add(topic),
+			unsubscribe: async (topic: string) => void subscribed.delete(topic),
+			send: async () => null,
+			run: async () => null,
+			close: () => {
+				isClosed = true;
+				subscribed.clear();
+			},
+		} as never as Redis;
+		const feature = new RedisChannels({
+			redis: { client, prefix: "", trustsReplicas: false, publishWaitMs: 100 },
+			...{ publicationBytesMax: 1000, live, history, isKafkas: false, others: history },
+			...{ board: { members: () => [] }, row: options.row, life: 1, bus: options.bus, onCommit: () => {} },
+			endSubscriptions: () => {},
+			listeners: { want: () => false, version: () => 0 },
+			subscribed: () => [],
+		});
+		return { feature, work: null, held: () => subscribed.size, isOpen: null, runs: () => !isClosed && subscribed.size > 0 };
+	});
+});
+
+describe("durable channels", () => {
+	const folder = mkdtempSync(join(tmpdir(), "shardcast-durable-"));
+	afterAll(() => rmSync(folder, { recursive: true, force: true }));
+	let stores = 0;
+	featureContract(() => {
+		const { row, history } = new ShardParts();
+		const config = defaultConfig({ durableStorePath: join(folder, `${++stores}`) });
+		const live = { config, namespaces: new Namespaces(config) };
+		const feature = DurableChannels.open({ live, history, counters: row, life: 1, log: silentLog() })!;
+		return { feature, work: null, held: () => 0, isOpen: null, runs: null };
+	});
+});
+
+describe("events for webhooks", () => {
+	featureContract(() => {
+		const config = defaultConfig({ webhooks: [{ name: "all", events: [], namespaces: [] }] as never });
+		const open = () => new EventWriter(eventRingInMemory());
+		const feature = new ClientEvents({ config, open, counters: { add: () => {} }, log: silentLog() }, () => []);
+		return { feature, work: null, held: () => 0, isOpen: null, runs: null };
 	});
 });
 

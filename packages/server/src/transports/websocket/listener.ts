@@ -92,11 +92,11 @@ export class Listener implements Feature {
 		this.intake?.look();
 	}
 
-	/** Stops accepting connections from the port, and waits for request bodies in progress. */
+	/** Stops accepting connections from the port, and waits for requests in progress: for their bodies, then for the answers. */
 	drain(leftMs: number): Promise<void> {
 		this.sockets.stopListening();
 		this.#peeked?.stopListening();
-		return withinDeadline(this.sockets.bodies.whenNone(), leftMs);
+		return withinDeadline(this.sockets.whenAnswered(), leftMs);
 	}
 
 	/** Number of incomplete bodies. */

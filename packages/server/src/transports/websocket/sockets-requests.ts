@@ -25,6 +25,9 @@ export class Requests {
 	readonly bodies: BodyReader;
 	readonly #parts: RequestsParts;
 	readonly #streams: Streams;
+	/** Requests whose handlers have not answered yet. */
+	#unanswered = 0;
+	#whenAnswered: (() => void)[] = [];
 
 	constructor(parts: RequestsParts) {
 		const { app, router, counters } = parts;
@@ -72,19 +75,18 @@ export class Requests {
 		sendReply(response, reply);
 	}
 
+	/** Resolves when no body is incomplete, and all handlers have answered. Does not wait for streams. */
+	async whenNone(): Promise<void> {
+		await this.bodies.whenNone();
+		if (this.#unanswered > 0) await new Promise<void>((resolve) => this.#whenAnswered.push(resolve));
+	}
+
 	#readBody(response: Response, seen: SeenRequest, wanted: BodyNeeded): void {
-		const { app } = this.#parts;
 		this.bodies.read(response, () => addressKeyOf(seen.address), wanted.bytesMax, {
 			whole: (body, aborts) => {
 				const routed = wanted.whole(body);
 				if (routed instanceof StreamNeeded) this.#streams.open(response, routed, aborts);
-				else if (routed instanceof Promise)
-					void app.later(
-						response,
-						routed,
-						() => aborts.isGone,
-						(later) => sendReply(response, later),
-					);
+				else if (routed instanceof Promise) void this.#later(response, routed, () => aborts.isGone, false);
 				else sendReply(response, routed);
 			},
 			failed: (problem) => sendReply(response, wanted.refuse(problem)),
@@ -108,12 +110,14 @@ export class Requests {
 				gone = true;
 			},
 		});
-		void app.later(
-			response,
-			promised,
-			() => gone,
-			(reply) => sendReply(response, reply, isHead),
-		);
+		void this.#later(response, promised, () => gone, isHead);
+	}
+
+	async #later(response: Response, promised: Promise<Reply>, isGone: () => boolean, isHead: boolean): Promise<void> {
+		this.#unanswered++;
+		await this.#parts.app.later(response, promised, isGone, (reply) => sendReply(response, reply, isHead));
+		if (--this.#unanswered > 0) return;
+		for (const resolve of this.#whenAnswered.splice(0)) resolve();
 	}
 }
 

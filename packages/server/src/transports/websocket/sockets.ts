@@ -112,6 +112,11 @@ export class Sockets implements TopicPublisher {
 		return this.#requests.bodies;
 	}
 
+	/** Resolves when all HTTP requests have been read and answered. Does not wait for streams. */
+	whenAnswered(): Promise<void> {
+		return this.#requests.whenNone();
+	}
+
 	/**
 	 * Listens exclusively on a port; with port 0 the kernel chooses one. Returns the port.
 	 * @throws Error with the reason as its code, such as EADDRINUSE.
