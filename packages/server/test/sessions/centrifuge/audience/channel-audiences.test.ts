@@ -1,26 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ChannelAudiences } from "../../../../src/sessions/centrifuge/audience/channel-audiences.ts";
-import { type Framing, webSocketJson } from "../../../../src/sessions/centrifuge/framing.ts";
+import { webSocketJson } from "../../../../src/sessions/centrifuge/framing.ts";
 import { AudienceBench, type AudienceRig, audienceContract } from "../../../contracts/audience-contract.ts";
-
-/** Counts what it encodes. */
-function counted(): Framing & { encoded: number } {
-	const framing = {
-		...webSocketJson,
-		encoded: 0,
-		publications: (channel: string) => {
-			const publications = webSocketJson.publications(channel);
-			return {
-				...publications,
-				encode: (publication: Parameters<typeof publications.encode>[0]) => {
-					framing.encoded++;
-					return publications.encode(publication);
-				},
-			};
-		},
-	};
-	return framing;
-}
+import { counted } from "../../../support/counted-framing.ts";
 
 function rig(): AudienceRig {
 	const provider = new ChannelAudiences();

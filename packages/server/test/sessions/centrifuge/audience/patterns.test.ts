@@ -7,8 +7,10 @@ import type { Audience } from "../../../../src/hub/audience.ts";
 import { Hub } from "../../../../src/hub/hub.ts";
 import { PatternAudiences } from "../../../../src/sessions/centrifuge/audience/pattern-audiences.ts";
 import { webSocketJson } from "../../../../src/sessions/centrifuge/framing.ts";
+import { type AudienceRig, audienceContract } from "../../../contracts/audience-contract.ts";
 import { RecordingSession } from "../../../contracts/transport-contract.ts";
 import type { CentrifugeClient } from "../../../support/centrifuge-rig.ts";
+import { counted } from "../../../support/counted-framing.ts";
 import { FakeTopics, FakeTransport } from "../../../support/fake-transport.ts";
 import { ShardRig } from "../../../support/shard-rig.ts";
 
@@ -44,6 +46,23 @@ function setup() {
 	};
 	return { patterns, reached, join };
 }
+
+describe("audiences of patterns", () => {
+	audienceContract((): AudienceRig => {
+		const provider = new PatternAudiences((name) => name.split("."));
+		const framing = counted();
+		return {
+			provider,
+			enter: (channels) => ({ audiences: channels.map((channel) => provider.of(channel, framing)) }),
+			// Once for each pattern, with the first channel that it matches.
+			expected: (own, { channels, text }) =>
+				channels.filter((name) => own.includes(name)).map((channel) => JSON.stringify({ push: { channel, pub: { data: text, channel } } })),
+			encoded: () => framing.encoded,
+			groups: (clients, channels) => channels.filter((name) => clients.some((own) => own.includes(name))).length,
+			kept: () => provider.audienceCount,
+		};
+	});
+});
 
 describe("patterns", () => {
 	it.each([
