@@ -15,59 +15,49 @@ import { redisMessageMetrics, sharedChannelMetrics } from "./shared-channel-tabl
 import { tlsMetrics } from "./tls-table.ts";
 import { webhookMetrics } from "./webhook-table.ts";
 
+/** Where the values of some metrics are: "" = in the scoreboard; otherwise in the memory of processes, which adds this label. See `ProcessMetrics`. */
+type Kept = readonly [label: "" | "shard" | "process", metrics: readonly MetricDescriptor[]];
+
 /** All metrics defined by shardcast, in the order of the reference. */
-export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>> = {
-	Shards: shardMetrics,
-	"Channels and their clients": channelMetrics,
-	"Balancer and cluster": clusterMetrics,
-	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
-	"History of channels": historyMetrics,
-	"HTTP API": [...apiMetrics, ...revocationMetrics],
-	"Several machines": [...nodeMetrics, ...nodeControlMetrics, ...sharedRevocationMetrics, ...sharedChannelMetrics, ...redisMessageMetrics],
-	Redis: redisMetrics,
-	"Outbox in PostgreSQL": outboxMetrics,
-	"Backends that are asked about clients": backendMetrics,
-	Webhooks: webhookMetrics,
-	Reloads: [...reloadMetrics, ...tlsMetrics],
-	"The scrape itself": collectorMetrics,
+const groups: Readonly<Record<string, readonly Kept[]>> = {
+	Shards: [["", shardMetrics]],
+	"Channels and their clients": [["", channelMetrics]],
+	"Balancer and cluster": [["", clusterMetrics]],
+	"Kafka ingest": [
+		["", ingestMetrics],
+		["shard", kafkaMetrics],
+	],
+	"History of channels": [["process", historyMetrics]],
+	"HTTP API": [["shard", [...apiMetrics, ...revocationMetrics]]],
+	"Several machines": [
+		["process", [...nodeMetrics, ...nodeControlMetrics, ...sharedRevocationMetrics]],
+		["shard", [...sharedChannelMetrics, ...redisMessageMetrics]],
+	],
+	Redis: [["process", redisMetrics]],
+	"Outbox in PostgreSQL": [["shard", outboxMetrics]],
+	"Backends that are asked about clients": [["shard", backendMetrics]],
+	Webhooks: [["process", webhookMetrics]],
+	Reloads: [["process", [...reloadMetrics, ...tlsMetrics]]],
+	"The scrape itself": [["process", collectorMetrics]],
 };
 
-/** The additional label of metrics that are in a process's memory: see `ProcessMetrics`. */
-const labelOfKeeper = new Map<MetricDescriptor, string>();
-for (const metric of [
-	...kafkaMetrics,
-	...apiMetrics,
-	...revocationMetrics,
-	...backendMetrics,
-	...sharedChannelMetrics,
-	...redisMessageMetrics,
-	...outboxMetrics,
-])
-	labelOfKeeper.set(metric, "shard");
-for (const metric of [
-	...historyMetrics,
-	...nodeMetrics,
-	...nodeControlMetrics,
-	...sharedRevocationMetrics,
-	...redisMetrics,
-	...webhookMetrics,
-	...reloadMetrics,
-	...tlsMetrics,
-	...collectorMetrics,
-])
-	labelOfKeeper.set(metric, "process");
+/** The same, without where their values are. */
+export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>> = Object.fromEntries(
+	Object.entries(groups).map(([title, group]) => [title, group.flatMap(([, metrics]) => metrics)]),
+);
 
 /** The metrics reference as Markdown, a table per group, as written by `npm run docs:metrics`. */
 export async function metricsReference(): Promise<string> {
-	const own = Object.entries(metricTables).map(([title, table]) =>
+	const own = Object.entries(groups).map(([title, group]) =>
 		section(
 			title,
 			["name", "type", "unit", "labels", "what it tells"],
-			table.map((metric) => {
-				const { name, type, unit, help } = metric;
-				const labels = [...metric.labels, ...(labelOfKeeper.has(metric) ? [labelOfKeeper.get(metric)] : [])];
-				return [`\`${name}\``, type, unit === "none" ? "" : unit, labels.map((label) => `\`${label}\``).join(", "), help];
-			}),
+			group.flatMap(([label, metrics]) =>
+				metrics.map(({ name, type, unit, help, labels }) => {
+					const all = label === "" ? labels : [...labels, label];
+					return [`\`${name}\``, type, unit === "none" ? "" : unit, all.map((each) => `\`${each}\``).join(", "), help];
+				}),
+			),
 		),
 	);
 	const defaults = (await defaultMetrics()).map(({ name, type, help }) => [`\`${name}\``, type, help]);
