@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative, sep } from "node:path";
+import { channelFields, configKeys, proxyFields } from "@shardcast/config";
 import { describe, expect, it } from "vitest";
 import { misused, titleIds } from "./words.ts";
 
@@ -264,6 +265,15 @@ describe("tidy", () => {
 			for (const match of text.matchAll(/catch\s*(\([^)]*\))?\s*\{\s*\}/g))
 				broken.push(`${path}:${text.slice(0, match.index).split("\n").length}`);
 		expect(broken).toEqual([]);
+	});
+
+	it("every option, and every field of a namespace or proxy, is read by code outside of the tables of options", () => {
+		const readers = production.filter(({ path }) => !path.startsWith("packages/config/src/options/sections/"));
+		const words = new Set(readers.flatMap(({ text }) => text.match(/[A-Za-z]\w+/g) ?? []));
+		// Code composes these names, for each right and each hook.
+		const composed = /^allow(Publish|History|Presence)For|^(subscribe|publish|subRefresh)Proxy/;
+		const names = [...configKeys, ...Object.keys(channelFields), ...Object.keys(proxyFields)];
+		expect(names.filter((name) => !words.has(name) && !composed.test(name))).toEqual([]);
 	});
 
 	it("every source file is used: an entry of its package, or imported by another file", () => {
