@@ -34,5 +34,11 @@ export interface StreamStart {
 	writable?(): void;
 }
 
-/** Paths of streams that stay open. The balancer counts them like WebSockets, before the shard does. */
-export const streamPaths = ["/connection/http_stream", "/connection/sse", "/connection/uni_http_stream", "/connection/uni_sse"] as const;
+/** Paths of streams that stay open. The balancer counts them like WebSockets, before the shard does. All begin with the prefix that it looks for. */
+export const streamPaths = [
+	"/connection/http_stream",
+	"/connection/sse",
+	"/connection/uni_http_stream",
+	"/connection/uni_sse",
+] as const satisfies readonly `/connection/${string}`[];
+export type StreamPath = (typeof streamPaths)[number];

@@ -18,8 +18,7 @@
  * `target` is 0 for all shards, or a shard's slot + 1: the others ignore the record.
  * `sender id` is the number of the connection within the publishing member; that connection does not get the message (0 = none). A message
  * that went through Kafka may be put on the bus by another member than its sender's. Then `sender's shard` says whose number it is
- * (`incarnationId`); otherwise it is 0. In a question and its reply these fields are the question's number and the asking shard, so that a reply
- * never reaches that shard's successor.
+ * (`incarnationId`); otherwise it is 0.
  * `published` is CLOCK_MONOTONIC in milliseconds (`monotonicMs`), the same in every process of the machine, so that a reader can compute how
  * long the event has waited.
  *
@@ -52,20 +51,20 @@ export const ChannelEntry = { hashOffset: 0, lengthOffset: 4, nameOffset: 5 } as
 export const RecordType = {
 	/** A message to the clients of its channels. */
 	publication: 1,
-	/** A client has joined or left the channel; the payload says which. */
+	/** A client has joined or left the channel; the payload describes the client. */
 	join: 2,
 	leave: 3,
-	/** A question to the target shard, or to all shards; the payload is the question. */
+	/** A request to the target shard. Only frames of its clients that arrived at another shard, by POST /emulation, are sent this way. */
 	question: 4,
-	/** A reply to the shard that asked. */
+	/** Reserved for a reply to the sender of a question. Nothing sends it; questions to all processes go through the supervisor. */
 	reply: 5,
-	/** To the shard that feeds a log: the sender needs these channels from other machines. */
+	/** To the shard that feeds a log: the sender needs these channels from other nodes. */
 	follow: 6,
 	/** To all shards: the logs have everything of these channels up to these positions, and will get what follows. */
 	followed: 7,
 	/** To all shards: subscribers of these channels have missed publications that are lost. */
 	lost: 8,
-	/** To every shard of every machine: these channels with history have been published to. Of none: whoever publishes says so again. */
+	/** To all shards of all nodes: these channels with history have a new publication. An empty list asks publishers to announce their channels again. */
 	noticed: 9,
 } as const;
 export type RecordType = (typeof RecordType)[keyof typeof RecordType];

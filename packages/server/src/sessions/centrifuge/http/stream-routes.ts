@@ -1,4 +1,4 @@
-import { type BodyRoute, type HttpRequest, type Reply, type Route, refusal, type StreamStart } from "@shardcast/http";
+import { type BodyRoute, type HttpRequest, type Reply, type Route, refusal, type StreamPath, type StreamStart } from "@shardcast/http";
 import { addressKeyOf } from "@shardcast/limits";
 import type { ClientHeaders } from "../../../hooks/forwarded-headers.ts";
 import type { Admitted, ConnectionCheck } from "../../../limits/connection-check.ts";
@@ -59,7 +59,7 @@ export function streamRoutes(parts: StreamRoutesParts): Route[] {
 			});
 		};
 	};
-	const byPost = (path: string, kindOf: (request: HttpRequest) => StreamKind): BodyRoute => ({
+	const byPost = (path: StreamPath, kindOf: (request: HttpRequest) => StreamKind): BodyRoute => ({
 		kind: "body",
 		method: "POST",
 		path,
@@ -68,7 +68,7 @@ export function streamRoutes(parts: StreamRoutesParts): Route[] {
 		bodyBytesMax: frameBytesMax,
 		begin: (request) => judge(request, kindOf(request)),
 	});
-	const byGet = (path: string, kind: StreamKind): Route => ({
+	const byGet = (path: StreamPath, kind: StreamKind): Route => ({
 		kind: "stream",
 		method: "GET",
 		path,
