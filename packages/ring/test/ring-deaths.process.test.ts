@@ -76,9 +76,11 @@ describe(`a ring whose threads are terminated at random points (seed ${seed})`, 
 			expectTakenOver(control);
 			lastSeen = control[Control.lastSeen];
 		}
+		const { control, thread } = takeOver();
+		// Only then the writer stops: the dead reader may have read all that there is.
+		await until(() => Atomics.load(control, Control.lastSeen) > 0, "the last reader begins");
 		Atomics.store(new Int32Array(writerControl), Control.stop, 1);
 		const { written } = await writing.report;
-		const { control, thread } = takeOver();
 		await writeEnd(ring, seed);
 		const [[first, last], ...gaps] = (await thread.report).runs;
 		expectTakenOver(control);
