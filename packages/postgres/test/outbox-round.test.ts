@@ -30,4 +30,16 @@ describe("a row that cannot be published now", () => {
 		expect(await deadAfter([full, full, full, full, full, full, failed])).toEqual([0, 0, 0, 0, 0, 0, 0]);
 		expect(await deadAfter([failed, full, failed, failed, full, failed, failed])).toEqual([0, 0, 0, 0, 0, 0, 1]);
 	});
+
+	it("waits a second after its handlers have failed: what they need may be away for a moment; without room 20 ms, then twice as long each time", () => {
+		const pausesOf = (counts: boolean) => {
+			const waiting = new WaitingChannels();
+			return [1, 2, 3].map(() => {
+				waiting.failed("a", "7", 0, counts);
+				return waiting.nextMs(0);
+			});
+		};
+		expect(pausesOf(true)).toEqual([1000, 1000, 1000]);
+		expect(pausesOf(false)).toEqual([20, 40, 80]);
+	});
 });

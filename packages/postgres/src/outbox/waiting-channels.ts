@@ -32,7 +32,9 @@ export class WaitingChannels {
 	/** The row could not be published. @param counts whether it is a try of those that are limited. @returns how many there were. */
 	failed(channel: string, id: string, nowMs: number, counts: boolean): number {
 		const before = this.#waiting.get(channel);
-		const pauseMs = before === undefined ? pauseMsMin : Math.min(before.pauseMs * 2, pauseMsMax);
+		const doubledMs = before === undefined ? pauseMsMin : before.pauseMs * 2;
+		// The limited tries must not be used up in an instant.
+		const pauseMs = counts ? pauseMsMax : Math.min(doubledMs, pauseMsMax);
 		const tries = (before?.id === id ? before.tries : 0) + (counts ? 1 : 0);
 		this.#waiting.set(channel, { untilMs: nowMs + pauseMs, pauseMs, id, tries });
 		return tries;
