@@ -9,7 +9,7 @@ interface Sums {
 	readonly cpuMs: number;
 }
 
-/** How busy this machine is: rates between one reading of the scoreboard and the next. */
+/** How busy this node is: rates between one reading of the scoreboard and the next. */
 export class LoadMeter {
 	#before: Sums | null = null;
 

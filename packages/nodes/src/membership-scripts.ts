@@ -1,12 +1,12 @@
 import { Script } from "@shardcast/redis";
 
 /**
- * A heartbeat, which joins as well. All times are those of Redis, so the machines' clocks do not matter.
+ * A heartbeat. The first one joins. All times are those of Redis, so the nodes' clocks do not matter.
  *
- * KEYS: the machine's key, the index, the counter of terms. ARGV: 1 id, 2 instance, 3 its JSON, 4 node timeout in ms, 5 channel of events, 6 an instance
+ * KEYS: the node's key, the index, the counter of terms. ARGV: 1 id, 2 instance, 3 its JSON, 4 node timeout in ms, 5 channel of events, 6 an instance
  * that may be replaced, or "", 7 "updated" if something has changed, or "".
  *
- * Answers {"taken", JSON of the machine that has the id, ms until it expires}, or
+ * Returns {"taken", JSON of the node that has the id, ms until it expires}, or
  * {"ok", now, term, 1 if it joined with this, id, expiry, id, expiry …}.
  *
  * It also removes those that have expired, and tells of it, once for all machines. A machine does so only if its own heartbeats have come in time for a
@@ -50,7 +50,7 @@ for _, each in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')) do ans
 return answer
 `);
 
-/** The machine leaves. KEYS: its key, the index. ARGV: 1 id, 2 instance, 3 channel of events. Does nothing when another machine has the id. */
+/** The node leaves. KEYS: its key, the index. ARGV: 1 id, 2 instance, 3 channel of events. Does nothing when another node has the id. */
 export const leaveScript = new Script(`
 local held = redis.call('GET', KEYS[1])
 if held and cjson.decode(held).instance ~= ARGV[2] then return 0 end

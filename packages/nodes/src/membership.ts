@@ -19,14 +19,14 @@ interface MembershipParts {
 	readonly own: OwnNode;
 	readonly heartbeatMs: number;
 	readonly timeoutMs: number;
-	/** What the others are told with each heartbeat. */
+	/** What each heartbeat sends to the others. */
 	readonly describe: () => { readonly facts: NodeFacts; readonly load: NodeLoad };
-	/** @param after how long it was in the state before, in milliseconds. */
+	/** @param after how long the previous state lasted, in milliseconds. */
 	readonly onState: (state: NodeState, after: number) => void;
 	readonly onChanges: (changes: NodeChanges) => void;
 }
 
-/** Another machine has the id. */
+/** Another node has the id. */
 export class NodeIdTaken extends Error {
 	readonly holder: NodeRecord | null;
 
@@ -36,18 +36,18 @@ export class NodeIdTaken extends Error {
 	}
 }
 
-/** Heartbeats come this much earlier at most, at random, so that many machines do not send theirs at once. */
+/** Heartbeats are sent earlier by up to this share, at random, so that many nodes do not send theirs at once. */
 const jitter = 0.1;
-/** How often a start looks whether a machine with its id is there, or gone. */
+/** How often a starting node checks whether another node still has its id. */
 const claimEveryMs = 200;
-/** Several events of Redis are one look. */
+/** Several events within this time cause one check. */
 const lookSoonMs = 20;
 const metricsHeartbeats = 3;
 
 /**
- * Keeps this machine's entry among all machines, and knows the others. The entry is a lease: it expires in Redis when no heartbeat comes for the node
- * timeout, and this machine counts the same time by its own monotonic clock, from when it sent the last heartbeat that succeeded. So it knows that it
- * is cut off at the latest when the others do. Clocks of different machines are never compared. One owner.
+ * Keeps this node's entry in Redis, and knows the other nodes. The entry is a lease, which expires after the node timeout without a heartbeat. This
+ * node measures the same time on its own monotonic clock, from the moment it sent the last successful heartbeat. So it knows that it is cut off no later
+ * than the others do. Clocks of different nodes are never compared. One owner.
  */
 export class Membership {
 	readonly #parts: MembershipParts;
@@ -61,7 +61,7 @@ export class Membership {
 	#holderLeftMs = 0;
 	/** By `performance.now()`. */
 	#leaseEndsMs = 0;
-	/** Until then, machines that are missing may be late. By `performance.now()`. */
+	/** Until then, missing nodes may only be late. By `performance.now()`. */
 	#lateUntilMs = 0;
 	#lastFacts = "";
 	#ownRecord: NodeRecord | null = null;
@@ -82,7 +82,7 @@ export class Membership {
 		return this.#state;
 	}
 
-	/** One sentence, without the machine's name; null while it is a member. */
+	/** One sentence, without the node's name; null while it is a member. */
 	get reason(): string | null {
 		const problem = this.#parts.redis.problem ?? this.#problem ?? "no answer yet";
 		switch (this.#state) {
@@ -104,12 +104,12 @@ export class Membership {
 		return { ...this.#counts, cutOffMs };
 	}
 
-	/** The other machines, as last known. */
+	/** The other nodes, as last known. */
 	get others(): readonly NodeRecord[] {
 		return this.#view.nodes;
 	}
 
-	/** As last known, this machine included. */
+	/** All nodes, as last known, including this one. */
 	nodes(): ClusterNodes {
 		const { own } = this.#parts;
 		const all = [...this.#view.nodes, ...(this.#ownRecord === null ? [] : [this.#ownRecord])];
@@ -119,9 +119,9 @@ export class Membership {
 	}
 
 	/**
-	 * Joins, if Redis is reached; otherwise `start` goes on trying. When the id is taken by a process of this machine that is dead, it replaces it at once; by one of
-	 * another machine, it waits until that one has expired.
-	 * @throws NodeIdTaken when the holder goes on with its heartbeats.
+	 * Joins if Redis can be reached; otherwise `start` keeps trying. A dead process of this machine that has the id is replaced at once. If another machine
+	 * has it, this waits until its entry has expired.
+	 * @throws NodeIdTaken when the holder keeps sending heartbeats.
 	 */
 	async claim(): Promise<void> {
 		let replaces = "";
@@ -148,24 +148,24 @@ export class Membership {
 		}
 	}
 
-	/** Begins with the heartbeats. Once, after `claim`. */
+	/** Starts the heartbeats. Call once, after `claim`. */
 	start(): void {
 		const { redis, keys } = this.#parts;
 		this.#endWatch = redis.onRestored(() => {
 			this.#lateUntilMs = performance.now() + this.#parts.timeoutMs;
 			this.#beatSoon();
 		});
-		// If it fails, it is tried again when Redis is reached; until then the heartbeats find out.
+		// If it fails, it is retried when Redis can be reached; until then the heartbeats notice changes.
 		redis.subscribe(keys.events, (message) => this.#onEvent(message)).catch(() => undefined);
 		this.#schedule();
 	}
 
-	/** Something has changed that the others should know of at once. */
+	/** Call when something has changed that the others should know at once. */
 	changed(): void {
 		if (this.#timer !== undefined) this.#beatSoon();
 	}
 
-	/** Tells the others that it leaves. Resolves when Redis knows it, or cannot be told; the entry expires then. */
+	/** Announces that this node leaves. Resolves when Redis knows it, or cannot be reached: then the entry expires. */
 	async leave(): Promise<void> {
 		const { redis, keys, own } = this.#parts;
 		clearTimeout(this.#timer);
@@ -177,7 +177,7 @@ export class Membership {
 		this.#setState("left");
 		await this.#beating?.catch(() => undefined);
 		if (was !== "member" || redis.state !== "ready") return;
-		// An answer that does not come: the entry expires.
+		// Without an answer, the entry expires.
 		await redis.run(leaveScript, [keys.node(own.id), keys.nodes], [own.id, own.instance, keys.events]).catch(() => undefined);
 	}
 
@@ -189,7 +189,7 @@ export class Membership {
 		}, ms);
 	}
 
-	/** One heartbeat at a time; another one follows if something has happened meanwhile. */
+	/** Sends one heartbeat at a time, and another one if something has happened meanwhile. */
 	#beatSoon(): void {
 		if (this.#state === "left") return;
 		if (this.#beating !== null) {
@@ -213,7 +213,7 @@ export class Membership {
 		const told = JSON.stringify(facts);
 		const json = JSON.stringify({ id: own.id, instance: own.instance, ...facts, ...load, process: own.process });
 		const sentMs = performance.now();
-		// What is told from now on needs another look.
+		// What is announced from now on needs another check.
 		clearTimeout(this.#look);
 		this.#lookMs = Number.POSITIVE_INFINITY;
 		this.#counts.sent++;
@@ -265,12 +265,12 @@ export class Membership {
 		this.#counts.left += changes.left.length;
 		this.#counts.updated += changes.updated.length;
 		if (changes.joined.length + changes.left.length + changes.updated.length > 0) this.#parts.onChanges(changes);
-		// When the next one may have expired: whoever looks first removes it.
+		// When the next entry may have expired. The first node that checks removes it.
 		if (nextMs < this.#parts.heartbeatMs) this.#lookIn(Math.max(lookSoonMs, nextMs + 1));
 		await this.#writeTotals();
 	}
 
-	/** Once for all machines: the one whose id comes first. */
+	/** One node reports for all: the one whose id sorts first. */
 	async #writeTotals(): Promise<void> {
 		const { redis, keys, own, heartbeatMs } = this.#parts;
 		const { nodes, totals } = this.nodes();
@@ -288,7 +288,7 @@ export class Membership {
 			if (node === this.#parts.own.id && type !== "left") return;
 			if (type === "left") this.#view.onLeft(String(node), (reason === "stopped" ? "stopped" : "timeout") satisfies LeftReason);
 		} catch {
-			// Somebody else's message. The look does no harm.
+			// A message of another program. The check does no harm.
 		}
 		this.#lookIn(lookSoonMs);
 	}
@@ -303,7 +303,7 @@ export class Membership {
 
 	#watchLease(): void {
 		clearTimeout(this.#lease);
-		// A timer may come up to a millisecond early.
+		// A timer may fire up to a millisecond early.
 		this.#lease = setTimeout(() => this.#onLeaseEnd(), Math.max(1, this.#leaseEndsMs - performance.now() + 1));
 	}
 

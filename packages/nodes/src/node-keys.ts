@@ -1,14 +1,14 @@
 /** Keys and channels in Redis. See docs/how-to/several-machines.md. */
 export interface NodeKeys {
-	/** JSON about one machine; it expires after its node timeout. */
+	/** JSON about one node; it expires after the node timeout. */
 	node(id: string): string;
-	/** Sorted set: ids of machines by when they expire, in milliseconds since 1970 by the clock of Redis. */
+	/** Sorted set: ids of nodes by when they expire, in milliseconds since 1970 by the clock of Redis. */
 	readonly nodes: string;
 	/** Counts joins. */
 	readonly term: string;
-	/** Hash: totals of all machines. */
+	/** Hash: totals of all nodes. */
 	readonly metrics: string;
-	/** Channel: machines that have joined, left or changed, as JSON. */
+	/** Channel: nodes that have joined, left or changed, as JSON. */
 	readonly events: string;
 	/** Sharded channel: questions and orders for all nodes. */
 	readonly control: string;

@@ -1,16 +1,16 @@
 import type { ClusterNode } from "@shardcast/control";
 import { processStartTicks } from "@shardcast/native";
 
-/** The process that keeps a machine's entry, so that its successor on the same machine knows that it is dead. */
+/** The process that keeps a node's entry, so that its successor on the same machine can tell that it is dead. */
 export interface NodeProcess {
-	/** Of this boot of this kernel. */
+	/** Id of the kernel's boot. */
 	readonly boot: string;
 	readonly pidNamespace: string;
 	readonly pid: number;
 	readonly startTicks: number | null;
 }
 
-/** A machine's entry in Redis. */
+/** A node's entry in Redis. */
 export interface NodeRecord extends ClusterNode {
 	/** Random, to distinguish processes with the same node id. */
 	readonly instance: string;
@@ -21,7 +21,7 @@ const textMax = 256;
 const statuses = ["starting", "serving", "draining"] as const;
 const healths = ["healthy", "degraded", "unhealthy"] as const;
 
-/** Null when a machine of this version cannot have written it. */
+/** Null when a node of this version cannot have written it. */
 export function parseNodeRecord(json: unknown): NodeRecord | null {
 	if (typeof json !== "string" || json.length > 16_384) return null;
 	try {

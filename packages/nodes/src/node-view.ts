@@ -13,12 +13,12 @@ const factsOf = ({ address, region, version, status, health, shards, maxConnecti
 	JSON.stringify([address, region, version, status, health, shards, maxConnections]);
 
 /**
- * The other machines as known to this one. Events result from comparing the machines in Redis with the known ones, not from messages, which may be lost.
+ * The other nodes as known to this one. Events result from comparing the nodes in Redis with the known ones, not from messages, which may be lost.
  * So each change is reported exactly once, also after an outage.
  */
 export class NodeView {
 	readonly #nodes = new Map<string, NodeRecord>();
-	/** Of machines whose end was announced. */
+	/** Nodes whose end was announced. */
 	readonly #announced = new Map<string, LeftReason>();
 
 	/** By id. */
@@ -26,15 +26,15 @@ export class NodeView {
 		return [...this.#nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 	}
 
-	/** Redis has told that a machine has left; the next `update` looks whether it has. */
+	/** Redis has announced that a node has left; the next `update` checks it. */
 	onLeft(id: string, reason: LeftReason): void {
 		if (this.#nodes.has(id)) this.#announced.set(id, reason);
 	}
 
 	/**
-	 * @param there all machines that are there now, without this one.
-	 * @param mayBeLate Redis was away, or has lost what it had: machines that are missing may only not have come back yet. Those whose end was
-	 * announced have left all the same.
+	 * @param there all nodes that are in Redis now, without this one.
+	 * @param mayBeLate Redis was unreachable, or has lost its data: missing nodes may only not be back yet. Those whose end was announced have left
+	 * nevertheless.
 	 */
 	update(there: readonly NodeRecord[], mayBeLate: boolean): NodeChanges {
 		const changes: NodeChanges = { joined: [], left: [], updated: [] };

@@ -1,7 +1,7 @@
 import { networkInterfaces } from "node:os";
 import { type Address, urlHost } from "@shardcast/config";
 
-/** The address where other machines reach this one: the listening host, or the first network address if it listens on all interfaces. */
+/** The address at which other nodes reach this one: the listening host, or the first network address if it listens on all interfaces. */
 export function ownAddress(listens: Address, interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces()): string {
 	const { host, port } = listens;
 	if (host !== undefined && host !== "0.0.0.0" && host !== "::") return urlHost(listens);

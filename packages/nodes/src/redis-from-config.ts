@@ -2,10 +2,10 @@ import { hostname } from "node:os";
 import { type Config, parseRedisAddress } from "@shardcast/config";
 import type { RedisOptions } from "@shardcast/redis";
 
-/** Commands that may wait while Redis is away. */
+/** Most commands that may wait while Redis cannot be reached. */
 const waitingMax = 10_000;
 
-/** The id of this machine among several, by the options; its host name if none is given. */
+/** The id of this node from the options; by default the host name. */
 export function nodeIdOf({ nodeId }: Config): string {
 	return (
 		nodeId ||
@@ -15,7 +15,7 @@ export function nodeIdOf({ nodeId }: Config): string {
 	);
 }
 
-/** How to reach Redis, by the options. @param clientName such as "shardcast:n1"; null when there is no Redis. */
+/** How to reach Redis, from the options. @param clientName such as "shardcast:n1"; null when there is no Redis. */
 export function redisOptionsOf(config: Config, clientName: string): RedisOptions | null {
 	if (config.redisAddress === undefined) return null;
 	const address = parseRedisAddress(config.redisAddress);

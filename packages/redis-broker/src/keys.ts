@@ -1,7 +1,7 @@
-/** What of a key belongs to one slot of a Redis Cluster is in braces, up to the first closing one; nothing between them would not count. */
+/** The part in braces, the hash tag, decides the slot in a Redis Cluster. It ends at the first closing brace and must not be empty. */
 const tag = (channel: string) => (channel.startsWith("}") ? `{\0}${channel}` : `{${channel}}`);
 
-/** The names of a channel's keys. All of them lie in one slot of a Redis Cluster. */
+/** The names of a channel's keys. All of them are in one slot of a Redis Cluster. */
 export class Keys {
 	readonly #prefix: string;
 
@@ -28,9 +28,9 @@ export class Keys {
 		return `${this.#prefix}:publications:${tag(channel)}`;
 	}
 
-	/** The pub/sub channel of messages without a history that one lane carries. */
-	messages(lane: number): string {
-		return `${this.#prefix}:messages:${lane}`;
+	/** The pub/sub channel for messages without history. @param group of shards, on all nodes: those whose slot modulo the number of logs is this. */
+	messages(group: number): string {
+		return `${this.#prefix}:messages:${group}`;
 	}
 
 	/** The pub/sub channel that backends publish to. */

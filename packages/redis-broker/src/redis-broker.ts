@@ -46,8 +46,8 @@ interface StreamPart {
 }
 
 /**
- * The broker for several machines. Redis assigns each publication its position, and keeps the last ones in a stream. **Any number of processes on any
- * number of machines.** Publishing is one script, so it is atomic. Subscribers get publications through pub/sub; see `Feeder`.
+ * The broker for several nodes. Redis assigns each publication its position, and keeps the last ones in a stream. **Any number of processes on any
+ * number of nodes.** Publishing is one script, so it is atomic. Subscribers get publications through pub/sub; see `Feeder`.
  */
 export class RedisBroker implements Broker {
 	readonly keys: Keys;

@@ -3,7 +3,7 @@ import { RecordKind } from "@shardcast/wire";
 import type { NodeId } from "./node-id.ts";
 
 /**
- * A publication as it lies in a stream, and comes by pub/sub behind its offset and epoch. Little-endian:
+ * A publication as it is stored in a stream. In pub/sub messages, offset and epoch come before it. Little-endian:
  * ```
  * 0 version u8 | 1 kind u8 | 2 flags u8 | 3 0 | 4 node i32 × 2 | 12 sender u32 | 16 sender's life u32 | 20 info bytes u32 | 24 tags bytes u32 | 28 info, tags (JSON), data
  * ```
@@ -45,7 +45,7 @@ export function encodePublication(node: NodeId, data: Uint8Array, options: Omit<
 	return bytes;
 }
 
-/** What it has lies in `bytes`. Null = nobody has written such a thing, or a newer version of this program has. */
+/** Its parts are views of `bytes`. Null = written by another program or a newer version. */
 export function decodePublication(bytes: Buffer): StoredPublication | null {
 	if (bytes.length < Layout.headBytes || bytes[0] !== Layout.version) return null;
 	const kind = bytes[1] as RecordKind;

@@ -3,14 +3,14 @@ import type { ClusterNodes, NodeState } from "../questions/cluster-nodes-questio
 
 const nodeStates = ["joining", "member", "cutOff", "taken", "left"] as const satisfies readonly NodeState[];
 
-/** What a machine counts of its membership, since its start. */
+/** Counters of a node's membership since its start. */
 export interface NodeCounts {
 	/** Heartbeats. */
 	readonly sent: number;
 	readonly failed: number;
-	/** Answered that another machine has the id. */
+	/** Refused because another node has the id. */
 	readonly taken: number;
-	/** Other machines that have joined, left or changed. */
+	/** Other nodes that have joined, left or changed. */
 	readonly joined: number;
 	readonly left: number;
 	readonly updated: number;

@@ -1,6 +1,6 @@
 import { counter, gauge, type ReadMetric, seconds, single, singleBy } from "@shardcast/telemetry";
 
-/** What a process counts of the outbox in PostgreSQL: the counters of `packages/postgres`. */
+/** A process's counters of the outbox in PostgreSQL, from `packages/postgres`. */
 interface OutboxReading {
 	readonly published: number;
 	readonly duplicate: number;

@@ -2,7 +2,7 @@ import { counter, gauge, type HistogramReading, histogram, oneOf, type ReadMetri
 
 const redisStates = ["connecting", "ready", "closed"] as const;
 
-/** What a process counts of its connection to Redis, since its start: the counters of `packages/redis`. */
+/** A process's counters of its connection to Redis since its start, from `packages/redis`. */
 interface RedisReading {
 	readonly state: (typeof redisStates)[number];
 	readonly waiting: number;

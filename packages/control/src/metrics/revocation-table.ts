@@ -29,14 +29,14 @@ export const revocationMetrics: readonly ReadMetric<RevocationReading>[] = [
 	),
 ];
 
-/** What a node counts of the list that all nodes share, since its start. */
+/** A node's counters of the list that all nodes share, since its start. */
 export interface SharedRevocationCounts {
-	/** Changes given to Redis, and taken from it. */
+	/** Changes sent to Redis, and read from it. */
 	sent: number;
 	received: number;
 	/** Times that the whole list was read. */
 	wholeReads: number;
-	/** Times that the list could not be compared with that in Redis. */
+	/** Times that the list could not be compared with the one in Redis. */
 	failed: number;
 	unreadable: number;
 }

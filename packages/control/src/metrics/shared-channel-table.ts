@@ -1,16 +1,16 @@
 import { counter, gauge, type ReadMetric, single, singleBy } from "@shardcast/telemetry";
 
-/** What a shard counts of channels that several machines share, since its start. */
+/** Counters of a shard for channels that several nodes share, since its start. */
 export interface SharedChannelReading {
-	/** Publications that this shard has given to Redis, by what came of them. */
+	/** Publications that this shard has sent to Redis, by outcome. */
 	readonly published: { readonly accepted: number; readonly duplicate: number; readonly refused: number; readonly unacknowledged: number };
-	/** Channels that it brings to its machine, and that its clients want. */
+	/** Channels that it copies to its node, and channels that its clients want. */
 	readonly followed: number;
 	readonly wanted: number;
-	/** Publications that it has brought to its machine. */
+	/** Publications that it has copied to its node. */
 	readonly brought: { readonly announced: number; readonly read: number };
 	readonly lost: { readonly gone: number; readonly unreadable: number };
-	/** Looks at the history in Redis for clients that come back. */
+	/** Reads of the history in Redis for reconnecting clients. */
 	readonly recoveryReads: number;
 	readonly messages: { readonly sent: number; readonly received: number };
 	readonly batches: number;
@@ -18,7 +18,7 @@ export interface SharedChannelReading {
 	readonly missedBatches: number;
 }
 
-/** Channels of several machines, label `shard`. */
+/** Metrics of channels that several nodes share, label `shard`. */
 export const sharedChannelMetrics: readonly ReadMetric<SharedChannelReading>[] = [
 	counter(
 		"shardcast_shared_publications_total",
@@ -76,7 +76,7 @@ export const sharedChannelMetrics: readonly ReadMetric<SharedChannelReading>[] =
 	),
 ];
 
-/** Messages that backends publish to Redis, by what this node has done with them; label `shard`. */
+/** Metrics of messages that backends publish to Redis, by outcome; label `shard`. */
 export const redisMessageMetrics: readonly ReadMetric<
 	Readonly<Record<"accepted" | "refused" | "unreadable" | "tooLong" | "busy", number>>
 >[] = [

@@ -1,10 +1,10 @@
 import type { Question } from "./question.ts";
 
-/** What others are told of a machine; it changes seldom. */
+/** What other nodes know about a node and rarely changes. */
 export interface NodeFacts {
-	/** host:port, for clients and other machines. */
+	/** host:port, for clients and other nodes. */
 	readonly address: string;
-	/** "" = none was given. */
+	/** "" = not set. */
 	readonly region: string;
 	readonly version: string;
 	readonly status: "starting" | "serving" | "draining";
@@ -13,53 +13,53 @@ export interface NodeFacts {
 	readonly maxConnections: number;
 }
 
-/** How busy it was, as of its last heartbeat. */
+/** How busy a node was at its last heartbeat. */
 export interface NodeLoad {
 	readonly connections: number;
 	/** Messages taken from clients and HTTP. */
 	readonly messagesPerSecond: number;
-	/** Their payload. */
+	/** Payload bytes of these messages. */
 	readonly bytesPerSecond: number;
 	readonly deliveriesPerSecond: number;
 	/** CPU time of the shards, as part of one CPU each; 0 to about 1. */
 	readonly cpu: number;
 	/** Resident memory of shards and balancer. */
 	readonly memoryBytes: number;
-	/** Of the slowest shard: delay of its event loop, 99th percentile of a second. */
+	/** Event-loop delay of the slowest shard, 99th percentile of a second. */
 	readonly loopLagMs: number;
 }
 
-/** A machine among several. */
+/** A node of a cluster. */
 export interface ClusterNode extends NodeFacts, NodeLoad {
 	readonly id: string;
-	/** Grows with each join of any machine. */
+	/** Grows whenever any node joins. */
 	readonly term: number;
 	/** By the clock of Redis, milliseconds since 1970. */
 	readonly heartbeatAt: number;
 }
 
 /**
- * - joining: it has not joined since its start, for Redis is not reached
- * - member: the others know that it is there
- * - cutOff: it could not tell them for longer than the node timeout, so to them it has left
- * - taken: another machine has its id
+ * - joining: it has not joined since its start, because Redis cannot be reached
+ * - member: the others know it
+ * - cutOff: it could not send a heartbeat for longer than the node timeout, so for the others it has left
+ * - taken: another node has its id
  * - left: it is stopping
  */
 export type NodeState = "joining" | "member" | "cutOff" | "taken" | "left";
 
-/** What `GET /cluster/nodes` answers, as JSON. */
+/** The answer to `GET /cluster/nodes`, as JSON. */
 export interface ClusterNodes {
-	/** The machine that answers. */
+	/** Id of the node that answers. */
 	readonly id: string;
 	readonly state: NodeState;
-	/** Why it is no member; absent while it is. */
+	/** Why it is not a member; absent while it is. */
 	readonly reason?: string;
-	/** As last known, itself included; by id. */
+	/** All nodes as last known, including itself, sorted by id. */
 	readonly nodes: readonly ClusterNode[];
 	readonly totals: ClusterTotals;
 }
 
-/** All machines together. */
+/** Sums over all nodes. */
 export interface ClusterTotals {
 	readonly nodes: number;
 	readonly healthyNodes: number;
@@ -69,7 +69,7 @@ export interface ClusterTotals {
 	readonly bytesPerSecond: number;
 }
 
-/** Which machines there are, as the machine that is asked knows it; null = it works alone. */
+/** The nodes of the cluster, as this node knows them; null = it works alone. */
 export const clusterNodesQuestion: Question<null, never, ClusterNodes | null> = {
 	name: "cluster nodes",
 	asks: "nobody",

@@ -3,25 +3,25 @@ import { deflateRaw, inflateRaw } from "node:zlib";
 
 /** A question that one node puts to all others. JSON on the control channel. */
 interface ControlRequest {
-	/** Of this question; random. */
+	/** Random number of this question. */
 	readonly id: string;
-	/** The node that asks, and the process that it is: its answers go to the channel of that. */
+	/** The asking node, and the instance of its process, whose channel gets the answers. */
 	readonly node: string;
 	readonly instance: string;
 	readonly question: string;
 	readonly request: unknown;
 }
 
-/** Of one node, on the channel of the process that has asked. */
+/** The answer of one node, sent on the channel of the asking process. */
 export type ControlAnswer = { readonly id: string; readonly node: string } & (
 	| { readonly parts: readonly unknown[] }
 	| { readonly error: string }
 );
 
-/** Longest messages on the wire, and the longest answer that is inflated. */
+/** Longest messages on the wire, and longest answer after decompression. */
 export const controlLimits = { requestBytes: 524_288, answerBytes: 2 * 1024 * 1024, inflatedBytes: 32 * 1024 * 1024 } as const;
 
-/** An answer that is longer than this is compressed. */
+/** Longer answers are compressed. */
 const compressFrom = 16_384;
 const version = 1;
 const idPattern = /^[\w.-]{1,64}$/;
@@ -44,7 +44,7 @@ export function readRequest(message: Buffer): ControlRequest {
 	return { id: idOf(id), node: idOf(node), instance: idOf(instance), question: textOf(question), request };
 }
 
-/** JSON; a long one is compressed, behind a byte 1. @throws Error when it is too long. */
+/** Encodes as JSON. A long answer is compressed and begins with a byte 1. @throws Error when it is too long. */
 export async function writeAnswer(answer: ControlAnswer): Promise<Buffer> {
 	const text = Buffer.from(JSON.stringify({ version, ...answer }));
 	if (text.length > controlLimits.inflatedBytes) throw new Error(`the answer has more than ${controlLimits.inflatedBytes} bytes`);

@@ -21,20 +21,21 @@ interface Waiting {
 	/** Instances of nodes that have not answered, by node. */
 	readonly missing: Map<string, string>;
 	readonly answers: Map<string, NodeParts>;
-	/** All are there. */
+	/** Called when all have answered. */
 	done(): void;
 }
 
-/** Questions of other nodes that are answered at once; more are refused. */
+/** Most questions of other nodes that are answered at the same time; further ones are refused. */
 const answeringMax = 64;
-/** Own questions that wait for answers. `Questions` has the same bound. */
+/** Most own questions that wait for answers. `Questions` has the same bound. */
 const waitingMax = 64;
-/** A line about messages that cannot be read, at most so often. */
+/** Minimum interval between log lines about messages that cannot be read. */
 const warnEveryMs = 60_000;
 
 /**
- * Questions and orders between nodes. A question goes over one channel that all nodes receive, so a node that has just joined gets it, too. The answers go over
- * one channel for each node's process. With the question Redis is asked who receives these: a node that does not is dead or cut off, and is not waited for.
+ * Questions and orders between nodes. All nodes receive questions on one channel, so a node that has just joined gets them, too. Each node's process has
+ * a channel for answers. Together with the question, Redis is asked which of these channels have a subscriber: a node without one is dead or cut off,
+ * and is not waited for.
  *
  * At most once: a node that does not get a question, or whose answer is lost, is reported as missing. **One per node.**
  */
@@ -53,7 +54,7 @@ export class NodeControl implements OtherNodes {
 		this.#parts = parts;
 	}
 
-	/** Receives from now on. Resolves when Redis has confirmed it; if it is not reached, it is tried again until it is. */
+	/** Starts receiving. Resolves when Redis has confirmed it; while Redis cannot be reached, it keeps trying. */
 	async start(): Promise<void> {
 		const { redis, keys, own } = this.#parts;
 		const sharded = { sharded: true };
@@ -105,7 +106,7 @@ export class NodeControl implements OtherNodes {
 		return [...answers.values()];
 	}
 
-	/** The question has reached nobody. */
+	/** The question has reached no node. */
 	#nobody(problem: string): readonly NodeParts[] {
 		const nodes = this.#parts.others();
 		this.counts.asked.away += Math.max(1, nodes.length);
@@ -174,7 +175,7 @@ export class NodeControl implements OtherNodes {
 			}
 		}
 		const to = keys.answers(instance);
-		// Without it the other node reports this one as missing.
+		// Without the answer, the other node reports this one as missing.
 		await redis.send(to, ["SPUBLISH", to, reply]).catch(() => undefined);
 	}
 

@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Which list in Redis the list on the disk comes from: the file `revocations.epoch` beside it. Without it, after a restart, both lists are put together. */
+/** The epoch of the list in Redis from which the list on disk comes: the file `revocations.epoch` next to it. Without it, both lists are merged after a restart. */
 export class KnownEpoch {
 	readonly #folder: string;
 	readonly #path: string;
 
-	/** @param folder "" = nothing is on the disk. */
+	/** @param folder "" = nothing is on disk. */
 	constructor(folder: string) {
 		this.#folder = folder;
 		this.#path = join(folder, "revocations.epoch");
@@ -19,7 +19,7 @@ export class KnownEpoch {
 		try {
 			return readFileSync(this.#path, "utf8");
 		} catch {
-			// The first start, or a file that cannot be read: both lists count.
+			// The first start, or an unreadable file: both lists are merged.
 			return null;
 		}
 	}

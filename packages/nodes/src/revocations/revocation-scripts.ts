@@ -1,6 +1,6 @@
 import { Script } from "@shardcast/redis";
 
-/** Removes what has expired, 100 entries at most. KEYS as below. */
+/** Removes expired entries, at most 100. KEYS as below. */
 const purge = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -11,8 +11,8 @@ end
 `;
 
 /**
- * KEYS: 1 epoch and version (hash), 2 entries (hash), 3 when they expire (sorted set). ARGV: 1 the epoch if there is none: Redis is empty, or has lost
- * what it had. Answers {epoch, version}.
+ * KEYS: 1 epoch and version (hash), 2 entries (hash), 3 when they expire (sorted set). ARGV: 1 a new epoch, used if there is none because Redis is
+ * empty or has lost its data. Returns {epoch, version}.
  */
 export const stateScript = new Script(`
 ${purge}
@@ -22,7 +22,7 @@ return { redis.call('HGET', KEYS[1], 'epoch'), tonumber(redis.call('HGET', KEYS[
 
 /**
  * Adds, replaces or removes an entry. KEYS: as above, 4 the last changes (stream). ARGV: 1 kind and id, 2 the change as JSON, 3 the entry as JSON; "" =
- * remove it, 4 when it expires, in milliseconds since 1970; "" = never, 5 most entries, 6 changes that are kept. Answers "ok" or "full".
+ * remove it, 4 when it expires, in milliseconds since 1970; "" = never, 5 most entries, 6 changes that are kept. Returns "ok" or "full".
  */
 export const changeScript = new Script(`
 ${purge}

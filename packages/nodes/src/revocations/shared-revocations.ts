@@ -24,12 +24,12 @@ interface SharedRevocationsParts {
 	readonly known: Pick<KnownEpoch, "read" | "write">;
 	/** Applies a change, or the whole list, on the shards of this node. Resolves with the number of connections and subscriptions that have ended. */
 	readonly apply: (change: RevocationChange | "all") => Promise<number>;
-	/** The list is compared with that in Redis so often. */
+	/** How often the list is compared with the one in Redis. */
 	readonly everyMs: number;
 	readonly log: Pick<Log, "warn" | "error">;
 }
 
-/** Changes that Redis keeps for nodes that were away for a moment; one that was away longer reads the whole list. */
+/** Changes that Redis keeps for nodes that were unreachable for a moment. After a longer time, a node reads the whole list. */
 const changesKept = 1000;
 /** More changes than this go to the shards together. */
 const singlyMax = 50;
@@ -39,18 +39,18 @@ const readAtOnce = 500;
 const changeMsMax = storeRevocationQuestion.deadlineMs;
 
 /**
- * Blocked users and revoked tokens of all nodes. The list is in Redis, with a version that grows by 1 with each change; each node has a copy. A node compares its
- * version with that in Redis after each order, at regular times, and whenever it reaches Redis, and reads what it has missed. Changes of a node that does
- * not reach Redis wait until it does. Redis decides the order, so all nodes end with the same list.
+ * Blocked users and revoked tokens of all nodes. The list is in Redis, with a version that grows by 1 with each change; each node has a copy. A node
+ * compares its version with the one in Redis after each order, at regular intervals, and when it reconnects, and reads what it has missed. Changes of a
+ * node that cannot reach Redis wait until it can. Redis decides the order, so all nodes end up with the same list.
  *
- * When Redis has lost the list (another epoch, or a version that is too low), all nodes give it what they have. **One per node.**
+ * When Redis has lost the list (another epoch, or a version that is too low), all nodes write back what they have. **One per node.**
  */
 export class SharedRevocations {
 	readonly counts: SharedRevocationCounts = { sent: 0, received: 0, wholeReads: 0, failed: 0, unreadable: 0 };
 	readonly #parts: SharedRevocationsParts;
 	/** Changes that Redis does not have yet, by kind and id. */
 	readonly #pending = new Map<string, RevocationChange>();
-	/** Changes whose callers wait, and those of them that found no room in Redis. */
+	/** Changes whose callers are waiting, and those of them that found no room in Redis. */
 	readonly #asked = new Set<RevocationChange>();
 	readonly #refused = new Set<RevocationChange>();
 	/** Of the list of which this node has a copy; null = it has not read it since its start. */
@@ -60,7 +60,7 @@ export class SharedRevocations {
 	#isKnownStale = false;
 	/** Settles when the disk has the last epoch. */
 	#written: Promise<void> = Promise.resolve();
-	/** A shard may not have been told of a change. */
+	/** Whether a shard may have missed a change. */
 	#isUntold = false;
 	#running: Promise<number> | null = null;
 	#next: Promise<number> | null = null;
@@ -80,7 +80,7 @@ export class SharedRevocations {
 		return this.#parts.kept.list;
 	}
 
-	/** Begins to follow the list. */
+	/** Starts following the list. */
 	start(): void {
 		const { redis, everyMs } = this.#parts;
 		this.#endWatch = redis.onRestored(() => this.#look());
@@ -92,7 +92,7 @@ export class SharedRevocations {
 		clearInterval(this.#timer);
 	}
 
-	/** Makes a change on this node, and gives it to Redis. "alone" = Redis is not reached; it gets the change later. Shards and other nodes are told by an order. */
+	/** Applies a change on this node and sends it to Redis. "alone" = Redis cannot be reached and gets it later. Shards and other nodes get it by an order. */
 	async change(change: RevocationChange): Promise<RevocationOutcome> {
 		const { kept } = this.#parts;
 		const outcome = await kept.change(change);
@@ -133,8 +133,8 @@ export class SharedRevocations {
 	}
 
 	/**
-	 * Gives Redis what it does not have, and takes what this node does not have. Begins after the call, so it includes all that is in Redis now.
-	 * Resolves with the number of connections and subscriptions that have ended. Rejects when Redis is not reached, or a shard does not answer.
+	 * Sends Redis the changes that it lacks, and reads those that this node lacks. Starts after the call, so it includes everything that is in Redis now.
+	 * Resolves with the number of connections and subscriptions that were ended. Rejects when Redis cannot be reached, or a shard does not answer.
 	 */
 	catchUp(): Promise<number> {
 		if (this.#next !== null) return this.#next;
@@ -168,7 +168,7 @@ export class SharedRevocations {
 				if (this.#isKnownStale && this.#pending.size === 0) await this.#isCopyOf(epoch);
 				return await this.#readChanges(version);
 			}
-			// At the start the list on the disk may be older than that in Redis: then what is not in Redis was removed meanwhile.
+			// At the start the list on disk may be older than the one in Redis: entries that are not in Redis were removed meanwhile.
 			const isCopy = this.#epoch === null && this.#parts.known.read() === epoch;
 			if (!isCopy) for (const add of this.#parts.kept.list) this.#wait({ add }, false);
 			await this.#push();
@@ -188,7 +188,7 @@ export class SharedRevocations {
 		await this.#write(epoch);
 	}
 
-	/** @param replaces a change of the same entry that waits already. */
+	/** @param replaces a waiting change of the same entry. */
 	#wait(change: RevocationChange, replaces = true): void {
 		const key = keyOf(change);
 		if (!replaces && this.#pending.has(key)) return;
@@ -203,7 +203,7 @@ export class SharedRevocations {
 		return { epoch: String(epoch), version: Number(version) };
 	}
 
-	/** In the order in which they came. */
+	/** In order of arrival. */
 	async #push(): Promise<void> {
 		const { redis, keys } = this.#parts;
 		const { state, entries, until, changes } = keys.revocations;
@@ -251,7 +251,7 @@ export class SharedRevocations {
 		return ended;
 	}
 
-	/** @param version that Redis had before: what comes later is read as changes. */
+	/** @param version of Redis before the read; later changes are read one by one. */
 	async #readAll(version: number): Promise<number> {
 		const { redis, keys, kept } = this.#parts;
 		const { entries } = keys.revocations;
@@ -286,7 +286,7 @@ export class SharedRevocations {
 		}
 	}
 
-	/** On this node: the list first, so that a shard that starts meanwhile has it. */
+	/** Applies it on this node: to the list first, so that a shard that starts meanwhile gets it. */
 	async #apply(all: readonly RevocationChange[]): Promise<number> {
 		const { kept, apply } = this.#parts;
 		const changes = all.filter((change) => !kept.has(change));

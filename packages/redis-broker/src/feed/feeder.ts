@@ -71,7 +71,7 @@ export class Feeder {
 
 	/**
 	 * Follows the channel for `followMs` from now. Calls `reached` when the log has caught up, at once if it already has.
-	 * @param since brings what was published behind it, if nobody has wanted the channel before; null = only what comes.
+	 * @param since if the channel was not followed before, publications after this position are read, too; null = only new ones.
 	 */
 	follow(name: string, since: Position | null = null): void {
 		if (this.#stopped) return;
@@ -128,7 +128,7 @@ export class Feeder {
 		});
 	}
 
-	/** First the subscription, then the look: what comes between the two is seen twice and taken once. */
+	/** Subscribes first, then reads the stream: a publication in between is seen twice and appended once. */
 	async #subscribe(channel: FollowedChannel, listener: (message: Buffer) => void): Promise<void> {
 		const { redis, broker } = this.#parts;
 		const { name } = channel;

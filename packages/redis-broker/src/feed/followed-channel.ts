@@ -4,7 +4,7 @@ import type { FeederParts } from "./feeder.ts";
 
 /** Most publications that wait for earlier ones. Further ones are read from the stream instead. */
 const waitingMax = 256;
-/** Of one read. */
+/** Most publications of one read. */
 const readMax = 128;
 const retryMs = 1;
 const nothing = new Uint8Array(0);
@@ -14,7 +14,7 @@ const nobodysEpoch = epochText(nobodys.epoch0, nobodys.epoch1);
 
 /** What a channel needs from its feeder. */
 interface ChannelParts extends Pick<FeederParts, "broker" | "node" | "log" | "limitsOf" | "counts"> {
-	/** The channel is where Redis is, or was a moment ago; at each new epoch again. */
+	/** The channel has caught up with Redis, as of a moment ago. Called again for each new epoch. */
 	readonly reached: (channel: FollowedChannel) => void;
 	/** The stream could not be read: call `check` when Redis can be reached again. */
 	readonly behind: (channel: FollowedChannel) => void;
@@ -23,9 +23,9 @@ interface ChannelParts extends Pick<FeederParts, "broker" | "node" | "log" | "li
 }
 
 /**
- * One channel that is brought from Redis into the log of this node, in the order of Redis and without a gap. Pub/sub says what is new; whatever it does
- * not bring is read from the stream. Several may do so for one channel at once, or one after the other: the log takes only what is newer, and each of
- * them appends a publication only when the log has the one before it.
+ * Copies one channel from Redis into the log of this node, in the order of Redis and without a gap. New publications arrive by pub/sub; those that do
+ * not are read from the stream. Several feeders may do so for one channel, concurrently or one after the other: the log takes only newer publications,
+ * and each feeder appends a publication only when the log has the one before it.
  */
 export class FollowedChannel {
 	readonly name: string;
@@ -38,12 +38,12 @@ export class FollowedChannel {
 	#last = 0;
 	#waiting: Announcement[] = [];
 	#reading = false;
-	/** Something has come, or may have, since the reading began. */
+	/** Something has arrived, or may have, since the read began. */
 	#mustRead = false;
 	#hasReached = false;
-	/** Where to begin, if the log does not know the channel; null = where Redis is. */
+	/** Where to start if the log does not know the channel; null = at the current position in Redis. */
 	readonly #since: Position | null;
-	/** What was removed up to here is not in the log any more. */
+	/** The log no longer has publications up to this removed offset. */
 	#removed = 0;
 	#retry: NodeJS.Timeout | undefined;
 	#stopped = false;
@@ -60,7 +60,7 @@ export class FollowedChannel {
 		return this.#hasReached && this.#epoch !== null ? { offset: this.#last, epoch: this.#epoch } : null;
 	}
 
-	/** The log still knows the channel; another one may have taken its place there. */
+	/** Whether the log still knows the channel; another channel may have taken its place in the table. */
 	isInLog(): boolean {
 		const logged = this.#parts.log.position(this.name);
 		return this.#last === 0 || logged === null || (logged.epoch === this.#epoch && logged.offset >= this.#last);
@@ -86,20 +86,20 @@ export class FollowedChannel {
 		this.#waiting = [];
 	}
 
-	/** Nobody here wants it: the next time its older publications are not brought to anybody. */
+	/** No client of this node wants it any more. When it is followed again, older publications are not delivered. */
 	end(): void {
 		this.stop();
 		const history = this.#parts.limitsOf(this.name);
 		if (history !== null && this.#last > 0) this.#parts.log.mirror(this.name, nothing, { history, ...nobodys, hidden: true });
 	}
 
-	/** Brings what waits; reads what lacks. */
+	/** Appends what waits, and reads what is missing. */
 	#go(): void {
 		if (this.#stopped) return;
 		while (this.#epoch !== null && this.#waiting.length > 0) {
 			const [next] = this.#waiting as [Announcement];
 			if (next.epoch !== this.#epoch || next.offset > this.#last + 1) {
-				// It was in the stream before it was announced, and so were those that lack.
+				// It was in the stream before it was announced, and so were the missing ones.
 				this.#waiting = [];
 				this.#mustRead = true;
 				break;
@@ -131,7 +131,7 @@ export class FollowedChannel {
 		} finally {
 			this.#reading = false;
 		}
-		// Those that have come meanwhile.
+		// Those that have arrived meanwhile.
 		this.#go();
 	}
 
@@ -173,7 +173,7 @@ export class FollowedChannel {
 		return true;
 	}
 
-	/** The first look, or the channel has begun another epoch. */
+	/** The first read, or the channel has a new epoch. */
 	async #enter(position: Position): Promise<boolean> {
 		const { log, lost, limitsOf } = this.#parts;
 		const epochs = epochParts(position.epoch);
@@ -183,14 +183,14 @@ export class FollowedChannel {
 		if (logged === null) return this.#tryAgain();
 		const fedEpoch = logged.kafka === undefined || logged.kafka.epoch === nobodysEpoch ? null : logged.kafka.epoch;
 		const goesOn = fedEpoch === position.epoch && logged.position.offset > 0;
-		// Here, or where whoever fed it before us was: subscribers are in the former one.
+		// Start here, or at the position of the former feeder: subscribers have the former epoch.
 		const isNew = !goesOn && (this.#epoch !== null || fedEpoch !== null);
 		this.#epoch = position.epoch;
 		this.#epochs = epochs;
 		this.#hasReached = false;
 		this.#mustRead = true;
 		if (goesOn) this.#last = logged.position.offset;
-		// Whoever was subscribed gets what there is of the new epoch.
+		// Existing subscribers get what there is of the new epoch.
 		else if (isNew) this.#last = 0;
 		else {
 			const since = this.#since?.epoch === position.epoch ? this.#since.offset : position.offset;
@@ -216,7 +216,7 @@ export class FollowedChannel {
 		return this.#hide();
 	}
 
-	/** A server without the last publications has taken over, and is trusted: their offsets are given again. */
+	/** A trusted server without the last publications has taken over, and assigns their offsets again. */
 	async #goBack(offset: number): Promise<boolean> {
 		this.#last = offset;
 		this.#parts.lost(this.name);
@@ -251,7 +251,7 @@ export class FollowedChannel {
 		return isIn;
 	}
 
-	/** False = the log has no room at this moment. */
+	/** False = the log has no room now. */
 	#mirror(data: Uint8Array, options: Omit<MirrorOptions, "history" | "epoch0" | "epoch1">): boolean {
 		return this.#mirrorAs(this.#epochs, data, options);
 	}
@@ -263,7 +263,7 @@ export class FollowedChannel {
 	): boolean {
 		const { log, limitsOf, lost, counts } = this.#parts;
 		const history = limitsOf(this.name);
-		// It keeps none any more.
+		// The channel no longer keeps history.
 		if (history === null) return true;
 		const outcome = log.mirror(this.name, data, { ...options, history, epoch0, epoch1 });
 		if (outcome === "published" && options.hidden !== true) {

@@ -31,14 +31,14 @@ class IncomingCounts {
 	missed = 0;
 }
 
-/** Types of records that machines exchange. */
+/** Types of records that nodes exchange. */
 const carried: ReadonlySet<number> = new Set([RecordType.publication, RecordType.join, RecordType.leave, RecordType.noticed]);
 const waitingBytesMax = 16 * 1024 * 1024;
 const retryMs = 1;
 /** Most senders whose last batch number is remembered. */
 const sendersMax = 4096;
 
-/** Brings messages without a history from other machines onto the bus of this one. **One per shard**, for the lanes that it feeds. */
+/** Puts messages without history from other nodes onto this node's bus. **One per shard**, for the logs that it feeds. */
 export class IncomingMessages {
 	readonly counts = new IncomingCounts();
 	readonly #parts: IncomingMessagesParts;
@@ -91,7 +91,7 @@ export class IncomingMessages {
 		return carried.has(type) && target === allShards;
 	}
 
-	/** As a record of this shard: hashes of channels have another key on each node, and numbers of clients mean others here. */
+	/** Writes it as a record of this shard: each node has its own key for channel hashes, and its own connection numbers. */
 	#write(record: Buffer): boolean {
 		const { ring, onCommit } = this.#parts;
 		const at = ring.claim(record.length);

@@ -1,7 +1,7 @@
 import type { NodeId } from "../node-id.ts";
 
 /**
- * A batch of records as they lie on the bus of the node that sends them. Little-endian:
+ * A batch of records, with the bytes that they have on the bus of the sending node. Little-endian:
  * ```
  * 0 version u8 | 1 0 | 2 sender's slot u16 | 4 node i32 × 2 | 12 number of the batch u32 | 16 records, each: length u32, bytes
  * ```
@@ -45,7 +45,7 @@ export function readBatchHead(bytes: Buffer): BatchHead | null {
 	};
 }
 
-/** The records of a batch, which lie in it; ends where a length does not fit. */
+/** The records of a batch, as views of it. Ends at a length that does not fit. */
 export function* recordsIn(bytes: Buffer): Generator<Buffer> {
 	for (let at: number = Layout.headBytes; at + Layout.lengthBytes <= bytes.length; ) {
 		const length = bytes.readUInt32LE(at);

@@ -28,7 +28,7 @@ const waitMsMax = 100;
 const bytesMax = 16 * 1024 * 1024;
 
 /**
- * Sends messages without history to the other machines. The first message of a turn is sent at the end of that turn. Messages that arrive before Redis has
+ * Sends messages without history to the other nodes. The first message of a turn is sent at the end of that turn. Messages that arrive before Redis has
  * replied are sent together: at most 100, and after 100 ms at the latest. So an idle shard adds no delay, and a busy one sends few commands. **One per shard.**
  *
  * At most once: a message that cannot be sent now is dropped and counted.
@@ -49,7 +49,7 @@ export class OutgoingMessages {
 		this.#parts = parts;
 	}
 
-	/** @param record lies in the ring; it is copied. */
+	/** @param record is in the ring; it is copied. */
 	take(record: Uint8Array): void {
 		const { counts } = this;
 		if (this.#stopped || this.#parts.redis.state !== "ready") {

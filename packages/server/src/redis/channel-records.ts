@@ -5,25 +5,25 @@ import type { ChannelRecordType } from "../delivery/fan-out.ts";
 
 interface ChannelRecordsParts {
 	readonly ring: Pick<BusLink, "claim" | "commit" | "u8" | "view">;
-	/** Brings a record to other machines. @param record lies in the ring. */
+	/** Sends a record to other nodes. @param record is in the ring. */
 	readonly relay: (record: Uint8Array) => void;
-	/** Called after each record that is in the ring. */
+	/** Called after each record that was committed to the ring. */
 	readonly onCommit: () => void;
 }
 
-/** What the records carry, as JSON. */
+/** The payloads of these records, as JSON. */
 interface ChannelRecordPayloads {
-	/** With the position behind which the publications are wanted; null = from now on. */
+	/** Each with the position after which publications are wanted; null = only new ones. */
 	readonly [RecordType.follow]: readonly (readonly [channel: string, since: Position | null])[];
 	readonly [RecordType.followed]: readonly (readonly [channel: string, position: Position])[];
 	readonly [RecordType.lost]: readonly string[];
 	readonly [RecordType.noticed]: readonly (readonly [channel: string, position: Position])[];
 }
 
-/** What a record may list, at up to 255 bytes a name. */
+/** Most channels in a record; a name has up to 255 bytes. */
 export const listedMax = 64;
 
-/** Writes records by which shards tell each other about channels of other machines. */
+/** Writes the records by which shards exchange information about channels of other nodes. */
 export class ChannelRecords {
 	readonly #parts: ChannelRecordsParts;
 
@@ -31,7 +31,7 @@ export class ChannelRecords {
 		this.#parts = parts;
 	}
 
-	/** @param slot null = to every shard, this one as well. @returns false when the ring has no room. */
+	/** @param slot of the target shard; null = all shards, including this one. @returns false when the ring has no room. */
 	send<T extends ChannelRecordType>(type: T, slot: number | null, about: ChannelRecordPayloads[T]): boolean {
 		const { ring, onCommit, relay } = this.#parts;
 		const payload = Buffer.from(JSON.stringify(about));
@@ -46,7 +46,7 @@ export class ChannelRecords {
 		return true;
 	}
 
-	/** Of a record that `send` has written. */
+	/** Decodes the payload of a record that `send` has written. */
 	static read<T extends ChannelRecordType>(_type: T, payload: Uint8Array): ChannelRecordPayloads[T] {
 		return JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString()) as ChannelRecordPayloads[T];
 	}

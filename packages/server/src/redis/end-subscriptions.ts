@@ -1,7 +1,7 @@
 import { CentrifugeSession } from "../sessions/centrifuge/centrifuge-session.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
 
-/** Subscribers of these channels that have a position begin again: they have missed something. Looks at all clients. */
+/** Makes positioned subscribers of these channels resubscribe, since they have missed publications. Visits all clients. */
 export function endSubscriptions(sessions: readonly ClientSession[], channels: ReadonlySet<string>): void {
 	for (const session of [...sessions]) {
 		if (!(session instanceof CentrifugeSession)) continue;

@@ -4,13 +4,13 @@ import { Role, type Scoreboard } from "@shardcast/scoreboard";
 interface FedLogsParts {
 	readonly log: Pick<ChannelLog, "feeder" | "takeFeed" | "releaseFeeds">;
 	readonly board: Pick<Scoreboard, "members">;
-	/** This shard in its present life. */
+	/** This shard. */
 	readonly row: { readonly slot: number; readonly incarnation: number };
 	/** Monotonic. */
 	readonly nowMs: () => number;
 }
 
-/** After this time any shard feeds a log that has no feeder; before, only the one whose share it is. */
+/** After this time without a feeder, any shard may take a log; before, only the shard whose share it is. */
 const anybodyAfterMs = 1000;
 
 /** The logs that this shard feeds. Each has one feeder; the supervisor frees those of a dead shard, once it has been reaped. */
@@ -28,7 +28,7 @@ export class FedLogs {
 		return this.#parts.log.feeder(log) === this.#self;
 	}
 
-	/** Several times a second. */
+	/** Call several times a second. */
 	tick(): void {
 		const { log, board, row, nowMs } = this.#parts;
 		const free = this.#freeSinceMs.flatMap((_, index) => (log.feeder(index) === 0 ? [index] : []));
@@ -43,7 +43,7 @@ export class FedLogs {
 		}
 	}
 
-	/** Others feed them from now on. */
+	/** Releases the logs, so that other shards can feed them. */
 	stop(): void {
 		this.#parts.log.releaseFeeds();
 	}

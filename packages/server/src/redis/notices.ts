@@ -6,33 +6,33 @@ import type { ChannelRecords } from "./channel-records.ts";
 export interface NoticeListeners {
 	/** Whether one of them wants this channel. */
 	readonly want: (channel: string) => boolean;
-	/** Another number when others have come. */
+	/** Changes whenever such clients are added. */
 	readonly version: () => number;
 }
 
 interface NoticesParts {
 	readonly records: Pick<ChannelRecords, "send">;
 	readonly listeners: NoticeListeners;
-	/** The clients want this channel, and all that was published to it behind a position. */
+	/** Called when the clients want this channel, and everything that was published to it after a position. */
 	readonly want: (channel: string, since: Position) => void;
 	/** Monotonic. */
 	readonly nowMs: () => number;
 }
 
-/** A channel that is published to all the time is noticed so often. It is wanted for 30 s after each time. */
+/** How often a busy channel is announced. Each time, it is wanted for 30 s. */
 const noticeEveryMs = 10_000;
-/** Many such clients may come at once. */
+/** Minimum interval between two requests for announcements, since many such clients may connect at once. */
 const askEveryMs = 200;
-/** Channels of which it is known that they were noticed. */
+/** Most channels whose last announcement is remembered. */
 const noticedMax = 10_000;
 
 /**
- * Nodes subscribe to the channels that their clients name. For those clients that name none, each shard tells all shards of all nodes which channels it
- * publishes to, now and then; whoever has such clients wants the channel from there on. **One per shard.**
+ * Nodes subscribe to the channels that their clients name. For clients that name none, each shard regularly announces the channels that it publishes
+ * to, to all shards of all nodes. A shard with such clients wants an announced channel from then on. **One per shard.**
  */
 export class Notices {
 	readonly #parts: NoticesParts;
-	/** When each channel was noticed last; the oldest first. */
+	/** When each channel was last announced, oldest first. */
 	readonly #noticed = new Map<string, number>();
 	#version = 0;
 	#askedMs = Number.NEGATIVE_INFINITY;
@@ -41,7 +41,7 @@ export class Notices {
 		this.#parts = parts;
 	}
 
-	/** This shard has published to the channel, which is at this position now. */
+	/** Call when this shard has published to the channel, which is now at this position. */
 	published(channel: string, position: Position): void {
 		const nowMs = this.#parts.nowMs();
 		const before = this.#noticed.get(channel);
@@ -55,14 +55,14 @@ export class Notices {
 		}
 	}
 
-	/** A shard has said what it publishes to, or asks the others. */
+	/** Call when a shard has announced channels. An empty list asks this shard to announce its channels again. */
 	told(channels: readonly (readonly [channel: string, position: Position])[]): void {
 		if (channels.length === 0) this.#noticed.clear();
 		for (const [channel, { offset, epoch }] of channels)
 			if (this.#parts.listeners.want(channel)) this.#parts.want(channel, { offset: offset - 1, epoch });
 	}
 
-	/** Several times a second: when such clients have come, publishers say again what they publish to. */
+	/** Call several times a second. After such clients were added, it asks publishers to announce their channels again. */
 	tick(): void {
 		const { listeners, nowMs, records } = this.#parts;
 		const version = listeners.version();

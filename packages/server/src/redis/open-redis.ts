@@ -3,19 +3,19 @@ import { nodeIdOf, redisOptionsOf } from "@shardcast/nodes";
 import { Redis } from "@shardcast/redis";
 import type { Log } from "@shardcast/telemetry";
 
-/** Redis as a shard uses it. */
+/** A shard's connection to Redis. */
 export interface SharedRedis {
 	/** Closed with the shard. */
 	readonly client: Redis;
 	/** Of all keys and pub/sub channels. */
 	readonly prefix: string;
-	/** A server that was restarted, or has taken over, is trusted to have all that was acknowledged: channels keep their epoch. */
+	/** Whether a restarted or promoted server is trusted to have every acknowledged publication. Channels then keep their epoch. */
 	readonly trustsReplicas: boolean;
-	/** How long a publication may wait while Redis is not reached. */
+	/** How long a publication may wait while Redis cannot be reached. */
 	readonly publishWaitMs: number;
 }
 
-/** Begins to connect; null = no Redis is configured. @param name of the shard. */
+/** Starts connecting; null = no Redis is configured. @param name of the shard. */
 export function openRedis(config: Config, name: string, log: Pick<Log, "info" | "warn">): SharedRedis | null {
 	const options = redisOptionsOf(config, `shardcast:${nodeIdOf(config)}:${name}`);
 	if (options === null) return null;

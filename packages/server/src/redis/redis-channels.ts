@@ -31,17 +31,17 @@ interface RedisChannelsParts {
 	/** Read at each use. */
 	readonly live: { readonly namespaces: Namespaces };
 	readonly history: ChannelLog;
-	/** Kafka gives the order of channels with a history, on each machine the same. */
+	/** Kafka orders the channels with history, the same way on each node. */
 	readonly isKafkas: boolean;
-	/** Channels that other machines do not publish to. */
+	/** Channels that other nodes do not publish to. */
 	readonly others: Pick<ChannelLog, "history" | "position">;
 	readonly board: Pick<Scoreboard, "members">;
 	readonly row: Pick<Counters, "add" | "set"> & { readonly slot: number; readonly incarnation: number };
-	/** This shard in its present life, see `incarnationId`. */
+	/** This shard's incarnation, see `incarnationId`. */
 	readonly life: number;
 	readonly bus: Pick<BusLink, "claim" | "commit" | "u8" | "view" | "recordBytesMax">;
 	readonly onCommit: () => void;
-	/** Positioned subscribers of these channels on this shard have to begin again. */
+	/** Makes positioned subscribers of these channels on this shard resubscribe. */
 	readonly endSubscriptions: (channels: ReadonlySet<string>) => void;
 	/** Clients that want channels without naming them. */
 	readonly listeners: NoticeListeners;
@@ -51,12 +51,12 @@ interface RedisChannelsParts {
 
 const idempotencyTtlMs = 300_000;
 const tickMs = 20;
-/** How long channels that have lost something are collected, so that clients are looked through once for all of them. */
+/** How long channels with lost publications are collected, so that all clients are visited once for all of them. */
 const lostMs = 20;
 
 /**
- * Channels with a history when several machines are one: Redis gives publications their order and keeps them, the logs of each node mirror it, and
- * clients are served from the logs as on one machine.
+ * Channels with history in a cluster of several nodes. Redis orders the publications and keeps them, the logs of each node mirror them, and clients
+ * are served from the logs, as on a single node.
  */
 export class RedisChannels implements Feature, HistoryReader {
 	readonly name = "redis channels";
@@ -72,8 +72,8 @@ export class RedisChannels implements Feature, HistoryReader {
 	readonly #reads: StreamReads;
 	readonly #outgoing: OutgoingMessages;
 	readonly #incoming: IncomingMessages;
-	/** The lanes of messages without a history that this shard receives: those of the logs that it feeds. */
-	readonly #lanes = new Set<number>();
+	/** The logs whose pub/sub channel for messages without history this shard receives: those that it feeds. */
+	readonly #received = new Set<number>();
 	readonly #counts = new FeedCounts();
 	readonly #published = { accepted: 0, duplicate: 0, refused: 0, unacknowledged: 0 };
 	readonly #reached = new Map<string, Position>();
@@ -111,14 +111,14 @@ export class RedisChannels implements Feature, HistoryReader {
 		this.#reads = new StreamReads({ broker: this.#broker, nowMs });
 	}
 
-	/** A message without a history, which this machine gets by itself. */
+	/** Sends a message without history to the other nodes. This node has it already. */
 	readonly relay = (record: Uint8Array): void => this.#outgoing.take(record);
 
 	has(channel: string): boolean {
 		return this.#limitsOf(channel) !== null;
 	}
 
-	/** Settles when Redis has it, or has said no. Those of one channel keep their order. */
+	/** Settles when Redis has accepted or refused it. Publications of one channel keep their order. */
 	async publish(
 		kind: RecordKind,
 		id: number,
@@ -149,7 +149,7 @@ export class RedisChannels implements Feature, HistoryReader {
 		return result;
 	}
 
-	/** As those of the logs, for all channels. */
+	/** Like the method of the logs, for all channels. */
 	position(channel: string, asOf?: LogReader): Position | null {
 		const { history: log, others } = this.#parts;
 		if (!this.has(channel)) return others.position(channel, asOf);
@@ -158,13 +158,13 @@ export class RedisChannels implements Feature, HistoryReader {
 		const logged = log.position(channel, asOf);
 		if (logged === null) return null;
 		if (logged.epoch === from.epoch && logged.offset >= from.offset && logged.offset > 0) return logged;
-		// Nobody has published anything in this epoch, or this shard has not come by it.
+		// Nothing was published in this epoch, or this shard has not read that far.
 		if (from.offset === 0) return from;
 		this.wanted.askAgain(channel);
 		return null;
 	}
 
-	/** As those of the logs, for all channels. Without `asOf`, ask the broker. */
+	/** Like the method of the logs, for all channels. Without `asOf`, ask the broker. */
 	history(channel: string, options: LogHistoryOptions = {}): History | null {
 		if (!this.has(channel)) return this.#parts.others.history(channel, options);
 		const { since, limit = Number.MAX_SAFE_INTEGER, asOf } = options;
@@ -172,7 +172,7 @@ export class RedisChannels implements Feature, HistoryReader {
 		if (position === null) return null;
 		const none: History = { publications: [], position };
 		if (since === undefined || limit <= 0 || since.epoch !== position.epoch || since.offset >= position.offset) return none;
-		// Offsets have no gaps, so their number is known.
+		// Offsets have no gaps, so the number of publications is known.
 		if (position.offset - since.offset > limit) return none;
 		const { offset: to, epoch } = position;
 		const live = this.#logged(channel, since.offset, to, epoch, asOf);
@@ -195,7 +195,7 @@ export class RedisChannels implements Feature, HistoryReader {
 		return this.has(channel) ? this.wanted.waits(channel) : null;
 	}
 
-	/** A record about channels has come from this shard or another one. */
+	/** Takes a record about channels, from this shard or another one. */
 	readonly told = (type: ChannelRecordType, origin: number, payload: Uint8Array): void => {
 		switch (type) {
 			case RecordType.follow:
@@ -263,7 +263,7 @@ export class RedisChannels implements Feature, HistoryReader {
 		this.#outgoing.stop();
 		this.#incoming.stop();
 		this.#parts.redis.client.close();
-		// Only now may others receive what this shard has received until here.
+		// Last, so that no other shard receives the same messages before this one has stopped.
 		this.#logs.stop();
 	}
 
@@ -274,7 +274,7 @@ export class RedisChannels implements Feature, HistoryReader {
 		return options.durable ? null : history;
 	}
 
-	/** What the log holds after `from`, up to `to`: all of it, or "gone". */
+	/** The publications after `from` up to `to` from the log; "gone" unless it has all of them. */
 	#logged(channel: string, from: number, to: number, epoch: string, asOf: LogReader | undefined) {
 		const history = this.#parts.history.history(channel, {
 			since: { offset: from, epoch },
@@ -290,13 +290,13 @@ export class RedisChannels implements Feature, HistoryReader {
 
 	#receive(): void {
 		const { client } = this.#parts.redis;
-		for (let lane = 0; lane < LogLayout.logs; lane++) {
-			if (this.#lanes.has(lane) || !this.#logs.isFedHere(lane)) continue;
-			this.#lanes.add(lane);
-			// When Redis is not reached, it is subscribed to as soon as it is.
-			client.subscribe(this.#broker.keys.messages(lane), (batch) => this.#incoming.take(batch), { sharded: true }).catch(() => {});
+		for (let index = 0; index < LogLayout.logs; index++) {
+			if (this.#received.has(index) || !this.#logs.isFedHere(index)) continue;
+			this.#received.add(index);
+			// If Redis cannot be reached, the client subscribes as soon as it can.
+			client.subscribe(this.#broker.keys.messages(index), (batch) => this.#incoming.take(batch), { sharded: true }).catch(() => {});
 			// One shard of the node: the one that feeds the first log.
-			if (lane === 0 && this.takes !== null) client.subscribe(this.#broker.keys.published, this.takes).catch(() => {});
+			if (index === 0 && this.takes !== null) client.subscribe(this.#broker.keys.published, this.takes).catch(() => {});
 		}
 	}
 
@@ -308,7 +308,7 @@ export class RedisChannels implements Feature, HistoryReader {
 		this.#tell();
 	}
 
-	/** Tells all shards what has come about here. What finds no room stays until the next time. */
+	/** Sends all shards what has changed here. What finds no room is sent next time. */
 	#tell(): void {
 		while (this.#lostHere.size > 0) {
 			const channels = [...this.#lostHere].slice(0, listedMax);

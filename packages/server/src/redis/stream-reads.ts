@@ -7,7 +7,7 @@ interface StreamReadsParts {
 	readonly nowMs: () => number;
 }
 
-/** Publications of a channel, without a gap: after `from`, up to `to`. */
+/** Publications of a channel without a gap, after offset `from` up to offset `to`. */
 export interface StreamRange {
 	readonly epoch: string;
 	readonly from: number;
@@ -18,7 +18,7 @@ export interface StreamRange {
 interface Reading {
 	readonly epoch: string;
 	readonly from: number;
-	/** Null = it is being read. "gone": the stream does not have them all. */
+	/** Null = being read. "gone" = the stream no longer has all of them. */
 	found: StreamRange | "gone" | null;
 	bytes: number;
 	usedMs: number;
@@ -27,16 +27,16 @@ interface Reading {
 const keptMs = 5000;
 const bytesMax = 64 * 1024 * 1024;
 const readingsMax = 10_000;
-/** Of channels, at a time. */
+/** Most channels whose publications are kept at a time. */
 const underWayMax = 64;
 
 /**
- * What clients that come back have missed, and the logs do not hold. They come back together, so what was read of a channel is kept for a moment, for
- * all of them. **One per shard.** Bounded by bytes, by channels, and by the reads that are under way.
+ * Publications that reconnecting clients have missed and the logs no longer hold. Clients tend to reconnect together, so what was read of a channel is
+ * kept for a moment for all of them. **One per shard.** Bounded by bytes, channels and concurrent reads.
  */
 export class StreamReads {
 	readonly #parts: StreamReadsParts;
-	/** By channel; the least recently begun first. */
+	/** By channel, oldest read first. */
 	readonly #readings = new Map<string, Reading>();
 	#bytes = 0;
 	#underWay = 0;
@@ -45,10 +45,10 @@ export class StreamReads {
 		this.#parts = parts;
 	}
 
-	/** Reads of Redis for clients, so far. */
+	/** Number of reads from Redis for clients so far. */
 	count = 0;
 
-	/** Null = ask again in a moment. @param most publications that are of use. */
+	/** Null = try again in a moment. @param most the most publications that are useful. */
 	get(channel: string, epoch: string, from: number, most: number): StreamRange | "gone" | null {
 		const known = this.#readings.get(channel);
 		if (known !== undefined && known.epoch === epoch && known.from <= from && (known.found === null || this.#isFresh(known))) {
@@ -60,7 +60,7 @@ export class StreamReads {
 		return null;
 	}
 
-	/** What was read does not reach to what the log holds any more. */
+	/** Call when what was read no longer reaches the oldest publication in the log. */
 	forget(channel: string): void {
 		const known = this.#readings.get(channel);
 		if (known === undefined || known.found === null) return;
@@ -87,7 +87,7 @@ export class StreamReads {
 		}
 		this.#bytes += reading.bytes;
 		reading.usedMs = this.#parts.nowMs();
-		// Redis is not reached: whoever still waits asks again.
+		// Redis cannot be reached: callers that still wait try again.
 		if (reading.found === null) this.#readings.delete(channel);
 		for (const oldest of this.#readings.keys()) {
 			if (this.#bytes <= bytesMax && this.#readings.size <= readingsMax) break;

@@ -6,7 +6,7 @@ import { type ChannelRecords, listedMax } from "./channel-records.ts";
 interface WantedChannelsParts {
 	readonly log: Pick<ChannelLog, "logOf" | "feeder">;
 	readonly records: Pick<ChannelRecords, "send">;
-	/** Whether other machines publish to the channel. */
+	/** Whether other nodes publish to the channel. */
 	readonly has: (channel: string) => boolean;
 	/** Monotonic. */
 	readonly nowMs: () => number;
@@ -15,48 +15,48 @@ interface WantedChannelsParts {
 interface Wanted {
 	readonly name: string;
 	readonly log: number;
-	/** Providers of audiences where it has subscribers. */
+	/** Number of audience providers in which it has subscribers. */
 	subscribed: number;
-	/** When a command asked for it last. */
+	/** When a command last asked for it. */
 	usedMs: number;
-	/** Publications behind it are wanted as well; null = only those from now on. */
+	/** Publications after this position are wanted as well; null = only new ones. */
 	since: Position | null;
 	/** Not asked for before; -Infinity = at once. See `noticeHoldMs`. */
 	heldUntilMs: number;
-	/** When the feeder was asked last; -Infinity = it has to be. */
+	/** When the feeder was last asked; -Infinity = it must be asked. */
 	askedMs: number;
-	/** Where the log was when the feeder said that it follows the channel; null = it has not. */
+	/** Position of the log when the feeder confirmed that it follows the channel; null = it has not. */
 	position: Position | null;
-	/** Resolves when it is fed; null = nobody waits for that. */
+	/** Resolves when it is fed; null = nothing waits for that. */
 	arrival: { readonly promise: Promise<void>; readonly resolve: () => void } | null;
 }
 
-/** How long a channel is wanted that only a command has asked for. */
+/** How long a channel is wanted if only a command has asked for it. */
 const usedMs = 30_000;
-/** A feeder forgets what nobody has asked for in 90 s. */
+/** How often the feeder is asked again: it forgets channels without a request for 90 s. */
 const renewMs = 30_000;
-/** Without an answer it is asked again. */
+/** After this time without an answer it is asked again. */
 const askAgainMs = 500;
 /**
  * How long a channel of which a publisher has told waits for other publishers, whose first publications may be older: what was published before the
  * position at which the feeder begins is not brought. So the first publication of such a channel comes so much later.
  */
 export const noticeHoldMs = 100;
-/** Channels that only commands have asked for. */
+/** Most channels that only commands have asked for. */
 const unsubscribedMax = 10_000;
-/** Channels that are looked at in one tick, for those that are to be renewed or not wanted any more. */
+/** Most channels checked per tick, for requests to repeat and channels that are no longer wanted. */
 const looksPerTick = 200;
 
 /**
- * The channels that this shard's clients want from other machines. It asks the shard that feeds the channel's log, and again when another one feeds
- * it. **One per shard.** Bounded by the clients' subscriptions, and `unsubscribedMax` besides.
+ * The channels that this shard's clients want from other nodes. It asks the shard that feeds the channel's log, and asks again when another shard
+ * takes over. **One per shard.** Bounded by the clients' subscriptions plus `unsubscribedMax`.
  */
 export class WantedChannels implements ChannelWatch {
 	readonly #parts: WantedChannelsParts;
 	readonly #wanted = new Map<string, Wanted>();
 	/** Not answered yet. */
 	readonly #open = new Set<Wanted>();
-	/** The feeder of each log, when we last looked. */
+	/** The feeder of each log at the last check. */
 	readonly #feeders: number[] = [];
 	#unsubscribed = 0;
 	#looking: MapIterator<Wanted> | null = null;
@@ -83,7 +83,7 @@ export class WantedChannels implements ChannelWatch {
 		if (--wanted.subscribed === 0) this.#unsubscribed++;
 	}
 
-	/** Where the log was at least when it began to be fed, by the present feeder; null = it is not fed yet, but will be soon. */
+	/** A position that the log had reached when the current feeder began; null = it is not fed yet, but will be soon. */
 	fedFrom(channel: string): Position | null {
 		const wanted = this.#wanted.get(channel) ?? this.#add(channel);
 		wanted.usedMs = this.#parts.nowMs();
@@ -92,7 +92,7 @@ export class WantedChannels implements ChannelWatch {
 		return wanted.position;
 	}
 
-	/** Whoever wants all channels gets what was published to this one behind `since`. */
+	/** Clients that want all channels get what was published to this one after `since`. */
 	noticed(channel: string, since: Position): void {
 		const wanted = this.#wanted.get(channel) ?? this.#add(channel, since);
 		wanted.usedMs = this.#parts.nowMs();
@@ -100,19 +100,19 @@ export class WantedChannels implements ChannelWatch {
 		if (other !== null && since.epoch === other.epoch && since.offset < other.offset) wanted.since = since;
 	}
 
-	/** Where the channel was does not count any more: the feeder says soon where it is. */
+	/** Discards the channel's position. The feeder will report a new one soon. */
 	lost(channel: string): void {
 		const wanted = this.#wanted.get(channel);
 		if (wanted !== undefined) this.#reopen(wanted);
 	}
 
-	/** The log has lost what it knew of the channel. */
+	/** Call when the log no longer knows the channel. */
 	askAgain(channel: string): void {
 		const wanted = this.#wanted.get(channel);
 		if (wanted !== undefined) this.#ask(wanted);
 	}
 
-	/** A feeder follows the channel. @param slot of the feeder. */
+	/** Call when a feeder follows the channel. @param slot of the feeder. */
 	followed(channel: string, position: Position, slot: number): void {
 		const wanted = this.#wanted.get(channel);
 		if (wanted === undefined) return;
@@ -141,14 +141,14 @@ export class WantedChannels implements ChannelWatch {
 		return wanted.arrival.promise;
 	}
 
-	/** Several times a second. */
+	/** Call several times a second. */
 	tick(): void {
 		for (let log = 0; log < this.#feeders.length; log++) if (this.#feeders[log] !== undefined) this.#lookAtFeeder(log);
 		this.#askOpen();
 		this.#lookAtSome();
 	}
 
-	/** Channels have begun or ceased to be had by other machines. @param all that have subscribers, once for each provider. */
+	/** Call when the options may have changed which channels other nodes publish to. @param all channels with subscribers, once for each provider. */
 	renew(all: Iterable<string>): void {
 		for (const wanted of this.#wanted.values()) wanted.subscribed = 0;
 		this.#unsubscribed = this.#wanted.size;
@@ -194,7 +194,7 @@ export class WantedChannels implements ChannelWatch {
 		this.#unsubscribed--;
 	}
 
-	/** What another feeder said does not count. */
+	/** Ignores positions from a former feeder. */
 	#lookAtFeeder(log: number): void {
 		const feeder = this.#parts.log.feeder(log);
 		if (this.#feeders[log] === feeder) return;
@@ -217,7 +217,7 @@ export class WantedChannels implements ChannelWatch {
 		if (records.send(RecordType.follow, slotOfHolder(feeder), [[wanted.name, wanted.since]])) wanted.askedMs = nowMs();
 	}
 
-	/** In as few records as possible: after the death of a feeder there are many. */
+	/** Asks in as few records as possible: after the death of a feeder there are many channels. */
 	#askOpen(): void {
 		if (this.#open.size === 0) return;
 		const { records, nowMs } = this.#parts;
@@ -235,7 +235,7 @@ export class WantedChannels implements ChannelWatch {
 			for (let from = 0; from < list.length; from += listedMax) {
 				const part = list.slice(from, from + listedMax);
 				const names = part.map(({ name, since }) => [name, since] as const);
-				// No room: in a moment.
+				// No room in the ring: try again at the next tick.
 				if (!records.send(RecordType.follow, slotOfHolder(feeder), names)) return;
 				for (const wanted of part) wanted.askedMs = now;
 			}
