@@ -9,8 +9,8 @@ import { Script } from "@shardcast/redis";
  * Returns {"taken", JSON of the node that has the id, ms until it expires}, or
  * {"ok", now, term, 1 if it joined with this, id, expiry, id, expiry …}.
  *
- * It also removes those that have expired, and tells of it, once for all machines. A machine does so only if its own heartbeats have come in time for a
- * whole node timeout: when Redis hangs, all machines expire, and Redis then executes several heartbeats of one before the first of another.
+ * It also removes those that have expired, and announces that, once for all nodes. A node does so only if its own heartbeats have come in time for a
+ * whole node timeout: when Redis hangs, all nodes expire, and Redis then executes several heartbeats of one before the first of another.
  */
 export const heartbeatScript = new Script(`
 local time = redis.call('TIME')

@@ -7,8 +7,8 @@ import type { PostgresError } from "./postgres-error.ts";
 import { postgresOptionsOf } from "./postgres-options.ts";
 
 /**
- * Before a server starts: checks that PostgreSQL can be used, and brings its tables up to date. A PostgreSQL that is not reached now does not prevent
- * the start: the outbox is read once it is.
+ * Checks before a server starts that PostgreSQL can be used, and brings its tables up to date. If PostgreSQL cannot be reached, the server starts
+ * anyway and reads the outbox later.
  * @throws StartupError when it refuses the login, is too old, or a right is missing.
  */
 export async function checkPostgres(config: Config, log: Pick<Log, "info" | "error">): Promise<void> {

@@ -9,13 +9,13 @@ import type { PostgresOptions } from "./postgres-options.ts";
 const versionMin = 140_000;
 
 /**
- * What a session sets for itself. A process that stands still, or whose machine has gone, loses its session and with it its locks: after 15 s, while
- * a session that is in use has a statement every second.
+ * Parameters of a session. A process that hangs, or whose machine is gone, loses its session and its locks after 15 s. A session in use runs a
+ * statement every second.
  */
 const sessionParameters = [
 	"SET idle_session_timeout = '15s'",
 	"SET idle_in_transaction_session_timeout = '15s'",
-	// A statement that waits for a lock notices so that its process is gone.
+	// With it, a statement that waits for a lock notices that its process is gone.
 	"SET client_connection_check_interval = '1s'",
 	"SET tcp_keepalives_idle = 5",
 	"SET tcp_keepalives_interval = 3",
@@ -24,7 +24,7 @@ const sessionParameters = [
 ].join(";");
 
 /**
- * One connection to PostgreSQL. It is not opened again: when it is lost, so are its locks, and its owner has to begin again.
+ * One connection to PostgreSQL. It is never reopened: when it is lost, its locks are lost, too, and its owner must start over.
  *
  * The driver is loaded with the first connection, so that a server without PostgreSQL does not pay for it.
  */
@@ -61,7 +61,7 @@ export class Connection {
 			application_name: clientName,
 			keepAlive: true,
 		});
-		// Errors between statements: "end" follows them.
+		// Errors between statements are followed by "end".
 		client.on("error", () => undefined);
 		try {
 			await client.connect();
@@ -78,7 +78,7 @@ export class Connection {
 			return connection;
 		} catch (error) {
 			client.end().catch(() => undefined);
-			// Old versions do not know all parameters of a session.
+			// Old versions do not know all session parameters.
 			if ((error as { readonly code?: string }).code === "42704") throw tooOld(where, "too old");
 			throw postgresError(error, where, false);
 		}
@@ -101,12 +101,12 @@ export class Connection {
 		}
 	}
 
-	/** Several statements without parameters. @throws PostgresError */
+	/** Runs several statements without parameters. @throws PostgresError */
 	async run(statements: string): Promise<void> {
 		await this.query(statements);
 	}
 
-	/** Ends the session, which frees its locks. A statement under way is cut off. */
+	/** Ends the session, which releases its locks. A running statement is cut off. */
 	close(): void {
 		this.#lost();
 		this.#client.end().catch(() => undefined);

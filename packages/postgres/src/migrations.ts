@@ -1,7 +1,7 @@
 import type { Connection } from "./connection.ts";
 import { PostgresError } from "./postgres-error.ts";
 
-/** Steps from one version of the tables to the next; a step that was released never changes. */
+/** The steps from one version of the tables to the next. A released step never changes. */
 const steps: readonly ((schema: string) => string)[] = [
 	(schema) => `
 		CREATE TABLE ${schema}.installation (
@@ -63,8 +63,8 @@ const steps: readonly ((schema: string) => string)[] = [
 ];
 
 /**
- * Brings the tables to the present version. Nodes that start at the same time wait for each other. When nothing is to be done, it needs no right to create
- * anything.
+ * Brings the tables to the current version. Nodes that start at the same time wait for each other. If nothing has to change, it needs no CREATE
+ * privilege.
  * @throws PostgresError; `unsuitable` when a right is missing, or the tables are newer than this program.
  */
 export async function migrate(connection: Connection, schema: string): Promise<void> {

@@ -1,8 +1,8 @@
 /**
- * - unavailable: it could not be reached, or accepts nothing now. Try again.
- * - interrupted: the connection broke, or no answer came in time: the statement may have been carried out, or not.
+ * - unavailable: it cannot be reached, or accepts no connections now. Try again.
+ * - interrupted: the connection broke, or there was no answer in time. The statement may or may not have been executed.
  * - refused: it answered with an error.
- * - login: it wants other credentials, or does not have the database.
+ * - login: it refused the credentials, or does not have the database.
  * - unsuitable: it is too old, a right is missing, or the tables are those of a newer version.
  */
 type PostgresErrorKind = "unavailable" | "interrupted" | "refused" | "login" | "unsuitable";
@@ -23,7 +23,7 @@ const logins = ["28", "3D000"];
 const missingRights = ["42501"];
 const passing = ["57P", "53", "08", "25006"];
 
-/** Sorts an error of the driver. @param wasSent whether a statement was under way. */
+/** Classifies an error of the driver. @param wasSent whether a statement had been sent. */
 export function postgresError(error: unknown, where: string, wasSent: boolean): PostgresError {
 	if (error instanceof PostgresError) return error;
 	const { code = "", message, severity } = error as { readonly code?: string; readonly message: string; readonly severity?: string };

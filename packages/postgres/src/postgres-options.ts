@@ -1,19 +1,19 @@
 import { type Config, type PostgresAddress, parsePostgresAddress } from "@shardcast/config";
 
-/** How to reach PostgreSQL, and which schema is ours. */
+/** How to reach PostgreSQL, and in which schema the tables are. */
 export interface PostgresOptions {
 	readonly address: PostgresAddress;
-	/** Checked by the options: it needs no quotes. */
+	/** Validated with the options, so it needs no quotes. */
 	readonly schema: string;
-	/** For a connection to be made. */
+	/** Time limit for connecting. */
 	readonly connectTimeoutMs: number;
-	/** For an answer. When none comes, the connection is closed. */
+	/** Time limit for an answer. When it passes, the connection is closed. */
 	readonly answerTimeoutMs: number;
-	/** By which PostgreSQL lists the connection. */
+	/** Name of the connection in PostgreSQL's lists. */
 	readonly clientName: string;
 }
 
-/** By the options of the server; null = no PostgreSQL is configured. @param clientName such as "shardcast:n1:shard-0". */
+/** From the options of the server; null = no PostgreSQL is configured. @param clientName such as "shardcast:n1:shard-0". */
 export function postgresOptionsOf(config: Config, clientName: string): PostgresOptions | null {
 	if (config.postgresAddress === undefined) return null;
 	return {

@@ -1,9 +1,9 @@
-/** A pause that can be ended early, also before it begins. One waiter. */
+/** A pause that can be ended early, even before it begins. One waiter. */
 export class Alarm {
 	#isSet = false;
 	#wake: (() => void) | null = null;
 
-	/** Ends the present pause, or the next one at once. */
+	/** Ends the current pause, or otherwise the next one as soon as it begins. */
 	ring(): void {
 		this.#isSet = true;
 		this.#wake?.();

@@ -12,13 +12,13 @@ interface OutboxRoundParts {
 	readonly nowMs: () => number;
 }
 
-/** After this time no further row is begun: the rows of the rest are read again. */
+/** After this time no further row is started. The remaining rows are read again. */
 const roundMs = 5000;
 
-/** Publishes rows: those of one channel one after the other, channels side by side. */
+/** Publishes rows: those of one channel one after the other, different channels concurrently. */
 export class OutboxRound {
 	readonly #parts: OutboxRoundParts;
-	/** Published, and perhaps still in the table. */
+	/** Rows that were published and may still be in the table. */
 	readonly published: RowName[] = [];
 	readonly dead: DeadRow[] = [];
 
@@ -26,7 +26,7 @@ export class OutboxRound {
 		this.#parts = parts;
 	}
 
-	/** @param isStopping no further row is begun. */
+	/** @param isStopping when true, no further row is started. */
 	async publish(rows: readonly OutboxRow[], isStopping: () => boolean): Promise<void> {
 		const untilMs = this.#parts.nowMs() + roundMs;
 		const byChannel = new Map<string, OutboxRow[]>();

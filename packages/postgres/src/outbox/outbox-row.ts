@@ -13,20 +13,20 @@ export interface DeadRow extends RowName {
 	readonly reason: string;
 }
 
-/** A row of the outbox, as it was read. */
+/** A row of the outbox as read. */
 export interface OutboxRow extends RowName {
 	/** Its first 1,024 characters. */
 	readonly channel: string;
-	/** JSON, as it was written; null when the row has bytes, or is too large. */
+	/** JSON as written; null when the row has bytes, or is too large. */
 	readonly data: string | null;
 	readonly bytes: Buffer | null;
 	/** JSON; null = none. */
 	readonly tags: string | null;
-	/** The one that the row was given, or one that no other row has. */
+	/** The key in the row, or a unique one if it has none. */
 	readonly idempotencyKey: string;
 	readonly delta: boolean;
 	readonly skipHistory: boolean;
-	/** Of data, tags and key together. */
+	/** Size of data, tags and key together. */
 	readonly size: number;
 }
 

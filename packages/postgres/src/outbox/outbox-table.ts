@@ -5,7 +5,7 @@ interface ReadLimits {
 	readonly rowsMax: number;
 	/** A larger row is read without its contents. */
 	readonly rowBytesMax: number;
-	/** Of all rows together; the first row is read in any case. */
+	/** Most bytes of all rows together. The first row is always read. */
 	readonly bytesMax: number;
 }
 
@@ -19,7 +19,7 @@ export class OutboxTable {
 		this.#schema = schema;
 	}
 
-	/** Whether this connection is the reader now. It is until it is closed. */
+	/** Tries to make this connection the reader. It stays the reader until it is closed. */
 	async lock(): Promise<boolean> {
 		const [{ locked }] = (await this.#connection.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked", [
 			`shardcast outbox ${this.#schema}`,
@@ -27,7 +27,7 @@ export class OutboxTable {
 		return locked;
 	}
 
-	/** From now on the connection is notified of new rows. */
+	/** Subscribes the connection to notifications about new rows. */
 	async listen(): Promise<void> {
 		await this.#connection.query(`LISTEN ${this.#schema}_outbox`);
 	}

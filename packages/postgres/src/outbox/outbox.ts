@@ -16,7 +16,7 @@ export interface OutboxParts {
 	readonly pollMs: number;
 	/** A larger row is dead. */
 	readonly rowBytesMax: number;
-	/** Whether this process may become the reader, if it is none: one of each machine is enough. */
+	/** Whether this process may become the reader. One process per node is enough. */
 	readonly mayRead: () => boolean;
 	/** Never rejects. */
 	readonly publish: (row: OutboxRow) => RowResult | Promise<RowResult>;
@@ -28,27 +28,27 @@ export interface OutboxParts {
 /** How often a process that is not the reader tries to become it. */
 const candidateMs = 500;
 const reconnectMsMax = 2000;
-/** How often the age of the oldest row is read. */
+/** How often the age of the oldest row is queried. */
 const ageEveryMs = 1000;
-/** Bytes of the rows that are read at once. */
+/** Most bytes of the rows read at once. */
 const readBytesMax = 8 * 1024 * 1024;
 const nothing = { rows: [], isAll: true };
 /** While `waiting` is full, those channels are tried together. */
 const fullPauseMs = 100;
 
 /**
- * Publishes the rows of the outbox. Of all processes with the same database one is the reader: it holds an advisory lock on the connection by which it
- * reads and deletes, so PostgreSQL ends its role with the connection.
+ * Publishes the rows of the outbox. One of all processes with the same database is the reader: it holds an advisory lock on the connection that it also
+ * uses to read and delete rows, so PostgreSQL ends its role together with the connection.
  *
- * A row is deleted after it was published. A reader that dies in between leaves it to the next one, for which the broker recognises it by its idempotency
- * key. So two readers for a moment do no harm: both publish the same rows in the same order with the same keys.
+ * A row is deleted after it was published. If the reader dies in between, the next one publishes it again, and the broker recognises it by its
+ * idempotency key. So two readers at the same time do no harm: both publish the same rows in the same order with the same keys.
  */
 export class Outbox {
 	readonly counts = new OutboxCounts();
 	readonly #parts: OutboxParts;
 	readonly #alarm = new Alarm();
 	readonly #waiting = new WaitingChannels();
-	/** Published by this process, and not known to be deleted: a PostgreSQL that is away for longer than keys live makes no duplicates. */
+	/** Rows that this process has published and that may not be deleted yet: so an outage of PostgreSQL that is longer than the life of keys causes no duplicates. */
 	#undeleted: readonly RowName[] = [];
 	#undead: readonly DeadRow[] = [];
 	#isStopping = false;
@@ -67,14 +67,14 @@ export class Outbox {
 		this.#running ??= this.#run();
 	}
 
-	/** Rows that were begun are finished; resolves then. */
+	/** Finishes the rows that were started, and resolves. */
 	async drain(): Promise<void> {
 		this.#isStopping = true;
 		this.#alarm.ring();
 		await this.#running;
 	}
 
-	/** Finished or not. */
+	/** Stops at once, whether rows are finished or not. */
 	stop(): void {
 		this.#isStopping = true;
 		this.#alarm.ring();
@@ -99,7 +99,7 @@ export class Outbox {
 		}
 	}
 
-	/** From a connection to its end. */
+	/** Works with one connection until it ends. */
 	async #session(): Promise<void> {
 		const { options, mayRead, log } = this.#parts;
 		const connection = await Connection.open(options);
@@ -164,7 +164,7 @@ export class Outbox {
 		}
 	}
 
-	/** Deletes what is done. */
+	/** Deletes the rows that are done. */
 	async #clear(table: OutboxTable): Promise<void> {
 		await table.remove(this.#undeleted);
 		this.#undeleted = [];
@@ -182,7 +182,7 @@ export class Outbox {
 		this.#problem = "";
 	}
 
-	/** Each problem once, until it is over. */
+	/** Logs each problem once until it is over. */
 	#tell({ message }: PostgresError): void {
 		if (message === this.#problem) return;
 		this.#problem = message;

@@ -1,4 +1,4 @@
-/** Pauses between two tries of a channel. */
+/** Pauses between two attempts for a channel. */
 const pauseMsMin = 20;
 const pauseMsMax = 1000;
 
@@ -45,7 +45,7 @@ export class WaitingChannels {
 		this.#waiting.delete(channel);
 	}
 
-	/** Those that are not tried now. */
+	/** Channels whose next attempt is not due yet. */
 	names(nowMs: number): readonly string[] {
 		return [...this.#waiting].filter(([, { untilMs }]) => untilMs > nowMs).map(([channel]) => channel);
 	}
@@ -55,7 +55,7 @@ export class WaitingChannels {
 		return [...this.#waiting].filter(([, { untilMs }]) => untilMs <= nowMs).map(([channel]) => channel);
 	}
 
-	/** How long until the next one is tried; Infinity = none waits. */
+	/** Time until the next attempt is due; Infinity = no channel waits. */
 	nextMs(nowMs: number): number {
 		let next = Number.POSITIVE_INFINITY;
 		for (const { untilMs } of this.#waiting.values()) next = Math.min(next, untilMs - nowMs);

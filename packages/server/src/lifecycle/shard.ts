@@ -230,14 +230,12 @@ export class Shard {
 		this.clientHandlers = centrifuge.set.handlers;
 		this.#check = check;
 		this.#listener = listener;
-		// Drained in this order: refuse new work, finish accepted work, close the clients. Stopped in reverse order, so that the supervisor sees the
-		// heartbeat until the end.
-		const kept = {
+		const channelHistory = {
 			log: history,
 			isUsed: () => live.namespaces.keepHistory,
 			limitsOf: (channel: string) => live.namespaces.of(channel).history,
 		};
-		const kafka = ingest === null ? [] : [kafkaFeature(ingest, delivery.engine, kept)];
+		const kafka = ingest === null ? [] : [kafkaFeature(ingest, delivery.engine, channelHistory)];
 		const outbox = outboxFeature({ options, incoming, payloadBytesMax: config.maxPayloadBytes });
 		const theBus: Feature = { name: "bus", stop: () => bus.close() };
 		const logs: Feature = {
@@ -247,6 +245,8 @@ export class Shard {
 				history.close();
 			},
 		};
+		// Drained in this order: refuse new work, finish accepted work, close the clients. Stopped in reverse order, so that the supervisor sees the
+		// heartbeat until the end.
 		this.#features = new Features(
 			[
 				heartbeat,

@@ -14,7 +14,7 @@ interface OutboxFeatureParts extends RowPublisherParts {
 /** Escapes and Base64 may make a row longer than its payload. */
 const overheadBytes = 65_536;
 
-/** The outbox in PostgreSQL; null = none is configured. On each machine the shard with the lowest number may read it. */
+/** The outbox in PostgreSQL; null = none is configured. On each node, the shard with the lowest number may read it. */
 export function outboxFeature({ options, ...publishing }: OutboxFeatureParts): Feature | null {
 	const { config, board, row, log } = options;
 	const postgres = postgresOptionsOf(config, `shardcast:${config.nodeId || "node"}:shard-${row.slot}`);

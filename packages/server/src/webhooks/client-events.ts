@@ -23,12 +23,12 @@ interface ClientEventsParts {
 	readonly now?: () => number;
 }
 
-/** The current client of a snapshot. */
-interface Telling {
+/** The client that a snapshot is writing. */
+interface SnapshotClient {
 	readonly session: ClientSession;
-	/** Channels that are not written yet; the last one is next. */
+	/** Records that are not written yet; the last one is next. */
 	readonly records: ClientRecord[];
-	/** An event of this client was left out. */
+	/** Whether an event of this client was left out, so that it must be written again. */
 	isStale: boolean;
 }
 
@@ -60,12 +60,12 @@ export class ClientEvents implements Feature {
 	readonly #keys = new Map<ClientSession, number>();
 	#lastKey = 0;
 	/** Clients whose connect did not fit into a record: the collector does not know them. */
-	readonly #untellable = new WeakSet<ClientSession>();
+	readonly #tooLong = new WeakSet<ClientSession>();
 	#hasLoggedTooLong = false;
 	/** Clients that the snapshot has not written yet; until then their events are not written separately. Null = no snapshot. */
-	#untold: Set<ClientSession> | null = null;
+	#pending: Set<ClientSession> | null = null;
 	#hasBegun = false;
-	#telling: Telling | null = null;
+	#current: SnapshotClient | null = null;
 	#isQuiet = false;
 	/** Events that did not fit. */
 	#lost = 0;
@@ -103,23 +103,23 @@ export class ClientEvents implements Feature {
 		if (this.#timer !== null) clearTimeout(this.#timer);
 	}
 
-	/** The client has connected, and `describe` says who it is. */
+	/** Call when the client has connected and `describe` returns its fields. */
 	connected(session: ClientSession): void {
 		if (!this.#wanted.any || this.#keys.has(session)) return;
 		const description = session.describe();
 		if (description === null) return;
 		const key = this.#keyOf(session);
-		if (this.#untold !== null) {
-			this.#untold.add(session);
+		if (this.#pending !== null) {
+			this.#pending.add(session);
 			this.#lost++;
 			return;
 		}
 		if (this.#write(["connect", this.#now(), key, ...membersOf(description)])) return;
 		this.#keys.delete(session);
-		this.#untellable.add(session);
+		this.#tooLong.add(session);
 	}
 
-	/** A connection was opened; for raw clients that is the connect event. */
+	/** Call when a connection was opened; for raw clients that is the connect event. */
 	opened(session: ClientSession): void {
 		if (!this.#wanted.any) return;
 		this.connected(session);
@@ -128,33 +128,33 @@ export class ClientEvents implements Feature {
 
 	subscribed(session: ClientSession, channel: string): void {
 		if (!this.#wanted.subscriptions) return;
-		const key = this.#told(session);
+		const key = this.#keyForEvent(session);
 		if (key !== undefined) this.#write(["subscribe", this.#now(), key, channel]);
 	}
 
-	/** @param code the code that the client got; 0 = it asked for it. */
+	/** @param code the code that the client got; 0 = it unsubscribed itself. */
 	unsubscribed(session: ClientSession, channel: string, code: number): void {
 		if (!this.#wanted.subscriptions) return;
-		const key = this.#told(session);
+		const key = this.#keyForEvent(session);
 		if (key !== undefined) this.#write(["unsubscribe", this.#now(), key, channel, code]);
 	}
 
-	/** The connection has ended, and all subscriptions with it. */
+	/** Call when the connection, and with it all subscriptions, has ended. */
 	closed(session: ClientSession, code: number): void {
 		if (!this.#wanted.any) return;
-		// The collector knows a client that is written only in part.
-		const isHalfTold = this.#telling?.session === session;
-		const key = isHalfTold ? this.#keys.get(session) : this.#told(session);
-		if (isHalfTold) this.#telling = null;
+		// The collector knows a client that was written only in part.
+		const isPartlyWritten = this.#current?.session === session;
+		const key = isPartlyWritten ? this.#keys.get(session) : this.#keyForEvent(session);
+		if (isPartlyWritten) this.#current = null;
 		this.#keys.delete(session);
-		this.#untold?.delete(session);
+		this.#pending?.delete(session);
 		if (key !== undefined) this.#write(["disconnect", this.#now(), key, code]);
 	}
 
-	/** A client has subscribed to a channel that keeps a history and has no publication. */
+	/** Call when a client has subscribed to a channel with history and without publications. */
 	cacheEmpty(channel: string): void {
 		if (!this.#wanted.cacheEmpty) return;
-		if (this.#untold === null) this.#write(["cache_empty", this.#now(), channel]);
+		if (this.#pending === null) this.#write(["cache_empty", this.#now(), channel]);
 		else this.#lost++;
 	}
 
@@ -164,13 +164,13 @@ export class ClientEvents implements Feature {
 		return key;
 	}
 
-	/** Undefined = the collector does not know the client, or a snapshot will include it. */
-	#told(session: ClientSession): number | undefined {
+	/** The client's key for an event; undefined = the collector does not know the client, or a snapshot will include it. */
+	#keyForEvent(session: ClientSession): number | undefined {
 		const key = this.#keys.get(session);
-		if (key === undefined && this.#untellable.has(session)) this.#isTooLong();
-		if (key === undefined || this.#untold?.has(session) !== true) return key;
+		if (key === undefined && this.#tooLong.has(session)) this.#isTooLong();
+		if (key === undefined || this.#pending?.has(session) !== true) return key;
 		this.#lost++;
-		if (this.#telling?.session === session) this.#telling.isStale = true;
+		if (this.#current?.session === session) this.#current.isStale = true;
 		return undefined;
 	}
 
@@ -184,20 +184,20 @@ export class ClientEvents implements Feature {
 		return outcome !== "tooLong";
 	}
 
-	/** The limits of user ids and names of channels keep events far below that. */
+	/** The limits on user ids and channel names keep events far below that length. */
 	#isTooLong(): void {
 		this.#parts.counters.add("clientEventsTooLong", 1);
 		if (this.#hasLoggedTooLong) return;
 		this.#hasLoggedTooLong = true;
 		this.#parts.log.error(
-			"an event of a client is longer than a record for webhooks, and is not told to any; shardcast_webhook_events_too_long_total counts such events",
+			"an event of a client is longer than a record for webhooks, and is not sent; shardcast_webhook_events_too_long_total counts such events",
 		);
 	}
 
 	#switchOff(): void {
 		this.#keys.clear();
-		this.#untold = null;
-		this.#telling = null;
+		this.#pending = null;
+		this.#current = null;
 		this.#lost = 0;
 	}
 
@@ -207,11 +207,11 @@ export class ClientEvents implements Feature {
 		this.#snapshotSoon(true);
 	}
 
-	#snapshotSoon(isQuiet = this.#untold !== null && this.#isQuiet): void {
-		this.#untold = new Set(this.#keys.keys());
+	#snapshotSoon(isQuiet = this.#pending !== null && this.#isQuiet): void {
+		this.#pending = new Set(this.#keys.keys());
 		this.#isQuiet = isQuiet;
 		this.#hasBegun = false;
-		this.#telling = null;
+		this.#current = null;
 		this.#again(isQuiet ? 0 : snapshotPauseMs);
 	}
 
@@ -222,23 +222,23 @@ export class ClientEvents implements Feature {
 
 	#snapshot(): void {
 		this.#timer = null;
-		if (this.#untold === null) return;
-		const pauseMs = this.#tellClients(this.#untold, this.#writer!);
-		if (pauseMs === null) this.#untold = null;
+		if (this.#pending === null) return;
+		const pauseMs = this.#writeClients(this.#pending, this.#writer!);
+		if (pauseMs === null) this.#pending = null;
 		else this.#again(pauseMs);
 	}
 
 	/** Writes as many clients as there is time and space for. @returns the pause before it continues; null = done. */
-	#tellClients(untold: Set<ClientSession>, writer: EventWriter): number | null {
+	#writeClients(pending: Set<ClientSession>, writer: EventWriter): number | null {
 		if (!this.#hasBegun) {
 			if (writer.isHalfFull || writer.write(["snapshot", this.#now(), this.#lost, this.#isQuiet]) === "full") return snapshotPauseMs;
 			this.#hasBegun = true;
 			this.#lost = 0;
 		}
 		let left = recordsPerTurn;
-		for (const session of untold) {
-			if (this.#telling?.session !== session) this.#telling = this.#beginTelling(session);
-			const { records } = this.#telling;
+		for (const session of pending) {
+			if (this.#current?.session !== session) this.#current = this.#beginClient(session);
+			const { records } = this.#current;
 			for (let record = records.at(-1); record !== undefined; record = records.at(-1)) {
 				const outcome = writer.isHalfFull ? "full" : writer.write(record);
 				if (outcome === "full") return snapshotPauseMs;
@@ -247,12 +247,12 @@ export class ClientEvents implements Feature {
 				left--;
 			}
 			// The client has changed meanwhile, so it is written again.
-			if (this.#telling.isStale) this.#telling = null;
-			else untold.delete(session);
+			if (this.#current.isStale) this.#current = null;
+			else pending.delete(session);
 			if (left <= 0) return 0;
 		}
-		this.#telling = null;
-		if (untold.size > 0) return 0;
+		this.#current = null;
+		if (pending.size > 0) return 0;
 		return writer.write(["snapshotEnd", this.#now()]) === "full" ? snapshotPauseMs : null;
 	}
 
@@ -262,10 +262,10 @@ export class ClientEvents implements Feature {
 		if (kind !== "client") return;
 		records.length = 0;
 		this.#keys.delete(session);
-		this.#untellable.add(session);
+		this.#tooLong.add(session);
 	}
 
-	#beginTelling(session: ClientSession): Telling {
+	#beginClient(session: ClientSession): SnapshotClient {
 		const key = this.#keys.get(session);
 		const description = session.describe();
 		if (key === undefined || description === null) return { session, records: [], isStale: false };
