@@ -41,7 +41,7 @@ export function createMemberFiles(
 }
 
 /**
- * Ends a slot's membership. Call after its process has been reaped. Readers keep its ring mapped until they have read it to the end.
+ * Ends a slot's membership. The supervisor's members are fixed today, so only tests call it. Call after its process has been reaped. Readers keep its ring mapped until they have read it to the end.
  * @returns false, and does nothing, while a running member has not opened the ring yet, which would lose the ring's records. That member was
  * woken when the slot was added, so try again in a moment.
  */
