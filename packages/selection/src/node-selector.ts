@@ -1,0 +1,134 @@
+import type { Candidate } from "./candidate.ts";
+import { NoNode, type WhyNot } from "./no-node.ts";
+import { createStrategy, type SelectionKey, type StrategyName } from "./strategy.ts";
+
+/** What must be known of a node to select it. */
+export interface SelectableNode extends Candidate {
+	/** "" = clients do not know how to reach it. */
+	readonly url: string;
+	/** "" = none was given. */
+	readonly region: string;
+	readonly status: "starting" | "serving" | "draining";
+	readonly health: "healthy" | "degraded" | "unhealthy";
+	/** Changes whenever the figures do. */
+	readonly heartbeatAt: number;
+}
+
+/** The nodes, as one of them knows them. */
+export interface KnownNodes<N extends SelectableNode> {
+	/** The node that selects. */
+	readonly id: string;
+	/** Anything but "member": it does not know what the others do. */
+	readonly state: string;
+	/** Itself included. */
+	readonly nodes: readonly N[];
+}
+
+export interface SelectionRules {
+	readonly strategy: StrategyName;
+	/** own = nodes of the same region come first. */
+	readonly region: "own" | "any";
+	/** Only nodes with a URL. */
+	readonly needsUrl: boolean;
+}
+
+export interface SelectionRequest extends SelectionKey {
+	/** Nodes of this region come first; "" = as the rules say. */
+	readonly region: string;
+	/** Ids of nodes that the client could not reach: they come last. */
+	readonly avoid: readonly string[];
+}
+
+interface Picks {
+	readonly heartbeatAt: number;
+	readonly sinceMs: number;
+	count: number;
+}
+
+/** Clients that are not in a node's figures after this time have not come. It is the longest time between two heartbeats. */
+const picksMs = 60_000;
+
+interface NodeSelectorParts {
+	/** Returns a number from 0 to below 1. */
+	readonly random?: () => number;
+	readonly nowMs?: () => number;
+}
+
+/**
+ * Selects a node for each client. It counts the clients that it has sent to a node since the node's last heartbeat, so a burst spreads although the nodes
+ * report later. One owner. Takes some microseconds for ten nodes. Bound: an entry for each known node.
+ */
+export class NodeSelector {
+	readonly #random: () => number;
+	readonly #nowMs: () => number;
+	readonly #picks = new Map<string, Picks>();
+	#name: StrategyName | null = null;
+	#strategy = createStrategy("random");
+
+	constructor({ random = Math.random, nowMs = () => performance.now() }: NodeSelectorParts = {}) {
+		this.#random = random;
+		this.#nowMs = nowMs;
+	}
+
+	/**
+	 * A node that is not known to be full, unhealthy, starting, draining or gone. A node that is cut off from the others knows only itself.
+	 * @throws NoNode when there is none.
+	 */
+	select<N extends SelectableNode>(known: KnownNodes<N>, rules: SelectionRules, request: SelectionRequest): N {
+		this.#forget(known.nodes);
+		if (rules.strategy !== this.#name) {
+			this.#name = rules.strategy;
+			this.#strategy = createStrategy(rules.strategy, this.#random);
+		}
+		const usable = this.#usable(known, rules.needsUrl);
+		const reachable = someOr(usable, ({ node }) => !request.avoid.includes(node.id));
+		const region = request.region || (rules.region === "any" ? "" : (known.nodes.find(({ id }) => id === known.id)?.region ?? ""));
+		const near = region === "" ? reachable : someOr(reachable, ({ node }) => node.region === region);
+		const { node } = this.#strategy(near, request);
+		this.#picksOf(node).count++;
+		return node;
+	}
+
+	#usable<N extends SelectableNode>({ id, state, nodes }: KnownNodes<N>, needsUrl: boolean) {
+		const because = new Map<WhyNot, number>();
+		const usable = nodes.flatMap((node) => {
+			const connections = node.connections + this.#picksOf(node).count;
+			const isKnown = state === "member" || node.id === id;
+			const why = isKnown ? whyNot(node, connections, needsUrl) : "cut off";
+			if (why === null) return [{ ...node, connections, node }];
+			because.set(why, (because.get(why) ?? 0) + 1);
+			return [];
+		});
+		if (usable.length === 0) throw new NoNode(because);
+		return usable;
+	}
+
+	#picksOf({ id, heartbeatAt }: SelectableNode): Picks {
+		const picks = this.#picks.get(id);
+		const nowMs = this.#nowMs();
+		if (picks?.heartbeatAt === heartbeatAt && nowMs - picks.sinceMs < picksMs) return picks;
+		// The node's own figure includes them now.
+		const none = { heartbeatAt, sinceMs: nowMs, count: 0 };
+		this.#picks.set(id, none);
+		return none;
+	}
+
+	#forget(nodes: readonly SelectableNode[]): void {
+		if (this.#picks.size <= nodes.length) return;
+		const ids = new Set(nodes.map(({ id }) => id));
+		for (const id of this.#picks.keys()) if (!ids.has(id)) this.#picks.delete(id);
+	}
+}
+
+function whyNot({ status, health, maxConnections, url }: SelectableNode, connections: number, needsUrl: boolean): WhyNot | null {
+	if (status !== "serving") return status;
+	if (health === "unhealthy") return health;
+	if (connections >= maxConnections) return "full";
+	return needsUrl && url === "" ? "without a URL for clients (--node-url)" : null;
+}
+
+/** Those that satisfy the wish, or all if none does. */
+function someOr<T>(all: readonly T[], wish: (each: T) => boolean): readonly T[] {
+	const some = all.filter(wish);
+	return some.length > 0 ? some : all;
+}

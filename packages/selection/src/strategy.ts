@@ -1,0 +1,49 @@
+import { adaptive } from "./adaptive.ts";
+import type { Candidate } from "./candidate.ts";
+import { consistentHash } from "./consistent-hash.ts";
+import { leastConnections } from "./least-connections.ts";
+import { type Credits, nextTurn } from "./turns.ts";
+import { twoChoices } from "./two-choices.ts";
+
+/** Whom a candidate is chosen for. */
+export interface SelectionKey {
+	/** The client's address as text; "" = unknown. */
+	readonly address: string;
+	/** "" = unknown. */
+	readonly user: string;
+}
+
+/** Chooses one of the candidates, of which there is at least one. */
+type Strategy = <C extends Candidate>(candidates: readonly C[], key: SelectionKey) => C;
+
+/** Candidates whose turns are remembered. When there are more, all turns begin again. */
+const creditsMax = 1024;
+
+/** By name, how each strategy begins. */
+const strategies = {
+	least_connections: (random) => (candidates) => leastConnections(candidates, random),
+	round_robin: (random) => inTurns(() => 1, random),
+	random: (random) => (candidates) => twoChoices(candidates, random),
+	weighted: (random) => inTurns(({ weight }) => weight, random),
+	ip_hash: () => (candidates, key) => consistentHash(candidates, key.address),
+	user_hash: () => (candidates, key) => consistentHash(candidates, key.user || key.address),
+	adaptive: (random) => (candidates) => adaptive(candidates, random),
+} satisfies Record<string, (random: () => number) => Strategy>;
+
+export type StrategyName = keyof typeof strategies;
+export const strategyNames = Object.keys(strategies) as readonly StrategyName[];
+
+/** A strategy with its own memory of turns. @param random returns a number from 0 to below 1. */
+export function createStrategy(name: StrategyName, random: () => number = Math.random): Strategy {
+	return strategies[name](random);
+}
+
+function inTurns(weightOf: (candidate: Candidate) => number, random: () => number): Strategy {
+	let credits: Credits = new Map();
+	return (candidates) => {
+		if (credits.size > creditsMax) credits = new Map();
+		const turn = nextTurn(candidates, credits, weightOf, random);
+		credits = turn.credits;
+		return turn.picked;
+	};
+}
