@@ -337,6 +337,9 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which
 		query(`sum by (reason, instance) (${rate("shardcast_node_messages_dropped_total")})`, "{{instance}} dropped: {{reason}}"),
 		query(`sum by (instance) (${rate("shardcast_node_batches_missed_total")})`, "{{instance}} batches lost on the way"),
 	]),
+	lines("Nodes selected for clients", "Answers of /cluster/select, and of selectNode, by result.", "short", [
+		query(`sum by (result, instance) (${rate("shardcast_node_selections_total")})`, "{{instance}} {{result}}"),
+	]),
 	lines(
 		"Questions between nodes",
 		"Answers of other nodes, questions that a node answered for others, and messages that it could not read.",

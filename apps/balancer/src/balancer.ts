@@ -1,6 +1,16 @@
 import { Doorbells } from "@shardcast/bus";
 import { type AuthConfig, authRequired, type Certificate, type Config, parseAddress } from "@shardcast/config";
-import { type AnswerRoute, allowedOrigins, clusterRoutes, consoleRoutes, openAccess, Router } from "@shardcast/http";
+import type { ClusterNode, ClusterNodes, SelectionCounts } from "@shardcast/control";
+import {
+	type AllowedOrigins,
+	type AnswerRoute,
+	allowedOrigins,
+	clusterRoutes,
+	consoleRoutes,
+	NodeSelection,
+	openAccess,
+	Router,
+} from "@shardcast/http";
 import { type ConnectionRateConfig, ConnectionRates, LimitAudit, RateTable } from "@shardcast/limits";
 import { closeDescriptor, DescriptorChannel, SharedFile } from "@shardcast/native";
 import { cannotListen, HeartbeatTimer, openFilesLimit, ProcessMonitor } from "@shardcast/process";
@@ -24,6 +34,8 @@ interface BalancerOptions {
 	readonly handoffDescriptors: readonly number[];
 	/** The text of GET /metrics, which the supervisor collects from all processes. */
 	readonly collectMetrics: () => Promise<string>;
+	/** Which nodes there are; null = this one works alone. */
+	readonly nodes: () => Promise<ClusterNodes | null>;
 	readonly config: BalancerConfig;
 	/** Certificates for TLS; the first is for clients without a known server name. Empty = no TLS. */
 	readonly certificates: readonly Certificate[];
@@ -32,7 +44,16 @@ interface BalancerOptions {
 
 type BalancerConfig = Pick<
 	Config,
-	"lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "allowedOrigins" | "trustedProxies" | "proxyProtocol" | "clientPublish"
+	| "lbAddr"
+	| "host"
+	| "headBytesMax"
+	| "headTimeoutMs"
+	| "allowedOrigins"
+	| "trustedProxies"
+	| "proxyProtocol"
+	| "clientPublish"
+	| "selectStrategy"
+	| "selectRegion"
 > &
 	AuthConfig &
 	ConnectionRateConfig;
@@ -49,6 +70,8 @@ export class Balancer {
 	readonly #dataPath: DataPath;
 	readonly #tls: TlsEnd | null;
 	readonly #heartbeat: HeartbeatTimer;
+	readonly #selection: NodeSelection<ClusterNode>;
+	#allowedOrigins: AllowedOrigins;
 	#config: BalancerConfig;
 	#port = 0;
 
@@ -56,6 +79,8 @@ export class Balancer {
 		const { board, directory, mode, config, certificates, log } = options;
 		this.#options = options;
 		this.#config = config;
+		this.#allowedOrigins = allowedOrigins(config.allowedOrigins);
+		this.#selection = new NodeSelection({ nodes: options.nodes, rules: () => this.#config, nowMs: monotonicMs });
 		this.#doorbells = new Doorbells(directory, board);
 		this.#doorbells.openAll();
 		const responder = new Responder({
@@ -106,6 +131,7 @@ export class Balancer {
 	/** Applies the options that may change while it serves. */
 	reload(config: BalancerConfig): void {
 		this.#config = config;
+		this.#allowedOrigins = allowedOrigins(config.allowedOrigins);
 		this.#responder.allowedOrigins = config.allowedOrigins;
 		this.#responder.trustedProxies = config.trustedProxies;
 		this.#responder.rates.change(config);
@@ -160,14 +186,25 @@ export class Balancer {
 		return new ProxyPath({ ...shared, picker, shardHost: dialHost(config.host), token: directory.proxyToken });
 	}
 
-	/** Pages of other origins may use none of these routes. */
+	/** Nodes selected for clients. */
+	get selections(): SelectionCounts {
+		return this.#selection.counts;
+	}
+
+	/** Pages of other origins may use none of these routes but that which selects a node. */
 	#router(): Router<AnswerRoute> {
 		const { board, collectMetrics } = this.#options;
 		const routes = [
 			...consoleRoutes(() => ({ token: this.#config.consoleToken, authRequired: authRequired(this.#config) })),
 			...clusterRoutes({ board, access: () => openAccess(this.#config), metrics: collectMetrics }),
+			this.#selection.route,
 		];
-		return new Router(routes, { allowedOrigins: allowedOrigins([]) });
+		const origins = () => this.#allowedOrigins;
+		return new Router(routes, {
+			get allowedOrigins() {
+				return origins();
+			},
+		});
 	}
 
 	#picker(options: Pick<PickerOptions, "measure" | "ownMax">): Picker {

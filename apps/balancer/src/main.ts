@@ -1,4 +1,4 @@
-import { connectToParent, joinCluster, metricsQuestion, PartAnswers } from "@shardcast/control";
+import { clusterNodesQuestion, connectToParent, joinCluster, metricsQuestion, PartAnswers, selectionMetrics } from "@shardcast/control";
 import { dieWithParent, nativeSupport } from "@shardcast/native";
 import { surviveClosedOutput } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
@@ -17,9 +17,12 @@ const control = connectToParent({
 		const joined = joinCluster(message, "balancer", parts);
 		log = joined.log;
 		const collectMetrics = () => control.ask(metricsQuestion, null);
-		balancer = new Balancer({ ...joined, mode, handoffDescriptors, config, certificates, collectMetrics });
-		await balancer.start();
-		return { port: balancer.port };
+		const nodes = () => control.ask(clusterNodesQuestion, null);
+		const started = new Balancer({ ...joined, mode, handoffDescriptors, config, certificates, collectMetrics, nodes });
+		balancer = started;
+		if (config.redisAddress !== undefined) joined.metrics.addReading(selectionMetrics, () => started.selections);
+		await started.start();
+		return { port: started.port };
 	},
 	reload(config) {
 		if (log !== null) log.level = config.logLevel;

@@ -40,4 +40,25 @@ describe("options of Redis and of the machine", () => {
 		expect(mistakes({ SHARDCAST_NODE_ADDRESS: "here" })).toMatch(/is not an address/);
 		expect(environment({ SHARDCAST_NODE_ADDRESS: "here:80" }).config.nodeAddress).toBe("here:80");
 	});
+
+	it.each([
+		["https://n1.example.com", /^SHARDCAST_NODE_URL: "https:\/\/n1\.example\.com" is not the URL of a WebSocket server; write wss:/],
+		["n1.example.com:3005", /is not the URL of a WebSocket server/],
+		["wss://n1.example.com/chat", /has more than a host and a port; clients add the path themselves/],
+		["wss://n1.example.com?a=b", /has more than a host and a port/],
+		["wss://user:hunter2@n1.example.com", /has more than a host and a port/],
+		[`wss://${"x".repeat(251)}`, /has more than a host and a port/],
+	])("%s is not the URL of a node", (url, problem) => {
+		expect(mistakes({ SHARDCAST_NODE_URL: url })).toMatch(problem);
+	});
+
+	it("how nodes are selected", () => {
+		for (const url of ["", "wss://n1.example.com", "ws://[fd00::7]:3005", `wss://${"x".repeat(250)}`])
+			expect(environment({ SHARDCAST_NODE_URL: url }).config.nodeUrl).toBe(url);
+		const { config } = environment({});
+		expect(config).toMatchObject({ nodeWeight: 1, selectStrategy: "least_connections", selectRegion: "own" });
+		expect(environment({ SHARDCAST_SELECT_STRATEGY: "user_hash" }).config.selectStrategy).toBe("user_hash");
+		expect(mistakes({ SHARDCAST_SELECT_STRATEGY: "hash" })).toMatch(/is not one of least_connections, .*user_hash, adaptive/);
+		expect(mistakes({ SHARDCAST_NODE_WEIGHT: "0" })).toMatch(/is not a whole number from 1 to 1000/);
+	});
 });

@@ -19,6 +19,7 @@ export {
 	type SharedRevocationCounts,
 	sharedRevocationMetrics,
 } from "./metrics/revocation-table.ts";
+export { type SelectionCounts, selectionMetrics } from "./metrics/selection-table.ts";
 export { redisMessageMetrics, type SharedChannelReading, sharedChannelMetrics } from "./metrics/shared-channel-table.ts";
 export { tlsMetrics } from "./metrics/tls-table.ts";
 export { webhookMetrics } from "./metrics/webhook-table.ts";

@@ -1,5 +1,6 @@
 import type { NodeLoad } from "@shardcast/control";
 import type { BoardReading } from "@shardcast/telemetry";
+import { memoryInUse } from "./machine-memory.ts";
 
 interface Sums {
 	readonly atMs: number;
@@ -28,13 +29,15 @@ export class LoadMeter {
 		const seconds = (now.atMs - before.atMs) / 1000;
 		// A restarted shard's counters start at 0, so a decrease is not a rate.
 		const rate = (counter: keyof Sums) => (seconds > 0 ? Math.max(0, now[counter] - before[counter]) / seconds : 0);
+		const memoryBytes = sum("residentBytes") + (balancer?.counters.residentBytes ?? 0);
 		return {
 			connections: shards.reduce((total, { connections }) => total + connections, 0),
 			messagesPerSecond: rounded(rate("messages")),
 			bytesPerSecond: rounded(rate("bytes")),
 			deliveriesPerSecond: rounded(rate("deliveries")),
 			cpu: shards.length === 0 ? 0 : rounded(rate("cpuMs") / 1000 / shards.length),
-			memoryBytes: sum("residentBytes") + (balancer?.counters.residentBytes ?? 0),
+			memory: rounded(memoryInUse(memoryBytes)),
+			memoryBytes,
 			loopLagMs: rounded(Math.max(0, ...shards.map(({ counters }) => counters.loopLagP99Ms))),
 		};
 	}

@@ -212,6 +212,9 @@ export class Membership {
 		const { facts, load } = this.#parts.describe();
 		const told = JSON.stringify(facts);
 		const json = JSON.stringify({ id: own.id, instance: own.instance, ...facts, ...load, process: own.process });
+		// As this node sees itself, also while the others hear nothing of it.
+		const { term = 0, heartbeatAt = 0 } = this.#ownRecord ?? {};
+		this.#ownRecord = { id: own.id, instance: own.instance, ...facts, ...load, term, heartbeatAt, process: own.process };
 		const sentMs = performance.now();
 		// What is announced from now on needs another check.
 		clearTimeout(this.#look);
@@ -236,9 +239,9 @@ export class Membership {
 		}
 		this.#lastFacts = told;
 		this.#problem = null;
-		const [, now, term, joined, ...entries] = answer;
+		const [, now, newTerm, joined, ...entries] = answer;
 		if (joined === 1 && this.#state !== "joining") this.#lateUntilMs = performance.now() + timeoutMs;
-		this.#ownRecord = parseNodeRecord(`${json.slice(0, -1)},"term":${term},"heartbeatAt":${now}}`);
+		this.#ownRecord = { ...this.#ownRecord, term: Number(newTerm), heartbeatAt: Number(now) };
 		this.#leaseEndsMs = sentMs + timeoutMs;
 		this.#watchLease();
 		if (performance.now() < this.#leaseEndsMs) this.#setState("member");

@@ -1,3 +1,4 @@
+import { parseNodeUrl } from "@shardcast/config";
 import type { ClusterNode } from "@shardcast/control";
 import { processStartTicks } from "@shardcast/native";
 
@@ -43,6 +44,8 @@ function checked(raw: Record<string, unknown>): NodeRecord {
 		if (typeof value !== "number" || !Number.isFinite(value) || value < 0) throw new TypeError(name);
 		return value;
 	};
+	/** Nodes of a version before this field do not write it. */
+	const newer = <T>(name: string, read: (name: string) => T, otherwise: T): T => (raw[name] === undefined ? otherwise : read(name));
 	const oneOf = <const T extends readonly string[]>(name: string, values: T): T[number] => {
 		const value = text(name);
 		if (!values.includes(value)) throw new TypeError(name);
@@ -53,6 +56,7 @@ function checked(raw: Record<string, unknown>): NodeRecord {
 		id: text("id"),
 		instance: text("instance"),
 		address: text("address"),
+		url: newer("url", (name) => urlIn(text(name)), ""),
 		region: text("region"),
 		version: text("version"),
 		status: oneOf("status", statuses),
@@ -60,10 +64,12 @@ function checked(raw: Record<string, unknown>): NodeRecord {
 		shards: number("shards"),
 		connections: number("connections"),
 		maxConnections: number("maxConnections"),
+		weight: newer("weight", (name) => Math.max(1, number(name)), 1),
 		messagesPerSecond: number("messagesPerSecond"),
 		bytesPerSecond: number("bytesPerSecond"),
 		deliveriesPerSecond: number("deliveriesPerSecond"),
 		cpu: number("cpu"),
+		memory: newer("memory", number, 0),
 		memoryBytes: number("memoryBytes"),
 		loopLagMs: number("loopLagMs"),
 		term: number("term"),
@@ -75,6 +81,15 @@ function checked(raw: Record<string, unknown>): NodeRecord {
 			startTicks: startTicks === null ? null : Number(startTicks),
 		},
 	};
+}
+
+/** Clients are sent there, so anything but the URL of a WebSocket server counts as none. */
+function urlIn(text: string): string {
+	try {
+		return parseNodeUrl(text);
+	} catch {
+		return "";
+	}
 }
 
 /** The part of the record shown to others. */

@@ -9,8 +9,8 @@ export interface NodeChanges {
 }
 
 /** The fields whose change is reported. The load, which changes constantly, is not among them. */
-const factsOf = ({ address, region, version, status, health, shards, maxConnections }: NodeRecord): string =>
-	JSON.stringify([address, region, version, status, health, shards, maxConnections]);
+const factsOf = ({ address, url, region, version, status, health, shards, maxConnections, weight }: NodeRecord): string =>
+	JSON.stringify([address, url, region, version, status, health, shards, maxConnections, weight]);
 
 /**
  * The other nodes as known to this one. Events result from comparing the nodes in Redis with the known ones, not from messages, which may be lost.

@@ -25,7 +25,7 @@ import { Membership, NodeIdTaken } from "./membership.ts";
 import { nodeKeys } from "./node-keys.ts";
 import { publicNode } from "./node-record.ts";
 import type { LeftReason, NodeChanges } from "./node-view.ts";
-import { ownAddress } from "./own-address.ts";
+import { clientUrl, ownAddress } from "./own-address.ts";
 import { nodeIdOf, redisOptionsOf } from "./redis-from-config.ts";
 import { KnownEpoch } from "./revocations/known-epoch.ts";
 import { SharedRevocations } from "./revocations/shared-revocations.ts";
@@ -73,6 +73,7 @@ export class ThisNode {
 	readonly revocations: SharedRevocations;
 	readonly #load = new LoadMeter();
 	#address = "";
+	#url = "";
 	/** `join` is over. */
 	#joined = false;
 	#wasMember = false;
@@ -181,6 +182,7 @@ export class ThisNode {
 	/** It serves now. @param listens where, with the port that it really has. */
 	serving(listens: Address): void {
 		this.#address = this.#parts.config.nodeAddress || ownAddress(listens);
+		this.#url = clientUrl(this.#parts.config, listens);
 		this.#status = "serving";
 		this.#membership.changed();
 	}
@@ -207,12 +209,14 @@ export class ThisNode {
 		return {
 			facts: {
 				address: this.#address,
+				url: this.#url,
 				region: config.nodeRegion,
 				version,
 				status: this.#status,
 				health: healthStatus(board),
 				shards: reading.shards.length,
 				maxConnections: reading.shards.reduce((sum, { connectionsMax }) => sum + connectionsMax, 0),
+				weight: config.nodeWeight,
 			},
 			load: this.#load.read(reading),
 		};

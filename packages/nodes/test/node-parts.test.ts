@@ -1,15 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { LoadMeter } from "../src/load-meter.ts";
+import { memoryInUse } from "../src/machine-memory.ts";
 import { nodeKeys } from "../src/node-keys.ts";
 import { type NodeRecord, parseNodeRecord, publicNode } from "../src/node-record.ts";
 import { NodeView } from "../src/node-view.ts";
-import { ownAddress } from "../src/own-address.ts";
+import { clientUrl, ownAddress } from "../src/own-address.ts";
 import { totalsOf } from "../src/totals.ts";
 
 const record = (id: string, changes: Partial<NodeRecord> = {}): NodeRecord => ({
 	id,
 	instance: `${id}-1`,
 	address: "10.0.0.1:1",
+	url: "ws://10.0.0.1:1",
 	region: "",
 	version: "1",
 	status: "serving",
@@ -17,10 +19,12 @@ const record = (id: string, changes: Partial<NodeRecord> = {}): NodeRecord => ({
 	shards: 2,
 	connections: 3,
 	maxConnections: 10,
+	weight: 1,
 	messagesPerSecond: 1,
 	bytesPerSecond: 1,
 	deliveriesPerSecond: 1,
 	cpu: 0,
+	memory: 0,
 	memoryBytes: 0,
 	loopLagMs: 0,
 	term: 1,
@@ -40,6 +44,10 @@ describe("what is known of other machines", () => {
 		expect(told(view.update([record("b"), record("a")], false))).toEqual(["+b", "+a"]);
 		expect(view.nodes.map(({ id }) => id)).toEqual(["a", "b"]);
 		expect(told(view.update([record("a", { connections: 9, cpu: 1 }), record("b", { status: "draining" })], false))).toEqual(["~b"]);
+		expect(told(view.update([record("a", { memory: 0.5, weight: 2 }), record("b", { status: "draining", url: "" })], false))).toEqual([
+			"~a",
+			"~b",
+		]);
 		expect(told(view.update([record("a", { instance: "a-2" })], false))).toEqual(["+a", "-b timeout", "-a replaced"]);
 	});
 
@@ -67,6 +75,18 @@ describe("an entry", () => {
 		expect(Object.keys(publicNode(record("a")))).not.toEqual(expect.arrayContaining(["instance"]));
 		expect(Object.keys(publicNode(record("a")))).not.toEqual(expect.arrayContaining(["process"]));
 	});
+
+	it("of a version that does not write what selecting needs is read, too", () => {
+		const { url: _, weight: __, memory: ___, ...older } = record("a");
+		expect(parseNodeRecord(JSON.stringify(older))).toEqual(record("a", { url: "", weight: 1, memory: 0 }));
+	});
+
+	it.each(["https://elsewhere.example", "javascript:alert(1)", "ws://user:password@x", "ws://x/path", "x", "ws://x?a", "ws://"])(
+		"sends clients to no address but that of a WebSocket server: %s",
+		(url) => {
+			expect(parseNodeRecord(JSON.stringify({ ...record("a"), url }))).toMatchObject({ id: "a", url: "" });
+		},
+	);
 
 	it.each([
 		null,
@@ -113,6 +133,29 @@ it("the own address is where it listens, or the first network address when that 
 	expect(ownAddress({ port: 3005 }, interfaces)).toBe("10.0.0.7:3005");
 	expect(ownAddress({ host: "::", port: 3005 }, { eth0: interfaces!.eth0!.slice(0, 2) })).toBe("[fd00::7]:3005");
 	expect(ownAddress({ host: "0.0.0.0", port: 1 }, {})).toBe("127.0.0.1:1");
+});
+
+it("the URL for clients is what was given for them; an address that was only found is none", () => {
+	const given = (changes: Partial<Parameters<typeof clientUrl>[0]>, host?: string) =>
+		clientUrl({ nodeUrl: "", nodeAddress: "", tlsEnabled: false, tlsCert: "", ...changes }, { ...(host && { host }), port: 3005 });
+	expect(given({})).toBe("");
+	expect(given({}, "0.0.0.0")).toBe("");
+	expect(given({}, "::")).toBe("");
+	expect(given({}, "10.1.1.1")).toBe("ws://10.1.1.1:3005");
+	expect(given({}, "fd00::7")).toBe("ws://[fd00::7]:3005");
+	expect(given({ nodeAddress: "n1.example.com:443", tlsEnabled: true })).toBe("wss://n1.example.com:443");
+	expect(given({ nodeAddress: "10.0.0.7:1", nodeUrl: "wss://n1.example.com/" }, "10.1.1.1")).toBe("wss://n1.example.com");
+});
+
+it("memory in use is that of the machine, or of the processes in the limit of their container", () => {
+	const machine = { totalBytes: 1000, availableBytes: 600, limitBytes: 0 };
+	expect(memoryInUse(100, machine)).toBe(0.4);
+	expect(memoryInUse(100, { ...machine, limitBytes: 200 })).toBe(0.5);
+	expect(memoryInUse(300, { ...machine, limitBytes: 200 })).toBe(1);
+	expect(memoryInUse(100, { ...machine, limitBytes: 2 ** 64 }), "no limit").toBe(0.4);
+	expect(memoryInUse(0, { totalBytes: 0, availableBytes: 0, limitBytes: 0 })).toBe(0);
+	expect(memoryInUse(0)).toBeGreaterThan(0);
+	expect(memoryInUse(0)).toBeLessThan(1);
 });
 
 it("load is a rate between two readings, and no rate is negative when a shard begins again", () => {

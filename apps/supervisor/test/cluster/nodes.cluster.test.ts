@@ -34,13 +34,26 @@ describe.skipIf(!redisForTests())("several machines with Redis", () => {
 		const cluster = await startCluster({
 			shards: 1,
 			host: `127.0.0.${10 + Number(id.slice(1))}`,
-			flags: ["--node-region", `region-${id}`, "--node-timeout", `${timeouts[id]}ms`, ...heartbeat],
+			flags: ["--node-region", `region-${id}`, "--node-timeout", `${timeouts[id]}ms`, "--select-region", "any", ...heartbeat],
 			env: { REDIS_URL: `redis://:hunter2@127.0.0.1:${redis.port}`, NODE_ID: id },
 		});
 		running.set(id, cluster);
 		return cluster;
 	};
 	const seenBy = (id: string) => getJson<Nodes>(`${running.get(id)!.httpUrl}/cluster/nodes`);
+	const selectedBy = (entry: string, query = "") =>
+		getJson<{ id: string; address: string; url: string; alone?: boolean }>(`${entry}/cluster/select?${query}`);
+	/** Waits until a node names these, and no others. */
+	const namesAll = (by: string, ...ids: readonly string[]) =>
+		waitFor(
+			async () => {
+				const named = await Promise.all(Array.from({ length: 12 }, () => selectedBy(running.get(by)!.httpUrl)));
+				const all = [...new Set(named.map(({ id }) => id))].sort().join(", ");
+				if (all !== ids.join(", ")) throw new Error(`${by} names ${all}`);
+				return true;
+			},
+			{ deadlineMs: waitMs, what: `that ${by} names ${ids.join(", ")}`, everyMs: 50 },
+		);
 	const cli = (...args: readonly string[]) =>
 		spawnSync("redis-cli", ["-p", String(redis.port), "-a", "hunter2", "--no-auth-warning", ...args], { encoding: "utf8" }).stdout.trim();
 	const logged = (id: string, text: string) => running.get(id)!.log().split(text).length - 1;
@@ -89,6 +102,26 @@ describe.skipIf(!redisForTests())("several machines with Redis", () => {
 		await waitFor(() => cli("HGET", "ws:cluster:metrics", "nodes") === "3", { deadlineMs: waitMs, what: "the totals in Redis" });
 	});
 
+	it("each selects nodes for clients, on the balancer's port and on a shard's, and clients reach the node that they are told", async () => {
+		const n1 = running.get("n1")!;
+		const { shards } = await n1.health();
+		for (const entry of [n1.httpUrl, `http://127.0.0.1:${shards[0]!.port}`]) {
+			const named = await Promise.all(Array.from({ length: 12 }, () => selectedBy(entry)));
+			expect(new Set(named.map(({ id }) => id)), `nodes named by ${entry}`).toEqual(new Set(["n1", "n2", "n3"]));
+			for (const { id, url, address } of named)
+				expect({ url, address }, id).toEqual({ url: running.get(id)!.url, address: new URL(url).host });
+			expect((await selectedBy(entry, "region=region-n2")).id, `the region by ${entry}`).toBe("n2");
+			expect((await selectedBy(entry, "region=region-n2&avoid=n2,n1")).id, `without n1 and n2 by ${entry}`).toBe("n3");
+			const client = await LibraryClient.open(named[0]!.url);
+			await client.close();
+		}
+		const metrics = (await httpRequest(`${n1.httpUrl}/metrics`)).body;
+		expect(metrics).toMatch(/shardcast_node_selections_total\{result="selected",process="balancer"\} 14/);
+		expect(metrics).toMatch(/shardcast_node_selections_total\{result="selected",shard="0"\} 14/);
+		const page = await httpRequest(`${n1.httpUrl}/cluster/select`, { headers: { Origin: "http://other.example" } });
+		expect(page.status, "a page of another site").toBe(403);
+	});
+
 	it("the password of Redis is in no log, no error and no process list", async () => {
 		for (const cluster of running.values()) {
 			expect(cluster.log()).not.toContain("hunter2");
@@ -117,6 +150,7 @@ describe.skipIf(!redisForTests())("several machines with Redis", () => {
 		await running.get("n3")!.kill9("supervisor");
 		await waitFor(() => logged("n1", "node n3 left: its heartbeats stopped") > 0, { deadlineMs: waitMs, what: "that n1 tells of it" });
 		await together("n1", "n2");
+		await namesAll("n1", "n1", "n2");
 		expect(cli("ZRANGE", "ws:cluster:nodes", "0", "-1").split("\n").toSorted()).toEqual(["n1", "n2"]);
 		await start("n3");
 		await together("n1", "n2", "n3");
@@ -151,6 +185,7 @@ describe.skipIf(!redisForTests())("several machines with Redis", () => {
 		expect(status).toBe("degraded");
 		expect(reasons).toEqual([expect.stringMatching(/^node n1: it is cut off from the others: .*ECONNREFUSED/)]);
 		expect(node).toMatchObject({ nodes: 3 });
+		expect(await selectedBy(running.get("n1")!.httpUrl, "avoid=n1"), "it knows only itself").toMatchObject({ id: "n1", alone: true });
 
 		const [sender, receiver] = await Promise.all([LibraryClient.open(running.get("n1")!.url), LibraryClient.open(running.get("n1")!.url)]);
 		sender.send("still here");
@@ -161,6 +196,7 @@ describe.skipIf(!redisForTests())("several machines with Redis", () => {
 		const n4 = await start("n4");
 		expect(n4.log()).toMatch(/cannot use Redis at redis:\/\/127\.0\.0\.1:\d+: .*; node n4 serves its clients alone until then/);
 		expect((await n4.health()).node?.state).toBe("joining");
+		await waitFor(async () => (await selectedBy(n4.httpUrl)).alone === true, { deadlineMs: waitMs, what: "that n4 names itself" });
 
 		await redis.start();
 		await together("n1", "n2", "n3", "n4");

@@ -11,12 +11,13 @@ import { outboxMetrics } from "./outbox-table.ts";
 import { redisMetrics } from "./redis-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
 import { revocationMetrics, sharedRevocationMetrics } from "./revocation-table.ts";
+import { selectionMetrics } from "./selection-table.ts";
 import { redisMessageMetrics, sharedChannelMetrics } from "./shared-channel-table.ts";
 import { tlsMetrics } from "./tls-table.ts";
 import { webhookMetrics } from "./webhook-table.ts";
 
 /** Where the values of some metrics are: "" = in the scoreboard; otherwise in the memory of processes, which adds this label. See `ProcessMetrics`. */
-type Kept = readonly [label: "" | "shard" | "process", metrics: readonly MetricDescriptor[]];
+type Kept = readonly [label: "" | "shard" | "process" | "process or shard", metrics: readonly MetricDescriptor[]];
 
 /** All metrics defined by shardcast, in the order of the reference. */
 const groups: Readonly<Record<string, readonly Kept[]>> = {
@@ -30,7 +31,9 @@ const groups: Readonly<Record<string, readonly Kept[]>> = {
 	"History of channels": [["process", historyMetrics]],
 	"HTTP API": [["shard", [...apiMetrics, ...revocationMetrics]]],
 	"Several machines": [
-		["process", [...nodeMetrics, ...nodeControlMetrics, ...sharedRevocationMetrics]],
+		["process", nodeMetrics],
+		["process or shard", selectionMetrics],
+		["process", [...nodeControlMetrics, ...sharedRevocationMetrics]],
 		["shard", [...sharedChannelMetrics, ...redisMessageMetrics]],
 	],
 	Redis: [["process", redisMetrics]],
@@ -54,7 +57,7 @@ export async function metricsReference(): Promise<string> {
 			["name", "type", "unit", "labels", "what it tells"],
 			group.flatMap(([label, metrics]) =>
 				metrics.map(({ name, type, unit, help, labels }) => {
-					const all = label === "" ? labels : [...labels, label];
+					const all = label === "" ? labels : [...labels, ...label.split(" or ")];
 					return [`\`${name}\``, type, unit === "none" ? "" : unit, all.map((each) => `\`${each}\``).join(", "), help];
 				}),
 			),

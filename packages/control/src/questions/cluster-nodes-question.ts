@@ -4,6 +4,8 @@ import type { Question } from "./question.ts";
 export interface NodeFacts {
 	/** host:port, for clients and other nodes. */
 	readonly address: string;
+	/** For clients, such as "wss://n1.example.com"; "" = unknown. */
+	readonly url: string;
 	/** "" = not set. */
 	readonly region: string;
 	readonly version: string;
@@ -11,6 +13,8 @@ export interface NodeFacts {
 	readonly health: "healthy" | "degraded" | "unhealthy";
 	readonly shards: number;
 	readonly maxConnections: number;
+	/** Its share of new clients compared with other nodes; at least 1. */
+	readonly weight: number;
 }
 
 /** How busy a node was at its last heartbeat. */
@@ -23,6 +27,8 @@ export interface NodeLoad {
 	readonly deliveriesPerSecond: number;
 	/** CPU time of the shards, as part of one CPU each; 0 to about 1. */
 	readonly cpu: number;
+	/** Memory in use on the machine, or of the limit of its container; 0 to 1. */
+	readonly memory: number;
 	/** Resident memory of shards and balancer. */
 	readonly memoryBytes: number;
 	/** Event-loop delay of the slowest shard, 99th percentile of a second. */

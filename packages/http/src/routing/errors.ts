@@ -89,6 +89,7 @@ export const httpErrors = {
 	shutting_down: { status: 503, message: "this server is shutting down; try again", retryAfterSeconds: 5, close: true },
 	shard_full: { status: 503, message: "this shard is full; try again", retryAfterSeconds: 1, close: true },
 	cluster_full: { status: 503, message: "all shards are full", retryAfterSeconds: 5, close: true },
+	no_node: { status: 503, message: "no node can take a client now", retryAfterSeconds: 1, close: true },
 	no_shard_serves: { status: 503, message: "no shard serves now", retryAfterSeconds: 1, close: true },
 	shards_behind: { status: 503, message: "the shards do not keep up with new connections", retryAfterSeconds: 1, close: true },
 	balancer_full: {

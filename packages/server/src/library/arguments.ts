@@ -1,7 +1,8 @@
 import type { MessageDetails } from "@shardcast/bus";
 import { closestWord } from "@shardcast/config";
+import type { SelectionRequest } from "@shardcast/selection";
 import { tagsBytesMax } from "../http/publish-request.ts";
-import type { PublishTarget } from "./server.ts";
+import type { PublishTarget, SelectNodeOptions } from "./server.ts";
 
 /** Checks of the arguments that an application passes, for applications in JavaScript: a misspelt argument is an error, never ignored. */
 
@@ -40,6 +41,16 @@ export function detailsOf({ tags, idempotencyKey, delta }: PublishTarget): Messa
 	if (idempotencyKey !== undefined && (typeof idempotencyKey !== "string" || idempotencyKey === ""))
 		throw new TypeError(`idempotencyKey must be a non-empty string, not ${describe(idempotencyKey)}`);
 	return { ...(tags && { tags: { ...tags } }), ...(idempotencyKey !== undefined && { idempotencyKey }), ...(delta && { delta }) };
+}
+
+/** @throws TypeError for anything that would select a node for somebody else by mistake. */
+export function selectionOf(clientIp: string, userId: string, options: SelectNodeOptions): SelectionRequest {
+	checkKeys("selectNode", "its options", options, ["region", "avoid"] satisfies (keyof SelectNodeOptions)[]);
+	const { region = "", avoid = [] } = options;
+	for (const [name, value] of Object.entries({ clientIp, userId, region }))
+		if (typeof value !== "string") throw new TypeError(`${name} must be a string, not ${describe(value)}`);
+	if (!Array.isArray(avoid)) throw new TypeError(`avoid must be a list of node ids, not ${describe(avoid)}`);
+	return { address: clientIp, user: userId, region, avoid };
 }
 
 /** @throws TypeError when it is neither text nor bytes. */

@@ -6,6 +6,7 @@ import { type Certificate, type Config, checkRoute, historyCapacity, parseAddres
 import {
 	type Ask,
 	answerCluster,
+	type ClusterNode,
 	type ClusterNodes,
 	EventLog,
 	historyMetrics,
@@ -26,6 +27,7 @@ import { type NodeEvents, ThisNode } from "@shardcast/nodes";
 import { checkPostgres } from "@shardcast/postgres";
 import { cannotListen, clientsThatFit, ProcessMonitor } from "@shardcast/process";
 import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardcast/scoreboard";
+import type { SelectionRequest } from "@shardcast/selection";
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
 import { EventReader, EventWriter, eventRingInMemory, Webhooks } from "@shardcast/webhooks";
 import { Shard } from "../lifecycle/shard.ts";
@@ -172,6 +174,13 @@ export class Host {
 	/** Null where it works alone. */
 	nodes(): ClusterNodes | null {
 		return this.#node?.nodes() ?? null;
+	}
+
+	/** @throws Error when this server works alone, or no node can take the client. */
+	selectNode(request: SelectionRequest): ClusterNode {
+		const known = this.nodes();
+		if (known === null) throw new Error("this server works alone: it has no Redis (redisAddress)");
+		return this.shard.selection.select(known, request, false);
 	}
 
 	/** The route module has changed, and can be loaded. */

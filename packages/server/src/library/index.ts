@@ -19,5 +19,5 @@ export type { MetricSample, MetricSink } from "./metric-sink.ts";
 export { type LoggingOptions, logging } from "./middleware-logging.ts";
 export { type RecoveryOptions, recovery } from "./middleware-recovery.ts";
 export { reloadableKeys } from "./reload.ts";
-export { createServer, type PublishTarget, type Server, type ServerEvents, type ServerOptions } from "./server.ts";
+export { createServer, type PublishTarget, type SelectNodeOptions, type Server, type ServerEvents, type ServerOptions } from "./server.ts";
 export type { SubscribeOptions, Users } from "./users.ts";

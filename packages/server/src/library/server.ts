@@ -25,7 +25,7 @@ import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { MessageHandler, Middleware } from "../delivery/incoming/middleware.ts";
 import { StatusLine } from "../lifecycle/status-line.ts";
 import type { ClientMessageHandler, RpcHandler } from "../sessions/centrifuge/client-handlers.ts";
-import { bytesOf, channelsOf, checkKeys, checkMs, detailsOf } from "./arguments.ts";
+import { bytesOf, channelsOf, checkKeys, checkMs, detailsOf, selectionOf } from "./arguments.ts";
 import { checkedConfig } from "./checked-config.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Control } from "./control.ts";
@@ -48,6 +48,13 @@ export interface ServerOptions {
 	/** Called with `[<time>] Conns: N, Msgs: M` every two seconds; false = no status line. Default: stdout. */
 	readonly statusLine?: ((line: string) => void) | false;
 	readonly metricSink?: MetricSink;
+}
+
+export interface SelectNodeOptions {
+	/** Nodes of this region come first. Default: as `selectRegion` says. */
+	readonly region?: string;
+	/** Ids of nodes that the client could not reach. They are selected only if no other node can take it. */
+	readonly avoid?: readonly string[];
 }
 
 export interface PublishTarget {
@@ -208,6 +215,17 @@ export class Server extends EventEmitter<ServerEvents> {
 	/** The nodes that this one knows, itself included; null without Redis. */
 	nodes(): ClusterNodes | null {
 		return this.#host.nodes();
+	}
+
+	/**
+	 * Selects a node for a client, by the options `selectStrategy` and `selectRegion`. Counts the client for that node until the node's next heartbeat.
+	 * Costs some microseconds.
+	 * @param clientIp the client's address, for `ip_hash`.
+	 * @param userId for `user_hash`; without it the address counts.
+	 * @throws Error without Redis, and when no node can take a client; the message says why. TypeError for a wrong argument.
+	 */
+	selectNode(clientIp: string, userId = "", options: SelectNodeOptions = {}): ClusterNode {
+		return this.#host.selectNode(selectionOf(clientIp, userId, options));
 	}
 
 	/** Adds a handler inside the existing ones, for all messages from now on. */

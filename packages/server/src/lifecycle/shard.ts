@@ -1,7 +1,7 @@
 import type { MessageDetails } from "@shardcast/bus";
 import type { Certificate, Config } from "@shardcast/config";
-import { metricsQuestion } from "@shardcast/control";
-import { clusterRoutes, consoleRoutes, openAccess } from "@shardcast/http";
+import { type ClusterNode, clusterNodesQuestion, metricsQuestion, selectionMetrics } from "@shardcast/control";
+import { clusterRoutes, consoleRoutes, NodeSelection, openAccess } from "@shardcast/http";
 import { openFiles } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
 import { type ChannelList, incarnationId, monotonicMs, type Publishing, type RecordKind } from "@shardcast/wire";
@@ -51,6 +51,8 @@ export class Shard {
 	readonly #live: LiveConfig;
 	/** Handlers of the commands rpc and send. */
 	readonly clientHandlers: Pick<ClientHandlers, "onRpc" | "onMessage">;
+	/** Selects nodes for clients. */
+	readonly selection: NodeSelection<ClusterNode>;
 	readonly #inbound: Inbound;
 	readonly #check: ConnectionCheck;
 	readonly #listener: Listener;
@@ -182,6 +184,8 @@ export class Shard {
 		});
 		const console = new Console({ options, live, hub, check, channels: centrifuge.subscribers, history });
 		const nodes = nodesRoute({ ask, access });
+		this.selection = new NodeSelection({ nodes: () => ask(clusterNodesQuestion, null), rules: () => live.config, nowMs: monotonicMs });
+		if (config.redisAddress !== undefined) options.metrics.addReading(selectionMetrics, () => this.selection.counts);
 		const routes = clusterRoutes({ board, access: () => openAccess(live.config), metrics: () => ask(metricsQuestion, null) });
 		// The balancer serves the console's page, unless it cannot read the request.
 		const isBehindBalancer = options.handoff !== null || options.isProxy !== null;
@@ -192,7 +196,7 @@ export class Shard {
 			live,
 			check,
 			rules: live,
-			served: [raw, centrifuge, publish, serverApi, console, { name: "cluster", routes: [...routes, nodes] }],
+			served: [raw, centrifuge, publish, serverApi, console, { name: "cluster", routes: [...routes, nodes, this.selection.route] }],
 		});
 		const delivery = new Delivery({
 			options,

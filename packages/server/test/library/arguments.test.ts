@@ -29,6 +29,21 @@ it.each<[unknown, string]>([
 	expect(() => server().publish("x", target as PublishTarget)).toThrow(new TypeError(message));
 });
 
+it.each<[readonly unknown[], string]>([
+	[[7], "clientIp must be a string, not a number"],
+	[["10.0.0.1", null], "userId must be a string, not null"],
+	[["10.0.0.1", "ann", { regoin: "eu" }], 'selectNode does not know "regoin"; did you mean "region"?'],
+	[["10.0.0.1", "ann", { region: 7 }], "region must be a string, not a number"],
+	[["10.0.0.1", "ann", { avoid: "n1" }], "avoid must be a list of node ids, not a string"],
+	[["10.0.0.1", { region: "eu" }], "userId must be a string, not an object"],
+])("selectNode with %j is an error, not another node", (args, message) => {
+	expect(() => server().selectNode(...(args as [string]))).toThrow(new TypeError(message));
+});
+
+it("without Redis there is no node to select", () => {
+	expect(() => server().selectNode("10.0.0.1")).toThrow("this server works alone: it has no Redis (redisAddress)");
+});
+
 it("tags are limited", () => {
 	expect(() => server().publish("x", { tags: { a: "x".repeat(9000) } })).toThrow(
 		new RangeError("the tags have more than 8192 bytes as JSON"),

@@ -34,7 +34,17 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 			expect(JSON.parse((await ask(one)).body)).toMatchObject({ id: "one", state: "member", totals: { nodes: 2 } });
 			expect((await ask(two)).status, "it has a key").toBe(401);
 			expect((await ask(two, { "x-api-key": "a-key-of-the-api" })).status).toBe(200);
+			expect(one.selectNode("10.0.0.1", "ann", { region: "here" }).id, "by region").toBe("one");
+			expect(one.selectNode("10.0.0.1", "ann", { avoid: ["one"] })).toMatchObject({ id: "two", url: `ws://127.0.0.1:${two.port}` });
+			const select = (query: string) => httpRequest(`http://127.0.0.1:${two.port}/cluster/select?${query}`);
+			expect(JSON.parse((await select("region=here")).body), "without a key").toEqual({
+				id: "one",
+				address: `127.0.0.1:${one.port}`,
+				url: `ws://127.0.0.1:${one.port}`,
+				region: "here",
+			});
 			await two.shutdown();
+			expect(await one.control.metrics()).toMatch(/shardcast_node_selections_total\{result="selected",shard="0"\} 2/);
 			await waitFor(() => told.includes("left two stopped"), { deadlineMs: 10_000, what: `"left two stopped" among ${told}` });
 			expect(told[0]).toMatch(/^joined two (starting|serving)$/);
 		} finally {
@@ -49,6 +59,7 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 			expect(alone.nodes()).toBeNull();
 			const { status, body } = await httpRequest(`http://127.0.0.1:${alone.port}/cluster/nodes`);
 			expect([status, body]).toEqual([404, expect.stringContaining("this machine works alone")]);
+			expect((await httpRequest(`http://127.0.0.1:${alone.port}/cluster/select`)).status).toBe(404);
 		} finally {
 			await alone.shutdown();
 		}

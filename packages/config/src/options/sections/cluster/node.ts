@@ -1,4 +1,5 @@
-import { address, duration, text } from "../../kinds.ts";
+import { parseNodeUrl } from "../../../units/node-url.ts";
+import { address, checkedText, choice, duration, integer, text } from "../../kinds.ts";
 import { option } from "../../option.ts";
 
 /** Section `node`. */
@@ -22,6 +23,13 @@ export const nodeOptions = {
 		default: "",
 		help: "Address at which clients and other nodes reach this one, such as 10.0.0.7:3005; empty = its first network address and the balancer's port.",
 	}),
+	nodeUrl: option({
+		flag: "node-url",
+		key: "url",
+		kind: checkedText({ argument: "<url>", check: (value) => value === "" || parseNodeUrl(value) }),
+		default: "",
+		help: "URL at which clients reach this node, such as wss://n1.example.com; empty = its address, if --node-address or a host to listen on is given. /cluster/select names only nodes with a URL.",
+	}),
 	nodeRegion: option({
 		flag: "node-region",
 		key: "region",
@@ -32,6 +40,29 @@ export const nodeOptions = {
 		}),
 		default: "",
 		help: "Region of this node, such as eu-west; the other nodes show it.",
+	}),
+	nodeWeight: option({
+		flag: "node-weight",
+		key: "weight",
+		kind: integer({ min: 1, max: 1000 }),
+		default: 1,
+		help: "Share of new clients that this node gets when a node is selected, compared with the others: one with 2 gets twice as many as one with 1.",
+	}),
+	selectStrategy: option({
+		flag: "select-strategy",
+		key: "select_strategy",
+		kind: choice(["least_connections", "round_robin", "random", "weighted", "ip_hash", "user_hash", "adaptive"]),
+		default: "least_connections",
+		live: true,
+		help: "How /cluster/select and selectNode choose a node for a client: see the guide to several machines.",
+	}),
+	selectRegion: option({
+		flag: "select-region",
+		key: "select_region",
+		kind: choice(["own", "any"]),
+		default: "own",
+		live: true,
+		help: "Region whose nodes are selected first, where a client names none: that of the node that selects, or any.",
 	}),
 	nodeHeartbeatMs: option({
 		flag: "node-heartbeat",

@@ -1,0 +1,142 @@
+import { describe, expect, it } from "vitest";
+import { allowedOrigins, type HttpRequest, NodeSelection, type Reply, Router } from "../src/index.ts";
+
+const node = (id: string, changes = {}) => ({
+	...{ id, weight: 1, connections: 0, maxConnections: 1000, cpu: 0, memory: 0, loopLagMs: 0, heartbeatAt: 1 },
+	...{ url: `ws://${id}.example:3005`, region: "", status: "serving" as const, health: "healthy" as const },
+	...changes,
+});
+type Known = { id: string; state: string; nodes: ReturnType<typeof node>[] } | null;
+const three: Known = { id: "n0", state: "member", nodes: [node("n0"), node("n1", { region: "us" }), node("n2", { region: "eu" })] };
+
+function rig(
+	known: () => Known | Promise<Known> = () => three,
+	strategy: "least_connections" | "ip_hash" | "user_hash" = "least_connections",
+) {
+	const state = { nowMs: 1000, lookUps: 0 };
+	const selection = new NodeSelection({
+		nodes: async () => {
+			state.lookUps++;
+			return known();
+		},
+		rules: () => ({ selectStrategy: strategy, selectRegion: "own" as const }),
+		nowMs: () => state.nowMs,
+	});
+	const router = new Router([selection.route], { allowedOrigins: allowedOrigins(["https://page.example"]) });
+	const ask = async (query = "", request: Partial<HttpRequest> = {}, headers: Readonly<Record<string, string>> = {}) => {
+		const whole = { method: "GET", path: "/cluster/select", query, address: "10.0.0.1", header: (name: string) => headers[name] ?? "" };
+		const reply = (await router.route({ ...whole, ...request })) as Reply;
+		return { ...reply, body: reply.body === "" ? null : JSON.parse(String(reply.body)) };
+	};
+	return { ...{ selection, ask }, state };
+}
+
+describe("GET /cluster/select", () => {
+	it("names a node by id, address and URL, and nobody may keep the answer", async () => {
+		const { ask, selection } = rig();
+		const reply = await ask("region=eu");
+		expect(reply).toMatchObject({ status: 200, headers: { "Cache-Control": "no-store" }, close: true });
+		expect(reply.body).toEqual({ id: "n2", address: "n2.example:3005", url: "ws://n2.example:3005", region: "eu" });
+		expect(selection.counts).toEqual({ selected: 1, none: 0, failed: 0 });
+	});
+
+	it.each([
+		["wss://n1.example.com", "n1.example.com:443"],
+		["ws://n1.example.com", "n1.example.com:80"],
+		["ws://[fd00::7]:3005", "[fd00::7]:3005"],
+	])("the address of %s is %s", async (url, address) => {
+		const { ask } = rig(() => ({ ...three!, nodes: [node("n0", { url })] }));
+		expect((await ask()).body).toMatchObject({ url, address });
+	});
+
+	it("counts each client: equal requests at once get different nodes", async () => {
+		const { ask, state } = rig(() => ({ ...three!, nodes: [node("n0"), node("n1"), node("n2")] }));
+		const ids = await Promise.all(Array.from({ length: 9 }, async () => (await ask()).body.id));
+		for (const id of ["n0", "n1", "n2"])
+			expect(
+				ids.filter((each) => each === id),
+				`${id} among ${ids}`,
+			).toHaveLength(3);
+		expect(state.lookUps, "look-ups for nine requests").toBe(1);
+	});
+
+	it("looks the nodes up again after 200 ms, also when that has failed", async () => {
+		let known: () => Known = () => {
+			throw new Error("the supervisor is gone");
+		};
+		const { ask, state, selection } = rig(() => known());
+		expect(await ask()).toMatchObject({ status: 503, body: { error: { code: "unavailable", message: "the supervisor is gone" } } });
+		known = () => ({ ...three!, nodes: [node("n7")] });
+		state.nowMs += 199;
+		expect((await ask()).status).toBe(503);
+		state.nowMs += 1;
+		expect((await ask()).body.id).toBe("n7");
+		expect(state.lookUps).toBe(2);
+		expect(selection.counts).toEqual({ selected: 1, none: 0, failed: 2 });
+	});
+
+	it("503 with the reason and Retry-After when no node can take a client, or none has a URL for clients", async () => {
+		const { ask, selection } = rig(() => ({ ...three!, nodes: [node("n0", { status: "draining" }), node("n1", { url: "" })] }));
+		const reply = await ask();
+		expect(reply).toMatchObject({ status: 503, headers: { "Retry-After": "1", "Cache-Control": "no-store" } });
+		expect(reply.body.error).toEqual({
+			code: "no_node",
+			message: "no node can take a client now: 1 draining, 1 without a URL for clients (--node-url)",
+		});
+		expect(selection.counts).toEqual({ selected: 0, none: 1, failed: 0 });
+	});
+
+	it("404 on a machine that works alone", async () => {
+		expect(await rig(() => null).ask()).toMatchObject({ status: 404, body: { error: { code: "not_found" } } });
+	});
+
+	it("says when the node is cut off from the others: then it names only itself", async () => {
+		const { ask } = rig(() => ({ ...three!, state: "cutOff" }));
+		expect((await ask("avoid=n0")).body).toEqual({
+			id: "n0",
+			address: "n0.example:3005",
+			url: "ws://n0.example:3005",
+			region: "",
+			alone: true,
+		});
+	});
+
+	it("takes nodes to avoid, as a list or several times", async () => {
+		const { ask } = rig(() => ({ ...three!, nodes: [node("n0"), node("n1"), node("n2"), node("n3", { connections: 500 })] }));
+		for (const query of ["avoid=n0,n1,n2", "avoid=n0&avoid=n1,,n2"]) expect((await ask(query)).body.id, query).toBe("n3");
+	});
+
+	it.each([
+		[`user=${"u".repeat(257)}`, "user has more than 256 characters"],
+		[`region=${"r".repeat(257)}`, "region has more than 256 characters"],
+		[`avoid=${"n,".repeat(17)}`, "avoid has more than 16 nodes"],
+		["usr=ann", 'unknown query parameter "usr"; did you mean "user"?'],
+	])("400 for %s", async (query, message) => {
+		const { ask, state } = rig();
+		expect(await ask(query)).toMatchObject({ status: 400, body: { error: { code: "bad_request", message } } });
+		expect(state.lookUps).toBe(0);
+	});
+
+	it.each([`user=${"u".repeat(256)}`, `region=${"r".repeat(256)}`, `avoid=${"n,".repeat(16)}`])("200 at the limit: %s", async (query) => {
+		expect((await rig().ask(query)).status).toBe(200);
+	});
+
+	it("pages of allowed origins may read the answer and send OPTIONS, others may not", async () => {
+		const { ask } = rig();
+		const page = { origin: "https://page.example" };
+		expect((await ask("", {}, page)).headers).toMatchObject({ "Access-Control-Allow-Origin": "https://page.example" });
+		expect(await ask("", { method: "OPTIONS" }, page)).toMatchObject({ status: 204 });
+		expect(await ask("", {}, { origin: "https://other.example", host: "here.example" })).toMatchObject({ status: 403 });
+		expect(await ask("", { method: "POST" }, page)).toMatchObject({ status: 405 });
+	});
+
+	it("one way to write an address finds the same node as another", async () => {
+		const many = { ...three!, nodes: Array.from({ length: 50 }, (_, at) => node(`n${at}`)) };
+		const { ask } = rig(() => many, "ip_hash");
+		const idFor = async (address: string) => (await ask("", { address })).body.id;
+		expect(await idFor("2001:db8:0:0:0:0:0:1")).toBe(await idFor("2001:db8::1"));
+		expect(await idFor("2001:0db8:0000:0000:0000:0000:0000:0001")).toBe(await idFor("2001:db8::1"));
+		expect(await idFor("::ffff:10.0.0.7")).toBe(await idFor("10.0.0.7"));
+		expect(await idFor("fe80::1%eth0"), "with a zone").toMatch(/^n\d+$/);
+	});
+});
