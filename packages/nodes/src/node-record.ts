@@ -19,6 +19,8 @@ export interface NodeRecord extends ClusterNode {
 }
 
 const textMax = 256;
+/** As in the options. */
+const weightMax = 1000;
 const statuses = ["starting", "serving", "draining"] as const;
 const healths = ["healthy", "degraded", "unhealthy"] as const;
 
@@ -64,7 +66,7 @@ function checked(raw: Record<string, unknown>): NodeRecord {
 		shards: number("shards"),
 		connections: number("connections"),
 		maxConnections: number("maxConnections"),
-		weight: newer("weight", (name) => Math.max(1, number(name)), 1),
+		weight: newer("weight", (name) => Math.min(weightMax, Math.max(1, number(name))), 1),
 		messagesPerSecond: number("messagesPerSecond"),
 		bytesPerSecond: number("bytesPerSecond"),
 		deliveriesPerSecond: number("deliveriesPerSecond"),

@@ -79,6 +79,12 @@ describe("an entry", () => {
 	it("of a version that does not write what selecting needs is read, too", () => {
 		const { url: _, weight: __, memory: ___, ...older } = record("a");
 		expect(parseNodeRecord(JSON.stringify(older))).toEqual(record("a", { url: "", weight: 1, memory: 0 }));
+		for (const [written, weight] of [
+			[0, 1],
+			[1000, 1000],
+			[1e300, 1000],
+		])
+			expect(parseNodeRecord(JSON.stringify(record("a", { weight: written })))?.weight, `the weight ${written}`).toBe(weight);
 	});
 
 	it.each(["https://elsewhere.example", "javascript:alert(1)", "ws://user:password@x", "ws://x/path", "x", "ws://x?a", "ws://"])(

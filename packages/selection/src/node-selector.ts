@@ -106,7 +106,8 @@ export class NodeSelector {
 	#picksOf({ id, heartbeatAt }: SelectableNode): Picks {
 		const picks = this.#picks.get(id);
 		const nowMs = this.#nowMs();
-		if (picks?.heartbeatAt === heartbeatAt && nowMs - picks.sinceMs < picksMs) return picks;
+		// Who asks may have older figures than the one before.
+		if (picks !== undefined && heartbeatAt <= picks.heartbeatAt && nowMs - picks.sinceMs < picksMs) return picks;
 		// The node's own figure includes them now.
 		const none = { heartbeatAt, sinceMs: nowMs, count: 0 };
 		this.#picks.set(id, none);

@@ -68,9 +68,11 @@ describe("selecting a node", () => {
 		// n0 has counted 4 of its 10; the others have not reported yet.
 		const reported = [node("n0", { connections: 4, heartbeatAt: 2 }), ...all.slice(1)];
 		expect(tally(Array.from({ length: 6 }, () => select(reported)))).toEqual({ n0: 6 });
+		// Older figures, from somebody who has not heard of the heartbeat, do not make it forget anything.
+		expect(tally(Array.from({ length: 4 }, () => select(all)))).toEqual({ n0: 4 });
 	});
 
-	it("fills a node up to its limit and not beyond, whatever its next heartbeat says", () => {
+	it("fills a node up to its limit and not beyond", () => {
 		const selector = new NodeSelector();
 		const small = [node("n0", { maxConnections: 3, connections: 1 })];
 		for (let client = 0; client < 2; client++) expect(selector.select(member(small), fewest, anybody).id).toBe("n0");
