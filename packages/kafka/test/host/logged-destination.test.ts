@@ -1,8 +1,10 @@
 import { ChannelLog, type HistoryLimits } from "@shardcast/channel-log";
 import {
+	ChannelEntry,
 	channelList,
 	createRecordHead,
 	everybody,
+	nextChannelEntry,
 	RecordKind,
 	readRecordHead,
 	recordBytes,
@@ -34,10 +36,14 @@ class Shard {
 				if (this.isFull) return false;
 				const head = createRecordHead();
 				readRecordHead(view, start, end, head);
-				const names = text(u8.slice(head.channelsStart, head.payloadStart)).replace(/[^\x20-\x7e]+/g, " ");
-				this.delivered.push(
-					`${head.channelCount}${names.trim() && ` ${names.match(/[hp]\d/g)?.join()}`}: ${text(u8.slice(head.payloadStart, end))}`,
-				);
+				const names: string[] = [];
+				// A search in the bytes would now and then find a name in the channels' hashes, whose key is random.
+				for (let at = head.channelsStart; names.length < head.channelCount; ) {
+					const next = nextChannelEntry(u8, at);
+					names.push(text(u8.slice(at + ChannelEntry.nameOffset, next)));
+					at = next;
+				}
+				this.delivered.push(`${names.length}${names.length > 0 ? ` ${names.join()}` : ""}: ${text(u8.slice(head.payloadStart, end))}`);
 				return true;
 			},
 			settled: () => this.settled++,
