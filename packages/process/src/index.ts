@@ -1,3 +1,4 @@
+export { backoffMs, Pause } from "./backoff.ts";
 export { cannotListen, listenProblem } from "./cannot-listen.ts";
 export { type AvailableCpus, availableCpus } from "./cpus/available-cpus.ts";
 export { formatCpuList, parseCpuList } from "./cpus/cpu-list.ts";

@@ -1,5 +1,5 @@
-import { isIPv6 } from "node:net";
 import { checkLogin } from "../check-login.ts";
+import { hostPortText, parseHostPort } from "../url-parts.ts";
 
 const tlsModes = ["disable", "require", "verify-full"] as const;
 
@@ -30,11 +30,7 @@ export function parsePostgresAddress(text: string): PostgresAddress {
 	const [, login = "", hosts, path = "", query = ""] = pattern.exec(text.trim()) ?? [];
 	if (hosts === undefined) throw new RangeError(`is not an address of PostgreSQL; write one such as ${example}`);
 	if (hosts.includes(",")) throw new RangeError("has several hosts; give one, such as a name that follows the primary server");
-	const [, six, name, digits = String(defaultPort)] = /^(?:\[([^\]]*)\]|([\w.-]+))(?::(\d{1,5}))?$/.exec(hosts) ?? [];
-	const host = six ?? name;
-	if (host === undefined || (six !== undefined && !isIPv6(six))) throw new RangeError(`has no host; write one such as ${example}`);
-	const port = Number(digits);
-	if (port < 1 || port > 65_535) throw new RangeError(`has the port ${digits}; ports go from 1 to 65535`);
+	const { host, port } = parseHostPort(hosts, defaultPort, `write one such as ${example}`);
 	const parameters = new URLSearchParams(query);
 	for (const key of parameters.keys())
 		if (key !== "sslmode" && key !== "sslrootcert")
@@ -51,8 +47,8 @@ export function parsePostgresAddress(text: string): PostgresAddress {
 }
 
 /** Without user and password: for logs and messages. */
-export function postgresAddressText({ host, port, database }: PostgresAddress): string {
-	return `postgres://${isIPv6(host) ? `[${host}]` : host}:${port}/${encodeURIComponent(database)}`;
+export function postgresAddressText(address: PostgresAddress): string {
+	return `postgres://${hostPortText(address)}/${encodeURIComponent(address.database)}`;
 }
 
 function decoded(text: string): string {

@@ -1,5 +1,5 @@
-import { isIPv6 } from "node:net";
 import { checkLogin } from "../check-login.ts";
+import { hostPortText, parseHostPort } from "../url-parts.ts";
 
 interface RedisNode {
 	readonly host: string;
@@ -40,7 +40,9 @@ export function parseRedisAddress(text: string): RedisAddress {
 	const more = new URLSearchParams(query);
 	for (const name of more.keys())
 		if (name !== "addr" || !isCluster) throw new RangeError(`has the parameter "${name}"; only redis+cluster:// has one, addr`);
-	const nodes = [...hosts.split(","), ...more.getAll("addr")].map(parseNode);
+	const nodes = [...hosts.split(","), ...more.getAll("addr")].map(
+		(host): RedisNode => parseHostPort(host, defaultPort, `write, for example, ${examples}`),
+	);
 	if (!isCluster && nodes.length > 1) throw new RangeError("has several hosts, which only redis+cluster:// may have");
 	if (!/^\d{0,5}$/.test(path)) throw new RangeError("has something after the / that is not a database number");
 	const database = Number(path);
@@ -50,17 +52,8 @@ export function parseRedisAddress(text: string): RedisAddress {
 
 /** Without user and password: for logs and messages. */
 export function redisAddressText({ isCluster, tls, nodes, database }: RedisAddress): string {
-	const hosts = nodes.map(({ host, port }) => `${isIPv6(host) ? `[${host}]` : host}:${port}`).join(",");
+	const hosts = nodes.map(hostPortText).join(",");
 	return `redis${tls ? "s" : ""}${isCluster ? "+cluster" : ""}://${hosts}${database === 0 ? "" : `/${database}`}`;
-}
-
-function parseNode(text: string): RedisNode {
-	const [, six, name, digits = String(defaultPort)] = /^(?:\[([^\]]*)\]|([\w.-]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
-	const host = six ?? name;
-	if (host === undefined || (six !== undefined && !isIPv6(six))) throw new RangeError(`has no host; write, for example, ${examples}`);
-	const port = Number(digits);
-	if (port < 1 || port > 65_535) throw new RangeError(`has the port ${digits}; ports go from 1 to 65535`);
-	return { host, port };
 }
 
 function parseLogin(login: string | undefined): Pick<RedisAddress, "user" | "password"> {

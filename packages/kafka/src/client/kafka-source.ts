@@ -1,5 +1,5 @@
 import { type Subscription, topicMatcher } from "@shardcast/config";
-import { backoffMs, Pause } from "../backoff.ts";
+import { backoffMs, Pause } from "@shardcast/process";
 import { FetchAnswers } from "../protocol/fetch-answers.ts";
 import type { Divergence, FetchLimits } from "../protocol/fetch-protocol.ts";
 import type {

@@ -1,4 +1,4 @@
-import { backoffMs } from "../backoff.ts";
+import { backoffMs } from "@shardcast/process";
 import type { KafkaConnectionOptions } from "../client/connection-options.ts";
 import { createCluster, type KafkajsCluster } from "../client/kafkajs-cluster.ts";
 import { FetchAnswers } from "../protocol/fetch-answers.ts";

@@ -1,6 +1,5 @@
-import { availableCpus } from "@shardcast/process";
+import { availableCpus, backoffMs } from "@shardcast/process";
 import { channelHashKey } from "@shardcast/wire";
-import { backoffMs } from "../backoff.ts";
 import { MissedRecords } from "../history/missed-records.ts";
 import { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker, OutgoingMessage } from "../ingest-messages.ts";

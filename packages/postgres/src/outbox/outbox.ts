@@ -1,9 +1,9 @@
+import { backoffMs, Pause } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
 import { Connection } from "../connection.ts";
 import { migrate } from "../migrations.ts";
 import type { PostgresError } from "../postgres-error.ts";
 import type { PostgresOptions } from "../postgres-options.ts";
-import { Alarm } from "./alarm.ts";
 import { OutboxCounts } from "./outbox-counts.ts";
 import { OutboxRound } from "./outbox-round.ts";
 import type { DeadRow, OutboxRow, RowName, RowResult } from "./outbox-row.ts";
@@ -46,7 +46,7 @@ const fullPauseMs = 100;
 export class Outbox {
 	readonly counts = new OutboxCounts();
 	readonly #parts: OutboxParts;
-	readonly #alarm = new Alarm();
+	readonly #pause = new Pause();
 	readonly #waiting = new WaitingChannels();
 	/** Rows that this process has published and that may not be deleted yet: so an outage of PostgreSQL that is longer than the life of keys causes no duplicates. */
 	#undeleted: readonly RowName[] = [];
@@ -54,7 +54,8 @@ export class Outbox {
 	#isStopping = false;
 	#running: Promise<void> | null = null;
 	#connection: Connection | null = null;
-	#reconnectMs = 0;
+	/** Connections that failed since the last one that worked. */
+	#failures = 0;
 	/** The last problem that was logged. */
 	#problem = "";
 
@@ -70,21 +71,21 @@ export class Outbox {
 	/** Finishes the rows that were started, and resolves. */
 	async drain(): Promise<void> {
 		this.#isStopping = true;
-		this.#alarm.ring();
+		this.#pause.cut();
 		await this.#running;
 	}
 
 	/** Stops at once, whether rows are finished or not. */
 	stop(): void {
 		this.#isStopping = true;
-		this.#alarm.ring();
+		this.#pause.cut();
 		this.#connection?.close();
 	}
 
 	async #run(): Promise<void> {
 		while (!this.#isStopping) {
 			if (!this.#parts.mayRead()) {
-				await this.#alarm.pause(candidateMs);
+				await this.#pause.sleep(candidateMs);
 				continue;
 			}
 			try {
@@ -93,8 +94,7 @@ export class Outbox {
 				if (this.#isStopping) return;
 				this.counts.lost++;
 				this.#tell(error as PostgresError);
-				this.#reconnectMs = Math.min(Math.max(100, this.#reconnectMs * 2), reconnectMsMax);
-				await this.#alarm.pause(this.#reconnectMs * (0.5 + Math.random() / 2));
+				await this.#pause.sleep(backoffMs(this.#failures++, reconnectMsMax));
 			}
 		}
 	}
@@ -104,13 +104,13 @@ export class Outbox {
 		const { options, mayRead, log } = this.#parts;
 		const connection = await Connection.open(options);
 		this.#connection = connection;
-		connection.onLost = connection.onNotification = () => this.#alarm.ring();
+		connection.onLost = connection.onNotification = () => this.#pause.cut();
 		try {
 			await migrate(connection, options.schema);
 			const table = new OutboxTable(connection, options.schema);
 			while (!(await table.lock())) {
 				this.#recovered();
-				await this.#alarm.pause(candidateMs);
+				await this.#pause.sleep(candidateMs);
 				if (this.#isStopping || !mayRead()) return;
 			}
 			this.#recovered();
@@ -160,7 +160,7 @@ export class Outbox {
 			}
 			this.counts.waitingChannels = waiting.count;
 			const pauseMs = Math.min(pollMs, ageEveryMs, waiting.nextMs(nowMs()));
-			await this.#alarm.pause(isFull ? Math.max(pauseMs, fullPauseMs) : pauseMs);
+			await this.#pause.sleep(isFull ? Math.max(pauseMs, fullPauseMs) : pauseMs);
 		}
 	}
 
@@ -177,7 +177,7 @@ export class Outbox {
 	}
 
 	#recovered(): void {
-		this.#reconnectMs = 0;
+		this.#failures = 0;
 		if (this.#problem !== "") this.#parts.log.info("the outbox reaches PostgreSQL again");
 		this.#problem = "";
 	}
