@@ -2,6 +2,7 @@ import type { Config } from "@shardcast/config";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type CentrifugeClient, CentrifugeRig } from "../support/centrifuge-rig.ts";
 import { channels, HookBackend } from "../support/hook-backend.ts";
+import { connected, pass, told } from "../support/hook-steps.ts";
 import { tokenOf, tokenSecret } from "../support/tokens.ts";
 
 let backend: HookBackend;
@@ -31,24 +32,6 @@ function rigWith(options: Parameters<typeof channels>[0], more: Partial<Config> 
 	});
 	rigs.push(rig);
 	return rig;
-}
-
-async function told(client: CentrifugeClient, command: object): Promise<unknown[]> {
-	client.send({ id: 2, ...command });
-	await client.settled();
-	return client.replies();
-}
-
-/** Without pings, which it would have to answer. */
-const connected = (rig: CentrifugeRig) => rig.connected("cf_ws_frame_ping_pong=true");
-
-/** Lets the time pass, and the wheel turn. */
-function pass(rig: CentrifugeRig, seconds: number): void {
-	vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * 1000 });
-	for (let second = 0; second < seconds; second++) {
-		rig.seconds++;
-		rig.endpoint.everySecond();
-	}
 }
 
 describe("with a subscribe hook", () => {

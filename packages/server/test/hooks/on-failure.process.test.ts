@@ -5,8 +5,9 @@ import type { ReadMetric } from "@shardcast/telemetry";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { noHeaders } from "../../src/hooks/forwarded-headers.ts";
 import { Hooks } from "../../src/hooks/hooks.ts";
-import { type CentrifugeClient, CentrifugeRig } from "../support/centrifuge-rig.ts";
+import { CentrifugeRig } from "../support/centrifuge-rig.ts";
 import { channels, HookBackend } from "../support/hook-backend.ts";
+import { connected, pass, told } from "../support/hook-steps.ts";
 
 let backend: HookBackend;
 const rigs: CentrifugeRig[] = [];
@@ -26,23 +27,6 @@ function rigWith(options: Partial<Config>): CentrifugeRig {
 	const rig = new CentrifugeRig({ clientInsecure: false, allowAnonymousConnect: true, ...options });
 	rigs.push(rig);
 	return rig;
-}
-
-async function told(client: CentrifugeClient, command: object): Promise<unknown[]> {
-	client.send({ id: 2, ...command });
-	await client.settled();
-	return client.replies();
-}
-
-const connected = (rig: CentrifugeRig) => rig.connected("cf_ws_frame_ping_pong=true");
-
-/** Lets the time pass, and the wheel turn. */
-function pass(rig: CentrifugeRig, seconds: number): void {
-	vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * 1000 });
-	for (let second = 0; second < seconds; second++) {
-		rig.seconds++;
-		rig.endpoint.everySecond();
-	}
 }
 
 /** How many questions of each hook failed without harm to the client, as the metric tells. */

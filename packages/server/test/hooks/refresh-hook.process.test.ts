@@ -2,6 +2,7 @@ import type { Config } from "@shardcast/config";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type CentrifugeClient, CentrifugeRig } from "../support/centrifuge-rig.ts";
 import { HookBackend } from "../support/hook-backend.ts";
+import { pass } from "../support/hook-steps.ts";
 
 let backend: HookBackend;
 const rigs: CentrifugeRig[] = [];
@@ -31,15 +32,6 @@ async function connected(rig: CentrifugeRig): Promise<{ client: CentrifugeClient
 	client.send({ id: 1, connect: {} });
 	await client.settled();
 	return { client, reply: client.replies()[0] as { connect: object } };
-}
-
-/** Lets the time pass, and the wheel turn. */
-function pass(rig: CentrifugeRig, seconds: number): void {
-	vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * 1000 });
-	for (let second = 0; second < seconds; second++) {
-		rig.seconds++;
-		rig.endpoint.everySecond();
-	}
 }
 
 describe("with a refresh hook", () => {

@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../network/ports.ts";
+import { endChild } from "../processes/end-child.ts";
 import { selfSignedStore } from "./certificate.ts";
 import { classArchiveFlags } from "./class-archive.ts";
 import { formatStorage, KafkaUnavailable, kafkaJars, requireJava } from "./jars.ts";
@@ -195,11 +196,9 @@ export class KafkaBroker {
 	async #end(signal: NodeJS.Signals, timeoutMs: number): Promise<void> {
 		const child = this.#child;
 		this.#child = null;
-		if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-		const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-		child.kill(signal);
+		if (child === null) return;
 		const force = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
-		await gone;
+		await endChild(child, signal);
 		clearTimeout(force);
 	}
 

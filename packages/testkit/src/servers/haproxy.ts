@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { accepts } from "../network/accepts.ts";
+import { endChild } from "../processes/end-child.ts";
 import { waitFor } from "../wait.ts";
 
 /**
@@ -61,22 +62,7 @@ export class Haproxy {
 	}
 
 	async stop(): Promise<void> {
-		if (this.#child.exitCode === null) {
-			const exited = new Promise((resolve) => this.#child.once("exit", resolve));
-			this.#child.kill("SIGKILL");
-			await exited;
-		}
+		await endChild(this.#child, "SIGKILL");
 		rmSync(this.#folder, { recursive: true, force: true });
 	}
-}
-
-function accepts(port: number): Promise<boolean> {
-	return new Promise((resolve) => {
-		const socket = connect(port, "127.0.0.1");
-		socket.once("connect", () => {
-			socket.destroy();
-			resolve(true);
-		});
-		socket.once("error", () => resolve(false));
-	});
 }

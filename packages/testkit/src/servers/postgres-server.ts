@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Client } from "pg";
 import { freePorts } from "../network/ports.ts";
+import { endChild } from "../processes/end-child.ts";
 import { startGuard } from "../processes/managed-process.ts";
 import { waitFor } from "../wait.ts";
 
@@ -115,10 +116,7 @@ export class PostgresServer {
 	async end(): Promise<void> {
 		const child = this.#child;
 		this.#child = null;
-		if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-		const exited = new Promise((resolve) => child.once("exit", resolve));
-		child.kill("SIGQUIT");
-		await exited;
+		if (child !== null) await endChild(child, "SIGQUIT");
 	}
 
 	async stop(): Promise<void> {

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { accepts } from "../network/accepts.ts";
 import { freePorts } from "../network/ports.ts";
+import { endChild } from "../processes/end-child.ts";
 import { startGuard } from "../processes/managed-process.ts";
 import { waitFor } from "../wait.ts";
 import type { TestCertificate } from "./certificates.ts";
@@ -79,25 +80,11 @@ export class RedisServer {
 	async end(): Promise<void> {
 		const child = this.#child;
 		this.#child = null;
-		if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-		const exited = new Promise((resolve) => child.once("exit", resolve));
-		child.kill("SIGKILL");
-		await exited;
+		if (child !== null) await endChild(child, "SIGKILL");
 	}
 
 	async stop(): Promise<void> {
 		await this.end();
 		rmSync(this.#folder, { recursive: true, force: true });
 	}
-}
-
-function accepts(port: number): Promise<boolean> {
-	return new Promise((resolve) => {
-		const socket = connect(port, "127.0.0.1");
-		socket.once("connect", () => {
-			socket.destroy();
-			resolve(true);
-		});
-		socket.once("error", () => resolve(false));
-	});
 }
