@@ -48,7 +48,6 @@ export interface ShardHealth {
 }
 
 const bin = join(import.meta.dirname, "../../../apps/supervisor/dist/main.js");
-const sharedMemory = "/dev/shm";
 /** Ports kept free behind the shards', so that a test can add some. */
 const sparePorts = 4;
 
@@ -62,17 +61,19 @@ export class Cluster {
 
 	readonly #opening: string | undefined;
 	readonly #scheme: string;
+	readonly #sharedMemory: string;
 
 	constructor(
 		process: ManagedProcess,
 		basePort: number,
 		balancerPort: number,
-		{ opening, tls = false, host = "127.0.0.1" }: ClusterOptions = {},
+		{ opening, tls = false, host = "127.0.0.1", flags = [] }: ClusterOptions = {},
 	) {
 		this.process = process;
 		this.#opening = opening;
 		this.basePort = basePort;
 		this.#scheme = tls ? "wss" : "ws";
+		this.#sharedMemory = flags.includes("--cluster-directory") ? flags[flags.indexOf("--cluster-directory") + 1]! : "/dev/shm";
 		this.url = `${this.#scheme}://${host}:${balancerPort}`;
 		this.httpUrl = `${tls ? "https" : "http"}://${host}:${balancerPort}`;
 	}
@@ -126,7 +127,7 @@ export class Cluster {
 
 	/**
 	 * Stops the cluster (SIGTERM) and checks what it leaves: @throws when it does not end in time, when a child of its is
-	 * still there, or a directory in /dev/shm. The exit status is the caller's to judge.
+	 * still there, or a directory of its shared memory. The exit status is the caller's to judge.
 	 */
 	async stop(deadlineMs = 20_000): Promise<ExitStatus> {
 		const status = await this.process.stop("SIGTERM", deadlineMs);
@@ -135,12 +136,12 @@ export class Cluster {
 		return status;
 	}
 
-	/** Directories in /dev/shm that belong to this cluster. */
+	/** Directories that belong to this cluster, in /dev/shm or the folder of the flag --cluster-directory. */
 	sharedDirectories(): string[] {
 		const own = new RegExp(`^shardcast-\\d+-${this.process.pid}-`);
-		return readdirSync(sharedMemory)
+		return readdirSync(this.#sharedMemory)
 			.filter((name) => own.test(name))
-			.map((name) => join(sharedMemory, name));
+			.map((name) => join(this.#sharedMemory, name));
 	}
 }
 

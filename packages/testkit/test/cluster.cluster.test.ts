@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { startCluster } from "../src/cluster.ts";
 import { descendantsOf, isAlive } from "../src/processes/proc.ts";
 import { waitFor } from "../src/wait.ts";
@@ -30,7 +30,11 @@ describe("startCluster", () => {
 	});
 
 	it("kills one process at a time, and says what is left when the cluster can not clean up", async () => {
-		const cluster = await startCluster({ shards: 1 });
+		// In a folder that no other test uses: any cluster that starts clears what dead ones have left there.
+		const base = mkdtempSync("/dev/shm/shardcast-test-");
+		onTestFinished(() => rmSync(base, { recursive: true }));
+		const flags = ["--cluster-directory", base];
+		const cluster = await startCluster({ shards: 1, flags });
 		const before = (await cluster.health()).shards[0].pid;
 		expect(await cluster.kill9(0)).toBe(before);
 		await waitFor(async () => (await cluster.health()).shards[0].pid !== before, {
@@ -41,9 +45,9 @@ describe("startCluster", () => {
 		const family = descendantsOf(cluster.process.pid);
 		await cluster.kill9("supervisor");
 		await waitFor(() => !family.some(isAlive), { deadlineMs: 5_000, what: "the end of all children" });
-		await expect(cluster.stop()).rejects.toThrow("the cluster left /dev/shm/");
+		await expect(cluster.stop()).rejects.toThrow(`the cluster left ${base}/`);
 		// What a killed cluster leaves is removed when the next one starts.
-		await (await startCluster({ shards: 1 })).stop();
+		await (await startCluster({ shards: 1, flags })).stop();
 		expect(cluster.sharedDirectories()).toEqual([]);
 	});
 

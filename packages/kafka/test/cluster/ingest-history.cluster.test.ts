@@ -45,7 +45,7 @@ describe.skipIf(!(await kafkaForTests()))("channels with a history that Kafka fe
 			"--kafka-channel",
 			"{key}",
 		];
-		await rig.start(2, [...own, "--kafka-recovery-limit", "20000", "--max-buffered", "8MiB", ...flags]);
+		await rig.start(2, [...own, "--kafka-recovery-limit", "20000", "--kafka-recovery-timeout", "30s", "--max-buffered", "8MiB", ...flags]);
 		return topic;
 	}
 
@@ -224,7 +224,13 @@ class Follower {
 }
 
 function connect(url: string): Centrifuge {
-	const client = new Centrifuge(`${url}/connection/websocket`, { websocket: WebSocket, minReconnectDelay: 50, maxReconnectDelay: 300 });
+	const client = new Centrifuge(`${url}/connection/websocket`, {
+		websocket: WebSocket,
+		minReconnectDelay: 50,
+		maxReconnectDelay: 300,
+		// As long as the shard may read from Kafka: the default of five seconds is short for a busy machine.
+		timeout: 30_000,
+	});
 	client.connect();
 	return client;
 }
