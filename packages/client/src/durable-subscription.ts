@@ -56,6 +56,8 @@ export class DurableSubscription<T = unknown> {
 	#acknowledged = -1;
 	#waiting: DurableMessage<T>[] = [];
 	#isWorking = false;
+	/** Resolves when no `onMessage` runs. */
+	#working: Promise<void> = Promise.resolve();
 	/** Some messages were left on the server. */
 	#isBehind = false;
 	#isClosed = false;
@@ -74,10 +76,14 @@ export class DurableSubscription<T = unknown> {
 		this.subscription.subscribe();
 	}
 
-	/** Ends the subscription after the last acknowledgement. Without a connection that one is lost, and messages are sent again. The consumer keeps its position. */
+	/**
+	 * Waits for the `onMessage` that is running, acknowledges its message, and ends the subscription. The consumer keeps its position. Without a
+	 * connection the acknowledgement is lost, and messages are sent again. Do not await it in `onMessage`.
+	 */
 	async close(): Promise<void> {
 		this.#isClosed = true;
 		clearTimeout(this.#retrying);
+		await this.#working;
 		clearTimeout(this.#acknowledging);
 		await this.#acknowledge();
 		this.subscription.unsubscribe();
@@ -127,7 +133,7 @@ export class DurableSubscription<T = unknown> {
 		}
 		this.#taken = offset;
 		this.#waiting.push({ channel: this.#channel, data: data as T, offset, ...(tags && { tags }) });
-		if (!this.#isWorking) void this.#work();
+		if (!this.#isWorking) this.#working = this.#work();
 	}
 
 	async #work(): Promise<void> {

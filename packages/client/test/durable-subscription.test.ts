@@ -140,6 +140,25 @@ describe("durableSubscription", () => {
 		expect(client.taken().at(-1)).toBe("shardcast.ack 8");
 	});
 
+	it("close waits for the handler that runs, acknowledges its message, and handles no other", async () => {
+		let finish = () => {};
+		const subscription = consume(async ({ offset }) => {
+			got.push(offset);
+			await new Promise<void>((resolve) => {
+				finish = resolve;
+			});
+		});
+		client.publish(2, 3);
+		await vi.advanceTimersByTimeAsync(200);
+		const closed = subscription.close();
+		await vi.advanceTimersByTimeAsync(200);
+		expect(client.taken()).toEqual([]);
+		finish();
+		await closed;
+		expect(got).toEqual([2]);
+		expect(client.taken()).toEqual(["shardcast.ack 2", "unsubscribe", "remove"]);
+	});
+
 	it("close acknowledges what was handled and ends the subscription", async () => {
 		const subscription = consume();
 		client.publish(2);

@@ -187,7 +187,7 @@ export class SupervisedChild implements Watched {
 		const { life } = this.#state;
 		this.#state = { kind: "leaving", life };
 		// The child's deadline is a little shorter, so that it can still report what it cut off.
-		life.link.send({ type: "drain", deadlineMs: deadlineMs - Math.min(500, deadlineMs / 10) });
+		life.link.send({ type: "drain", deadlineMs: deadlineMs - Math.min(1000, deadlineMs / 5) });
 		const timer = setTimeout(() => life.process.kill("SIGKILL"), deadlineMs);
 		await life.exited;
 		clearTimeout(timer);
