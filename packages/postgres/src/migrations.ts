@@ -1,9 +1,12 @@
 import type { Connection } from "./connection.ts";
 import { PostgresError } from "./postgres-error.ts";
+import { quoted } from "./postgres-options.ts";
 
-/** The steps from one version of the tables to the next. A released step never changes. */
-const steps: readonly ((schema: string) => string)[] = [
-	(schema) => `
+/**
+ * The steps from one version of the tables to the next. A released step never changes. `schema` is quoted, since it may be a reserved word; `name` is not.
+ */
+const steps: readonly ((schema: string, name: string) => string)[] = [
+	(schema, name) => `
 		CREATE TABLE ${schema}.installation (
 			id uuid NOT NULL DEFAULT gen_random_uuid(),
 			only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row)
@@ -39,7 +42,7 @@ const steps: readonly ((schema: string) => string)[] = [
 
 		CREATE FUNCTION ${schema}.notify_outbox() RETURNS trigger LANGUAGE plpgsql AS $body$
 		BEGIN
-			PERFORM pg_notify('${schema}_outbox', '');
+			PERFORM pg_notify('${name}_outbox', '');
 			RETURN NULL;
 		END
 		$body$;
@@ -52,13 +55,18 @@ const steps: readonly ((schema: string) => string)[] = [
 			row_id bigint;
 		BEGIN
 			-- Until the end of the transaction no other one gets an id for this channel: ids follow the order of the commits.
-			PERFORM pg_advisory_xact_lock(hashtextextended('${schema}.outbox ' || publish.channel, 0));
+			PERFORM pg_advisory_xact_lock(hashtextextended('${name}.outbox ' || publish.channel, 0));
 			INSERT INTO ${schema}.outbox (channel, data, tags, idempotency_key, delta)
 			VALUES (publish.channel, publish.data, publish.tags, publish.idempotency_key, publish.delta)
 			RETURNING id INTO row_id;
 			RETURN row_id;
 		END
 		$body$;
+	`,
+	// Ids are given again after TRUNCATE ... RESTART IDENTITY, and rows that failed before it stay.
+	(schema) => `
+		ALTER TABLE ${schema}.outbox_dead DROP CONSTRAINT outbox_dead_pkey;
+		ALTER TABLE ${schema}.outbox_dead ADD COLUMN dead_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;
 	`,
 ];
 
@@ -67,18 +75,19 @@ const steps: readonly ((schema: string) => string)[] = [
  * privilege.
  * @throws PostgresError; `unsuitable` when a right is missing, or the tables are newer than this program.
  */
-export async function migrate(connection: Connection, schema: string): Promise<void> {
-	if ((await versionOf(connection, schema)) === steps.length) return;
+export async function migrate(connection: Connection, name: string): Promise<void> {
+	const schema = quoted(name);
+	if ((await versionOf(connection, name)) === steps.length) return;
 	await connection.query("BEGIN");
 	try {
-		await connection.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`shardcast migrations ${schema}`]);
+		await connection.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`shardcast migrations ${name}`]);
 		const [{ exists }] = (await connection.query("SELECT to_regnamespace($1) IS NOT NULL AS exists", [schema])) as [{ exists: boolean }];
 		if (!exists) await connection.query(`CREATE SCHEMA ${schema}`);
 		await connection.query(
 			`CREATE TABLE IF NOT EXISTS ${schema}.migrations (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`,
 		);
-		for (let version = await versionOf(connection, schema); version < steps.length; version++) {
-			await connection.run(steps[version]!(schema));
+		for (let version = await versionOf(connection, name); version < steps.length; version++) {
+			await connection.run(steps[version]!(schema, name));
 			await connection.query(`INSERT INTO ${schema}.migrations (version) VALUES ($1)`, [version + 1]);
 		}
 		await connection.query("COMMIT");
@@ -88,7 +97,8 @@ export async function migrate(connection: Connection, schema: string): Promise<v
 	}
 }
 
-async function versionOf(connection: Connection, schema: string): Promise<number> {
+async function versionOf(connection: Connection, name: string): Promise<number> {
+	const schema = quoted(name);
 	const [{ exists }] = (await connection.query("SELECT to_regclass($1) IS NOT NULL AS exists", [`${schema}.migrations`])) as [
 		{ exists: boolean },
 	];
@@ -99,6 +109,6 @@ async function versionOf(connection: Connection, schema: string): Promise<number
 	if (version <= steps.length) return version;
 	throw new PostgresError(
 		"unsuitable",
-		`PostgreSQL at ${connection.where}: the tables in schema ${schema} have version ${version}, and this shardcast knows ${steps.length}; start the newer shardcast`,
+		`PostgreSQL at ${connection.where}: the tables in schema ${name} have version ${version}, and this shardcast knows ${steps.length}; start the newer shardcast`,
 	);
 }

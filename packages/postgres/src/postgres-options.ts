@@ -3,7 +3,7 @@ import { type Config, type PostgresAddress, parsePostgresAddress } from "@shardc
 /** How to reach PostgreSQL, and in which schema the tables are. */
 export interface PostgresOptions {
 	readonly address: PostgresAddress;
-	/** Validated with the options, so it needs no quotes. */
+	/** Letters, digits and underscores, but maybe a reserved word: write it into statements with `quoted`. */
 	readonly schema: string;
 	/** Time limit for connecting. */
 	readonly connectTimeoutMs: number;
@@ -23,4 +23,9 @@ export function postgresOptionsOf(config: Config, clientName: string): PostgresO
 		answerTimeoutMs: config.postgresTimeoutMs,
 		clientName,
 	};
+}
+
+/** A schema as it stands in a statement. */
+export function quoted(schema: string): string {
+	return `"${schema}"`;
 }

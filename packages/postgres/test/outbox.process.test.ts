@@ -128,7 +128,8 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 		await Promise.all(connections.map((connection) => migrate(connection, options.schema)));
 		for (const connection of connections) connection.close();
 		expect(await count(`${options.schema}.installation`), "one installation").toBe(1);
-		expect(await count(`${options.schema}.migrations`), "one row for each step").toBe(1);
+		const { rows } = await client.query(`SELECT count(*)::int AS steps, max(version) AS last FROM ${options.schema}.migrations`);
+		expect(rows[0].steps, "one row for each step").toBe(rows[0].last);
 	});
 
 	it("refuses tables of a newer version, and names a right that is missing", async () => {
@@ -136,7 +137,7 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 		await client.query(`INSERT INTO ${options.schema}.migrations (version) VALUES (99)`);
 		const connection = await Connection.open(options);
 		await expect(migrate(connection, options.schema)).rejects.toThrow(
-			/tables in schema s\d+ have version 99, and this shardcast knows 1; start the newer/,
+			/tables in schema s\d+ have version 99, and this shardcast knows \d+; start the newer/,
 		);
 		connection.close();
 		await client.query("CREATE ROLE app LOGIN PASSWORD 'app'");
@@ -285,6 +286,73 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 		expect(got).toEqual(["a 1", "a 2"]);
 	});
 
+	it("keeps a row that cannot be published beside an earlier one with the same id, after TRUNCATE ... RESTART IDENTITY", async () => {
+		const { schema, ...options } = await prepared();
+		const reader = read({ schema, ...options });
+		reader.publish = ({ data }) => ({ outcome: "dead", reason: `no ${data}` });
+		await insert(schema, "a", 1);
+		await until(async () => (await count(`${schema}.outbox_dead`)) === 1, "the first dead row");
+		await client.query(`TRUNCATE ${schema}.outbox RESTART IDENTITY`);
+		await insert(schema, "a", 2);
+		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		const { rows } = await client.query(`SELECT id::int, reason FROM ${schema}.outbox_dead ORDER BY dead_id`);
+		expect(rows).toEqual([
+			{ id: 1, reason: "no 1" },
+			{ id: 1, reason: "no 2" },
+		]);
+	});
+
+	it("takes a reserved word as schema", async () => {
+		const options = optionsOf(server.url, "select");
+		const { got } = read(options);
+		await until(
+			async () => (await client.query("SELECT to_regclass('\"select\".outbox') IS NOT NULL AS exists")).rows[0].exists,
+			"the table",
+		);
+		await client.query(`SELECT "select".publish('a', '1')`);
+		await until(() => got.length === 1, "the row");
+	});
+
+	it("keeps its session while a handler takes longer than a session may be idle", async () => {
+		const { schema, ...options } = await prepared();
+		const reader = read({ schema, ...options, clientName: `${schema}-reader` });
+		const gate = new Gate();
+		reader.publish = gate.publish;
+		await insert(schema, "a", 1);
+		await until(() => gate.waiting === 1, "the row under way");
+		const session = async () =>
+			(await client.query("SELECT query FROM pg_stat_activity WHERE application_name = $1", [`${schema}-reader`])).rows[0]?.query;
+		await until(async () => (await session()) === "SELECT 1", "a sign of life");
+		gate.open();
+		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+	});
+
+	it.each([
+		["reads", "ACCESS EXCLUSIVE", 60_000],
+		["deletes", "SHARE", 1500],
+	])("drains in time when PostgreSQL does not answer while it %s", async (_what, mode, answerTimeoutMs) => {
+		const { schema, ...options } = await prepared();
+		const { got, outbox } = read({ schema, ...options, answerTimeoutMs, clientName: `${schema}-reader` });
+		await until(() => outbox.counts.isReader, "a reader");
+		const holder = await server.connect();
+		await holder.query(
+			`BEGIN; LOCK TABLE ${schema}.outbox IN ${mode} MODE; INSERT INTO ${schema}.outbox (channel, data) VALUES ('a', '1')`,
+		);
+		if (mode === "SHARE") {
+			await holder.query(`COMMIT; BEGIN; LOCK TABLE ${schema}.outbox IN SHARE MODE`);
+			await until(() => got.length === 1, "the row");
+		}
+		const waits = async () =>
+			(await client.query("SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'", [`${schema}-reader`]))
+				.rowCount === 1;
+		await until(waits, "a reader that waits for PostgreSQL");
+		const beganMs = performance.now();
+		await outbox.drain();
+		expect(performance.now() - beganMs, "milliseconds").toBeLessThan(15_000);
+		await holder.query("ROLLBACK");
+		await holder.end();
+	});
+
 	it("a row that has the id of one that was published is published too: a standby without the last rows has taken over", async () => {
 		const { schema, ...options } = await prepared();
 		const reader = read({ schema, ...options, clientName: `${schema}-reader` });
@@ -340,5 +408,20 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 		client = await server.connect();
 		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
 		expect(reader.got).toEqual(["a 1"]);
+	});
+
+	it("uses TLS, and checks the certificate with sslmode=verify-full", async () => {
+		const authority = await server.acceptTls();
+		const session = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+		for (const parameters of ["sslmode=require", `sslmode=verify-full&sslrootcert=${authority}`]) {
+			const connection = await Connection.open(optionsOf(`${server.url}?${parameters}`));
+			expect(await connection.query(session), parameters).toEqual([{ ssl: true }]);
+			connection.close();
+		}
+		const unknown = await problemOf(optionsOf(`${server.url}?sslmode=verify-full`));
+		expect([unknown.kind, unknown.message]).toEqual(["unavailable", expect.stringContaining("self-signed certificate")]);
+		const otherName = server.url.replace("127.0.0.1", "localhost");
+		const wrong = await problemOf(optionsOf(`${otherName}?sslmode=verify-full&sslrootcert=${authority}`));
+		expect(wrong.message).toMatch(/localhost/);
 	});
 });

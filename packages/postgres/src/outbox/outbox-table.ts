@@ -1,4 +1,5 @@
 import type { Connection } from "../connection.ts";
+import { quoted } from "../postgres-options.ts";
 import type { DeadRow, OutboxRow, RowName } from "./outbox-row.ts";
 
 interface ReadLimits {
@@ -12,24 +13,33 @@ interface ReadLimits {
 /** The statements of the outbox, on the connection of its reader. */
 export class OutboxTable {
 	readonly #connection: Connection;
+	readonly #name: string;
+	/** Quoted. */
 	readonly #schema: string;
 
-	constructor(connection: Connection, schema: string) {
+	/** @param name of the schema. */
+	constructor(connection: Connection, name: string) {
 		this.#connection = connection;
-		this.#schema = schema;
+		this.#name = name;
+		this.#schema = quoted(name);
 	}
 
 	/** Tries to make this connection the reader. It stays the reader until it is closed. */
 	async lock(): Promise<boolean> {
 		const [{ locked }] = (await this.#connection.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked", [
-			`shardcast outbox ${this.#schema}`,
+			`shardcast outbox ${this.#name}`,
 		])) as [{ locked: boolean }];
 		return locked;
 	}
 
 	/** Subscribes the connection to notifications about new rows. */
 	async listen(): Promise<void> {
-		await this.#connection.query(`LISTEN ${this.#schema}_outbox`);
+		await this.#connection.query(`LISTEN ${this.#name}_outbox`);
+	}
+
+	/** Shows PostgreSQL that the process is there. */
+	async ping(): Promise<void> {
+		await this.#connection.run("SELECT 1");
 	}
 
 	/**
@@ -84,8 +94,7 @@ export class OutboxTable {
 				WHERE o.id = given.id AND extract(epoch FROM o.created_at) = given.created RETURNING o.*, given.reason
 			)
 			INSERT INTO ${this.#schema}.outbox_dead (id, channel, data, bytes, tags, idempotency_key, delta, skip_history, created_at, reason)
-			SELECT id, channel, data, bytes, tags, idempotency_key, delta, skip_history, created_at, reason FROM dead
-			ON CONFLICT (id) DO NOTHING`,
+			SELECT id, channel, data, bytes, tags, idempotency_key, delta, skip_history, created_at, reason FROM dead`,
 			[rows.map(({ id }) => id), rows.map(({ createdAt }) => createdAt), rows.map(({ reason }) => reason)],
 		);
 	}

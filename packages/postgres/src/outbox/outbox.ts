@@ -33,6 +33,8 @@ const ageEveryMs = 1000;
 /** Most bytes of the rows read at once. */
 const readBytesMax = 8 * 1024 * 1024;
 const nothing = { rows: [], isAll: true };
+/** PostgreSQL ends a session that runs no statement for 15 s. */
+const aliveEveryMs = 4000;
 /** While `waiting` is full, those channels are tried together. */
 const fullPauseMs = 100;
 
@@ -52,6 +54,8 @@ export class Outbox {
 	#undeleted: readonly RowName[] = [];
 	#undead: readonly DeadRow[] = [];
 	#isStopping = false;
+	/** Rows are being published or deleted. */
+	#isPublishing = false;
 	#running: Promise<void> | null = null;
 	#connection: Connection | null = null;
 	/** Connections that failed since the last one that worked. */
@@ -68,10 +72,11 @@ export class Outbox {
 		this.#running ??= this.#run();
 	}
 
-	/** Finishes the rows that were started, and resolves. */
+	/** Finishes the rows that were started, and resolves. It waits for PostgreSQL only to delete them. */
 	async drain(): Promise<void> {
 		this.#isStopping = true;
 		this.#pause.cut();
+		if (!this.#isPublishing) this.#connection?.close();
 		await this.#running;
 	}
 
@@ -123,6 +128,7 @@ export class Outbox {
 			this.counts.ageMs = 0;
 			this.counts.waitingChannels = 0;
 			this.#waiting.clear();
+			this.#isPublishing = false;
 			this.#connection = null;
 			connection.close();
 		}
@@ -150,11 +156,16 @@ export class Outbox {
 			if (isAll) for (const channel of without(due, rows)) waiting.worked(channel);
 			if (rows.length > 0) {
 				const round = new OutboxRound({ publish, waiting, counts: this.counts, rowBytesMax, nowMs });
-				await round.publish(rows, () => this.#isStopping);
+				this.#isPublishing = true;
+				await this.#keepAlive(
+					table,
+					round.publish(rows, () => this.#isStopping),
+				);
 				this.#undeleted = round.published;
 				this.#undead = round.dead;
 				const isDone = round.published.length + round.dead.length === rows.length;
 				await this.#clear(table);
+				this.#isPublishing = false;
 				this.counts.waitingChannels = waiting.count;
 				if (isFull ? isDone : !isAll || !isDone) continue;
 			}
@@ -162,6 +173,12 @@ export class Outbox {
 			const pauseMs = Math.min(pollMs, ageEveryMs, waiting.nextMs(nowMs()));
 			await this.#pause.sleep(isFull ? Math.max(pauseMs, fullPauseMs) : pauseMs);
 		}
+	}
+
+	/** A handler may take longer than the session may be idle. A process that hangs does not get here, and loses its session. */
+	async #keepAlive(table: OutboxTable, publishing: Promise<void>): Promise<void> {
+		const timer = setInterval(() => void table.ping().catch(() => undefined), aliveEveryMs);
+		await publishing.finally(() => clearInterval(timer));
 	}
 
 	/** Deletes the rows that are done. */

@@ -7,6 +7,7 @@ import { freePorts } from "../network/ports.ts";
 import { endChild } from "../processes/end-child.ts";
 import { startGuard } from "../processes/managed-process.ts";
 import { waitFor } from "../wait.ts";
+import { makeCertificate } from "./certificates.ts";
 
 /** "nobody" on Debian: PostgreSQL does not run as root. */
 const nobody = 65_534;
@@ -105,6 +106,22 @@ export class PostgresServer {
 		client.on("error", () => undefined);
 		await client.connect();
 		return client;
+	}
+
+	/** Accepts TLS from now on, also after `end` and `start`. Returns the file of its certificate, which is for 127.0.0.1. */
+	async acceptTls(): Promise<string> {
+		const { certFile, keyFile } = makeCertificate(this.#folder, { name: "tls" });
+		const { uid, gid } = owner();
+		if (uid !== undefined) for (const path of [certFile, keyFile]) chownSync(path, uid, gid!);
+		const client = await this.connect();
+		await client.query(`ALTER SYSTEM SET ssl_cert_file = '${certFile}'`);
+		await client.query(`ALTER SYSTEM SET ssl_key_file = '${keyFile}'`);
+		await client.query("ALTER SYSTEM SET ssl = on");
+		await client.query("SELECT pg_reload_conf()");
+		const shown = async () => (await client.query("SHOW ssl")).rows[0].ssl === "on";
+		await waitFor(shown, { deadlineMs: 10_000, what: "TLS" });
+		await client.end();
+		return certFile;
 	}
 
 	/** "SIGSTOP" and "SIGCONT", of the process that accepts connections. */
