@@ -103,6 +103,7 @@ export class Supervisor {
 			events: this.#events,
 			revocations: () => this.#node?.revocations ?? revocations,
 			nodes: () => this.#node?.nodes() ?? null,
+			orders: () => this.#node?.orders ?? null,
 		});
 		const { board } = facts.memory;
 		const questions = this.#questions;

@@ -10,7 +10,7 @@ export { type ConfigInput, defaultConfig, type LoadedConfig, loadConfig, optionN
 export { configJson, formatConfig } from "./load/print.ts";
 export { describeChanges, planReload, type ReloadPlan, sameValue } from "./load/reload.ts";
 export { WithdrawnHistories } from "./load/withdrawn-histories.ts";
-export { type ApiMethodName, apiChannelMethods, apiMethods } from "./options/api-methods.ts";
+export { type ApiMethodName, apiChannelMethods, apiKeyMethods, apiMethods } from "./options/api-methods.ts";
 export { centrifugoOnly, centrifugoOnlyInNamespaces } from "./options/centrifugo.ts";
 export type { NameOf } from "./options/checks/check.ts";
 export {

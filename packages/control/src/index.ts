@@ -10,6 +10,7 @@ export { historyMetrics } from "./metrics/history-table.ts";
 export { type ControlCounts, nodeControlMetrics } from "./metrics/node-control-table.ts";
 export { type NodeCounts, nodeMetrics } from "./metrics/node-table.ts";
 export { outboxMetrics } from "./metrics/outbox-table.ts";
+export { rebalanceMetrics } from "./metrics/rebalance-table.ts";
 export { redisMetrics } from "./metrics/redis-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";
@@ -52,6 +53,13 @@ export {
 	pageOf,
 } from "./questions/inventory-questions.ts";
 export { metricsQuestion } from "./questions/metrics-question.ts";
+export {
+	moveClientsQuestion,
+	type NodeOrders,
+	type RebalanceOrder,
+	type RebalanceStarted,
+	rebalanceQuestion,
+} from "./questions/node-orders.ts";
 export { PartAnswers } from "./questions/part-answers.ts";
 export {
 	answerPresence,

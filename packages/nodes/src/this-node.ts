@@ -5,11 +5,13 @@ import {
 	type ClusterNode,
 	type ClusterNodes,
 	type EventLog,
+	moveClientsQuestion,
 	type NodeState,
 	nodeControlMetrics,
 	nodeMetrics,
 	type Questions,
 	type RevocationStore,
+	rebalanceMetrics,
 	redisMetrics,
 	revokeQuestion,
 	sharedRevocationMetrics,
@@ -26,6 +28,8 @@ import { nodeKeys } from "./node-keys.ts";
 import { publicNode } from "./node-record.ts";
 import type { LeftReason, NodeChanges } from "./node-view.ts";
 import { clientUrl, ownAddress } from "./own-address.ts";
+import { ClientMover } from "./orders/client-mover.ts";
+import { Orders } from "./orders/orders.ts";
 import { nodeIdOf, redisOptionsOf } from "./redis-from-config.ts";
 import { KnownEpoch } from "./revocations/known-epoch.ts";
 import { SharedRevocations } from "./revocations/shared-revocations.ts";
@@ -47,8 +51,8 @@ interface ThisNodeParts {
 	readonly log: Pick<Log, "info" | "warn" | "error">;
 	readonly console: Pick<EventLog, "add">;
 	readonly events?: NodeEvents;
-	/** Answers questions of other nodes. */
-	readonly questions: Pick<Questions, "partsForNode">;
+	/** Answers questions of other nodes, and puts some to this node's shards. */
+	readonly questions: Pick<Questions, "partsForNode" | "ask">;
 	/** Blocked users and revoked tokens that this node keeps. */
 	readonly revocations: RevocationStore;
 }
@@ -71,6 +75,9 @@ export class ThisNode {
 	readonly control: NodeControl;
 	/** Blocked users and revoked tokens of all nodes. */
 	readonly revocations: SharedRevocations;
+	/** Orders to this node and to others. */
+	readonly orders: Orders;
+	readonly #mover: ClientMover;
 	readonly #load = new LoadMeter();
 	#address = "";
 	#url = "";
@@ -110,9 +117,22 @@ export class ThisNode {
 			answer: async (question, request) => {
 				// Not the change that the other node tells, but all that are in Redis: so none is missed, and the order is the same everywhere.
 				if (question === revokeQuestion.name) return [await this.revocations.catchUp()];
-				return parts.questions.partsForNode(question, request);
+				return this.orders.answer(question, request) ?? parts.questions.partsForNode(question, request);
 			},
 			log,
+		});
+		this.#mover = new ClientMover({
+			id: this.id,
+			connections: () => new Map(readBoard(parts.board).shards.map(({ slot, connections }) => [slot, connections])),
+			takesClients: (id) => this.nodes().nodes.some((node) => node.id === id && node.status === "serving" && node.health !== "unhealthy"),
+			move: (bySlot) => parts.questions.ask(moveClientsQuestion, { bySlot }),
+			tell: (level, text) => this.#tell(level, text),
+		});
+		this.orders = new Orders({
+			id: this.id,
+			state: () => this.#membership.state,
+			ask: (question, request, deadlineMs) => this.control.ask(question, request, deadlineMs),
+			mover: this.#mover,
 		});
 		this.revocations = new SharedRevocations({
 			redis: this.#redis,
@@ -129,6 +149,7 @@ export class ThisNode {
 		metrics.addReading(sharedRevocationMetrics, () => ({ ...this.revocations.counts, pending: this.revocations.pending }));
 		metrics.addReading(nodeControlMetrics, () => this.control.counts);
 		metrics.addReading(nodeMetrics, () => ({ ...this.#membership.counts, seen: this.#membership.nodes() }));
+		metrics.addReading(rebalanceMetrics, () => ({ ...this.#mover.counts, pending: this.#mover.pending }));
 		metrics.addReading(redisMetrics, () => this.#redis);
 		this.#show();
 	}
@@ -189,12 +210,14 @@ export class ThisNode {
 
 	/** It takes no new clients from now on. */
 	draining(): void {
+		this.#mover.stop();
 		this.#status = "draining";
 		this.#membership.changed();
 	}
 
 	/** Tells the others that it is gone. Takes a second at most. */
 	async leave(): Promise<void> {
+		this.#mover.stop();
 		this.revocations.stop();
 		// The others find out by themselves.
 		await withDeadline(this.#membership.leave(), leaveMsMax, "leaving").catch(() => undefined);

@@ -10,6 +10,7 @@ export const closedByCode: Readonly<Record<number, ShardCounter>> = {
 	1008: "closedRateLimited",
 	1009: "closedTooBig",
 	1011: "closedInternal",
+	1012: "closedConnectAgain",
 	1013: "closedBusFull",
 	3000: "closed3000",
 	3001: "closed3001",

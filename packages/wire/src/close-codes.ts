@@ -13,6 +13,8 @@ export const CloseCode = {
 	messageTooBig: 1009,
 	/** A bug in the server while it handled this client. See the log. */
 	internalError: 1011,
+	/** Other nodes have room: reconnect after a short random pause, to the node that the balancer or `/cluster/select` chooses. */
+	connectAgain: 1012,
 	/** The bus stayed full for longer than this client's message could be held: reconnect later. */
 	tryAgainLater: 1013,
 	/** The client read more slowly than `--max-buffered` allows. */
@@ -29,6 +31,7 @@ export const closeReasons: Readonly<Record<CloseCode, string>> = {
 	[CloseCode.policyViolation]: "too many messages",
 	[CloseCode.messageTooBig]: "message too big",
 	[CloseCode.internalError]: "internal error",
+	[CloseCode.connectAgain]: "connect again: another node has room",
 	[CloseCode.tryAgainLater]: "try again later",
 	[CloseCode.slow]: "slow",
 	[CloseCode.receiveOnly]: "clients only receive here; publish over HTTP",

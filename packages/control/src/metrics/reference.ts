@@ -11,6 +11,7 @@ import { outboxMetrics } from "./outbox-table.ts";
 import { redisMetrics } from "./redis-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
 import { revocationMetrics, sharedRevocationMetrics } from "./revocation-table.ts";
+import { rebalanceMetrics } from "./rebalance-table.ts";
 import { selectionMetrics } from "./selection-table.ts";
 import { redisMessageMetrics, sharedChannelMetrics } from "./shared-channel-table.ts";
 import { tlsMetrics } from "./tls-table.ts";
@@ -32,6 +33,7 @@ const groups: Readonly<Record<string, readonly Kept[]>> = {
 	"HTTP API": [["shard", [...apiMetrics, ...revocationMetrics]]],
 	"Several machines": [
 		["process", nodeMetrics],
+		["process", rebalanceMetrics],
 		["process or shard", selectionMetrics],
 		["process", [...nodeControlMetrics, ...sharedRevocationMetrics]],
 		["shard", [...sharedChannelMetrics, ...redisMessageMetrics]],

@@ -5,6 +5,7 @@ import { answerChannels } from "./channels-question.ts";
 import { type ClusterNodes, clusterNodesQuestion } from "./cluster-nodes-question.ts";
 import { consoleQuestion } from "./console-question.ts";
 import { answerInventory } from "./inventory-questions.ts";
+import { answerOrders, type NodeOrders } from "./node-orders.ts";
 import { answerPresence } from "./presence-questions.ts";
 import { answerRevocations } from "./revocation-questions.ts";
 import { answerUsers } from "./user-questions.ts";
@@ -15,11 +16,13 @@ interface ClusterQuestionsParts extends ClusterMetricsParts {
 	readonly revocations: () => Pick<RevocationStore, "change" | "list">;
 	/** Which machines there are; null = this one works alone. */
 	readonly nodes: () => ClusterNodes | null;
+	/** Carries out orders to nodes; null = this one works alone. */
+	readonly orders: () => NodeOrders | null;
 }
 
 /** Registers all questions of a cluster, with the merging of their parts: in the supervisor, or in a process that has none. */
 export function answerCluster(parts: ClusterQuestionsParts): void {
-	const { questions, events, revocations, nodes } = parts;
+	const { questions, events, revocations, nodes, orders } = parts;
 	answerMetrics(parts);
 	answerPresence(questions);
 	answerChannels(questions);
@@ -27,5 +30,6 @@ export function answerCluster(parts: ClusterQuestionsParts): void {
 	answerUsers(questions);
 	answerRevocations(questions, revocations);
 	questions.add(clusterNodesQuestion, nodes);
+	answerOrders(questions, orders);
 	questions.add(consoleQuestion, (answers) => ({ events: events.events, parts: answers, nodes: nodes() }));
 }

@@ -2,6 +2,7 @@ import type { MessageDetails } from "@shardcast/bus";
 import { closestWord } from "@shardcast/config";
 import type { SelectionRequest } from "@shardcast/selection";
 import { tagsBytesMax } from "../http/publish-request.ts";
+import type { RebalanceOptions } from "../nodes/rebalance.ts";
 import type { PublishTarget, SelectNodeOptions } from "./server.ts";
 
 /** Checks of the arguments that an application passes, for applications in JavaScript: a misspelt argument is an error, never ignored. */
@@ -51,6 +52,15 @@ export function selectionOf(clientIp: string, userId: string, options: SelectNod
 		if (typeof value !== "string") throw new TypeError(`${name} must be a string, not ${describe(value)}`);
 	if (!Array.isArray(avoid)) throw new TypeError(`avoid must be a list of node ids, not ${describe(avoid)}`);
 	return { address: clientIp, user: userId, region, avoid };
+}
+
+/** @throws TypeError for an unknown key; RangeError for a wrong tolerance. */
+export function checkedRebalance(options: RebalanceOptions): RebalanceOptions {
+	checkKeys("rebalance", "its options", options, ["tolerance"] satisfies (keyof RebalanceOptions)[]);
+	const { tolerance } = options;
+	if (tolerance !== undefined && (typeof tolerance !== "number" || !(tolerance >= 0 && tolerance <= 1)))
+		throw new RangeError(`tolerance is ${String(tolerance)}; it must be a number from 0 to 1`);
+	return options;
 }
 
 /** @throws TypeError when it is neither text nor bytes. */

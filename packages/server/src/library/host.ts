@@ -27,10 +27,11 @@ import { type NodeEvents, ThisNode } from "@shardcast/nodes";
 import { checkPostgres } from "@shardcast/postgres";
 import { cannotListen, clientsThatFit, ProcessMonitor } from "@shardcast/process";
 import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardcast/scoreboard";
-import type { SelectionRequest } from "@shardcast/selection";
+import type { RebalancePlan, SelectionRequest } from "@shardcast/selection";
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
 import { EventReader, EventWriter, eventRingInMemory, Webhooks } from "@shardcast/webhooks";
 import { Shard } from "../lifecycle/shard.ts";
+import { type Rebalance, type RebalanceOptions, rebalance, recommend } from "../nodes/rebalance.ts";
 import { openRedis } from "../redis/open-redis.ts";
 import type { SessionEvents } from "../sessions/sessions.ts";
 import { version } from "../version.ts";
@@ -90,6 +91,7 @@ export class Host {
 			events: this.events,
 			revocations: () => this.#node?.revocations ?? revocations,
 			nodes: () => this.nodes(),
+			orders: () => this.#node?.orders ?? null,
 		});
 		const board = this.#board;
 		const common = { config, version, board, log, questions, revocations };
@@ -178,9 +180,24 @@ export class Host {
 
 	/** @throws Error when this server works alone, or no node can take the client. */
 	selectNode(request: SelectionRequest): ClusterNode {
+		return this.shard.selection.select(this.#known(), request, false);
+	}
+
+	/** @throws Error when this server works alone. */
+	rebalanceRecommendation(options: RebalanceOptions): RebalancePlan {
+		return recommend(this.#known(), this.shard.config, options);
+	}
+
+	/** Rejects when this server works alone, or when a node may not have begun. */
+	async rebalance(options: RebalanceOptions): Promise<Rebalance> {
+		return rebalance(this.ask, this.#known(), this.shard.config, options);
+	}
+
+	/** @throws Error when this server works alone. */
+	#known(): ClusterNodes {
 		const known = this.nodes();
 		if (known === null) throw new Error("this server works alone: it has no Redis (redisAddress)");
-		return this.shard.selection.select(known, request, false);
+		return known;
 	}
 
 	/** The route module has changed, and can be loaded. */

@@ -12,6 +12,7 @@ export {
 	RpcError,
 	type RpcHandler,
 } from "../sessions/centrifuge/client-handlers.ts";
+export type { Rebalance, RebalanceOptions } from "../nodes/rebalance.ts";
 export type { Connection } from "./connections.ts";
 export type { Control } from "./control.ts";
 export type { DebugProbe } from "./debug-probes.ts";

@@ -20,12 +20,14 @@ import {
 } from "@shardcast/control";
 import { newlyOpen } from "@shardcast/http";
 import { Deadline } from "@shardcast/process";
+import type { RebalancePlan } from "@shardcast/selection";
 import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { MessageHandler, Middleware } from "../delivery/incoming/middleware.ts";
 import { StatusLine } from "../lifecycle/status-line.ts";
+import type { Rebalance, RebalanceOptions } from "../nodes/rebalance.ts";
 import type { ClientMessageHandler, RpcHandler } from "../sessions/centrifuge/client-handlers.ts";
-import { bytesOf, channelsOf, checkKeys, checkMs, detailsOf, selectionOf } from "./arguments.ts";
+import { bytesOf, channelsOf, checkedRebalance, checkKeys, checkMs, detailsOf, selectionOf } from "./arguments.ts";
 import { checkedConfig } from "./checked-config.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Control } from "./control.ts";
@@ -226,6 +228,23 @@ export class Server extends EventEmitter<ServerEvents> {
 	 */
 	selectNode(clientIp: string, userId = "", options: SelectNodeOptions = {}): ClusterNode {
 		return this.#host.selectNode(selectionOf(clientIp, userId, options));
+	}
+
+	/**
+	 * How clients should move between nodes, by the figures of the last heartbeats. Changes nothing; costs some microseconds.
+	 * @throws Error without Redis; RangeError for a wrong tolerance.
+	 */
+	rebalanceRecommendation(options: RebalanceOptions = {}): RebalancePlan {
+		return this.#host.rebalanceRecommendation(checkedRebalance(options));
+	}
+
+	/**
+	 * Makes the nodes with too many clients ask them to connect again, `rebalanceRate` per second each. Resolves when all of these nodes have begun.
+	 * Rejects without Redis, and when a node may not have begun; calling it again does no harm.
+	 * @throws RangeError for a wrong tolerance.
+	 */
+	rebalance(options: RebalanceOptions = {}): Promise<Rebalance> {
+		return this.#host.rebalance(checkedRebalance(options));
 	}
 
 	/** Adds a handler inside the existing ones, for all messages from now on. */

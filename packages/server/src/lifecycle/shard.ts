@@ -17,6 +17,7 @@ import { ServerApi } from "../http/server-api.ts";
 import { Hub } from "../hub/hub.ts";
 import { ConnectionCheck } from "../limits/connection-check.ts";
 import { PublishRate } from "../limits/publish-rate.ts";
+import { rebalanceRoutes } from "../nodes/rebalance-routes.ts";
 import { outboxFeature } from "../postgres/outbox-feature.ts";
 import { endSubscriptions } from "../redis/end-subscriptions.ts";
 import { RedisChannels } from "../redis/redis-channels.ts";
@@ -184,6 +185,7 @@ export class Shard {
 		});
 		const console = new Console({ options, live, hub, check, channels: centrifuge.subscribers, history });
 		const nodes = nodesRoute({ ask, access });
+		const rebalances = rebalanceRoutes({ ask, access, config: () => live.config });
 		this.selection = new NodeSelection({ nodes: () => ask(clusterNodesQuestion, null), rules: () => live.config, nowMs: monotonicMs });
 		if (config.redisAddress !== undefined) options.metrics.addReading(selectionMetrics, () => this.selection.counts);
 		const routes = clusterRoutes({ board, access: () => openAccess(live.config), metrics: () => ask(metricsQuestion, null) });
@@ -196,7 +198,7 @@ export class Shard {
 			live,
 			check,
 			rules: live,
-			served: [raw, centrifuge, publish, serverApi, console, { name: "cluster", routes: [...routes, nodes, this.selection.route] }],
+			served: [raw, centrifuge, publish, serverApi, console, { name: "cluster", routes: [...routes, nodes, ...rebalances, this.selection.route] }],
 		});
 		const delivery = new Delivery({
 			options,
@@ -275,6 +277,11 @@ export class Shard {
 			],
 			options,
 		);
+	}
+
+	/** The current options. */
+	get config(): Config {
+		return this.#live.config;
 	}
 
 	/** The port; 0 = not listening. */

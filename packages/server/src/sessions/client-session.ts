@@ -12,6 +12,16 @@ import type { LaneRule } from "./lanes/lane-queue.ts";
 import type { Session } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
 
+/** What a subscription adds to `moveCost`. */
+export const MoveCost = {
+	/** The client gets what it misses. */
+	recovering: 1,
+	/** The client misses what is published until it is back. */
+	lossy: 1000,
+	/** The same for a client that gets everything. */
+	everything: 1_000_000,
+} as const;
+
 /**
  * The protocol-independent part of a client's session: it counts as a connection, paces delivery, and closes cleanly during a drain. A subclass
  * decides which frames the protocol accepts and what the client is subscribed to.
@@ -53,6 +63,8 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 	abstract get channels(): readonly string[];
 	/** How other clients see it; null = it has not connected yet. */
 	abstract describe(): ClientDescription | null;
+	/** How much is lost when the client connects again; null = it must not be asked to, as it is in the middle of something. */
+	abstract get moveCost(): number | null;
 	/** The registry that contains this session. */
 	abstract get sessions(): Sessions;
 	abstract frame(message: ArrayBuffer, isBinary: boolean): void;

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { moveClientsQuestion, type PartAnswers } from "@shardcast/control";
 import { closeWithReset } from "@shardcast/native";
 import { Deadline, openFiles } from "@shardcast/process";
 import { closeAll, waitUntilClosed } from "../lifecycle/drain.ts";
@@ -10,6 +11,7 @@ import { Pacing } from "../pacing/pacing.ts";
 import type { ClientEvents } from "../webhooks/client-events.ts";
 import { Lanes } from "./lanes/lanes.ts";
 import { LeavingSessions } from "./leaving-sessions.ts";
+import { MovedClients } from "./moved-clients.ts";
 import { Sessions, type SessionsParts } from "./sessions.ts";
 
 interface ClientsParts {
@@ -36,6 +38,7 @@ export class Clients implements Feature {
 	readonly lanes: Lanes;
 	readonly pacing: Pacing;
 	readonly #leaving: LeavingSessions;
+	readonly #moved: MovedClients;
 	readonly #parts: ClientsParts;
 	#unread = 0;
 
@@ -84,6 +87,15 @@ export class Clients implements Feature {
 			},
 			soon: setImmediate,
 		});
+		this.#moved = new MovedClients({
+			...{ clients: () => this.sessions.all, nowMs, pause, random: Math.random },
+			onError: (error) => log.error({ error }, "could not ask a client to connect again"),
+		});
+	}
+
+	answers(parts: PartAnswers): void {
+		const { slot } = this.#parts.options.row;
+		parts.add(moveClientsQuestion, ({ bySlot }) => this.#moved.move(bySlot[slot] ?? 0));
 	}
 
 	everySecond(): void {

@@ -10,7 +10,7 @@ import type { Audience } from "../../hub/audience.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import type { Transport } from "../../transports/transport.ts";
 import type { ClientDescription } from "../../webhooks/client-events.ts";
-import { ClientSession } from "../client-session.ts";
+import { ClientSession, MoveCost } from "../client-session.ts";
 import type { Timed } from "../deadlines.ts";
 import { type ChannelRule, droppingRule, joinRule, recoveringRule } from "../lanes/lane-rules.ts";
 import type { Sessions } from "../sessions.ts";
@@ -119,6 +119,14 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	get sender(): number {
 		if (this.#sender === 0 && !this.isGone) this.#sender = this.endpoint.senders.assign(this);
 		return this.#sender;
+	}
+
+	override get moveCost(): number | null {
+		const isBusy = this.state !== "connected" || this.backlog !== null || this.endpoint.calls.waits(this);
+		if (isBusy) return null;
+		let cost = 0;
+		for (const { recovers } of this.subscriptions.values()) cost += recovers ? MoveCost.recovering : MoveCost.lossy;
+		return cost;
 	}
 
 	override isIn(audience: Audience): boolean {
@@ -346,7 +354,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 
 	override closeFrame(code: number): { readonly code: number; readonly reason: string } {
 		if (this.#reason !== null) return { code, reason: this.#reason };
-		if (code === CloseCode.goingAway) return disconnects[3001];
+		if (code === CloseCode.goingAway) return disconnects[DisconnectCode.shutdown];
+		if (code === CloseCode.connectAgain) return disconnects[DisconnectCode.forceReconnect];
 		return disconnects[code as DisconnectCode] ?? super.closeFrame(code);
 	}
 

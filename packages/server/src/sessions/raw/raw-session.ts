@@ -8,7 +8,7 @@ import type { Admitted } from "../../limits/connection-check.ts";
 import type { TopicTransport, Transport } from "../../transports/transport.ts";
 import type { ClientDescription } from "../../webhooks/client-events.ts";
 import type { TokenId } from "../centrifuge/tokens/token-id.ts";
-import { ClientSession } from "../client-session.ts";
+import { ClientSession, MoveCost } from "../client-session.ts";
 import type { ChannelRule } from "../lanes/lane-rules.ts";
 import type { Sessions } from "../sessions.ts";
 import type { ChannelSet } from "./channel-sets.ts";
@@ -50,6 +50,11 @@ export class RawSession extends ClientSession<TopicTransport> {
 
 	override get channels(): readonly string[] {
 		return this.channelSet?.channels.names ?? [];
+	}
+
+	override get moveCost(): number {
+		const channels = this.channels.length;
+		return channels === 0 ? MoveCost.everything : channels * MoveCost.lossy;
 	}
 
 	override describe(): ClientDescription {

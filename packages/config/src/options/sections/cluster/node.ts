@@ -64,6 +64,14 @@ export const nodeOptions = {
 		live: true,
 		help: "Region whose nodes are selected first, where a client names none: that of the node that selects, or any.",
 	}),
+	rebalanceRate: option({
+		flag: "rebalance-rate",
+		key: "rebalance_rate",
+		kind: integer({ min: 1, max: 1_000_000 }),
+		default: 100,
+		live: true,
+		help: "Clients per second that a node with too many asks to connect again during a rebalance.",
+	}),
 	nodeHeartbeatMs: option({
 		flag: "node-heartbeat",
 		key: "heartbeat",

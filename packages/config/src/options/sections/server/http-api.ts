@@ -1,4 +1,4 @@
-import { apiMethods } from "../../api-methods.ts";
+import { apiKeyMethods } from "../../api-methods.ts";
 import { field } from "../../kind.ts";
 import { list, secret, text } from "../../kinds.ts";
 import { objects } from "../../objects.ts";
@@ -17,8 +17,8 @@ const apiKeyFields = {
 } as const;
 
 function apiMethod(name: string): string {
-	if (!(apiMethods as readonly string[]).includes(name))
-		throw new RangeError(`has "${name}", which is not a method of the server API: ${apiMethods.join(", ")}`);
+	if (!(apiKeyMethods as readonly string[]).includes(name))
+		throw new RangeError(`has "${name}", which is not a method of the server API: ${apiKeyMethods.join(", ")}`);
 	return name;
 }
 

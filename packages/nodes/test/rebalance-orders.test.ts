@@ -1,0 +1,174 @@
+import type { NodeParts, NodeState } from "@shardcast/control";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ClientMover } from "../src/orders/client-mover.ts";
+import { inProportion } from "../src/orders/in-proportion.ts";
+import { rebalanceOrder } from "../src/orders/order-requests.ts";
+import { Orders } from "../src/orders/orders.ts";
+
+beforeEach(() => {
+	vi.useFakeTimers();
+});
+afterEach(() => {
+	vi.useRealTimers();
+});
+
+function setup(connections: readonly number[]) {
+	const shards = new Map(connections.map((count, slot) => [slot, count]));
+	const rig = {
+		shards,
+		asked: [] as Readonly<Record<string, number>>[],
+		told: [] as string[],
+		/** What the shards answer; absent = they ask as many as they should, and the clients go. */
+		answers: null as number | null,
+		takes: true,
+		mover: null as unknown as ClientMover,
+		left: () => [...shards.values()].reduce((sum, count) => sum + count, 0),
+	};
+	rig.mover = new ClientMover({
+		id: "n1",
+		connections: () => shards,
+		takesClients: (id) => rig.takes && id === "n2",
+		move: async (bySlot) => {
+			rig.asked.push(bySlot);
+			if (rig.answers !== null) return rig.answers;
+			for (const [slot, count] of Object.entries(bySlot)) shards.set(Number(slot), shards.get(Number(slot))! - count);
+			return Object.values(bySlot).reduce((sum, count) => sum + count, 0);
+		},
+		tell: (level, text) => rig.told.push(`${level}: ${text}`),
+	});
+	return rig;
+}
+
+describe("a node that moves clients away", () => {
+	it("asks some each second, of its shards in proportion, until it has as many as it keeps", async () => {
+		const rig = setup([60, 40]);
+		expect(rig.mover.start({ keep: { n1: 75 }, to: ["n2"], rate: 10 })).toBe(25);
+		expect([rig.asked, rig.mover.pending]).toEqual([[{ 0: 6, 1: 4 }], 25]);
+		await vi.advanceTimersByTimeAsync(900);
+		expect(rig.asked.length, "in the first second").toBe(1);
+		await vi.advanceTimersByTimeAsync(5000);
+		expect(rig.asked.map((counts) => Object.values(counts).reduce((sum, each) => sum + each, 0))).toEqual([10, 10, 5]);
+		expect([rig.left(), rig.mover.pending]).toEqual([75, 0]);
+		expect(rig.mover.counts).toEqual({ moves: 1, clients: 25 });
+		expect(rig.told.at(-1)).toBe("info: rebalance: 25 clients were asked to connect again; done");
+	});
+
+	it("does not ask more than it had too many at the start, though they come back here", async () => {
+		const rig = setup([100]);
+		rig.mover.start({ keep: { n1: 90 }, to: ["n2"], rate: 4 });
+		for (let second = 0; second < 10; second++) {
+			rig.shards.set(0, 100);
+			await vi.advanceTimersByTimeAsync(1000);
+		}
+		expect(rig.asked).toEqual([{ 0: 4 }, { 0: 4 }, { 0: 2 }]);
+	});
+
+	it("asks nobody when it has no more than it keeps, or is not named; a new order replaces the one in progress", async () => {
+		const rig = setup([50]);
+		expect(rig.mover.start({ keep: { n1: 50 }, to: ["n2"], rate: 10 })).toBe(0);
+		rig.mover.start({ keep: { n1: 0 }, to: ["n2"], rate: 10 });
+		expect(rig.mover.start({ keep: { n3: 5 }, to: ["n2"], rate: 10 })).toBe(0);
+		await vi.advanceTimersByTimeAsync(5000);
+		expect(rig.asked).toEqual([{ 0: 10 }]);
+		expect(rig.mover.pending).toBe(0);
+	});
+
+	it("ends when no node with room takes clients any more, when it is stopped, and when all clients are busy", async () => {
+		const gone = setup([50]);
+		gone.mover.start({ keep: { n1: 0 }, to: ["n2", "n3"], rate: 10 });
+		gone.takes = false;
+		await vi.advanceTimersByTimeAsync(5000);
+		expect(gone.asked.length).toBe(1);
+		expect(gone.told.at(-1)).toBe("info: rebalance: 10 clients were asked to connect again; no other node takes clients now");
+		const stopped = setup([50]);
+		stopped.mover.start({ keep: { n1: 0 }, to: ["n2"], rate: 10 });
+		stopped.mover.stop();
+		await vi.advanceTimersByTimeAsync(5000);
+		expect(stopped.asked.length).toBe(1);
+		const busy = setup([50]);
+		busy.answers = 0;
+		busy.mover.start({ keep: { n1: 0 }, to: ["n2"], rate: 10 });
+		await vi.advanceTimersByTimeAsync(60_000);
+		expect([busy.asked.length, busy.mover.pending]).toEqual([10, 0]);
+	});
+});
+
+it("an amount in proportion to counts adds up, and none exceeds its count", () => {
+	fc.assert(
+		fc.property(fc.array(fc.nat(1000), { maxLength: 8 }), fc.nat(1000), (counts, share) => {
+			const all = counts.reduce((sum, count) => sum + count, 0);
+			const amount = Math.floor((all * share) / 1000);
+			const parts = [...inProportion(amount, new Map(counts.entries())).values()];
+			expect(parts.reduce((sum, part) => sum + part, 0)).toBe(amount);
+			for (const [at, part] of parts.entries()) {
+				expect(part).toBeLessThanOrEqual(counts[at]);
+				expect(Math.abs(part - (all === 0 ? 0 : (amount * counts[at]) / all))).toBeLessThan(1);
+			}
+		}),
+	);
+});
+
+describe("an order to rebalance", () => {
+	const order = { keep: { n1: 5, n2: 7 }, to: ["n3"], rate: 10 };
+	function node(answers: readonly NodeParts[], state: NodeState = "member") {
+		const started: unknown[] = [];
+		const asked: unknown[] = [];
+		const orders = new Orders({
+			id: "n1",
+			state: () => state,
+			ask: async (...question) => {
+				asked.push(question);
+				return answers;
+			},
+			mover: {
+				start: (each) => {
+					started.push(each);
+					return 3;
+				},
+			},
+		});
+		return { orders, started, asked };
+	}
+
+	it("reaches all nodes, and is answered with what each of the named ones does", async () => {
+		const { orders, started, asked } = node([
+			{ node: "n2", parts: [4] },
+			{ node: "n3", parts: [0] },
+			{ node: "n4", problem: "no answer", isAway: false },
+		]);
+		expect(await orders.rebalance(order)).toEqual({ n1: 3, n2: 4 });
+		expect(started).toEqual([order]);
+		expect(asked).toEqual([["rebalance", order, 1500]]);
+	});
+
+	it("fails when a named node has not answered, or this one is cut off; then this one begins nothing", async () => {
+		const late = node([{ node: "n2", problem: "no answer within 1500 ms", isAway: false }]);
+		await expect(late.orders.rebalance(order)).rejects.toThrow('n2 (no answer within 1500 ms) may not have carried out "rebalance"');
+		const alone = node([], "cutOff");
+		await expect(alone.orders.rebalance(order)).rejects.toThrow("node n1 is not connected to the others (cutOff)");
+		expect([late.started, alone.started, alone.asked]).toEqual([[], [], []]);
+	});
+
+	it("of another node is checked, and other questions are not answered here", () => {
+		const { orders, started } = node([]);
+		expect(orders.answer("rebalance", order)).toEqual([3]);
+		expect(started).toEqual([order]);
+		expect(orders.answer("presence", {})).toBeNull();
+		expect(() => orders.answer("rebalance", { ...order, rate: 0 })).toThrow("rate is not a whole number from 1");
+	});
+
+	it.each([
+		[null, "the request is not an object"],
+		[{}, "keep is not an object"],
+		[{ ...order, keep: { n1: -1 } }, "keep is not a table of counts"],
+		[{ ...order, keep: { n1: 1.5 } }, "keep is not a table of counts"],
+		[{ ...order, keep: { ["x".repeat(65)]: 1 } }, "keep is not a table of counts"],
+		[{ ...order, to: "n3" }, "to is not a list of nodes"],
+		[{ ...order, to: [7] }, "to is not a list of nodes"],
+		[{ ...order, to: Array(1001).fill("n") }, "to is not a list of nodes"],
+		[{ ...order, rate: "10" }, "rate is not a whole number"],
+	])("%j is refused", (request, problem) => {
+		expect(() => rebalanceOrder(request)).toThrow(problem);
+	});
+});

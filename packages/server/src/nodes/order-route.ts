@@ -1,0 +1,54 @@
+import { isUtf8 } from "node:buffer";
+import { type BodyRoute, json, noStore, type Reply, refusal } from "@shardcast/http";
+import type { ApiAccess } from "../http/api-access.ts";
+import { FieldError, type Fields, tableField } from "../json/fields.ts";
+
+interface OrderRouteParts {
+	/** Name of the method that a key must permit. */
+	readonly method: string;
+	readonly path: string;
+	readonly access: Pick<ApiAccess, "keyFor">;
+	/** The names of the fields that a request may have. */
+	readonly fields: readonly string[];
+	/** Resolves with the answer, as JSON; null = this machine works alone. @throws FieldError for a wrong field. */
+	readonly carryOut: (fields: Fields) => Promise<unknown>;
+}
+
+const bodyBytesMax = 16_384;
+
+/** `POST /cluster/…`: an order to nodes, for those who have a key that permits it. The body is a JSON object, or empty. */
+export function orderRoute({ method, path, access, fields: known, carryOut }: OrderRouteParts): BodyRoute {
+	const answer = async (body: Uint8Array): Promise<Reply> => {
+		try {
+			const fields = fieldsIn(body);
+			const unknown = Object.keys(fields).find((name) => !known.includes(name));
+			if (unknown !== undefined) throw new FieldError(`"${unknown.slice(0, 40)}" is not one of ${known.join(", ")}`);
+			const result = await carryOut(fields);
+			return result === null ? alone : json(200, result, noStore);
+		} catch (error) {
+			if (error instanceof FieldError || error instanceof SyntaxError) return refusal("bad_request", error.message, { close: false });
+			return refusal("unavailable", (error as Error).message, { close: false });
+		}
+	};
+	return {
+		kind: "body",
+		method: "POST",
+		path,
+		keepAlive: true,
+		bodyBytesMax,
+		begin: (request) => {
+			const key = access.keyFor(request, method);
+			return "status" in key ? key : (body) => answer(Buffer.from(body));
+		},
+	};
+}
+
+export const alone = refusal("not_found", "this machine works alone: it has no Redis (--redis-url)", { close: false });
+
+function fieldsIn(body: Uint8Array): Fields {
+	if (body.length === 0) return {};
+	if (!isUtf8(body)) throw new FieldError("the body is not JSON: it is not UTF-8");
+	const fields = tableField({ body: JSON.parse(Buffer.from(body).toString()) as unknown }, "body");
+	if (fields === null) throw new FieldError("body is not an object");
+	return fields;
+}

@@ -1,0 +1,40 @@
+import { type Ask, type ClusterNodes, type RebalanceStarted, rebalanceQuestion } from "@shardcast/control";
+import { type RebalancePlan, rebalancePlan } from "@shardcast/selection";
+
+export interface RebalanceOptions {
+	/** Part of its share by which a node may exceed it before clients move, 0 to 1. Default 0.1. */
+	readonly tolerance?: number;
+}
+
+/** The options that decide how clients move. */
+export interface RebalanceConfig {
+	readonly selectRegion: "own" | "any";
+	/** Clients per second that each node asks. */
+	readonly rebalanceRate: number;
+}
+
+/** A plan that is being carried out. */
+export interface Rebalance extends RebalancePlan {
+	/** Clients that each node asks to connect again, by its id, counted as it got the order: the plan has the figures of the last heartbeats. */
+	readonly moving: RebalanceStarted;
+}
+
+export const defaultTolerance = 0.1;
+
+/** How clients should move, by what this node knows of the others. Changes nothing. */
+export function recommend(
+	known: ClusterNodes,
+	{ selectRegion: region }: Pick<RebalanceConfig, "selectRegion">,
+	{ tolerance = defaultTolerance }: RebalanceOptions,
+): RebalancePlan {
+	return rebalancePlan(known.nodes, { tolerance, region });
+}
+
+/** Makes the nodes with too many clients ask them to connect again. Resolves when all of them have begun. Rejects when one may not have. */
+export async function rebalance(ask: Ask, known: ClusterNodes, config: RebalanceConfig, options: RebalanceOptions): Promise<Rebalance> {
+	const plan = recommend(known, config, options);
+	const keep = Object.fromEntries(plan.nodes.flatMap(({ id, connections, leaving }) => (leaving > 0 ? [[id, connections - leaving]] : [])));
+	const to = plan.nodes.flatMap(({ id, arriving }) => (arriving > 0 ? [id] : []));
+	const moving = await ask(rebalanceQuestion, { keep, to, rate: config.rebalanceRate });
+	return { ...plan, moving };
+}
