@@ -337,6 +337,15 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which
 		query(`sum by (reason, instance) (${rate("shardcast_node_messages_dropped_total")})`, "{{instance}} dropped: {{reason}}"),
 		query(`sum by (instance) (${rate("shardcast_node_batches_missed_total")})`, "{{instance}} batches lost on the way"),
 	]),
+	lines("Load of all nodes", "Connections as part of what they can take, and scale events.", "percentunit", [
+		query(`max(shardcast_nodes_load${on})`, "load"),
+		query(`sum by (event) (${rate("shardcast_node_scale_events_total")})`, "events per second: {{event}}"),
+	]),
+	lines("Rebalance", "Clients asked to connect again, those still to be asked, and orders.", "short", [
+		query(`sum by (instance) (${rate("shardcast_node_rebalanced_clients_total")})`, "{{instance}} asked"),
+		query(`shardcast_node_rebalance_pending${on}`, "{{instance}} still to be asked"),
+		query(`sum by (instance) (${rate("shardcast_node_rebalances_total")})`, "{{instance}} orders"),
+	]),
 	lines("Nodes selected for clients", "Answers of /cluster/select, and of selectNode, by result.", "short", [
 		query(`sum by (result, instance) (${rate("shardcast_node_selections_total")})`, "{{instance}} {{result}}"),
 	]),

@@ -29,11 +29,11 @@ export function runForked(): void {
 		reload: (config) => started?.reload(config),
 		useCertificates: (certificates) => started?.useCertificates(certificates),
 		reloadRoute: () => started?.reloadRoute(),
-		drain: async (deadlineMs) => {
+		drain: async (deadlineMs, immediate) => {
 			if (started === null) return { cutOff: 0 };
 			const { shard } = started;
 			// No timeout here: `drain` observes the deadline itself, and the supervisor kills a shard that does not end.
-			const cutOff = await shard.drain(deadlineMs);
+			const cutOff = await shard.drain(deadlineMs, immediate);
 			await shard.stop();
 			return { cutOff };
 		},

@@ -1,6 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Certificate, type Config, connectionsPerShard, countsConnections, formatDuration, parseAddress } from "@shardcast/config";
+import {
+	type Certificate,
+	type Config,
+	connectionsPerShard,
+	countsConnections,
+	formatDuration,
+	parseAddress,
+	stopDelayMs,
+} from "@shardcast/config";
 import {
 	type AskedProcess,
 	answerCluster,
@@ -116,6 +124,7 @@ export class Supervisor {
 			console: this.#events,
 			questions,
 			revocations,
+			stop: (strategy) => void this.stop("a failover was ordered", strategy),
 		});
 		const hooks: ChildHooks = {
 			onReady: (name, port) => this.#onReady(name, port),
@@ -228,15 +237,16 @@ export class Supervisor {
 	}
 
 	/**
-	 * Stops in order. First only /ready answers 503, for `--drain-delay`. Then the balancer stops accepting, all shards drain at the same time, and the
-	 * shared memory is removed: all within `--shutdown-timeout`, and no longer than needed.
+	 * Stops in order. First only /ready answers 503, for as long as the strategy says. Then the balancer stops accepting, all shards drain at the same time, and the
+	 * shared memory is removed: all within `--shutdown-timeout`, and no longer than needed. With `immediate`, the clients are closed first.
+	 * @param strategy by default that of the options.
 	 */
-	async stop(reason: string): Promise<void> {
+	async stop(reason: string, strategy = this.#facts.config.failover): Promise<void> {
 		if (this.#ending !== "no") return;
 		this.#ending = "announced";
 		const { config, memory, mode } = this.#facts;
 		// A cluster that is still starting has no clients yet, and one that failed should end at once.
-		const drainDelayMs = this.#awaited.size > 0 || this.#failure !== null ? 0 : config.drainDelayMs;
+		const drainDelayMs = this.#awaited.size > 0 || this.#failure !== null ? 0 : stopDelayMs(strategy, config.drainDelayMs);
 		memory.state = ClusterState.stopping;
 		this.#node?.draining();
 		const connections = memory.connections();
@@ -251,10 +261,11 @@ export class Supervisor {
 		const deadline = new Deadline(config.shutdownTimeoutMs);
 		this.#boardWatch.stop();
 
+		const isImmediate = strategy === "immediate";
 		const firstStepMs = deadline.leftMs() * balancerShare;
 		const balancerDrained = this.#balancer.drain(mode === "handoff" ? firstStepMs : deadline.leftMs());
-		await this.#listenerClosed(balancerDrained, firstStepMs);
-		const shardsDrained = this.#shards.map((shard) => shard.drain(deadline.leftMs()));
+		await this.#listenerClosed(balancerDrained, firstStepMs, isImmediate);
+		const shardsDrained = this.#shards.map((shard) => shard.drain(deadline.leftMs(), isImmediate));
 		const outcomes = await Promise.all([balancerDrained, ...shardsDrained]);
 		// The shards have ended, and their last events are in the rings.
 		outcomes.push(await this.#drainWebhooks(deadline.leftMs()));
@@ -316,14 +327,14 @@ export class Supervisor {
 
 	/**
 	 * Waits until the balancer accepts no more. In proxy mode it carries its connections until the shards have closed them, so only its listener is
-	 * waited for. In handoff mode it has handed over everything when it has drained.
+	 * waited for. In handoff mode it has handed over everything when it has drained; an immediate stop does not wait for that.
 	 */
-	async #listenerClosed(drained: Promise<unknown>, deadlineMs: number): Promise<void> {
+	async #listenerClosed(drained: Promise<unknown>, deadlineMs: number, isImmediate: boolean): Promise<void> {
 		const over = { yes: false };
 		void drained.then(() => {
 			over.yes = true;
 		});
-		await until(() => over.yes || (this.#facts.mode === "proxy" && this.#facts.memory.balancerDrains), deadlineMs);
+		await until(() => over.yes || ((isImmediate || this.#facts.mode === "proxy") && this.#facts.memory.balancerDrains), deadlineMs);
 	}
 
 	#onReady(name: string, port: number | undefined): void {

@@ -18,11 +18,14 @@ export {
 	authRequired,
 	connectionsPerShard,
 	countsConnections,
+	type Failover,
+	failovers,
 	hasApiKey,
 	hasTokenKey,
 	historyCapacity,
 	historyPayloadBytesMax,
 	ringCapacityBytes,
+	stopDelayMs,
 } from "./options/derive.ts";
 export { toFileValue } from "./options/objects.ts";
 export type { ServingCommand } from "./options/option.ts";

@@ -11,7 +11,7 @@ import { fromText } from "../src/load/file/file.ts";
 import { describeLayer, type FoundValue } from "../src/load/layer.ts";
 import { type LoadedConfig, loadConfig, optionNames } from "../src/load/load.ts";
 import { configJson, formatConfig, yamlLines } from "../src/load/print.ts";
-import { connectionsPerShard, ringCapacityBytes } from "../src/options/derive.ts";
+import { connectionsPerShard, ringCapacityBytes, stopDelayMs } from "../src/options/derive.ts";
 import { type ConfigKey, configKeys, environmentName, filePath, optionOf, options, sections } from "../src/options/options.ts";
 import { shapeOf } from "../src/options/shape.ts";
 
@@ -591,4 +591,12 @@ describe("authentication", () => {
 		};
 		expect(load(options).config).toMatchObject(options);
 	});
+});
+
+it("a server that stops still serves for the time that its strategy says", () => {
+	expect(stopDelayMs("graceful", 0)).toBe(0);
+	expect(stopDelayMs("graceful", 3000)).toBe(3000);
+	expect(stopDelayMs("delayed", 0)).toBe(5000);
+	expect(stopDelayMs("delayed", 3000)).toBe(3000);
+	expect(stopDelayMs("immediate", 3000)).toBe(0);
 });

@@ -52,6 +52,26 @@ describe("options of Redis and of the machine", () => {
 		expect(mistakes({ SHARDCAST_NODE_URL: url })).toMatch(problem);
 	});
 
+	it("when scale events are announced", () => {
+		expect(environment({}).config).toMatchObject({
+			scaleUpAt: 0.8,
+			scaleDownAt: 0.3,
+			scaleMinNodes: 2,
+			scaleMaxNodes: 20,
+			scaleHoldMs: 30_000,
+		});
+		expect(environment({ SHARDCAST_SCALE_UP_AT: ".75", SHARDCAST_SCALE_DOWN_AT: "0" }).config).toMatchObject({
+			scaleUpAt: 0.75,
+			scaleDownAt: 0,
+		});
+		for (const value of ["1.1", "-0.1", "80%"])
+			expect(mistakes({ SHARDCAST_SCALE_UP_AT: value }), value).toMatch(/is not a number from 0 to 1/);
+		expect(mistakes({ SHARDCAST_SCALE_UP_AT: "0.3", SHARDCAST_SCALE_DOWN_AT: "0.3" })).toBe(
+			"SHARDCAST_SCALE_DOWN_AT: 0.3 is not below 0.3 (SHARDCAST_SCALE_UP_AT)",
+		);
+		expect(mistakes({ SHARDCAST_SCALE_MIN_NODES: "21" })).toMatch(/^SHARDCAST_SCALE_MIN_NODES: 21 is more than 20/);
+	});
+
 	it("how nodes are selected", () => {
 		for (const url of ["", "wss://n1.example.com", "ws://[fd00::7]:3005", `wss://${"x".repeat(250)}`])
 			expect(environment({ SHARDCAST_NODE_URL: url }).config.nodeUrl).toBe(url);

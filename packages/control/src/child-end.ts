@@ -11,8 +11,8 @@ import { SharedAnswers } from "./questions/shared-answers.ts";
 interface ChildHandlers {
 	/** Resolves when the child serves. A rejection is reported as fatal (a StartupError with its exit status) and ends the process. */
 	start(message: StartMessage): Promise<{ readonly port?: number }>;
-	/** Finishes accepted work within `deadlineMs` from now. When it has resolved, the process exits with status 0. */
-	drain(deadlineMs: number): Promise<{ readonly cutOff: number; readonly detail?: string }>;
+	/** Finishes accepted work within `deadlineMs` from now; if `immediate`, after closing the clients. When it has resolved, the process exits with status 0. */
+	drain(deadlineMs: number, immediate: boolean): Promise<{ readonly cutOff: number; readonly detail?: string }>;
 	/**
 	 * Applies new options. Called only after the child serves, in order. If it throws, it must not have changed anything: the supervisor is told,
 	 * and the child keeps its options.
@@ -92,7 +92,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 			case "drain": {
 				if (draining) return;
 				draining = true;
-				const outcome = await handlers.drain(message.deadlineMs);
+				const outcome = await handlers.drain(message.deadlineMs, message.immediate === true);
 				leaveAfter({ type: "drained", ...outcome }, 0);
 				return;
 			}

@@ -20,6 +20,7 @@ export {
 	type SharedRevocationCounts,
 	sharedRevocationMetrics,
 } from "./metrics/revocation-table.ts";
+export { scaleMetrics } from "./metrics/scale-table.ts";
 export { type SelectionCounts, selectionMetrics } from "./metrics/selection-table.ts";
 export { redisMessageMetrics, type SharedChannelReading, sharedChannelMetrics } from "./metrics/shared-channel-table.ts";
 export { tlsMetrics } from "./metrics/tls-table.ts";
@@ -54,6 +55,8 @@ export {
 } from "./questions/inventory-questions.ts";
 export { metricsQuestion } from "./questions/metrics-question.ts";
 export {
+	type FailoverOrder,
+	failoverQuestion,
 	moveClientsQuestion,
 	type NodeOrders,
 	type RebalanceOrder,
@@ -98,3 +101,4 @@ export type { RevocationChange } from "./revocations/revocation-file.ts";
 export { type RevocationOutcome, RevocationStore } from "./revocations/revocation-store.ts";
 export { type Revocation, type RevocationKind, Revocations, revocationsMax } from "./revocations/revocations.ts";
 export { RouteReloader } from "./route-reloader.ts";
+export type { ScaleEvent } from "./scale-event.ts";

@@ -29,8 +29,8 @@ export interface StartMessage {
 /** Supervisor to child. Never carries payloads. */
 export type ToChild =
 	| StartMessage
-	/** Finish accepted work, for at most `deadlineMs` from now. */
-	| { readonly type: "drain"; readonly deadlineMs: number }
+	/** Finish accepted work, for at most `deadlineMs` from now. @param immediate close the clients first, all at once. */
+	| { readonly type: "drain"; readonly deadlineMs: number; readonly immediate?: boolean }
 	/** Apply these options. Those that cannot change while a process runs are as at its start. */
 	| { readonly type: "config"; readonly config: Config }
 	/** For a child that still starts, with others in its start message: use these certificates for new connections. One that serves is asked. */

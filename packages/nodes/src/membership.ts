@@ -24,6 +24,8 @@ interface MembershipParts {
 	/** @param after how long the previous state lasted, in milliseconds. */
 	readonly onState: (state: NodeState, after: number) => void;
 	readonly onChanges: (changes: NodeChanges) => void;
+	/** Called after each heartbeat, when the other nodes have been read. */
+	readonly onLook?: () => void;
 }
 
 /** Another node has the id. */
@@ -268,6 +270,7 @@ export class Membership {
 		this.#counts.left += changes.left.length;
 		this.#counts.updated += changes.updated.length;
 		if (changes.joined.length + changes.left.length + changes.updated.length > 0) this.#parts.onChanges(changes);
+		this.#parts.onLook?.();
 		// When the next entry may have expired. The first node that checks removes it.
 		if (nextMs < this.#parts.heartbeatMs) this.#lookIn(Math.max(lookSoonMs, nextMs + 1));
 		await this.#writeTotals();
@@ -288,6 +291,7 @@ export class Membership {
 	#onEvent(message: Buffer): void {
 		try {
 			const { type, node, reason } = JSON.parse(message.toString()) as { type?: unknown; node?: unknown; reason?: unknown };
+			if (type === "scaleUp" || type === "scaleDown") return;
 			if (node === this.#parts.own.id && type !== "left") return;
 			if (type === "left") this.#view.onLeft(String(node), (reason === "stopped" ? "stopped" : "timeout") satisfies LeftReason);
 		} catch {

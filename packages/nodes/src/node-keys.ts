@@ -8,7 +8,9 @@ export interface NodeKeys {
 	readonly term: string;
 	/** Hash: totals of all nodes. */
 	readonly metrics: string;
-	/** Channel: nodes that have joined, left or changed, as JSON. */
+	/** Hash: the last scale event. */
+	readonly scale: string;
+	/** Channel: nodes that have joined, left or changed, and scale events, as JSON. */
 	readonly events: string;
 	/** Sharded channel: questions and orders for all nodes. */
 	readonly control: string;
@@ -35,6 +37,7 @@ export function nodeKeys(prefix: string, isCluster: boolean): NodeKeys {
 		nodes: `${base}:nodes`,
 		term: `${base}:term`,
 		metrics: `${base}:metrics`,
+		scale: `${base}:scale`,
 		events: `${base}:events`,
 		control: `${base}:control`,
 		answers: (instance) => `${base}:answers:${instance}`,

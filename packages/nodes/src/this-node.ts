@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { type Address, type Config, formatDuration, parseRedisAddress } from "@shardcast/config";
+import { type Address, type Config, type Failover, formatDuration, parseRedisAddress } from "@shardcast/config";
 import {
 	type ClusterNode,
 	type ClusterNodes,
@@ -14,6 +14,8 @@ import {
 	rebalanceMetrics,
 	redisMetrics,
 	revokeQuestion,
+	type ScaleEvent,
+	scaleMetrics,
 	sharedRevocationMetrics,
 } from "@shardcast/control";
 import { pidNamespace, processStartTicks } from "@shardcast/native";
@@ -27,12 +29,14 @@ import { Membership, NodeIdTaken } from "./membership.ts";
 import { nodeKeys } from "./node-keys.ts";
 import { publicNode } from "./node-record.ts";
 import type { LeftReason, NodeChanges } from "./node-view.ts";
-import { clientUrl, ownAddress } from "./own-address.ts";
 import { ClientMover } from "./orders/client-mover.ts";
 import { Orders } from "./orders/orders.ts";
+import { clientUrl, ownAddress } from "./own-address.ts";
 import { nodeIdOf, redisOptionsOf } from "./redis-from-config.ts";
 import { KnownEpoch } from "./revocations/known-epoch.ts";
 import { SharedRevocations } from "./revocations/shared-revocations.ts";
+import { ScaleEvents } from "./scale/scale-events.ts";
+import { loadOf } from "./scale/scale-watch.ts";
 
 /** What other machines do, for whoever wants to know. */
 export interface NodeEvents {
@@ -40,6 +44,8 @@ export interface NodeEvents {
 	left(node: ClusterNode, reason: LeftReason): void;
 	/** Something but its load has changed. */
 	updated(node: ClusterNode): void;
+	/** The cluster should grow or shrink. Once per cluster: only the node that has announced it is told. */
+	scale(event: ScaleEvent): void;
 }
 
 interface ThisNodeParts {
@@ -51,6 +57,8 @@ interface ThisNodeParts {
 	readonly log: Pick<Log, "info" | "warn" | "error">;
 	readonly console: Pick<EventLog, "add">;
 	readonly events?: NodeEvents;
+	/** Stops this server in order. @param strategy absent = as its options say. */
+	readonly stop: (strategy: Failover | undefined) => void;
 	/** Answers questions of other nodes, and puts some to this node's shards. */
 	readonly questions: Pick<Questions, "partsForNode" | "ask">;
 	/** Blocked users and revoked tokens that this node keeps. */
@@ -78,6 +86,7 @@ export class ThisNode {
 	/** Orders to this node and to others. */
 	readonly orders: Orders;
 	readonly #mover: ClientMover;
+	readonly #scale: ScaleEvents;
 	readonly #load = new LoadMeter();
 	#address = "";
 	#url = "";
@@ -108,6 +117,22 @@ export class ThisNode {
 			describe: () => this.#describe(),
 			onState: (state, afterMs) => this.#onState(state, afterMs),
 			onChanges: (changes) => this.#onChanges(changes),
+			onLook: () => {
+				if (this.#membership.state === "member") void this.#scale.look(this.nodes().nodes);
+			},
+		});
+		this.#scale = new ScaleEvents({
+			redis: this.#redis,
+			keys,
+			id: this.id,
+			rules: {
+				upAt: config.scaleUpAt,
+				downAt: config.scaleDownAt,
+				minNodes: config.scaleMinNodes,
+				maxNodes: config.scaleMaxNodes,
+				holdMs: config.scaleHoldMs,
+			},
+			onEvent: (event) => this.#onScale(event),
 		});
 		this.control = new NodeControl({
 			redis: this.#redis,
@@ -133,6 +158,10 @@ export class ThisNode {
 			state: () => this.#membership.state,
 			ask: (question, request, deadlineMs) => this.control.ask(question, request, deadlineMs),
 			mover: this.#mover,
+			leave: (strategy) => {
+				this.#tell("info", `node ${this.id}: a failover was ordered; it stops`);
+				setImmediate(() => parts.stop(strategy));
+			},
 		});
 		this.revocations = new SharedRevocations({
 			redis: this.#redis,
@@ -150,6 +179,7 @@ export class ThisNode {
 		metrics.addReading(nodeControlMetrics, () => this.control.counts);
 		metrics.addReading(nodeMetrics, () => ({ ...this.#membership.counts, seen: this.#membership.nodes() }));
 		metrics.addReading(rebalanceMetrics, () => ({ ...this.#mover.counts, pending: this.#mover.pending }));
+		metrics.addReading(scaleMetrics, () => ({ ...this.#scale.counts, load: loadOf(this.nodes().nodes).load }));
 		metrics.addReading(redisMetrics, () => this.#redis);
 		this.#show();
 	}
@@ -282,6 +312,14 @@ export class ThisNode {
 			this.#tell("info", `node ${node.id} is ${node.status} and ${node.health}`);
 			events?.updated(publicNode(node));
 		}
+	}
+
+	#onScale(event: ScaleEvent): void {
+		const { type, connections, maxConnections, nodes, load } = event;
+		const wanted = type === "scaleUp" ? "add a node" : "one node fewer is enough";
+		const percent = (load * 100).toFixed(0);
+		this.#tell("info", `${type}: ${wanted}; ${nodes} nodes have ${connections} of ${maxConnections} connections, ${percent} %`);
+		this.#parts.events?.scale(event);
 	}
 
 	#tell(level: "info" | "warn" | "bad", text: string): void {

@@ -3,6 +3,8 @@ import { Script } from "@shardcast/redis";
 import { RedisCluster, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { NodeIdTaken } from "../src/membership.ts";
+import { nodeKeys } from "../src/node-keys.ts";
+import { ScaleEvents } from "../src/scale/scale-events.ts";
 import { Machine, type MachineOptions, waitMs } from "./support/machines.ts";
 
 describe.skipIf(!redisForTests())("membership", () => {
@@ -186,6 +188,52 @@ describe.skipIf(!redisForTests())("membership", () => {
 		await waitFor(() => a.membership.counts.sent > looks + 3, { deadlineMs: waitMs, what: "more heartbeats" });
 		expect(a.told).toEqual(["member"]);
 		await a.redis.send("x", ["DEL", "ws:cluster:nodes"]);
+	});
+
+	it("a scale event is announced once for all nodes, and again only when the load was back", async () => {
+		const [a, b] = await joined("a", "b");
+		await Promise.all([a.hears("+b"), b.hears("+a")]);
+		const published: string[] = [];
+		const watch = machine("watch");
+		await watch.redis.ready(waitMs);
+		await watch.redis.subscribe("ws:cluster:events", (message) => published.push(String(message)));
+		const told: string[] = [];
+		let nowMs = 0;
+		const rules = { upAt: 0.8, downAt: 0.3, minNodes: 1, maxNodes: 9, holdMs: 60_000 };
+		const all = [a, b].map(
+			({ redis, id }) =>
+				new ScaleEvents({
+					...{ redis, keys: nodeKeys("ws", false), id, rules, nowMs: () => nowMs },
+					onEvent: ({ type, node }) => told.push(`${type} by ${node}`),
+				}),
+		);
+		const look = async (connections: number) => {
+			nowMs += 60_000;
+			const nodes = [a, b].map((each) => ({ ...each.membership.nodes().nodes[0]!, id: each.id, connections }));
+			await Promise.all(all.map((each) => each.look(nodes)));
+		};
+		for (let holds = 0; holds < 3; holds++) await look(9);
+		expect(told, "by one of both").toEqual([expect.stringMatching(/^scaleUp by [ab]$/)]);
+		const later = new Script("redis.call('HINCRBY', KEYS[1], 'at', -120000)");
+		await a.redis.run(later, ["ws:cluster:scale"], []);
+		await look(9);
+		expect(told.length, "the same").toBe(1);
+		await look(5);
+		for (let holds = 0; holds < 2; holds++) await look(9);
+		expect(told.length, "after the load was back").toBe(2);
+		await look(1);
+		for (let holds = 0; holds < 3; holds++) await look(1);
+		expect(told.length, "within the hold time").toBe(2);
+		await a.redis.run(later, ["ws:cluster:scale"], []);
+		await look(1);
+		expect(told.at(-1)).toMatch(/^scaleDown by/);
+		const events = () => published.map((text) => JSON.parse(text)).filter(({ type }) => type.startsWith("scale"));
+		await waitFor(() => events().length === 3, { deadlineMs: waitMs, what: "three scale events in Redis" });
+		expect(events()[0]).toEqual({
+			...{ type: "scaleUp", node: told[0]!.at(-1), nodes: 2, connections: 18, maxConnections: 20, load: 0.9 },
+			at: expect.any(Number) as number,
+		});
+		expect([a.toldOfOthers, b.toldOfOthers], "no change of the nodes").toEqual([["+b"], ["+a"]]);
 	});
 
 	it("works on a Redis Cluster: all keys are in one slot", async () => {

@@ -109,11 +109,12 @@ it("an amount in proportion to counts adds up, and none exceeds its count", () =
 	);
 });
 
-describe("an order to rebalance", () => {
+describe("an order to nodes", () => {
 	const order = { keep: { n1: 5, n2: 7 }, to: ["n3"], rate: 10 };
 	function node(answers: readonly NodeParts[], state: NodeState = "member") {
 		const started: unknown[] = [];
 		const asked: unknown[] = [];
+		const left: unknown[] = [];
 		const orders = new Orders({
 			id: "n1",
 			state: () => state,
@@ -127,8 +128,9 @@ describe("an order to rebalance", () => {
 					return 3;
 				},
 			},
+			leave: (strategy) => left.push(strategy ?? "as its options say"),
 		});
-		return { orders, started, asked };
+		return { orders, started, asked, left };
 	}
 
 	it("reaches all nodes, and is answered with what each of the named ones does", async () => {
@@ -148,6 +150,27 @@ describe("an order to rebalance", () => {
 		const alone = node([], "cutOff");
 		await expect(alone.orders.rebalance(order)).rejects.toThrow("node n1 is not connected to the others (cutOff)");
 		expect([late.started, alone.started, alone.asked]).toEqual([[], [], []]);
+	});
+
+	it("to stop is carried out by the named node only, and fails when that has not answered", async () => {
+		const own = node([]);
+		await own.orders.failover({ node: "n1", strategy: "immediate" });
+		expect([own.left, own.asked]).toEqual([["immediate"], []]);
+		const other = node([
+			{ node: "n2", parts: [1] },
+			{ node: "n3", problem: "no answer", isAway: false },
+		]);
+		await other.orders.failover({ node: "n2" });
+		expect([other.left, other.asked]).toEqual([[], [["failover", { node: "n2" }, 1500]]]);
+		await expect(other.orders.failover({ node: "n3" })).rejects.toThrow('n3 (no answer) may not have carried out "failover"');
+		expect([other.orders.answer("failover", { node: "n2" }), other.left]).toEqual([[0], []]);
+		expect([other.orders.answer("failover", { node: "n1" }), other.left]).toEqual([[1], ["as its options say"]]);
+		for (const [request, problem] of [
+			[{}, "node is not an id"],
+			[{ node: "n1", strategy: "now" }, "strategy is unknown"],
+		] as const)
+			expect(() => other.orders.answer("failover", request)).toThrow(problem);
+		expect(other.left.length).toBe(1);
 	});
 
 	it("of another node is checked, and other questions are not answered here", () => {

@@ -45,9 +45,7 @@ describe("a plan to rebalance", () => {
 				const by = moves(plan);
 				const after = all.map((each) => ({ ...each, connections: each.connections + (by[each.id] ?? 0) }));
 				expect(total(after.map(({ connections }) => connections))).toBe(total(all.map(({ connections }) => connections)));
-				expect(moves(rebalancePlan(after, { tolerance, region: "any" }))).toEqual(
-					Object.fromEntries(plan.nodes.map(({ id }) => [id, 0])),
-				);
+				expect(moves(rebalancePlan(after, { tolerance, region: "any" }))).toEqual(Object.fromEntries(plan.nodes.map(({ id }) => [id, 0])));
 			}),
 		);
 	});
@@ -85,18 +83,15 @@ describe("a plan to rebalance", () => {
 
 it("divides an amount into whole numbers by weight, at most what each can take", () => {
 	fc.assert(
-		fc.property(
-			fc.nat(10_000),
-			fc.array(fc.record({ weight: fc.nat(9), max: fc.nat(5000) }), { maxLength: 8 }),
-			(amount, parts) => {
-				const results = divide(amount, parts);
-				const most = total(parts.map(({ weight, max }) => (weight > 0 ? max : 0)));
-				expect(total(results)).toBe(Math.min(amount, most));
-				for (const [at, { weight, max }] of parts.entries()) expect(results[at]).toBeLessThanOrEqual(weight > 0 ? max : 0);
-				const open = parts.flatMap(({ weight, max }, at) => (results[at] < max && weight > 0 ? [{ weight, got: results[at] }] : []));
-				for (const { weight, got } of open)
-					for (const other of open) expect(Math.abs(got / weight - other.got / other.weight)).toBeLessThanOrEqual(1 / weight + 1 / other.weight);
-			},
-		),
+		fc.property(fc.nat(10_000), fc.array(fc.record({ weight: fc.nat(9), max: fc.nat(5000) }), { maxLength: 8 }), (amount, parts) => {
+			const results = divide(amount, parts);
+			const most = total(parts.map(({ weight, max }) => (weight > 0 ? max : 0)));
+			expect(total(results)).toBe(Math.min(amount, most));
+			for (const [at, { weight, max }] of parts.entries()) expect(results[at]).toBeLessThanOrEqual(weight > 0 ? max : 0);
+			const open = parts.flatMap(({ weight, max }, at) => (results[at] < max && weight > 0 ? [{ weight, got: results[at] }] : []));
+			for (const { weight, got } of open)
+				for (const other of open)
+					expect(Math.abs(got / weight - other.got / other.weight)).toBeLessThanOrEqual(1 / weight + 1 / other.weight);
+		}),
 	);
 });

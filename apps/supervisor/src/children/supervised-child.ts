@@ -178,8 +178,9 @@ export class SupervisedChild implements Watched {
 	/**
 	 * Lets the child finish its work and exit; kills it after the deadline. It is not started again. A child that does not serve has no work and is
 	 * killed at once.
+	 * @param immediate its clients are closed first.
 	 */
-	async drain(deadlineMs: number): Promise<ChildDrained> {
+	async drain(deadlineMs: number, immediate = false): Promise<ChildDrained> {
 		if (this.#state.kind !== "serving") {
 			await this.kill();
 			return { cutOff: 0, finished: true };
@@ -187,7 +188,7 @@ export class SupervisedChild implements Watched {
 		const { life } = this.#state;
 		this.#state = { kind: "leaving", life };
 		// The child's deadline is a little shorter, so that it can still report what it cut off.
-		life.link.send({ type: "drain", deadlineMs: deadlineMs - Math.min(1000, deadlineMs / 5) });
+		life.link.send({ type: "drain", deadlineMs: deadlineMs - Math.min(1000, deadlineMs / 5), immediate });
 		const timer = setTimeout(() => life.process.kill("SIGKILL"), deadlineMs);
 		await life.exited;
 		clearTimeout(timer);

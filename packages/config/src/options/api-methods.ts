@@ -7,7 +7,7 @@ export const apiMethods = [
 	...(["block_user", "unblock_user", "revoke_token", "invalidate_user_tokens"] as const),
 ] as const;
 /** What a key can permit: these methods, and orders to nodes (`POST /cluster/<order>`). */
-export const apiKeyMethods = [...apiMethods, "rebalance"] as const;
+export const apiKeyMethods = [...apiMethods, "rebalance", "failover"] as const;
 export type ApiMethodName = (typeof apiMethods)[number];
 
 /** Those that are about named channels. */

@@ -1,5 +1,6 @@
 import { type LogCapacity, logSizes } from "@shardcast/wire";
 import type { Config } from "./options.ts";
+import { failoverStrategies } from "./sections/cluster/supervision.ts";
 
 /** `--ring` counts records of this size. */
 const ringRecordBytes = 1024;
@@ -72,4 +73,16 @@ export function hasTokenKey({ tokenHmacSecret, tokenRsaPublicKey, tokenEcdsaPubl
 function hasSubscriptionTokenKey(config: AuthConfig): boolean {
 	const { subscriptionTokenRsaPublicKey, subscriptionTokenEcdsaPublicKey, subscriptionTokenJwksEndpoint } = config;
 	return [subscriptionTokenRsaPublicKey, subscriptionTokenEcdsaPublicKey, subscriptionTokenJwksEndpoint].some((key) => key !== "");
+}
+
+export type Failover = Config["failover"];
+export const failovers: readonly Failover[] = failoverStrategies;
+
+/** With `delayed`, unless a time is set. */
+const failoverDelayMs = 5000;
+
+/** How long a server that stops still serves as usual, in milliseconds. */
+export function stopDelayMs(failover: Failover, drainDelayMs: number): number {
+	if (failover === "immediate") return 0;
+	return failover === "delayed" && drainDelayMs === 0 ? failoverDelayMs : drainDelayMs;
 }

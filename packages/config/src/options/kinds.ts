@@ -55,6 +55,20 @@ export function integer({ min, max }: { readonly min: number; readonly max: numb
 	});
 }
 
+/** From 0 to 1. */
+export function fraction(): Kind<number> {
+	return kind({
+		argument: "<fraction>",
+		show: String,
+		toFile: (value) => value,
+		schema: parsedBy((text) => {
+			const number = /^\d*\.?\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
+			if (!(number >= 0 && number <= 1)) throw new RangeError("is not a number from 0 to 1");
+			return number;
+		}),
+	});
+}
+
 /** In milliseconds. `zero: true` lets 0 through below `minMs`, for "off". */
 export function duration({ minMs, maxMs, zero = false }: { minMs: number; maxMs: number; zero?: boolean }): Kind<number> {
 	return kind({

@@ -8,10 +8,11 @@ import { historyMetrics } from "./history-table.ts";
 import { nodeControlMetrics } from "./node-control-table.ts";
 import { nodeMetrics } from "./node-table.ts";
 import { outboxMetrics } from "./outbox-table.ts";
+import { rebalanceMetrics } from "./rebalance-table.ts";
 import { redisMetrics } from "./redis-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
 import { revocationMetrics, sharedRevocationMetrics } from "./revocation-table.ts";
-import { rebalanceMetrics } from "./rebalance-table.ts";
+import { scaleMetrics } from "./scale-table.ts";
 import { selectionMetrics } from "./selection-table.ts";
 import { redisMessageMetrics, sharedChannelMetrics } from "./shared-channel-table.ts";
 import { tlsMetrics } from "./tls-table.ts";
@@ -34,6 +35,7 @@ const groups: Readonly<Record<string, readonly Kept[]>> = {
 	"Several machines": [
 		["process", nodeMetrics],
 		["process", rebalanceMetrics],
+		["process", scaleMetrics],
 		["process or shard", selectionMetrics],
 		["process", [...nodeControlMetrics, ...sharedRevocationMetrics]],
 		["shard", [...sharedChannelMetrics, ...redisMessageMetrics]],

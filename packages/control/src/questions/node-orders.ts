@@ -1,3 +1,4 @@
+import type { Failover } from "@shardcast/config";
 import type { Question } from "./question.ts";
 import type { Questions } from "./questions.ts";
 import { order, sum } from "./user-questions.ts";
@@ -15,14 +16,27 @@ export interface RebalanceOrder {
 /** How many clients each node asks to connect again, by its id. */
 export type RebalanceStarted = Readonly<Record<string, number>>;
 
+/** A node stops, and its clients connect to others. */
+export interface FailoverOrder {
+	/** Its id. */
+	readonly node: string;
+	/** Absent = as the node's own options say. */
+	readonly strategy?: Failover;
+}
+
 /** Orders to nodes, which their supervisors carry out. */
 export interface NodeOrders {
 	/** Starts a rebalance on the named nodes, and does not wait for its end. A new one replaces one that is in progress. Rejects if a node did not answer. */
 	rebalance(order: RebalanceOrder): Promise<RebalanceStarted>;
+	/** Makes a node stop, and does not wait for its end. Resolves when the node has the order; rejects if it may not have it. */
+	failover(order: FailoverOrder): Promise<void>;
 }
 
 /** See `NodeOrders.rebalance`. */
 export const rebalanceQuestion = nodeOrder<RebalanceOrder, RebalanceStarted>("rebalance");
+
+/** See `NodeOrders.failover`. */
+export const failoverQuestion = nodeOrder<FailoverOrder, null>("failover");
 
 /** Clients that the shards of this node ask to connect again, by slot. */
 export interface MoveClients {
@@ -35,6 +49,10 @@ export const moveClientsQuestion = order<MoveClients>("move_clients");
 /** Registers the orders. @param orders null = this node works alone. */
 export function answerOrders(questions: Pick<Questions, "add">, orders: () => NodeOrders | null): void {
 	questions.add(rebalanceQuestion, (_, { request }) => present(orders()).rebalance(request));
+	questions.add(failoverQuestion, async (_, { request }) => {
+		await present(orders()).failover(request);
+		return null;
+	});
 	questions.add(moveClientsQuestion, sum);
 }
 

@@ -1,4 +1,5 @@
-import type { RebalanceOrder } from "@shardcast/control";
+import { type Failover, failovers } from "@shardcast/config";
+import type { FailoverOrder, RebalanceOrder } from "@shardcast/control";
 
 const nodesMax = 1000;
 const idMax = 64;
@@ -12,6 +13,18 @@ export function rebalanceOrder(data: unknown): RebalanceOrder {
 	if (!Array.isArray(to) || to.length > nodesMax || !to.every(isId)) throw new Error("to is not a list of nodes");
 	if (!isCount(rate) || rate === 0) throw new Error("rate is not a whole number from 1");
 	return { keep: Object.fromEntries(kept) as Record<string, number>, to: to as string[], rate };
+}
+
+/** A failover that another node has ordered. @throws Error that names the wrong field. */
+export function failoverOrder(data: unknown): FailoverOrder {
+	const { node, strategy } = fieldsOf(data, "the request");
+	if (!isId(node)) throw new Error("node is not an id");
+	if (strategy !== undefined && !isFailover(strategy)) throw new Error("strategy is unknown");
+	return { node, ...(strategy !== undefined && { strategy }) };
+}
+
+function isFailover(value: unknown): value is Failover {
+	return (failovers as readonly unknown[]).includes(value);
 }
 
 function isId(value: unknown): value is string {

@@ -1,6 +1,16 @@
-import { type NodeOrders, type NodeParts, type NodeState, type RebalanceOrder, type RebalanceStarted, rebalanceQuestion } from "@shardcast/control";
+import type { Failover } from "@shardcast/config";
+import {
+	type FailoverOrder,
+	failoverQuestion,
+	type NodeOrders,
+	type NodeParts,
+	type NodeState,
+	type RebalanceOrder,
+	type RebalanceStarted,
+	rebalanceQuestion,
+} from "@shardcast/control";
 import type { ClientMover } from "./client-mover.ts";
-import { rebalanceOrder } from "./order-requests.ts";
+import { failoverOrder, rebalanceOrder } from "./order-requests.ts";
 
 interface OrdersParts {
 	readonly id: string;
@@ -8,6 +18,8 @@ interface OrdersParts {
 	/** Puts an order to all other nodes, as `NodeControl` does. */
 	readonly ask: (question: string, request: unknown, deadlineMs: number) => Promise<readonly NodeParts[]>;
 	readonly mover: Pick<ClientMover, "start">;
+	/** Starts to stop this node, in a later turn of the loop: the answer must get out. */
+	readonly leave: (strategy: Failover | undefined) => void;
 }
 
 /** Half of the order's own deadline, so that an error is there before it. */
@@ -29,10 +41,23 @@ export class Orders implements NodeOrders {
 		return Object.fromEntries([...counts, ...(order.keep[id] === undefined ? [] : [[id, own] as const])]);
 	}
 
+	async failover(order: FailoverOrder): Promise<void> {
+		const { id, leave } = this.#parts;
+		if (order.node === id) leave(order.strategy);
+		else await this.#askOthers(failoverQuestion.name, order, [order.node]);
+	}
+
 	/** What this node answers to an order of another one; null = it is not such an order. @throws Error when the request is invalid. */
 	answer(question: string, request: unknown): readonly unknown[] | null {
 		if (question === rebalanceQuestion.name) return [this.#parts.mover.start(rebalanceOrder(request))];
+		if (question === failoverQuestion.name) return [this.#failover(failoverOrder(request))];
 		return null;
+	}
+
+	#failover({ node, strategy }: FailoverOrder): number {
+		if (node !== this.#parts.id) return 0;
+		this.#parts.leave(strategy);
+		return 1;
 	}
 
 	/** @returns the number that each node has answered. @throws Error when one of the wanted nodes has not. */

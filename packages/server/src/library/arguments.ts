@@ -1,5 +1,5 @@
 import type { MessageDetails } from "@shardcast/bus";
-import { closestWord } from "@shardcast/config";
+import { closestWord, type Failover, failovers } from "@shardcast/config";
 import type { SelectionRequest } from "@shardcast/selection";
 import { tagsBytesMax } from "../http/publish-request.ts";
 import type { RebalanceOptions } from "../nodes/rebalance.ts";
@@ -61,6 +61,12 @@ export function checkedRebalance(options: RebalanceOptions): RebalanceOptions {
 	if (tolerance !== undefined && (typeof tolerance !== "number" || !(tolerance >= 0 && tolerance <= 1)))
 		throw new RangeError(`tolerance is ${String(tolerance)}; it must be a number from 0 to 1`);
 	return options;
+}
+
+/** @throws TypeError when it is no strategy. */
+export function checkedFailover(strategy: Failover): Failover {
+	if (failovers.includes(strategy)) return strategy;
+	throw new TypeError(`the strategy is ${JSON.stringify(strategy)}; there are ${failovers.join(", ")}`);
 }
 
 /** @throws TypeError when it is neither text nor bytes. */

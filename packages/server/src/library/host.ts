@@ -2,13 +2,22 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MemoryBus } from "@shardcast/bus";
 import { ChannelLog } from "@shardcast/channel-log";
-import { type Certificate, type Config, checkRoute, historyCapacity, parseAddress, ringCapacityBytes } from "@shardcast/config";
+import {
+	type Certificate,
+	type Config,
+	checkRoute,
+	type Failover,
+	historyCapacity,
+	parseAddress,
+	ringCapacityBytes,
+} from "@shardcast/config";
 import {
 	type Ask,
 	answerCluster,
 	type ClusterNode,
 	type ClusterNodes,
 	EventLog,
+	type FailoverOrder,
 	historyMetrics,
 	metricsQuestion,
 	noCertificateReloads,
@@ -31,6 +40,7 @@ import type { RebalancePlan, SelectionRequest } from "@shardcast/selection";
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
 import { EventReader, EventWriter, eventRingInMemory, Webhooks } from "@shardcast/webhooks";
 import { Shard } from "../lifecycle/shard.ts";
+import { failover } from "../nodes/failover.ts";
 import { type Rebalance, type RebalanceOptions, rebalance, recommend } from "../nodes/rebalance.ts";
 import { openRedis } from "../redis/open-redis.ts";
 import type { SessionEvents } from "../sessions/sessions.ts";
@@ -45,6 +55,8 @@ interface HostParts {
 	readonly handlerDeadlineMs: number | undefined;
 	/** Told what other machines do, where there is Redis. */
 	readonly nodeEvents: NodeEvents;
+	/** Stops the server: a failover was ordered. */
+	readonly failover: (strategy: Failover | undefined) => void;
 }
 
 /**
@@ -95,7 +107,7 @@ export class Host {
 		});
 		const board = this.#board;
 		const common = { config, version, board, log, questions, revocations };
-		this.#node = ThisNode.create({ ...common, metrics: this.#own, console: this.events, events: parts.nodeEvents });
+		this.#node = ThisNode.create({ ...common, metrics: this.#own, console: this.events, events: parts.nodeEvents, stop: parts.failover });
 		this.#own.addReading(reloadMetrics, () => this.reloads);
 		this.#own.addReading(tlsMetrics, () => ({ certificates: this.#certificates, reloads: this.certificateReloads }));
 		let ring: ReturnType<typeof eventRingInMemory> | null = null;
@@ -193,6 +205,11 @@ export class Host {
 		return rebalance(this.ask, this.#known(), this.shard.config, options);
 	}
 
+	/** Rejects when this server works alone, when there is no such node or no other one to take its clients, or when it may not have the order. */
+	async failover(order: FailoverOrder): Promise<void> {
+		await failover(this.ask, this.#known(), order);
+	}
+
 	/** @throws Error when this server works alone. */
 	#known(): ClusterNodes {
 		const known = this.nodes();
@@ -229,15 +246,15 @@ export class Host {
 
 	/**
 	 * Stops in order and resolves with what was cut off: messages and clients that could not be served to the end.
-	 * @param drainDelayMs for which only /ready says so.
+	 * @param drainDelayMs for which only /ready says so. @param immediate the clients are closed first, all at once.
 	 */
-	async stop(drainDelayMs: number, timeoutMs: number): Promise<number> {
+	async stop(drainDelayMs: number, timeoutMs: number, immediate: boolean): Promise<number> {
 		this.#board.clusterState = ClusterState.stopping;
 		this.#node?.draining();
 		if (drainDelayMs > 0) await sleep(drainDelayMs);
 		try {
 			const endMs = performance.now() + timeoutMs;
-			const cutOff = await this.shard.drain(timeoutMs);
+			const cutOff = await this.shard.drain(timeoutMs, immediate);
 			return cutOff + (await this.#webhooks.drain(endMs - performance.now()));
 		} finally {
 			this.#webhooks.stop();

@@ -1,9 +1,10 @@
 /** shardcast as a library: a server in the application's process. `import { createServer } from "shardcast"`. */
 export { type Config, defaultConfig } from "@shardcast/config";
-export type { UserTarget } from "@shardcast/control";
+export type { ScaleEvent, UserTarget } from "@shardcast/control";
 export type { Log } from "@shardcast/telemetry";
 export { type Position, type PublishAccepted, type PublishRefused, type PublishResult, RecordKind } from "@shardcast/wire";
 export type { MessageContext, MessageHandler, Middleware, Next } from "../delivery/incoming/middleware.ts";
+export type { Rebalance, RebalanceOptions } from "../nodes/rebalance.ts";
 export {
 	type Caller,
 	type ClientMessage,
@@ -12,7 +13,6 @@ export {
 	RpcError,
 	type RpcHandler,
 } from "../sessions/centrifuge/client-handlers.ts";
-export type { Rebalance, RebalanceOptions } from "../nodes/rebalance.ts";
 export type { Connection } from "./connections.ts";
 export type { Control } from "./control.ts";
 export type { DebugProbe } from "./debug-probes.ts";

@@ -3,9 +3,11 @@ import {
 	type Config,
 	ConfigError,
 	type ConfigInput,
+	type Failover,
 	loadCertificates,
 	parseAddress,
 	sameValue,
+	stopDelayMs,
 	urlHost,
 	usesTls,
 	WithdrawnHistories,
@@ -17,6 +19,7 @@ import {
 	type ClusterNodes,
 	ConfigReloader,
 	RouteReloader,
+	type ScaleEvent,
 } from "@shardcast/control";
 import { newlyOpen } from "@shardcast/http";
 import { Deadline } from "@shardcast/process";
@@ -27,7 +30,7 @@ import type { MessageHandler, Middleware } from "../delivery/incoming/middleware
 import { StatusLine } from "../lifecycle/status-line.ts";
 import type { Rebalance, RebalanceOptions } from "../nodes/rebalance.ts";
 import type { ClientMessageHandler, RpcHandler } from "../sessions/centrifuge/client-handlers.ts";
-import { bytesOf, channelsOf, checkedRebalance, checkKeys, checkMs, detailsOf, selectionOf } from "./arguments.ts";
+import { bytesOf, channelsOf, checkedFailover, checkedRebalance, checkKeys, checkMs, detailsOf, selectionOf } from "./arguments.ts";
 import { checkedConfig } from "./checked-config.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Control } from "./control.ts";
@@ -83,6 +86,15 @@ export interface ServerEvents {
 	nodeJoined: [node: ClusterNode];
 	/** A node has left: its heartbeats stopped ("timeout"), it was "stopped", or another process has replaced it ("replaced"). */
 	nodeLeft: [node: ClusterNode, reason: "timeout" | "stopped" | "replaced"];
+	/**
+	 * A node is missing: the cluster has been above `scaleUpAt` for `scaleHoldMs`. Announced once per cluster, and emitted on the node that announces it
+	 * only; requires `redisAddress`.
+	 */
+	scaleUp: [event: ScaleEvent];
+	/** A node is too many; otherwise like `scaleUp`. */
+	scaleDown: [event: ScaleEvent];
+	/** A failover of this node was ordered; the server shuts down. Requires `redisAddress`. */
+	failover: [strategy: Failover];
 	/** Something other than the load of a node has changed, for example its status. */
 	nodeUpdated: [node: ClusterNode];
 }
@@ -142,6 +154,11 @@ export class Server extends EventEmitter<ServerEvents> {
 				joined: (node) => this.#tell("nodeJoined", node),
 				left: (node, reason) => this.#tell("nodeLeft", node, reason),
 				updated: (node) => this.#tell("nodeUpdated", node),
+				scale: (event) => this.#tell(event.type, event),
+			},
+			failover: (strategy = this.#config.failover) => {
+				this.#tell("failover", strategy);
+				this.shutdown(undefined, strategy).catch((error: unknown) => this.#log.error({ error }, "could not shut down in order"));
 			},
 			events: {
 				opened: (session) => {
@@ -247,6 +264,16 @@ export class Server extends EventEmitter<ServerEvents> {
 		return this.#host.rebalance(checkedRebalance(options));
 	}
 
+	/**
+	 * Makes a node stop, as a signal does; its clients connect to others. Resolves when the node has the order.
+	 * @param strategy default: that of the node's own options.
+	 * @throws Error without Redis, for an unknown node, and when no other node takes clients; rejects when the node may not have the order. TypeError for
+	 * an unknown strategy.
+	 */
+	failover(node: string, strategy?: Failover): Promise<void> {
+		return this.#host.failover({ node, ...(strategy !== undefined && { strategy: checkedFailover(strategy) }) });
+	}
+
 	/** Adds a handler inside the existing ones, for all messages from now on. */
 	use(middleware: Middleware): this {
 		this.#host.shard.use(middleware);
@@ -309,10 +336,13 @@ export class Server extends EventEmitter<ServerEvents> {
 	 * Drains and stops: refuses new work, finishes accepted work, then closes the clients. Further calls wait for the same end. With
 	 * `drainDelayMs`, the server first continues to serve for that time while /ready answers 503.
 	 * @param timeoutMs after which the rest is cut off; default `shutdownTimeoutMs`.
+	 * @param strategy default `failover`. With "immediate", the clients are closed first, all at once; with "delayed", the server continues to serve for
+	 * `drainDelayMs`, or 5 s.
 	 * @returns the number of messages and clients that were cut off.
+	 * @throws TypeError for an unknown strategy.
 	 */
-	shutdown(timeoutMs = this.#config.shutdownTimeoutMs): Promise<number> {
-		this.#ended ??= this.#stop(timeoutMs);
+	shutdown(timeoutMs = this.#config.shutdownTimeoutMs, strategy = this.#config.failover): Promise<number> {
+		this.#ended ??= this.#stop(timeoutMs, checkedFailover(strategy));
 		return this.#ended;
 	}
 
@@ -323,7 +353,7 @@ export class Server extends EventEmitter<ServerEvents> {
 		this.#sinkFeed?.start();
 	}
 
-	async #stop(timeoutMs: number): Promise<number> {
+	async #stop(timeoutMs: number, strategy: Failover): Promise<number> {
 		const started = await this.#running?.then(
 			() => true,
 			() => false,
@@ -331,9 +361,9 @@ export class Server extends EventEmitter<ServerEvents> {
 		this.#certificateWatch.stop();
 		if (started !== true) return 0;
 		this.#statusLine?.stop();
-		const { drainDelayMs } = this.#config;
+		const drainDelayMs = stopDelayMs(strategy, this.#config.drainDelayMs);
 		const deadline = new Deadline(drainDelayMs + timeoutMs);
-		const cutOff = await this.#host.stop(drainDelayMs, timeoutMs);
+		const cutOff = await this.#host.stop(drainDelayMs, timeoutMs, strategy === "immediate");
 		this.#sinkFeed?.stop();
 		await this.#sinkFeed?.writeLast(Math.max(lastNumbersMsMin, deadline.leftMs()));
 		return cutOff;

@@ -17,6 +17,7 @@ import { ServerApi } from "../http/server-api.ts";
 import { Hub } from "../hub/hub.ts";
 import { ConnectionCheck } from "../limits/connection-check.ts";
 import { PublishRate } from "../limits/publish-rate.ts";
+import { failoverRoute } from "../nodes/failover-route.ts";
 import { rebalanceRoutes } from "../nodes/rebalance-routes.ts";
 import { outboxFeature } from "../postgres/outbox-feature.ts";
 import { endSubscriptions } from "../redis/end-subscriptions.ts";
@@ -56,6 +57,7 @@ export class Shard {
 	readonly selection: NodeSelection<ClusterNode>;
 	readonly #inbound: Inbound;
 	readonly #check: ConnectionCheck;
+	readonly #clients: Clients;
 	readonly #listener: Listener;
 	readonly #features: Features;
 	readonly #hasStore: boolean;
@@ -198,7 +200,14 @@ export class Shard {
 			live,
 			check,
 			rules: live,
-			served: [raw, centrifuge, publish, serverApi, console, { name: "cluster", routes: [...routes, nodes, ...rebalances, this.selection.route] }],
+			served: [
+				raw,
+				centrifuge,
+				publish,
+				serverApi,
+				console,
+				{ name: "cluster", routes: [...routes, nodes, ...rebalances, failoverRoute({ ask, access }), this.selection.route] },
+			],
 		});
 		const delivery = new Delivery({
 			options,
@@ -235,6 +244,7 @@ export class Shard {
 		this.#inbound = inbound;
 		this.clientHandlers = centrifuge.set.handlers;
 		this.#check = check;
+		this.#clients = clients;
 		this.#listener = listener;
 		const channelHistory = {
 			log: history,
@@ -342,11 +352,15 @@ export class Shard {
 	}
 
 	/**
-	 * Refuses new work, finishes accepted work, and closes the clients. Resolves with the number of items cut off: messages that found no room, publishes
+	 * Refuses new work, finishes accepted work, and closes the clients; with `immediate`, it closes the clients first, all at once. Resolves with the number of items cut off: messages that found no room, publishes
 	 * whose body had not arrived, clients that did not read their last messages.
 	 */
-	async drain(deadlineMs: number): Promise<number> {
+	async drain(deadlineMs: number, immediate = false): Promise<number> {
 		this.#options.row.state = ShardState.draining;
+		if (immediate) {
+			this.#check.drain();
+			await this.#clients.closeNow();
+		}
 		const cutOff = await this.#features.drain(deadlineMs);
 		this.#options.log.debug({ cutOff }, "drained");
 		return Object.values(cutOff).reduce((sum, count) => sum + count, 0);

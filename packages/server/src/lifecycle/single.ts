@@ -1,4 +1,4 @@
-import { type Config, type ConfigInput, formatDuration, kafkaLine, parseAddress, urlHost, usesTls } from "@shardcast/config";
+import { type Config, type ConfigInput, formatDuration, kafkaLine, parseAddress, stopDelayMs, urlHost, usesTls } from "@shardcast/config";
 import { openToClients, whoPublishes } from "@shardcast/http";
 import { onHangUp, StopSignals } from "@shardcast/process";
 import { createLog, type Log, shapeOf } from "@shardcast/telemetry";
@@ -14,14 +14,15 @@ export async function runSingle({ config, input }: { readonly config: Config; re
 	const server = createServer(config, { log, statusLine: statusLine(config, log) });
 	await server.run();
 	const reloader = server.reloader(input);
-	const stopInOrder = async (reason: string): Promise<number> => {
+	const stopInOrder = async (reason: string, strategy = server.config.failover): Promise<number> => {
 		const { connections } = server.control.stats();
-		const { drainDelayMs, shutdownTimeoutMs } = server.config;
+		const { shutdownTimeoutMs } = server.config;
+		const drainDelayMs = stopDelayMs(strategy, server.config.drainDelayMs);
 		const stillTaken = drainDelayMs === 0 ? "" : `; new clients are accepted for another ${formatDuration(drainDelayMs)}`;
 		const fields = { connections, drainDelayMs, timeoutMs: shutdownTimeoutMs };
 		log.info(fields, `shutting down: ${reason}; ${connections} connections${stillTaken}`);
 		const beganMs = performance.now();
-		const cutOff = await server.shutdown();
+		const cutOff = await server.shutdown(undefined, strategy);
 		const took = `${((performance.now() - beganMs) / 1000).toFixed(1)} s`;
 		if (cutOff === 0) log.info({ cutOff }, `shutdown complete: nothing was cut off, ${took}`);
 		else log.warn({ cutOff }, `shutdown complete: ${cutOff} cut off, ${took}`);
@@ -33,6 +34,7 @@ export async function runSingle({ config, input }: { readonly config: Config; re
 		// Errors were already logged.
 		server.control.reloadRoute().catch(() => undefined);
 	});
+	server.on("failover", (strategy) => void stopInOrder("a failover was ordered", strategy).then((status) => process.exit(status)));
 	// Last, since a reader of the banner may send a signal at once.
 	process.stdout.write(banner(config, server.port));
 }

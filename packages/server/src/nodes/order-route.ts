@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { type BodyRoute, json, noStore, type Reply, refusal } from "@shardcast/http";
 import type { ApiAccess } from "../http/api-access.ts";
 import { FieldError, type Fields, tableField } from "../json/fields.ts";
+import { FailoverRefused } from "./failover.ts";
 
 interface OrderRouteParts {
 	/** Name of the method that a key must permit. */
@@ -10,7 +11,7 @@ interface OrderRouteParts {
 	readonly access: Pick<ApiAccess, "keyFor">;
 	/** The names of the fields that a request may have. */
 	readonly fields: readonly string[];
-	/** Resolves with the answer, as JSON; null = this machine works alone. @throws FieldError for a wrong field. */
+	/** Resolves with the answer, as JSON; null = this machine works alone. @throws FieldError for a wrong field, FailoverRefused. */
 	readonly carryOut: (fields: Fields) => Promise<unknown>;
 }
 
@@ -27,7 +28,7 @@ export function orderRoute({ method, path, access, fields: known, carryOut }: Or
 			return result === null ? alone : json(200, result, noStore);
 		} catch (error) {
 			if (error instanceof FieldError || error instanceof SyntaxError) return refusal("bad_request", error.message, { close: false });
-			return refusal("unavailable", (error as Error).message, { close: false });
+			return refusal(error instanceof FailoverRefused ? error.code : "unavailable", (error as Error).message, { close: false });
 		}
 	};
 	return {

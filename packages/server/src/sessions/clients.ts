@@ -30,6 +30,8 @@ const leavingDeadlineMs = 5000;
 /** How long a connection may take to close after its last byte was written. */
 const lingerMsMax = 250;
 
+const clock = { nowMs: () => performance.now(), pause };
+
 /** All clients of the shard, whatever their protocols. Paces delivery to them and closes them during a drain. */
 export class Clients implements Feature {
 	readonly name = "clients";
@@ -88,7 +90,7 @@ export class Clients implements Feature {
 			soon: setImmediate,
 		});
 		this.#moved = new MovedClients({
-			...{ clients: () => this.sessions.all, nowMs, pause, random: Math.random },
+			...{ clients: () => this.sessions.all, ...clock, random: Math.random },
 			onError: (error) => log.error({ error }, "could not ask a client to connect again"),
 		});
 	}
@@ -102,23 +104,20 @@ export class Clients implements Feature {
 		this.#leaving.expire();
 	}
 
+	/** Closes all clients at once, except those with unwritten messages, which get these first. */
+	closeNow(): Promise<void> {
+		return this.#closeAll(0);
+	}
+
 	/**
 	 * Closes all clients while messages from those that are still connected are delivered. Then waits for the connections to close: the kernel
 	 * resets a connection that the process leaves behind with unread data from its client. Clients that remain at the deadline are reset and
 	 * counted.
 	 */
 	async drain(leftMs: number): Promise<void> {
-		const { live, delivered, openAtStart } = this.#parts;
+		const { delivered, openAtStart } = this.#parts;
 		const deadline = new Deadline(leftMs);
-		const clock = { nowMs: () => performance.now(), pause };
-		await closeAll({
-			clients: () => this.sessions.snapshot(),
-			close: (client, code) => client.close(code),
-			clientsPerSecond: live.config.drainRate,
-			deadlineMs: deadline.leftMs(),
-			random: Math.random,
-			...clock,
-		});
+		await this.#closeAll(deadline.leftMs());
 		await withinDeadline(delivered(), deadline.leftMs());
 		const lingerMs = Math.min(lingerMsMax, deadline.leftMs());
 		await waitUntilClosed(openAtStart(), { deadlineMs: lingerMs, open: () => openFiles() ?? 0, ...clock });
@@ -126,6 +125,17 @@ export class Clients implements Feature {
 		const unread = this.sessions.snapshot();
 		this.#leaving.cut(unread);
 		this.#unread = unread.length;
+	}
+
+	#closeAll(deadlineMs: number): Promise<void> {
+		return closeAll({
+			clients: () => this.sessions.snapshot(),
+			close: (client, code) => client.close(code),
+			clientsPerSecond: this.#parts.live.config.drainRate,
+			deadlineMs,
+			random: Math.random,
+			...clock,
+		});
 	}
 
 	/** The number of clients that did not read in time and were reset. */

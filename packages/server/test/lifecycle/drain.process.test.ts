@@ -80,6 +80,25 @@ describe("a draining shard", () => {
 		publisher.destroy();
 	});
 
+	it("closes its clients first when that is to happen immediately, and then finishes a publish request whose body is still arriving", async () => {
+		const cluster = await startShards(2);
+		running = cluster;
+		const [client, elsewhere] = [await cluster.client(0), await cluster.client(1)];
+		const { hostname, port } = new URL(cluster.shards[0].httpUrl);
+		const { connect } = await import("node:net");
+		const publisher = connect(Number(port), hostname);
+		publisher.on("error", () => {}); // its end is not what is tested
+		publisher.write('POST /api/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 15\r\n\r\n{"data":');
+		await waitFor(() => cluster.shards[0].row.get("httpRequests") === 1, { deadlineMs: 2000, what: "the request" });
+		const drained = cluster.shards[0].shard.drain(40_000, true);
+		expect((await client.closed).code).toBe(1001);
+		publisher.write('"late"}');
+		expect(await drained).toBe(0);
+		await elsewhere.waitForMessages(1);
+		expect(elsewhere.texts()).toEqual(["late"]);
+		publisher.destroy();
+	});
+
 	it("gives up on a client that does not read at its deadline, and counts it", async () => {
 		const cluster = await startShards(1, { config: { maxBufferedBytes: 50_000_000 } });
 		running = cluster;

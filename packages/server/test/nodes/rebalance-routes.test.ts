@@ -1,7 +1,7 @@
+import { defaultConfig } from "@shardcast/config";
 import type { Ask, ClusterNode, ClusterNodes } from "@shardcast/control";
 import { clusterNodesQuestion, rebalanceQuestion } from "@shardcast/control";
 import type { HttpRequest, Reply } from "@shardcast/http";
-import { defaultConfig } from "@shardcast/config";
 import { expect, it } from "vitest";
 import { ApiAccess } from "../../src/http/api-access.ts";
 import { rebalanceRoutes } from "../../src/nodes/rebalance-routes.ts";

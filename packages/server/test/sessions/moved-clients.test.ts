@@ -54,7 +54,7 @@ function setup(costs: Readonly<Record<string, number | null>>) {
 	return { moved, clients, told, rest };
 }
 
-it("those that lose least are asked, over a second, with a code of their own", async () => {
+it("those that lose least are asked, over a second, with their code", async () => {
 	const { moved, told, rest } = setup({ raw: 1_000_000, lossy: 1000, none: 0, two: 2, one: 1 });
 	expect(moved.move(3)).toBe(3);
 	await rest();

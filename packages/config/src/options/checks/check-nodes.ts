@@ -18,6 +18,14 @@ export const nodeRules: readonly Rule[] = [
 		if (nodeTimeoutMs >= 2 * nodeHeartbeatMs) return null;
 		return `${name("nodeTimeoutMs")}: ${formatDuration(nodeTimeoutMs)} is less than two heartbeats of ${formatDuration(nodeHeartbeatMs)} (${name("nodeHeartbeatMs")}); give at least ${formatDuration(2 * nodeHeartbeatMs)}`;
 	},
+	function scaleLimitsAreApart({ scaleDownAt, scaleUpAt }, name) {
+		if (scaleDownAt < scaleUpAt) return null;
+		return `${name("scaleDownAt")}: ${scaleDownAt} is not below ${scaleUpAt} (${name("scaleUpAt")})`;
+	},
+	function scaleNodesAreInOrder({ scaleMinNodes, scaleMaxNodes }, name) {
+		if (scaleMinNodes <= scaleMaxNodes) return null;
+		return `${name("scaleMinNodes")}: ${scaleMinNodes} is more than ${scaleMaxNodes} (${name("scaleMaxNodes")})`;
+	},
 	...(["redisTlsCa", "redisTlsCert", "redisTlsKey"] as const).map(
 		(key): Rule =>
 			function fileCanBeRead(config, name) {

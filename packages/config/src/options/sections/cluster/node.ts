@@ -1,5 +1,5 @@
 import { parseNodeUrl } from "../../../units/node-url.ts";
-import { address, checkedText, choice, duration, integer, text } from "../../kinds.ts";
+import { address, checkedText, choice, duration, fraction, integer, text } from "../../kinds.ts";
 import { option } from "../../option.ts";
 
 /** Section `node`. */
@@ -71,6 +71,41 @@ export const nodeOptions = {
 		default: 100,
 		live: true,
 		help: "Clients per second that a node with too many asks to connect again during a rebalance.",
+	}),
+	scaleUpAt: option({
+		flag: "scale-up-at",
+		key: "scale_up_at",
+		kind: fraction(),
+		default: 0.8,
+		help: "Connections of all nodes, as part of what they can take, above which the event scaleUp is announced.",
+	}),
+	scaleDownAt: option({
+		flag: "scale-down-at",
+		key: "scale_down_at",
+		kind: fraction(),
+		default: 0.3,
+		help: "The same, below which the event scaleDown is announced.",
+	}),
+	scaleMinNodes: option({
+		flag: "scale-min-nodes",
+		key: "scale_min_nodes",
+		kind: integer({ min: 1, max: 1000 }),
+		default: 2,
+		help: "With so many nodes or fewer, scaleDown is not announced.",
+	}),
+	scaleMaxNodes: option({
+		flag: "scale-max-nodes",
+		key: "scale_max_nodes",
+		kind: integer({ min: 1, max: 1000 }),
+		default: 20,
+		help: "With so many nodes or more, scaleUp is not announced.",
+	}),
+	scaleHoldMs: option({
+		flag: "scale-hold",
+		key: "scale_hold",
+		kind: duration({ minMs: 1000, maxMs: 86_400_000 }),
+		default: 30_000,
+		help: "How long the load must stay there before a scale event, and the least time between two such events.",
 	}),
 	nodeHeartbeatMs: option({
 		flag: "node-heartbeat",

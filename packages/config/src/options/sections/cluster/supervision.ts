@@ -1,5 +1,5 @@
 import { Heartbeat } from "@shardcast/wire";
-import { duration, integer } from "../../kinds.ts";
+import { choice, duration, integer } from "../../kinds.ts";
 import { option } from "../../option.ts";
 
 /** Section `supervision`. */
@@ -60,15 +60,25 @@ export const supervisionOptions = {
 	}),
 } as const;
 
+export const failoverStrategies = ["graceful", "immediate", "delayed"] as const;
+
 /** Section `shutdown`. */
 export const shutdownOptions = {
+	failover: option({
+		flag: "failover",
+		key: "failover",
+		kind: choice(failoverStrategies),
+		default: "graceful",
+		live: true,
+		help: "How clients leave a server that stops: graceful = after the replies and publications that are in progress, at --drain-rate; immediate = all at once, before that; delayed = like graceful, after a time in which it still serves but is no longer selected: --drain-delay, or 5 s.",
+	}),
 	drainDelayMs: option({
 		flag: "drain-delay",
 		key: "drain_delay",
 		kind: duration({ minMs: 1, maxMs: 3_600_000, zero: true }),
 		default: 0,
 		live: true,
-		help: "How long new clients are still accepted after the signal to stop, while /ready already answers 503, so that a load balancer in front notices; --shutdown-timeout starts afterwards; 0 = none.",
+		help: "How long new clients are still accepted after the signal to stop, while /ready already answers 503, so that a load balancer in front notices; --shutdown-timeout starts afterwards; 0 = none, or 5 s with --failover delayed. Not used with --failover immediate.",
 	}),
 	drainRate: option({
 		flag: "drain-rate",
