@@ -1,6 +1,20 @@
-import { defineConfig } from "vitest/config";
+import { defineConfig, type Plugin } from "vitest/config";
 
-const source = { resolve: { conditions: ["source"] }, ssr: { resolve: { conditions: ["source"] } } };
+/**
+ * `import("./x.ts?again=1")` loads the file once more, and with it what it imports by relative paths: a package whose state is new. Instead of
+ * `vi.resetModules`, which makes every later test file of the process load all sources again.
+ */
+const again: Plugin = {
+	name: "again",
+	enforce: "pre",
+	async resolveId(path, importer, options) {
+		const query = /\?again=\w+$/.exec(importer ?? "")?.[0];
+		if (query === undefined || !path.startsWith(".")) return null;
+		const resolved = await this.resolve(path, importer, { ...options, skipSelf: true });
+		return resolved && `${resolved.id}${query}`;
+	},
+};
+const source = { plugins: [again], resolve: { conditions: ["source"] }, ssr: { resolve: { conditions: ["source"] } } };
 /** As in packages/testkit/src/wait.ts: CI machines may be slow, and a limit only ends what fails. */
 const patience = process.env.CI === "true" ? 4 : 2;
 const shared = {
@@ -24,6 +38,9 @@ const withProcesses = { ...shared, testTimeout: 120_000 * stress * patience, hoo
 export default defineConfig({
 	test: {
 		reporters: ["default", "./packages/testkit/src/closing-line-reporter.ts"],
+		// Sources are transformed once, not in each run. An entry is found by the hash of its source, this file and the lock file, so it is never
+		// out of date. `npx vitest --clearCache` deletes all.
+		experimental: { fsModuleCache: true, fsModuleCachePath: "node_modules/.cache/vitest" },
 		projects: [
 			{
 				...source,

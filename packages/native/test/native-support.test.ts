@@ -1,18 +1,15 @@
 import { describe, expect, it, vi } from "vitest";
 import { NativeError } from "../src/native-error.ts";
 
-// Each test loads the package again, since the answer is found out once.
-async function onPlatform(platform: string, arch: string): Promise<typeof import("../src/index.ts")> {
-	vi.resetModules();
-	vi.spyOn(process, "platform", "get").mockReturnValue(platform as NodeJS.Platform);
-	vi.spyOn(process, "arch", "get").mockReturnValue(arch as NodeJS.Architecture);
-	return import("../src/index.ts");
+/** Loads the package again, since the answer is found out once. See vitest.config.ts. */
+async function loadedAgain(name: string): Promise<typeof import("../src/index.ts")> {
+	const path: string = `../src/index.ts?again=${name}`;
+	return await import(path);
 }
 
 describe("nativeSupport", () => {
 	it("is there on this machine", async () => {
-		vi.resetModules();
-		const { nativeSupport } = await import("../src/index.ts");
+		const { nativeSupport } = await loadedAgain("here");
 		expect(nativeSupport()).toEqual({ available: true });
 	});
 
@@ -21,15 +18,11 @@ describe("nativeSupport", () => {
 		["win32", "x64", "needs Linux, this is win32"],
 		["linux", "riscv64", "needs x64 or arm64, this is riscv64"],
 	])("on %s %s the package loads, says why not, and every call fails with that reason", async (platform, arch, reason) => {
-		try {
-			const { DescriptorChannel, nativeSupport, SharedFile } = await onPlatform(platform, arch);
-			expect(nativeSupport()).toEqual({ available: false, reason });
-			for (const call of [() => SharedFile.create("/tmp/x", 4096), () => DescriptorChannel.bind("/tmp/x.sock")])
-				expect(call).toThrow(reason);
-		} finally {
-			vi.restoreAllMocks();
-			vi.resetModules();
-		}
+		vi.spyOn(process, "platform", "get").mockReturnValue(platform as NodeJS.Platform);
+		vi.spyOn(process, "arch", "get").mockReturnValue(arch as NodeJS.Architecture);
+		const { DescriptorChannel, nativeSupport, SharedFile } = await loadedAgain(platform + arch);
+		expect(nativeSupport()).toEqual({ available: false, reason });
+		for (const call of [() => SharedFile.create("/tmp/x", 4096), () => DescriptorChannel.bind("/tmp/x.sock")]) expect(call).toThrow(reason);
 	});
 });
 

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { httpRequest } from "../src/clients/http.ts";
 import { freePorts } from "../src/network/ports.ts";
 import {
@@ -62,9 +62,10 @@ describe("freePorts", () => {
 
 	it("gives no other process, such as one of a second test run, a port from the same block", async () => {
 		const port = await freePorts();
-		vi.resetModules();
-		// Loaded again, it is as if in another process.
-		const others = await Promise.all(Array.from({ length: 20 }, async () => (await import("../src/network/ports.ts")).freePorts()));
+		// Loaded again, it is as if in another process. See vitest.config.ts.
+		const path: string = "../src/network/ports.ts?again=1";
+		const other = (await import(path)) as typeof import("../src/network/ports.ts");
+		const others = await Promise.all(Array.from({ length: 20 }, () => other.freePorts()));
 		const block = (each: number): number => Math.floor((each - 10_240) / 352);
 		expect(new Set(others.map(block)).size).toBe(1);
 		expect(others.map(block)).not.toContain(block(port));
