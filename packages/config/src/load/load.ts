@@ -69,9 +69,12 @@ export function loadConfig(input: ConfigInput = {}, { again = false, mistakes: g
 
 const noFile: FileValues = { found: new Map(), mistakes: [], warnings: [], unread: new Set() };
 
+let standard: Config | undefined;
+
 /** The configuration with nothing given but `changes`: for tests and for library use. */
 export function defaultConfig(changes: Partial<Config> = {}): Config {
-	return freeze({ ...loadConfig().config, ...changes });
+	standard ??= loadConfig().config;
+	return Object.freeze({ ...standard, ...freeze({ ...changes }) });
 }
 
 function derive(config: Config, layers: Record<ConfigKey, Layer>): Config {
