@@ -15,16 +15,18 @@ function spin(ms: number): void {
 it("measures CPU time, memory and how late the loop is, afresh with each sample", async () => {
 	const monitor = new ProcessMonitor();
 	monitor.start();
+	// Whether the process is busy is judged from here on; before, it may have waited for long.
+	monitor.sample(0);
 	spin(50);
 	const before = monitor.sample(0);
 	for (let stall = 0; stall < 2; stall++) {
-		spin(150);
+		spin(100);
 		// The timer that was due in between fires now.
 		await sleep(1);
 		await nextTurn();
 	}
 	const stalled = monitor.sample(0);
-	expect(stalled.loopLagP99Ms).toBeGreaterThan(80);
+	expect(stalled.loopLagP99Ms).toBeGreaterThan(40);
 	expect(stalled.cpuMs - before.cpuMs).toBeGreaterThan(150);
 	expect(stalled.residentBytes).toBeGreaterThan(10_000_000);
 	// A busy machine may stall the loop by itself, but not for this long each time.
@@ -42,9 +44,9 @@ it("each sample is told how late the latest heartbeat was since the one before",
 		},
 	});
 	heartbeat.start();
-	spin(350);
+	spin(280);
 	await expect.poll(() => told.length).toBe(2);
 	heartbeat.stop();
 	expect(told[0]).toBe(0);
-	expect(told[1]).toBeGreaterThan(140);
+	expect(told[1]).toBeGreaterThan(70);
 });

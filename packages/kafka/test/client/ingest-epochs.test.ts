@@ -136,9 +136,11 @@ describe("answers of a broker that make no sense", () => {
 					try {
 						await response.decode(Buffer.from(bytes));
 					} catch (error) {
-						expect((error as Error).message).not.toMatch(/out of memory|Invalid array length/);
+						if (/out of memory|Invalid array length/.test((error as Error).message)) throw error;
 					}
-					expect(performance.now() - began).toBeLessThan(500);
+					// 3,000 calls of `expect` would cost more than what they check.
+					const tookMs = performance.now() - began;
+					if (tookMs >= 500) expect.fail(`it took ${tookMs} ms`);
 				}),
 				{ numRuns: 3000 },
 			);
