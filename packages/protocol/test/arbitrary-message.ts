@@ -1,3 +1,4 @@
+import { arbitraryText } from "@shardcast/testkit/arbitraries";
 import fc from "fast-check";
 import { integerRange } from "../src/schema/limits.ts";
 import type { MessageType, NamedField } from "../src/schema/message-type.ts";
@@ -44,7 +45,7 @@ function fieldOf(field: NamedField, depth: number): fc.Arbitrary<unknown> {
 	return one;
 }
 
-const text = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("", "chat:42", "__proto__", "constructor"));
+const text = fc.oneof(arbitraryText(), fc.constantFrom("", "chat:42", "__proto__", "constructor"));
 const json = fc.jsonValue().map((value) => new Uint8Array(Buffer.from(JSON.stringify(value))));
 
 function elementOf(field: NamedField, depth: number): fc.Arbitrary<unknown> {

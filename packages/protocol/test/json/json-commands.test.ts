@@ -1,4 +1,5 @@
 import { stressed } from "@shardcast/testkit";
+import { arbitraryText } from "@shardcast/testkit/arbitraries";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeJsonCommands } from "../../src/json/json-commands.ts";
@@ -161,7 +162,7 @@ const { text } = fc.letrec<{ text: string; object: string }>((tie) => {
 				fc.oneof(
 					{ maxDepth: 5, depthSize: "small" },
 					fc.constantFrom("null", "true", "false", "0", "1", "-0", "7", "1.5", "-3", "4294967296", "9007199254740993"),
-					quoted(fc.string({ unit: "binary" })),
+					quoted(arbitraryText()),
 					tie("object"),
 					tie("object"),
 					fc.array(tie("text"), { maxLength: 3 }).map((elements) => `[${elements.join(",")}]`),
@@ -183,7 +184,7 @@ const likely = fc
 			),
 			subscribe: fc.record(
 				{
-					channel: fc.string({ unit: "binary" }),
+					channel: arbitraryText(),
 					offset: fc.maxSafeNat(),
 					recover: fc.boolean(),
 					data: fc.jsonValue(),
