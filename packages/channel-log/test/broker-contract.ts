@@ -250,7 +250,11 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 				const offsets: number[] = [];
 				for (let count = 0; count < 50; ) {
 					const result = await broker.publish(channel, bytes(`${name}${count}`), kept);
-					if (result.outcome !== "accepted") continue;
+					if (result.outcome !== "accepted") {
+						// A broker that is not connected refuses at once: it needs the event loop to connect again.
+						await new Promise(setImmediate);
+						continue;
+					}
 					offsets.push(result.position.offset);
 					count++;
 				}

@@ -33,7 +33,7 @@ import { ClientMover } from "./orders/client-mover.ts";
 import { Orders } from "./orders/orders.ts";
 import { clientUrl, ownAddress } from "./own-address.ts";
 import { nodeIdOf, redisOptionsOf } from "./redis-from-config.ts";
-import { KnownEpoch } from "./revocations/known-epoch.ts";
+import { KnownPosition } from "./revocations/known-position.ts";
 import { SharedRevocations } from "./revocations/shared-revocations.ts";
 import { ScaleEvents } from "./scale/scale-events.ts";
 import { loadOf } from "./scale/scale-watch.ts";
@@ -167,7 +167,7 @@ export class ThisNode {
 			redis: this.#redis,
 			keys,
 			kept: parts.revocations,
-			known: new KnownEpoch(config.durableStorePath),
+			known: new KnownPosition(config.durableStorePath),
 			apply: async (change) => {
 				const ended = (await parts.questions.partsForNode(revokeQuestion.name, change)) as readonly number[];
 				return ended.reduce((sum, each) => sum + each, 0);

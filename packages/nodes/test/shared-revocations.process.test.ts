@@ -2,7 +2,7 @@ import { parseRedisAddress } from "@shardcast/config";
 import { type RevocationChange, RevocationStore } from "@shardcast/control";
 import { Redis } from "@shardcast/redis";
 import { silentLog } from "@shardcast/telemetry";
-import { RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
+import { RedisPair, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { nodeKeys } from "../src/node-keys.ts";
 import { SharedRevocations } from "../src/revocations/shared-revocations.ts";
@@ -18,19 +18,19 @@ class Node {
 	readonly kept = new RevocationStore({ folder: "", log: silentLog() });
 	readonly shared: SharedRevocations;
 	/** As on the disk. */
-	epoch: string | null = null;
+	position: string | null = null;
 	readonly applied: (RevocationChange | "all")[] = [];
 	/** What is missing if Redis is not to be reached. */
 	isCutOff = false;
 
-	constructor(url: string, list: readonly RevocationChange[] = [], epoch: string | null = null) {
+	constructor(url: string, list: readonly RevocationChange[] = [], position: string | null = null) {
 		const address = parseRedisAddress(url);
 		this.redis = new Redis(
 			{ address, tls: null, connectTimeoutMs: 1000, answerTimeoutMs: 2000, clientName: "test", waitingMax: 10 },
 			silentLog(),
 		).open();
 		for (const change of list) void this.kept.change(change);
-		this.epoch = epoch;
+		this.position = position;
 		const reachable = <T>(send: () => Promise<T>): Promise<T> => (this.isCutOff ? Promise.reject(new Error("cut off")) : send());
 		this.shared = new SharedRevocations({
 			redis: {
@@ -43,9 +43,9 @@ class Node {
 			keys,
 			kept: this.kept,
 			known: {
-				read: () => this.epoch,
+				read: () => this.position,
 				write: async (written) => {
-					this.epoch = written;
+					this.position = written;
 				},
 			},
 			apply: async (change) => {
@@ -68,7 +68,7 @@ class Node {
 describe.skipIf(!redisForTests())("blocked users and revoked tokens of several nodes", () => {
 	let redis: RedisServer;
 	const nodes: Node[] = [];
-	const node = async (...args: readonly [list?: readonly RevocationChange[], epoch?: string | null]): Promise<Node> => {
+	const node = async (...args: readonly [list?: readonly RevocationChange[], position?: string | null]): Promise<Node> => {
 		const made = new Node(redis.url, ...args);
 		nodes.push(made);
 		await made.redis.ready(waitMs);
@@ -142,13 +142,13 @@ describe.skipIf(!redisForTests())("blocked users and revoked tokens of several n
 		await a.shared.change(block("ann"));
 		a.isCutOff = true;
 		expect(await a.shared.change(block("bob"))).toBe("alone");
-		const restarted = await node([block("ann"), block("bob")], a.epoch);
+		const restarted = await node([block("ann"), block("bob")], a.position);
 		await restarted.shared.catchUp();
 		expect(restarted.ids).toBe("ann bob");
 		expect((await send("HKEYS", keys.revocations.entries)) as string[], "entries in Redis").toEqual(["user ann", "user bob"]);
 		a.isCutOff = false;
 		await a.shared.catchUp();
-		expect([a.epoch, a.shared.pending], "a reaches Redis: its list is a copy again").toEqual([restarted.epoch, 0]);
+		expect([a.position, a.shared.pending], "a reaches Redis: its list is a copy again").toEqual([restarted.position, 0]);
 	});
 
 	it("a node that was away for more changes than Redis keeps reads the whole list, and its shards take it at once", async () => {
@@ -169,18 +169,18 @@ describe.skipIf(!redisForTests())("blocked users and revoked tokens of several n
 	it("Redis loses the list: the nodes give it what they have. A node that starts takes what it misses, and drops what was removed meanwhile", async () => {
 		const a = await node();
 		await a.shared.change(block("ann"));
-		const known = a.epoch;
+		const known = a.position;
 		const restarted = await node([block("ann"), block("unblocked meanwhile")], known);
 		await restarted.shared.catchUp();
 		expect(restarted.ids, "its list is a copy of that in Redis").toBe("ann");
-		const other = await node([block("of another list")], "another epoch");
+		const other = await node([block("of another list")], "another 0a 1");
 		await other.shared.catchUp();
 		expect(other.ids).toBe("ann of another list");
 		await send("FLUSHALL");
 		await restarted.shared.catchUp();
 		await a.shared.catchUp();
 		expect([restarted.ids, a.ids], "after Redis has lost everything").toEqual(["ann", "ann"]);
-		expect(a.epoch).not.toBe(known);
+		expect(a.position).not.toBe(known);
 		await a.shared.change(block("bob"));
 		await a.shared.change(block("eve"));
 		await restarted.shared.catchUp();
@@ -202,5 +202,70 @@ describe.skipIf(!redisForTests())("blocked users and revoked tokens of several n
 		expect(b.ids).toBe("bob");
 		expect(b.shared.counts.unreadable).toBeGreaterThanOrEqual(3);
 		await waitFor(() => b.applied.length === 1, { deadlineMs: waitMs, what: "one change on the shards" });
+	});
+});
+
+describe.skipIf(!redisForTests())("blocked users after a failover of Redis", () => {
+	/** A block that the replica has, and one that it lacks; then the replica takes over. */
+	async function failedOver(during: (a: Node, b: Node, pair: RedisPair) => Promise<void>): Promise<void> {
+		const pair = await RedisPair.start();
+		const [a, b] = [new Node(pair.url), new Node(pair.url)];
+		try {
+			await Promise.all([a.redis.ready(waitMs), b.redis.ready(waitMs)]);
+			await a.shared.change(block("ann"));
+			await b.shared.catchUp();
+			await pair.replicated();
+			pair.promote();
+			expect(await a.shared.change(block("lost"))).toBe("kept");
+			pair.move();
+			await waitFor(() => [a, b].every(({ redis }) => redis.state === "ready" && redis.server?.runId === replicaId(pair)), {
+				deadlineMs: waitMs,
+				what: "both nodes at the replica",
+			});
+			await during(a, b, pair);
+		} finally {
+			for (const each of [a, b]) each.redis.close();
+			await pair.stop();
+		}
+	}
+	const replicaId = ({ replica }: RedisPair) => /run_id:(\w+)/.exec(replica.order("INFO", "server"))![1];
+
+	it("a node that has changes which the promoted replica lacks gives them back, although as many others were made meanwhile", async () => {
+		await failedOver(async (a, b) => {
+			await b.shared.change(block("bob"));
+			expect(b.ids, "as many changes as there were before").toBe("ann bob");
+			await a.shared.catchUp();
+			await b.shared.catchUp();
+			expect([a.ids, b.ids]).toEqual(["ann bob lost", "ann bob lost"]);
+		});
+	});
+
+	it("the same after a restart of that node, whose list is on its disk", async () => {
+		await failedOver(async (a, b, { url }) => {
+			await b.shared.change(block("bob"));
+			const restarted = new Node(
+				url,
+				a.kept.list.map((add) => ({ add })),
+				a.position,
+			);
+			try {
+				await restarted.redis.ready(waitMs);
+				await restarted.shared.catchUp();
+				expect(restarted.ids).toBe("ann bob lost");
+			} finally {
+				restarted.redis.close();
+			}
+		});
+	});
+
+	it("a node that lacks nothing gives nothing back: what was unblocked after the failover stays so", async () => {
+		await failedOver(async (a, b) => {
+			await a.shared.catchUp();
+			await a.shared.change(unblock("ann"));
+			await a.shared.change(unblock("lost"));
+			await b.shared.catchUp();
+			expect([a.ids, b.ids]).toEqual(["", ""]);
+			expect(b.shared.counts.wholeReads, "only the changes were read").toBe(1);
+		});
 	});
 });

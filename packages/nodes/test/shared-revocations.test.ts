@@ -13,7 +13,7 @@ it("a change says within 5 s that it is in force on this node alone, however lon
 			redis: { run: () => new Promise(() => undefined) } as never,
 			keys: nodeKeys("ws", false),
 			kept,
-			known: { read: () => null, write: async (epoch) => void written.push(epoch) },
+			known: { read: () => null, write: async (position) => void written.push(position) },
 			apply: async () => 0,
 			everyMs: 60_000,
 			log: silentLog(),
@@ -35,7 +35,7 @@ it("the list is compared with that in Redis by one run at a time, whenever it is
 			run: async () => {
 				steps.push("state");
 				await Promise.resolve();
-				return ["epoch", 0];
+				return ["epoch", 0, "run", ""];
 			},
 			send: async (_key: unknown, [command]: readonly string[]) => {
 				await Promise.resolve();

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import type { Broker, HistoryLimits, PublishOptions } from "@shardcast/channel-log";
 import { parseRedisAddress } from "@shardcast/config";
 import { Redis } from "@shardcast/redis";
@@ -17,7 +16,7 @@ export function newNodeId(): NodeId {
 }
 
 /** A redis-server, or a Redis Cluster. */
-type Servers = Pick<RedisServer, "url" | "stop"> & { readonly ports: readonly number[] };
+type Servers = Pick<RedisServer, "url" | "stop"> & { readonly servers: readonly RedisServer[] };
 
 /** Brokers on one redis-server, or a Redis Cluster. */
 export class RedisRig {
@@ -33,13 +32,13 @@ export class RedisRig {
 	static async start(masters = 0): Promise<RedisRig> {
 		if (masters > 0) {
 			const cluster = await RedisCluster.start(masters);
-			return new RedisRig({ url: cluster.url, stop: () => cluster.stop(), ports: cluster.servers.map(({ port }) => port) });
+			return new RedisRig({ url: cluster.url, stop: () => cluster.stop(), servers: cluster.servers });
 		}
 		return RedisRig.on(await RedisServer.start());
 	}
 
 	static on(server: RedisServer): RedisRig {
-		return new RedisRig({ url: server.url, stop: () => server.stop(), ports: [server.port] });
+		return new RedisRig({ url: server.url, stop: () => server.stop(), servers: [server] });
 	}
 
 	async stop(): Promise<void> {
@@ -79,10 +78,7 @@ export class RedisRig {
 
 	/** Gives an order to each server. */
 	order(...args: readonly string[]): void {
-		for (const port of this.#servers.ports) {
-			const { stdout, stderr } = spawnSync("redis-cli", ["-p", String(port), ...args], { encoding: "utf8" });
-			if (stdout.trim() !== "OK") throw new Error(`redis-cli ${args.join(" ")}: ${stdout}${stderr}`);
-		}
+		for (const server of this.#servers.servers) server.order(...args);
 	}
 
 	/** Brings the keys of all channels nearer to their ends. */

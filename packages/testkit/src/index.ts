@@ -14,6 +14,7 @@ export * from "./servers/certificates.ts";
 export * from "./servers/haproxy.ts";
 export * from "./servers/postgres-server.ts";
 export * from "./servers/redis-cluster.ts";
+export * from "./servers/redis-pair.ts";
 export * from "./servers/redis-server.ts";
 export * from "./stress.ts";
 export * from "./wait.ts";

@@ -1,7 +1,24 @@
 import { Script } from "@shardcast/redis";
 
-/** Removes expired entries, at most 100. KEYS as below. */
-const purge = `
+/**
+ * KEYS: 1 epoch and version (hash), 2 entries (hash), 3 when they expire (sorted set).
+ *
+ * A promoted replica, or a server restarted from older data, may lack the last changes, and then gives their versions to other changes. So the hash
+ * has the id of the server that made the last change (`run`), and the former servers, each with the version from which its successor went on (`before`: "run
+ * version " for each, the latest first, 32 at most). Removes expired entries, too, at most 100.
+ */
+const open = `
+local run = redis.call('INFO', 'server'):match('run_id:(%x+)')
+local former, before, at = unpack(redis.call('HMGET', KEYS[1], 'run', 'before', 'version'))
+if former and former ~= run then
+	local kept, count = former .. ' ' .. (at or '0') .. ' ', 1
+	for each in (before or ''):gmatch('%x+ %d+ ') do
+		if count >= 32 then break end
+		kept, count = kept .. each, count + 1
+	end
+	redis.call('HSET', KEYS[1], 'before', kept)
+end
+if former ~= run then redis.call('HSET', KEYS[1], 'run', run) end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for _, field in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 100)) do
@@ -11,13 +28,13 @@ end
 `;
 
 /**
- * KEYS: 1 epoch and version (hash), 2 entries (hash), 3 when they expire (sorted set). ARGV: 1 a new epoch, used if there is none because Redis is
- * empty or has lost its data. Returns {epoch, version}.
+ * KEYS: as above. ARGV: 1 a new epoch, used if there is none because Redis is empty or has lost its data. Returns {epoch, version, run, before}.
  */
 export const stateScript = new Script(`
-${purge}
+${open}
 redis.call('HSETNX', KEYS[1], 'epoch', ARGV[1])
-return { redis.call('HGET', KEYS[1], 'epoch'), tonumber(redis.call('HGET', KEYS[1], 'version') or 0) }
+local epoch, version, there, former = unpack(redis.call('HMGET', KEYS[1], 'epoch', 'version', 'run', 'before'))
+return { epoch, tonumber(version or 0), there, former or '' }
 `);
 
 /**
@@ -25,7 +42,7 @@ return { redis.call('HGET', KEYS[1], 'epoch'), tonumber(redis.call('HGET', KEYS[
  * remove it, 4 when it expires, in milliseconds since 1970; "" = never, 5 most entries, 6 changes that are kept. Returns "ok" or "full".
  */
 export const changeScript = new Script(`
-${purge}
+${open}
 local before = redis.call('HGET', KEYS[2], ARGV[1])
 if ARGV[3] == '' then
 	if not before then return 'ok' end

@@ -13,7 +13,8 @@ import { withDeadline } from "@shardcast/process";
 import type { Redis } from "@shardcast/redis";
 import type { Log } from "@shardcast/telemetry";
 import type { NodeKeys } from "../node-keys.ts";
-import type { KnownEpoch } from "./known-epoch.ts";
+import type { KnownPosition } from "./known-position.ts";
+import { continues, type ListPosition, type ListState, positionText, readListState, readPosition } from "./list-position.ts";
 import { changeScript, stateScript } from "./revocation-scripts.ts";
 
 interface SharedRevocationsParts {
@@ -21,7 +22,7 @@ interface SharedRevocationsParts {
 	readonly keys: Pick<NodeKeys, "revocations">;
 	/** The list of this node. */
 	readonly kept: Pick<RevocationStore, "change" | "has" | "list">;
-	readonly known: Pick<KnownEpoch, "read" | "write">;
+	readonly known: Pick<KnownPosition, "read" | "write">;
 	/** Applies a change, or the whole list, on the shards of this node. Resolves with the number of connections and subscriptions that have ended. */
 	readonly apply: (change: RevocationChange | "all") => Promise<number>;
 	/** How often the list is compared with the one in Redis. */
@@ -43,7 +44,8 @@ const changeMsMax = storeRevocationQuestion.deadlineMs;
  * compares its version with the one in Redis after each order, at regular intervals, and when it reconnects, and reads what it has missed. Changes of a
  * node that cannot reach Redis wait until it can. Redis decides the order, so all nodes end up with the same list.
  *
- * When Redis has lost the list (another epoch, or a version that is too low), all nodes write back what they have. **One per node.**
+ * When Redis has lost the list (another epoch), or a server has taken over that lacks changes of this node's copy (see `continues`), the node writes back
+ * what it has. **One per node.**
  */
 export class SharedRevocations {
 	readonly counts: SharedRevocationCounts = { sent: 0, received: 0, wholeReads: 0, failed: 0, unreadable: 0 };
@@ -54,11 +56,12 @@ export class SharedRevocations {
 	readonly #asked = new Set<RevocationChange>();
 	readonly #refused = new Set<RevocationChange>();
 	/** Of the list of which this node has a copy; null = it has not read it since its start. */
-	#epoch: string | null = null;
-	#version = 0;
+	#position: ListPosition | null = null;
 	/** The disk says that the list there is no copy of that in Redis. */
 	#isKnownStale = false;
-	/** Settles when the disk has the last epoch. */
+	/** The last text for the disk. */
+	#text: string | null = null;
+	/** Settles when the disk has it. */
 	#written: Promise<void> = Promise.resolve();
 	/** Whether a shard may have missed a change. */
 	#isUntold = false;
@@ -123,11 +126,14 @@ export class SharedRevocations {
 	}
 
 	/** One after the other. */
-	#write(epoch: string): Promise<void> {
+	#write(text: string): Promise<void> {
+		if (text === this.#text) return this.#written;
 		const { known, log } = this.#parts;
-		const write = () => known.write(epoch);
+		const write = () => known.write(text);
+		this.#text = text;
 		this.#written = this.#written.then(write).catch((error: Error) => {
-			log.warn(`the epoch of the list of blocked users and revoked tokens could not be written: ${error.message}`);
+			this.#text = null;
+			log.warn(`the position of the list of blocked users and revoked tokens could not be written: ${error.message}`);
 		});
 		return this.#written;
 	}
@@ -162,30 +168,35 @@ export class SharedRevocations {
 
 	async #run(): Promise<number> {
 		try {
-			const { epoch, version } = await this.#state();
-			if (epoch === this.#epoch && version >= this.#version) {
+			const list = await this.#state();
+			if (this.#position !== null && continues(this.#position, list)) {
 				await this.#push();
-				if (this.#isKnownStale && this.#pending.size === 0) await this.#isCopyOf(epoch);
-				return await this.#readChanges(version);
+				return await this.#readChanges(list, this.#position);
 			}
 			// At the start the list on disk may be older than the one in Redis: entries that are not in Redis were removed meanwhile.
-			const isCopy = this.#epoch === null && this.#parts.known.read() === epoch;
-			if (!isCopy) for (const add of this.#parts.kept.list) this.#wait({ add }, false);
+			const onDisk = this.#position === null ? readPosition(this.#parts.known.read() ?? "") : null;
+			const isCopy = onDisk !== null && continues(onDisk, list);
+			if (!isCopy) {
+				this.#isKnownStale = true;
+				for (const add of this.#parts.kept.list) this.#wait({ add }, false);
+			}
 			await this.#push();
-			const ended = await this.#readAll(version);
-			this.#epoch = epoch;
-			this.#isKnownStale = true;
-			if (this.#pending.size === 0) await this.#isCopyOf(epoch);
-			return ended + (await this.#readChanges(version));
+			const ended = await this.#readAll(list);
+			return ended + (await this.#readChanges(list, list));
 		} catch (error) {
 			this.counts.failed++;
 			throw error;
 		}
 	}
 
-	async #isCopyOf(epoch: string): Promise<void> {
+	/**
+	 * The list of this node is about to become a copy up to this position. The disk is told before: with a position that is too high, the worst after a
+	 * restart is that the lists are merged needlessly.
+	 */
+	async #reach({ epoch, run, version }: ListPosition): Promise<void> {
+		if (this.#isKnownStale && this.#pending.size > 0) return;
 		this.#isKnownStale = false;
-		await this.#write(epoch);
+		await this.#write(positionText({ epoch, run, version }));
 	}
 
 	/** @param replaces a waiting change of the same entry. */
@@ -196,11 +207,10 @@ export class SharedRevocations {
 		this.#pending.set(key, change);
 	}
 
-	async #state(): Promise<{ readonly epoch: string; readonly version: number }> {
+	async #state(): Promise<ListState> {
 		const { redis, keys } = this.#parts;
 		const { state, entries, until } = keys.revocations;
-		const [epoch, version] = (await redis.run(stateScript, [state, entries, until], [randomUUID()])) as unknown[];
-		return { epoch: String(epoch), version: Number(version) };
+		return readListState((await redis.run(stateScript, [state, entries, until], [randomUUID()])) as unknown[]);
 	}
 
 	/** In order of arrival. */
@@ -226,19 +236,19 @@ export class SharedRevocations {
 		}
 	}
 
-	/** @param version that Redis had before. */
-	async #readChanges(version: number): Promise<number> {
+	/** @param list as it was before. @param from the copy has the changes up to this position. */
+	async #readChanges(list: ListState, from: ListPosition): Promise<number> {
 		const { redis, keys } = this.#parts;
 		const { changes } = keys.revocations;
 		/** The last one of each entry: those before it do not matter any more. */
 		const missed = new Map<string, RevocationChange>();
-		let at = this.#version;
+		let at = from.version;
 		for (;;) {
 			const range = ["XRANGE", changes, `(${at}-0`, "+", "COUNT", String(readAtOnce)];
 			const entries = (await redis.send(changes, range)) as readonly [string, readonly string[]][];
 			const first = entries[0]?.[0];
-			const isGap = first === undefined ? at < version : Number.parseInt(first, 10) > at + 1;
-			if (isGap) return this.#readAll(version);
+			const isGap = first === undefined ? at < list.version : Number.parseInt(first, 10) > at + 1;
+			if (isGap) return this.#readAll(list);
 			for (const [id, fields] of entries) {
 				at = Number.parseInt(id, 10);
 				const change = this.#parsed(fields[1], revocationChange);
@@ -246,13 +256,15 @@ export class SharedRevocations {
 			}
 			if (entries.length < readAtOnce) break;
 		}
+		const position = { ...list, version: at };
+		await this.#reach(position);
 		const ended = await this.#apply([...missed.values()]);
-		this.#version = at;
+		this.#position = position;
 		return ended;
 	}
 
-	/** @param version of Redis before the read; later changes are read one by one. */
-	async #readAll(version: number): Promise<number> {
+	/** @param list as it was before; later changes are read one by one. */
+	async #readAll(list: ListState): Promise<number> {
 		const { redis, keys, kept } = this.#parts;
 		const { entries } = keys.revocations;
 		this.counts.wholeReads++;
@@ -271,8 +283,9 @@ export class SharedRevocations {
 			return there.has(keyOf(remove)) || this.#pending.has(keyOf(remove)) ? [] : [remove];
 		});
 		for (const add of there.values()) changes.push({ add });
+		await this.#reach(list);
 		const ended = await this.#apply(changes);
-		this.#version = version;
+		this.#position = list;
 		return ended;
 	}
 

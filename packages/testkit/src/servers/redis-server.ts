@@ -9,12 +9,16 @@ import { startGuard } from "../processes/managed-process.ts";
 import { waitFor } from "../wait.ts";
 import type { TestCertificate } from "./certificates.ts";
 
+/** `SHARDCAST_TEST_REDIS_SERVER` names another program, such as that of Valkey. */
+const program = process.env.SHARDCAST_TEST_REDIS_SERVER || "redis-server";
+
 /**
  * Whether redis-server is installed. Without it a suite is skipped, with a line that says so, and in CI it fails. Call it at the top
  * of one: `describe.skipIf(!redisForTests())`.
  */
 export function redisForTests(): boolean {
-	if (spawnSync("redis-server", ["--version"]).status === 0) return true;
+	if (spawnSync(program, ["--version"]).status === 0) return true;
+	if (program !== "redis-server") throw new Error(`SHARDCAST_TEST_REDIS_SERVER: ${program} does not start`);
 	const problem = "no redis-server; install Debian's package redis-server";
 	if (process.env.CI === "true") throw new Error(problem);
 	process.stderr.write(`\n!!! REDIS SUITES SKIPPED: ${problem} !!!\n\n`);
@@ -29,7 +33,7 @@ interface RedisServerOptions {
 	readonly args?: readonly string[];
 }
 
-/** A redis-server of a test, on a free port of 127.0.0.1; it keeps nothing on disk. `stop` must be called. */
+/** A redis-server of a test, on a free port of 127.0.0.1. It keeps nothing on disk, unless `args` say so. `stop` must be called. */
 export class RedisServer {
 	readonly port: number;
 	readonly #folder = mkdtempSync(join(tmpdir(), "redis-"));
@@ -52,12 +56,12 @@ export class RedisServer {
 		return `redis://127.0.0.1:${this.port}`;
 	}
 
-	/** Restarts it on the same port, empty. */
+	/** Restarts it on the same port, with what it kept on disk. */
 	async start(): Promise<void> {
 		const { password, tls, args = [] } = this.#options;
 		const secret = password === undefined ? [] : ["--requirepass", password];
 		const fixed = [...this.#listen(tls), "--bind", "127.0.0.1", "--dir", this.#folder, "--save", "", "--appendonly", "no"];
-		const child = spawn("redis-server", [...fixed, ...secret, ...args], { stdio: ["ignore", "ignore", "inherit"] });
+		const child = spawn(program, [...fixed, ...secret, ...args], { stdio: ["ignore", "ignore", "inherit"] });
 		this.#child = child;
 		const guard = startGuard(child.pid!);
 		child.once("exit", () => guard.kill("SIGKILL"));
@@ -71,9 +75,20 @@ export class RedisServer {
 		return ["--port", "0", "--tls-port", String(this.port), "--tls-auth-clients", "no", ...files];
 	}
 
+	get isRunning(): boolean {
+		return this.#child !== null;
+	}
+
 	/** "SIGSTOP" and "SIGCONT". */
 	signal(signal: NodeJS.Signals): void {
 		this.#child?.kill(signal);
+	}
+
+	/** Sends a command with redis-cli. @throws when it fails. */
+	order(...args: readonly string[]): string {
+		const { stdout, stderr, status } = spawnSync("redis-cli", ["-p", String(this.port), ...args], { encoding: "utf8" });
+		if (status !== 0 || /^(\(error\) )?[A-Z]+ERR|^ERR/.test(stdout)) throw new Error(`redis-cli ${args.join(" ")}: ${stdout}${stderr}`);
+		return stdout.trim();
 	}
 
 	/** Stops it and waits until it has ended. `start` may follow. */
