@@ -370,6 +370,9 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which
 		"short",
 		[query(`sum by (result, instance) (${rate("shardcast_redis_published_total")})`, "{{instance}} {{result}}")],
 	),
+	lines("Bytes saved by compression", "Bytes that the shards did not have to send to Redis.", "Bps", [
+		query(`sum by (what, instance) (${rate("shardcast_redis_compression_saved_bytes_total")})`, "{{instance}} {{what}}"),
+	]),
 	lines("Channels of Redis", "Channels with history that a shard brings to its machine, and that its clients need.", "none", [
 		query(`sum by (what, instance) (shardcast_shared_channels${on})`, "{{instance}} {{what}}"),
 	]),

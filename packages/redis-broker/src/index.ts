@@ -1,7 +1,8 @@
+export { type CompressionMethod, Compressor } from "./compression.ts";
 export { FeedCounts, Feeder, type FeederParts } from "./feed/feeder.ts";
 export { Keys } from "./keys.ts";
 export { IncomingMessages } from "./messages/incoming-messages.ts";
 export { OutgoingMessages } from "./messages/outgoing-messages.ts";
 export type { NodeId } from "./node-id.ts";
 export { RedisBroker } from "./redis-broker.ts";
-export { type Announcement, decodePublication, readAnnouncement, type StoredPublication } from "./stored-publication.ts";
+export { type Announcement, readAnnouncement, type StoredPublication } from "./stored-publication.ts";

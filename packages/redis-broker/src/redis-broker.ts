@@ -16,10 +16,11 @@ import {
 } from "@shardcast/channel-log";
 import { type Redis, RedisError } from "@shardcast/redis";
 import { channelList } from "@shardcast/wire";
+import { type Compressor, unpack } from "./compression.ts";
 import { Keys } from "./keys.ts";
 import type { NodeId } from "./node-id.ts";
 import { publishScript, readScript, removeScript } from "./scripts.ts";
-import { decodePublication, encodePublication } from "./stored-publication.ts";
+import { decodePublication, encodePublication, type StoredPublication } from "./stored-publication.ts";
 
 interface RedisBrokerOptions {
 	readonly redis: Pick<Redis, "run">;
@@ -30,8 +31,10 @@ interface RedisBrokerOptions {
 	readonly trustsReplicas: boolean;
 	/** How long a publication may wait while Redis cannot be reached, in milliseconds. */
 	readonly waitMs: number;
-	/** Longest encoded publication. */
+	/** Longest encoded publication, before it is compressed. */
 	readonly publicationBytesMax: number;
+	/** For publications. */
+	readonly compressor: Pick<Compressor, "pack">;
 }
 
 /** How long the metadata of a channel without publications is kept. */
@@ -63,7 +66,7 @@ export class RedisBroker implements Broker {
 		data: Uint8Array,
 		options: PublishOptions,
 	): Promise<BrokerAccepted | BrokerFull | BrokerTooLarge | BrokerUnacknowledged> {
-		const { node, waitMs, publicationBytesMax } = this.#options;
+		const { node, waitMs, publicationBytesMax, compressor } = this.#options;
 		const { history, idempotency } = options;
 		channelList([channel]);
 		checkLimits(history);
@@ -76,7 +79,7 @@ export class RedisBroker implements Broker {
 		const args = [
 			...this.#common(),
 			...[history.size, Math.floor(history.ttlMs), Math.floor(history.metaTtlMs)].map(String),
-			bytes,
+			compressor.pack(bytes),
 			this.keys.topic(channel),
 			idempotency === undefined ? "" : String(Math.floor(idempotency.ttlMs)),
 		];
@@ -98,7 +101,7 @@ export class RedisBroker implements Broker {
 		if (part === null) return null;
 		const publications: Publication[] = [];
 		for (const { offset, bytes } of part.entries) {
-			const publication = publicationOf(offset, bytes);
+			const publication = this.#publicationOf(offset, bytes);
 			if (publication !== null) publications.push(publication);
 		}
 		return { publications, position: part.position };
@@ -133,6 +136,12 @@ export class RedisBroker implements Broker {
 		}
 	}
 
+	/** Decompresses and decodes a stored publication. Null = damaged, too long, or written by another program or a newer version. */
+	decode(bytes: Buffer): StoredPublication | null {
+		const plain = unpack(bytes, this.#options.publicationBytesMax);
+		return plain === null ? null : decodePublication(plain);
+	}
+
 	async removeHistory(channel: string): Promise<boolean> {
 		const args = [...this.#common(), String(idleMetaTtlMs), this.keys.topic(channel)];
 		try {
@@ -149,17 +158,16 @@ export class RedisBroker implements Broker {
 		const random = randomBytes(8);
 		return [this.#options.trustsReplicas ? "1" : "0", epochText(random.readInt32LE(0) || 1, random.readInt32LE(4))];
 	}
-}
 
-/** Null = written by another program. */
-function publicationOf(offset: number, bytes: Buffer): Publication | null {
-	const stored = decodePublication(bytes);
-	if (stored === null) return null;
-	const { kind, data, info, tags, delta } = stored;
-	return {
-		...{ offset, previousOffset: offset - 1, kind, data },
-		...(info && { info }),
-		...(tags && { tags }),
-		...(delta && { delta }),
-	};
+	#publicationOf(offset: number, bytes: Buffer): Publication | null {
+		const stored = this.decode(bytes);
+		if (stored === null) return null;
+		const { kind, data, info, tags, delta } = stored;
+		return {
+			...{ offset, previousOffset: offset - 1, kind, data },
+			...(info && { info }),
+			...(tags && { tags }),
+			...(delta && { delta }),
+		};
+	}
 }

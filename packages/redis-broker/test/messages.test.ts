@@ -11,6 +11,7 @@ import {
 	writeRecord,
 } from "@shardcast/wire";
 import { describe, expect, it, vi } from "vitest";
+import { Compressor } from "../src/compression.ts";
 import { IncomingMessages } from "../src/messages/incoming-messages.ts";
 import { readBatchHead, recordsIn, writeBatch } from "../src/messages/message-batch.ts";
 import { OutgoingMessages } from "../src/messages/outgoing-messages.ts";
@@ -61,7 +62,8 @@ class FakeRedis {
 describe("OutgoingMessages", () => {
 	function start() {
 		const redis = new FakeRedis();
-		return { redis, outgoing: new OutgoingMessages({ redis, node: here, slot: 3, topic: "ws:messages:3" }) };
+		const compressor = new Compressor({ method: "none", bytesMin: 0 });
+		return { redis, outgoing: new OutgoingMessages({ redis, node: here, slot: 3, topic: "ws:messages:3", compressor }) };
 	}
 	const turn = () => new Promise((resolve) => setImmediate(resolve));
 

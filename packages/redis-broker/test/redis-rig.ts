@@ -3,6 +3,7 @@ import { parseRedisAddress } from "@shardcast/config";
 import { Redis } from "@shardcast/redis";
 import { silentLog } from "@shardcast/telemetry";
 import { RedisCluster, RedisServer } from "@shardcast/testkit";
+import { Compressor } from "../src/compression.ts";
 import { Keys } from "../src/keys.ts";
 import type { NodeId } from "../src/node-id.ts";
 import { RedisBroker } from "../src/redis-broker.ts";
@@ -71,6 +72,7 @@ export class RedisRig {
 		const redis = options.redis ?? (await this.client());
 		return new RedisBroker({
 			...{ prefix: "test", node: newNodeId(), trustsReplicas: false, waitMs: 0, publicationBytesMax: 1_000_000 },
+			compressor: new Compressor({ method: "none", bytesMin: 0 }),
 			...options,
 			redis,
 		});

@@ -16,6 +16,8 @@ export interface SharedChannelReading {
 	readonly batches: number;
 	readonly droppedMessages: { readonly offline: number; readonly full: number; readonly unreadable: number };
 	readonly missedBatches: number;
+	/** Bytes that compression has saved. */
+	readonly savedBytes: { readonly batches: number; readonly publications: number };
 }
 
 /** Metrics of channels that several nodes share, label `shard`. */
@@ -35,7 +37,7 @@ export const sharedChannelMetrics: readonly ReadMetric<SharedChannelReading>[] =
 	counter(
 		"shardcast_shared_lost_total",
 		"messages",
-		"Publications that did not reach this node: gone = Redis no longer had them, unreadable = too long, or written by a newer version. Subscribers with a position were unsubscribed with 2500 and subscribed again.",
+		"Publications that did not reach this node: gone = Redis no longer had them, unreadable = too long, damaged, or written by a newer version. Subscribers with a position were unsubscribed with 2500 and subscribed again.",
 		singleBy("reason", ({ lost }) => ({ ...lost })),
 	),
 	gauge(
@@ -65,7 +67,7 @@ export const sharedChannelMetrics: readonly ReadMetric<SharedChannelReading>[] =
 	counter(
 		"shardcast_node_messages_dropped_total",
 		"messages",
-		"Messages without history that were not exchanged: offline = not sent, Redis could not be reached; full = too many were waiting to be sent, or to be delivered here; unreadable = received from another version.",
+		"Messages without history that were not exchanged: offline = not sent, Redis could not be reached; full = too many were waiting to be sent, or to be delivered here; unreadable = received from another version, or a batch that could not be decompressed.",
 		singleBy("reason", ({ droppedMessages }) => ({ ...droppedMessages })),
 	),
 	counter(
@@ -73,6 +75,12 @@ export const sharedChannelMetrics: readonly ReadMetric<SharedChannelReading>[] =
 		"none",
 		"Batches from other nodes that pub/sub lost.",
 		single(({ missedBatches }) => missedBatches),
+	),
+	counter(
+		"shardcast_redis_compression_saved_bytes_total",
+		"bytes",
+		"Bytes that this shard did not have to send to Redis because of `redis.compression`: batches of messages without history, and publications to channels with history.",
+		singleBy("what", ({ savedBytes }) => ({ ...savedBytes })),
 	),
 ];
 

@@ -21,7 +21,7 @@ export class FeedCounts {
 
 export interface FeederParts {
 	readonly redis: Pick<Redis, "subscribe" | "unsubscribe" | "onRestored" | "state">;
-	readonly broker: Pick<RedisBroker, "read" | "keys">;
+	readonly broker: Pick<RedisBroker, "read" | "decode" | "keys">;
 	/** This node. Connection numbers of senders are valid only on their own node. */
 	readonly node: NodeId;
 	readonly log: Pick<ChannelLog, "position" | "history" | "mirror" | "removeHistory">;

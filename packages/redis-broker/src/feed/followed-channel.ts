@@ -1,5 +1,5 @@
 import { epochParts, epochText, type MirrorOptions, type Position } from "@shardcast/channel-log";
-import { type Announcement, decodePublication } from "../stored-publication.ts";
+import type { Announcement } from "../stored-publication.ts";
 import type { FeederParts } from "./feeder.ts";
 
 /** Most publications that wait for earlier ones. Further ones are read from the stream instead. */
@@ -232,8 +232,8 @@ export class FollowedChannel {
 	}
 
 	#bring(offset: number, bytes: Buffer): boolean {
-		const { node, lost, counts } = this.#parts;
-		const stored = decodePublication(bytes);
+		const { node, lost, counts, broker } = this.#parts;
+		const stored = broker.decode(bytes);
 		let isIn = false;
 		if (stored !== null) {
 			const { data, kind, delta, info, tags, senderId: id, senderLife: life } = stored;

@@ -10,8 +10,10 @@ import {
 	RecordType,
 	readRecordHead,
 } from "@shardcast/wire";
+import { unpack, unpackedHead } from "../compression.ts";
 import type { NodeId } from "../node-id.ts";
-import { readBatchHead, recordsIn } from "./message-batch.ts";
+import { batchOfBytes, readBatchHead, recordsIn } from "./message-batch.ts";
+import { batchBytesMax } from "./outgoing-messages.ts";
 
 interface IncomingMessagesParts {
 	readonly ring: Pick<BusLink, "claim" | "commit" | "u8" | "view" | "recordBytesMax">;
@@ -25,7 +27,7 @@ class IncomingCounts {
 	messages = 0;
 	/** Messages lost because the ring and the queue for it were full. */
 	droppedFull = 0;
-	/** Messages of a newer version or of another program. */
+	/** Messages of a newer version or of another program, and batches that cannot be decompressed. */
 	unreadable = 0;
 	/** Batches lost by pub/sub. */
 	missed = 0;
@@ -53,15 +55,20 @@ export class IncomingMessages {
 	}
 
 	/** Call for each batch received through pub/sub. */
-	take(batch: Buffer): void {
-		const { node } = this.#parts;
-		const head = readBatchHead(batch);
+	take(received: Buffer): void {
+		const { node, ring } = this.#parts;
+		const head = readBatchHead(unpackedHead(received));
 		if (head === null) {
 			this.counts.unreadable++;
 			return;
 		}
 		if (head.node.id0 === node.id0 && head.node.id1 === node.id1) return;
 		this.#follow(`${head.node.id0} ${head.node.id1} ${head.slot}`, head.number);
+		const batch = unpack(received, Math.max(batchOfBytes(batchBytesMax), batchOfBytes(ring.recordBytesMax)));
+		if (batch === null) {
+			this.counts.unreadable++;
+			return;
+		}
 		for (const record of recordsIn(batch)) {
 			if (!this.#isReadable(record)) this.counts.unreadable++;
 			else if (this.#waiting.length > 0 || !this.#write(record)) this.#wait(record);

@@ -18,6 +18,9 @@ interface BatchHead {
 /** Bytes of a record in a batch. */
 export const batchedBytes = (recordBytes: number) => Layout.lengthBytes + recordBytes;
 
+/** Bytes of a batch whose records, with their lengths, have so many bytes; and of one with a single record of that length at most. */
+export const batchOfBytes = (bytes: number) => Layout.headBytes + batchedBytes(bytes);
+
 export function writeBatch({ node, slot, number }: BatchHead, records: readonly Uint8Array[]): Buffer {
 	const bytes = Buffer.allocUnsafe(Layout.headBytes + records.reduce((sum, { length }) => sum + batchedBytes(length), 0));
 	bytes[0] = Layout.version;

@@ -1,4 +1,5 @@
 import type { Redis } from "@shardcast/redis";
+import type { Compressor } from "../compression.ts";
 import type { NodeId } from "../node-id.ts";
 import { batchedBytes, writeBatch } from "./message-batch.ts";
 
@@ -8,6 +9,8 @@ interface OutgoingMessagesParts {
 	readonly slot: number;
 	/** The pub/sub channel. */
 	readonly topic: string;
+	/** For batches. */
+	readonly compressor: Pick<Compressor, "pack">;
 }
 
 class OutgoingCounts {
@@ -21,7 +24,8 @@ class OutgoingCounts {
 }
 
 const batchMessagesMax = 100;
-const batchBytesMax = 262_144;
+/** Longer only if it has a single message. Before it is compressed. */
+export const batchBytesMax = 262_144;
 /** Longest wait for the reply to the previous batch. */
 const waitMsMax = 100;
 /** Limits on what waits and what is in flight. */
@@ -89,9 +93,9 @@ export class OutgoingMessages {
 		if (records.length === 0) return;
 		this.#records = [];
 		this.#waitingBytes = 0;
-		const { redis, node, slot, topic } = this.#parts;
+		const { redis, node, slot, topic, compressor } = this.#parts;
 		const { counts } = this;
-		const batch = writeBatch({ node, slot, number: ++this.#number }, records);
+		const batch = compressor.pack(writeBatch({ node, slot, number: ++this.#number }, records));
 		this.#underWay++;
 		this.#underWayBytes += batch.length;
 		redis.send(topic, ["SPUBLISH", topic, batch]).then(

@@ -1,6 +1,7 @@
 import type { Config } from "@shardcast/config";
 import { nodeIdOf, redisOptionsOf } from "@shardcast/nodes";
 import { Redis } from "@shardcast/redis";
+import type { CompressionMethod } from "@shardcast/redis-broker";
 import type { Log } from "@shardcast/telemetry";
 
 /** A shard's connection to Redis. */
@@ -13,6 +14,7 @@ export interface SharedRedis {
 	readonly trustsReplicas: boolean;
 	/** How long a publication may wait while Redis cannot be reached. */
 	readonly publishWaitMs: number;
+	readonly compression: { readonly method: CompressionMethod; readonly bytesMin: number };
 }
 
 /** Starts connecting; null = no Redis is configured. @param name of the shard. */
@@ -20,5 +22,6 @@ export function openRedis(config: Config, name: string, log: Pick<Log, "info" | 
 	const options = redisOptionsOf(config, `shardcast:${nodeIdOf(config)}:${name}`);
 	if (options === null) return null;
 	const { redisPrefix: prefix, redisTrustReplicas: trustsReplicas, redisPublishWaitMs: publishWaitMs } = config;
-	return { client: new Redis(options, log).open(), prefix, trustsReplicas, publishWaitMs };
+	const compression = { method: config.redisCompression, bytesMin: config.redisCompressionBytesMin };
+	return { client: new Redis(options, log).open(), prefix, trustsReplicas, publishWaitMs, compression };
 }

@@ -10,7 +10,7 @@ import {
 } from "@shardcast/channel-log";
 import type { Namespaces } from "@shardcast/channels";
 import { redisMetrics, type SharedChannelReading, sharedChannelMetrics } from "@shardcast/control";
-import { FeedCounts, Feeder, IncomingMessages, OutgoingMessages, RedisBroker } from "@shardcast/redis-broker";
+import { Compressor, FeedCounts, Feeder, IncomingMessages, OutgoingMessages, RedisBroker } from "@shardcast/redis-broker";
 import type { Counters, Scoreboard } from "@shardcast/scoreboard";
 import type { ProcessMetrics } from "@shardcast/telemetry";
 import { monotonicMs, type PublishResult, type RecordKind, RecordType } from "@shardcast/wire";
@@ -74,6 +74,7 @@ export class RedisChannels implements Feature, HistoryReader {
 	readonly #incoming: IncomingMessages;
 	/** The logs whose pub/sub channel for messages without history this shard receives: those that it feeds. */
 	readonly #received = new Set<number>();
+	readonly #compressors: { readonly batches: Compressor; readonly publications: Compressor };
 	readonly #counts = new FeedCounts();
 	readonly #published = { accepted: 0, duplicate: 0, refused: 0, unacknowledged: 0 };
 	readonly #reached = new Map<string, Position>();
@@ -85,11 +86,13 @@ export class RedisChannels implements Feature, HistoryReader {
 	constructor(parts: RedisChannelsParts) {
 		const { redis: shared, publicationBytesMax, history: log, board, row, bus, onCommit } = parts;
 		const nowMs = monotonicMs;
-		const { client: redis, prefix, trustsReplicas, publishWaitMs: waitMs } = shared;
+		const { client: redis, prefix, trustsReplicas, publishWaitMs: waitMs, compression } = shared;
 		const [id0, id1] = log.identity();
 		const node = { id0, id1 };
 		this.#parts = parts;
-		this.#broker = new RedisBroker({ redis, prefix, node, trustsReplicas, waitMs, publicationBytesMax });
+		this.#compressors = { batches: new Compressor(compression), publications: new Compressor(compression) };
+		const { batches, publications } = this.#compressors;
+		this.#broker = new RedisBroker({ redis, prefix, node, trustsReplicas, waitMs, publicationBytesMax, compressor: publications });
 		this.#records = new ChannelRecords({ ring: bus, onCommit, relay: this.relay });
 		this.#logs = new FedLogs({ log, board, row, nowMs });
 		this.wanted = new WantedChannels({ log, records: this.#records, has: (channel) => this.has(channel), nowMs });
@@ -106,7 +109,7 @@ export class RedisChannels implements Feature, HistoryReader {
 			lost: (channel) => this.#lostHere.add(channel),
 		});
 		const topic = this.#broker.keys.messages(row.slot % LogLayout.logs);
-		this.#outgoing = new OutgoingMessages({ redis, node, slot: row.slot, topic });
+		this.#outgoing = new OutgoingMessages({ redis, node, slot: row.slot, topic, compressor: batches });
 		this.#incoming = new IncomingMessages({ ring: bus, onCommit, node });
 		this.#reads = new StreamReads({ broker: this.#broker, nowMs });
 	}
@@ -238,6 +241,7 @@ export class RedisChannels implements Feature, HistoryReader {
 			batches: sent.batches,
 			droppedMessages: { offline: sent.droppedOffline, full: sent.droppedFull + received.droppedFull, unreadable: received.unreadable },
 			missedBatches: received.missed,
+			savedBytes: { batches: this.#compressors.batches.savedBytes, publications: this.#compressors.publications.savedBytes },
 		};
 	}
 

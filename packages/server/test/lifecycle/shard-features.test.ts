@@ -105,7 +105,7 @@ describe("channels that Redis orders", () => {
 			},
 		} as never as Redis;
 		const feature = new RedisChannels({
-			redis: { client, prefix: "", trustsReplicas: false, publishWaitMs: 100 },
+			redis: { client, prefix: "", trustsReplicas: false, publishWaitMs: 100, compression: { method: "none", bytesMin: 0 } },
 			...{ publicationBytesMax: 1000, live, history, isKafkas: false, others: history },
 			...{ board: { members: () => [] }, row: options.row, life: 1, bus: options.bus, onCommit: () => {} },
 			endSubscriptions: () => {},
