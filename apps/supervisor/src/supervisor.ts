@@ -122,6 +122,7 @@ export class Supervisor {
 			metrics: own,
 			log,
 			console: this.#events,
+			onReport: (report) => this.#webhooks.nodeChanged(report),
 			questions,
 			revocations,
 			stop: (strategy) => void this.stop("a failover was ordered", strategy),
@@ -267,11 +268,12 @@ export class Supervisor {
 		await this.#listenerClosed(balancerDrained, firstStepMs, isImmediate);
 		const shardsDrained = this.#shards.map((shard) => shard.drain(deadline.leftMs(), isImmediate));
 		const outcomes = await Promise.all([balancerDrained, ...shardsDrained]);
+		// The webhooks report this, too.
+		await this.#node?.leave();
 		// The shards have ended, and their last events are in the rings.
 		outcomes.push(await this.#drainWebhooks(deadline.leftMs()));
 		// A second signal arrived meanwhile, and ends the process.
 		if (this.#ending !== "draining") return;
-		await this.#node?.leave();
 		this.#end(this.#conclude(outcomes, performance.now() - beganMs));
 	}
 

@@ -14,6 +14,8 @@ export interface MessageDetails {
 	readonly skipHistory?: boolean | undefined;
 	/** Other nodes get the message by another way; it is not sent to them. */
 	readonly nodeOnly?: boolean | undefined;
+	/** High priority: it does not wait for the end of a pause or of a batch. No effect on the order of a channel with history, or through Kafka. */
+	readonly urgent?: boolean | undefined;
 	/** Whose share of the held messages it counts towards; defaults to the sender. */
 	readonly holder?: object;
 }

@@ -7,7 +7,7 @@ import { Script } from "@shardcast/redis";
  * that may be replaced, or "", 7 "updated" if something has changed, or "".
  *
  * Returns {"taken", JSON of the node that has the id, ms until it expires}, or
- * {"ok", now, term, 1 if it joined with this, id, expiry, id, expiry …}.
+ * {"ok", now, term, 1 if it joined with this, or 2 if the index still had the id, {ids that it has removed}, id, expiry, id, expiry …}.
  *
  * It also removes those that have expired, and announces that, once for all nodes. A node does so only if its own heartbeats have come in time for a
  * whole node timeout: when Redis hangs, all nodes expire, and Redis then executes several heartbeats of one before the first of another.
@@ -30,6 +30,8 @@ if held then
 	end
 end
 if not term then term = redis.call('INCR', KEYS[3]) end
+if joined == 1 and redis.call('ZSCORE', KEYS[2], ARGV[1]) then joined = 2 end
+local removed = {}
 local json = string.sub(ARGV[3], 1, -2) .. ',"term":' .. string.format('%d', term) .. ',"heartbeatAt":' .. string.format('%d', now)
 	.. ',"steadyAt":' .. string.format('%d', steady) .. '}'
 redis.call('SET', KEYS[1], json, 'PX', ARGV[4])
@@ -37,15 +39,16 @@ redis.call('ZADD', KEYS[2], now + ARGV[4], ARGV[1])
 if now - steady >= tonumber(ARGV[4]) then
 	for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
 		redis.call('ZREM', KEYS[2], id)
+		removed[#removed + 1] = id
 		redis.call('PUBLISH', ARGV[5], cjson.encode({ type = 'left', node = id, reason = 'timeout', at = now }))
 	end
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[4] * 10)
-local event = joined == 1 and 'joined' or ARGV[7]
+local event = joined > 0 and 'joined' or ARGV[7]
 if event ~= '' then
 	redis.call('PUBLISH', ARGV[5], cjson.encode({ type = event, node = ARGV[1], at = now }))
 end
-local answer = { 'ok', now, term, joined }
+local answer = { 'ok', now, term, joined, removed }
 for _, each in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')) do answer[#answer + 1] = each end
 return answer
 `);

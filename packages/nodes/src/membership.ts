@@ -26,7 +26,14 @@ interface MembershipParts {
 	readonly onChanges: (changes: NodeChanges) => void;
 	/** Called after each heartbeat, when the other nodes have been read. */
 	readonly onLook?: () => void;
+	/** This node has made the change in Redis, so it is the only one that is told of it here. */
+	readonly onReport?: (report: NodeReport) => void;
 }
+
+/** A node has joined, left or changed. Reported once in the cluster, by the node that has made the change in Redis. */
+export type NodeReport =
+	| { readonly type: "joined" | "updated"; readonly node: ClusterNode }
+	| { readonly type: "left"; readonly id: string; readonly reason: LeftReason };
 
 /** Another node has the id. */
 export class NodeIdTaken extends Error {
@@ -180,7 +187,8 @@ export class Membership {
 		await this.#beating?.catch(() => undefined);
 		if (was !== "member" || redis.state !== "ready") return;
 		// Without an answer, the entry expires.
-		await redis.run(leaveScript, [keys.node(own.id), keys.nodes], [own.id, own.instance, keys.events]).catch(() => undefined);
+		const left = await redis.run(leaveScript, [keys.node(own.id), keys.nodes], [own.id, own.instance, keys.events]).catch(() => undefined);
+		if (left === 1) this.#parts.onReport?.({ type: "left", id: own.id, reason: "stopped" });
 	}
 
 	#schedule(): void {
@@ -239,15 +247,29 @@ export class Membership {
 			this.#setState("taken");
 			return;
 		}
+		const isUpdate = told !== this.#lastFacts;
 		this.#lastFacts = told;
 		this.#problem = null;
-		const [, now, newTerm, joined, ...entries] = answer;
-		if (joined === 1 && this.#state !== "joining") this.#lateUntilMs = performance.now() + timeoutMs;
+		const [, now, newTerm, joined, removed, ...entries] = answer;
+		if (joined !== 0 && this.#state !== "joining") this.#lateUntilMs = performance.now() + timeoutMs;
 		this.#ownRecord = { ...this.#ownRecord, term: Number(newTerm), heartbeatAt: Number(now) };
+		this.#report(joined as number, term === 0, isUpdate, removed as readonly string[]);
 		this.#leaseEndsMs = sentMs + timeoutMs;
 		this.#watchLease();
 		if (performance.now() < this.#leaseEndsMs) this.#setState("member");
 		await this.#lookAtOthers(Number(now), entries.map(String));
+	}
+
+	/** @param isFirst whether this process has not been a member before. */
+	#report(joined: number, isFirst: boolean, isUpdate: boolean, removed: readonly string[]): void {
+		const { onReport, own } = this.#parts;
+		if (onReport === undefined) return;
+		for (const id of removed) onReport({ type: "left", id: String(id), reason: "timeout" });
+		const node = publicNode(this.#ownRecord!);
+		// The index still has an earlier process with this id, whose end nobody has reported. Or this process itself: nobody has missed it.
+		if (joined === 2 && isFirst) onReport({ type: "left", id: own.id, reason: "replaced" });
+		if (joined === 1 || (joined === 2 && isFirst)) onReport({ type: "joined", node });
+		else if (isUpdate) onReport({ type: "updated", node });
 	}
 
 	/** @param entries id, expiry, id, expiry … */

@@ -25,7 +25,7 @@ import { healthStatus, type NodeSummary, readBoard, type Scoreboard } from "@sha
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import { NodeControl } from "./control/node-control.ts";
 import { LoadMeter } from "./load-meter.ts";
-import { Membership, NodeIdTaken } from "./membership.ts";
+import { Membership, NodeIdTaken, type NodeReport } from "./membership.ts";
 import { nodeKeys } from "./node-keys.ts";
 import { publicNode } from "./node-record.ts";
 import type { LeftReason, NodeChanges } from "./node-view.ts";
@@ -57,6 +57,8 @@ interface ThisNodeParts {
 	readonly log: Pick<Log, "info" | "warn" | "error">;
 	readonly console: Pick<EventLog, "add">;
 	readonly events?: NodeEvents;
+	/** Told what has happened to nodes, this one included: each time one node of the cluster is told. */
+	readonly onReport?: (report: NodeReport) => void;
 	/** Stops this server in order. @param strategy absent = as its options say. */
 	readonly stop: (strategy: Failover | undefined) => void;
 	/** Answers questions of other nodes, and puts some to this node's shards. */
@@ -93,6 +95,7 @@ export class ThisNode {
 	/** `join` is over. */
 	#joined = false;
 	#wasMember = false;
+	#leaving: Promise<void> | null = null;
 	#status: "starting" | "serving" | "draining" = "starting";
 
 	/** Null where no Redis is configured. @throws when a certificate cannot be read. */
@@ -117,6 +120,7 @@ export class ThisNode {
 			describe: () => this.#describe(),
 			onState: (state, afterMs) => this.#onState(state, afterMs),
 			onChanges: (changes) => this.#onChanges(changes),
+			...(parts.onReport !== undefined && { onReport: parts.onReport }),
 			onLook: () => {
 				if (this.#membership.state === "member") void this.#scale.look(this.nodes().nodes);
 			},
@@ -205,7 +209,7 @@ export class ThisNode {
 				this.#redis.close();
 				throw new StartupError(`--redis-url: ${message}`, { flag: "--redis-url", cause: error });
 			}
-			this.#tell("bad", `${message}; node ${this.id} serves its clients alone until then`);
+			this.#tell("bad", `${message}; node ${this.id} ${this.#refuses ? "refuses clients" : "serves its clients alone"} until then`);
 		}
 		// Before it has clients that the others could want to reach.
 		await this.control.start();
@@ -245,8 +249,13 @@ export class ThisNode {
 		this.#membership.changed();
 	}
 
-	/** Tells the others that it is gone. Takes a second at most. */
-	async leave(): Promise<void> {
+	/** Tells the others that it is gone, once. Takes a second at most. */
+	leave(): Promise<void> {
+		this.#leaving ??= this.#leave();
+		return this.#leaving;
+	}
+
+	async #leave(): Promise<void> {
 		this.#mover.stop();
 		this.revocations.stop();
 		// The others find out by themselves.
@@ -279,7 +288,13 @@ export class ThisNode {
 	#show(): void {
 		const { state, reason } = this.#membership;
 		const glance: NodeSummary = { id: this.id, state, nodes: this.#membership.nodes().nodes.length };
-		this.#parts.board.node = reason === null ? glance : { ...glance, reason };
+		const refuses = this.#refuses && state !== "member" && state !== "left";
+		this.#parts.board.node = reason === null ? glance : { ...glance, ...(refuses && { refuses }), reason };
+	}
+
+	/** Whether it refuses clients while it is no member. */
+	get #refuses(): boolean {
+		return this.#parts.config.cutOffPolicy === "refuse";
 	}
 
 	#onState(state: NodeState, afterMs: number): void {
@@ -293,7 +308,8 @@ export class ThisNode {
 			this.#tell("info", `node ${this.id} ${again}`);
 		} else if (state === "taken" && !this.#joined)
 			this.#tell("warn", `node ${this.id}: ${reason}; waiting to see whether it is still there`);
-		else if (state === "cutOff" || state === "taken") this.#tell("bad", `node ${this.id}: ${reason}; its own clients are served on`);
+		else if (state === "cutOff" || state === "taken")
+			this.#tell("bad", `node ${this.id}: ${reason}; its own clients are served on${this.#refuses ? ", new ones are refused" : ""}`);
 	}
 
 	#onChanges({ joined, left, updated }: NodeChanges): void {

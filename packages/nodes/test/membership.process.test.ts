@@ -39,6 +39,7 @@ describe.skipIf(!redisForTests())("membership", () => {
 		await a.hears("-b stopped");
 		expect(performance.now() - leftMs, "sooner than by the node timeout").toBeLessThan(waitMs);
 		expect(a.told).toEqual(["member", "+b", "~b draining", "-b stopped"]);
+		expect([a.reported, b.reported], "by the node that did it").toEqual([["+a"], ["+b", "~b draining", "-b stopped"]]);
 		expect(b.told).toEqual(["member", "+a", "left"]);
 		expect(a.membership.counts).toMatchObject({ joined: 1, updated: 1, left: 1, cutOff: 0, taken: 0 });
 	});
@@ -68,6 +69,7 @@ describe.skipIf(!redisForTests())("membership", () => {
 		const index = async () => (await a.redis.send("n", ["ZRANGE", "ws:cluster:nodes", "0", "-1"])) as string[];
 		await waitFor(async () => !(await index()).includes("c"), { deadlineMs: waitMs, what: "that c is no more in the index" });
 		expect(events.filter((event) => /"left"/.test(event) && /"c"/.test(event))).toHaveLength(1);
+		expect([...a.reported, ...b.reported].sort(), "by one of them").toEqual(["+a", "+b", "-c timeout"]);
 	});
 
 	it("clocks of the machines do not matter", async () => {
@@ -100,6 +102,7 @@ describe.skipIf(!redisForTests())("membership", () => {
 		const looks = a.membership.counts.sent;
 		await waitFor(() => a.membership.counts.sent > looks + 4, { deadlineMs: waitMs, what: "more heartbeats" });
 		expect([a.toldOfOthers, b.toldOfOthers]).toEqual([["+b"], ["+a"]]);
+		expect([a.reported, b.reported], "nobody has missed them").toEqual([["+a"], ["+b"]]);
 		expect(a.membership.counts.cutOff).toBeGreaterThan(0);
 		expect(a.membership.counts.cutOffMs).toBeGreaterThan(0);
 	});
@@ -156,6 +159,7 @@ describe.skipIf(!redisForTests())("membership", () => {
 		const second = machine("a");
 		await second.join();
 		expect(second.membership.state).toBe("member");
+		expect(second.reported, "nobody else has reported the end of the first").toEqual(["-a replaced", "+a"]);
 		await second.leave();
 
 		const boot = { boot: "this one", pidNamespace: pidNamespace() };
@@ -167,6 +171,7 @@ describe.skipIf(!redisForTests())("membership", () => {
 		await next.join();
 		expect(next.membership.state).toBe("member");
 		await watcher.hears("-d replaced");
+		expect(next.reported).toEqual(["-d replaced", "+d"]);
 	});
 
 	it("one whose id was taken while it was away is no member until it is free again", async () => {

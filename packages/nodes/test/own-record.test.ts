@@ -49,7 +49,7 @@ it("a node sees itself as it is now, also before it has joined and while Redis i
 	expect(node.state).toBe("joining");
 	expect(own(), "before it has joined").toEqual([{ status: "serving", connections: 2, heartbeatAt: 0 }]);
 
-	answer = ["ok", 5000, 7, 1, "n1", "65000"];
+	answer = ["ok", 5000, 7, 1, [], "n1", "65000"];
 	await node.claim();
 	expect(node.state).toBe("member");
 	expect(own()).toEqual([{ status: "serving", connections: 2, heartbeatAt: 5000 }]);

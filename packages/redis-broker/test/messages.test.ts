@@ -104,6 +104,36 @@ describe("OutgoingMessages", () => {
 		}
 	});
 
+	it("high priority waits for no reply, and leaves before the messages that wait", async () => {
+		const { redis, outgoing } = start();
+		const texts = () => redis.batches.map((batch) => [...recordsIn(batch)].map((each) => each.subarray(-1).toString()).join(""));
+		outgoing.take(record("a"));
+		await turn();
+		for (const payload of ["b", "c"]) outgoing.take(record(payload));
+		outgoing.take(record("X", "news", RecordType.urgent), true);
+		outgoing.take(record("d"));
+		outgoing.take(record("Y", "news", RecordType.urgentDirect), true);
+		await turn();
+		expect(texts(), "no reply yet").toEqual(["a", "XY"]);
+		redis.answers[0]!();
+		redis.answers[1]!();
+		await turn();
+		expect(texts()).toEqual(["a", "XY", "bcd"]);
+		outgoing.take(record("e"));
+		outgoing.take(record("Z"), true);
+		outgoing.stop();
+		expect(texts().slice(3)).toEqual(["Z", "e"]);
+		expect(redis.batches.map((batch) => readBatchHead(batch)?.number)).toEqual([1, 2, 3, 4, 5]);
+	});
+
+	it("a batch of high priority has 100 messages at most", async () => {
+		const { redis, outgoing } = start();
+		for (let index = 0; index < 250; index++) outgoing.take(record(String(index)), true);
+		expect(redis.sizes).toEqual([100, 100]);
+		await turn();
+		expect(redis.sizes).toEqual([100, 100, 50]);
+	});
+
 	it("what Redis does not get is counted and not sent later", async () => {
 		const { redis, outgoing } = start();
 		redis.state = "connecting";
@@ -135,7 +165,8 @@ describe("OutgoingMessages", () => {
 describe("IncomingMessages", () => {
 	function start(capacityBytes = 65_536) {
 		const bus = new MemoryBus({ members: 1, capacityBytes }).link(0);
-		const incoming = new IncomingMessages({ ring: bus, onCommit: () => {}, node: here });
+		let hurries = 0;
+		const incoming = new IncomingMessages({ ring: bus, onCommit: () => {}, hurry: () => hurries++, node: here });
 		const read = () => {
 			const texts: string[] = [];
 			const head = createRecordHead();
@@ -154,7 +185,7 @@ describe("IncomingMessages", () => {
 		};
 		let number = 0;
 		const batch = (records: readonly Uint8Array[], node = elsewhere) => writeBatch({ node, slot: 1, number: ++number }, records);
-		return { incoming, read, batch };
+		return { incoming, read, batch, hurries: () => hurries };
 	}
 
 	it("puts messages of other nodes onto the bus, in order, and leaves its own node's out", () => {
@@ -181,6 +212,30 @@ describe("IncomingMessages", () => {
 		incoming.take(cut.subarray(0, cut.length - 3));
 		expect(read()).toEqual(["news: fine", "news: whole"]);
 		expect(incoming.counts.unreadable).toBe(4);
+	});
+
+	it("puts messages of high priority onto the bus before those that wait for room, and has the shard read at once", async () => {
+		const { incoming, read, batch, hurries } = start();
+		const filler = "x".repeat(5000);
+		incoming.take(batch([record("to a user", "ann", RecordType.direct), ...Array.from({ length: 20 }, () => record(filler))]));
+		expect(hurries()).toBe(0);
+		incoming.take(batch([record("X", "news", RecordType.urgent)]));
+		incoming.take(batch([record("last")]));
+		incoming.take(batch([record("Y", "ann", RecordType.urgentDirect)]));
+		expect(hurries()).toBe(2);
+		const got: string[] = [];
+		await vi.waitFor(
+			() => {
+				got.push(...read().map((text) => (text.length > 50 ? "filler" : text)));
+				expect(got.length).toBe(24);
+			},
+			{ timeout: 8000, interval: 1 },
+		);
+		const ahead = got.indexOf("news: X");
+		expect(got.slice(ahead + 2).filter((text) => text === "filler").length, "messages that waited").toBeGreaterThan(0);
+		expect(got[ahead + 1]).toBe("ann: Y");
+		expect([got[0], got.at(-1)]).toEqual(["ann: to a user", "news: last"]);
+		incoming.stop();
 	});
 
 	it("waits for room in the ring, keeps the order, and drops what exceeds 16 MiB", async () => {

@@ -34,6 +34,8 @@ export interface NodeSummary {
 	readonly state: "joining" | "member" | "cutOff" | "taken" | "left";
 	/** Why it is no member. */
 	readonly reason?: string;
+	/** It refuses new clients and subscriptions until it is a member; absent = it does not. */
+	readonly refuses?: true;
 	/** Machines that it knows, itself included. */
 	readonly nodes: number;
 }
@@ -115,6 +117,8 @@ export function readiness(board: Scoreboard, { nowMs = monotonicMs() }: Readines
 		.map(({ id, reason }) => `shard ${id}: ${reason}`);
 	if (shards.length === 0) reasons.push("there are no shards yet");
 	if (board.clusterState === ClusterState.stopping) reasons.push("the cluster is stopping");
+	const { node } = board;
+	if (node?.refuses === true) reasons.push(`node ${node.id} refuses clients: ${node.reason}`);
 	return { ready: reasons.length === 0, reasons };
 }
 

@@ -270,6 +270,7 @@ export const shardCounters = [
 	["refusedNoTls", "connections refused because they did not begin with TLS"],
 	["userIdsTooLong", "tokens refused because their user id has more than 255 bytes"],
 	["clientEventsTooLong", "events of clients that webhooks are not told because they are longer than a record"],
+	["refusedCutOff", "clients answered 503 because this node was cut off from the others"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

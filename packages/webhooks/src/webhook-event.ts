@@ -21,10 +21,25 @@ type WebhookEvent =
 			readonly channel: string;
 			readonly code: number;
 	  }
-	| { readonly type: "occupied" | "vacated" | "cache_empty"; readonly at: number; readonly channel: string };
+	| { readonly type: "occupied" | "vacated" | "cache_empty"; readonly at: number; readonly channel: string }
+	| NodeEvent;
+
+/** A node of the cluster has joined, left or changed. */
+export type NodeEvent =
+	| ({ readonly type: "node_joined" | "node_updated"; readonly at: number } & NodeFacts)
+	| { readonly type: "node_left"; readonly at: number; readonly node: string; readonly reason: string };
+
+interface NodeFacts {
+	/** Its id. */
+	readonly node: string;
+	readonly address: string;
+	readonly region: string;
+	readonly status: string;
+	readonly health: string;
+}
 
 /** An event that comes from a shard. */
-export type ClientEvent = Exclude<WebhookEvent, { readonly type: "start" }>;
+export type ClientEvent = Exclude<WebhookEvent, { readonly type: "start" } | NodeEvent>;
 
 type Told = WebhookEvent["type"];
 /** Checked by the compiler: the event types are those of the options, and `start`. */

@@ -6,7 +6,7 @@ import { ClientTable } from "./client-table.ts";
 import type { EventReader } from "./event-ring.ts";
 import { Occupancy } from "./occupancy.ts";
 import { Webhook, type WebhookParts } from "./webhook.ts";
-import { type ClientEvent, eventMembers } from "./webhook-event.ts";
+import { type ClientEvent, eventMembers, type NodeEvent } from "./webhook-event.ts";
 
 interface WebhooksParts {
 	readonly config: Config;
@@ -20,6 +20,14 @@ interface WebhooksParts {
 	/** Replaced in tests. */
 	readonly clock?: Pick<WebhookParts, "nowMs" | "unixMs" | "random">;
 }
+
+/** What has happened to a node. */
+type NodeChange =
+	| {
+			readonly type: "joined" | "updated";
+			readonly node: Readonly<Record<"id" | "address" | "region" | "status" | "health", string>>;
+	  }
+	| { readonly type: "left"; readonly id: string; readonly reason: string };
 
 interface Shard {
 	readonly reader: EventReader;
@@ -90,6 +98,17 @@ export class Webhooks {
 		}
 		if (this.#webhooks.size > 0) this.#start();
 		else this.#rest();
+	}
+
+	/** Something has happened to a node of the cluster. Call it on one node only. */
+	nodeChanged(change: NodeChange): void {
+		const at = this.#clock.unixMs();
+		if (change.type === "left") {
+			this.#tell({ type: "node_left", at, node: change.id, reason: change.reason });
+			return;
+		}
+		const { id, address, region, status, health } = change.node;
+		this.#tell({ type: change.type === "joined" ? "node_joined" : "node_updated", at, node: id, address, region, status, health });
 	}
 
 	/** The shard's process is gone: reads its ring to the end, then reports the end of its clients. */
@@ -185,7 +204,7 @@ export class Webhooks {
 		}
 	}
 
-	readonly #tell = (event: ClientEvent): void => {
+	readonly #tell = (event: ClientEvent | NodeEvent): void => {
 		if (event.type === "cache_empty" && this.#isRepeated(event.channel)) return;
 		const namespace = "channel" in event ? this.#namespaces.of(event.channel).namespace || withoutNamespace : null;
 		let members: string | null = null;

@@ -22,6 +22,25 @@ describe("the collector of webhooks", () => {
 		expect(rings.webhooks.sizes).toEqual({ clients: 0, channels: 0 });
 	});
 
+	it("tells what happens to nodes, also a webhook for some namespaces, and not one for other events", async () => {
+		const rings = new ManualRings({}, [{ name: "main", batch_delay: 0, namespaces: ["chat"] }]);
+		await rings.told();
+		const node = { id: "n2", address: "10.0.0.2:3005", region: "eu", status: "serving", health: "healthy" };
+		rings.webhooks.nodeChanged({ type: "joined", node });
+		rings.webhooks.nodeChanged({ type: "updated", node: { ...node, status: "draining" } });
+		rings.webhooks.nodeChanged({ type: "left", id: "n2", reason: "timeout" });
+		const { id: name, ...facts } = node;
+		expect(await rings.told()).toEqual([
+			{ type: "node_joined", node: name, ...facts },
+			{ type: "node_updated", node: name, ...facts, status: "draining" },
+			{ type: "node_left", node: "n2", reason: "timeout" },
+		]);
+		rings.use([{ name: "main", batch_delay: 0, events: ["connect", "node_left"] }]);
+		rings.webhooks.nodeChanged({ type: "joined", node });
+		rings.webhooks.nodeChanged({ type: "left", id: "n2", reason: "stopped" });
+		expect(await rings.told()).toEqual([{ type: "node_left", node: "n2", reason: "stopped" }]);
+	});
+
 	it("a channel is occupied once by its first subscriber and vacated once by its last, on whatever shards they are", async () => {
 		const rings = new ManualRings();
 		for (const slot of [0, 1]) rings.write(slot, ["connect", 1, 1, `c${slot}`, "", "websocket", "json"], ["subscribe", 2, 1, "news"]);

@@ -1,6 +1,6 @@
 /** The methods of the server API: `POST /api/<method>`. */
 export const apiMethods = [
-	...(["publish", "broadcast", "batch"] as const),
+	...(["publish", "broadcast", "batch", "send_to_user", "send_to_all"] as const),
 	...(["subscribe", "unsubscribe", "disconnect", "refresh"] as const),
 	...(["presence", "presence_stats", "history", "history_remove"] as const),
 	...(["channels", "connections", "info"] as const),

@@ -33,6 +33,13 @@ const message = {
 	idempotency_key: text("A second message with the same key in the same channel, within five minutes, is not published."),
 	delta: flag("Subscribers that take deltas may get the difference from the previous message."),
 	skip_history: flag("The message is not added to the channel's history."),
+	type: { ...text('Clients get `{"type": …, "payload": …}`, with the data as payload.'), minLength: 1, maxLength: 128 },
+	priority: { ...text("High: the message does not wait behind others."), enum: ["normal", "high"] },
+};
+const direct = {
+	type: { ...text('Clients get `{"type": …, "payload": …}`, with the data as payload.'), minLength: 1, maxLength: 128 },
+	data: any("The payload, byte for byte."),
+	priority: message.priority,
 };
 const override = tableOf(table({ value: flag("On or off.") }), "Channel options for this subscription only, such as `presence`.");
 const clientInfo = table(
@@ -64,6 +71,16 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 		result: table({ responses: listOf({ anyOf: [table({ result: position }, ["result"]), errorSchema] }, "One per channel, in order.") }, [
 			"responses",
 		]),
+	},
+	send_to_user: {
+		summary: "Sends a message to all connections of a user, outside of channels.",
+		request: table({ user, ...direct }, ["user", "type", "data"]),
+		result: nothing,
+	},
+	send_to_all: {
+		summary: "Sends a message to all clients of all protocols, outside of channels.",
+		request: table(direct, ["type", "data"]),
+		result: nothing,
 	},
 	subscribe: {
 		summary: "Subscribes the connections of a user to a channel.",

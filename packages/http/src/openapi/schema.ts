@@ -16,6 +16,7 @@ export interface Schema {
 	readonly minProperties?: number;
 	readonly maxLength?: number;
 	readonly minLength?: number;
+	readonly enum?: readonly string[];
 	readonly contentEncoding?: "base64";
 }
 

@@ -88,6 +88,12 @@ export const httpErrors = {
 	/** After this time another process may serve. */
 	shutting_down: { status: 503, message: "this server is shutting down; try again", retryAfterSeconds: 5, close: true },
 	shard_full: { status: 503, message: "this shard is full; try again", retryAfterSeconds: 1, close: true },
+	cut_off: {
+		status: 503,
+		message: "this node is cut off from the others, and refuses clients until it is not (--cut-off-policy); try another one",
+		retryAfterSeconds: 5,
+		close: true,
+	},
 	cluster_full: { status: 503, message: "all shards are full", retryAfterSeconds: 5, close: true },
 	no_node: { status: 503, message: "no node can take a client now", retryAfterSeconds: 1, close: true },
 	no_shard_serves: { status: 503, message: "no shard serves now", retryAfterSeconds: 1, close: true },

@@ -26,6 +26,8 @@ export class Machine {
 	readonly membership: Membership;
 	/** "member", "+n2", "-n2 timeout", "~n2 draining": in the order in which it was told. */
 	readonly told: string[] = [];
+	/** "+n1", "~n1 draining", "-n2 timeout": what this machine reports for all. */
+	readonly reported: string[] = [];
 	status: "starting" | "serving" | "draining" = "serving";
 	connections = 1;
 
@@ -69,6 +71,10 @@ export class Machine {
 			onChanges: ({ joined, left, updated }) => {
 				this.told.push(...left.map(({ node, reason }) => `-${node.id} ${reason}`));
 				this.told.push(...joined.map(({ id }) => `+${id}`), ...updated.map(({ id, status }) => `~${id} ${status}`));
+			},
+			onReport: (report) => {
+				if (report.type === "left") this.reported.push(`-${report.id} ${report.reason}`);
+				else this.reported.push(report.type === "joined" ? `+${report.node.id}` : `~${report.node.id} ${report.node.status}`);
 			},
 		});
 	}

@@ -5,6 +5,7 @@ import {
 	ChannelEntry,
 	channelHash,
 	createRecordHead,
+	isUrgent,
 	monotonicMs,
 	nextChannelEntry,
 	RecordType,
@@ -19,6 +20,8 @@ interface IncomingMessagesParts {
 	readonly ring: Pick<BusLink, "claim" | "commit" | "u8" | "view" | "recordBytesMax">;
 	/** Called after each record written to the ring. */
 	readonly onCommit: () => void;
+	/** This shard should read its ring at once: a record has high priority. */
+	readonly hurry: () => void;
 	/** This node. Its own messages have been delivered already. */
 	readonly node: NodeId;
 }
@@ -34,7 +37,10 @@ class IncomingCounts {
 }
 
 /** Types of records that nodes exchange. */
-const carried: ReadonlySet<number> = new Set([RecordType.publication, RecordType.join, RecordType.leave, RecordType.noticed]);
+const carried: ReadonlySet<number> = new Set([
+	...[RecordType.publication, RecordType.join, RecordType.leave, RecordType.noticed],
+	...[RecordType.direct, RecordType.urgent, RecordType.urgentDirect],
+]);
 const waitingBytesMax = 16 * 1024 * 1024;
 const retryMs = 1;
 /** Most senders whose last batch number is remembered. */
@@ -47,6 +53,8 @@ export class IncomingMessages {
 	readonly #head = createRecordHead();
 	readonly #numbers = new Map<string, number>();
 	#waiting: Buffer[] = [];
+	/** With high priority: these go first. */
+	#urgent: Buffer[] = [];
 	#waitingBytes = 0;
 	#timer: NodeJS.Timeout | undefined;
 
@@ -70,14 +78,21 @@ export class IncomingMessages {
 			return;
 		}
 		for (const record of recordsIn(batch)) {
-			if (!this.#isReadable(record)) this.counts.unreadable++;
-			else if (this.#waiting.length > 0 || !this.#write(record)) this.#wait(record);
+			if (!this.#isReadable(record)) {
+				this.counts.unreadable++;
+				continue;
+			}
+			const ahead = isUrgent(this.#head.type);
+			const mustWait = this.#urgent.length > 0 || (!ahead && this.#waiting.length > 0);
+			if (mustWait || !this.#write(record)) this.#wait(record, ahead ? this.#urgent : this.#waiting);
+			if (ahead) this.#parts.hurry();
 		}
 	}
 
 	stop(): void {
 		clearInterval(this.#timer);
 		this.#waiting = [];
+		this.#urgent = [];
 	}
 
 	#follow(sender: string, number: number): void {
@@ -121,27 +136,33 @@ export class IncomingMessages {
 		return true;
 	}
 
-	#wait(record: Buffer): void {
+	#wait(record: Buffer, queue: Buffer[]): void {
 		if (this.#waitingBytes + record.length > waitingBytesMax) {
 			this.counts.droppedFull++;
 			return;
 		}
-		this.#waiting.push(Buffer.from(record));
+		queue.push(Buffer.from(record));
 		this.#waitingBytes += record.length;
 		this.#timer ??= setInterval(() => this.#retry(), retryMs);
 	}
 
 	#retry(): void {
+		this.#urgent = this.#writeAll(this.#urgent);
+		if (this.#urgent.length === 0) this.#waiting = this.#writeAll(this.#waiting);
+		if (this.#urgent.length + this.#waiting.length > 0) return;
+		clearInterval(this.#timer);
+		this.#timer = undefined;
+	}
+
+	/** Returns those for which there is no room. */
+	#writeAll(records: readonly Buffer[]): Buffer[] {
 		let done = 0;
-		for (const record of this.#waiting) {
+		for (const record of records) {
 			if (!this.#write(record)) break;
 			this.#waitingBytes -= record.length;
 			done++;
 		}
-		this.#waiting = this.#waiting.slice(done);
-		if (this.#waiting.length > 0) return;
-		clearInterval(this.#timer);
-		this.#timer = undefined;
+		return records.slice(done);
 	}
 }
 

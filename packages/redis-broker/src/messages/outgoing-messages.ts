@@ -35,17 +35,23 @@ const bytesMax = 16 * 1024 * 1024;
  * Sends messages without history to the other nodes. The first message of a turn is sent at the end of that turn. Messages that arrive before Redis has
  * replied are sent together: at most 100, and after 100 ms at the latest. So an idle shard adds no delay, and a busy one sends few commands. **One per shard.**
  *
+ * Messages with high priority wait for no reply: they leave at the end of their turn, before those that wait.
+ *
  * At most once: a message that cannot be sent now is dropped and counted.
  */
 export class OutgoingMessages {
 	readonly counts = new OutgoingCounts();
 	readonly #parts: OutgoingMessagesParts;
 	#records: Uint8Array[] = [];
+	/** With high priority, of this turn. */
+	#urgent: Uint8Array[] = [];
+	/** Of both. */
 	#waitingBytes = 0;
 	#underWayBytes = 0;
 	#underWay = 0;
 	#number = 0;
 	#isDue = false;
+	#isUrgentDue = false;
 	#timer: NodeJS.Timeout | undefined;
 	#stopped = false;
 
@@ -53,8 +59,8 @@ export class OutgoingMessages {
 		this.#parts = parts;
 	}
 
-	/** @param record is in the ring; it is copied. */
-	take(record: Uint8Array): void {
+	/** @param record is in the ring; it is copied. @param isUrgent whether it has high priority. */
+	take(record: Uint8Array, isUrgent = false): void {
 		const { counts } = this;
 		if (this.#stopped || this.#parts.redis.state !== "ready") {
 			counts.droppedOffline++;
@@ -66,8 +72,14 @@ export class OutgoingMessages {
 			return;
 		}
 		if (this.#waitingBytes + bytes > batchBytesMax) this.#send();
-		this.#records.push(Uint8Array.from(record));
 		this.#waitingBytes += bytes;
+		if (isUrgent) {
+			this.#urgent.push(Uint8Array.from(record));
+			if (this.#urgent.length >= batchMessagesMax) this.#sendUrgent();
+			else this.#sendUrgentSoon();
+			return;
+		}
+		this.#records.push(Uint8Array.from(record));
 		if (this.#records.length >= batchMessagesMax) this.#send();
 		else if (this.#underWay === 0) this.#sendSoon();
 		else this.#timer ??= setTimeout(() => this.#send(), waitMsMax);
@@ -85,14 +97,32 @@ export class OutgoingMessages {
 		setImmediate(() => this.#send());
 	}
 
+	#sendUrgentSoon(): void {
+		if (this.#isUrgentDue) return;
+		this.#isUrgentDue = true;
+		setImmediate(() => this.#sendUrgent());
+	}
+
+	#sendUrgent(): void {
+		this.#isUrgentDue = false;
+		const records = this.#urgent;
+		this.#urgent = [];
+		this.#sendBatch(records);
+	}
+
 	#send(): void {
 		this.#isDue = false;
 		clearTimeout(this.#timer);
 		this.#timer = undefined;
+		if (this.#urgent.length > 0) this.#sendUrgent();
 		const records = this.#records;
-		if (records.length === 0) return;
 		this.#records = [];
-		this.#waitingBytes = 0;
+		this.#sendBatch(records);
+	}
+
+	#sendBatch(records: readonly Uint8Array[]): void {
+		if (records.length === 0) return;
+		for (const { length } of records) this.#waitingBytes -= batchedBytes(length);
 		const { redis, node, slot, topic, compressor } = this.#parts;
 		const { counts } = this;
 		const batch = compressor.pack(writeBatch({ node, slot, number: ++this.#number }, records));

@@ -60,7 +60,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_connections_refused_total",
 		"connections",
-		"Connections that a shard refused, by limit: full = the shard's connections, per_ip = --max-connections-per-ip, rate and rate_per_ip = --connection-rate and --connection-rate-per-ip, proxy_header = no PROXY header of a trusted proxy, no_tls = plain HTTP, or no TLS handshake, where TLS is on, per_user = client.user_connection_limit, unauthorized and forbidden = a raw client without a valid token, or without permission for its channels.",
+		"Connections that a shard refused, by limit: full = the shard's connections, per_ip = --max-connections-per-ip, rate and rate_per_ip = --connection-rate and --connection-rate-per-ip, proxy_header = no PROXY header of a trusted proxy, no_tls = plain HTTP, or no TLS handshake, where TLS is on, per_user = client.user_connection_limit, unauthorized and forbidden = a raw client without a valid token, or without permission for its channels, cut_off = this node was cut off from the others, with --cut-off-policy refuse.",
 		perShardBy("reason", ({ counters }) => ({
 			full: counters.refused,
 			rate: counters.refusedRate,
@@ -71,6 +71,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 			per_user: counters.refusedPerUser,
 			unauthorized: counters.refusedUnauthorized,
 			forbidden: counters.refusedForbidden,
+			cut_off: counters.refusedCutOff,
 		})),
 	),
 	counter(

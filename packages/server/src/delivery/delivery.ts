@@ -19,6 +19,7 @@ interface DeliveryParts {
 	readonly topics: TopicPublisher;
 	readonly console: FanOutParts["console"];
 	readonly asked: FanOutParts["asked"];
+	readonly direct: FanOutParts["direct"];
 	readonly toldOfChannels?: FanOutParts["toldOfChannels"];
 	readonly pacing: TurnPacing;
 	/** Number of messages that wait for room in this shard's ring. */
@@ -46,11 +47,11 @@ export class Delivery implements Feature {
 	readonly #parts: DeliveryParts;
 
 	constructor(parts: DeliveryParts) {
-		const { options, live, hub, logged, senders, topics, console, asked, toldOfChannels, pacing, held, beforeTurn } = parts;
+		const { options, live, hub, logged, senders, topics, console, asked, direct, toldOfChannels, pacing, held, beforeTurn } = parts;
 		const { bus, row: counters } = options;
 		this.#parts = parts;
 		const life = incarnationId(bus.member, counters.incarnation);
-		const fanOut = new FanOut({ member: bus.member, life, hub, logged, senders, topics, counters, console, asked, toldOfChannels });
+		const fanOut = new FanOut({ member: bus.member, life, hub, logged, senders, topics, counters, console, asked, direct, toldOfChannels });
 		this.engine = new FlushEngine({
 			bus,
 			policy: new FlushPolicy({

@@ -1,7 +1,7 @@
 import type { VisitOrigin } from "@shardcast/bus";
 import { createLogRecordHead, type LogReader, type LogRecordHead } from "@shardcast/channel-log";
 import type { Counters, HistogramWords } from "@shardcast/scoreboard";
-import { allShards, monotonicMs, RecordKind, RecordType, readRecordHead, recordTarget } from "@shardcast/wire";
+import { allShards, channelNameAt, monotonicMs, RecordKind, RecordType, readRecordHead, recordTarget } from "@shardcast/wire";
 import type { ConsoleFeed } from "../console/console-feed.ts";
 import type { Audience } from "../hub/audience.ts";
 import type { Hub } from "../hub/hub.ts";
@@ -38,6 +38,8 @@ export interface FanOutParts {
 	readonly console: Pick<ConsoleFeed, "watching" | "onRecord">;
 	/** Takes a question to this shard. @param payload is in the ring. */
 	readonly asked: (payload: Uint8Array) => void;
+	/** Delivers a message to the connections of a user, or to all of them (null). @param payload is in the ring. @returns how many got it. */
+	readonly direct: (user: string | null, payload: Uint8Array) => number;
 	/** Takes messages between shards about channels of other machines; absent = there are none. @param payload is in the ring. */
 	readonly toldOfChannels?: ((type: ChannelRecordType, origin: number, payload: Uint8Array) => void) | undefined;
 }
@@ -108,8 +110,8 @@ export class FanOut {
 		const { head } = record;
 		readRecordHead(view, start, end, head);
 		if (head.target !== allShards && head.target !== this.#target) return;
-		if (head.type !== RecordType.publication) {
-			this.#deliverOther(origin, u8, view);
+		if (head.type !== RecordType.publication && head.type !== RecordType.urgent) {
+			this.#deliverOther(origin, u8, view, waited);
 			return;
 		}
 		if (this.#parts.console.watching) this.#parts.console.onRecord(u8, view, head);
@@ -145,14 +147,21 @@ export class FanOut {
 	}
 
 	/** Handles a record other than a publication. Its head has been read. */
-	#deliverOther(origin: number, u8: Uint8Array, view: DataView): void {
-		const { hub, counters, asked, toldOfChannels } = this.#parts;
+	#deliverOther(origin: number, u8: Uint8Array, view: DataView, waited: HistogramWords): void {
+		const { hub, counters, asked, toldOfChannels, direct } = this.#parts;
 		const record = this.#record;
 		const { head } = record;
 		if (head.type !== RecordType.join && head.type !== RecordType.leave) {
 			const payload = u8.subarray(head.payloadStart, head.payloadEnd);
 			if (head.type === RecordType.question && head.target === this.#target) asked(payload);
 			else if (isChannelNews(head.type)) toldOfChannels?.(head.type, origin, payload);
+			else if (head.type === RecordType.direct || head.type === RecordType.urgentDirect) {
+				const reached = direct(head.channelCount === 0 ? null : channelNameAt(u8, head.channelsStart), payload);
+				if (reached === 0) return;
+				this.#deliveries += reached;
+				this.#deliveredBytes += reached * payload.length;
+				waited.observe(monotonicMs() - head.publishedMs, reached);
+			}
 			// A type from a shard with newer code.
 			else counters.add("recordsUnknown", 1);
 			return;

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { MessageDetails } from "@shardcast/bus";
 import {
+	asJson,
 	type ChannelList,
 	channelList,
 	everybody,
@@ -12,6 +13,7 @@ import {
 	RecordKind,
 	scanJson,
 } from "@shardcast/wire";
+import { messageTypeMax, typedMessage } from "../json/typed-message.ts";
 
 /** A message to publish over HTTP. */
 export interface PublishRequest {
@@ -50,8 +52,9 @@ export class NotJsonError extends PublishRequestError {
  * - `application/x-ndjson`: a batch, one object per line.
  * - Anything else must be JSON: an object, or an array of objects, which is a batch.
  *
- * An object is `{"channel"?: string, "data": any, "tags"?: {…}, "idempotency_key"?: string, "delta"?: boolean, "skip_history"?: boolean}`. A
- * string as `data` is published as that text, any other value byte for byte as written; `b64data` may replace `data`. An unknown key is refused,
+ * An object is `{"channel"?: string, "data": any, "tags"?: {…}, "idempotency_key"?: string, "delta"?: boolean, "skip_history"?: boolean,
+ * "type"?: string, "priority"?: "normal" | "high"}`. A string as `data` is published as that text, any other value byte for byte as written;
+ * `b64data` may replace `data`. With a `type`, the message is `{"type": …, "payload": …}`, with the data as written, or as JSON if it was Base64. An unknown key is refused,
  * since a misspelt `channel` would send the message to everybody. If a key occurs twice, the last one counts, as in JSON.parse.
  *
  * A batch is read as a whole: if one message is invalid, none is published.
@@ -106,8 +109,13 @@ function parseLines(body: Uint8Array): readonly PublishRequest[] {
 }
 
 function scanBody(bytes: Uint8Array, visitor: JsonVisitor): JsonShape {
+	return readJson(() => scanJson(bytes, visitor));
+}
+
+/** @throws PublishRequestError when it is not JSON. */
+export function readJson<T>(read: () => T): T {
 	try {
-		return scanJson(bytes, visitor);
+		return read();
 	} catch (error) {
 		if (!(error instanceof JsonSyntaxError)) throw error;
 		throw new NotJsonError(error.message);
@@ -129,6 +137,8 @@ class MessageReader implements JsonVisitor {
 	#delta: JsonSpan | null = null;
 	#skipHistory: JsonSpan | null = null;
 	#base64: JsonSpan | null = null;
+	#type: JsonSpan | null = null;
+	#priority: JsonSpan | null = null;
 	#names: JsonSpan | null = null;
 	readonly #isBroadcast: boolean;
 	/** The first unknown key. */
@@ -152,6 +162,8 @@ class MessageReader implements JsonVisitor {
 		else if (name === "delta") this.#delta = span;
 		else if (name === "skip_history") this.#skipHistory = span;
 		else if (name === "b64data") this.#base64 = span;
+		else if (name === "type") this.#type = span;
+		else if (name === "priority") this.#priority = span;
 		else this.#unknown ??= name;
 	}
 
@@ -193,7 +205,10 @@ class MessageReader implements JsonVisitor {
 	message(): PublishRequest {
 		const [channel, data, tags, key, delta] = [this.#channel, this.#data, this.#tags, this.#idempotencyKey, this.#delta];
 		const [base64, skip] = [this.#base64, this.#skipHistory];
+		const [type, priority] = [this.#type, this.#priority];
 		const body = this.#body;
+		this.#type = null;
+		this.#priority = null;
 		this.#base64 = null;
 		this.#skipHistory = null;
 		this.#channel = null;
@@ -206,15 +221,20 @@ class MessageReader implements JsonVisitor {
 		if (channel !== null && body[channel.start] !== quote) throw new PublishRequestError('"channel" must be a string');
 		const channels = channel === null ? everybody : this.#channelsOf(wellFormed("channel", jsonText(body, channel)));
 		const details =
-			tags === null && key === null && delta === null && skip === null
+			tags === null && key === null && delta === null && skip === null && priority === null
 				? undefined
 				: {
 						tags: tagsOf(body, tags),
 						idempotencyKey: keyOf(body, key),
 						...(isTrue("delta", body, delta) && { delta: true }),
 						...(isTrue("skip_history", body, skip) && { skipHistory: true }),
+						...(isHigh(body, priority) && { urgent: true }),
 					};
 		const decoded = base64 === null || isNull(body, base64) ? null : decodedFrom(body, base64);
+		if (type !== null && !isNull(body, type) && (decoded ?? data) !== null) {
+			const payload = decoded === null ? body.subarray(data!.start, data!.end) : asJson(decoded, RecordKind.binary);
+			return { kind: RecordKind.text, channels, payload: typedMessage(typeOf(body, type), payload), details };
+		}
 		if (decoded !== null) return { kind: isUtf8(decoded) ? RecordKind.text : RecordKind.binary, channels, payload: decoded, details };
 		if (data === null) throw new PublishRequestError('"data" is missing');
 		return { kind: RecordKind.text, channels, payload: payloadOf(body, data), details };
@@ -262,6 +282,22 @@ function isTrue(key: string, body: Uint8Array, span: JsonSpan | null): boolean {
 	const text = span.end - span.start <= 5 ? textAt(body, span) : "";
 	if (text !== "true" && text !== "false") throw new PublishRequestError(`"${key}" must be true or false`);
 	return text === "true";
+}
+
+/** @throws PublishRequestError for another priority. */
+export function isHigh(body: Uint8Array, span: JsonSpan | null): boolean {
+	if (span === null || isNull(body, span)) return false;
+	const priority = span.end - span.start <= 8 && body[span.start] === quote ? jsonText(body, span) : "";
+	if (priority !== "normal" && priority !== "high") throw new PublishRequestError('"priority" must be "normal" or "high"');
+	return priority === "high";
+}
+
+/** @throws PublishRequestError for an invalid type. */
+export function typeOf(body: Uint8Array, span: JsonSpan): string {
+	const type = body[span.start] === quote ? wellFormed("type", jsonText(body, span)) : "";
+	if (type === "" || type.length > messageTypeMax)
+		throw new PublishRequestError(`"type" must be a string of 1 to ${messageTypeMax} characters`);
+	return type;
 }
 
 /** Takes precedence over `data`. */
@@ -329,7 +365,7 @@ const textAt = (body: Uint8Array, { start, end }: JsonSpan): string =>
 
 /** The most bytes of a message's tags, as JSON. */
 export const tagsBytesMax = 8192;
-const knownKeys = '"channel", "data", "b64data", "tags", "idempotency_key", "delta" and "skip_history"';
+const knownKeys = '"channel", "data", "b64data", "type", "priority", "tags", "idempotency_key", "delta" and "skip_history"';
 const channelKey = Buffer.from('"channel"');
 const dataKey = Buffer.from('"data"');
 const quote = 0x22;

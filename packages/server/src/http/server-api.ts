@@ -4,6 +4,7 @@ import { type Ask, apiMetrics } from "@shardcast/control";
 import { type AnswerRoute, type BodyRoute, type HttpRequest, openApiRoute, type Reply, refusal } from "@shardcast/http";
 import { ErrorCode } from "@shardcast/protocol";
 import type { ProcessMetrics } from "@shardcast/telemetry";
+import type { Incoming } from "../delivery/incoming/incoming.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import { version } from "../version.ts";
 import { ApiCall, type ApiMethod, ApiRequest } from "./api/api-call.ts";
@@ -13,6 +14,7 @@ import { errorReply, type ResultForm, resultReply } from "./api/api-reply.ts";
 import { batchMethod } from "./api/batch-method.ts";
 import { type ChannelMethodsParts, channelMethods } from "./api/channel-methods.ts";
 import { clusterMethods } from "./api/cluster-methods.ts";
+import { directMethods } from "./api/direct-methods.ts";
 import { pipeline } from "./api/pipeline.ts";
 import { publishMethods } from "./api/publish-methods.ts";
 import { revocationMethods } from "./api/revocation-methods.ts";
@@ -22,6 +24,7 @@ import type { ApiKey } from "./api-keys.ts";
 import type { PublishingParts } from "./publishing.ts";
 
 interface ServerApiParts extends PublishingParts, ChannelMethodsParts {
+	readonly incoming: Pick<Incoming, "publish" | "direct">;
 	readonly access: Pick<ApiAccess, "keyFor" | "counts">;
 	/** The longest body of a method that publishes. */
 	readonly publishBytesMax: number;
@@ -40,8 +43,8 @@ const bodyBytesMax = 65_536;
 /** The most requests in progress; further ones get 503. */
 const underWayMax = 256;
 const busy = refusal("unavailable", `${underWayMax} requests to the server API are in progress on this shard; try again`, { close: false });
-/** Methods with several commands or publications in one request. */
-const manyCommands = new Set(["broadcast", "batch", ""]);
+/** Methods that send messages, or run several commands. */
+const longBodies = new Set(["broadcast", "batch", "send_to_user", "send_to_all", ""]);
 
 /**
  * `POST /api/<method>`: operations and queries of a backend, on all shards. Answers `{"result":…}`, or `{"error":{"code","message"}}` with the
@@ -62,6 +65,7 @@ export class ServerApi implements Feature {
 		const { publish, broadcast } = publishMethods(parts);
 		const methods = {
 			broadcast,
+			...directMethods({ ...parts, nodeOnly: false }),
 			...userMethods(asking),
 			...channelMethods(asking),
 			...clusterMethods(asking),
@@ -81,7 +85,7 @@ export class ServerApi implements Feature {
 				method: "POST",
 				path: name === "" ? "/api" : `/api/${name}`,
 				keepAlive: true,
-				bodyBytesMax: manyCommands.has(name) ? Math.max(bodyBytesMax, parts.publishBytesMax) : bodyBytesMax,
+				bodyBytesMax: longBodies.has(name) ? Math.max(bodyBytesMax, parts.publishBytesMax) : bodyBytesMax,
 				begin: (request) => this.#begin(request, name, method),
 			}),
 		);

@@ -2,13 +2,14 @@ import type { MessageDetails } from "@shardcast/bus";
 import { closestWord, type Failover, failovers } from "@shardcast/config";
 import type { SelectionRequest } from "@shardcast/selection";
 import { tagsBytesMax } from "../http/publish-request.ts";
+import { isUserIdTooLong, userIdBytesMax } from "../json/user-id.ts";
 import type { RebalanceOptions } from "../nodes/rebalance.ts";
 import type { PublishTarget, SelectNodeOptions } from "./server.ts";
 
 /** Checks of the arguments that an application passes, for applications in JavaScript: a misspelt argument is an error, never ignored. */
 
 const targetKeys = ["channel", "channels"] as const satisfies readonly (keyof PublishTarget)[];
-const publishKeys = [...targetKeys, "tags", "idempotencyKey", "delta"] as const satisfies readonly (keyof PublishTarget)[];
+const publishKeys = [...targetKeys, "tags", "idempotencyKey", "delta", "priority"] as const satisfies readonly (keyof PublishTarget)[];
 
 /**
  * The channels of a message; empty = all clients. Costs a few comparisons for each message.
@@ -31,9 +32,9 @@ export function channelsOf(target: PublishTarget): readonly string[] {
 	return names;
 }
 
-/** Tags, idempotency key and delta of a message; undefined = none. @throws TypeError for an invalid one; RangeError for too many tags. */
-export function detailsOf({ tags, idempotencyKey, delta }: PublishTarget): MessageDetails | undefined {
-	if (tags === undefined && idempotencyKey === undefined && delta === undefined) return undefined;
+/** Tags, idempotency key, delta and priority of a message; undefined = none. @throws TypeError for an invalid one; RangeError for too many tags. */
+export function detailsOf({ tags, idempotencyKey, delta, priority }: PublishTarget): MessageDetails | undefined {
+	if (tags === undefined && idempotencyKey === undefined && delta === undefined && priority === undefined) return undefined;
 	if (delta !== undefined && typeof delta !== "boolean") throw new TypeError(`delta must be true or false, not ${describe(delta)}`);
 	if (tags !== undefined && (typeof tags !== "object" || tags === null || Object.values(tags).some((value) => typeof value !== "string")))
 		throw new TypeError(`tags must be an object of strings, not ${describe(tags)}`);
@@ -41,7 +42,27 @@ export function detailsOf({ tags, idempotencyKey, delta }: PublishTarget): Messa
 		throw new RangeError(`the tags have more than ${tagsBytesMax} bytes as JSON`);
 	if (idempotencyKey !== undefined && (typeof idempotencyKey !== "string" || idempotencyKey === ""))
 		throw new TypeError(`idempotencyKey must be a non-empty string, not ${describe(idempotencyKey)}`);
-	return { ...(tags && { tags: { ...tags } }), ...(idempotencyKey !== undefined && { idempotencyKey }), ...(delta && { delta }) };
+	return {
+		...(tags && { tags: { ...tags } }),
+		...(idempotencyKey !== undefined && { idempotencyKey }),
+		...(delta && { delta }),
+		...(isHigh(priority) && { urgent: true }),
+	};
+}
+
+/** @throws TypeError for another priority. */
+export function isHigh(priority: unknown): boolean {
+	if (priority !== undefined && priority !== "normal" && priority !== "high")
+		throw new TypeError(`priority must be "normal" or "high", not ${typeof priority === "string" ? `"${priority}"` : describe(priority)}`);
+	return priority === "high";
+}
+
+/** @throws TypeError when it is not a user id; RangeError when it is too long. */
+export function userOf(user: unknown): string {
+	if (typeof user !== "string" || user === "")
+		throw new TypeError(`user must be a non-empty string, not ${user === "" ? "an empty one" : describe(user)}`);
+	if (isUserIdTooLong(user)) throw new RangeError(`user has more than ${userIdBytesMax} bytes`);
+	return user;
 }
 
 /** @throws TypeError for anything that would select a node for somebody else by mistake. */
@@ -98,7 +119,7 @@ export function checkMs(name: string, ms: number, least = 1): void {
 }
 
 /** "an object", "a number", "null", "an array", "a Float64Array". */
-function describe(value: unknown): string {
+export function describe(value: unknown): string {
 	if (value === null || value === undefined) return String(value);
 	const name = typeof value === "object" ? (Object.getPrototypeOf(value)?.constructor?.name ?? "Object") : typeof value;
 	const noun = name === "Object" || name === "Array" ? name.toLowerCase() : name;

@@ -107,7 +107,14 @@ export class Host {
 		});
 		const board = this.#board;
 		const common = { config, version, board, log, questions, revocations };
-		this.#node = ThisNode.create({ ...common, metrics: this.#own, console: this.events, events: parts.nodeEvents, stop: parts.failover });
+		this.#node = ThisNode.create({
+			...common,
+			metrics: this.#own,
+			console: this.events,
+			events: parts.nodeEvents,
+			stop: parts.failover,
+			onReport: (report) => this.#webhooks.nodeChanged(report),
+		});
 		this.#own.addReading(reloadMetrics, () => this.reloads);
 		this.#own.addReading(tlsMetrics, () => ({ certificates: this.#certificates, reloads: this.certificateReloads }));
 		let ring: ReturnType<typeof eventRingInMemory> | null = null;
@@ -255,6 +262,8 @@ export class Host {
 		try {
 			const endMs = performance.now() + timeoutMs;
 			const cutOff = await this.shard.drain(timeoutMs, immediate);
+			// The webhooks report this, too.
+			await this.#node?.leave();
 			return cutOff + (await this.#webhooks.drain(endMs - performance.now()));
 		} finally {
 			this.#webhooks.stop();

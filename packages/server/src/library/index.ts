@@ -16,9 +16,10 @@ export {
 export type { Connection } from "./connections.ts";
 export type { Control } from "./control.ts";
 export type { DebugProbe } from "./debug-probes.ts";
+export type { Message } from "./message.ts";
 export type { MetricSample, MetricSink } from "./metric-sink.ts";
 export { type LoggingOptions, logging } from "./middleware-logging.ts";
 export { type RecoveryOptions, recovery } from "./middleware-recovery.ts";
 export { reloadableKeys } from "./reload.ts";
 export { createServer, type PublishTarget, type SelectNodeOptions, type Server, type ServerEvents, type ServerOptions } from "./server.ts";
-export type { SubscribeOptions, Users } from "./users.ts";
+export type { BlockOptions, RefreshOptions, SubscribeOptions, Users } from "./users.ts";

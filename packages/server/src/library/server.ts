@@ -30,12 +30,13 @@ import type { MessageHandler, Middleware } from "../delivery/incoming/middleware
 import { StatusLine } from "../lifecycle/status-line.ts";
 import type { Rebalance, RebalanceOptions } from "../nodes/rebalance.ts";
 import type { ClientMessageHandler, RpcHandler } from "../sessions/centrifuge/client-handlers.ts";
-import { bytesOf, channelsOf, checkedFailover, checkedRebalance, checkKeys, checkMs, detailsOf, selectionOf } from "./arguments.ts";
+import { bytesOf, channelsOf, checkedFailover, checkedRebalance, checkKeys, checkMs, detailsOf, selectionOf, userOf } from "./arguments.ts";
 import { checkedConfig } from "./checked-config.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Control } from "./control.ts";
 import { DebugProbes } from "./debug-probes.ts";
 import { Host } from "./host.ts";
+import { type Message, messageOf } from "./message.ts";
 import { checkSink, type MetricSink, SinkFeed } from "./metric-sink.ts";
 import { reloadedConfig } from "./reload.ts";
 import { Users } from "./users.ts";
@@ -76,6 +77,8 @@ export interface PublishTarget {
 	readonly idempotencyKey?: string;
 	/** Subscribers that take deltas may get the difference to the previous publication. */
 	readonly delta?: boolean;
+	/** High: the message does not wait behind others. It keeps its place in a channel with history, and has no effect through Kafka. */
+	readonly priority?: "normal" | "high";
 }
 
 export interface ServerEvents {
@@ -324,12 +327,33 @@ export class Server extends EventEmitter<ServerEvents> {
 		const names = channelsOf(target);
 		const details = detailsOf(target);
 		const payload = bytesOf(message);
-		if (this.#ended !== null) throw new Error(endedByThen);
-		if (this.#running === null) throw new Error("the server is not running yet; await run() first");
-		const { maxPayloadBytes } = this.#config;
-		if (payload.length > maxPayloadBytes) throw new RangeError(`the message is ${payload.length} bytes; the most is ${maxPayloadBytes}`);
+		this.#checkSendable(payload);
 		const kind = typeof message === "string" ? RecordKind.text : RecordKind.binary;
 		return Promise.resolve(this.#host.shard.publish(kind, channelList(names), payload, details));
+	}
+
+	/**
+	 * Sends a message to all clients of all nodes, each once: raw clients get it as a text frame, clients of the Centrifuge protocol as a message
+	 * outside of channels. It passes through no middleware, and never through Kafka.
+	 * @returns "accepted", or "full": there is no room for it now.
+	 * @throws TypeError or RangeError for an invalid message; Error before `run` and after `shutdown`.
+	 */
+	broadcast(message: Message): PublishResult {
+		return this.#send(null, messageOf("broadcast", message));
+	}
+
+	/** Like `broadcast`, to all connections of a user. A user without connections is no error. @param user at most 255 bytes. */
+	broadcastToUser(user: string, message: Message): PublishResult {
+		return this.#send(userOf(user), messageOf("broadcastToUser", message));
+	}
+
+	/** Publishes a message to a room, which is a channel: like `publish`, with `channel`. */
+	broadcastToRoom(room: string, message: Message): Promise<PublishResult> {
+		const { payload, urgent } = messageOf("broadcastToRoom", message);
+		const names = channelsOf({ channel: room });
+		this.#checkSendable(payload);
+		const details = urgent ? { urgent } : undefined;
+		return Promise.resolve(this.#host.shard.publish(RecordKind.text, channelList(names), payload, details));
 	}
 
 	/**
@@ -344,6 +368,18 @@ export class Server extends EventEmitter<ServerEvents> {
 	shutdown(timeoutMs = this.#config.shutdownTimeoutMs, strategy = this.#config.failover): Promise<number> {
 		this.#ended ??= this.#stop(timeoutMs, checkedFailover(strategy));
 		return this.#ended;
+	}
+
+	#send(user: string | null, message: ReturnType<typeof messageOf>): PublishResult {
+		this.#checkSendable(message.payload);
+		return this.#host.shard.direct(user, message);
+	}
+
+	#checkSendable({ length }: Uint8Array): void {
+		if (this.#ended !== null) throw new Error(endedByThen);
+		if (this.#running === null) throw new Error("the server is not running yet; await run() first");
+		const { maxPayloadBytes } = this.#config;
+		if (length > maxPayloadBytes) throw new RangeError(`the message is ${length} bytes; the most is ${maxPayloadBytes}`);
 	}
 
 	async #start(): Promise<void> {

@@ -4,7 +4,7 @@ import { type ClusterNode, clusterNodesQuestion, metricsQuestion, selectionMetri
 import { clusterRoutes, consoleRoutes, NodeSelection, openAccess } from "@shardcast/http";
 import { openFiles } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
-import { type ChannelList, incarnationId, monotonicMs, type Publishing, type RecordKind } from "@shardcast/wire";
+import { type ChannelList, incarnationId, monotonicMs, type Publishing, type PublishResult, type RecordKind } from "@shardcast/wire";
 import { Console } from "../console/console.ts";
 import { Delivery } from "../delivery/delivery.ts";
 import { Inbound } from "../delivery/incoming/inbound.ts";
@@ -28,6 +28,7 @@ import type { ClientHandlers } from "../sessions/centrifuge/client-handlers.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
 import { Clients } from "../sessions/clients.ts";
 import { RawEndpoint } from "../sessions/raw/raw-endpoint.ts";
+import { DirectMessages } from "../sessions/direct-messages.ts";
 import { SenderIds } from "../sessions/sender-ids.ts";
 import { Listener } from "../transports/websocket/listener.ts";
 import { ClientEvents } from "../webhooks/client-events.ts";
@@ -85,6 +86,7 @@ export class Shard {
 			openAtStart: () => this.#openAtStart,
 		});
 		const onCommit = () => delivery.engine.committed();
+		const hurry = () => delivery.engine.hurry();
 		const history = options.openHistory(onCommit);
 		const reader = history.reader(row.slot);
 		const durable = DurableChannels.open({
@@ -98,7 +100,7 @@ export class Shard {
 			options.redis == null
 				? null
 				: new RedisChannels({
-						...{ redis: options.redis, live, history, others: durable ?? history, board, row, bus, onCommit },
+						...{ redis: options.redis, live, history, others: durable ?? history, board, row, bus, onCommit, hurry },
 						isKafkas: ingest !== null,
 						life: incarnationId(bus.member, row.incarnation),
 						publicationBytesMax: config.maxPayloadBytes + publicationOverheadBytes,
@@ -116,7 +118,7 @@ export class Shard {
 			durable,
 			redis,
 			onCommit,
-			onFull: () => delivery.engine.hurry(),
+			hurry,
 		});
 		const { incoming } = inbound;
 		const { sessions } = clients;
@@ -209,6 +211,10 @@ export class Shard {
 				{ name: "cluster", routes: [...routes, nodes, ...rebalances, failoverRoute({ ask, access }), this.selection.route] },
 			],
 		});
+		const direct = new DirectMessages({
+			ofUser: (user) => [...centrifuge.connected.of(user), ...raw.clientsOf(user)],
+			all: () => sessions.snapshot(),
+		});
 		const delivery = new Delivery({
 			options,
 			live,
@@ -218,6 +224,7 @@ export class Shard {
 			topics: listener.sockets,
 			console: console.feed,
 			asked: (payload) => centrifuge.emulation.arrived(payload),
+			direct: (user, payload) => direct.deliver(user, payload),
 			toldOfChannels: redis?.told,
 			pacing: clients.pacing,
 			held: () => inbound.held,
@@ -312,6 +319,11 @@ export class Shard {
 	/** Publishes a message of the program that runs this shard. It passes through the handlers like any other. */
 	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing {
 		return this.#inbound.incoming.publish(kind, channels, payload, ownProgram, "host", details);
+	}
+
+	/** Sends a message of the program that runs this shard to the connections of a user, or to all clients (null). */
+	direct(user: string | null, message: { readonly payload: Uint8Array; readonly urgent: boolean }): PublishResult {
+		return this.#inbound.incoming.direct({ ...message, user, nodeOnly: false });
 	}
 
 	/**

@@ -9,10 +9,11 @@ import type { ClientSession } from "../sessions/client-session.ts";
 import { type ForwardedHead, forwardedAddress } from "../transports/client-address.ts";
 import { judgeUpgrade, type UpgradeHead, type UpgradeRequest } from "../transports/upgrade-request.ts";
 import { Admission, noAddressSlot } from "./admission.ts";
+import { CutOff } from "./cut-off.ts";
 
 interface ConnectionCheckParts {
 	/** The row's `connectionsMax` may change at any time. */
-	readonly options: Pick<ShardOptions, "config" | "row" | "rates" | "openAddresses" | "isProxy" | "log">;
+	readonly options: Pick<ShardOptions, "config" | "row" | "board" | "rates" | "openAddresses" | "isProxy" | "log">;
 	readonly live: Pick<LiveConfig, "allowedOrigins" | "trustedProxies">;
 	/** All connected clients, of all protocols. */
 	readonly clients: () => readonly ClientSession[];
@@ -31,11 +32,13 @@ export class ConnectionCheck implements Feature {
 	readonly name = "admission";
 	readonly #parts: ConnectionCheckParts;
 	readonly #admission: Admission;
+	readonly #cutOff: CutOff;
 	#draining = false;
 
 	constructor(parts: ConnectionCheckParts) {
-		const { config, row, rates, openAddresses, log } = parts.options;
+		const { config, row, board, rates, openAddresses, log } = parts.options;
 		this.#parts = parts;
+		this.#cutOff = new CutOff({ board, nowMs: monotonicMs });
 		this.#admission = new Admission({
 			config,
 			slot: row.slot,
@@ -65,14 +68,21 @@ export class ConnectionCheck implements Feature {
 		this.#draining = true;
 	}
 
-	/** The reply to a request during a drain; otherwise null. */
+	/** Whether subscriptions are refused; see `CutOff`. */
+	readonly isCutOff = (): boolean => this.#cutOff.refuses;
+
+	/** The reply to a new client during a drain, or while this node is cut off from the others and refuses clients; otherwise null. */
 	stopping(): Reply | null {
-		return this.#draining ? refusal("shutting_down") : null;
+		if (this.#draining) return refusal("shutting_down");
+		if (!this.#cutOff.refuses) return null;
+		this.#parts.options.row.add("refusedCutOff", 1);
+		return refusal("cut_off");
 	}
 
 	/** Checks the head; null = accepted. */
 	judge(head: UpgradeHead): Reply | null {
-		return judgeUpgrade(head, { allowedOrigins: this.#parts.live.allowedOrigins, draining: this.#draining });
+		const { allowedOrigins } = this.#parts.live;
+		return judgeUpgrade(head, { allowedOrigins, draining: this.#draining }) ?? this.stopping();
 	}
 
 	/** Checks the limits on clients and addresses. An admitted client is counted from now on. */

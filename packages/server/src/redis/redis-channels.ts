@@ -41,6 +41,8 @@ interface RedisChannelsParts {
 	readonly life: number;
 	readonly bus: Pick<BusLink, "claim" | "commit" | "u8" | "view" | "recordBytesMax">;
 	readonly onCommit: () => void;
+	/** This shard should read its ring at once. */
+	readonly hurry: () => void;
 	/** Makes positioned subscribers of these channels on this shard resubscribe. */
 	readonly endSubscriptions: (channels: ReadonlySet<string>) => void;
 	/** Clients that want channels without naming them. */
@@ -84,7 +86,7 @@ export class RedisChannels implements Feature, HistoryReader {
 	#lostTimer: NodeJS.Timeout | undefined;
 
 	constructor(parts: RedisChannelsParts) {
-		const { redis: shared, publicationBytesMax, history: log, board, row, bus, onCommit } = parts;
+		const { redis: shared, publicationBytesMax, history: log, board, row, bus, onCommit, hurry } = parts;
 		const nowMs = monotonicMs;
 		const { client: redis, prefix, trustsReplicas, publishWaitMs: waitMs, compression } = shared;
 		const [id0, id1] = log.identity();
@@ -93,7 +95,7 @@ export class RedisChannels implements Feature, HistoryReader {
 		this.#compressors = { batches: new Compressor(compression), publications: new Compressor(compression) };
 		const { batches, publications } = this.#compressors;
 		this.#broker = new RedisBroker({ redis, prefix, node, trustsReplicas, waitMs, publicationBytesMax, compressor: publications });
-		this.#records = new ChannelRecords({ ring: bus, onCommit, relay: this.relay });
+		this.#records = new ChannelRecords({ ring: bus, onCommit, relay: (record) => this.relay(record, false) });
 		this.#logs = new FedLogs({ log, board, row, nowMs });
 		this.wanted = new WantedChannels({ log, records: this.#records, has: (channel) => this.has(channel), nowMs });
 		this.#notices = new Notices({
@@ -110,12 +112,12 @@ export class RedisChannels implements Feature, HistoryReader {
 		});
 		const topic = this.#broker.keys.messages(row.slot % LogLayout.logs);
 		this.#outgoing = new OutgoingMessages({ redis, node, slot: row.slot, topic, compressor: batches });
-		this.#incoming = new IncomingMessages({ ring: bus, onCommit, node });
+		this.#incoming = new IncomingMessages({ ring: bus, onCommit, hurry, node });
 		this.#reads = new StreamReads({ broker: this.#broker, nowMs });
 	}
 
 	/** Sends a message without history to the other nodes. This node has it already. */
-	readonly relay = (record: Uint8Array): void => this.#outgoing.take(record);
+	readonly relay = (record: Uint8Array, isUrgent: boolean): void => this.#outgoing.take(record, isUrgent);
 
 	has(channel: string): boolean {
 		return this.#limitsOf(channel) !== null;

@@ -5,6 +5,7 @@ import type { PublishResult } from "@shardcast/wire";
 import type { Incoming } from "../delivery/incoming/incoming.ts";
 import { ApiCall, ApiRequest } from "../http/api/api-call.ts";
 import { ApiCommands } from "../http/api/api-commands.ts";
+import { directMethods } from "../http/api/direct-methods.ts";
 import { pipeline } from "../http/api/pipeline.ts";
 import { publishMethods } from "../http/api/publish-methods.ts";
 import { ApiKey } from "../http/api-keys.ts";
@@ -13,6 +14,7 @@ import type { Feature } from "../lifecycle/feature.ts";
 import { withinDeadline } from "../lifecycle/within-deadline.ts";
 
 interface RedisMessagesParts extends Omit<PublishingParts, "rate"> {
+	readonly incoming: Pick<Incoming, "publish" | "direct">;
 	/** Whether Redis orders this channel for all nodes. */
 	readonly isShared: (channel: string) => boolean;
 	/** Longest message. */
@@ -50,7 +52,11 @@ export class RedisMessages implements Feature {
 			if (details?.idempotencyKey === undefined && details?.skipHistory !== true && channels.names.some(parts.isShared)) return needsKey;
 			return parts.incoming.publish(kind, channels, payload, from, "redis", { ...details, nodeOnly: true });
 		};
-		const methods = publishMethods({ ...parts, incoming: { publish }, rate: { take: () => true } });
+		const rate = { take: () => true };
+		const methods = {
+			...publishMethods({ ...parts, incoming: { publish }, rate }),
+			...directMethods({ ...parts, rate, nodeOnly: true }),
+		};
 		this.#commands = new ApiCommands({ methods, onTooLong: () => {} });
 	}
 

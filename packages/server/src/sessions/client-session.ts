@@ -7,6 +7,7 @@ import type { Admitted } from "../limits/connection-check.ts";
 import type { Transport } from "../transports/transport.ts";
 import type { ClientDescription } from "../webhooks/client-events.ts";
 import type { TokenId } from "./centrifuge/tokens/token-id.ts";
+import type { DirectMessage } from "./direct-messages.ts";
 import type { LaneOwner } from "./lanes/lane.ts";
 import type { LaneRule } from "./lanes/lane-queue.ts";
 import type { Session } from "./session.ts";
@@ -76,6 +77,8 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 	abstract leave(): void;
 	/** The connection has closed: releases everything it still holds. Called once, whether or not `leave` was called. */
 	abstract gone(): void;
+	/** Sends a message that is outside of channels. Returns false for a client that has not connected yet. */
+	abstract receive(message: DirectMessage): boolean;
 	/** Moves all subscriptions to another transport in one step, without a gap or a duplicate. Only for `Lanes`. */
 	abstract moveTo(transport: Transport): void;
 	abstract laneRule(audience: Audience, record: DeliveredRecord): LaneRule;

@@ -46,6 +46,7 @@ export class AudienceBench {
 			counters: this.row,
 			console: { watching: false, onRecord: () => {} },
 			asked: () => {},
+			direct: () => 0,
 		});
 	}
 

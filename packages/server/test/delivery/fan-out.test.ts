@@ -1,5 +1,5 @@
 import { Scoreboard } from "@shardcast/scoreboard";
-import { encodeExtensions, everybody, RecordKind, RecordType, recordBytes, writeRecord } from "@shardcast/wire";
+import { channelList, encodeExtensions, everybody, RecordKind, RecordType, recordBytes, writeRecord } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { FanOut } from "../../src/delivery/fan-out.ts";
 import { Audience, type AudienceProvider } from "../../src/hub/audience.ts";
@@ -21,6 +21,7 @@ function setup() {
 	const hub = new Hub();
 	hub.add(provider);
 	const published: string[] = [];
+	const direct: string[] = [];
 	const fanOut = new FanOut({
 		member: 2,
 		life: 1,
@@ -34,16 +35,20 @@ function setup() {
 		counters: row,
 		console: { watching: false, onRecord: () => {} },
 		asked: () => {},
+		direct: (user, payload) => {
+			direct.push(`${user}: ${Buffer.from(payload).toString()}`);
+			return 3;
+		},
 	});
-	const deliver = (text: string, type: number, targetSlot: number | null, extensions = new Uint8Array(0)) => {
+	const deliver = (text: string, type: number, targetSlot: number | null, extensions = new Uint8Array(0), channels = everybody) => {
 		const payload = Buffer.from(text);
-		const u8 = new Uint8Array(recordBytes(everybody, payload.length, extensions.length));
+		const u8 = new Uint8Array(recordBytes(channels, payload.length, extensions.length));
 		const view = new DataView(u8.buffer);
-		const fields = { type: type as RecordType, kind: RecordKind.text, sender: 0, senderShard: 0, publishedMs: 0, channels: everybody };
+		const fields = { type: type as RecordType, kind: RecordKind.text, sender: 0, senderShard: 0, publishedMs: 0, channels };
 		u8.set(payload, writeRecord(view, u8, 0, { ...fields, targetSlot, extensions }));
 		fanOut.deliver(0, u8, view, 0, u8.length);
 	};
-	return { row, published, deliver };
+	return { row, published, direct, deliver };
 }
 
 describe("the fan-out", () => {
@@ -63,9 +68,20 @@ describe("the fan-out", () => {
 		expect(published).toEqual(["payload"]);
 	});
 
+	it("delivers messages to connections, to those of a user or to all, and publications with high priority", () => {
+		const { published, direct, deliver, row } = setup();
+		const none = new Uint8Array(0);
+		deliver("one", RecordType.direct, null, none, channelList(["ann"]));
+		deliver("two", RecordType.urgentDirect, null);
+		deliver("three", RecordType.urgent, null);
+		expect([direct, published]).toEqual([["ann: one", "null: two"], ["three"]]);
+		expect(row.get("recordsUnknown")).toBe(0);
+	});
+
 	it("skips and counts unknown records: no client gets them", () => {
 		const { published, deliver, row } = setup();
-		for (const type of [...Object.values(RecordType).filter((type) => type !== RecordType.publication), 0, 99, 255])
+		const known: readonly number[] = [RecordType.publication, RecordType.urgent, RecordType.direct, RecordType.urgentDirect];
+		for (const type of [...Object.values(RecordType).filter((type) => !known.includes(type)), 0, 99, 255])
 			deliver("not for clients", type, null);
 		deliver("a question to another shard", RecordType.question, 1);
 		expect(published).toEqual([]);

@@ -12,7 +12,10 @@ function setup(capacityBytes = 8192) {
 	const row = Scoreboard.inMemory(1).row(0);
 	const held = new HeldFrames({ bytesMax: 100_000, clientBytesMax: 50_000 });
 	let commits = 0;
-	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => commits++, onFull: () => {} });
+	let hurries = 0;
+	const relayed: string[] = [];
+	const relay = (record: Uint8Array, isUrgent: boolean) => void relayed.push(`${record[0]} ${isUrgent}`);
+	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => commits++, hurry: () => hurries++, relay });
 	const head = createRecordHead();
 	const read = (from = link): string[] => {
 		const texts: string[] = [];
@@ -22,7 +25,7 @@ function setup(capacityBytes = 8192) {
 		});
 		return texts;
 	};
-	return { link, slow, row, held, publisher, read, commits: () => commits };
+	return { link, slow, row, held, publisher, read, relayed, commits: () => commits, hurries: () => hurries };
 }
 
 describe("the publisher", () => {
@@ -33,6 +36,39 @@ describe("the publisher", () => {
 		expect(commits()).toBe(1);
 		expect(row.get("messagesIn")).toBe(1);
 		expect(row.get("bytesIn")).toBe(5);
+	});
+
+	it("sends messages to connections, and tells other nodes and its own reader which have high priority", () => {
+		const { publisher, read, relayed, hurries, row } = setup();
+		const payload = Buffer.from("x");
+		const direct = { user: "ann", payload, urgent: false, nodeOnly: false };
+		expect(publisher.direct(direct)).toBe(publishAccepted);
+		expect(publisher.direct({ ...direct, user: null, urgent: true })).toBe(publishAccepted);
+		expect(publisher.direct({ ...direct, nodeOnly: true })).toBe(publishAccepted);
+		expect(hurries()).toBe(1);
+		publisher.publish(RecordKind.text, 0, everybody, payload, { urgent: true });
+		publisher.publish(RecordKind.text, 0, everybody, payload, {});
+		publisher.publish(RecordKind.text, 0, everybody, payload);
+		expect(relayed).toEqual(["10 false", "12 true", "11 true", "1 false", "1 false"]);
+		expect(hurries()).toBe(2);
+		expect(read()).toHaveLength(6);
+		expect(row.get("messagesIn")).toBe(6);
+	});
+
+	it("high priority goes before the messages that are held, if it finds room", () => {
+		const { publisher, read, slow, held } = setup();
+		const payload = Buffer.alloc(200, "x");
+		while (publisher.publish(RecordKind.text, 1, everybody, payload) === publishAccepted);
+		expect(publisher.publish(RecordKind.text, 1, everybody, payload, { urgent: true }), "the ring is full").toEqual({ outcome: "full" });
+		expect(publisher.publishOrHold(RecordKind.text, 1, everybody, payload)).toBe(publishAccepted);
+		read();
+		read(slow);
+		expect(held.count).toBe(1);
+		expect(publisher.publish(RecordKind.text, 1, everybody, payload)).toEqual({ outcome: "full" });
+		expect(publisher.publish(RecordKind.text, 2, everybody, Buffer.from("first"), { urgent: true })).toBe(publishAccepted);
+		expect(publisher.direct({ user: null, payload: Buffer.from("second"), urgent: true, nodeOnly: false })).toBe(publishAccepted);
+		publisher.retry();
+		expect(read().map((text) => text.slice(0, 10))).toEqual(["2:first", "0:second", "1:xxxxxxxx"]);
 	});
 
 	it("holds clients' messages while the ring is full and keeps the order of each, and refuses others until these are published", () => {

@@ -21,10 +21,12 @@ function problems(schema: string, value: unknown): string {
 
 const history = { size: 10, ttlMs: 60_000, metaTtlMs: 60_000 };
 const user = { user: "ann", client: "c", session: "s" };
-const message = { data: { x: 1 }, tags: { a: "b" }, idempotency_key: "k", delta: true, skip_history: true };
+const message = { data: { x: 1 }, tags: { a: "b" }, idempotency_key: "k", delta: true, skip_history: true, type: "hi", priority: "high" };
 /** For each method a request with every field that it has, and what the shards say. */
 const calls: Readonly<Record<string, { readonly request: object; readonly answer?: unknown }>> = {
 	broadcast: { request: { channels: ["kept", "full", "a"], b64data: "MQ==", ...message } },
+	send_to_user: { request: { user: "ann", type: "hi", data: { x: 1 }, priority: "high" } },
+	send_to_all: { request: { type: "hi", data: null, priority: "normal" } },
 	subscribe: {
 		request: {
 			...user,

@@ -340,7 +340,7 @@ describe("POST /api/publish", () => {
 			const wrong = await api.publish(head, Buffer.from('[{"data":1},{"dat":2}]'));
 			expect(wrong).toMatchObject({ status: 400, close: false });
 			expect(error(wrong.body).message).toBe(
-				'message 1: "dat" is not known here; "channel", "data", "b64data", "tags", "idempotency_key", "delta" and "skip_history" are',
+				'message 1: "dat" is not known here; "channel", "data", "b64data", "type", "priority", "tags", "idempotency_key", "delta" and "skip_history" are',
 			);
 			const long = await api.publish(head, batch("a", "b", "x".repeat(101)));
 			expect(long).toMatchObject({ status: 413, close: false });

@@ -55,6 +55,29 @@ describe("a publish request", () => {
 		expect(one("", "", Buffer.from('{"channel":1,"\\u0063hannel":"a\\u002fb","data":0}')).channels.names).toEqual(["a/b"]);
 	});
 
+	it("has a type, which is written around the data as it is, and a priority", () => {
+		const read = (text: string) => {
+			const { payload, details } = one("", "", Buffer.from(text));
+			return [Buffer.from(payload).toString(), details?.urgent];
+		};
+		expect(read('{"data": {"n": 1e400} ,"type":"a\\n"}')).toEqual(['{"type":"a\\n","payload":{"n": 1e400}}', undefined]);
+		expect(read('{"type":"t","data":"\\u0061","priority":"high"}')).toEqual(['{"type":"t","payload":"\\u0061"}', true]);
+		expect(read('{"type":null,"data":"x","priority":"normal"}')).toEqual(["x", undefined]);
+		const batch = parsePublish("", "", Buffer.from('[{"data":1,"type":"t","priority":"high"},{"data":2}]'));
+		expect((batch as readonly PublishRequest[]).map(({ payload, details }) => [Buffer.from(payload).toString(), details?.urgent])).toEqual([
+			['{"type":"t","payload":1}', true],
+			["2", undefined],
+		]);
+		expect(read('{"type":"t","data":1,"b64data":"eyJhIjoyfQ=="}')[0], "JSON").toBe('{"type":"t","payload":{"a":2}}');
+		expect(read('{"type":"t","b64data":"/w=="}')[0], "any bytes").toBe('{"type":"t","payload":"/w=="}');
+		expect(() => read('{"type":"t"}')).toThrow('"data" is missing');
+		expect(() => read('{"type":7,"data":1}')).toThrow('"type" must be a string of 1 to 128 characters');
+		expect(() => read(`{"type":"${"x".repeat(129)}","data":1}`)).toThrow('"type" must be a string of 1 to 128 characters');
+		expect(read(`{"type":"${"x".repeat(128)}","data":1}`)[0]).toHaveLength(151);
+		expect(() => read('{"data":1,"priority":"urgent"}')).toThrow('"priority" must be "normal" or "high"');
+		expect(() => read('{"data":1,"priority":1}')).toThrow('"priority" must be "normal" or "high"');
+	});
+
 	it("has tags and an idempotency key", () => {
 		const detailsOf = (more: string) => one("", "", Buffer.from(`{"data":1${more}}`)).details;
 		expect(detailsOf("")).toBeUndefined();

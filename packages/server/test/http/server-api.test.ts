@@ -296,3 +296,48 @@ describe("keys with permissions", () => {
 		expect(access.keyFor(request, "info")).toMatchObject({ status: 401 });
 	});
 });
+
+describe("messages to connections", () => {
+	it("go to a user or to all, with the data as written, and priority", async () => {
+		const { direct, post, texts } = serverApi();
+		await post("send_to_user", '{"user":"ann","type":"price \\u0022","data":{"n": 1e400},"priority":"high"}');
+		await post("send_to_all", '{"data":"x","type":"note","priority":null}');
+		await post("batch", { commands: [{ send_to_user: { user: "bob", type: "a", data: 1 } }] });
+		expect(direct).toEqual([
+			{ user: "ann", text: '{"type":"price \\"","payload":{"n": 1e400}}', urgent: true, nodeOnly: false },
+			{ user: null, text: '{"type":"note","payload":"x"}', urgent: false, nodeOnly: false },
+			{ user: "bob", text: '{"type":"a","payload":1}', urgent: false, nodeOnly: false },
+		]);
+		expect(texts.slice(0, 2)).toEqual(['{"result":{}}\n', '{"result":{}}\n']);
+	});
+
+	it.each<[string, string, object | string, number, string]>([
+		["without a user", "send_to_user", { type: "a", data: 1 }, 107, '"user" is missing'],
+		["to nobody", "send_to_user", { user: "", type: "a", data: 1 }, 107, '"user" must be a string'],
+		["to a number", "send_to_user", { user: 7, type: "a", data: 1 }, 107, '"user" must be a string'],
+		["to a user id of 256 bytes", "send_to_user", `{"user":"${"ä".repeat(128)}","type":"a","data":1}`, 107, "more than 255 bytes"],
+		["to half a character", "send_to_user", '{"user":"\\ud800","type":"a","data":1}', 107, "not well-formed"],
+		["with a user, to all", "send_to_all", { user: "ann", type: "a", data: 1 }, 107, '"user" is not known here; type, data, priority are'],
+		["without a type", "send_to_all", { data: 1 }, 107, '"type" is missing'],
+		["with an empty type", "send_to_all", { type: "", data: 1 }, 107, '"type" must be a string of 1 to 128 characters'],
+		["with a type of 129 characters", "send_to_all", { type: "x".repeat(129), data: 1 }, 107, '"type" must be'],
+		["without data", "send_to_all", { type: "a" }, 107, '"data" is missing'],
+		["with another priority", "send_to_all", { type: "a", data: 1, priority: "urgent" }, 107, '"priority" must be "normal" or "high"'],
+		["longer than a message may be", "send_to_all", { type: "a", data: "x".repeat(77) }, 106, "the message is 102 bytes; the most is 100"],
+		["in a list", "send_to_all", "[]", 107, "it must be an object"],
+		["when the bus is full", "send_to_user", { user: "full", type: "a", data: 1 }, 111, "the bus is full"],
+	])("%s: an error", async (_what, method, body, code, words) => {
+		const { direct, post } = serverApi();
+		const reply = await post(method, body);
+		expect(reply).toMatchObject({ status: 200, body: { error: { code, message: expect.stringContaining(words) } } });
+		expect(direct.length).toBe(code === 111 ? 1 : 0);
+	});
+
+	it("count as publications of a request, and need a key with the method", async () => {
+		const { post } = serverApi();
+		const commands = Array.from({ length: 3 }, () => ({ broadcast: { channels: Array.from({ length: 333 }, (_, at) => `c${at}`), data: 1 } }));
+		const { body } = await post("batch", { commands: [...commands, ...Array.from({ length: 2 }, () => ({ send_to_all: { type: "a", data: 1 } }))] });
+		const replies = (body as { readonly replies: readonly object[] }).replies.slice(3);
+		expect(replies).toEqual([{ send_to_all: {} }, { error: expect.objectContaining({ code: 106 }) }]);
+	});
+});

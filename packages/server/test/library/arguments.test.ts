@@ -5,13 +5,15 @@ import { checkedConfig } from "../../src/library/checked-config.ts";
 import { logging } from "../../src/library/middleware-logging.ts";
 import { recovery } from "../../src/library/middleware-recovery.ts";
 import { reloadedConfig } from "../../src/library/reload.ts";
+import type { Message } from "../../src/library/message.ts";
 import { createServer, type PublishTarget } from "../../src/library/server.ts";
+import type { Users } from "../../src/library/users.ts";
 
 const server = () => createServer({ addr: "127.0.0.1:0" }, { log: silentLog(), statusLine: false });
 
 it.each<[unknown, string]>([
 	[{ chanel: "a" }, 'publish does not know "chanel"; did you mean "channel"?'],
-	[{ channel: "a", room: "b" }, 'publish does not know "room"; there are channel, channels, tags, idempotencyKey, delta'],
+	[{ channel: "a", room: "b" }, 'publish does not know "room"; there are channel, channels, tags, idempotencyKey, delta, priority'],
 	["news", "publish takes its target as an object, such as { channel: … }, not a string"],
 	[["news"], "publish takes its target as an object, such as { channel: … }, not an array"],
 	[null, "publish takes its target as an object, such as { channel: … }, not null"],
@@ -24,6 +26,8 @@ it.each<[unknown, string]>([
 	[{ tags: { a: 1 } }, "tags must be an object of strings, not an object"],
 	[{ tags: "a" }, "tags must be an object of strings, not a string"],
 	[{ channel: "a", idempotencyKey: "" }, "idempotencyKey must be a non-empty string, not a string"],
+	[{ priority: "urgent" }, 'priority must be "normal" or "high", not "urgent"'],
+	[{ priority: 1 }, 'priority must be "normal" or "high", not a number'],
 	[{ channel: "a", idempotencyKey: 5 }, "idempotencyKey must be a non-empty string, not a number"],
 ])("publish to %j is an error, not a message without a channel", (target, message) => {
 	expect(() => server().publish("x", target as PublishTarget)).toThrow(new TypeError(message));
@@ -62,7 +66,66 @@ it.each<[unknown, string]>([
 });
 
 it("publish before run is an error, since nobody would get the message", () => {
-	expect(() => server().publish("x")).toThrow("the server is not running yet; await run() first");
+	const notYet = "the server is not running yet; await run() first";
+	expect(() => server().publish("x")).toThrow(notYet);
+	expect(() => server().broadcast({ type: "a", payload: 1 })).toThrow(notYet);
+	expect(() => server().broadcastToUser("ann", { type: "a", payload: 1, priority: "high" })).toThrow(notYet);
+	expect(() => server().broadcastToRoom("lobby", { type: "a", payload: null })).toThrow(notYet);
+});
+
+it.each<[unknown, string]>([
+	["hello", "broadcast takes a message as an object, such as { type: … }, not a string"],
+	[{ payload: 1 }, "type must be a non-empty string, not undefined"],
+	[{ type: "", payload: 1 }, "type must be a non-empty string, not an empty one"],
+	[{ type: 7, payload: 1 }, "type must be a non-empty string, not a number"],
+	[{ type: "a" }, "payload must be a value that JSON can express, not undefined"],
+	[{ type: "a", payload: () => 1 }, "payload must be a value that JSON can express, not a function"],
+	[{ type: "a", payload: 1n }, "payload must be a value that JSON can express: Do not know how to serialize a BigInt"],
+	[{ type: "a", payload: 1, prio: "high" }, 'broadcast does not know "prio"; there are type, payload, priority'],
+	[{ type: "a", payload: 1, priority: "low" }, 'priority must be "normal" or "high", not "low"'],
+])("broadcast of %s is an error", (message, words) => {
+	expect(() => server().broadcast(message as Message)).toThrow(new TypeError(words));
+});
+
+it("broadcast: what is too long is an error; a room is a channel, and a user is a user id", () => {
+	const message = { type: "a", payload: 1 };
+	expect(() => server().broadcast({ ...message, type: "x".repeat(129) })).toThrow(
+		new RangeError("the type has 129 characters; the most is 128"),
+	);
+	expect(() => server().broadcastToUser("", message)).toThrow(new TypeError("user must be a non-empty string, not an empty one"));
+	expect(() => server().broadcastToUser("ä".repeat(128), message)).toThrow(new RangeError("user has more than 255 bytes"));
+	expect(() => server().broadcastToRoom(7 as never, message)).toThrow(new TypeError("channel must be a string, not a number"));
+	expect(() => server().broadcastToRoom(undefined as never, message)).toThrow(TypeError);
+});
+
+it.each<[string, (users: Users) => Promise<unknown>, Error]>([
+	["blockUser without a user", (users) => users.blockUser(""), new TypeError("user must be a non-empty string, not an empty one")],
+	["blockUser with a long id", (users) => users.blockUser("ä".repeat(128)), new RangeError("user has more than 255 bytes")],
+	[
+		"a misspelt option",
+		(users) => users.blockUser("ann", { expiresAt: 1 } as object),
+		new TypeError('blockUser does not know "expiresAt"; did you mean "expireAt"?'),
+	],
+	[
+		"a time that is none",
+		(users) => users.revokeToken("t", { expireAt: Number.NaN }),
+		new TypeError("expireAt must be a number of seconds since 1970, not NaN"),
+	],
+	["unblockUser of a number", (users) => users.unblockUser(7 as never), new TypeError("user must be a non-empty string, not a number")],
+	["revokeToken without an id", (users) => users.revokeToken(""), new TypeError("revokeToken takes the id (jti) of a token")],
+	["a long id of a token", (users) => users.revokeToken("x".repeat(256)), new RangeError("the id has more than 255 characters")],
+	[
+		"invalidateUserTokens without a time",
+		(users) => users.invalidateUserTokens("ann", undefined as never),
+		new TypeError("issuedBefore must be a number of seconds since 1970"),
+	],
+	[
+		"refresh with a misspelt option",
+		async (users) => users.refresh({ user: "ann" }, { expire: 1 } as object),
+		new TypeError('refresh does not know "expire"; did you mean "expired"?'),
+	],
+])("%s is an error", async (_what, call, error) => {
+	await expect(async () => call(server().users)).rejects.toThrow(error);
 });
 
 it("an unknown option is an error", () => {

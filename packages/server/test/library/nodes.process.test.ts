@@ -1,14 +1,25 @@
+import { defaultConfig, parseRedisAddress } from "@shardcast/config";
+import { Redis } from "@shardcast/redis";
 import { silentLog } from "@shardcast/telemetry";
 import { httpRequest, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
+import { Centrifuge } from "centrifuge";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
 import { createServer, type Server } from "../../src/library/server.ts";
+import { tokenOf, tokenSecret } from "../support/tokens.ts";
 
 describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 	let redis: RedisServer;
+	let admin: Redis;
 	beforeAll(async () => {
 		redis = await RedisServer.start();
+		const times = { connectTimeoutMs: 5000, answerTimeoutMs: 5000 };
+		admin = new Redis({ address: parseRedisAddress(redis.url), tls: null, ...times, clientName: "test", waitingMax: 10 }, silentLog()).open();
 	});
-	afterAll(() => redis.stop());
+	afterAll(() => {
+		admin.close();
+		return redis.stop();
+	});
 
 	const create = (nodeId: string, changes: Parameters<typeof createServer>[0] = {}): Server =>
 		createServer(
@@ -49,6 +60,178 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 			expect(told[0]).toMatch(/^joined two (starting|serving)$/);
 		} finally {
 			await Promise.all([one.shutdown(), two.shutdown()]);
+		}
+	});
+
+	it("send messages to a user, to a room and to all: each connection of every node gets each once", async () => {
+		const channelWithoutNamespace = { ...defaultConfig().channelWithoutNamespace, allowSubscribeForClient: true };
+		const config = { apiKey: "a-key-of-the-api", requireAuth: false, tokenHmacSecret: tokenSecret, channelWithoutNamespace };
+		const servers = [create("north", config), create("south", config)] as const;
+		const [north, south] = servers;
+		const clients: { close(): void }[] = [];
+		/** What each connection gets, by name. */
+		const got = new Map<string, string[]>();
+		const listenRaw = async (name: string, server: Server, query: string) => {
+			const texts: string[] = [];
+			got.set(name, texts);
+			const socket = new WebSocket(`${server.url}/?${query}`);
+			socket.on("message", (data) => texts.push((data as Buffer).toString()));
+			clients.push(socket);
+			await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
+		};
+		const listen = async (name: string, server: Server, user: string, room: string) => {
+			const texts: string[] = [];
+			got.set(name, texts);
+			const token = await tokenOf({ sub: user });
+			const client = new Centrifuge(`${server.url}/connection/websocket`, { websocket: WebSocket, token });
+			client.on("message", ({ data }) => texts.push(JSON.stringify(data)));
+			const subscription = client.newSubscription(room);
+			subscription.on("publication", ({ data }) => texts.push(JSON.stringify(data)));
+			subscription.subscribe();
+			client.connect();
+			clients.push({ close: () => client.disconnect() });
+			await subscription.ready(10_000);
+		};
+		try {
+			await north.run();
+			await south.run();
+			const ann = await tokenOf({ sub: "ann" });
+			await listen("ann north", north, "ann", "lobby");
+			await listen("ann south", south, "ann", "lobby");
+			await listenRaw("ann raw", south, `channels=lobby&token=${ann}`);
+			await listen("bob south", south, "bob", "other");
+			await listenRaw("anonymous", north, "channels=other");
+			/** Until a message of one node reaches the other: pub/sub has begun. */
+			const until = async (server: Server, name: string) => {
+				await waitFor(
+					() => {
+						server.broadcastToUser("ann", { type: "ready", payload: null });
+						return got.get(name)!.length > 0;
+					},
+					{ deadlineMs: 10_000, what: "messages between the nodes", everyMs: 50 },
+				);
+			};
+			await until(north, "ann south");
+			await until(south, "ann north");
+
+			const all = ["ann north", "ann south", "ann raw", "bob south", "anonymous"];
+			const anns = all.slice(0, 3);
+			const expected = new Map<string, string[]>(all.map((name) => [name, []]));
+			const expectAt = (names: readonly string[], type: string) => {
+				for (const name of names) expected.get(name)!.push(JSON.stringify({ type, payload: { n: 1 } }));
+			};
+			const message = (type: string, priority?: "high") => ({ type, payload: { n: 1 }, ...(priority && { priority }) });
+			expect(north.broadcastToUser("ann", message("user"))).toEqual({ outcome: "accepted" });
+			expect(south.broadcastToUser("ann", message("user high", "high"))).toEqual({ outcome: "accepted" });
+			expectAt(anns, "user");
+			expectAt(anns, "user high");
+			expect(await north.broadcastToRoom("lobby", message("room", "high"))).toEqual({ outcome: "accepted" });
+			expectAt(anns, "room");
+			expect(south.broadcast(message("all"))).toEqual({ outcome: "accepted" });
+			expectAt(all, "all");
+			const headers = { "x-api-key": config.apiKey };
+			const post = async (method: string, body: object) => {
+				const answer = await httpRequest(`http://127.0.0.1:${north.port}/api/${method}`, {
+					method: "POST",
+					headers,
+					body: JSON.stringify(body),
+				});
+				expect([answer.status, JSON.parse(answer.body)]).toEqual([200, { result: {} }]);
+			};
+			await post("send_to_user", { user: "bob", type: "api user", data: { n: 1 } });
+			expectAt(["bob south"], "api user");
+			await post("send_to_all", { type: "api all", data: { n: 1 }, priority: "high" });
+			expectAt(all, "api all");
+			await post("publish", { channel: "other", type: "api room", data: { n: 1 }, priority: "high" });
+			expectAt(["bob south", "anonymous"], "api room");
+			const command = (method: string, params: object) => JSON.stringify({ method, params: { ...params, data: { n: 1 } } });
+			for (const [text, names, type] of [
+				[command("send_to_user", { user: "ann", type: "redis user", priority: "high" }), anns, "redis user"],
+				[command("send_to_all", { type: "redis all" }), all, "redis all"],
+				[command("publish", { channel: "lobby", type: "redis room" }), anns, "redis room"],
+			] as const) {
+				expect(await admin.send(null, ["PUBLISH", "ws:publish", text]), "both nodes").toBe(2);
+				expectAt(names, type);
+			}
+			const wanted = (name: string) => [...expected.get(name)!].sort();
+			const have = (name: string) =>
+				got
+					.get(name)!
+					.filter((text) => !text.includes('"ready"'))
+					.sort();
+			await waitFor(() => all.every((name) => have(name).length >= wanted(name).length), {
+				deadlineMs: 10_000,
+				what: "all messages at all connections",
+			});
+			// Whatever would come twice has come by now: the last message of each way is behind it.
+			north.broadcast(message("end of north"));
+			south.broadcast(message("end of south"));
+			await waitFor(() => all.every((name) => have(name).filter((text) => text.includes("end of")).length === 2), {
+				deadlineMs: 10_000,
+				what: "the ends",
+			});
+			for (const name of all) expect(have(name).filter((text) => !text.includes("end of")), name).toEqual(wanted(name));
+
+			await north.users.blockUser("ann");
+			await waitFor(() => south.control.stats().connections === 1, { deadlineMs: 10_000, what: "ann's connections to the other node closed" });
+			await south.users.unblockUser("ann");
+			await listen("ann again", north, "ann", "lobby");
+			await south.users.revokeToken("unknown", { expireAt: Math.floor(Date.now() / 1000) + 60 });
+			await south.users.invalidateUserTokens("ann", Math.floor(Date.now() / 1000) + 60);
+			expect(await south.users.refresh({ user: "bob" }, { info: { x: 1 } })).toBe(1);
+			expect(await north.users.disconnect("bob")).toBe(1);
+		} finally {
+			for (const client of clients) client.close();
+			await Promise.all(servers.map((server) => server.shutdown()));
+		}
+	});
+
+	it("a node that is cut off refuses new clients, if it is told to, and serves those that it has", async () => {
+		const own = await RedisServer.start();
+		const times = { nodeHeartbeatMs: 150, nodeTimeoutMs: 600, redisTimeoutMs: 300 };
+		const strict = create("strict", { redisAddress: own.url, cutOffPolicy: "refuse", ...times });
+		const lenient = create("lenient", { redisAddress: own.url, ...times });
+		const open = (server: Server) =>
+			new Promise<WebSocket | number>((resolve) => {
+				const socket = new WebSocket(server.url);
+				socket.once("open", () => resolve(socket));
+				socket.once("unexpected-response", (_request, response) => resolve(response.statusCode!));
+			});
+		const sockets: WebSocket[] = [];
+		try {
+			await strict.run();
+			await lenient.run();
+			const first = (await open(strict)) as WebSocket;
+			sockets.push(first);
+			const got: string[] = [];
+			first.on("message", (data) => got.push((data as Buffer).toString()));
+			await own.end();
+			await waitFor(() => strict.nodes()!.state === "cutOff" && lenient.nodes()!.state === "cutOff", {
+				deadlineMs: 10_000,
+				what: "both to be cut off",
+			});
+			await waitFor(async () => (await open(strict)) === 503, { deadlineMs: 10_000, what: "a refusal", everyMs: 50 });
+			sockets.push((await open(lenient)) as WebSocket);
+			const ready = async (server: Server) => JSON.parse((await httpRequest(`http://127.0.0.1:${server.port}/ready`)).body) as object;
+			expect(await ready(strict)).toMatchObject({ ready: false, reasons: [expect.stringContaining("node strict refuses clients: it is cut off")] });
+			expect(await ready(lenient)).toEqual({ ready: true });
+			await strict.publish("still here");
+			await waitFor(() => got.includes("still here"), { deadlineMs: 10_000, what: "a message to the client that was there" });
+			expect(await strict.control.metrics()).toMatch(/shardcast_connections_refused_total\{reason="cut_off",shard="0"\} [1-9]/);
+			await own.start();
+			await waitFor(
+				async () => {
+					const socket = await open(strict);
+					if (typeof socket === "number") throw new Error(String(socket));
+					sockets.push(socket);
+					return true;
+				},
+				{ deadlineMs: 10_000, what: "clients to be let in again", everyMs: 50 },
+			);
+		} finally {
+			for (const socket of sockets) socket.close();
+			await Promise.all([strict.shutdown(), lenient.shutdown()]);
+			await own.stop();
 		}
 	});
 

@@ -35,6 +35,17 @@ describe("limits of one client at the boundary", () => {
 		expect(await codeOf(client, beyond)).toBe(code);
 	});
 
+	it("subscriptions while the node is cut off from the others, if it refuses them then", async () => {
+		const rig = new CentrifugeRig();
+		const client = rig.connected();
+		expect(await codeOf(client, { subscribe: { channel: "a" } })).toBe(0);
+		rig.isCutOff = true;
+		expect(await codeOf(client, { subscribe: { channel: "b" } }), "temporary: the client tries again").toBe(100);
+		expect(await codeOf(client, { unsubscribe: { channel: "a" } })).toBe(0);
+		rig.isCutOff = false;
+		expect(await codeOf(client, { subscribe: { channel: "b" } })).toBe(0);
+	});
+
 	it("a client that exceeded a limit can go on within it", async () => {
 		const client = new CentrifugeRig({ channelLimit: 1 }).connected();
 		expect(await codeOf(client, { subscribe: { channel: "a" } })).toBe(0);

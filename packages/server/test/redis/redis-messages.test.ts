@@ -17,6 +17,10 @@ function rig() {
 				details.push(each);
 				return state.waits ? new Promise((resolve) => waiting.push(() => resolve(publishAccepted))) : publishAccepted;
 			},
+			direct: ({ user, payload, urgent, nodeOnly }) => {
+				published.push(`to ${user} ${Buffer.from(payload).toString()} ${urgent} ${nodeOnly}`);
+				return publishAccepted;
+			},
 		},
 		counters: { add: () => {} },
 		payloadBytesMax: 100,
@@ -43,6 +47,21 @@ describe("messages that backends publish to Redis", () => {
 		expect(published).toEqual(['news {"a":1} redis', " all redis", "a 2 redis", "b 2 redis"]);
 		expect(details.map((each) => each?.nodeOnly)).toEqual([true, true, true, true]);
 		expect(messages.counts).toEqual({ accepted: 3, refused: 0, unreadable: 0, tooLong: 0, busy: 0 });
+	});
+
+	it("messages to a user and to all, with type and priority, for this node's clients alone", async () => {
+		const { take, published, details, messages } = rig();
+		await take({ method: "send_to_user", params: { user: "ann", type: "hi", data: { a: 1 }, priority: "high" } });
+		await take({ method: "send_to_all", params: { type: "bye", data: 1 } });
+		await take({ method: "publish", params: { channel: "room", type: "hi", data: "x", priority: "high" } });
+		await take({ method: "send_to_user", params: { type: "hi", data: 1 } });
+		expect(published).toEqual([
+			'to ann {"type":"hi","payload":{"a":1}} true true',
+			'to null {"type":"bye","payload":1} false true',
+			'room {"type":"hi","payload":"x"} redis',
+		]);
+		expect(details).toEqual([{ urgent: true, nodeOnly: true }]);
+		expect(messages.counts).toMatchObject({ accepted: 3, refused: 1 });
 	});
 
 	it("a channel with history needs an idempotency key, since every node publishes the message", async () => {

@@ -77,6 +77,8 @@ export class CentrifugeRig {
 	readonly table = AddressTable.inMemory(100, 2);
 	readonly rates = RateTable.inMemory();
 	admitted = 0;
+	/** Whether subscriptions are refused. */
+	isCutOff = false;
 	/** What clients have published. */
 	readonly published: { readonly channel: string; readonly payload: string; readonly info: object }[] = [];
 	/** Joins and leaves, such as "join a ann". */
@@ -113,6 +115,7 @@ export class CentrifugeRig {
 		const check = {
 			judge: () => null,
 			stopping: () => null,
+			isCutOff: () => this.isCutOff,
 			admit,
 			admitClient: admit,
 			left: () => {
@@ -207,6 +210,7 @@ export class CentrifugeRig {
 			counters: row,
 			console: { watching: false, onRecord: () => {} },
 			asked: () => {},
+			direct: () => 0,
 		});
 	}
 

@@ -142,13 +142,14 @@ export class RawRig {
 
 	/** Whatever is still kept of clients. */
 	get kept(): number {
-		const { channelSets, senders, expiry } = this.endpoint;
+		const { channelSets, connected, senders, expiry } = this.endpoint;
 		return (
 			this.sessions.count +
 			channelSets.count +
 			channelSets.subscriptions +
 			senders.count +
 			expiry.count +
+			connected.count +
 			this.admitted +
 			this.presence.channelCount
 		);

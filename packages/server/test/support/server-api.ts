@@ -4,7 +4,7 @@ import { Namespaces } from "@shardcast/channels";
 import { type Config, defaultConfig } from "@shardcast/config";
 import type { Ask } from "@shardcast/control";
 import type { BodyRoute, HttpRequest, Reply } from "@shardcast/http";
-import { publishAccepted } from "@shardcast/wire";
+import { publishAccepted, publishFull } from "@shardcast/wire";
 import { ApiAccess } from "../../src/http/api-access.ts";
 import { ServerApi } from "../../src/http/server-api.ts";
 
@@ -25,6 +25,7 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 	});
 	const access = new ApiAccess({ config: defaultConfig({ apiKey: key ?? undefined, apiKeys }) });
 	const published: { channels: readonly string[]; text: string; details: MessageDetails | undefined }[] = [];
+	const direct: object[] = [];
 	const log = ChannelLog.inMemory({ memoryBytes: 1_048_576 });
 	const api = new ServerApi({
 		namespaces: () => namespaces,
@@ -35,6 +36,10 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 				published.push({ channels: names, text: Buffer.from(payload).toString(), details });
 				if (names[0] === "full") return { outcome: "full" };
 				return names[0] === "kept" ? { outcome: "accepted", position: { offset: 7, epoch: "e" } } : publishAccepted;
+			},
+			direct: ({ user, payload, ...how }) => {
+				direct.push({ user, text: Buffer.from(payload).toString(), ...how });
+				return user === "full" ? publishFull : publishAccepted;
 			},
 		},
 		rate: { take: () => true },
@@ -75,5 +80,5 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 		});
 		return found;
 	};
-	return { access, api, asked, texts, post, published, log, overLimit };
+	return { access, api, asked, texts, post, published, direct, log, overLimit };
 }

@@ -92,7 +92,7 @@ export class ShardParts {
 			live,
 			history: this.history,
 			onCommit,
-			onFull: () => this.delivery.engine.hurry(),
+			hurry: () => this.delivery.engine.hurry(),
 		});
 		const { incoming } = this.inbound;
 		const hub = new Hub();
@@ -149,6 +149,7 @@ export class ShardParts {
 			topics: this.topics,
 			console: this.console.feed,
 			asked: () => {},
+			direct: () => 0,
 			pacing: this.clients.pacing,
 			held: () => this.inbound.held,
 			beforeTurn: () => this.inbound.retry(),

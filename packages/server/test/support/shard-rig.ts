@@ -9,12 +9,14 @@ import { Incoming } from "../../src/delivery/incoming/incoming.ts";
 import { ChannelRouter } from "../../src/delivery/publishing/channel-router.ts";
 import { type HeldPublication, HistoryPublisher } from "../../src/delivery/publishing/history-publisher.ts";
 import { Publisher } from "../../src/delivery/publishing/publisher.ts";
+import { DirectMessages } from "../../src/sessions/direct-messages.ts";
 import { CentrifugeRig } from "./centrifuge-rig.ts";
 
 /** The way of a message through one shard, from the router to clients of the protocol: bus and logs are real, sockets are in memory. */
 export class ShardRig extends CentrifugeRig {
 	readonly router: ChannelRouter;
 	readonly fanOut: FanOut;
+	readonly direct = new DirectMessages({ ofUser: (user) => this.endpoint.connected.of(user), all: () => this.sessions.snapshot() });
 	readonly #bus = new MemoryBus({ members: 1, capacityBytes: 1_048_576 }).link(0);
 
 	constructor(config: Partial<Config> = {}) {
@@ -25,7 +27,7 @@ export class ShardRig extends CentrifugeRig {
 			held: new HeldFrames(limits),
 			counters: this.row,
 			onCommit: () => {},
-			onFull: () => {},
+			hurry: () => {},
 		});
 		const held = new HeldFrames<HeldPublication>(limits);
 		const history = new HistoryPublisher({ log: this.log, held, plain, counters: this.row, life: 1, onHeld: () => {} });
@@ -49,6 +51,7 @@ export class ShardRig extends CentrifugeRig {
 			counters: this.row,
 			console: { watching: false, onRecord: () => {} },
 			asked: () => {},
+			direct: (user, payload) => this.direct.deliver(user, payload),
 		});
 	}
 

@@ -66,8 +66,19 @@ export const RecordType = {
 	lost: 8,
 	/** To all shards of all nodes: these channels with history have a new publication. An empty list asks publishers to announce their channels again. */
 	noticed: 9,
+	/** A message to the clients of one user, whose id takes the place of the channel, or to all clients, of all protocols. */
+	direct: 10,
+	/** A publication with high priority. */
+	urgent: 11,
+	/** A direct message with high priority. */
+	urgentDirect: 12,
 } as const;
 export type RecordType = (typeof RecordType)[keyof typeof RecordType];
+
+/** Whether a record has high priority: it is delivered before waiting ones, and sent to other nodes at once. */
+export function isUrgent(type: number): boolean {
+	return type === RecordType.urgent || type === RecordType.urgentDirect;
+}
 
 /** Kind of the payload. */
 export const RecordKind = { text: 1, binary: 2 } as const;

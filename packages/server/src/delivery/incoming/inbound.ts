@@ -25,8 +25,8 @@ interface InboundParts {
 	readonly redis?: Pick<RedisChannels, "has" | "publish" | "relay"> | null;
 	/** Called after each record written to the ring. */
 	readonly onCommit: () => void;
-	/** Called when a message finds no room. */
-	readonly onFull: () => void;
+	/** This shard should read its ring at once: a message finds no room in it, or has high priority. */
+	readonly hurry: () => void;
 }
 
 /** Limits for client messages held while the ring is full. uWebSockets.js reads about 5 MB from a socket at once, so a client's share is a few such reads. */
@@ -46,9 +46,9 @@ export class Inbound implements Feature {
 	readonly #held = new HeldFrames(heldLimits);
 	readonly #heldForLogs = new HeldFrames<HeldPublication>(heldLimits);
 
-	constructor({ options, live, history, durable = null, redis = null, onCommit, onFull }: InboundParts) {
+	constructor({ options, live, history, durable = null, redis = null, onCommit, hurry }: InboundParts) {
 		const { config, row, bus, ingest, log } = options;
-		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit, onFull, relay: redis?.relay });
+		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit, hurry, relay: redis?.relay });
 		this.#history = new HistoryPublisher({
 			log: history,
 			plain: this.#publisher,

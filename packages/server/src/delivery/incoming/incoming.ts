@@ -1,13 +1,13 @@
 import type { MessageDetails, MessageSink } from "@shardcast/bus";
-import { type ChannelList, channelList, type Publishing, type RecordKind } from "@shardcast/wire";
-import type { AnnouncementType, Publisher } from "../publishing/publisher.ts";
+import { type ChannelList, channelList, type Publishing, type PublishResult, type RecordKind } from "@shardcast/wire";
+import type { AnnouncementType, DirectMessage, Publisher } from "../publishing/publisher.ts";
 import type { Handlers, MessageBatch } from "./handlers.ts";
 import type { MessageContext } from "./middleware.ts";
 
 interface IncomingParts {
 	readonly publisher: MessageSink;
-	/** Puts joins and leaves on the bus, wherever messages go. */
-	readonly announcer: Pick<Publisher, "announce">;
+	/** Puts joins, leaves and messages to connections on the bus, wherever publications go. */
+	readonly announcer: Pick<Publisher, "announce" | "direct">;
 	readonly handlers: Handlers;
 }
 
@@ -80,6 +80,11 @@ export class Incoming {
 			(handled) => publisher.publish(kind, 0, channels, handled, details),
 			from.batch,
 		);
+	}
+
+	/** Sends a message to connections. It passes through no handler and never through Kafka: it belongs to no channel. */
+	direct(message: DirectMessage): PublishResult {
+		return this.#parts.announcer.direct(message);
 	}
 
 	/** See `Publisher.announce`. */

@@ -2,7 +2,10 @@ import type { BusLink, MessageDetails, MessageSink } from "@shardcast/bus";
 import type { Counters } from "@shardcast/scoreboard";
 import {
 	type ChannelList,
+	channelList,
 	encodeExtensions,
+	everybody,
+	isUrgent,
 	monotonicMs,
 	noExtensions,
 	type PublishRefused,
@@ -29,10 +32,22 @@ interface PublisherParts {
 	readonly counters: Counters;
 	/** Called after each record written to the ring, to wake its readers. */
 	readonly onCommit: () => void;
-	/** Called when a message finds no room: this shard reads the ring too, and should do so at once. */
-	readonly onFull: () => void;
+	/** This shard should read its ring at once: a message found no room in it, or has high priority. */
+	readonly hurry: () => void;
 	/** Gets a copy of what every shard gets, for other machines; absent = there are none. @param record lies in the ring. */
-	readonly relay?: ((record: Uint8Array) => void) | null | undefined;
+	readonly relay?: ((record: Uint8Array, isUrgent: boolean) => void) | null | undefined;
+}
+
+/** A message to connections, outside of channels. */
+export interface DirectMessage {
+	/** To the connections of this user, at most 255 bytes; null = to all connections. */
+	readonly user: string | null;
+	/** JSON. */
+	readonly payload: Uint8Array;
+	/** High priority. */
+	readonly urgent: boolean;
+	/** Other nodes get the message by another way. */
+	readonly nodeOnly: boolean;
 }
 
 /**
@@ -45,7 +60,7 @@ export class Publisher implements MessageSink {
 	readonly #held: HeldFrames;
 	readonly #counters: Counters;
 	readonly #onCommit: () => void;
-	readonly #onFull: () => void;
+	readonly #hurry: () => void;
 	readonly #relay: PublisherParts["relay"];
 
 	constructor(parts: PublisherParts) {
@@ -53,13 +68,24 @@ export class Publisher implements MessageSink {
 		this.#held = parts.held;
 		this.#counters = parts.counters;
 		this.#onCommit = parts.onCommit;
-		this.#onFull = parts.onFull;
+		this.#hurry = parts.hurry;
 		this.#relay = parts.relay;
 	}
 
 	/** `full` when the ring is full, or when held messages must go first. */
 	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): PublishResult {
-		if (this.#held.count > 0 || !this.#write(kind, sender, channels, payload, details)) return this.#backpressured();
+		// One with high priority goes ahead of those that are held.
+		if ((this.#held.count > 0 && details?.urgent !== true) || !this.#write(kind, sender, channels, payload, details))
+			return this.#backpressured();
+		return this.#taken(payload);
+	}
+
+	/** Sends a message to connections on all shards; `full` like `publish`. */
+	direct({ user, payload, urgent, nodeOnly }: DirectMessage): PublishResult {
+		const type = urgent ? RecordType.urgentDirect : RecordType.direct;
+		const to = user === null ? everybody : channelList([user]);
+		if ((this.#held.count > 0 && !urgent) || !this.#writeRecord(type, noExtensions, RecordKind.text, 0, to, payload, nodeOnly))
+			return this.#backpressured();
 		return this.#taken(payload);
 	}
 
@@ -92,15 +118,17 @@ export class Publisher implements MessageSink {
 			: this.#writeRecord(type, noExtensions, kind, sender, channels, payload);
 
 	#write(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details: MessageDetails | undefined): boolean {
-		if (details !== undefined)
-			return this.#writeRecord(RecordType.publication, encodeExtensions(details), kind, sender, channels, payload, details.nodeOnly);
+		if (details !== undefined) {
+			const type = details.urgent ? RecordType.urgent : RecordType.publication;
+			return this.#writeRecord(type, encodeExtensions(details), kind, sender, channels, payload, details.nodeOnly);
+		}
 		const ring = this.#ring;
 		const bytes = recordBytes(channels, payload.length);
 		const at = ring.claim(bytes);
 		if (at < 0) return false;
 		const { u8 } = ring;
 		u8.set(payload, writeRecordHead(ring.view, u8, at, kind, sender, monotonicMs(), channels));
-		this.#relay?.(u8.subarray(at, at + bytes));
+		this.#relay?.(u8.subarray(at, at + bytes), false);
 		ring.commit();
 		this.#onCommit();
 		return true;
@@ -122,9 +150,11 @@ export class Publisher implements MessageSink {
 		const { u8 } = ring;
 		const fields = { type, kind, targetSlot: null, sender, senderShard: 0, publishedMs: monotonicMs() };
 		u8.set(payload, writeRecord(ring.view, u8, at, { ...fields, channels, extensions }));
-		if (!nodeOnly) this.#relay?.(ring.u8.subarray(at, at + bytes));
+		const urgent = isUrgent(type);
+		if (!nodeOnly) this.#relay?.(ring.u8.subarray(at, at + bytes), urgent);
 		ring.commit();
 		this.#onCommit();
+		if (urgent) this.#hurry();
 		return true;
 	}
 
@@ -136,7 +166,7 @@ export class Publisher implements MessageSink {
 
 	#backpressured(): PublishRefused {
 		this.#counters.add("backpressured", 1);
-		this.#onFull();
+		this.#hurry();
 		return publishFull;
 	}
 }

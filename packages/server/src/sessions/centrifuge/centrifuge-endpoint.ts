@@ -58,7 +58,7 @@ interface CentrifugeEndpointParts extends CommandSetParts {
 	/** Sender numbers of clients of all protocols. */
 	readonly senders: SenderIds<ClientSession>;
 	readonly incoming: Pick<Incoming, "fromClient" | "announce">;
-	readonly check: Pick<ConnectionCheck, "judge" | "admit"> & StreamRoutesParts["check"];
+	readonly check: Pick<ConnectionCheck, "judge" | "admit" | "isCutOff"> & StreamRoutesParts["check"];
 	/** Told of each client that connects, subscribes and unsubscribes. */
 	readonly events: Pick<ClientEvents, "connected" | "subscribed" | "unsubscribed" | "cacheEmpty" | "wantsCacheEmpty">;
 	/** Called after each record that was committed to the ring. */
@@ -86,7 +86,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	/** Sender numbers of clients of all protocols. */
 	readonly senders: SenderIds<ClientSession>;
 	readonly subscribers: Subscribers;
-	readonly connected: ConnectedUsers;
+	readonly connected: ConnectedUsers<CentrifugeSession>;
 	readonly events: CentrifugeEndpointParts["events"];
 	readonly heartbeats: Heartbeats;
 	readonly emulation: Emulation;
@@ -115,7 +115,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.senders = parts.senders;
 		const { events } = parts;
 		this.events = events;
-		this.connected = new ConnectedUsers((session) => events.connected(session));
+		this.connected = new ConnectedUsers<CentrifugeSession>((session) => events.connected(session));
 		this.#namespaces = live.namespaces;
 		this.subscribers = new Subscribers(parts.hub, () => live.namespaces);
 		this.revocations = new ShardRevocations({ ask: options.ask, log, clients: () => this.sessions.snapshot() });
@@ -168,6 +168,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			heartbeats,
 			connected,
 			node: String(emulation.life),
+			isCutOff: parts.check.isCutOff,
 			failed,
 			now,
 			unixTime,

@@ -13,6 +13,7 @@ import type { ClientDescription } from "../../webhooks/client-events.ts";
 import { ClientSession, MoveCost } from "../client-session.ts";
 import type { Timed } from "../deadlines.ts";
 import { type ChannelRule, droppingRule, joinRule, recoveringRule } from "../lanes/lane-rules.ts";
+import type { DirectMessage } from "../direct-messages.ts";
 import type { Sessions } from "../sessions.ts";
 import type { ChannelVariant } from "./audience/channel-encoder.ts";
 import type { JoinEncoder } from "./audience/join-audiences.ts";
@@ -321,6 +322,17 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	push(push: Push): void {
 		const { framing } = this;
 		if (!this.isGone) this.sessions.lanes.send(this, framing.frame([framing.encode({ push })]), framing.codec.binary);
+	}
+
+	override receive(message: DirectMessage): boolean {
+		if (this.state !== "connected") return false;
+		const { framing } = this;
+		this.sessions.lanes.send(
+			this,
+			message.frameFor(framing, (data) => framing.frame([framing.encode({ push: { message: { data } } })])),
+			framing.codec.binary,
+		);
+		return true;
 	}
 
 	/** The subscriber has received a whole publication and gets deltas from now on. */

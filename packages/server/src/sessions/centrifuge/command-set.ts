@@ -82,9 +82,11 @@ interface CommandSetContext {
 	readonly rates: CommandRates;
 	readonly userLimit: UserLimit;
 	readonly heartbeats: Heartbeats;
-	readonly connected: ConnectedUsers;
+	readonly connected: ConnectedUsers<CentrifugeSession>;
 	/** Names this shard, for clients whose commands arrive in other requests. */
 	readonly node: string;
+	/** See `ConnectionCheck`. */
+	readonly isCutOff: () => boolean;
 	/** Called when a command failed because of a defect. */
 	readonly failed: (error: unknown) => void;
 	/** Monotonic clock, in seconds. */
@@ -160,6 +162,7 @@ export class CommandSet {
 			fromKafka: this.#fromKafka,
 			consumers: () => this.#consumers,
 			waits,
+			isCutOff: context.isCutOff,
 			unixTime,
 		});
 		const channels = new ChannelCommands({

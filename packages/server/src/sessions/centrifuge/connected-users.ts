@@ -1,15 +1,13 @@
-import type { CentrifugeSession } from "./centrifuge-session.ts";
-
 /**
- * This shard's connected clients by user, without anonymous ones. Owned by the shard's loop. Bound: the number of clients. Most users have one
+ * This shard's connected clients of one protocol by user, without anonymous ones. Owned by the shard's loop. Bound: the number of clients. Most users have one
  * connection, which is stored without a set: a set costs 200 bytes.
  */
-export class ConnectedUsers {
-	readonly #sessions = new Map<string, CentrifugeSession | Set<CentrifugeSession>>();
-	readonly #onConnected: (session: CentrifugeSession) => void;
+export class ConnectedUsers<Session extends { readonly user: string }> {
+	readonly #sessions = new Map<string, Session | Set<Session>>();
+	readonly #onConnected: (session: Session) => void;
 
 	/** @param onConnected called for each client, also for anonymous ones. */
-	constructor(onConnected: (session: CentrifugeSession) => void = () => {}) {
+	constructor(onConnected: (session: Session) => void = () => {}) {
 		this.#onConnected = onConnected;
 	}
 
@@ -19,7 +17,7 @@ export class ConnectedUsers {
 	}
 
 	/** The client has connected. Its user must not change after this. */
-	add(session: CentrifugeSession): void {
+	add(session: Session): void {
 		const { user } = session;
 		this.#onConnected(session);
 		if (user === "") return;
@@ -30,7 +28,7 @@ export class ConnectedUsers {
 	}
 
 	/** Does nothing if it was not added. */
-	remove(session: CentrifugeSession): void {
+	remove(session: Session): void {
 		const { user } = session;
 		const present = this.#sessions.get(user);
 		if (present === session) this.#sessions.delete(user);
@@ -38,7 +36,7 @@ export class ConnectedUsers {
 	}
 
 	/** The connections of a user, in the order in which they connected. */
-	of(user: string): readonly CentrifugeSession[] {
+	of(user: string): readonly Session[] {
 		const present = this.#sessions.get(user);
 		if (present === undefined) return [];
 		return present instanceof Set ? [...present] : [present];

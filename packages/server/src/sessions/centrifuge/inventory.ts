@@ -14,6 +14,7 @@ import {
 } from "@shardcast/control";
 import { globMatches } from "../../json/glob.ts";
 import { version } from "../../version.ts";
+import type { CentrifugeSession } from "./centrifuge-session.ts";
 import type { ConnectedUsers } from "./connected-users.ts";
 import { FirstNames } from "./first-names.ts";
 import type { Subscribers } from "./subscribers.ts";
@@ -22,7 +23,7 @@ import type { UsersParts } from "./users.ts";
 
 export interface InventoryParts {
 	readonly subscribers: Pick<Subscribers, "audiences" | "patterns">;
-	readonly connected: Pick<ConnectedUsers, "of" | "count">;
+	readonly connected: Pick<ConnectedUsers<CentrifugeSession>, "of" | "count">;
 	/** The user's clients of the raw endpoint on this shard. */
 	readonly rawClients: UsersParts["rawClients"];
 	readonly heartbeats: Pick<Heartbeats, "count">;

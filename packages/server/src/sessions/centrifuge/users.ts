@@ -37,7 +37,7 @@ interface RawUserClient extends UserClient {
 }
 
 export interface UsersParts {
-	readonly connected: Pick<ConnectedUsers, "of">;
+	readonly connected: Pick<ConnectedUsers<CentrifugeSession>, "of">;
 	readonly subscriptions: ServerSubscriptions;
 	/** Looked up at each use. */
 	readonly namespaces: () => Pick<Namespaces, "of">;

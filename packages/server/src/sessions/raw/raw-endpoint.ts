@@ -12,6 +12,7 @@ import type { Admitted, ConnectionCheck } from "../../limits/connection-check.ts
 import type { UserLimit } from "../../limits/user-limit.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
+import { ConnectedUsers } from "../centrifuge/connected-users.ts";
 import type { ShardRevocations } from "../centrifuge/tokens/shard-revocations.ts";
 import type { TokenVerifier } from "../centrifuge/tokens/token-verifier.ts";
 import type { ClientSession } from "../client-session.ts";
@@ -70,6 +71,7 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly hub: Hub;
 	readonly channelSets: ChannelSets;
 	readonly senders: SenderIds<ClientSession>;
+	readonly connected = new ConnectedUsers<RawUserSession>();
 	readonly frames: RawFrames;
 	readonly expiry: RawExpiry;
 	readonly members: RawMembers;
@@ -200,11 +202,8 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		return this.#parts.userLimit();
 	}
 
-	/** Iterates over all clients of the shard, so it must not be called per message. */
-	readonly clientsOf = (user: string): RawUserSession[] =>
-		this.sessions.all.filter(
-			(session): session is RawUserSession => session instanceof RawUserSession && session.user === user && session.leaving === 0,
-		);
+	/** The authenticated clients of a user. */
+	readonly clientsOf = (user: string): readonly RawUserSession[] => this.connected.of(user).filter(({ isGone }) => !isGone);
 
 	#mayPublish({ user, channelSet }: RawSession): boolean {
 		const { live } = this.#parts;

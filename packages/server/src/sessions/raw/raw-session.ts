@@ -9,6 +9,7 @@ import type { TopicTransport, Transport } from "../../transports/transport.ts";
 import type { ClientDescription } from "../../webhooks/client-events.ts";
 import type { TokenId } from "../centrifuge/tokens/token-id.ts";
 import { ClientSession, MoveCost } from "../client-session.ts";
+import type { DirectMessage } from "../direct-messages.ts";
 import type { ChannelRule } from "../lanes/lane-rules.ts";
 import type { Sessions } from "../sessions.ts";
 import type { ChannelSet } from "./channel-sets.ts";
@@ -82,6 +83,11 @@ export class RawSession extends ClientSession<TopicTransport> {
 	override join(): void {
 		this.#endpoint.hub.subscribe(this.transport, this.channelSet!.audience);
 		this.watch();
+	}
+
+	override receive({ payload }: DirectMessage): boolean {
+		this.sessions.lanes.send(this, payload, false);
+		return true;
 	}
 
 	/** Must be called when options of channels have changed. */

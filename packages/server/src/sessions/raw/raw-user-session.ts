@@ -72,6 +72,7 @@ export class RawUserSession extends RawSession implements Timed {
 
 	override join(): void {
 		super.join();
+		this.#endpoint.connected.add(this);
 		this.#endpoint.expiry.opened(this);
 		this.#shown = this.#endpoint.members.show(this);
 	}
@@ -83,7 +84,8 @@ export class RawUserSession extends RawSession implements Timed {
 	}
 
 	override gone(): void {
-		const { expiry, userLimit } = this.#endpoint;
+		const { connected, expiry, userLimit } = this.#endpoint;
+		connected.remove(this);
 		expiry.closed(this);
 		userLimit.left(this);
 		this.#hide();

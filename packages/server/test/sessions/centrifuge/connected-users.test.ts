@@ -6,7 +6,7 @@ const session = (user: string) => ({ user }) as CentrifugeSession;
 
 describe("the connected clients by user", () => {
 	it("are found in the order in which they connected, and nothing is kept once they have disconnected", () => {
-		const connected = new ConnectedUsers();
+		const connected = new ConnectedUsers<CentrifugeSession>();
 		const [one, two, three, other] = [session("ann"), session("ann"), session("ann"), session("bob")];
 		for (const each of [one, two, three, other]) connected.add(each);
 		expect(connected.of("ann")).toEqual([one, two, three]);
@@ -23,7 +23,7 @@ describe("the connected clients by user", () => {
 	});
 
 	it("exclude anonymous clients, and count one that is added twice once", () => {
-		const connected = new ConnectedUsers();
+		const connected = new ConnectedUsers<CentrifugeSession>();
 		const [ann, anonymous] = [session("ann"), session("")];
 		for (const each of [ann, ann, anonymous]) connected.add(each);
 		expect([connected.of("ann"), connected.of(""), connected.count]).toEqual([[ann], [], 1]);

@@ -121,4 +121,11 @@ export const nodeOptions = {
 		default: 15_000,
 		help: "Time without a heartbeat after which a node has left; at least two heartbeats.",
 	}),
+	cutOffPolicy: option({
+		flag: "cut-off-policy",
+		key: "cut_off_policy",
+		kind: choice(["serve", "refuse"]),
+		default: "serve",
+		help: "What a node does with new clients and subscriptions when it has been cut off from Redis for the node timeout, or has not reached Redis since its start: serve them, or refuse them, because it does not know which users have been blocked meanwhile.",
+	}),
 } as const;

@@ -48,7 +48,7 @@ interface ConnectCommandsParts {
 	/** Memory for long replies: those with missed publications. */
 	readonly room: ReplyRoom;
 	readonly heartbeats: Pick<Heartbeats, "connected" | "refreshed">;
-	readonly connected: Pick<ConnectedUsers, "add">;
+	readonly connected: Pick<ConnectedUsers<CentrifugeSession>, "add">;
 	readonly userLimit: Pick<UserLimit, "admit">;
 	readonly rates: Pick<CommandRates, "takeOfUser">;
 	/** Closes the other connections of the session's user. */

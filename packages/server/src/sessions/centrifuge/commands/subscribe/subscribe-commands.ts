@@ -43,6 +43,8 @@ interface SubscribeCommandsParts {
 	readonly consumers: () => Consumers;
 	/** Resolves when the channel's position is available; see `HistoryReader`. */
 	readonly waits: (channel: string) => Promise<void> | null;
+	/** Whether new subscriptions are refused, since this node does not know who has been blocked. */
+	readonly isCutOff: () => boolean;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 }
@@ -69,6 +71,7 @@ export class SubscribeCommands {
 	readonly subscribe = (session: CentrifugeSession, request: SubscribeRequest): Outcome | Promise<Outcome> => {
 		const { rules, namespaces } = this.#parts;
 		if (request.channel === "") return badRequest;
+		if (this.#parts.isCutOff()) return fails(ErrorCode.internal);
 		const channel = namespaces().of(request.channel);
 		if (session.subscriptions.has(channel.name) || this.#parts.consumers().catchesUp(session, channel.name))
 			return fails(ErrorCode.alreadySubscribed);
