@@ -7,6 +7,7 @@ import {
 	allowedOrigins,
 	clusterRoutes,
 	consoleRoutes,
+	type FindSessions,
 	NodeSelection,
 	openAccess,
 	Router,
@@ -36,6 +37,8 @@ interface BalancerOptions {
 	readonly collectMetrics: () => Promise<string>;
 	/** Which nodes there are; null = this one works alone. */
 	readonly nodes: () => Promise<ClusterNodes | null>;
+	/** Which nodes clients belong to. */
+	readonly sessions: FindSessions;
 	readonly config: BalancerConfig;
 	/** Certificates for TLS; the first is for clients without a known server name. Empty = no TLS. */
 	readonly certificates: readonly Certificate[];
@@ -54,6 +57,7 @@ type BalancerConfig = Pick<
 	| "clientPublish"
 	| "selectStrategy"
 	| "selectRegion"
+	| "affinity"
 > &
 	AuthConfig &
 	ConnectionRateConfig;
@@ -80,7 +84,7 @@ export class Balancer {
 		this.#options = options;
 		this.#config = config;
 		this.#allowedOrigins = allowedOrigins(config.allowedOrigins);
-		this.#selection = new NodeSelection({ nodes: options.nodes, rules: () => this.#config, nowMs: monotonicMs });
+		this.#selection = new NodeSelection({ nodes: options.nodes, sessions: options.sessions, rules: () => this.#config, nowMs: monotonicMs });
 		this.#doorbells = new Doorbells(directory, board);
 		this.#doorbells.openAll();
 		const responder = new Responder({

@@ -1,4 +1,5 @@
-import { clusterNodesQuestion, connectToParent, joinCluster, metricsQuestion, PartAnswers, selectionMetrics } from "@shardcast/control";
+import { clusterNodesQuestion, connectToParent, joinCluster, metricsQuestion, PartAnswers, selectionMetrics, sessionsQuestion } from "@shardcast/control";
+import type { FindSessions } from "@shardcast/http";
 import { dieWithParent, nativeSupport } from "@shardcast/native";
 import { surviveClosedOutput } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
@@ -18,7 +19,8 @@ const control = connectToParent({
 		log = joined.log;
 		const collectMetrics = () => control.ask(metricsQuestion, null);
 		const nodes = () => control.ask(clusterNodesQuestion, null);
-		const started = new Balancer({ ...joined, mode, handoffDescriptors, config, certificates, collectMetrics, nodes });
+		const sessions: FindSessions = (requests) => control.ask(sessionsQuestion, requests);
+		const started = new Balancer({ ...joined, mode, handoffDescriptors, config, certificates, collectMetrics, nodes, sessions });
 		balancer = started;
 		if (config.redisAddress !== undefined) joined.metrics.addReading(selectionMetrics, () => started.selections);
 		await started.start();

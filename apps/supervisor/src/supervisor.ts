@@ -112,6 +112,7 @@ export class Supervisor {
 			revocations: () => this.#node?.revocations ?? revocations,
 			nodes: () => this.#node?.nodes() ?? null,
 			orders: () => this.#node?.orders ?? null,
+			sessions: async (requests) => this.#node?.sessions.assign(requests) ?? [],
 		});
 		const { board } = facts.memory;
 		const questions = this.#questions;

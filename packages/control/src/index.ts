@@ -21,7 +21,7 @@ export {
 	sharedRevocationMetrics,
 } from "./metrics/revocation-table.ts";
 export { scaleMetrics } from "./metrics/scale-table.ts";
-export { type SelectionCounts, selectionMetrics } from "./metrics/selection-table.ts";
+export { type SelectionCounts, selectionMetrics, sessionMetrics } from "./metrics/selection-table.ts";
 export { redisMessageMetrics, type SharedChannelReading, sharedChannelMetrics } from "./metrics/shared-channel-table.ts";
 export { tlsMetrics } from "./metrics/tls-table.ts";
 export { webhookMetrics } from "./metrics/webhook-table.ts";
@@ -84,6 +84,7 @@ export {
 	revokeQuestion,
 	storeRevocationQuestion,
 } from "./questions/revocation-questions.ts";
+export { sessionsQuestion } from "./questions/sessions-question.ts";
 export {
 	answerUsers,
 	type DisconnectUser,

@@ -1,24 +1,58 @@
 import { isIPv6 } from "node:net";
 import {
+	type Affinity,
 	type KnownNodes,
 	NodeSelector,
 	NoNode,
 	type SelectableNode,
 	type SelectionRequest,
 	type SelectionRules,
+	type SessionOutcome,
+	type SessionRequest,
 } from "@shardcast/selection";
 import { plainAddress } from "./proxy/trusted-proxies.ts";
 import { json, type Reply, refusal } from "./routing/reply.ts";
 import type { HttpRequest } from "./routing/request.ts";
 import type { AnswerRoute } from "./routing/route.ts";
 import { noStore } from "./routing/router.ts";
+import { type FindSessions, SessionBatches } from "./session-batches.ts";
 
 interface NodeSelectionParts<N extends SelectableNode> {
 	/** Null = this node works alone. May reject; the client gets the error's message. */
 	readonly nodes: () => Promise<KnownNodes<N> | null>;
+	/** Which nodes clients belong to. When it rejects, the client gets the node that the strategy has chosen. */
+	readonly sessions: FindSessions;
 	/** Read for each request. */
-	readonly rules: () => { readonly selectStrategy: SelectionRules["strategy"]; readonly selectRegion: SelectionRules["region"] };
+	readonly rules: () => {
+		readonly selectStrategy: SelectionRules["strategy"];
+		readonly selectRegion: SelectionRules["region"];
+		readonly affinity: Affinity;
+	};
 	readonly nowMs: () => number;
+}
+
+/** A client that wants a node. */
+export interface ClientRequest extends SelectionRequest {
+	/** An id of the client for its connection, the same when it reconnects; "" = none. */
+	readonly connection: string;
+}
+
+/** A session that an application assigns. It has a user, a connection, or both. */
+export interface AssignRequest extends ClientRequest {
+	/** The node that gets the session; "" = the one that has it, or else the one that the strategy chooses. */
+	readonly node: string;
+	/** JSON; "" = as before. */
+	readonly metadata: string;
+}
+
+export interface AssignedSession<N> {
+	readonly node: N;
+	readonly outcome: SessionOutcome;
+}
+
+/** The application has named a node that is not there. */
+export class UnknownNode extends Error {
+	override readonly name = "UnknownNode";
 }
 
 /** Nodes are looked up again after this time. They send heartbeats less often. */
@@ -33,12 +67,14 @@ const avoidedMax = 16;
 export class NodeSelection<N extends SelectableNode> {
 	readonly #parts: NodeSelectionParts<N>;
 	readonly #selector = new NodeSelector();
+	readonly #sessions: SessionBatches;
 	readonly #counts = { selected: 0, none: 0, failed: 0 };
 	#known: Promise<KnownNodes<N> | null> | null = null;
 	#askedMs = 0;
 
 	constructor(parts: NodeSelectionParts<N>) {
 		this.#parts = parts;
+		this.#sessions = new SessionBatches({ ask: parts.sessions });
 	}
 
 	/** Since the start; failed = it did not learn which nodes there are. */
@@ -47,20 +83,63 @@ export class NodeSelection<N extends SelectableNode> {
 	}
 
 	/**
+	 * Selects a node for a client: the one of its session, if `affinity` says so and that node can take it; otherwise by the strategy.
 	 * @param needsUrl only nodes whose URL for clients is known.
-	 * @throws NoNode when no node can take a client.
+	 * Rejects with NoNode when no node can take a client.
 	 */
-	select(known: KnownNodes<N>, request: SelectionRequest, needsUrl: boolean): N {
-		const { selectStrategy: strategy, selectRegion: region } = this.#parts.rules();
-		const address = canonical(request.address);
+	async place(known: KnownNodes<N>, request: ClientRequest, needsUrl: boolean): Promise<N> {
+		const { affinity } = this.#parts.rules();
+		const chosen = this.#choose(known, request, needsUrl);
+		const id = affinity === "user" ? request.user : affinity === "connection" ? request.connection : "";
+		// A node that is cut off from the others cannot reach Redis either.
+		if (id === "" || known.state !== "member") return chosen.node;
+		const of = affinity === "user" ? "user" : "connection";
+		return (await this.#follow(chosen, { of, id, address: request.address, metadata: "" })).node;
+	}
+
+	/**
+	 * Assigns a session, or finds the one that there is. With a user and a connection, the session of the user decides, and that of the connection gets the
+	 * same node. Rejects with NoNode, or UnknownNode.
+	 */
+	async assign(known: KnownNodes<N>, request: AssignRequest, needsUrl: boolean): Promise<AssignedSession<N>> {
+		const { user, connection, address, metadata } = request;
+		const given = known.nodes.find(({ id }) => id === request.node);
+		if (request.node !== "" && given === undefined) throw new UnknownNode(`there is no node "${request.node.slice(0, 64)}"`);
+		const chosen = given === undefined ? this.#choose(known, request, needsUrl) : { node: given, able: [] };
+		const about = { address, metadata };
+		const first = await this.#follow(chosen, user !== "" ? { of: "user", id: user, ...about } : { of: "connection", id: connection, ...about });
+		if (user !== "" && connection !== "") await this.#follow({ node: first.node, able: [] }, { of: "connection", id: connection, ...about });
+		return first;
+	}
+
+	/** By the strategy. @throws NoNode */
+	#choose(known: KnownNodes<N>, request: ClientRequest, needsUrl: boolean): { readonly node: N; readonly able: readonly N[] } {
+		const { selectStrategy, selectRegion, affinity } = this.#parts.rules();
+		const strategy = affinity === "hash" ? "user_hash" : selectStrategy;
+		const region = affinity === "region" ? "own" : selectRegion;
+		const user = affinity === "hash" ? request.user || request.connection : request.user;
 		try {
-			const node = this.#selector.select(known, { strategy, region, needsUrl }, { ...request, address });
+			const chosen = this.#selector.selectAmong(
+				known,
+				{ strategy, region, needsUrl },
+				{ ...request, user, address: canonical(request.address) },
+			);
 			this.#counts.selected++;
-			return node;
+			return chosen;
 		} catch (error) {
 			this.#counts.none++;
 			throw error;
 		}
+	}
+
+	async #follow(
+		{ node: chosen, able }: { readonly node: N; readonly able: readonly N[] },
+		session: Omit<SessionRequest, "node" | "follow">,
+	): Promise<AssignedSession<N>> {
+		const { node: id, outcome } = await this.#sessions.ask({ ...session, node: chosen.id, follow: able.map((each) => each.id) });
+		const node = able.find((each) => each.id === id) ?? chosen;
+		if (node !== chosen) this.#selector.moved(chosen, node);
+		return { node, outcome };
 	}
 
 	/** `GET /cluster/select`: open to everybody, because a client needs it before it connects. It names only nodes that have a URL for clients. */
@@ -69,7 +148,7 @@ export class NodeSelection<N extends SelectableNode> {
 		method: "GET",
 		path: "/cluster/select",
 		forPages: true,
-		query: ["user", "region", "avoid"],
+		query: ["user", "connection", "region", "avoid"],
 		answer: (request) => this.#answer(request),
 	};
 
@@ -80,7 +159,7 @@ export class NodeSelection<N extends SelectableNode> {
 		try {
 			const known = await this.#nodes();
 			if (known === null) return refusal("not_found", "this machine works alone: it has no Redis (--redis-url)", { headers: noStore });
-			const { id, url, region } = this.select(known, asked, true);
+			const { id, url, region } = await this.place(known, asked, true);
 			const isAlone = known.state !== "member";
 			return json(200, { id, address: addressOf(url), url, region, ...(isAlone && { alone: true }) }, noStore);
 		} catch (error) {
@@ -100,17 +179,17 @@ export class NodeSelection<N extends SelectableNode> {
 }
 
 /** A sentence if the request is invalid. */
-function selectionRequest({ address, query }: HttpRequest): SelectionRequest | string {
+function selectionRequest({ address, query }: HttpRequest): ClientRequest | string {
 	const parameters = new URLSearchParams(query);
 	const text = (name: string) => parameters.get(name) ?? "";
-	const long = ["user", "region"].find((name) => text(name).length > textMax);
+	const long = ["user", "connection", "region"].find((name) => text(name).length > textMax);
 	if (long !== undefined) return `${long} has more than ${textMax} characters`;
 	const avoid = parameters
 		.getAll("avoid")
 		.flatMap((ids) => ids.split(","))
 		.filter((id) => id !== "");
 	if (avoid.length > avoidedMax) return `avoid has more than ${avoidedMax} nodes`;
-	return { address, user: text("user"), region: text("region"), avoid };
+	return { address, user: text("user"), connection: text("connection"), region: text("region"), avoid };
 }
 
 /** An IPv6 address can be written in many ways; all must find the same node. */

@@ -1,5 +1,6 @@
+import type { Affinity, SessionRequest } from "@shardcast/selection";
 import { describe, expect, it } from "vitest";
-import { allowedOrigins, type HttpRequest, NodeSelection, type Reply, Router } from "../src/index.ts";
+import { allowedOrigins, type FindSessions, type HttpRequest, NodeSelection, type Reply, Router, UnknownNode } from "../src/index.ts";
 
 const node = (id: string, changes = {}) => ({
 	...{ id, weight: 1, connections: 0, maxConnections: 1000, cpu: 0, memory: 0, loopLagMs: 0, heartbeatAt: 1 },
@@ -12,14 +13,29 @@ const three: Known = { id: "n0", state: "member", nodes: [node("n0"), node("n1",
 function rig(
 	known: () => Known | Promise<Known> = () => three,
 	strategy: "least_connections" | "ip_hash" | "user_hash" = "least_connections",
+	affinity: Affinity = "none",
 ) {
-	const state = { nowMs: 1000, lookUps: 0 };
+	const state = { nowMs: 1000, lookUps: 0, redisIsAway: false };
+	/** As in Redis, by kind and id. */
+	const sessions = new Map<string, string>();
+	const requests: SessionRequest[] = [];
+	const find: FindSessions = async (asked) => {
+		requests.push(...asked);
+		if (state.redisIsAway) throw new Error("Redis is away");
+		return asked.map(({ of, id, node, follow }) => {
+			const before = sessions.get(`${of} ${id}`);
+			if (before !== undefined && follow.includes(before)) return { node: before, outcome: "kept" };
+			sessions.set(`${of} ${id}`, node);
+			return { node, outcome: before === undefined ? "new" : "moved" };
+		});
+	};
 	const selection = new NodeSelection({
 		nodes: async () => {
 			state.lookUps++;
 			return known();
 		},
-		rules: () => ({ selectStrategy: strategy, selectRegion: "own" as const }),
+		sessions: find,
+		rules: () => ({ selectStrategy: strategy, selectRegion: "own" as const, affinity }),
 		nowMs: () => state.nowMs,
 	});
 	const router = new Router([selection.route], { allowedOrigins: allowedOrigins(["https://page.example"]) });
@@ -28,7 +44,7 @@ function rig(
 		const reply = (await router.route({ ...whole, ...request })) as Reply;
 		return { ...reply, body: reply.body === "" ? null : JSON.parse(String(reply.body)) };
 	};
-	return { ...{ selection, ask }, state };
+	return { ...{ selection, ask }, state, sessions, requests };
 }
 
 describe("GET /cluster/select", () => {
@@ -109,6 +125,7 @@ describe("GET /cluster/select", () => {
 	it.each([
 		[`user=${"u".repeat(257)}`, "user has more than 256 characters"],
 		[`region=${"r".repeat(257)}`, "region has more than 256 characters"],
+		[`connection=${"c".repeat(257)}`, "connection has more than 256 characters"],
 		[`avoid=${"n,".repeat(17)}`, "avoid has more than 16 nodes"],
 		["usr=ann", 'unknown query parameter "usr"; did you mean "user"?'],
 	])("400 for %s", async (query, message) => {
@@ -117,7 +134,7 @@ describe("GET /cluster/select", () => {
 		expect(state.lookUps).toBe(0);
 	});
 
-	it.each([`user=${"u".repeat(256)}`, `region=${"r".repeat(256)}`, `avoid=${"n,".repeat(16)}`])("200 at the limit: %s", async (query) => {
+	it.each([`user=${"u".repeat(256)}`, `connection=${"c".repeat(256)}`, `region=${"r".repeat(256)}`, `avoid=${"n,".repeat(16)}`])("200 at the limit: %s", async (query) => {
 		expect((await rig().ask(query)).status).toBe(200);
 	});
 
@@ -138,5 +155,114 @@ describe("GET /cluster/select", () => {
 		expect(await idFor("2001:0db8:0000:0000:0000:0000:0000:0001")).toBe(await idFor("2001:db8::1"));
 		expect(await idFor("::ffff:10.0.0.7")).toBe(await idFor("10.0.0.7"));
 		expect(await idFor("fe80::1%eth0"), "with a zone").toMatch(/^n\d+$/);
+	});
+});
+
+describe("affinity", () => {
+	const nodes = (changes: Readonly<Record<string, object>> = {}): Known => ({
+		...{ id: "n0", state: "member" },
+		nodes: ["n0", "n1", "n2", "n3"].map((id) => node(id, changes[id])),
+	});
+
+	it.each<[Affinity, string]>([
+		["user", "user=ann"],
+		["connection", "connection=tab-1"],
+	])("by %s: the same node, whatever the strategy would choose, until that node cannot take the client", async (affinity, query) => {
+		const state: { known: Known } = { known: nodes() };
+		const { ask, sessions } = rig(() => state.known, "least_connections", affinity);
+		const { id } = (await ask(query)).body;
+		for (let round = 0; round < 10; round++) expect((await ask(query)).body.id).toBe(id);
+		for (const change of [{ status: "draining" }, { connections: 1000 }, { health: "unhealthy" }, { url: "" }]) {
+			const before = (await ask(query)).body.id as string;
+			state.known = nodes({ [before]: change });
+			const rest = rig(() => state.known, "least_connections", affinity);
+			rest.sessions.set([...sessions.keys()][0]!, before);
+			const after = (await rest.ask(query)).body.id as string;
+			expect(after, JSON.stringify(change)).not.toBe(before);
+			state.known = nodes();
+			expect((await rest.ask(query)).body.id, "it stays where it is now").toBe(after);
+			state.known = nodes();
+		}
+	});
+
+	it("a node that is gone, or that the client could not reach, is not followed", async () => {
+		const { ask, sessions, requests } = rig(() => nodes(), "least_connections", "user");
+		sessions.set("user ann", "n9");
+		const { id } = (await ask("user=ann")).body;
+		expect(id).toMatch(/^n[0-3]$/);
+		expect(requests[0]).toEqual({ of: "user", id: "ann", node: id, follow: ["n0", "n1", "n2", "n3"], address: "10.0.0.1", metadata: "" });
+		const next = (await ask(`user=ann&avoid=${id}`)).body.id;
+		expect(next).not.toBe(id);
+		expect((await ask("user=ann")).body.id).toBe(next);
+	});
+
+	it("clients that follow a session count for its node, not for the one that the strategy had chosen", async () => {
+		const { ask, sessions } = rig(() => nodes(), "least_connections", "user");
+		for (let index = 0; index < 8; index++) sessions.set(`user u${index}`, "n0");
+		await Promise.all(Array.from({ length: 8 }, (_, index) => ask(`user=u${index}`)));
+		const others = await Promise.all(Array.from({ length: 12 }, async () => (await ask("")).body.id as string));
+		expect(others.filter((id) => id === "n0"), "it has 8 clients already").toHaveLength(0);
+	});
+
+	it("without an id, or while Redis is away, the strategy chooses", async () => {
+		const { ask, state, requests } = rig(() => nodes(), "least_connections", "user");
+		expect((await ask("connection=c")).status).toBe(200);
+		expect(requests).toEqual([]);
+		state.redisIsAway = true;
+		expect((await ask("user=ann")).status).toBe(200);
+		expect(requests).toHaveLength(1);
+		const alone = rig(() => ({ ...nodes()!, state: "cutOff" }), "least_connections", "user");
+		expect((await alone.ask("user=ann")).body).toMatchObject({ id: "n0", alone: true });
+		expect(alone.requests).toEqual([]);
+	});
+
+	it("by hash: of the user, else of the connection, else of the address; without a session", async () => {
+		const many: Known = { ...nodes()!, nodes: Array.from({ length: 30 }, (_, at) => node(`n${at}`)) };
+		const { ask, requests } = rig(() => many, "least_connections", "hash");
+		const idFor = async (query: string, address = "10.0.0.1") => (await ask(query, { address })).body.id as string;
+		expect(await idFor("user=ann&connection=a")).toBe(await idFor("user=ann&connection=b", "10.0.0.2"));
+		expect(await idFor("connection=a")).toBe(await idFor("connection=a", "10.0.0.2"));
+		expect(await idFor("")).toBe(await idFor(""));
+		const users = await Promise.all(Array.from({ length: 40 }, (_, at) => idFor(`user=u${at}`)));
+		expect(new Set(users).size).toBeGreaterThan(10);
+		expect(requests).toEqual([]);
+	});
+
+	it("by region: nodes of the client's region, else of the node that is asked, else any", async () => {
+		const known = nodes({ n0: { region: "eu" }, n1: { region: "us" } });
+		const { ask } = rig(() => known, "least_connections", "region");
+		const ids = async (query: string) => new Set(await Promise.all(Array.from({ length: 6 }, async () => (await ask(query)).body.id as string)));
+		expect(await ids("region=us")).toEqual(new Set(["n1"]));
+		expect(await ids("")).toEqual(new Set(["n0"]));
+		expect((await ids("region=asia")).size, "no node there").toBeGreaterThan(1);
+		expect(await ids("region=us&avoid=n1")).not.toContain("n1");
+	});
+});
+
+describe("assigning a session", () => {
+	const request = { user: "", connection: "", node: "", address: "10.0.0.1", region: "", avoid: [], metadata: "" };
+
+	it("to a named node, or to the one that has it; the connection follows the user", async () => {
+		const { selection, sessions, requests } = rig();
+		expect(await selection.assign(three!, { ...request, user: "ann", node: "n2", metadata: "{}" }, false)).toMatchObject({
+			node: { id: "n2" },
+			outcome: "new",
+		});
+		expect(await selection.assign(three!, { ...request, user: "ann", connection: "c" }, false)).toMatchObject({
+			node: { id: "n2" },
+			outcome: "kept",
+		});
+		expect(sessions.get("connection c")).toBe("n2");
+		expect(await selection.assign(three!, { ...request, connection: "c", node: "n1" }, false)).toMatchObject({
+			node: { id: "n1" },
+			outcome: "moved",
+		});
+		expect(requests[0]).toEqual({ of: "user", id: "ann", node: "n2", follow: [], address: "10.0.0.1", metadata: "{}" });
+	});
+
+	it("not to a node that is not there", async () => {
+		const { selection, requests } = rig();
+		await expect(selection.assign(three!, { ...request, user: "ann", node: "n9" }, false)).rejects.toThrow(UnknownNode);
+		expect(requests).toEqual([]);
 	});
 });

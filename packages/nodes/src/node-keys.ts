@@ -16,6 +16,8 @@ export interface NodeKeys {
 	readonly control: string;
 	/** Sharded channel: answers for one process of a node. */
 	answers(instance: string): string;
+	/** JSON: which node the clients of a user, or a connection, belong to. Not in the slot of the others: each is used by itself. */
+	session(of: "user" | "connection", id: string): string;
 	/** Blocked users and revoked tokens. */
 	readonly revocations: {
 		/** Hash: epoch and version. */
@@ -41,6 +43,7 @@ export function nodeKeys(prefix: string, isCluster: boolean): NodeKeys {
 		events: `${base}:events`,
 		control: `${base}:control`,
 		answers: (instance) => `${base}:answers:${instance}`,
+		session: (of, id) => `${prefix}:session:${of === "user" ? "user" : "conn"}:${id}`,
 		revocations: {
 			state: `${base}:revocations`,
 			entries: `${base}:revocations:entries`,

@@ -16,6 +16,7 @@ import {
 	revokeQuestion,
 	type ScaleEvent,
 	scaleMetrics,
+	sessionMetrics,
 	sharedRevocationMetrics,
 } from "@shardcast/control";
 import { pidNamespace, processStartTicks } from "@shardcast/native";
@@ -37,6 +38,7 @@ import { KnownPosition } from "./revocations/known-position.ts";
 import { SharedRevocations } from "./revocations/shared-revocations.ts";
 import { ScaleEvents } from "./scale/scale-events.ts";
 import { loadOf } from "./scale/scale-watch.ts";
+import { NodeSessions } from "./sessions/node-sessions.ts";
 
 /** What other machines do, for whoever wants to know. */
 export interface NodeEvents {
@@ -89,6 +91,8 @@ export class ThisNode {
 	readonly orders: Orders;
 	readonly #mover: ClientMover;
 	readonly #scale: ScaleEvents;
+	/** Which nodes clients belong to. */
+	readonly sessions: NodeSessions;
 	readonly #load = new LoadMeter();
 	#address = "";
 	#url = "";
@@ -179,6 +183,8 @@ export class ThisNode {
 			everyMs: config.nodeHeartbeatMs,
 			log,
 		});
+		this.sessions = new NodeSessions({ redis: this.#redis, keys, ttlMs: config.sessionTtlMs });
+		metrics.addReading(sessionMetrics, () => this.sessions.counts);
 		metrics.addReading(sharedRevocationMetrics, () => ({ ...this.revocations.counts, pending: this.revocations.pending }));
 		metrics.addReading(nodeControlMetrics, () => this.control.counts);
 		metrics.addReading(nodeMetrics, () => ({ ...this.#membership.counts, seen: this.#membership.nodes() }));

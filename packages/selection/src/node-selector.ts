@@ -75,6 +75,18 @@ export class NodeSelector {
 	 * @throws NoNode when there is none.
 	 */
 	select<N extends SelectableNode>(known: KnownNodes<N>, rules: SelectionRules, request: SelectionRequest): N {
+		return this.selectAmong(known, rules, request).node;
+	}
+
+	/**
+	 * Like `select`, with all nodes that could take the client, in any region. Those to avoid are among them only if there are no others.
+	 * @throws NoNode
+	 */
+	selectAmong<N extends SelectableNode>(
+		known: KnownNodes<N>,
+		rules: SelectionRules,
+		request: SelectionRequest,
+	): { readonly node: N; readonly able: readonly N[] } {
 		this.#forget(known.nodes);
 		if (rules.strategy !== this.#name) {
 			this.#name = rules.strategy;
@@ -86,7 +98,15 @@ export class NodeSelector {
 		const near = region === "" ? reachable : someOr(reachable, ({ node }) => node.region === region);
 		const { node } = this.#strategy(near, request);
 		this.#picksOf(node).count++;
-		return node;
+		return { node, able: reachable.map((each) => each.node) };
+	}
+
+	/** The client goes to another node than the one that was selected for it. */
+	moved(from: SelectableNode, to: SelectableNode): void {
+		const picks = this.#picksOf(from);
+		// A heartbeat of the node has set it back to 0 meanwhile.
+		if (picks.count > 0) picks.count--;
+		this.#picksOf(to).count++;
 	}
 
 	#usable<N extends SelectableNode>({ id, state, nodes }: KnownNodes<N>, needsUrl: boolean) {

@@ -5,6 +5,7 @@ export const apiMethods = [
 	...(["presence", "presence_stats", "history", "history_remove"] as const),
 	...(["channels", "connections", "info"] as const),
 	...(["block_user", "unblock_user", "revoke_token", "invalidate_user_tokens"] as const),
+	...(["assign_session"] as const),
 ] as const;
 /** What a key can permit: these methods, and orders to nodes (`POST /cluster/<order>`). */
 export const apiKeyMethods = [...apiMethods, "rebalance", "failover"] as const;

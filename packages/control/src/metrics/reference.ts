@@ -13,7 +13,7 @@ import { redisMetrics } from "./redis-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
 import { revocationMetrics, sharedRevocationMetrics } from "./revocation-table.ts";
 import { scaleMetrics } from "./scale-table.ts";
-import { selectionMetrics } from "./selection-table.ts";
+import { selectionMetrics, sessionMetrics } from "./selection-table.ts";
 import { redisMessageMetrics, sharedChannelMetrics } from "./shared-channel-table.ts";
 import { tlsMetrics } from "./tls-table.ts";
 import { webhookMetrics } from "./webhook-table.ts";
@@ -37,7 +37,7 @@ const groups: Readonly<Record<string, readonly Kept[]>> = {
 		["process", rebalanceMetrics],
 		["process", scaleMetrics],
 		["process or shard", selectionMetrics],
-		["process", [...nodeControlMetrics, ...sharedRevocationMetrics]],
+		["process", [...sessionMetrics, ...nodeControlMetrics, ...sharedRevocationMetrics]],
 		["shard", [...sharedChannelMetrics, ...redisMessageMetrics]],
 	],
 	Redis: [["process", redisMetrics]],

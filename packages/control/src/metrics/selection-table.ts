@@ -1,3 +1,4 @@
+import type { SessionOutcome } from "@shardcast/selection";
 import { counter, type ReadMetric, singleBy } from "@shardcast/telemetry";
 
 /** Nodes that a process has selected for clients, since its start. */
@@ -15,5 +16,14 @@ export const selectionMetrics: readonly ReadMetric<SelectionCounts>[] = [
 		"none",
 		"Nodes selected for clients (/cluster/select and selectNode), by result; none = no node could take a client, failed = this process did not learn which nodes there are.",
 		singleBy("result", ({ selected, none, failed }) => ({ selected, none, failed })),
+	),
+];
+
+export const sessionMetrics: readonly ReadMetric<Readonly<Record<SessionOutcome, number>>>[] = [
+	counter(
+		"shardcast_node_sessions_total",
+		"none",
+		"Sessions that this node looked up in Redis or assigned, by outcome: kept = followed, moved = its node could not take the client, new, full = not made, since this node has made 200,000 within their time to live, unavailable = Redis could not be reached.",
+		singleBy("outcome", (counts) => ({ ...counts })),
 	),
 ];

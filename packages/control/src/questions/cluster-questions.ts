@@ -1,3 +1,4 @@
+import type { SessionAnswer, SessionRequest } from "@shardcast/selection";
 import type { EventLog } from "../event-log.ts";
 import { answerMetrics, type ClusterMetricsParts } from "../metrics/cluster-metrics.ts";
 import type { RevocationStore } from "../revocations/revocation-store.ts";
@@ -8,6 +9,7 @@ import { answerInventory } from "./inventory-questions.ts";
 import { answerOrders, type NodeOrders } from "./node-orders.ts";
 import { answerPresence } from "./presence-questions.ts";
 import { answerRevocations } from "./revocation-questions.ts";
+import { sessionsQuestion } from "./sessions-question.ts";
 import { answerUsers } from "./user-questions.ts";
 
 interface ClusterQuestionsParts extends ClusterMetricsParts {
@@ -18,11 +20,13 @@ interface ClusterQuestionsParts extends ClusterMetricsParts {
 	readonly nodes: () => ClusterNodes | null;
 	/** Carries out orders to nodes; null = this one works alone. */
 	readonly orders: () => NodeOrders | null;
+	/** Which nodes clients belong to. */
+	readonly sessions: (requests: readonly SessionRequest[]) => Promise<readonly SessionAnswer[]>;
 }
 
 /** Registers all questions of a cluster, with the merging of their parts: in the supervisor, or in a process that has none. */
 export function answerCluster(parts: ClusterQuestionsParts): void {
-	const { questions, events, revocations, nodes, orders } = parts;
+	const { questions, events, revocations, nodes, orders, sessions } = parts;
 	answerMetrics(parts);
 	answerPresence(questions);
 	answerChannels(questions);
@@ -31,5 +35,6 @@ export function answerCluster(parts: ClusterQuestionsParts): void {
 	answerRevocations(questions, revocations);
 	questions.add(clusterNodesQuestion, nodes);
 	answerOrders(questions, orders);
+	questions.add(sessionsQuestion, (_parts, { request }) => sessions(request));
 	questions.add(consoleQuestion, (answers) => ({ events: events.events, parts: answers, nodes: nodes() }));
 }

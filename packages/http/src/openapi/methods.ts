@@ -200,6 +200,28 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 		request: table({ user, issued_before: count("Seconds since 1970."), expire_at: expireAt }, ["user", "issued_before"]),
 		result: nothing,
 	},
+	assign_session: {
+		summary: "Assigns the clients of a user, or a connection id, to a node, or finds the node that they have.",
+		request: table({
+			user: { ...text("User id, at most 255 bytes. A session has a user, a connection, or both."), maxLength: 255 },
+			connection: { ...text("Connection id that the client gives to /cluster/select."), maxLength: 256 },
+			node: {
+				...text("Id of the node that gets the session; absent = the one that has it, or else the one that --select-strategy chooses."),
+				maxLength: 256,
+			},
+			address: { ...text("Address of the client, for --select-strategy ip_hash; kept with the session."), maxLength: 256 },
+			region: { ...text("Nodes of this region come first."), maxLength: 256 },
+			metadata: any("JSON to keep with the session, at most 4 KiB."),
+			b64metadata: bytes("metadata"),
+		}),
+		result: table(
+			{
+				...{ node: text("Its id."), address: text(), url: text(), region: text() },
+				outcome: { ...text("Full and unavailable: the node is not remembered."), enum: ["kept", "moved", "new", "full", "unavailable"] },
+			},
+			["node", "address", "url", "region", "outcome"],
+		),
+	},
 	info: {
 		summary: "Lists the shards of the cluster.",
 		request: nothing,

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { ApiMethodName } from "@shardcast/config";
-import { type Ask, apiMetrics } from "@shardcast/control";
-import { type AnswerRoute, type BodyRoute, type HttpRequest, openApiRoute, type Reply, refusal } from "@shardcast/http";
+import { type Ask, apiMetrics, type ClusterNode } from "@shardcast/control";
+import { type AnswerRoute, type BodyRoute, type HttpRequest, type NodeSelection, openApiRoute, type Reply, refusal } from "@shardcast/http";
 import { ErrorCode } from "@shardcast/protocol";
 import type { ProcessMetrics } from "@shardcast/telemetry";
 import type { Incoming } from "../delivery/incoming/incoming.ts";
@@ -18,6 +18,7 @@ import { directMethods } from "./api/direct-methods.ts";
 import { pipeline } from "./api/pipeline.ts";
 import { publishMethods } from "./api/publish-methods.ts";
 import { revocationMethods } from "./api/revocation-methods.ts";
+import { sessionMethods } from "./api/session-methods.ts";
 import { userMethods } from "./api/user-methods.ts";
 import type { ApiAccess } from "./api-access.ts";
 import type { ApiKey } from "./api-keys.ts";
@@ -30,6 +31,7 @@ interface ServerApiParts extends PublishingParts, ChannelMethodsParts {
 	readonly publishBytesMax: number;
 	/** Puts a question to all shards. */
 	readonly ask: Ask;
+	readonly selection: Pick<NodeSelection<ClusterNode>, "assign">;
 }
 
 interface ReplyForm {
@@ -70,6 +72,7 @@ export class ServerApi implements Feature {
 			...channelMethods(asking),
 			...clusterMethods(asking),
 			...revocationMethods(asking),
+			...sessionMethods(asking),
 		};
 		const commands = new ApiCommands({
 			methods: { publish, ...methods },

@@ -1,13 +1,16 @@
 import type { MessageDetails } from "@shardcast/bus";
 import { closestWord, type Failover, failovers } from "@shardcast/config";
-import type { SelectionRequest } from "@shardcast/selection";
+import type { AssignRequest, ClientRequest } from "@shardcast/http";
+import { sessionMetadataBytesMax } from "../http/api/session-methods.ts";
 import { tagsBytesMax } from "../http/publish-request.ts";
 import { isUserIdTooLong, userIdBytesMax } from "../json/user-id.ts";
 import type { RebalanceOptions } from "../nodes/rebalance.ts";
-import type { PublishTarget, SelectNodeOptions } from "./server.ts";
+import type { PublishTarget, SelectNodeOptions, Session } from "./server.ts";
 
 /** Checks of the arguments that an application passes, for applications in JavaScript: a misspelt argument is an error, never ignored. */
 
+/** As in /cluster/select. */
+const textMax = 256;
 const targetKeys = ["channel", "channels"] as const satisfies readonly (keyof PublishTarget)[];
 const publishKeys = [...targetKeys, "tags", "idempotencyKey", "delta", "priority"] as const satisfies readonly (keyof PublishTarget)[];
 
@@ -66,13 +69,33 @@ export function userOf(user: unknown): string {
 }
 
 /** @throws TypeError for anything that would select a node for somebody else by mistake. */
-export function selectionOf(clientIp: string, userId: string, options: SelectNodeOptions): SelectionRequest {
-	checkKeys("selectNode", "its options", options, ["region", "avoid"] satisfies (keyof SelectNodeOptions)[]);
-	const { region = "", avoid = [] } = options;
-	for (const [name, value] of Object.entries({ clientIp, userId, region }))
-		if (typeof value !== "string") throw new TypeError(`${name} must be a string, not ${describe(value)}`);
+export function selectionOf(clientIp: string, userId: string, options: SelectNodeOptions): ClientRequest {
+	checkKeys("selectNode", "its options", options, ["region", "avoid", "connection"] satisfies (keyof SelectNodeOptions)[]);
+	const { region = "", avoid = [], connection = "" } = options;
+	checkTexts({ clientIp, userId, region, connection });
 	if (!Array.isArray(avoid)) throw new TypeError(`avoid must be a list of node ids, not ${describe(avoid)}`);
-	return { address: clientIp, user: userId, region, avoid };
+	return { address: clientIp, user: userId, connection, region, avoid };
+}
+
+/** @throws TypeError for anything that would assign another session by mistake; RangeError for what is too long. */
+export function assignmentOf(session: Session): AssignRequest {
+	const keys = ["user", "connection", "node", "address", "region", "metadata"] satisfies (keyof Session)[];
+	checkKeys("assignSession", "a session", session, keys);
+	const { user = "", connection = "", node = "", address = "", region = "", metadata } = session;
+	checkTexts({ user, connection, node, address, region });
+	if (user === "" && connection === "") throw new TypeError("a session has a user, a connection, or both");
+	if (user !== "") userOf(user);
+	const json = metadata === undefined ? "" : JSON.stringify(metadata);
+	if (json === undefined) throw new TypeError(`metadata must be a value that JSON can express, not ${describe(metadata)}`);
+	if (Buffer.byteLength(json) > sessionMetadataBytesMax) throw new RangeError(`metadata has more than ${sessionMetadataBytesMax} bytes`);
+	return { user, connection, node, address, region, avoid: [], metadata: json };
+}
+
+function checkTexts(texts: Readonly<Record<string, unknown>>): void {
+	for (const [name, value] of Object.entries(texts)) {
+		if (typeof value !== "string") throw new TypeError(`${name} must be a string, not ${describe(value)}`);
+		if (value.length > textMax) throw new RangeError(`${name} has more than ${textMax} characters`);
+	}
 }
 
 /** @throws TypeError for an unknown key; RangeError for a wrong tolerance. */

@@ -36,7 +36,8 @@ import { type NodeEvents, ThisNode } from "@shardcast/nodes";
 import { checkPostgres } from "@shardcast/postgres";
 import { cannotListen, clientsThatFit, ProcessMonitor } from "@shardcast/process";
 import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardcast/scoreboard";
-import type { RebalancePlan, SelectionRequest } from "@shardcast/selection";
+import type { AssignedSession, AssignRequest, ClientRequest } from "@shardcast/http";
+import type { RebalancePlan } from "@shardcast/selection";
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
 import { EventReader, EventWriter, eventRingInMemory, Webhooks } from "@shardcast/webhooks";
 import { Shard } from "../lifecycle/shard.ts";
@@ -104,6 +105,7 @@ export class Host {
 			revocations: () => this.#node?.revocations ?? revocations,
 			nodes: () => this.nodes(),
 			orders: () => this.#node?.orders ?? null,
+			sessions: async (requests) => this.#node?.sessions.assign(requests) ?? [],
 		});
 		const board = this.#board;
 		const common = { config, version, board, log, questions, revocations };
@@ -197,9 +199,14 @@ export class Host {
 		return this.#node?.nodes() ?? null;
 	}
 
-	/** @throws Error when this server works alone, or no node can take the client. */
-	selectNode(request: SelectionRequest): ClusterNode {
-		return this.shard.selection.select(this.#known(), request, false);
+	/** Rejects when this server works alone, or no node can take the client. */
+	async selectNode(request: ClientRequest): Promise<ClusterNode> {
+		return this.shard.selection.place(this.#known(), request, false);
+	}
+
+	/** Rejects like `selectNode`, and when there is no such node. */
+	async assignSession(request: AssignRequest): Promise<AssignedSession<ClusterNode>> {
+		return this.shard.selection.assign(this.#known(), request, false);
 	}
 
 	/** @throws Error when this server works alone. */

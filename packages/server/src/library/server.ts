@@ -23,14 +23,25 @@ import {
 } from "@shardcast/control";
 import { newlyOpen } from "@shardcast/http";
 import { Deadline } from "@shardcast/process";
-import type { RebalancePlan } from "@shardcast/selection";
+import type { RebalancePlan, SessionOutcome } from "@shardcast/selection";
 import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { MessageHandler, Middleware } from "../delivery/incoming/middleware.ts";
 import { StatusLine } from "../lifecycle/status-line.ts";
 import type { Rebalance, RebalanceOptions } from "../nodes/rebalance.ts";
 import type { ClientMessageHandler, RpcHandler } from "../sessions/centrifuge/client-handlers.ts";
-import { bytesOf, channelsOf, checkedFailover, checkedRebalance, checkKeys, checkMs, detailsOf, selectionOf, userOf } from "./arguments.ts";
+import {
+	assignmentOf,
+	bytesOf,
+	channelsOf,
+	checkedFailover,
+	checkedRebalance,
+	checkKeys,
+	checkMs,
+	detailsOf,
+	selectionOf,
+	userOf,
+} from "./arguments.ts";
 import { checkedConfig } from "./checked-config.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Control } from "./control.ts";
@@ -61,6 +72,23 @@ export interface SelectNodeOptions {
 	readonly region?: string;
 	/** Ids of nodes that the client could not reach. They are selected only if no other node can take it. */
 	readonly avoid?: readonly string[];
+	/** An id of the client for its connection, the same when it reconnects, for the affinity `connection`. */
+	readonly connection?: string;
+}
+
+/** Which node the clients of a user, or of a connection id, belong to. Texts have at most 256 characters. */
+export interface Session {
+	/** At most 255 bytes. */
+	readonly user?: string;
+	readonly connection?: string;
+	/** Id of the node that gets the session. Default: the node that has it, or else the one that `selectStrategy` chooses. */
+	readonly node?: string;
+	/** Address of the client. */
+	readonly address?: string;
+	/** Nodes of this region come first. */
+	readonly region?: string;
+	/** Kept with the session; at most 4 KiB as JSON. */
+	readonly metadata?: unknown;
 }
 
 export interface PublishTarget {
@@ -240,13 +268,13 @@ export class Server extends EventEmitter<ServerEvents> {
 	}
 
 	/**
-	 * Selects a node for a client, by the options `selectStrategy` and `selectRegion`. Counts the client for that node until the node's next heartbeat.
-	 * Costs some microseconds.
+	 * Selects a node for a client: that of its session (`affinity`), or by the options `selectStrategy` and `selectRegion`. Counts the client for that node
+	 * until the node's next heartbeat. Costs some microseconds, and with a session a command to Redis.
 	 * @param clientIp the client's address, for `ip_hash`.
-	 * @param userId for `user_hash`; without it the address counts.
-	 * @throws Error without Redis, and when no node can take a client; the message says why. TypeError for a wrong argument.
+	 * @param userId for `user_hash` and the affinity `user`; without it the address counts.
+	 * @throws TypeError or RangeError for a wrong argument. Rejects without Redis, and when no node can take a client; the message says why.
 	 */
-	selectNode(clientIp: string, userId = "", options: SelectNodeOptions = {}): ClusterNode {
+	selectNode(clientIp: string, userId = "", options: SelectNodeOptions = {}): Promise<ClusterNode> {
 		return this.#host.selectNode(selectionOf(clientIp, userId, options));
 	}
 
@@ -275,6 +303,15 @@ export class Server extends EventEmitter<ServerEvents> {
 	 */
 	failover(node: string, strategy?: Failover): Promise<void> {
 		return this.#host.failover({ node, ...(strategy !== undefined && { strategy: checkedFailover(strategy) }) });
+	}
+
+	/**
+	 * Assigns the clients of a user, or of a connection id, to a node, or finds the node that they have. With both, the session of the user decides.
+	 * @returns the node, and the outcome: "kept", "moved" = the node that had it cannot take clients, "new"; "full" and "unavailable" = it is not remembered.
+	 * @throws TypeError or RangeError for a wrong argument. Rejects without Redis, for an unknown node, and when no node can take a client.
+	 */
+	assignSession(session: Session): Promise<{ readonly node: ClusterNode; readonly outcome: SessionOutcome }> {
+		return this.#host.assignSession(assignmentOf(session));
 	}
 
 	/** Adds a handler inside the existing ones, for all messages from now on. */

@@ -1,6 +1,6 @@
 import type { MessageDetails } from "@shardcast/bus";
 import type { Certificate, Config } from "@shardcast/config";
-import { type ClusterNode, clusterNodesQuestion, metricsQuestion, selectionMetrics } from "@shardcast/control";
+import { type ClusterNode, clusterNodesQuestion, metricsQuestion, selectionMetrics, sessionsQuestion } from "@shardcast/control";
 import { clusterRoutes, consoleRoutes, NodeSelection, openAccess } from "@shardcast/http";
 import { openFiles } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
@@ -178,6 +178,12 @@ export class Shard {
 						log: options.log,
 					});
 		if (redis !== null) redis.takes = fromRedis?.take ?? null;
+		this.selection = new NodeSelection({
+			nodes: () => ask(clusterNodesQuestion, null),
+			sessions: (requests) => ask(sessionsQuestion, requests),
+			rules: () => live.config,
+			nowMs: monotonicMs,
+		});
 		const serverApi = new ServerApi({
 			...publishing,
 			publishBytesMax: publish.route.bodyBytesMax,
@@ -186,11 +192,11 @@ export class Shard {
 			kept: redis ?? durable ?? history,
 			log: history,
 			ask,
+			selection: this.selection,
 		});
 		const console = new Console({ options, live, hub, check, channels: centrifuge.subscribers, history });
 		const nodes = nodesRoute({ ask, access });
 		const rebalances = rebalanceRoutes({ ask, access, config: () => live.config });
-		this.selection = new NodeSelection({ nodes: () => ask(clusterNodesQuestion, null), rules: () => live.config, nowMs: monotonicMs });
 		if (config.redisAddress !== undefined) options.metrics.addReading(selectionMetrics, () => this.selection.counts);
 		const routes = clusterRoutes({ board, access: () => openAccess(live.config), metrics: () => ask(metricsQuestion, null) });
 		// The balancer serves the console's page, unless it cannot read the request.

@@ -50,6 +50,10 @@ const calls: Readonly<Record<string, { readonly request: object; readonly answer
 		request: {},
 		answer: [{ uid: "1", name: "shard-0", version: "1", clients: 1, users: 1, subscriptions: 1, channels: 1, uptime: 1 }],
 	},
+	assign_session: {
+		request: { user: "ann", connection: "c", node: "n1", address: "10.0.0.1", region: "eu", metadata: 1, b64metadata: "MQ==" },
+		answer: { nodes: [{ id: "n1", address: "10.0.0.9:1", url: "ws://10.0.0.9:1", region: "eu" }] },
+	},
 	block_user: { request: { user: "ann", expire_at: 9 } },
 	unblock_user: { request: { user: "ann" } },
 	revoke_token: { request: { uid: "t", expire_at: 9 } },

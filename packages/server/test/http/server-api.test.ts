@@ -341,3 +341,37 @@ describe("messages to connections", () => {
 		expect(replies).toEqual([{ send_to_all: {} }, { error: expect.objectContaining({ code: 106 }) }]);
 	});
 });
+
+describe("assign_session", () => {
+	const known = { nodes: [{ id: "n1", address: "10.0.0.9:1", url: "ws://10.0.0.9:1", region: "eu" }] };
+
+	it("answers with the node, and passes the metadata on as written", async () => {
+		const { assigned, post } = serverApi(known);
+		const session = '{"user":"ann","connection":"c","address":"10.0.0.1","metadata":{"a":[1.5]}}';
+		expect(await post("assign_session", session)).toEqual({
+			status: 200,
+			body: { result: { node: "n1", address: "10.0.0.9:1", url: "ws://10.0.0.9:1", region: "eu", outcome: "new" } },
+		});
+		expect(assigned).toEqual([
+			{ user: "ann", connection: "c", node: "", address: "10.0.0.1", region: "", avoid: [], metadata: '{"a":[1.5]}' },
+		]);
+	});
+
+	it.each<[string, object, number, string]>([
+		["without a user and a connection", {}, 107, "user and connection are missing"],
+		["with a user id of 256 bytes", { user: "x".repeat(256) }, 107, "user has more than 255 bytes"],
+		["with a connection of 257 characters", { connection: "x".repeat(257) }, 107, "connection has more than 256 characters"],
+		["with more than 4 KiB of metadata", { user: "ann", metadata: "x".repeat(4095) }, 107, "metadata has more than 4096 bytes"],
+		["for a node that is not there", { user: "ann", node: "n9" }, 107, 'there is no node "n9"'],
+		["when no node can take a client", { user: "ann", region: "full" }, 108, "no node can take a client now: 2 full"],
+	])("%s: an error", async (_what, session, code, words) => {
+		const { post } = serverApi(known);
+		expect(await post("assign_session", session)).toMatchObject({ body: { error: { code, message: expect.stringContaining(words) } } });
+	});
+
+	it("on a machine that works alone: an error", async () => {
+		expect(await serverApi(null).post("assign_session", { user: "ann" })).toMatchObject({
+			body: { error: { code: 108, message: expect.stringContaining("works alone") } },
+		});
+	});
+});

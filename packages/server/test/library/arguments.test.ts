@@ -6,7 +6,7 @@ import { logging } from "../../src/library/middleware-logging.ts";
 import { recovery } from "../../src/library/middleware-recovery.ts";
 import { reloadedConfig } from "../../src/library/reload.ts";
 import type { Message } from "../../src/library/message.ts";
-import { createServer, type PublishTarget } from "../../src/library/server.ts";
+import { createServer, type PublishTarget, type Session } from "../../src/library/server.ts";
 import type { Users } from "../../src/library/users.ts";
 
 const server = () => createServer({ addr: "127.0.0.1:0" }, { log: silentLog(), statusLine: false });
@@ -44,8 +44,23 @@ it.each<[readonly unknown[], string]>([
 	expect(() => server().selectNode(...(args as [string]))).toThrow(new TypeError(message));
 });
 
-it("without Redis there is no node to select", () => {
-	expect(() => server().selectNode("10.0.0.1")).toThrow("this server works alone: it has no Redis (redisAddress)");
+it("without Redis there is no node to select, and no session", async () => {
+	const alone = "this server works alone: it has no Redis (redisAddress)";
+	await expect(server().selectNode("10.0.0.1")).rejects.toThrow(alone);
+	await expect(server().assignSession({ user: "ann" })).rejects.toThrow(alone);
+});
+
+it.each<[unknown, Error]>([
+	[{}, new TypeError("a session has a user, a connection, or both")],
+	["ann", new TypeError("assignSession takes a session as an object, such as { user: … }, not a string")],
+	[{ usr: "ann" }, new TypeError('assignSession does not know "usr"; did you mean "user"?')],
+	[{ user: 7 }, new TypeError("user must be a string, not a number")],
+	[{ user: "ä".repeat(128) }, new RangeError("user has more than 255 bytes")],
+	[{ connection: "x".repeat(257) }, new RangeError("connection has more than 256 characters")],
+	[{ user: "ann", metadata: "x".repeat(4095) }, new RangeError("metadata has more than 4096 bytes")],
+	[{ user: "ann", metadata: () => 1 }, new TypeError("metadata must be a value that JSON can express, not a function")],
+])("assignSession of %j is an error", (session, error) => {
+	expect(() => server().assignSession(session as Session)).toThrow(error);
 });
 
 it("tags are limited", () => {

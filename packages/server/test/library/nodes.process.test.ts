@@ -45,8 +45,8 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 			expect(JSON.parse((await ask(one)).body)).toMatchObject({ id: "one", state: "member", totals: { nodes: 2 } });
 			expect((await ask(two)).status, "it has a key").toBe(401);
 			expect((await ask(two, { "x-api-key": "a-key-of-the-api" })).status).toBe(200);
-			expect(one.selectNode("10.0.0.1", "ann", { region: "here" }).id, "by region").toBe("one");
-			expect(one.selectNode("10.0.0.1", "ann", { avoid: ["one"] })).toMatchObject({ id: "two", url: `ws://127.0.0.1:${two.port}` });
+			expect((await one.selectNode("10.0.0.1", "ann", { region: "here" })).id, "by region").toBe("one");
+			expect(await one.selectNode("10.0.0.1", "ann", { avoid: ["one"] })).toMatchObject({ id: "two", url: `ws://127.0.0.1:${two.port}` });
 			const select = (query: string) => httpRequest(`http://127.0.0.1:${two.port}/cluster/select?${query}`);
 			expect(JSON.parse((await select("region=here")).body), "without a key").toEqual({
 				id: "one",
@@ -182,6 +182,44 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 			expect(await north.users.disconnect("bob")).toBe(1);
 		} finally {
 			for (const client of clients) client.close();
+			await Promise.all(servers.map((server) => server.shutdown()));
+		}
+	});
+
+	it("a user gets the same node from all nodes, and another one when that node is gone", async () => {
+		const servers = ["ash", "birch", "cedar"].map((id) => create(id, { affinity: "user", nodeTimeoutMs: 5000 }));
+		try {
+			for (const server of servers) await server.run();
+			await waitFor(() => servers.every((server) => server.nodes()!.nodes.filter(({ status }) => status === "serving").length === 3), {
+				deadlineMs: 10_000,
+				what: "all three together",
+			});
+			const users = Array.from({ length: 12 }, (_, index) => `user ${index}`);
+			const nodesOf = async (some: readonly Server[]) => {
+				const found = await Promise.all(users.map((user) => Promise.all(some.map((server) => server.selectNode("10.0.0.1", user)))));
+				return found.map((nodes) => {
+					const ids = new Set(nodes.map(({ id }) => id));
+					expect(ids.size, `answers of ${some.length} nodes that are asked at once`).toBe(1);
+					return [...ids][0]!;
+				});
+			};
+			const first = await nodesOf(servers);
+			expect(new Set(first).size).toBeGreaterThan(1);
+			expect(await nodesOf(servers)).toEqual(first);
+			const [left, ...rest] = servers as [Server, ...Server[]];
+			await left.shutdown();
+			await waitFor(() => rest.every((server) => server.nodes()!.nodes.length === 2), { deadlineMs: 10_000, what: "the end of one" });
+			const next = await nodesOf(rest);
+			expect(next).not.toContain("ash");
+			expect(next.filter((id, index) => id !== first[index]), "only its users have moved").toHaveLength(first.filter((id) => id === "ash").length);
+			const [birch] = rest as [Server];
+			expect(await birch.assignSession({ user: users[0]!, connection: "tab", node: "cedar", metadata: { a: 1 } })).toMatchObject({
+				node: { id: "cedar" },
+			});
+			expect((await rest[1]!.selectNode("10.0.0.2", users[0]!)).id).toBe("cedar");
+			await expect(birch.assignSession({ user: "x", node: "oak" })).rejects.toThrow('there is no node "oak"');
+			expect(await birch.control.metrics()).toMatch(/shardcast_node_sessions_total\{outcome="new",process="[^"]*"\} |shardcast_node_sessions_total\{outcome="new"/);
+		} finally {
 			await Promise.all(servers.map((server) => server.shutdown()));
 		}
 	});

@@ -3,7 +3,8 @@ import { ChannelLog } from "@shardcast/channel-log";
 import { Namespaces } from "@shardcast/channels";
 import { type Config, defaultConfig } from "@shardcast/config";
 import type { Ask } from "@shardcast/control";
-import type { BodyRoute, HttpRequest, Reply } from "@shardcast/http";
+import { type BodyRoute, type HttpRequest, type Reply, UnknownNode } from "@shardcast/http";
+import { NoNode } from "@shardcast/selection";
 import { publishAccepted, publishFull } from "@shardcast/wire";
 import { ApiAccess } from "../../src/http/api-access.ts";
 import { ServerApi } from "../../src/http/server-api.ts";
@@ -26,6 +27,7 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 	const access = new ApiAccess({ config: defaultConfig({ apiKey: key ?? undefined, apiKeys }) });
 	const published: { channels: readonly string[]; text: string; details: MessageDetails | undefined }[] = [];
 	const direct: object[] = [];
+	const assigned: object[] = [];
 	const log = ChannelLog.inMemory({ memoryBytes: 1_048_576 });
 	const api = new ServerApi({
 		namespaces: () => namespaces,
@@ -47,6 +49,14 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 		payloadBytesMax: 100,
 		publishBytesMax: 100_000,
 		historyLimit: () => 2,
+		selection: {
+			assign: async (known, request) => {
+				assigned.push(request);
+				if (request.node === "n9") throw new UnknownNode('there is no node "n9"');
+				if (request.region === "full") throw new NoNode(new Map([["full", 2]]));
+				return { node: known.nodes[0]!, outcome: "new" };
+			},
+		},
 		kept: log,
 		log,
 		nowMs: () => 0,
@@ -80,5 +90,5 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 		});
 		return found;
 	};
-	return { access, api, asked, texts, post, published, direct, log, overLimit };
+	return { access, api, asked, texts, post, published, direct, assigned, log, overLimit };
 }

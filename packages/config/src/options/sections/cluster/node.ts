@@ -107,6 +107,21 @@ export const nodeOptions = {
 		default: 30_000,
 		help: "How long the load must stay there before a scale event, and the least time between two such events.",
 	}),
+	affinity: option({
+		flag: "affinity",
+		key: "affinity",
+		kind: choice(["none", "user", "connection", "hash", "region"]),
+		default: "none",
+		live: true,
+		help: "Which clients /cluster/select and selectNode send to the same node: those of a user or with the same connection id, by a session in Redis (user, connection); those with equal hashes of user, connection id or address, without one (hash); those of a region to its nodes, whatever --select-region says (region).",
+	}),
+	sessionTtlMs: option({
+		flag: "session-ttl",
+		key: "session_ttl",
+		kind: duration({ minMs: 1000, maxMs: 2_592_000_000 }),
+		default: 86_400_000,
+		help: "How long Redis keeps a session (--affinity) after the last request for it.",
+	}),
 	nodeHeartbeatMs: option({
 		flag: "node-heartbeat",
 		key: "heartbeat",

@@ -1,0 +1,50 @@
+import { type Ask, type ClusterNode, clusterNodesQuestion } from "@shardcast/control";
+import { type NodeSelection, UnknownNode } from "@shardcast/http";
+import { ErrorCode } from "@shardcast/protocol";
+import { NoNode } from "@shardcast/selection";
+import { FieldError, payloadField, textField } from "../../json/fields.ts";
+import { userField } from "../../json/user-id.ts";
+import type { ApiMethod } from "./api-call.ts";
+import { ApiError } from "./api-error.ts";
+
+interface SessionMethodsParts {
+	readonly ask: Ask;
+	readonly selection: Pick<NodeSelection<ClusterNode>, "assign">;
+}
+
+/** The most bytes of a session's metadata, as JSON. */
+export const sessionMetadataBytesMax = 4096;
+/** The most characters of ids, addresses and regions, as in /cluster/select. */
+const textMax = 256;
+
+/** Assigns clients to nodes. */
+export function sessionMethods({ ask, selection }: SessionMethodsParts): Readonly<Record<"assign_session", ApiMethod>> {
+	return {
+		assign_session: async ({ fields }) => {
+			const text = (name: string): string => {
+				const value = textField(fields, name);
+				if (value.length > textMax) throw new FieldError(`${name} has more than ${textMax} characters`);
+				return value;
+			};
+			const [user, connection] = [userField(fields), text("connection")];
+			if (user === "" && connection === "") throw new FieldError("user and connection are missing; a session has one of them, or both");
+			const metadata = payloadField(fields, "metadata");
+			if (metadata !== null && metadata.length > sessionMetadataBytesMax)
+				throw new FieldError(`metadata has more than ${sessionMetadataBytesMax} bytes`);
+			const request = {
+				...{ user, connection, node: text("node"), address: text("address"), region: text("region"), avoid: [] },
+				metadata: metadata === null ? "" : Buffer.from(metadata).toString(),
+			};
+			const known = await ask(clusterNodesQuestion, null);
+			if (known === null) throw new ApiError(ErrorCode.notAvailable, "this machine works alone: it has no Redis (--redis-url)");
+			try {
+				const { node, outcome } = await selection.assign(known, request, false);
+				return JSON.stringify({ node: node.id, address: node.address, url: node.url, region: node.region, outcome });
+			} catch (error) {
+				if (error instanceof UnknownNode) throw new FieldError(error.message);
+				if (error instanceof NoNode) throw new ApiError(ErrorCode.notAvailable, error.message);
+				throw error;
+			}
+		},
+	};
+}
