@@ -349,6 +349,9 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which
 	lines("Nodes selected for clients", "Answers of /cluster/select, and of selectNode, by result.", "short", [
 		query(`sum by (result, instance) (${rate("shardcast_node_selections_total")})`, "{{instance}} {{result}}"),
 	]),
+	lines("Sessions", "Sessions of users and connections that nodes looked up or assigned, by outcome.", "short", [
+		query(`sum by (outcome, instance) (${rate("shardcast_node_sessions_total")})`, "{{instance}} {{outcome}}"),
+	]),
 	lines(
 		"Questions between nodes",
 		"Answers of other nodes, questions that a node answered for others, and messages that it could not read.",

@@ -84,7 +84,12 @@ export class Balancer {
 		this.#options = options;
 		this.#config = config;
 		this.#allowedOrigins = allowedOrigins(config.allowedOrigins);
-		this.#selection = new NodeSelection({ nodes: options.nodes, sessions: options.sessions, rules: () => this.#config, nowMs: monotonicMs });
+		this.#selection = new NodeSelection({
+			nodes: options.nodes,
+			sessions: options.sessions,
+			rules: () => this.#config,
+			nowMs: monotonicMs,
+		});
 		this.#doorbells = new Doorbells(directory, board);
 		this.#doorbells.openAll();
 		const responder = new Responder({

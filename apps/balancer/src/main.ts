@@ -1,4 +1,12 @@
-import { clusterNodesQuestion, connectToParent, joinCluster, metricsQuestion, PartAnswers, selectionMetrics, sessionsQuestion } from "@shardcast/control";
+import {
+	clusterNodesQuestion,
+	connectToParent,
+	joinCluster,
+	metricsQuestion,
+	PartAnswers,
+	selectionMetrics,
+	sessionsQuestion,
+} from "@shardcast/control";
 import type { FindSessions } from "@shardcast/http";
 import { dieWithParent, nativeSupport } from "@shardcast/native";
 import { surviveClosedOutput } from "@shardcast/process";

@@ -1,6 +1,9 @@
 /** Gets one record of the ring of `origin`: `u8[start] … u8[end - 1]`. The bytes are valid until `read` returns. */
 export type VisitOrigin = (origin: number, u8: Uint8Array, view: DataView, start: number, end: number) => void;
 
+/** Like `VisitOrigin`; returns whether to go on. */
+export type VisitOriginAhead = (origin: number, u8: Uint8Array, view: DataView, start: number, end: number) => boolean;
+
 /**
  * One member's end of the broadcast bus. **Used on one thread.** Every member, including the publisher, gets each record once, in the order
  * in which its origin published it.
@@ -37,6 +40,12 @@ export interface BusLink {
 	 * If `visit` throws, the batch ends, the record counts as read, and the error is rethrown.
 	 */
 	read(max: number, visit: VisitOrigin): number;
+	/**
+	 * Visits the unread records of all rings that it has not visited before, until `visit` returns false. `read` visits them again, in the same order for
+	 * each ring. Not within a read.
+	 * @returns false if `visit` has ended it.
+	 */
+	ahead(visit: VisitOriginAhead): boolean;
 	hasRecords(): boolean;
 
 	/**

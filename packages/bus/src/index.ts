@@ -1,4 +1,4 @@
-export type { BusLink, VisitOrigin } from "./bus-link.ts";
+export type { BusLink, VisitOrigin, VisitOriginAhead } from "./bus-link.ts";
 export { Doorbells } from "./doorbells.ts";
 export { createMemberFiles, type OpenMemberFiles, openMemberFiles, releaseMember } from "./member-files.ts";
 export { MemoryBus } from "./memory-bus.ts";

@@ -1,6 +1,6 @@
 import { type Ring, RingReader, type VisitRecord } from "@shardcast/ring";
 import { BusError, BusErrorCode } from "@shardcast/scoreboard";
-import type { VisitOrigin } from "./bus-link.ts";
+import type { VisitOrigin, VisitOriginAhead } from "./bus-link.ts";
 
 interface Entry {
 	readonly origin: number;
@@ -75,6 +75,13 @@ export class ReaderSet {
 		}
 		if (this.#retiredCount > 0) this.#dropRetired();
 		return max - left;
+	}
+
+	/** See `BusLink.ahead`. */
+	ahead(visit: VisitOriginAhead): boolean {
+		for (const { origin, reader } of this.#entries)
+			if (!reader.ahead((u8, view, start, end) => visit(origin, u8, view, start, end))) return false;
+		return true;
 	}
 
 	hasRecords(): boolean {

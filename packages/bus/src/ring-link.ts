@@ -1,6 +1,6 @@
 import { type Ring, RingWriter } from "@shardcast/ring";
 import { BusError, BusErrorCode } from "@shardcast/scoreboard";
-import type { BusLink, VisitOrigin } from "./bus-link.ts";
+import type { BusLink, VisitOrigin, VisitOriginAhead } from "./bus-link.ts";
 import { ReaderSet } from "./reader-set.ts";
 
 /** The common part of all links: writes its ring, reads all rings. Subclasses implement wake-ups and changes of members. */
@@ -36,6 +36,11 @@ export abstract class RingLink implements BusLink {
 	read(max: number, visit: VisitOrigin): number {
 		this.refreshMembers();
 		return this.readers.read(max, visit);
+	}
+
+	ahead(visit: VisitOriginAhead): boolean {
+		this.refreshMembers();
+		return this.readers.ahead(visit);
 	}
 
 	hasRecords(): boolean {

@@ -105,6 +105,28 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			expect(links[1].hasRecords()).toBe(true);
 		});
 
+		it("looks ahead at the unread records of all rings, once, and reads them nevertheless", () => {
+			const harness = make();
+			const [one, other, reader] = [harness.join(0), harness.join(1), harness.join(2)];
+			const ahead = () => {
+				const seen: string[] = [];
+				reader.ahead((origin, u8, _view, start, end) => seen.push(`${origin}: ${Buffer.from(u8.slice(start, end)).toString()}`) > 0);
+				return seen.sort();
+			};
+			publish(one, "a");
+			publish(other, "b");
+			expect(ahead()).toEqual(["0: a", "1: b"]);
+			publish(one, "c");
+			expect(ahead()).toEqual(["0: c"]);
+			expect(ahead()).toEqual([]);
+			expect(takeAll(reader).sort()).toEqual(["0: a", "0: c", "1: b"]);
+			expect(ahead()).toEqual([]);
+			publish(one, "d");
+			publish(other, "e");
+			expect(reader.ahead(() => false)).toBe(false);
+			expect(ahead(), "the others").toHaveLength(1);
+		});
+
 		it("reads fairly: a member that always has more than a batch does not starve the others", () => {
 			const harness = make();
 			const [busy, quiet, reader] = [harness.join(0), harness.join(1), harness.join(2)];

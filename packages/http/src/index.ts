@@ -26,5 +26,5 @@ export type { ForwardedAddress, HttpRequest } from "./routing/request.ts";
 export type { AnswerRoute, BodyHandler, BodyRoute, Route, StreamRoute } from "./routing/route.ts";
 export { BodyNeeded, type BodyProblem, noStore, Router, type RouterRules, StreamNeeded } from "./routing/router.ts";
 export { type ReplyStream, type StreamPath, type StreamStart, streamPaths } from "./routing/stream.ts";
-export type { FindSessions } from "./session-batches.ts";
 export { type AssignedSession, type AssignRequest, type ClientRequest, NodeSelection, UnknownNode } from "./select-route.ts";
+export type { FindSessions } from "./session-batches.ts";

@@ -107,8 +107,12 @@ export class NodeSelection<N extends SelectableNode> {
 		if (request.node !== "" && given === undefined) throw new UnknownNode(`there is no node "${request.node.slice(0, 64)}"`);
 		const chosen = given === undefined ? this.#choose(known, request, needsUrl) : { node: given, able: [] };
 		const about = { address, metadata };
-		const first = await this.#follow(chosen, user !== "" ? { of: "user", id: user, ...about } : { of: "connection", id: connection, ...about });
-		if (user !== "" && connection !== "") await this.#follow({ node: first.node, able: [] }, { of: "connection", id: connection, ...about });
+		const first = await this.#follow(
+			chosen,
+			user !== "" ? { of: "user", id: user, ...about } : { of: "connection", id: connection, ...about },
+		);
+		if (user !== "" && connection !== "")
+			await this.#follow({ node: first.node, able: [] }, { of: "connection", id: connection, ...about });
 		return first;
 	}
 

@@ -134,9 +134,12 @@ describe("GET /cluster/select", () => {
 		expect(state.lookUps).toBe(0);
 	});
 
-	it.each([`user=${"u".repeat(256)}`, `connection=${"c".repeat(256)}`, `region=${"r".repeat(256)}`, `avoid=${"n,".repeat(16)}`])("200 at the limit: %s", async (query) => {
-		expect((await rig().ask(query)).status).toBe(200);
-	});
+	it.each([`user=${"u".repeat(256)}`, `connection=${"c".repeat(256)}`, `region=${"r".repeat(256)}`, `avoid=${"n,".repeat(16)}`])(
+		"200 at the limit: %s",
+		async (query) => {
+			expect((await rig().ask(query)).status).toBe(200);
+		},
+	);
 
 	it("pages of allowed origins may read the answer and send OPTIONS, others may not", async () => {
 		const { ask } = rig();
@@ -201,7 +204,10 @@ describe("affinity", () => {
 		for (let index = 0; index < 8; index++) sessions.set(`user u${index}`, "n0");
 		await Promise.all(Array.from({ length: 8 }, (_, index) => ask(`user=u${index}`)));
 		const others = await Promise.all(Array.from({ length: 12 }, async () => (await ask("")).body.id as string));
-		expect(others.filter((id) => id === "n0"), "it has 8 clients already").toHaveLength(0);
+		expect(
+			others.filter((id) => id === "n0"),
+			"it has 8 clients already",
+		).toHaveLength(0);
 	});
 
 	it("without an id, or while Redis is away, the strategy chooses", async () => {
@@ -231,7 +237,8 @@ describe("affinity", () => {
 	it("by region: nodes of the client's region, else of the node that is asked, else any", async () => {
 		const known = nodes({ n0: { region: "eu" }, n1: { region: "us" } });
 		const { ask } = rig(() => known, "least_connections", "region");
-		const ids = async (query: string) => new Set(await Promise.all(Array.from({ length: 6 }, async () => (await ask(query)).body.id as string)));
+		const ids = async (query: string) =>
+			new Set(await Promise.all(Array.from({ length: 6 }, async () => (await ask(query)).body.id as string)));
 		expect(await ids("region=us")).toEqual(new Set(["n1"]));
 		expect(await ids("")).toEqual(new Set(["n0"]));
 		expect((await ids("region=asia")).size, "no node there").toBeGreaterThan(1);

@@ -31,7 +31,10 @@ describe("requests for sessions", () => {
 		asked[0]!.answer();
 		expect((await Promise.all(first)).map(({ node }) => node)).toEqual(["for a", "for b"]);
 		await turn();
-		expect(asked.map(({ ids }) => ids)).toEqual([["a", "b"], ["c", "d"]]);
+		expect(asked.map(({ ids }) => ids)).toEqual([
+			["a", "b"],
+			["c", "d"],
+		]);
 		asked[1]!.answer();
 		expect((await Promise.all(second)).map(({ node }) => node)).toEqual(["for c", "for d"]);
 		const last = batches.ask(request("e"));

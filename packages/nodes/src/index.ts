@@ -1,3 +1,3 @@
-export { nodeIdOf, redisOptionsOf } from "./redis-from-config.ts";
 export type { NodeReport } from "./membership.ts";
+export { nodeIdOf, redisOptionsOf } from "./redis-from-config.ts";
 export { type NodeEvents, ThisNode } from "./this-node.ts";

@@ -1,4 +1,4 @@
-import type { ClusterNodes, NodeCounts, NodeFacts, NodeLoad, NodeState } from "@shardcast/control";
+import type { ClusterNode, ClusterNodes, NodeCounts, NodeFacts, NodeLoad, NodeState } from "@shardcast/control";
 import { type Redis, RedisError } from "@shardcast/redis";
 import { heartbeatScript, leaveScript } from "./membership-scripts.ts";
 import type { NodeKeys } from "./node-keys.ts";

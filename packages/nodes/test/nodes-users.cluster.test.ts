@@ -34,6 +34,7 @@ class User {
 		this.client.on("subscribed", ({ channel }) => this.events.push(`subscribed ${channel}`));
 		this.client.on("unsubscribed", ({ channel }) => this.events.push(`unsubscribed ${channel}`));
 		this.client.on("disconnected", ({ code }) => this.events.push(`disconnected ${code}`));
+		this.client.on("message", ({ data }) => this.events.push(`message ${data.type} ${data.payload}`));
 		// Told to reconnect.
 		this.client.on("connecting", ({ code }) => {
 			if (code >= 3000) this.events.push(`connecting ${code}`);
@@ -130,6 +131,30 @@ describe.skipIf(!redisForTests())("users of two machines with Redis", () => {
 		const again = await everywhere({ sub: "dan" });
 		await done("n2", "refresh", { user: "dan", expired: true });
 		await each(again, "connecting 3005");
+	});
+
+	it("a message to a user, or to all, reaches each connection on all nodes once, whichever node is asked", async () => {
+		const all = await everywhere({ sub: "gil" });
+		const [other] = await everywhere({ sub: "hal" });
+		for (const id of ["n1", "n2"]) {
+			// Until messages go both ways: feeders subscribe a moment after the start.
+			await waitFor(
+				async () => {
+					await done(id, "send_to_user", { user: "gil", type: "ready", data: id });
+					return all.every(({ events }) => events.includes(`message ready ${id}`));
+				},
+				{ deadlineMs: waitMs, what: `messages of ${id} everywhere`, everyMs: 50 },
+			);
+			await done(id, "send_to_user", { user: "gil", type: "normal", data: id });
+			await done(id, "send_to_user", { user: "gil", type: "high", data: id, priority: "high" });
+			await done(id, "send_to_all", { type: "all", data: id });
+			await done(id, "send_to_user", { user: "gil", type: "end", data: id });
+		}
+		for (const id of ["n1", "n2"]) await each(all, `message end ${id}`);
+		const expected = ["n1", "n2"].flatMap((id) => ["all", "end", "high", "normal"].map((type) => `message ${type} ${id}`)).toSorted();
+		for (const { events } of all) expect(events.filter((event) => !event.startsWith("message ready")).toSorted()).toEqual(expected);
+		await each([other!], "message all n2");
+		expect(other!.events.toSorted(), "another user").toEqual(["message all n1", "message all n2"]);
 	});
 
 	it("presence, presence_stats, channels, connections and info are those of all nodes, for the server API and for clients", async () => {

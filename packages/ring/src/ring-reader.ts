@@ -8,6 +8,9 @@ const tailWord = RingLayout.tailOffset >> 2;
 /** Gets one record: `u8[start] … u8[end - 1]`, the same bytes in `view`. They are valid until `read` returns. */
 export type VisitRecord = (u8: Uint8Array, view: DataView, start: number, end: number) => void;
 
+/** Like `VisitRecord`; returns whether to go on. */
+export type VisitAhead = (u8: Uint8Array, view: DataView, start: number, end: number) => boolean;
+
 /**
  * A reading end of a ring. **One per slot, used by one thread.** Each reader gets every record from where it joined, in the order of
  * writing. A reader that joins and then stops reading blocks the writer, until its slot is freed with `releaseReader` after its death.
@@ -21,6 +24,8 @@ export class RingReader {
 	readonly #headWord: number;
 	readonly #capacityUnits: number;
 	#head = 0;
+	/** Up to here, `ahead` has visited the records. Never behind the head. */
+	#seen = 0;
 	#live = false;
 	#reading = false;
 
@@ -36,6 +41,7 @@ export class RingReader {
 	join(): void {
 		this.#refuseWithinRead("join");
 		this.#head = openSlot(this.#ring, this.#slot);
+		this.#seen = this.#head;
 		this.#live = true;
 	}
 
@@ -47,6 +53,7 @@ export class RingReader {
 		this.#refuseWithinRead("resume");
 		if (!slotIsLive(this.#ring, this.#slot)) return false;
 		this.#head = Atomics.load(this.#ring.words, this.#headWord);
+		this.#seen = this.#head;
 		this.#live = true;
 		return true;
 	}
@@ -105,9 +112,47 @@ export class RingReader {
 		} finally {
 			this.#reading = false;
 			this.#head = head;
+			if (((head - this.#seen) | 0) > 0) this.#seen = head;
 			if (this.#live) Atomics.store(words, this.#headWord, head);
 		}
 		return count;
+	}
+
+	/**
+	 * Visits the unread records that it has not visited before, until `visit` returns false. They stay unread: `read` visits them again. Reads one line of
+	 * memory per record, besides what `visit` reads. Ends at a record that is inconsistent, which `read` reports. If `visit` throws, the error is
+	 * rethrown.
+	 * @returns false if `visit` has ended it.
+	 */
+	ahead(visit: VisitAhead): boolean {
+		if (!this.#live) return true;
+		this.#refuseWithinRead("ahead");
+		const { words, u8, view, dataOffset, recordBytesMax } = this.#ring;
+		const capacityUnits = this.#capacityUnits;
+		const tail = Atomics.load(words, tailWord);
+		let at = this.#seen;
+		this.#reading = true;
+		try {
+			while (this.#live && ((tail - at) | 0) > 0) {
+				const index = at & (capacityUnits - 1);
+				const start = dataOffset + (index << RingLayout.unitShift);
+				const length = words[(start + RingLayout.lengthOffset) >> 2];
+				if (words[(start + RingLayout.stampOffset) >> 2] !== at) return true;
+				if (length === RingLayout.paddingLength) {
+					at = (at + capacityUnits - index) | 0;
+					continue;
+				}
+				const units = (length + RingLayout.recordHeaderBytes + RingLayout.unitBytes - 1) >>> RingLayout.unitShift;
+				if (length < 0 || length > recordBytesMax || units > capacityUnits - index) return true;
+				at = (at + units) | 0;
+				const payload = start + RingLayout.recordHeaderBytes;
+				if (!visit(u8, view, payload, payload + length)) return false;
+			}
+			return true;
+		} finally {
+			this.#reading = false;
+			this.#seen = at;
+		}
 	}
 
 	hasRecords(): boolean {

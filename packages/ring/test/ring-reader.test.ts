@@ -32,6 +32,43 @@ describe("RingReader", () => {
 		expect(reader.hasRecords()).toBe(false);
 	});
 
+	it("looks ahead at what is unread, once at each record, and reads all of it in order afterwards", () => {
+		const ring = newRing({ capacityBytes: 1024 });
+		const reader = joined(ring);
+		const writer = new RingWriter(ring);
+		const ahead = (): Uint8Array[] => {
+			const seen: Uint8Array[] = [];
+			reader.ahead((u8, _view, start, end) => seen.push(u8.slice(start, end)) > 0);
+			return seen;
+		};
+		expect(ahead()).toEqual([]);
+		let written = 0;
+		let looked = 0;
+		let read = 0;
+		// Several laps, with padding.
+		for (let round = 0; round < 200; round++) {
+			for (let count = round % 5; count > 0; count--) if (writer.write(payload(written, 20 + (written % 60)))) written++;
+			const all = (from: number, to: number) =>
+				Array.from({ length: to - from }, (_, index) => payload(from + index, 20 + ((from + index) % 60)));
+			if (round % 3 === 0) {
+				expect(ahead()).toEqual(all(Math.max(looked, read), written));
+				looked = written;
+			}
+			const got = take(reader, round % 4);
+			expect(got).toEqual(all(read, read + got.length));
+			read += got.length;
+		}
+		expect(written).toBeGreaterThan(100);
+		expect(take(reader)).toHaveLength(written - read);
+		for (let index = 0; index < 4; index++) writer.write(payload(index, 8));
+		let visits = 0;
+		expect(reader.ahead(() => ++visits < 2)).toBe(false);
+		expect([visits, ahead()], "it goes on where the visitor ended it").toEqual([2, [payload(2, 8), payload(3, 8)]]);
+		expect(take(reader)).toHaveLength(4);
+		writer.write(payload(1, 8));
+		reader.read(1, () => expect(() => reader.ahead(() => true)).toThrow(expect.objectContaining({ code: RingErrorCode.misuse })));
+	});
+
 	it("does not count padding as a record", () => {
 		const ring = newRing({ capacityBytes: 256 });
 		const reader = joined(ring);

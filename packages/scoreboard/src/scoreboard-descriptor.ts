@@ -78,6 +78,7 @@ export const HeaderWord = {
 	clusterState: 4,
 	channelHashKey0: 5,
 	channelHashKey1: 6,
+	urgentRecords: 7,
 } as const;
 
 /** Rows after the slots, for processes that are not members of the bus. */

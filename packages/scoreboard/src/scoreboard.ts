@@ -94,6 +94,16 @@ export class Scoreboard {
 		return [this.#words[HeaderWord.channelHashKey0]!, this.#words[HeaderWord.channelHashKey1]!];
 	}
 
+	/** Changes whenever a record with high priority has been written to a ring, by any member. */
+	get urgentRecords(): number {
+		return Atomics.load(this.#words, HeaderWord.urgentRecords);
+	}
+
+	/** Call after the record has been written. */
+	countUrgentRecord(): void {
+		Atomics.add(this.#words, HeaderWord.urgentRecords, 1);
+	}
+
 	/** Changes whenever a member is added or removed. */
 	get membershipEpoch(): number {
 		return Atomics.load(this.#words, HeaderWord.membershipEpoch);

@@ -23,7 +23,7 @@ describe("the collector of webhooks", () => {
 	});
 
 	it("tells what happens to nodes, also a webhook for some namespaces, and not one for other events", async () => {
-		const rings = new ManualRings({}, [{ name: "main", batch_delay: 0, namespaces: ["chat"] }]);
+		const rings = new ManualRings({ namespaces: ["chat"] }, [{ name: "main", batch_delay: 0, namespaces: ["chat"] }]);
 		await rings.told();
 		const node = { id: "n2", address: "10.0.0.2:3005", region: "eu", status: "serving", health: "healthy" };
 		rings.webhooks.nodeChanged({ type: "joined", node });

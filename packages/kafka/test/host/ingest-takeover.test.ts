@@ -93,6 +93,8 @@ class TestShard {
 				readRecordHead(view, start, end, head);
 				this.delivered.push(Buffer.from(u8.subarray(head.payloadStart, head.payloadEnd)).toString());
 			},
+			deliverAhead: () => false,
+			urgentRecords: () => 0,
 			deliverIngested: () => {},
 			beforeTurn: () => {},
 			hasPublished: () => true,

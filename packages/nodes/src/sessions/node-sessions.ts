@@ -10,6 +10,8 @@ interface NodeSessionsParts {
 	readonly ttlMs: number;
 	/** Monotonic. */
 	readonly nowMs?: () => number;
+	/** Replaced in tests. */
+	readonly createdMax?: number;
 }
 
 /** Most sessions that a node makes within their time to live: anybody may ask `/cluster/select`, with any user. About 300 bytes of Redis each. */
@@ -25,6 +27,7 @@ export class NodeSessions {
 	readonly counts: Record<SessionOutcome, number> = { kept: 0, moved: 0, new: 0, full: 0, unavailable: 0 };
 	readonly #parts: NodeSessionsParts;
 	readonly #nowMs: () => number;
+	readonly #createdMax: number;
 	/** New sessions of this window, which is as long as a session lives, and of the one before. */
 	#created = 0;
 	#createdBefore = 0;
@@ -34,6 +37,7 @@ export class NodeSessions {
 		this.#parts = parts;
 		this.#nowMs = parts.nowMs ?? (() => performance.now());
 		this.#windowMs = this.#nowMs();
+		this.#createdMax = parts.createdMax ?? createdMax;
 	}
 
 	/** Never rejects: what Redis does not answer is "unavailable". */
@@ -45,7 +49,7 @@ export class NodeSessions {
 	async #assign({ of, id, node, follow, address, metadata }: SessionRequest): Promise<SessionAnswer> {
 		const { redis, keys, ttlMs } = this.#parts;
 		if (redis.state !== "ready") return this.#counted({ node, outcome: "unavailable" });
-		const mayCreate = this.#created + this.#createdBefore < createdMax;
+		const mayCreate = this.#created + this.#createdBefore < this.#createdMax;
 		// Before the reply, so that many at once do not exceed the limit.
 		if (mayCreate) this.#created++;
 		let answer: SessionAnswer = { node, outcome: "unavailable" };

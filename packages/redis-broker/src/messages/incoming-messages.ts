@@ -20,8 +20,8 @@ interface IncomingMessagesParts {
 	readonly ring: Pick<BusLink, "claim" | "commit" | "u8" | "view" | "recordBytesMax">;
 	/** Called after each record written to the ring. */
 	readonly onCommit: () => void;
-	/** This shard should read its ring at once: a record has high priority. */
-	readonly hurry: () => void;
+	/** Called after a record with high priority was written to the ring: all shards should read it before others. */
+	readonly onUrgent: () => void;
 	/** This node. Its own messages have been delivered already. */
 	readonly node: NodeId;
 }
@@ -85,7 +85,6 @@ export class IncomingMessages {
 			const ahead = isUrgent(this.#head.type);
 			const mustWait = this.#urgent.length > 0 || (!ahead && this.#waiting.length > 0);
 			if (mustWait || !this.#write(record)) this.#wait(record, ahead ? this.#urgent : this.#waiting);
-			if (ahead) this.#parts.hurry();
 		}
 	}
 
@@ -115,7 +114,7 @@ export class IncomingMessages {
 
 	/** Writes it as a record of this shard: each node has its own key for channel hashes, and its own connection numbers. */
 	#write(record: Buffer): boolean {
-		const { ring, onCommit } = this.#parts;
+		const { ring, onCommit, onUrgent } = this.#parts;
 		const at = ring.claim(record.length);
 		if (at < 0) return false;
 		const { u8, view } = ring;
@@ -130,8 +129,10 @@ export class IncomingMessages {
 			view.setUint32(entry + ChannelEntry.hashOffset, channelHash(u8.subarray(entry + ChannelEntry.nameOffset, next)), true);
 			entry = next;
 		}
+		const ahead = isUrgent(view.getUint8(at + BusRecord.typeOffset));
 		ring.commit();
 		onCommit();
+		if (ahead) onUrgent();
 		this.counts.messages++;
 		return true;
 	}

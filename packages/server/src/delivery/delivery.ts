@@ -10,7 +10,7 @@ import { FlushEngine, type TurnPacing } from "./flush.ts";
 import { FlushPolicy } from "./flush-policy.ts";
 
 interface DeliveryParts {
-	readonly options: Pick<ShardOptions, "bus" | "row">;
+	readonly options: Pick<ShardOptions, "bus" | "row" | "board">;
 	readonly live: LiveConfig;
 	readonly hub: Hub;
 	/** The reader of the logs; null = there are no logs. */
@@ -48,7 +48,7 @@ export class Delivery implements Feature {
 
 	constructor(parts: DeliveryParts) {
 		const { options, live, hub, logged, senders, topics, console, asked, direct, toldOfChannels, pacing, held, beforeTurn } = parts;
-		const { bus, row: counters } = options;
+		const { bus, row: counters, board } = options;
 		this.#parts = parts;
 		const life = incarnationId(bus.member, counters.incarnation);
 		const fanOut = new FanOut({ member: bus.member, life, hub, logged, senders, topics, counters, console, asked, direct, toldOfChannels });
@@ -62,6 +62,8 @@ export class Delivery implements Feature {
 			}),
 			counters,
 			deliver: fanOut.deliver,
+			deliverAhead: fanOut.deliverAhead,
+			urgentRecords: () => board.urgentRecords,
 			deliverIngested: fanOut.deliverIngested,
 			beforeTurn,
 			hasPublished: () => fanOut.hasPublished,

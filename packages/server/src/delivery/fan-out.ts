@@ -1,7 +1,17 @@
-import type { VisitOrigin } from "@shardcast/bus";
+import type { VisitOrigin, VisitOriginAhead } from "@shardcast/bus";
 import { createLogRecordHead, type LogReader, type LogRecordHead } from "@shardcast/channel-log";
 import type { Counters, HistogramWords } from "@shardcast/scoreboard";
-import { allShards, channelNameAt, monotonicMs, RecordKind, RecordType, readRecordHead, recordTarget } from "@shardcast/wire";
+import {
+	allShards,
+	BusRecord,
+	channelNameAt,
+	isUrgent,
+	monotonicMs,
+	RecordKind,
+	RecordType,
+	readRecordHead,
+	recordTarget,
+} from "@shardcast/wire";
 import type { ConsoleFeed } from "../console/console-feed.ts";
 import type { Audience } from "../hub/audience.ts";
 import type { Hub } from "../hub/hub.ts";
@@ -63,6 +73,9 @@ export class FanOut {
 	#loggedHead: LogRecordHead | null = null;
 	#deliveries = 0;
 	#deliveredBytes = 0;
+	/** By the bytes of the ring: records that were delivered ahead and have not been read yet. */
+	readonly #ahead = new Map<Uint8Array, number>();
+	#isAhead = false;
 
 	constructor(parts: FanOutParts) {
 		this.#parts = parts;
@@ -72,6 +85,21 @@ export class FanOut {
 	/** Delivers a record of the bus. */
 	readonly deliver: VisitOrigin = (origin, u8, view, start, end) => {
 		this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.publishToSendMs);
+	};
+
+	/**
+	 * Delivers a waiting record of the bus before those that were written before it, if it has high priority; `deliver` then skips it.
+	 * @returns whether it has.
+	 */
+	readonly deliverAhead: VisitOriginAhead = (origin, u8, view, start, end) => {
+		if (!isUrgent(view.getUint8(start + BusRecord.typeOffset))) return false;
+		this.#isAhead = true;
+		try {
+			this.deliver(origin, u8, view, start, end);
+		} finally {
+			this.#isAhead = false;
+		}
+		return true;
 	};
 
 	/** Delivers a record of this shard's own record source. */
@@ -110,9 +138,12 @@ export class FanOut {
 		const { head } = record;
 		readRecordHead(view, start, end, head);
 		if (head.target !== allShards && head.target !== this.#target) return;
-		if (head.type !== RecordType.publication && head.type !== RecordType.urgent) {
-			this.#deliverOther(origin, u8, view, waited);
-			return;
+		if (head.type !== RecordType.publication) {
+			if (isUrgent(head.type) && this.#wasAhead(u8)) return;
+			if (head.type !== RecordType.urgent) {
+				this.#deliverOther(origin, u8, view, waited);
+				return;
+			}
 		}
 		if (this.#parts.console.watching) this.#parts.console.onRecord(u8, view, head);
 		const audiences = hub.select(u8, view, head);
@@ -144,6 +175,19 @@ export class FanOut {
 		this.#deliveries += reached;
 		this.#deliveredBytes += plain * payload.length;
 		waited.observe(monotonicMs() - head.publishedMs, reached);
+	}
+
+	/** Whether this record of high priority was delivered ahead. A ring's records are read in the order in which they were visited ahead. */
+	#wasAhead(u8: Uint8Array): boolean {
+		const count = this.#ahead.get(u8) ?? 0;
+		if (this.#isAhead) {
+			this.#ahead.set(u8, count + 1);
+			return false;
+		}
+		if (count === 0) return false;
+		if (count > 1) this.#ahead.set(u8, count - 1);
+		else this.#ahead.delete(u8);
+		return true;
 	}
 
 	/** Handles a record other than a publication. Its head has been read. */

@@ -1,4 +1,4 @@
-import type { BusLink, RecordSource, VisitOrigin } from "@shardcast/bus";
+import type { BusLink, RecordSource, VisitOrigin, VisitOriginAhead } from "@shardcast/bus";
 import type { Counters } from "@shardcast/scoreboard";
 import type { FlushPolicy } from "./flush-policy.ts";
 
@@ -17,11 +17,15 @@ const nodeScheduler: Scheduler = {
 };
 
 interface FlushEngineParts {
-	readonly bus: Pick<BusLink, "read" | "hasRecords" | "sleep" | "awake" | "ringWaiters" | "backlogBytes" | "capacityBytes">;
+	readonly bus: Pick<BusLink, "read" | "ahead" | "hasRecords" | "sleep" | "awake" | "ringWaiters" | "backlogBytes" | "capacityBytes">;
 	readonly policy: FlushPolicy;
 	readonly counters: Counters;
 	/** Delivers a record of the bus to the clients. */
 	readonly deliver: VisitOrigin;
+	/** Delivers a waiting record of the bus at once if it has high priority, and returns whether it has; `deliver` then skips it. */
+	readonly deliverAhead: VisitOriginAhead;
+	/** Changes whenever a record with high priority was written to the bus. Read once per turn. */
+	readonly urgentRecords: () => number;
 	/** Delivers a record of a record source to the clients. */
 	readonly deliverIngested: VisitOrigin;
 	/** Called at the start of each turn, before anything is delivered. */
@@ -99,6 +103,10 @@ export class FlushEngine {
 	#fill = 0;
 	/** Distinguishes the timer of this pause from those of pauses cut short. */
 	#pauseNumber = 0;
+	/** As of the last turn that looked ahead to the end; NaN = look again. */
+	#urgentRecords = 0;
+	/** Delivered ahead in this turn. */
+	#turnAhead = 0;
 	#mustRing = false;
 	#ringScheduled = false;
 	/** Callers that wait for empty rings, and those that have waited since before the last turn. */
@@ -191,6 +199,11 @@ export class FlushEngine {
 		this.#turnBytes = 0;
 		this.#turnRecords = 0;
 		this.#turnBytesMax = pacing.turnBytesMax;
+		const urgentRecords = this.#parts.urgentRecords();
+		if (urgentRecords !== this.#urgentRecords) {
+			this.#turnAhead = 0;
+			this.#urgentRecords = this.#parts.bus.ahead(this.#deliverAhead) ? urgentRecords : Number.NaN;
+		}
 		// Starts with another ring each time, so that a busy one may fill one turn, but not every turn.
 		const rings = this.#sources.length + 1;
 		const first = this.#turnNumber++ % rings;
@@ -239,6 +252,14 @@ export class FlushEngine {
 	/** Runs after a turn of the loop, when everything that the flush published has been written. */
 	readonly #settleAndLook = (): void => {
 		if (!this.#stopped && this.#settle(true)) this.#look();
+	};
+
+	/** Delivers at most as much as a turn may. What is left is still at the head of the next turn. */
+	readonly #deliverAhead: VisitOriginAhead = (origin, u8, view, start, end) => {
+		if (!this.#parts.deliverAhead(origin, u8, view, start, end)) return true;
+		this.#turnBytes += end - start;
+		this.#turnAhead++;
+		return this.#turnAhead < this.#parts.batch && this.#turnBytes < this.#turnBytesMax;
 	};
 
 	/** Ends the flush. @returns whether to check for more at once; otherwise a pause has begun. */

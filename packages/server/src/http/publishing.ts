@@ -15,7 +15,10 @@ export interface PublishingParts {
 }
 
 /** The problem with the length of a message; null = none. */
-export function tooLarge({ payloadBytesMax }: Pick<PublishingParts, "payloadBytesMax">, { payload }: Pick<PublishRequest, "payload">): string | null {
+export function tooLarge(
+	{ payloadBytesMax }: Pick<PublishingParts, "payloadBytesMax">,
+	{ payload }: Pick<PublishRequest, "payload">,
+): string | null {
 	return payload.length <= payloadBytesMax ? null : `the message is ${payload.length} bytes; the most is ${payloadBytesMax}`;
 }
 

@@ -30,13 +30,13 @@ import {
 	tlsMetrics,
 	webhookMetrics,
 } from "@shardcast/control";
+import type { AssignedSession, AssignRequest, ClientRequest } from "@shardcast/http";
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { type NodeEvents, ThisNode } from "@shardcast/nodes";
 import { checkPostgres } from "@shardcast/postgres";
 import { cannotListen, clientsThatFit, ProcessMonitor } from "@shardcast/process";
 import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardcast/scoreboard";
-import type { AssignedSession, AssignRequest, ClientRequest } from "@shardcast/http";
 import type { RebalancePlan } from "@shardcast/selection";
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
 import { EventReader, EventWriter, eventRingInMemory, Webhooks } from "@shardcast/webhooks";

@@ -21,5 +21,13 @@ export type { MetricSample, MetricSink } from "./metric-sink.ts";
 export { type LoggingOptions, logging } from "./middleware-logging.ts";
 export { type RecoveryOptions, recovery } from "./middleware-recovery.ts";
 export { reloadableKeys } from "./reload.ts";
-export { createServer, type PublishTarget, type SelectNodeOptions, type Server, type ServerEvents, type ServerOptions, type Session } from "./server.ts";
+export {
+	createServer,
+	type PublishTarget,
+	type SelectNodeOptions,
+	type Server,
+	type ServerEvents,
+	type ServerOptions,
+	type Session,
+} from "./server.ts";
 export type { BlockOptions, RefreshOptions, SubscribeOptions, Users } from "./users.ts";

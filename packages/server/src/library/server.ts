@@ -372,15 +372,15 @@ export class Server extends EventEmitter<ServerEvents> {
 	/**
 	 * Sends a message to all clients of all nodes, each once: raw clients get it as a text frame, clients of the Centrifuge protocol as a message
 	 * outside of channels. It passes through no middleware, and never through Kafka.
-	 * @returns "accepted", or "full": there is no room for it now.
+	 * @returns "accepted", or "full": there is no room for it now. The message is on its way when this returns.
 	 * @throws TypeError or RangeError for an invalid message; Error before `run` and after `shutdown`.
 	 */
-	broadcast(message: Message): PublishResult {
+	broadcast(message: Message): Promise<PublishResult> {
 		return this.#send(null, messageOf("broadcast", message));
 	}
 
 	/** Like `broadcast`, to all connections of a user. A user without connections is no error. @param user at most 255 bytes. */
-	broadcastToUser(user: string, message: Message): PublishResult {
+	broadcastToUser(user: string, message: Message): Promise<PublishResult> {
 		return this.#send(userOf(user), messageOf("broadcastToUser", message));
 	}
 
@@ -407,9 +407,9 @@ export class Server extends EventEmitter<ServerEvents> {
 		return this.#ended;
 	}
 
-	#send(user: string | null, message: ReturnType<typeof messageOf>): PublishResult {
+	#send(user: string | null, message: ReturnType<typeof messageOf>): Promise<PublishResult> {
 		this.#checkSendable(message.payload);
-		return this.#host.shard.direct(user, message);
+		return Promise.resolve(this.#host.shard.direct(user, message));
 	}
 
 	#checkSendable({ length }: Uint8Array): void {

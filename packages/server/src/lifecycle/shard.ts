@@ -27,8 +27,8 @@ import { CentrifugeEndpoint } from "../sessions/centrifuge/centrifuge-endpoint.t
 import type { ClientHandlers } from "../sessions/centrifuge/client-handlers.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
 import { Clients } from "../sessions/clients.ts";
-import { RawEndpoint } from "../sessions/raw/raw-endpoint.ts";
 import { DirectMessages } from "../sessions/direct-messages.ts";
+import { RawEndpoint } from "../sessions/raw/raw-endpoint.ts";
 import { SenderIds } from "../sessions/sender-ids.ts";
 import { Listener } from "../transports/websocket/listener.ts";
 import { ClientEvents } from "../webhooks/client-events.ts";
@@ -87,6 +87,10 @@ export class Shard {
 		});
 		const onCommit = () => delivery.engine.committed();
 		const hurry = () => delivery.engine.hurry();
+		const onUrgent = () => {
+			board.countUrgentRecord();
+			hurry();
+		};
 		const history = options.openHistory(onCommit);
 		const reader = history.reader(row.slot);
 		const durable = DurableChannels.open({
@@ -100,7 +104,7 @@ export class Shard {
 			options.redis == null
 				? null
 				: new RedisChannels({
-						...{ redis: options.redis, live, history, others: durable ?? history, board, row, bus, onCommit, hurry },
+						...{ redis: options.redis, live, history, others: durable ?? history, board, row, bus, onCommit, onUrgent },
 						isKafkas: ingest !== null,
 						life: incarnationId(bus.member, row.incarnation),
 						publicationBytesMax: config.maxPayloadBytes + publicationOverheadBytes,
@@ -119,6 +123,7 @@ export class Shard {
 			redis,
 			onCommit,
 			hurry,
+			onUrgent,
 		});
 		const { incoming } = inbound;
 		const { sessions } = clients;

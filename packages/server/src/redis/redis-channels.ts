@@ -41,8 +41,8 @@ interface RedisChannelsParts {
 	readonly life: number;
 	readonly bus: Pick<BusLink, "claim" | "commit" | "u8" | "view" | "recordBytesMax">;
 	readonly onCommit: () => void;
-	/** This shard should read its ring at once. */
-	readonly hurry: () => void;
+	/** Called after a record with high priority was written to the ring. */
+	readonly onUrgent: () => void;
 	/** Makes positioned subscribers of these channels on this shard resubscribe. */
 	readonly endSubscriptions: (channels: ReadonlySet<string>) => void;
 	/** Clients that want channels without naming them. */
@@ -86,7 +86,7 @@ export class RedisChannels implements Feature, HistoryReader {
 	#lostTimer: NodeJS.Timeout | undefined;
 
 	constructor(parts: RedisChannelsParts) {
-		const { redis: shared, publicationBytesMax, history: log, board, row, bus, onCommit, hurry } = parts;
+		const { redis: shared, publicationBytesMax, history: log, board, row, bus, onCommit, onUrgent } = parts;
 		const nowMs = monotonicMs;
 		const { client: redis, prefix, trustsReplicas, publishWaitMs: waitMs, compression } = shared;
 		const [id0, id1] = log.identity();
@@ -112,7 +112,7 @@ export class RedisChannels implements Feature, HistoryReader {
 		});
 		const topic = this.#broker.keys.messages(row.slot % LogLayout.logs);
 		this.#outgoing = new OutgoingMessages({ redis, node, slot: row.slot, topic, compressor: batches });
-		this.#incoming = new IncomingMessages({ ring: bus, onCommit, hurry, node });
+		this.#incoming = new IncomingMessages({ ring: bus, onCommit, onUrgent, node });
 		this.#reads = new StreamReads({ broker: this.#broker, nowMs });
 	}
 

@@ -48,7 +48,7 @@ function setup() {
 		u8.set(payload, writeRecord(view, u8, 0, { ...fields, targetSlot, extensions }));
 		fanOut.deliver(0, u8, view, 0, u8.length);
 	};
-	return { row, published, direct, deliver };
+	return { row, published, direct, deliver, fanOut };
 }
 
 describe("the fan-out", () => {
@@ -76,6 +76,41 @@ describe("the fan-out", () => {
 		deliver("three", RecordType.urgent, null);
 		expect([direct, published]).toEqual([["ann: one", "null: two"], ["three"]]);
 		expect(row.get("recordsUnknown")).toBe(0);
+	});
+
+	it("delivers what has high priority ahead once, and skips as many records of that ring when it reads them", () => {
+		const { published, direct, fanOut } = setup();
+		const record = (text: string, type: RecordType): Uint8Array => {
+			const payload = Buffer.from(text);
+			const bytes = new Uint8Array(recordBytes(everybody, payload.length));
+			const fields = { type, kind: RecordKind.text, targetSlot: null, sender: 0, senderShard: 0, publishedMs: 0, channels: everybody };
+			bytes.set(payload, writeRecord(new DataView(bytes.buffer), bytes, 0, { ...fields, extensions: new Uint8Array(0) }));
+			return bytes;
+		};
+		const { publication, urgent, urgentDirect } = RecordType;
+		/** Two rings of two shards. */
+		const rings = [
+			[record("a", publication), record("U", urgent), record("b", publication), record("D", urgentDirect), record("V", urgent)],
+			[record("c", publication), record("W", urgent)],
+		].map((records) => {
+			const u8 = Buffer.concat(records);
+			const ends = records.map((_, index) => records.slice(0, index + 1).reduce((sum, { length }) => sum + length, 0));
+			return { u8: new Uint8Array(u8), ends };
+		});
+		const views = rings.map(({ u8 }) => new DataView(u8.buffer));
+		const visit = (visitor: typeof fanOut.deliver, ring: number, from: number, to: number) => {
+			const { u8, ends } = rings[ring]!;
+			for (let index = from; index < to; index++) visitor(ring, u8, views[ring]!, index === 0 ? 0 : ends[index - 1]!, ends[index]!);
+		};
+		visit(fanOut.deliverAhead, 0, 0, 4);
+		visit(fanOut.deliverAhead, 1, 0, 2);
+		expect([published, direct]).toEqual([["U", "W"], ["null: D"]]);
+		// The last one of the first ring was written later.
+		visit(fanOut.deliver, 0, 0, 5);
+		visit(fanOut.deliver, 1, 0, 2);
+		expect([published, direct]).toEqual([["U", "W", "a", "b", "V", "c"], ["null: D"]]);
+		visit(fanOut.deliver, 0, 1, 2);
+		expect(published.at(-1), "the next lap of the ring").toBe("U");
 	});
 
 	it("skips and counts unknown records: no client gets them", () => {

@@ -72,10 +72,12 @@ function setup({
 	const atMs: number[] = [];
 	let perTurn = 0;
 	const turns: number[] = [];
+	const urgent = { records: 0 };
 	let rings = 0;
 	const engine = new FlushEngine({
 		bus: {
 			read: (max, visit) => link.read(max, visit),
+			ahead: (visit) => link.ahead(visit),
 			hasRecords: () => link.hasRecords(),
 			sleep: () => link.sleep(),
 			awake: () => link.awake(),
@@ -94,6 +96,12 @@ function setup({
 			perTurn++;
 			loop.ms += flushTakesMs;
 		},
+		deliverAhead: (_origin, u8, _view, start, end) => {
+			const text = Buffer.from(u8.subarray(start, end)).toString();
+			if (text.startsWith("!")) delivered.push(`ahead ${text}`);
+			return text.startsWith("!");
+		},
+		urgentRecords: () => urgent.records,
 		deliverIngested: (_origin, u8, _view, start, end) => delivered.push(`ingested ${Buffer.from(u8.subarray(start, end))}`),
 		beforeTurn: () => {
 			turns.push(perTurn);
@@ -122,7 +130,7 @@ function setup({
 	link.onWake(() => engine.wake());
 	engine.start();
 	loop.settle();
-	return { loop, engine, link, other, row, delivered, atMs, turns, put, publish, published, rings: () => rings };
+	return { loop, engine, link, other, row, delivered, atMs, turns, urgent, put, publish, published, rings: () => rings };
 }
 
 describe("the flush engine", () => {
@@ -133,6 +141,33 @@ describe("the flush engine", () => {
 		expect(delivered).toEqual(["a"]);
 		loop.settle();
 		expect(loop.timers).toBe(0);
+	});
+
+	it("delivers records of high priority at the start of the next turn, before those that wait in any ring, and looks for them only then", () => {
+		const { loop, engine, delivered, put, other, urgent } = setup({ batch: 2 });
+		for (const text of ["a", "b", "c", "!d", "e"]) put(text);
+		put("!f", other);
+		urgent.records = 2;
+		engine.committed();
+		loop.settle();
+		expect(delivered.slice(0, 2).sort()).toEqual(["ahead !d", "ahead !f"]);
+		expect(delivered.slice(2).sort(), "deliver skips these two").toEqual(["!d", "!f", "a", "b", "c", "e"]);
+		put("!g");
+		engine.committed();
+		loop.settle();
+		expect(delivered.slice(8), "nobody has said so").toEqual(["!g"]);
+	});
+
+	it("delivers no more ahead in one turn than a turn may have, and the rest at the head of the next ones", () => {
+		const { loop, engine, delivered, turns, put, urgent } = setup({ batch: 3 });
+		for (let index = 0; index < 7; index++) put(`!${index}`);
+		urgent.records = 7;
+		engine.committed();
+		loop.settle();
+		const ahead = delivered.filter((text) => text.startsWith("ahead"));
+		expect(ahead).toEqual([0, 1, 2, 3, 4, 5, 6].map((index) => `ahead !${index}`));
+		expect(delivered.indexOf("ahead !3"), "after the records of the first turn").toBeGreaterThan(delivered.indexOf("!2"));
+		expect(turns.length).toBeGreaterThan(2);
 	});
 
 	it("merges messages that arrive while it pauses, and pauses about as long as a flush takes", () => {

@@ -17,7 +17,7 @@ function incoming(payloadBytesMax = 100) {
 	const limits = { bytesMax: 100_000, senderBytesMax: 3000, senderMessagesMax: 1000 };
 	const handlers = new Handlers({ counters: row, payloadBytesMax, deadlineMs: 1000, limits, onError: () => {} });
 	const held = new HeldFrames({ bytesMax: 0, clientBytesMax: 0 });
-	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => {}, hurry: () => {} });
+	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => {}, hurry: () => {}, onUrgent: () => {} });
 	const closed: number[] = [];
 	const senders = new SenderIds<RawSession>();
 	const options = { payloadBytesMax, mayPublish: () => true };

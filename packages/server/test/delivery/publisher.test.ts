@@ -12,10 +12,18 @@ function setup(capacityBytes = 8192) {
 	const row = Scoreboard.inMemory(1).row(0);
 	const held = new HeldFrames({ bytesMax: 100_000, clientBytesMax: 50_000 });
 	let commits = 0;
-	let hurries = 0;
+	let urgent = 0;
 	const relayed: string[] = [];
 	const relay = (record: Uint8Array, isUrgent: boolean) => void relayed.push(`${record[0]} ${isUrgent}`);
-	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => commits++, hurry: () => hurries++, relay });
+	const publisher = new Publisher({
+		ring: link,
+		held,
+		counters: row,
+		onCommit: () => commits++,
+		hurry: () => {},
+		onUrgent: () => urgent++,
+		relay,
+	});
 	const head = createRecordHead();
 	const read = (from = link): string[] => {
 		const texts: string[] = [];
@@ -25,7 +33,7 @@ function setup(capacityBytes = 8192) {
 		});
 		return texts;
 	};
-	return { link, slow, row, held, publisher, read, relayed, commits: () => commits, hurries: () => hurries };
+	return { link, slow, row, held, publisher, read, relayed, commits: () => commits, urgent: () => urgent };
 }
 
 describe("the publisher", () => {
@@ -39,18 +47,18 @@ describe("the publisher", () => {
 	});
 
 	it("sends messages to connections, and tells other nodes and its own reader which have high priority", () => {
-		const { publisher, read, relayed, hurries, row } = setup();
+		const { publisher, read, relayed, urgent, row } = setup();
 		const payload = Buffer.from("x");
 		const direct = { user: "ann", payload, urgent: false, nodeOnly: false };
 		expect(publisher.direct(direct)).toBe(publishAccepted);
 		expect(publisher.direct({ ...direct, user: null, urgent: true })).toBe(publishAccepted);
 		expect(publisher.direct({ ...direct, nodeOnly: true })).toBe(publishAccepted);
-		expect(hurries()).toBe(1);
+		expect(urgent()).toBe(1);
 		publisher.publish(RecordKind.text, 0, everybody, payload, { urgent: true });
 		publisher.publish(RecordKind.text, 0, everybody, payload, {});
 		publisher.publish(RecordKind.text, 0, everybody, payload);
 		expect(relayed).toEqual(["10 false", "12 true", "11 true", "1 false", "1 false"]);
-		expect(hurries()).toBe(2);
+		expect(urgent()).toBe(2);
 		expect(read()).toHaveLength(6);
 		expect(row.get("messagesIn")).toBe(6);
 	});

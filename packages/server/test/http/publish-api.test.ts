@@ -417,7 +417,11 @@ describe("POST /api/publish", () => {
 				return publishAccepted;
 			};
 			const { api } = setup({
-				incoming: new Incoming({ publisher: { publish, publishOrHold: publish }, announcer: { announce: () => true }, handlers }),
+				incoming: new Incoming({
+					publisher: { publish, publishOrHold: publish },
+					announcer: { announce: () => true, direct: () => publishAccepted },
+					handlers,
+				}),
 			});
 			const other = api.publish(head, batch("1", "2", "3"));
 			const reply = await api.publish(head, batch("a", "b", "c", "d"));

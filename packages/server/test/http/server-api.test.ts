@@ -335,8 +335,12 @@ describe("messages to connections", () => {
 
 	it("count as publications of a request, and need a key with the method", async () => {
 		const { post } = serverApi();
-		const commands = Array.from({ length: 3 }, () => ({ broadcast: { channels: Array.from({ length: 333 }, (_, at) => `c${at}`), data: 1 } }));
-		const { body } = await post("batch", { commands: [...commands, ...Array.from({ length: 2 }, () => ({ send_to_all: { type: "a", data: 1 } }))] });
+		const commands = Array.from({ length: 3 }, () => ({
+			broadcast: { channels: Array.from({ length: 333 }, (_, at) => `c${at}`), data: 1 },
+		}));
+		const { body } = await post("batch", {
+			commands: [...commands, ...Array.from({ length: 2 }, () => ({ send_to_all: { type: "a", data: 1 } }))],
+		});
 		const replies = (body as { readonly replies: readonly object[] }).replies.slice(3);
 		expect(replies).toEqual([{ send_to_all: {} }, { error: expect.objectContaining({ code: 106 }) }]);
 	});

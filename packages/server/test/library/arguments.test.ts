@@ -2,10 +2,10 @@ import { type Config, ConfigError } from "@shardcast/config";
 import { silentLog } from "@shardcast/telemetry";
 import { expect, it } from "vitest";
 import { checkedConfig } from "../../src/library/checked-config.ts";
+import type { Message } from "../../src/library/message.ts";
 import { logging } from "../../src/library/middleware-logging.ts";
 import { recovery } from "../../src/library/middleware-recovery.ts";
 import { reloadedConfig } from "../../src/library/reload.ts";
-import type { Message } from "../../src/library/message.ts";
 import { createServer, type PublishTarget, type Session } from "../../src/library/server.ts";
 import type { Users } from "../../src/library/users.ts";
 

@@ -14,7 +14,10 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 	beforeAll(async () => {
 		redis = await RedisServer.start();
 		const times = { connectTimeoutMs: 5000, answerTimeoutMs: 5000 };
-		admin = new Redis({ address: parseRedisAddress(redis.url), tls: null, ...times, clientName: "test", waitingMax: 10 }, silentLog()).open();
+		admin = new Redis(
+			{ address: parseRedisAddress(redis.url), tls: null, ...times, clientName: "test", waitingMax: 10 },
+			silentLog(),
+		).open();
 	});
 	afterAll(() => {
 		admin.close();
@@ -105,7 +108,7 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 			const until = async (server: Server, name: string) => {
 				await waitFor(
 					() => {
-						server.broadcastToUser("ann", { type: "ready", payload: null });
+						void server.broadcastToUser("ann", { type: "ready", payload: null });
 						return got.get(name)!.length > 0;
 					},
 					{ deadlineMs: 10_000, what: "messages between the nodes", everyMs: 50 },
@@ -121,13 +124,13 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 				for (const name of names) expected.get(name)!.push(JSON.stringify({ type, payload: { n: 1 } }));
 			};
 			const message = (type: string, priority?: "high") => ({ type, payload: { n: 1 }, ...(priority && { priority }) });
-			expect(north.broadcastToUser("ann", message("user"))).toEqual({ outcome: "accepted" });
-			expect(south.broadcastToUser("ann", message("user high", "high"))).toEqual({ outcome: "accepted" });
+			expect(await north.broadcastToUser("ann", message("user"))).toEqual({ outcome: "accepted" });
+			expect(await south.broadcastToUser("ann", message("user high", "high"))).toEqual({ outcome: "accepted" });
 			expectAt(anns, "user");
 			expectAt(anns, "user high");
 			expect(await north.broadcastToRoom("lobby", message("room", "high"))).toEqual({ outcome: "accepted" });
 			expectAt(anns, "room");
-			expect(south.broadcast(message("all"))).toEqual({ outcome: "accepted" });
+			expect(await south.broadcast(message("all"))).toEqual({ outcome: "accepted" });
 			expectAt(all, "all");
 			const headers = { "x-api-key": config.apiKey };
 			const post = async (method: string, body: object) => {
@@ -164,16 +167,23 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 				what: "all messages at all connections",
 			});
 			// Whatever would come twice has come by now: the last message of each way is behind it.
-			north.broadcast(message("end of north"));
-			south.broadcast(message("end of south"));
+			await north.broadcast(message("end of north"));
+			await south.broadcast(message("end of south"));
 			await waitFor(() => all.every((name) => have(name).filter((text) => text.includes("end of")).length === 2), {
 				deadlineMs: 10_000,
 				what: "the ends",
 			});
-			for (const name of all) expect(have(name).filter((text) => !text.includes("end of")), name).toEqual(wanted(name));
+			for (const name of all)
+				expect(
+					have(name).filter((text) => !text.includes("end of")),
+					name,
+				).toEqual(wanted(name));
 
 			await north.users.blockUser("ann");
-			await waitFor(() => south.control.stats().connections === 1, { deadlineMs: 10_000, what: "ann's connections to the other node closed" });
+			await waitFor(() => south.control.stats().connections === 1, {
+				deadlineMs: 10_000,
+				what: "ann's connections to the other node closed",
+			});
 			await south.users.unblockUser("ann");
 			await listen("ann again", north, "ann", "lobby");
 			await south.users.revokeToken("unknown", { expireAt: Math.floor(Date.now() / 1000) + 60 });
@@ -211,14 +221,19 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 			await waitFor(() => rest.every((server) => server.nodes()!.nodes.length === 2), { deadlineMs: 10_000, what: "the end of one" });
 			const next = await nodesOf(rest);
 			expect(next).not.toContain("ash");
-			expect(next.filter((id, index) => id !== first[index]), "only its users have moved").toHaveLength(first.filter((id) => id === "ash").length);
+			expect(
+				next.filter((id, index) => id !== first[index]),
+				"only its users have moved",
+			).toHaveLength(first.filter((id) => id === "ash").length);
 			const [birch] = rest as [Server];
 			expect(await birch.assignSession({ user: users[0]!, connection: "tab", node: "cedar", metadata: { a: 1 } })).toMatchObject({
 				node: { id: "cedar" },
 			});
 			expect((await rest[1]!.selectNode("10.0.0.2", users[0]!)).id).toBe("cedar");
 			await expect(birch.assignSession({ user: "x", node: "oak" })).rejects.toThrow('there is no node "oak"');
-			expect(await birch.control.metrics()).toMatch(/shardcast_node_sessions_total\{outcome="new",process="[^"]*"\} |shardcast_node_sessions_total\{outcome="new"/);
+			expect(await birch.control.metrics()).toMatch(
+				/shardcast_node_sessions_total\{outcome="new",process="[^"]*"\} |shardcast_node_sessions_total\{outcome="new"/,
+			);
 		} finally {
 			await Promise.all(servers.map((server) => server.shutdown()));
 		}
@@ -251,7 +266,10 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 			await waitFor(async () => (await open(strict)) === 503, { deadlineMs: 10_000, what: "a refusal", everyMs: 50 });
 			sockets.push((await open(lenient)) as WebSocket);
 			const ready = async (server: Server) => JSON.parse((await httpRequest(`http://127.0.0.1:${server.port}/ready`)).body) as object;
-			expect(await ready(strict)).toMatchObject({ ready: false, reasons: [expect.stringContaining("node strict refuses clients: it is cut off")] });
+			expect(await ready(strict)).toMatchObject({
+				ready: false,
+				reasons: [expect.stringContaining("node strict refuses clients: it is cut off")],
+			});
 			expect(await ready(lenient)).toEqual({ ready: true });
 			await strict.publish("still here");
 			await waitFor(() => got.includes("still here"), { deadlineMs: 10_000, what: "a message to the client that was there" });

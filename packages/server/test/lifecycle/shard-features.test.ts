@@ -72,7 +72,7 @@ describe("messages that backends publish to Redis", () => {
 			finish = () => resolve(publishAccepted);
 		});
 		const feature = new RedisMessages({
-			incoming: { publish: () => published },
+			incoming: { publish: () => published, direct: () => publishAccepted },
 			counters: { add: () => {} },
 			payloadBytesMax: 100,
 			nowMs: () => 0,
@@ -107,7 +107,7 @@ describe("channels that Redis orders", () => {
 		const feature = new RedisChannels({
 			redis: { client, prefix: "", trustsReplicas: false, publishWaitMs: 100, compression: { method: "none", bytesMin: 0 } },
 			...{ publicationBytesMax: 1000, live, history, isKafkas: false, others: history },
-			...{ board: { members: () => [] }, row: options.row, life: 1, bus: options.bus, onCommit: () => {} },
+			...{ board: { members: () => [] }, row: options.row, life: 1, bus: options.bus, onCommit: () => {}, onUrgent: () => {} },
 			endSubscriptions: () => {},
 			listeners: { want: () => false, version: () => 0 },
 			subscribed: () => [],

@@ -93,6 +93,7 @@ export class ShardParts {
 			history: this.history,
 			onCommit,
 			hurry: () => this.delivery.engine.hurry(),
+			onUrgent: () => this.delivery.engine.hurry(),
 		});
 		const { incoming } = this.inbound;
 		const hub = new Hub();

@@ -28,6 +28,7 @@ export class ShardRig extends CentrifugeRig {
 			counters: this.row,
 			onCommit: () => {},
 			hurry: () => {},
+			onUrgent: () => {},
 		});
 		const held = new HeldFrames<HeldPublication>(limits);
 		const history = new HistoryPublisher({ log: this.log, held, plain, counters: this.row, life: 1, onHeld: () => {} });

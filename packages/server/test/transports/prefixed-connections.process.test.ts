@@ -30,7 +30,7 @@ class Rig {
 		const config = defaultConfig({ trustedProxies: trusted, proxyProtocol: true, headTimeoutMs });
 		const live = new LiveConfig(config);
 		const log = silentLog();
-		const shared = { config, row, isProxy, log };
+		const shared = { config, row, board: Scoreboard.inMemory(1), isProxy, log };
 		const openAddresses = () => AddressTable.inMemory(100, 1);
 		const check = new ConnectionCheck({ options: { ...shared, rates: RateTable.inMemory(), openAddresses }, live, clients: () => [] });
 		const answers: Feature = {

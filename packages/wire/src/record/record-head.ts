@@ -61,7 +61,8 @@ export function readRecordHead(view: DataView, start: number, end: number, head:
 	const type = view.getUint8(start);
 	const kind = view.getUint8(start + kindOffset);
 	// Other types may define other kinds. A record of an unknown type is ignored as a whole.
-	if (kind !== RecordKind.text && kind !== RecordKind.binary && type === RecordType.publication) throw unknownKind(kind);
+	if (kind !== RecordKind.text && kind !== RecordKind.binary && (type === RecordType.publication || type === RecordType.urgent))
+		throw unknownKind(kind);
 	const channelCount = view.getUint8(start + channelCountOffset);
 	const channelsStart = start + headerBytes;
 	const extensionsStart = channelsStart + view.getUint16(start + channelBytesOffset, true);

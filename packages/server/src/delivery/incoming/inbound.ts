@@ -25,8 +25,10 @@ interface InboundParts {
 	readonly redis?: Pick<RedisChannels, "has" | "publish" | "relay"> | null;
 	/** Called after each record written to the ring. */
 	readonly onCommit: () => void;
-	/** This shard should read its ring at once: a message finds no room in it, or has high priority. */
+	/** Called when a message finds no room. */
 	readonly hurry: () => void;
+	/** Called after each record with high priority. */
+	readonly onUrgent: () => void;
 }
 
 /** Limits for client messages held while the ring is full. uWebSockets.js reads about 5 MB from a socket at once, so a client's share is a few such reads. */
@@ -46,9 +48,9 @@ export class Inbound implements Feature {
 	readonly #held = new HeldFrames(heldLimits);
 	readonly #heldForLogs = new HeldFrames<HeldPublication>(heldLimits);
 
-	constructor({ options, live, history, durable = null, redis = null, onCommit, hurry }: InboundParts) {
+	constructor({ options, live, history, durable = null, redis = null, onCommit, hurry, onUrgent }: InboundParts) {
 		const { config, row, bus, ingest, log } = options;
-		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit, hurry, relay: redis?.relay });
+		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit, hurry, onUrgent, relay: redis?.relay });
 		this.#history = new HistoryPublisher({
 			log: history,
 			plain: this.#publisher,

@@ -32,8 +32,10 @@ interface PublisherParts {
 	readonly counters: Counters;
 	/** Called after each record written to the ring, to wake its readers. */
 	readonly onCommit: () => void;
-	/** This shard should read its ring at once: a message found no room in it, or has high priority. */
+	/** Called when a message finds no room: this shard reads the ring too, and should do so at once. */
 	readonly hurry: () => void;
+	/** Called after a record with high priority was written: all shards should read it before others, and this one at once. */
+	readonly onUrgent: () => void;
 	/** Gets a copy of what every shard gets, for other machines; absent = there are none. @param record lies in the ring. */
 	readonly relay?: ((record: Uint8Array, isUrgent: boolean) => void) | null | undefined;
 }
@@ -61,6 +63,7 @@ export class Publisher implements MessageSink {
 	readonly #counters: Counters;
 	readonly #onCommit: () => void;
 	readonly #hurry: () => void;
+	readonly #onUrgent: () => void;
 	readonly #relay: PublisherParts["relay"];
 
 	constructor(parts: PublisherParts) {
@@ -69,6 +72,7 @@ export class Publisher implements MessageSink {
 		this.#counters = parts.counters;
 		this.#onCommit = parts.onCommit;
 		this.#hurry = parts.hurry;
+		this.#onUrgent = parts.onUrgent;
 		this.#relay = parts.relay;
 	}
 
@@ -154,7 +158,7 @@ export class Publisher implements MessageSink {
 		if (!nodeOnly) this.#relay?.(ring.u8.subarray(at, at + bytes), urgent);
 		ring.commit();
 		this.#onCommit();
-		if (urgent) this.#hurry();
+		if (urgent) this.#onUrgent();
 		return true;
 	}
 

@@ -32,7 +32,15 @@ function create(...more: Feature[]) {
 	const live = new LiveConfig(config);
 	const log = silentLog();
 	const rates = RateTable.inMemory();
-	const options = { config, row, rates, openAddresses: () => AddressTable.inMemory(100, 1), isProxy: null, log };
+	const options = {
+		config,
+		row,
+		board: Scoreboard.inMemory(1),
+		rates,
+		openAddresses: () => AddressTable.inMemory(100, 1),
+		isProxy: null,
+		log,
+	};
 	const check = new ConnectionCheck({ options, live, clients: () => [] });
 	const bodies: Feature = {
 		name: "bodies",
