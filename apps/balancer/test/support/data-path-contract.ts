@@ -67,7 +67,6 @@ export function dataPathContract(mode: Mode): void {
 		const counter = (name: BalancerCounter) => rig.board.balancer.get(name) - countersBefore[name];
 		const counts = (name: BalancerCounter, value: number) =>
 			waitFor(() => counter(name) === value, { deadlineMs: 5000, what: `${name} = ${value}` });
-		/** All that was on its way has arrived, and the shards have said so. */
 		/**
 		 * So many on each shard, give or take `off`: a connection that arrives just while the balancer looks is counted twice rather than not at
 		 * all, and the next one then goes elsewhere. A shard that has been late with its heartbeat may have got fewer.
@@ -81,6 +80,7 @@ export function dataPathContract(mode: Mode): void {
 			await waitFor(() => rig.lateBeats > 0, { deadlineMs: 2000, what });
 		}
 
+		/** All that was on its way has arrived, and the shards have said so. */
 		const settled = (connections: number) =>
 			waitFor(() => rig.connections() === connections, {
 				deadlineMs: 5000,
@@ -219,12 +219,16 @@ export function dataPathContract(mode: Mode): void {
 
 		it("keeps its counts right when a shard dies, and sends clients to its successor", async () => {
 			await start();
-			await openMany(20);
+			const before = perShard(await openMany(20));
+			await expectSpread(before, [10, 10]);
 			await rig.killShard(0);
-			await settled(10);
+			// Those of the other shard.
+			const left = before[1]!;
+			await settled(left);
 			await rig.startShard(0);
-			await expectSpread(perShard(await openMany(30)), [20, 10]);
-			await settled(40);
+			const each = (left + 30) / 2;
+			await expectSpread(perShard(await openMany(30)), [each, each - left], 1.5);
+			await settled(left + 30);
 			for (const row of rig.board.rows()) expect(row.handoffsSent).toBe(row.handoffsReceived);
 		});
 
