@@ -1,7 +1,7 @@
 import { defaultConfig, parseRedisAddress } from "@shardcast/config";
 import { Redis } from "@shardcast/redis";
 import { silentLog } from "@shardcast/telemetry";
-import { httpRequest, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
+import { httpRequest, LibraryClient, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
 import { Centrifuge } from "centrifuge";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -289,6 +289,33 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 		}
 	});
 
+	it("a failover of one: it says so, tells its clients, and shuts down; the other one recommends nothing, and is not stopped as the last", async () => {
+		const [one, two] = [create("one"), create("two")];
+		try {
+			await one.run();
+			await two.run();
+			await waitFor(() => one.nodes()!.nodes.filter(({ status }) => status === "serving").length === 2, {
+				deadlineMs: 10_000,
+				what: "both together",
+			});
+			expect(one.rebalanceRecommendation()).toMatchObject({ recommended: false, nodes: [{ id: "one" }, { id: "two" }] });
+			expect(await one.rebalance({ tolerance: 0.5 })).toMatchObject({ clients: 0, moving: {} });
+			expect(() => one.rebalanceRecommendation({ tolerance: 2 })).toThrow(/tolerance is 2; it must be a number from 0 to 1/);
+			expect(() => one.failover("two", "now" as never)).toThrow(/the strategy is "now"; there are graceful, immediate, delayed/);
+			await expect(one.failover("three")).rejects.toThrow('there is no node "three"; there are one, two');
+			const client = await LibraryClient.open(`ws://127.0.0.1:${two.port}`);
+			const told = new Promise((resolve) => two.once("failover", resolve));
+			await one.failover("two", "immediate");
+			expect(await told).toBe("immediate");
+			expect((await client.closed).code).toBe(1001);
+			expect(await two.shutdown(), "the same end").toBe(0);
+			await waitFor(() => one.nodes()!.nodes.length === 1, { deadlineMs: 10_000, what: "that one is alone" });
+			await expect(one.failover("one")).rejects.toThrow("no other node takes clients now");
+		} finally {
+			await Promise.all([one.shutdown(), two.shutdown()]);
+		}
+	});
+
 	it("a server without Redis is not a node", async () => {
 		const alone = create("alone", { redisAddress: undefined });
 		try {
@@ -297,6 +324,8 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 			const { status, body } = await httpRequest(`http://127.0.0.1:${alone.port}/cluster/nodes`);
 			expect([status, body]).toEqual([404, expect.stringContaining("this machine works alone")]);
 			expect((await httpRequest(`http://127.0.0.1:${alone.port}/cluster/select`)).status).toBe(404);
+			expect(() => alone.rebalanceRecommendation()).toThrow(/works alone/);
+			await expect(alone.failover("alone")).rejects.toThrow(/works alone/);
 		} finally {
 			await alone.shutdown();
 		}
