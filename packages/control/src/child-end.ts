@@ -1,11 +1,11 @@
 import type { Certificate, Config } from "@shardcast/config";
 import { StartupError } from "@shardcast/process";
+import type { PartAnswers } from "./asking/part-answers.ts";
+import { PendingReplies, replyOf } from "./asking/pending-replies.ts";
+import type { Ask, Question } from "./asking/question.ts";
+import { SharedAnswers } from "./asking/shared-answers.ts";
 import type { FromChild, StartMessage, ToChild } from "./messages.ts";
 import { certificatesQuestion } from "./questions/certificates-question.ts";
-import type { PartAnswers } from "./questions/part-answers.ts";
-import { PendingReplies, replyOf } from "./questions/pending-replies.ts";
-import type { Ask, Question } from "./questions/question.ts";
-import { SharedAnswers } from "./questions/shared-answers.ts";
 
 /** A child's handlers for messages of the supervisor. */
 interface ChildHandlers {

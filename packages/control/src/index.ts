@@ -1,3 +1,6 @@
+export { PartAnswers } from "./asking/part-answers.ts";
+export type { Ask, Question } from "./asking/question.ts";
+export { type AskedProcess, type NodeParts, type OtherNodes, Questions } from "./asking/questions.ts";
 export { type CertificateReloads, CertificateWatch, type CertificateWatchParts, noCertificateReloads } from "./certificate-watch.ts";
 export { type ChildControl, connectToParent } from "./child-end.ts";
 export { type ClusterEvent, EventLog } from "./event-log.ts";
@@ -7,11 +10,14 @@ export { apiMetrics } from "./metrics/api-table.ts";
 export { type BackendReading, backendMetrics } from "./metrics/backend-table.ts";
 export { answerMetrics } from "./metrics/cluster-metrics.ts";
 export { historyMetrics } from "./metrics/history-table.ts";
-export { type ControlCounts, nodeControlMetrics } from "./metrics/node-control-table.ts";
-export { type NodeCounts, nodeMetrics } from "./metrics/node-table.ts";
+export { type ControlCounts, nodeControlMetrics } from "./metrics/nodes/node-control-table.ts";
+export { type NodeCounts, nodeMetrics } from "./metrics/nodes/node-table.ts";
+export { rebalanceMetrics } from "./metrics/nodes/rebalance-table.ts";
+export { redisMetrics } from "./metrics/nodes/redis-table.ts";
+export { scaleMetrics } from "./metrics/nodes/scale-table.ts";
+export { type SelectionCounts, selectionMetrics, sessionMetrics } from "./metrics/nodes/selection-table.ts";
+export { redisMessageMetrics, type SharedChannelReading, sharedChannelMetrics } from "./metrics/nodes/shared-channel-table.ts";
 export { outboxMetrics } from "./metrics/outbox-table.ts";
-export { rebalanceMetrics } from "./metrics/rebalance-table.ts";
-export { redisMetrics } from "./metrics/redis-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";
 export {
@@ -20,9 +26,6 @@ export {
 	type SharedRevocationCounts,
 	sharedRevocationMetrics,
 } from "./metrics/revocation-table.ts";
-export { scaleMetrics } from "./metrics/scale-table.ts";
-export { type SelectionCounts, selectionMetrics, sessionMetrics } from "./metrics/selection-table.ts";
-export { redisMessageMetrics, type SharedChannelReading, sharedChannelMetrics } from "./metrics/shared-channel-table.ts";
 export { tlsMetrics } from "./metrics/tls-table.ts";
 export { webhookMetrics } from "./metrics/webhook-table.ts";
 export { ChildLink, type ChildReport } from "./parent-end.ts";
@@ -63,7 +66,6 @@ export {
 	type RebalanceStarted,
 	rebalanceQuestion,
 } from "./questions/node-orders.ts";
-export { PartAnswers } from "./questions/part-answers.ts";
 export {
 	answerPresence,
 	type PresencePart,
@@ -75,8 +77,6 @@ export {
 	presenceStatsQuestion,
 	withinLimits,
 } from "./questions/presence-questions.ts";
-export type { Ask, Question } from "./questions/question.ts";
-export { type AskedProcess, type NodeParts, type OtherNodes, Questions } from "./questions/questions.ts";
 export { revocationChange } from "./questions/requests.ts";
 export {
 	answerRevocations,

@@ -1,8 +1,8 @@
 import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { createLog, type Log, ProcessMetrics } from "@shardcast/telemetry";
+import type { PartAnswers } from "./asking/part-answers.ts";
 import type { StartMessage } from "./messages.ts";
 import { metricsQuestion } from "./questions/metrics-question.ts";
-import type { PartAnswers } from "./questions/part-answers.ts";
 
 /** What every child has after joining its cluster. */
 interface JoinedCluster {

@@ -1,5 +1,5 @@
 import type { Certificate, Config } from "@shardcast/config";
-import type { Reply } from "./questions/pending-replies.ts";
+import type { Reply } from "./asking/pending-replies.ts";
 
 /** The start parameters of a child. Sent once, right after the fork. */
 export interface StartMessage {

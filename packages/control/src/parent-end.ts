@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
+import { PendingReplies, replyOf } from "./asking/pending-replies.ts";
 import type { FromChild, ToChild } from "./messages.ts";
-import { PendingReplies, replyOf } from "./questions/pending-replies.ts";
 
 /** Messages that a child sends by itself, without the requests and replies that the link handles. */
 export type ChildReport = Exclude<FromChild, { type: "reply" | "ask" }>;

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
+import { Questions } from "../src/asking/questions.ts";
 import { answerChannels, channelsQuestion, type ListedChannel, listedChannelsMax } from "../src/questions/channels-question.ts";
-import { Questions } from "../src/questions/questions.ts";
 
 function asked(...parts: readonly unknown[]): Promise<readonly ListedChannel[]> {
 	const processes = parts.map((part, slot) => ({ name: `shard-${slot}`, isShard: true, request: () => Promise.resolve(part) }));

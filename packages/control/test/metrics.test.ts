@@ -2,10 +2,10 @@ import { closeSync, openSync } from "node:fs";
 import { type KafkaReading, kafkaMetrics } from "@shardcast/scoreboard";
 import { type BoardReading, ProcessMetrics, renderMetrics } from "@shardcast/telemetry";
 import { describe, expect, it } from "vitest";
+import { type AskedProcess, Questions } from "../src/asking/questions.ts";
 import { answerMetrics } from "../src/metrics/cluster-metrics.ts";
 import { metricsReference, metricTables } from "../src/metrics/reference.ts";
 import { metricsQuestion } from "../src/questions/metrics-question.ts";
-import { type AskedProcess, Questions } from "../src/questions/questions.ts";
 
 const zeroNames = [
 	"tombstones",

@@ -1,10 +1,10 @@
 import { EventEmitter } from "node:events";
 import { describe, expect, it } from "vitest";
+import { PartAnswers } from "../src/asking/part-answers.ts";
+import type { Question } from "../src/asking/question.ts";
+import { type AskedProcess, type NodeParts, type OtherNodes, Questions } from "../src/asking/questions.ts";
 import type { FromChild, ToChild } from "../src/messages.ts";
 import { ChildLink } from "../src/parent-end.ts";
-import { PartAnswers } from "../src/questions/part-answers.ts";
-import type { Question } from "../src/questions/question.ts";
-import { type AskedProcess, type NodeParts, type OtherNodes, Questions } from "../src/questions/questions.ts";
 import {
 	channelCountsRequest,
 	connectionsRequest,

@@ -239,7 +239,7 @@ it("each file of examples/ is run by a test", () => {
 	const tests = [
 		"docs-examples.cluster.test.ts",
 		"docs-kafka.cluster.test.ts",
-		"../centrifuge-durable.cluster.test.ts",
+		"../cluster/centrifuge/centrifuge-durable.cluster.test.ts",
 		"../cluster/hooks.cluster.test.ts",
 		"../cluster/webhooks.cluster.test.ts",
 	].map((name) => readFileSync(join(import.meta.dirname, name), "utf8"));

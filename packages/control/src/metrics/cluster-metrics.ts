@@ -1,8 +1,8 @@
 import { boardMetrics } from "@shardcast/scoreboard";
 import type { BoardReading, MetricValues, ProcessMetrics } from "@shardcast/telemetry";
 import { readValues, renderMetrics } from "@shardcast/telemetry";
+import type { Questions } from "../asking/questions.ts";
 import { metricsQuestion } from "../questions/metrics-question.ts";
-import type { Questions } from "../questions/questions.ts";
 import { version } from "../version.ts";
 import { collectorMetrics } from "./collector-table.ts";
 

@@ -1,5 +1,5 @@
 import type { Certificate } from "@shardcast/config";
-import type { Question } from "./question.ts";
+import type { Question } from "../asking/question.ts";
 
 /**
  * Sets the certificates for new connections. The supervisor puts it to each process that serves; one that refuses them answers with an error, and

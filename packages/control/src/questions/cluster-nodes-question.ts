@@ -1,4 +1,4 @@
-import type { Question } from "./question.ts";
+import type { Question } from "../asking/question.ts";
 
 /** What other nodes know about a node and rarely changes. */
 export interface NodeFacts {
@@ -77,7 +77,7 @@ export interface ClusterTotals {
 
 /** The nodes of the cluster, as this node knows them; null = it works alone. */
 export const clusterNodesQuestion: Question<null, never, ClusterNodes | null> = {
-	name: "cluster nodes",
+	name: "cluster_nodes",
 	asks: "nobody",
 	deadlineMs: 1000,
 	check: () => {

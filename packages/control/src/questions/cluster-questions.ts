@@ -16,7 +16,7 @@ interface ClusterQuestionsParts extends ClusterMetricsParts {
 	readonly events: Pick<EventLog, "events">;
 	/** Looked up at each use. */
 	readonly revocations: () => Pick<RevocationStore, "change" | "list">;
-	/** Which machines there are; null = this one works alone. */
+	/** The nodes of the cluster; null = this node works alone. */
 	readonly nodes: () => ClusterNodes | null;
 	/** Carries out orders to nodes; null = this one works alone. */
 	readonly orders: () => NodeOrders | null;

@@ -1,6 +1,6 @@
+import type { Question } from "../asking/question.ts";
 import type { ClusterEvent } from "../event-log.ts";
 import type { ClusterNodes } from "./cluster-nodes-question.ts";
-import type { Question } from "./question.ts";
 
 /** A summary of a shard's Kafka ingest. Counts since its process started. */
 export interface KafkaSummary {
@@ -30,7 +30,7 @@ interface ConsoleAnswer {
 	readonly events: readonly ClusterEvent[];
 	/** The parts of all shards that answered in time. */
 	readonly parts: readonly ConsolePart[];
-	/** Null where this machine works alone. */
+	/** Null if this node works alone. */
 	readonly nodes: ClusterNodes | null;
 }
 

@@ -1,5 +1,5 @@
-import type { Question } from "./question.ts";
-import type { Questions } from "./questions.ts";
+import type { Question } from "../asking/question.ts";
+import type { Questions } from "../asking/questions.ts";
 import { channelCountsRequest, connectionsRequest, nothing } from "./requests.ts";
 
 /** Most channels or connections in an answer, and most bytes of their names. */

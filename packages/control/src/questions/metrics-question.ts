@@ -1,5 +1,5 @@
 import { checkValues, type MetricValues } from "@shardcast/telemetry";
-import type { Question } from "./question.ts";
+import type { Question } from "../asking/question.ts";
 
 /** The metrics in the memory of each process. The merged answer is the response to GET /metrics. */
 export const metricsQuestion: Question<null, readonly MetricValues[], string> = {

@@ -1,6 +1,6 @@
 import type { Failover } from "@shardcast/config";
-import type { Question } from "./question.ts";
-import type { Questions } from "./questions.ts";
+import type { Question } from "../asking/question.ts";
+import type { Questions } from "../asking/questions.ts";
 import { order, sum } from "./user-questions.ts";
 
 /** Clients move from some nodes to others: the first ask them to connect again. */

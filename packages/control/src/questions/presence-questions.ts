@@ -1,5 +1,5 @@
-import type { Question } from "./question.ts";
-import type { Questions } from "./questions.ts";
+import type { Question } from "../asking/question.ts";
+import type { Questions } from "../asking/questions.ts";
 import { presenceRequest } from "./requests.ts";
 
 /** A subscriber of a channel, of the Centrifuge protocol. */

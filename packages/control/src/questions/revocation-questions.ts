@@ -1,8 +1,8 @@
+import type { Question } from "../asking/question.ts";
+import type { Questions } from "../asking/questions.ts";
 import type { RevocationChange } from "../revocations/revocation-file.ts";
 import type { RevocationOutcome, RevocationStore } from "../revocations/revocation-store.ts";
 import type { Revocation } from "../revocations/revocations.ts";
-import type { Question } from "./question.ts";
-import type { Questions } from "./questions.ts";
 import { revocationChange } from "./requests.ts";
 import { order, sum } from "./user-questions.ts";
 

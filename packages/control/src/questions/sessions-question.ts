@@ -1,5 +1,5 @@
 import type { SessionAnswer, SessionRequest } from "@shardcast/selection";
-import type { Question } from "./question.ts";
+import type { Question } from "../asking/question.ts";
 
 /**
  * Which nodes the clients of these users or connections belong to; see `SessionRequest`. The answers have the order of the requests, of which there are at

@@ -1,5 +1,5 @@
-import type { Question } from "./question.ts";
-import type { Questions } from "./questions.ts";
+import type { Question } from "../asking/question.ts";
+import type { Questions } from "../asking/questions.ts";
 import { disconnectRequest, refreshRequest, subscribeRequest, unsubscribeRequest } from "./requests.ts";
 
 /** Connections of the Centrifuge protocol: all of a user's, or one of them. */
@@ -70,7 +70,7 @@ export const subscribeQuestion = order<SubscribeUser>("subscribe", { check: subs
 export const unsubscribeQuestion = order<UnsubscribeUser>("unsubscribe", { check: unsubscribeRequest });
 export const disconnectQuestion = order<DisconnectUser>("disconnect", {
 	check: disconnectRequest,
-	// The limit of connections of a user is counted for each machine, by its own clock.
+	// The limit of connections of a user is counted by each node, by its own clock.
 	when: ({ keep }) => keep === undefined,
 });
 export const refreshQuestion = order<RefreshUser>("refresh", { check: refreshRequest });

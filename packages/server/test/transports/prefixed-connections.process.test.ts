@@ -12,7 +12,7 @@ import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 import { ConnectionCheck } from "../../src/limits/connection-check.ts";
 import type { TopicTransport } from "../../src/transports/transport.ts";
 import { Listener } from "../../src/transports/websocket/listener.ts";
-import { LabelledSockets } from "../../src/transports/websocket/sockets-labelled.ts";
+import { LabelledSockets } from "../../src/transports/websocket/requests/sockets-labelled.ts";
 import { RecordingSession } from "../contracts/transport-contract.ts";
 
 /** A shard's own port with --proxy-protocol: its answer to GET /address is the client's address. */

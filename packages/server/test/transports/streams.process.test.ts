@@ -3,10 +3,10 @@ import { allowedOrigins, type Reply, type ReplyStream, type Route, StreamNeeded 
 import { Scoreboard } from "@shardcast/scoreboard";
 import { waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
+import { Streams } from "../../src/transports/websocket/requests/sockets-streams.ts";
 import { Sockets } from "../../src/transports/websocket/sockets.ts";
 import { GuardedApp } from "../../src/transports/websocket/sockets-app.ts";
 import { us_socket_local_port } from "../../src/transports/websocket/sockets-native.ts";
-import { Streams } from "../../src/transports/websocket/sockets-streams.ts";
 
 /** A shard's HTTP with one route that answers in parts. */
 class Rig {

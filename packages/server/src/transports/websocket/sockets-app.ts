@@ -1,8 +1,8 @@
 import type { Certificate } from "@shardcast/config";
 import { refusal } from "@shardcast/http";
 import { CloseCode, closeReasons } from "@shardcast/wire";
+import { sendReply } from "./requests/sockets-http.ts";
 import { LibraryApps, type OfApp } from "./sockets-apps.ts";
-import { sendReply } from "./sockets-http.ts";
 import {
 	App,
 	type HttpRequest,

@@ -9,11 +9,12 @@ import type { Connecting, PendingConnect, Session, SessionFactory, TransportLimi
 import type { ForwardedHead } from "../client-address.ts";
 import type { Sent, TopicTransport } from "../transport.ts";
 import { upgradeRequired } from "../upgrade-request.ts";
+import type { BodyReader } from "./requests/sockets-bodies.ts";
+import { sendReply } from "./requests/sockets-http.ts";
+import { LabelledSockets } from "./requests/sockets-labelled.ts";
+import { Requests, remoteAddress } from "./requests/sockets-requests.ts";
 import { GuardedApp, type GuardedCallback, type Response, type SocketCallbacks, type WebSocketConfig } from "./sockets-app.ts";
-import type { BodyReader } from "./sockets-bodies.ts";
 import { forwardedHead, offeredCompression, upgradeHead } from "./sockets-heads.ts";
-import { sendReply } from "./sockets-http.ts";
-import { LabelledSockets } from "./sockets-labelled.ts";
 import {
 	DISABLED,
 	type HttpRequest,
@@ -25,7 +26,6 @@ import {
 	type us_socket_context_t,
 	us_socket_local_port,
 } from "./sockets-native.ts";
-import { Requests, remoteAddress } from "./sockets-requests.ts";
 
 /** Handlers for everything that does not belong to a session. */
 export interface SocketHandlers {

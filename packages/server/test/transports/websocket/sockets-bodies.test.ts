@@ -2,7 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { addressKeyOf } from "@shardcast/limits";
 import { expect, it } from "vitest";
-import { BodyReader } from "../../../src/transports/websocket/sockets-bodies.ts";
+import { BodyReader } from "../../../src/transports/websocket/requests/sockets-bodies.ts";
 
 type Receiver = Parameters<ConstructorParameters<typeof BodyReader>[0]["receive"]>[1];
 

@@ -1,6 +1,6 @@
 import { openFiles } from "@shardcast/process";
 import { expect, it } from "vitest";
-import { LabelledSockets } from "../../../src/transports/websocket/sockets-labelled.ts";
+import { LabelledSockets } from "../../../src/transports/websocket/requests/sockets-labelled.ts";
 
 it("a connection that the library refuses leaves no descriptor open; the caller still owns the original", () => {
 	const app = {

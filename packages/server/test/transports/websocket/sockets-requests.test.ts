@@ -1,7 +1,7 @@
 import { type BodyRoute, json, type Reply, Router } from "@shardcast/http";
 import { expect, it } from "vitest";
+import { Requests } from "../../../src/transports/websocket/requests/sockets-requests.ts";
 import type { GuardedApp } from "../../../src/transports/websocket/sockets-app.ts";
-import { Requests } from "../../../src/transports/websocket/sockets-requests.ts";
 
 type Receiver = Parameters<GuardedApp["receive"]>[1];
 

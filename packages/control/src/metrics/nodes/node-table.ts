@@ -1,5 +1,5 @@
 import { counter, gauge, oneOf, type ReadMetric, seconds, single, singleBy } from "@shardcast/telemetry";
-import type { ClusterNodes, NodeState } from "../questions/cluster-nodes-question.ts";
+import type { ClusterNodes, NodeState } from "../../questions/cluster-nodes-question.ts";
 
 const nodeStates = ["joining", "member", "cutOff", "taken", "left"] as const satisfies readonly NodeState[];
 

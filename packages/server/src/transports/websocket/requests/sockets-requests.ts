@@ -1,13 +1,13 @@
 import { BodyNeeded, type ForwardedAddress, type Reply, type HttpRequest as Request, type Router, StreamNeeded } from "@shardcast/http";
 import { addressKeyOf } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
-import type { ForwardedHead } from "../client-address.ts";
-import type { GuardedApp, Response } from "./sockets-app.ts";
+import type { ForwardedHead } from "../../client-address.ts";
+import type { GuardedApp, Response } from "../sockets-app.ts";
+import { forwardedHead, hasBody, joinedHeader } from "../sockets-heads.ts";
+import type { HttpRequest } from "../sockets-native.ts";
 import { BodyReader } from "./sockets-bodies.ts";
-import { forwardedHead, hasBody, joinedHeader } from "./sockets-heads.ts";
 import { sendReply } from "./sockets-http.ts";
 import type { LabelledSockets } from "./sockets-labelled.ts";
-import type { HttpRequest } from "./sockets-native.ts";
 import { Streams } from "./sockets-streams.ts";
 
 interface RequestsParts {

@@ -20,7 +20,7 @@ channel:
     - { name: orders, history_size: 2000, history_ttl: 1h, durable: true }
 `;
 
-const example = join(import.meta.dirname, "../../../examples/durable-consumer.mjs");
+const example = join(import.meta.dirname, "../../../../../examples/durable-consumer.mjs");
 
 interface Published {
 	readonly offset: number;

@@ -1,5 +1,5 @@
 import { isBodiless, jsonType, type Reply, statusLine } from "@shardcast/http";
-import type { Response } from "./sockets-app.ts";
+import type { Response } from "../sockets-app.ts";
 
 /** Sends a complete answer. @param head the request was a HEAD: the same answer without its body. */
 export function sendReply(response: Response, reply: Reply, head = false): void {

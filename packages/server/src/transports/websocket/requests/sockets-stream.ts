@@ -1,5 +1,5 @@
 import type { ReplyStream, StreamStart } from "@shardcast/http";
-import type { Response } from "./sockets-app.ts";
+import type { Response } from "../sockets-app.ts";
 
 /** Most bytes passed to the library in one write. While a client does not read, at most this much is in the library, uncounted; the rest waits here. */
 const sliceBytesMax = 64 * 1024;

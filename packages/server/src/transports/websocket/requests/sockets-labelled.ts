@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { proxyHeader } from "@shardcast/http";
 import { closeDescriptor, replaceDescriptor, sendAll, socketPair, unreadBytes } from "@shardcast/native";
-import type { GuardedApp, Response } from "./sockets-app.ts";
+import type { GuardedApp, Response } from "../sockets-app.ts";
 
 interface LabelledSocketsParts {
 	readonly app: Pick<GuardedApp, "adopt">;

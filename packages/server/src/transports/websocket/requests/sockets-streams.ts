@@ -1,5 +1,5 @@
 import type { StreamNeeded } from "@shardcast/http";
-import type { GuardedApp, Response } from "./sockets-app.ts";
+import type { GuardedApp, Response } from "../sockets-app.ts";
 import type { Aborts } from "./sockets-bodies.ts";
 import { writeHead } from "./sockets-http.ts";
 import { SocketStream, type StreamTurns } from "./sockets-stream.ts";

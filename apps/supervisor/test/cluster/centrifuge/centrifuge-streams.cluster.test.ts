@@ -7,7 +7,7 @@ import { Centrifuge, type Options, type PublicationContext } from "centrifuge";
 import { Centrifuge as CentrifugeProtobuf } from "centrifuge/build/protobuf";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { TestEventSource } from "../support/event-source.ts";
+import { TestEventSource } from "../../support/event-source.ts";
 
 const deadlineMs = 10_000;
 const browserPath = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";

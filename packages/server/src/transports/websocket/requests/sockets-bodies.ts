@@ -1,8 +1,8 @@
 import { type BodyProblem, GrowingBytes } from "@shardcast/http";
 import type { AddressKey } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
-import { type BodySlot, BodySlots } from "../../limits/body-slots.ts";
-import type { GuardedApp, Response } from "./sockets-app.ts";
+import { type BodySlot, BodySlots } from "../../../limits/body-slots.ts";
+import type { GuardedApp, Response } from "../sockets-app.ts";
 
 interface BodyReaderOptions {
 	/** Longest body of all routes. */
