@@ -7,7 +7,8 @@ import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboa
 import { kafkaMetrics } from "@shardcast/scoreboard";
 import type { ProcessMetrics } from "@shardcast/telemetry";
 import { type KafkaHistory, ShardKafkaHistory } from "./history/kafka-history.ts";
-import type { Ingest, IngestLog } from "./host/ingest.ts";
+import type { Ingest } from "./host/ingest.ts";
+import type { IngestLog } from "./host/ingest-log.ts";
 import type { ChannelHistory } from "./host/logged-destination.ts";
 import { kafkaReading, kafkaSummary } from "./ingest-metrics.ts";
 import { type IngestOptions, ingestOptions } from "./ingest-options.ts";

@@ -1,8 +1,7 @@
-import { availableCpus, backoffMs } from "@shardcast/process";
-import { channelHashKey } from "@shardcast/wire";
+import { availableCpus } from "@shardcast/process";
 import { MissedRecords } from "../history/missed-records.ts";
 import { IngestMemory } from "../ingest-memory.ts";
-import type { FromWorker, OutgoingMessage } from "../ingest-messages.ts";
+import type { OutgoingMessage } from "../ingest-messages.ts";
 import type { IngestOptions } from "../ingest-options.ts";
 import { incarnationOfOwner, ownerOf, type PositionTable, slotOfOwner } from "../positions/position-table.ts";
 import { senderText } from "../worker/published-headers.ts";
@@ -11,18 +10,12 @@ import type { ClusterView } from "./assignment/cluster-view.ts";
 import { CpuGuard } from "./cpu-guard.ts";
 import { cpuTimes } from "./cpu-load.ts";
 import type { Destination } from "./destination.ts";
+import type { IngestLog } from "./ingest-log.ts";
 import { IngestReader } from "./ingest-reader.ts";
 import { IngestStatus, type Troubles } from "./ingest-status.ts";
 import { PublishQueue } from "./publish-queue.ts";
-import { RouteWatch } from "./route-watch.ts";
-import { Stalls, stallText } from "./stalls.ts";
-import { WorkerThread } from "./worker-thread.ts";
-
-/** The log of the ingest. */
-export interface IngestLog {
-	info(fields: object, message: string): void;
-	warn(fields: object, message: string): void;
-}
+import { StallReport } from "./stall-report.ts";
+import { WorkerHost, type WorkerMessage } from "./worker-host.ts";
 
 interface IngestParts {
 	readonly options: IngestOptions;
@@ -49,9 +42,6 @@ const stallsEveryMs = 1000;
 /** How long a stop waits for readers that do not catch up. After that their partitions are taken over when this process has ended. */
 const handOverMsMax = 1000;
 const unresolvedRetryMs = 1000;
-const workerBackoffMsMax = 10_000;
-/** Most poisoned records remembered across restarts of the worker. */
-const poisonedMax = 1000;
 
 /**
  * Kafka ingest in a shard: hosts the worker, reads its ring, and decides which partitions it reads. **One per shard, on its loop.**
@@ -68,30 +58,23 @@ export class Ingest {
 	readonly missed: MissedRecords;
 	readonly status: IngestStatus;
 	readonly #parts: IngestParts;
-	readonly #watch: RouteWatch;
+	readonly #worker: WorkerHost;
 	readonly #guard: CpuGuard | null;
-	#worker: WorkerThread | null = null;
-	#poisoned: { row: number; offset: number }[] = [];
+	readonly #stalls: StallReport;
 	#timer: NodeJS.Timeout | null = null;
-	#onHalted: (() => void) | null = null;
-	readonly #stalls: Stalls;
 	#stallsLookedMs = 0;
-	#stalled = false;
 	#checkMs = firstLookMs;
 	#checkPending = false;
 	#stopping = false;
 	#stopped: Promise<void> | null = null;
 	#writesDeadLetters = false;
-	#replacing = false;
-	/** Restarts since a worker last found its topics. */
-	#failures = 0;
 
 	constructor(parts: IngestParts) {
 		const { options, slot, incarnation, table, cluster, destination, wake } = parts;
 		this.#parts = parts;
 		this.memory = IngestMemory.create(table.rowsMax, parts.ringCapacityBytes);
 		this.status = new IngestStatus(parts.onStatus);
-		this.#stalls = new Stalls(this.memory);
+		this.#stalls = new StallReport({ memory: this.memory, status: this.status, group: options.group, log: parts.log });
 		this.assignment = new Assignment({
 			...options,
 			isNamed: (topic) => options.subscription.names.includes(topic),
@@ -100,7 +83,7 @@ export class Ingest {
 			table,
 			cluster,
 			memory: this.memory,
-			send: (message) => this.#worker?.send(message),
+			send: (message) => this.#worker.send(message),
 			onAssign: (partition) => destination.assigned?.(partition),
 			onTableFull: (topic, partition) => {
 				this.status.begin(
@@ -128,15 +111,25 @@ export class Ingest {
 			onReset: (row, position) => this.#reset(row, position),
 		});
 		this.publishing = new PublishQueue({
-			post: (messages) => !this.#replacing && this.#worker?.send({ type: "publish", messages }) === true,
+			post: (messages) => !this.#worker.replacing && this.#worker.send({ type: "publish", messages }),
 			onUnanswered: (count) => this.memory.host.add("publishUnanswered", count),
 		});
 		this.missed = new MissedRecords({
 			...options.recovery,
-			send: (request) => !this.#replacing && this.#worker?.send({ type: "history", request }) === true,
+			send: (request) => !this.#worker.replacing && this.#worker.send({ type: "history", request }),
 		});
 		this.#guard = options.pauseCpuPercent === 0 ? null : this.#cpuGuard(options.pauseCpuPercent);
-		this.#watch = new RouteWatch(this.memory, options.routeBudgetMs, () => void this.#routeHung());
+		this.#worker = new WorkerHost({
+			options,
+			memory: this.memory,
+			...(parts.workerEntry !== undefined && { entry: parts.workerEntry }),
+			log: parts.log,
+			writesDeadLetters: () => this.#writesDeadLetters,
+			onMessage: (message) => this.#receive(message),
+			onStart: () => this.publishing.resume(),
+			onReplace: () => this.status.begin("worker"),
+			onGone: () => this.#workerGone(),
+		});
 	}
 
 	start(): void {
@@ -146,14 +139,14 @@ export class Ingest {
 			`${brokers.join(", ")}; if they do not answer soon, check --kafka-brokers and that this machine can reach them`,
 		);
 		this.#claimDeadLetters();
-		this.#startWorker();
+		this.#worker.start();
 		this.#guard?.start();
 		this.#timer = setInterval(() => this.#reconcile(), reconcileMs);
 	}
 
 	/** Makes the worker load the route module again. */
 	reloadRoute(): void {
-		this.#worker?.send({ type: "reloadRoute" });
+		this.#worker.send({ type: "reloadRoute" });
 	}
 
 	/** Call when the live shards may have changed. */
@@ -186,24 +179,15 @@ export class Ingest {
 		const deadline = performance.now() + deadlineMs;
 		const left = () => Math.max(deadline - performance.now(), 0);
 		if (this.#timer !== null) clearInterval(this.#timer);
-		this.#watch.stop();
+		this.#worker.endRestarts();
 		this.#guard?.stop();
 		const worker = this.#worker;
 		this.publishing.close();
-		if (worker !== null) {
+		if (worker.started) {
 			// No worker will answer: tell the publishers now.
-			if (this.#replacing) this.publishing.fail("the shard is stopping");
+			if (worker.replacing) this.publishing.fail("the shard is stopping");
 			while (this.publishing.waiting > 0 && left() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
-			await within(
-				left(),
-				Promise.race([
-					worker.ended,
-					new Promise<void>((resolve) => {
-						this.#onHalted = resolve;
-						worker.send({ type: "halt" });
-					}),
-				]),
-			);
+			await within(left(), worker.halt());
 			while (!this.reader.empty && left() > 0) {
 				this.#parts.wake();
 				await new Promise((resolve) => setTimeout(resolve, 1));
@@ -248,46 +232,11 @@ export class Ingest {
 		if (options.deadLetterTopic === null || this.#writesDeadLetters) return;
 		const isGone = (owner: number) => cluster.isGone(slotOfOwner(owner), incarnationOfOwner(owner));
 		this.#writesDeadLetters = options.mode === "shared" || table.claimDeadLetters({ self: ownerOf(slot, incarnation), isGone });
-		if (this.#writesDeadLetters) this.#worker?.send({ type: "writeDeadLetters" });
+		if (this.#writesDeadLetters) this.#worker.send({ type: "writeDeadLetters" });
 	}
 
-	#startWorker(): void {
-		const { options, workerEntry } = this.#parts;
-		const worker = WorkerThread.start(
-			{
-				options,
-				memory: this.memory.buffer,
-				rowsMax: this.memory.rowsMax,
-				channelHashKey: channelHashKey(),
-				writesDeadLetters: this.#writesDeadLetters,
-				poisoned: this.#poisoned,
-			},
-			(message) => this.#receive(message),
-			workerEntry,
-		);
-		this.#worker = worker;
-		this.publishing.resume();
-		if (options.routePath !== null) this.#watch.start();
-		void worker.ended.then((error) => {
-			if (this.#worker === worker && !this.#stopping && !this.#replacing) void this.#replace(error?.message ?? "it ended by itself");
-		});
-	}
-
-	/** Kills the worker, waits until the ring is empty, and starts another worker. */
-	async #replace(why: string): Promise<void> {
-		this.#replacing = true;
-		const pauseMs = backoffMs(this.#failures++, workerBackoffMsMax);
-		this.#watch.stop();
-		this.status.begin("worker");
-		this.#parts.log.warn({ why }, "kafka: the ingest worker is restarted");
-		this.memory.host.add("workerRestarts");
-		await this.#worker?.kill();
-		this.#countLostLetters();
-		const hung = this.memory.routeCall() === null ? null : this.memory.routedRecord();
-		if (hung !== null) {
-			this.memory.forgetRouteCall();
-			this.#poisoned = [...this.#poisoned, hung].slice(-poisonedMax);
-		}
+	/** Settles what the worker left unanswered. Resolves when all that it has read is delivered, or the ingest is stopping. */
+	async #workerGone(): Promise<void> {
 		this.publishing.fail("the ingest worker was restarted");
 		this.missed.failReads();
 		while (!this.reader.empty && !this.#stopping) {
@@ -295,29 +244,14 @@ export class Ingest {
 			await new Promise((resolve) => setTimeout(resolve, 1));
 		}
 		// `#stop` is running and takes care of the rest.
-		if (this.#stopping) return;
-		this.assignment.forgetWorker();
-		await new Promise((resolve) => setTimeout(resolve, pauseMs));
-		this.#replacing = false;
-		if (!this.#stopping) this.#startWorker();
+		if (!this.#stopping) this.assignment.forgetWorker();
 	}
 
-	/** Dead letters that Kafka had not acknowledged died with the worker. */
-	#countLostLetters(): void {
-		const { worker } = this.memory;
-		worker.add("deadLettersLost", worker.get("deadLettersWaiting"));
-		worker.set("deadLettersWaiting", 0);
-	}
-
-	async #routeHung(): Promise<void> {
-		if (!this.#replacing && !this.#stopping) await this.#replace("the route function did not return");
-	}
-
-	#receive(message: FromWorker): void {
+	#receive(message: WorkerMessage): void {
 		switch (message.type) {
 			case "topics":
 				this.status.end("worker");
-				this.#failures = 0;
+				this.#worker.foundTopics();
 				this.assignment.topicsFound(message.list);
 				this.#noteStarts();
 				break;
@@ -348,9 +282,6 @@ export class Ingest {
 			case "history":
 				this.missed.answer(message.id, message.parts, message.error);
 				break;
-			case "halted":
-				this.#onHalted?.();
-				break;
 			default:
 				message satisfies never;
 		}
@@ -358,7 +289,7 @@ export class Ingest {
 
 	#reconcile(): void {
 		if (!this.#stopping) this.#claimDeadLetters();
-		if (this.#replacing || this.#stopping) return;
+		if (this.#worker.replacing || this.#stopping) return;
 		this.assignment.reconcile();
 		this.#noteStarts();
 		this.#checkStalls();
@@ -380,14 +311,7 @@ export class Ingest {
 		if (nowMs - this.#stallsLookedMs < stallsEveryMs) return;
 		this.#stallsLookedMs = nowMs;
 		this.missed.forgetUnused();
-		const { log, options } = this.#parts;
-		const stalls = this.#stalls.look(this.assignment.assigned, nowMs);
-		if (stalls.length > 0) {
-			const text = stallText(stalls, options.group, this.memory.paused);
-			if (!this.#stalled) log.warn({ ...stalls[0], stillMs: Math.round(stalls[0]!.stillMs), group: options.group }, `kafka: ${text}`);
-			this.status.begin("stalled", text);
-		} else this.status.end("stalled");
-		this.#stalled = stalls.length > 0;
+		this.#stalls.report(this.assignment.assigned, nowMs);
 	}
 
 	/** Checks again in a few milliseconds, which is what readers need, so that a partition changes owner without a noticeable pause. */

@@ -29,7 +29,23 @@ export interface Frame {
 }
 
 const skippableFrame = 0x184d2a5;
-const isSkippable = (magic: number): boolean => magic >>> 4 === skippableFrame;
+
+/** All frames but those to skip, which both formats have. @param read reads the frame that starts there. */
+function framesOf(bytes: Buffer, magic: number, name: string, read: (start: number) => Frame): readonly Frame[] {
+	const frames: Frame[] = [];
+	for (let at = 0; at < bytes.length; ) {
+		const found = bytes.readUInt32LE(at);
+		if (found >>> 4 === skippableFrame) {
+			at += 8 + bytes.readUInt32LE(at + 4);
+			continue;
+		}
+		if (found !== magic) throw new RangeError(`not ${name} frame`);
+		const frame = read(at);
+		frames.push(frame);
+		at = frame.end;
+	}
+	return frames;
+}
 
 const Lz4 = {
 	magic: 0x184d2204,
@@ -39,18 +55,11 @@ const Lz4 = {
 	ratioMax: 255,
 } as const;
 
-/** The frames of lz4 data, without empty ones. Each block expands to at most the frame's block size. */
+/** The frames of lz4 data. Each block expands to at most the frame's block size. */
 export function lz4Frames(bytes: Buffer): readonly Frame[] {
 	const { flag } = Lz4;
-	const frames: Frame[] = [];
-	for (let at = 0; at < bytes.length; ) {
-		const magic = bytes.readUInt32LE(at);
-		if (isSkippable(magic)) {
-			at += 8 + bytes.readUInt32LE(at + 4);
-			continue;
-		}
-		if (magic !== Lz4.magic) throw new RangeError("not an lz4 frame");
-		const start = at;
+	return framesOf(bytes, Lz4.magic, "an lz4", (start) => {
+		let at = start;
 		let ofBlocks = 0;
 		const flags = bytes.readUInt8(at + 4);
 		const sizeId = (bytes.readUInt8(at + 5) >> 4) & 7;
@@ -66,9 +75,8 @@ export function lz4Frames(bytes: Buffer): readonly Frame[] {
 			at += length + (flags & flag.blockChecksum ? 4 : 0);
 		}
 		if (flags & flag.contentChecksum) at += 4;
-		frames.push({ start, end: at, bytes: ofBlocks });
-	}
-	return frames;
+		return { start, end: at, bytes: ofBlocks };
+	});
 }
 
 const Zstd = {
@@ -83,15 +91,8 @@ const Zstd = {
 /** The frames of zstd data. The bound is the largest of the blocks, the declared size and the window. */
 export function zstdFrames(bytes: Buffer): readonly Frame[] {
 	const { flag, block } = Zstd;
-	const frames: Frame[] = [];
-	for (let at = 0; at < bytes.length; ) {
-		const magic = bytes.readUInt32LE(at);
-		if (isSkippable(magic)) {
-			at += 8 + bytes.readUInt32LE(at + 4);
-			continue;
-		}
-		if (magic !== Zstd.magic) throw new RangeError("not a zstd frame");
-		const start = at;
+	return framesOf(bytes, Zstd.magic, "a zstd", (start) => {
+		let at = start;
 		const flags = bytes.readUInt8(at + 4);
 		const single = (flags & flag.singleSegment) !== 0;
 		at += 5;
@@ -114,9 +115,8 @@ export function zstdFrames(bytes: Buffer): readonly Frame[] {
 		}
 		if (flags & flag.contentChecksum) at += 4;
 		// A decoder allocates the declared size or the window, whatever the blocks hold.
-		frames.push({ start, end: at, bytes: Math.max(ofBlocks, declared, window) });
-	}
-	return frames;
+		return { start, end: at, bytes: Math.max(ofBlocks, declared, window) };
+	});
 }
 
 function windowBytes(descriptor: number): number {
