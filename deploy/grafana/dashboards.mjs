@@ -279,27 +279,27 @@ const kafka = dashboard("shardcast-kafka", "shardcast: Kafka", "How ingest keeps
 	]),
 ]);
 
-const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which machines there are, and how they reach Redis.", [
-	lines("Machines", "As each machine knows them, by health. Where the lines of two machines differ, one of them is cut off.", "none", [
+const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "The nodes of the cluster, and their connections to Redis.", [
+	lines("Nodes", "The nodes that each node knows, by health. If the lines of two nodes differ, one of them is cut off.", "none", [
 		query(`shardcast_nodes${on}`, "{{instance}} {{health}}"),
 	]),
-	lines("State", "Where a line is not there, the machine is no member: to the others it is gone.", "none", [
+	lines("State", "A node without a line is not a member: the others treat it as gone.", "none", [
 		query(`shardcast_node_state${by('state="member"')} == 1`, "{{instance}}"),
 	]),
-	lines("Connections of all machines", "As of their last heartbeats.", "none", [query(`max(shardcast_nodes_connections${on})`)]),
-	lines("Messages of all machines", "Messages and payload bytes per second that they take from clients and HTTP.", "short", [
+	lines("Connections of all nodes", "As of their last heartbeats.", "none", [query(`max(shardcast_nodes_connections${on})`)]),
+	lines("Messages of all nodes", "Messages and payload bytes per second that they take from clients and HTTP.", "short", [
 		query(`max(shardcast_nodes_messages_per_second${on})`, "messages"),
 		query(`max(shardcast_nodes_bytes_per_second${on})`, "bytes"),
 	]),
-	lines("Joined and left", "What each machine was told of the others.", "short", [
+	lines("Joined and left", "Nodes that joined, left or changed, as each node sees it.", "short", [
 		query(`sum by (event, instance) (${rate("shardcast_node_events_total")})`, "{{instance}} {{event}}"),
 	]),
-	lines("Heartbeats", "By result; those that fail while Redis is not reached are tried again.", "short", [
+	lines("Heartbeats", "By result. Those that fail because Redis cannot be reached are tried again.", "short", [
 		query(`sum by (result, instance) (${rate("shardcast_node_heartbeats_total")})`, "{{instance}} {{result}}"),
 	]),
 	lines(
 		"Cut off",
-		"Share of the time for which a machine could not tell the others that it is there, and how often that began.",
+		"Share of the time in which a node could send no heartbeat to the others, and how often that began.",
 		"percentunit",
 		[
 			query(rate("shardcast_node_cut_off_seconds_total"), "{{instance}}"),
@@ -309,30 +309,30 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which
 	lines("Commands to Redis", "By process and result.", "short", [
 		query(`sum by (result, instance, process) (${rate("shardcast_redis_commands_total")})`, "{{instance}} {{process}} {{result}}"),
 	]),
-	lines("Answers of Redis", "Time from sending a command to its answer.", "s", [
+	lines("Answers of Redis", "Time from a command to its answer.", "s", [
 		query(quantile(0.5, "shardcast_redis_command_seconds"), "p50"),
 		query(quantile(0.99, "shardcast_redis_command_seconds"), "p99"),
 	]),
-	lines("Connections to Redis", "1 while a process reaches Redis, and how often it lost the connection.", "short", [
+	lines("Connections to Redis", "1 while a process is connected to Redis, and how often it lost the connection.", "short", [
 		query(`shardcast_redis_state${by('state="ready"')}`, "{{instance}} {{process}}"),
 		query(rate("shardcast_redis_connections_lost_total"), "{{instance}} {{process}}: lost"),
 	]),
-	lines("Waiting for Redis", "Commands that wait until it is reached.", "none", [
+	lines("Waiting for Redis", "Commands that wait until it can be reached.", "none", [
 		query(`shardcast_redis_waiting${on}`, "{{instance}} {{process}}"),
 	]),
 	lines("Messages from Redis", "Messages received from the channels that a process has subscribed to.", "short", [
 		query(rate("shardcast_redis_messages_total"), "{{instance}} {{process}}"),
 		query(`shardcast_redis_subscriptions${on}`, "{{instance}} {{process}}: channels"),
 	]),
-	lines("Publications with history", "By what Redis made of them, and those that a machine brought to its clients.", "short", [
+	lines("Publications with history", "By the result in Redis, and those that a node brought to its clients.", "short", [
 		query(`sum by (outcome, instance) (${rate("shardcast_shared_publications_total")})`, "{{instance}} {{outcome}}"),
 		query(`sum by (way, instance) (${rate("shardcast_shared_brought_total")})`, "{{instance}} brought: {{way}}"),
 	]),
-	lines("Lost publications", "Publications with history that did not reach a machine; their subscribers were told.", "short", [
+	lines("Lost publications", "Publications with history that did not reach a node. Their subscribers were told.", "short", [
 		query(`sum by (reason, instance) (${rate("shardcast_shared_lost_total")})`, "{{instance}} {{reason}}"),
 		query(`sum by (instance) (${rate("shardcast_shared_recovery_reads_total")})`, "{{instance}} reads for recovery"),
 	]),
-	lines("Messages without history", "Messages that the machines exchange, and those that were dropped.", "short", [
+	lines("Messages without history", "Messages that the nodes exchange, and those that were dropped.", "short", [
 		query(`sum by (direction, instance) (${rate("shardcast_node_messages_total")})`, "{{instance}} {{direction}}"),
 		query(`sum by (reason, instance) (${rate("shardcast_node_messages_dropped_total")})`, "{{instance}} dropped: {{reason}}"),
 		query(`sum by (instance) (${rate("shardcast_node_batches_missed_total")})`, "{{instance}} batches lost on the way"),
@@ -369,26 +369,26 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which
 	]),
 	lines(
 		"Messages published to Redis",
-		"Messages that backends publish to the channel of Redis for that, by what each node did with them.",
+		"Messages that backends publish through Redis, by what each node did with them.",
 		"short",
 		[query(`sum by (result, instance) (${rate("shardcast_redis_published_total")})`, "{{instance}} {{result}}")],
 	),
 	lines("Bytes saved by compression", "Bytes that the shards did not have to send to Redis.", "Bps", [
 		query(`sum by (what, instance) (${rate("shardcast_redis_compression_saved_bytes_total")})`, "{{instance}} {{what}}"),
 	]),
-	lines("Channels of Redis", "Channels with history that a shard brings to its machine, and that its clients need.", "none", [
+	lines("Channels of Redis", "Channels with history that a shard brings to its node, and those that its clients need.", "none", [
 		query(`sum by (what, instance) (shardcast_shared_channels${on})`, "{{instance}} {{what}}"),
 	]),
 	lines("Rows of the outbox", "By result, and tries that have to be repeated.", "short", [
 		query(`sum by (result, instance) (${rate("shardcast_outbox_rows_total")})`, "{{instance}} {{result}}"),
 		query(`sum by (instance) (${rate("shardcast_outbox_retries_total")})`, "{{instance}} tried again"),
 	]),
-	lines("Age of the outbox", "How long ago the oldest row was inserted that is not published.", "s", [
+	lines("Age of the outbox", "Age of the oldest row that is not published.", "s", [
 		query(`max(shardcast_outbox_lag_seconds${on})`, "oldest row"),
 	]),
 	lines(
 		"Reader of the outbox",
-		"1 for the machine that publishes it, channels that have to wait, and lost connections to PostgreSQL.",
+		"1 for the node that publishes it, channels that have to wait, and lost connections to PostgreSQL.",
 		"none",
 		[
 			query(`sum by (instance) (shardcast_outbox_reader${on})`, "{{instance}}"),

@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import { Doorbell, SharedFile } from "@shardcast/native";
 import { attachRing, createRing, type Ring, registerReader, releaseReader, ringBytes } from "@shardcast/ring";
 import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
@@ -38,26 +37,6 @@ export function createMemberFiles(
 	file.close();
 	board.bumpMembership();
 	wakeAll(directory, board);
-}
-
-/**
- * Ends a slot's membership. The supervisor's members are fixed today, so only tests call it. Call after its process has been reaped. Readers keep its ring mapped until they have read it to the end.
- * @returns false, and does nothing, while a running member has not opened the ring yet, which would lose the ring's records. That member was
- * woken when the slot was added, so try again in a moment.
- */
-export function removeMemberFiles(directory: ClusterDirectory, board: Scoreboard, slot: number): boolean {
-	const row = board.row(slot);
-	if (!row.present) return true;
-	const isBehind = (other: BoardRow) => isRunning(other.state) && ((other.epochSeen - row.addedEpoch) | 0) < 0;
-	if (board.members().some((other) => other.slot !== slot && isBehind(other))) return false;
-	releaseMember(directory, board, slot);
-	row.state = ShardState.empty;
-	row.role = Role.none;
-	board.bumpMembership();
-	wakeAll(directory, board);
-	for (const path of [directory.ringPath(slot, row.ringGeneration), directory.bellPath(slot), directory.handoffPath(slot)])
-		rmSync(path, { force: true });
-	return true;
 }
 
 /** The files needed to clean up after a member, opened in advance: members may die because the machine is out of descriptors. */
@@ -115,11 +94,13 @@ function checkReaped({ slot, pid }: BoardRow): void {
 	if (pid !== 0) throw new BusError(BusErrorCode.misuse, `process ${pid} of slot ${slot} has not been reaped`, "wait for its exit first");
 }
 
-function isRunning(state: ShardState): boolean {
+/** Whether the process of a row in this state reads rings. */
+export function isRunning(state: ShardState): boolean {
 	return state === ShardState.starting || state === ShardState.serving || state === ShardState.draining;
 }
 
-function wakeAll(directory: ClusterDirectory, board: Scoreboard): void {
+/** Wakes all members, so that they check for members that were added or removed. */
+export function wakeAll(directory: ClusterDirectory, board: Scoreboard): void {
 	const doorbells = new Doorbells(directory, board);
 	try {
 		doorbells.wakeAll();

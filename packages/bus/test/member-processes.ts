@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
-import { createMemberFiles, releaseMember, removeMemberFiles } from "../src/member-files.ts";
-import { makeCluster, type TestCluster } from "./cluster.ts";
+import { createMemberFiles, releaseMember } from "../src/member-files.ts";
+import { makeCluster, removeMember, type TestCluster } from "./cluster.ts";
 
 /** What a member has seen of one incarnation of another: the first and the last record; those between were complete. */
 type Ranges = Map<number, Map<number, readonly [first: number, last: number]>>;
@@ -104,7 +104,7 @@ export class MemberProcesses {
 	/** Waits until the others have taken up the slot's ring, as a supervisor would. */
 	async remove(slot: number): Promise<void> {
 		const { directory, board } = this.cluster;
-		for (const endMs = performance.now() + 5_000; !removeMemberFiles(directory, board, slot); await delay(1))
+		for (const endMs = performance.now() + 5_000; !removeMember(directory, board, slot); await delay(1))
 			if (performance.now() > endMs) throw new Error(`member ${slot} could not be removed within 5 s`);
 	}
 

@@ -4,10 +4,10 @@ import { ShardState } from "@shardcast/scoreboard";
 import { descriptorsOf, descriptorsOpenedSince } from "@shardcast/testkit";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Doorbells } from "../src/doorbells.ts";
-import { createMemberFiles, openMemberFiles, releaseMember, removeMemberFiles } from "../src/member-files.ts";
+import { createMemberFiles, openMemberFiles, releaseMember } from "../src/member-files.ts";
 import { SharedMemoryBus } from "../src/shared-memory-bus.ts";
 import { contractCapacityBytes, describeBusContract, publish, takeAll } from "./bus-contract.ts";
-import { makeCluster, mappedUnder, type TestCluster } from "./cluster.ts";
+import { makeCluster, mappedUnder, removeMember, type TestCluster } from "./cluster.ts";
 
 describeBusContract("SharedMemoryBus", () => ({ members: 4, ...makeCluster(4, contractCapacityBytes) }));
 
@@ -90,7 +90,7 @@ describe("members go", () => {
 		takeAll(staying);
 		for (let i = 0; i < 10; i++) publish(leaving, `${i}`);
 		leaving.close();
-		removeMemberFiles(directory, board, 1);
+		removeMember(directory, board, 1);
 		expect(readdirSync(directory.path).filter((name) => name.includes("-1"))).toEqual([]);
 		expect(staying.read(4, () => {})).toBe(4);
 		expect(takeAll(staying)).toHaveLength(6);
@@ -107,7 +107,7 @@ describe("members go", () => {
 		const [staying, leaving] = [join(0), join(1)];
 		publish(leaving, "old");
 		leaving.close();
-		removeMemberFiles(directory, board, 1);
+		removeMember(directory, board, 1);
 		createMemberFiles(directory, board, 1, options);
 		const successor = join(1);
 		publish(successor, "new");
@@ -124,7 +124,7 @@ describe("members go", () => {
 		const visit = () => {
 			if (visits++ > 0) return;
 			first.close();
-			for (const slot of [1, 2]) removeMemberFiles(directory, board, slot);
+			for (const slot of [1, 2]) removeMember(directory, board, slot);
 			createMemberFiles(directory, board, 2, options);
 			publish(join(2), "new");
 			staying.ringWaiters();
@@ -142,10 +142,10 @@ describe("members go", () => {
 		publish(brief, "last words");
 		brief.close();
 		releaseMember(directory, board, 1);
-		expect(removeMemberFiles(directory, board, 1)).toBe(false);
+		expect(removeMember(directory, board, 1)).toBe(false);
 		expect(board.slots()).toEqual([0, 1]);
 		staying.refreshMembers();
-		expect(removeMemberFiles(directory, board, 1)).toBe(true);
+		expect(removeMember(directory, board, 1)).toBe(true);
 		expect(board.slots()).toEqual([0]);
 		expect(takeAll(staying)).toEqual(["1: last words"]);
 	});
@@ -155,13 +155,13 @@ describe("members go", () => {
 		join(0);
 		releaseMember(directory, board, 0);
 		createMemberFiles(directory, board, 2, options);
-		expect(removeMemberFiles(directory, board, 2)).toBe(true);
+		expect(removeMember(directory, board, 2)).toBe(true);
 	});
 
 	it("does not matter to remove what is not there", () => {
 		const { directory, board } = cluster(1);
 		const epoch = board.membershipEpoch;
-		expect(removeMemberFiles(directory, board, 5)).toBe(true);
+		expect(removeMember(directory, board, 5)).toBe(true);
 		expect(board.membershipEpoch).toBe(epoch);
 	});
 });
@@ -184,12 +184,12 @@ describe("releaseMember", () => {
 		join(1);
 		board.row(1).pid = 4711;
 		expect(() => releaseMember(directory, board, 1)).toThrow("process 4711 of slot 1 has not been reaped");
-		expect(() => removeMemberFiles(directory, board, 1)).toThrow("has not been reaped");
+		expect(() => removeMember(directory, board, 1)).toThrow("has not been reaped");
 		expect(() => createMemberFiles(directory, board, 1, options)).toThrow("slot 1 is a member already");
 		expect(board.row(1).state, "nothing has changed").toBe(ShardState.starting);
 		board.row(1).pid = 0;
 		board.row(0).state = ShardState.dead;
-		expect(removeMemberFiles(directory, board, 1)).toBe(true);
+		expect(removeMember(directory, board, 1)).toBe(true);
 		board.row(1).pid = 4712;
 		expect(() => createMemberFiles(directory, board, 1, options)).toThrow("process 4712 of slot 1 has not been reaped");
 	});
@@ -301,7 +301,7 @@ describe("sleep", () => {
 		const { directory, board } = cluster(2);
 		const doorbells = new Doorbells(directory, board);
 		onTestFinished(() => doorbells.close());
-		removeMemberFiles(directory, board, 1);
+		removeMember(directory, board, 1);
 		board.row(1).sleeping = 7;
 		expect(doorbells.wake(1)).toBe(false);
 	});
@@ -360,7 +360,7 @@ describe("out of descriptors", () => {
 		const link = join(0);
 		createMemberFiles(directory, board, 1, options);
 		withoutDescriptors(() => link.refreshMembers());
-		expect(removeMemberFiles(directory, board, 1), "it has not been taken up").toBe(false);
+		expect(removeMember(directory, board, 1), "it has not been taken up").toBe(false);
 		publish(join(1), "first");
 		expect(takeAll(link)).toEqual(["1: first"]);
 	});

@@ -22,13 +22,13 @@ export interface HealthReport {
 	readonly maxConnections: number;
 	/** Connections in use, 0 to 1. */
 	readonly utilisation: number;
-	/** This machine among several; absent where it works alone. */
+	/** This node of a cluster of several; absent if it works alone. */
 	readonly node?: NodeSummary;
 	readonly shards: readonly ShardHealth[];
 	readonly balancer: { readonly pid: number; readonly status: MemberStatus | "none" };
 }
 
-/** What a machine among several knows of itself, at a glance. */
+/** A summary of what a node of several knows of itself. */
 export interface NodeSummary {
 	readonly id: string;
 	readonly state: "joining" | "member" | "cutOff" | "taken" | "left";
@@ -36,7 +36,7 @@ export interface NodeSummary {
 	readonly reason?: string;
 	/** It refuses new clients and subscriptions until it is a member; absent = it does not. */
 	readonly refuses?: true;
-	/** Machines that it knows, itself included. */
+	/** Number of nodes that it knows, including itself. */
 	readonly nodes: number;
 }
 

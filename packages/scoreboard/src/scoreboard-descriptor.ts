@@ -17,7 +17,7 @@ import { commandCounterWords, errorCounterWords } from "./command-counters.ts";
  * row + 384    the process's own words (i32), with room for 160
  * row + 1024   its counters (f64), with room for 256
  * row + 3072   its histograms (f64), with room for 12
- * row + 6144   text about its troubles, 1 KiB; in the supervisor's row, JSON about this machine among several
+ * row + 6144   text about its troubles, 1 KiB; in the supervisor's row, JSON about this node of several
  * row + 7168   free for later parts
  * ```
  * Parts lie 128 bytes apart because hardware prefetches cache lines in pairs. Words are read and written with Atomics;

@@ -77,7 +77,7 @@ export class Scoreboard {
 		Atomics.store(this.#words, HeaderWord.clusterState, value);
 	}
 
-	/** This machine among several; null where it works alone. Written by the supervisor. */
+	/** This node of several; null if it works alone. Written by the supervisor. */
 	get node(): NodeSummary | null {
 		const { text } = this.#told;
 		return text === "" ? null : (JSON.parse(text) as NodeSummary);
