@@ -18,9 +18,9 @@ interface DeliveryParts {
 	readonly senders: FanOutParts["senders"];
 	readonly topics: TopicPublisher;
 	readonly console: FanOutParts["console"];
-	readonly asked: FanOutParts["asked"];
+	readonly onClientFrames: FanOutParts["onClientFrames"];
 	readonly direct: FanOutParts["direct"];
-	readonly toldOfChannels?: FanOutParts["toldOfChannels"];
+	readonly onChannelRecord?: FanOutParts["onChannelRecord"];
 	readonly pacing: TurnPacing;
 	/** Number of messages that wait for room in this shard's ring. */
 	readonly held: () => number;
@@ -47,11 +47,11 @@ export class Delivery implements Feature {
 	readonly #parts: DeliveryParts;
 
 	constructor(parts: DeliveryParts) {
-		const { options, live, hub, logged, senders, topics, console, asked, direct, toldOfChannels, pacing, held, beforeTurn } = parts;
+		const { options, live, hub, logged, senders, topics, console, onClientFrames, direct, onChannelRecord, pacing, held, beforeTurn } = parts;
 		const { bus, row: counters, board } = options;
 		this.#parts = parts;
 		const life = incarnationId(bus.member, counters.incarnation);
-		const fanOut = new FanOut({ member: bus.member, life, hub, logged, senders, topics, counters, console, asked, direct, toldOfChannels });
+		const fanOut = new FanOut({ member: bus.member, life, hub, logged, senders, topics, counters, console, onClientFrames, direct, onChannelRecord });
 		this.engine = new FlushEngine({
 			bus,
 			policy: new FlushPolicy({

@@ -46,12 +46,12 @@ export interface FanOutParts {
 	readonly counters: Counters;
 	/** Gets every record while a console is open. */
 	readonly console: Pick<ConsoleFeed, "watching" | "onRecord">;
-	/** Takes a question to this shard. @param payload is in the ring. */
-	readonly asked: (payload: Uint8Array) => void;
+	/** Takes frames of this shard's clients that arrived at another shard. @param payload is in the ring. */
+	readonly onClientFrames: (payload: Uint8Array) => void;
 	/** Delivers a message to the connections of a user, or to all of them (null). @param payload is in the ring. @returns how many got it. */
 	readonly direct: (user: string | null, payload: Uint8Array) => number;
 	/** Takes messages between shards about channels of other machines; absent = there are none. @param payload is in the ring. */
-	readonly toldOfChannels?: ((type: ChannelRecordType, origin: number, payload: Uint8Array) => void) | undefined;
+	readonly onChannelRecord?: ((type: ChannelRecordType, origin: number, payload: Uint8Array) => void) | undefined;
 }
 
 /** Records about channels that other machines publish to. */
@@ -192,13 +192,13 @@ export class FanOut {
 
 	/** Handles a record other than a publication. Its head has been read. */
 	#deliverOther(origin: number, u8: Uint8Array, view: DataView, waited: HistogramWords): void {
-		const { hub, counters, asked, toldOfChannels, direct } = this.#parts;
+		const { hub, counters, onClientFrames, onChannelRecord, direct } = this.#parts;
 		const record = this.#record;
 		const { head } = record;
 		if (head.type !== RecordType.join && head.type !== RecordType.leave) {
 			const payload = u8.subarray(head.payloadStart, head.payloadEnd);
-			if (head.type === RecordType.question && head.target === this.#target) asked(payload);
-			else if (isChannelNews(head.type)) toldOfChannels?.(head.type, origin, payload);
+			if (head.type === RecordType.clientFrames && head.target === this.#target) onClientFrames(payload);
+			else if (isChannelNews(head.type)) onChannelRecord?.(head.type, origin, payload);
 			else if (head.type === RecordType.direct || head.type === RecordType.urgentDirect) {
 				const reached = direct(head.channelCount === 0 ? null : channelNameAt(u8, head.channelsStart), payload);
 				if (reached === 0) return;

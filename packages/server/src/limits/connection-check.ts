@@ -110,7 +110,7 @@ export class ConnectionCheck implements Feature {
 	full(): Reply {
 		const { row } = this.#parts.options;
 		row.add("refused", 1);
-		return refusal("shard_full", `this shard has its ${row.connectionsMax} connections; try again`);
+		return refusal("shard_full", `this shard has reached its limit of ${row.connectionsMax} connections; try again`);
 	}
 
 	/** Takes a connection that is not a client's from the rates. Returns the reply if it exceeds them, or null. */

@@ -56,7 +56,7 @@ export class Notices {
 	}
 
 	/** Call when a shard has announced channels. An empty list asks this shard to announce its channels again. */
-	told(channels: readonly (readonly [channel: string, position: Position])[]): void {
+	received(channels: readonly (readonly [channel: string, position: Position])[]): void {
 		if (channels.length === 0) this.#noticed.clear();
 		for (const [channel, { offset, epoch }] of channels)
 			if (this.#parts.listeners.want(channel)) this.#parts.want(channel, { offset: offset - 1, epoch });

@@ -201,7 +201,7 @@ export class RedisChannels implements Feature, HistoryReader {
 	}
 
 	/** Takes a record about channels, from this shard or another one. */
-	readonly told = (type: ChannelRecordType, origin: number, payload: Uint8Array): void => {
+	readonly onRecord = (type: ChannelRecordType, origin: number, payload: Uint8Array): void => {
 		switch (type) {
 			case RecordType.follow:
 				for (const [channel, since] of ChannelRecords.read(type, payload))
@@ -219,7 +219,7 @@ export class RedisChannels implements Feature, HistoryReader {
 				this.#lostTimer ??= setTimeout(() => this.#endLost(), lostMs);
 				return;
 			case RecordType.noticed:
-				this.#notices.told(ChannelRecords.read(type, payload));
+				this.#notices.received(ChannelRecords.read(type, payload));
 		}
 	};
 

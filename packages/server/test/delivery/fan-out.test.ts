@@ -34,7 +34,7 @@ function setup() {
 		logged: null,
 		counters: row,
 		console: { watching: false, onRecord: () => {} },
-		asked: () => {},
+		onClientFrames: () => {},
 		direct: (user, payload) => {
 			direct.push(`${user}: ${Buffer.from(payload).toString()}`);
 			return 3;
@@ -118,7 +118,7 @@ describe("the fan-out", () => {
 		const known: readonly number[] = [RecordType.publication, RecordType.urgent, RecordType.direct, RecordType.urgentDirect];
 		for (const type of [...Object.values(RecordType).filter((type) => !known.includes(type)), 0, 99, 255])
 			deliver("not for clients", type, null);
-		deliver("a question to another shard", RecordType.question, 1);
+		deliver("frames for another shard", RecordType.clientFrames, 1);
 		expect(published).toEqual([]);
 		expect(row.get("recordsUnknown")).toBe(5);
 	});

@@ -39,7 +39,7 @@ describe("Notices", () => {
 	it("shards with clients for the channel follow it from the announced publication on", () => {
 		const { clients, notices, wanted } = start();
 		clients.wants = "a";
-		notices.told([
+		notices.received([
 			["a", at(5)],
 			["b", at(5)],
 		]);
@@ -60,7 +60,7 @@ describe("Notices", () => {
 		notices.tick();
 		expect(takeSent()).toEqual([""]);
 		notices.published("a", at(1));
-		notices.told([]);
+		notices.received([]);
 		notices.published("a", at(2));
 		expect(takeSent()).toEqual(["a@1", "a@2"]);
 	});

@@ -57,7 +57,7 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 				return { node: known.nodes[0]!, outcome: "new" };
 			},
 		},
-		kept: log,
+		histories: log,
 		log,
 		nowMs: () => 0,
 	});

@@ -51,7 +51,7 @@ export class ShardRig extends CentrifugeRig {
 			logged: this.reader,
 			counters: this.row,
 			console: { watching: false, onRecord: () => {} },
-			asked: () => {},
+			onClientFrames: () => {},
 			direct: (user, payload) => this.direct.deliver(user, payload),
 		});
 	}

@@ -54,9 +54,9 @@ export const RecordType = {
 	/** A client has joined or left the channel; the payload describes the client. */
 	join: 2,
 	leave: 3,
-	/** A request to the target shard. Only frames of its clients that arrived at another shard, by POST /emulation, are sent this way. */
-	question: 4,
-	/** Reserved for a reply to the sender of a question. Nothing sends it; questions to all processes go through the supervisor. */
+	/** To the target shard: frames of its clients that arrived at another shard, by POST /emulation. */
+	clientFrames: 4,
+	/** Reserved for a reply to a shard. Nothing sends it: questions to all processes go through the supervisor. */
 	reply: 5,
 	/** To the shard that feeds a log: the sender needs these channels from other nodes. */
 	follow: 6,

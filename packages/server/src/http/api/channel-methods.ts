@@ -19,7 +19,7 @@ export interface ChannelMethodsParts {
 	/** The most publications in one history reply. */
 	readonly historyLimit: () => number;
 	/** The histories of all channels, wherever they are kept. */
-	readonly kept: HistoryReader;
+	readonly histories: HistoryReader;
 	readonly log: Pick<ChannelLog, "removeHistory">;
 	/** Puts a question to all shards; rejects with an ApiError. */
 	readonly ask: Ask;
@@ -32,7 +32,7 @@ const backend = { user: "", insecure: true, subscribed: true };
 export function channelMethods({
 	namespaces,
 	historyLimit,
-	kept,
+	histories,
 	log,
 	ask,
 }: ChannelMethodsParts): Readonly<Record<"presence" | "presence_stats" | "history" | "history_remove", ApiMethod>> {
@@ -63,8 +63,8 @@ export function channelMethods({
 			const reverse = flagField(fields, "reverse");
 			const since = sinceField(fields, "since");
 			if (reverse && since?.offset === 0) throw new FieldError("since.offset is 0: there is nothing before it");
-			const history = await readHistory(kept, name, { limit, reverse, since }, historyLimit());
-			if (history === null) throw new ApiError(ErrorCode.internal, lockedOr(kept.broker?.(name) ?? null));
+			const history = await readHistory(histories, name, { limit, reverse, since }, historyLimit());
+			if (history === null) throw new ApiError(ErrorCode.internal, lockedOr(histories.broker?.(name) ?? null));
 			const { publications, position } = history;
 			if (since !== null && since.epoch !== "" && since.epoch !== position.epoch) throw new ApiError(ErrorCode.unrecoverablePosition);
 			return resultOf("history", {
@@ -74,7 +74,7 @@ export function channelMethods({
 		history_remove: async (call) => {
 			const { name, options } = channelOf(call, historyError);
 			if (options.durable) throw new ApiError(ErrorCode.notAvailable, "the channel is durable: its subscribers acknowledge what is kept");
-			const broker = kept.broker?.(name) ?? null;
+			const broker = histories.broker?.(name) ?? null;
 			const removed =
 				broker === null ? await inALaterTurn(() => log.removeHistory(name) || null, waitMsMax) : await broker.removeHistory(name);
 			if (!removed) throw new ApiError(ErrorCode.internal, lockedOr(broker));

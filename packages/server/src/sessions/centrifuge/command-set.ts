@@ -63,7 +63,7 @@ export interface CommandSetParts {
 	/** Absent = no channel is durable. */
 	readonly durable?: DurableChannels | null;
 	/** How to load the history of channels that is not in the logs; absent = from the durable store. */
-	readonly kept?: HistoryReader;
+	readonly histories?: HistoryReader;
 	/** The raw endpoint's clients of a user; absent = none. */
 	readonly rawClients?: UsersParts["rawClients"];
 	/** Reads history that only Kafka still has; null = Kafka is not used, or not read for clients. */
@@ -113,8 +113,8 @@ export class CommandSet {
 		const namespaces = () => live.namespaces;
 		const insecure = () => live.config.clientInsecure;
 		const channelLimit = () => live.config.channelLimit;
-		const kept: HistoryReader = parts.kept ?? parts.durable ?? parts.history;
-		const recovery = new Recovery({ log: kept, reader: parts.reader, publicationsMax: () => live.config.recoveryLimitMax });
+		const histories: HistoryReader = parts.histories ?? parts.durable ?? parts.history;
+		const recovery = new Recovery({ log: histories, reader: parts.reader, publicationsMax: () => live.config.recoveryLimitMax });
 		const results = new SubscribeResults({ recovery, counters: row });
 		const rules = {
 			get insecure() {
@@ -128,7 +128,7 @@ export class CommandSet {
 		const turns = new CommandTurns(options.commandTurnMs ?? usualTurnMs);
 		const room = new ReplyRoom({ turns, counters: row, bytesMax: options.unreadBytesMax });
 		const { isRevoked } = context.revocations;
-		const waits = (channel: string) => kept.waits?.(channel) ?? null;
+		const waits = (channel: string) => histories.waits?.(channel) ?? null;
 		const subscriptions = new ServerSubscriptions({ namespaces, rules, results, waits });
 		const connect = new ConnectCommands({
 			config: () => live.config,
@@ -182,7 +182,7 @@ export class CommandSet {
 				},
 				payloadBytesMax: config.maxPayloadBytes,
 			},
-			log: kept,
+			log: histories,
 			underRate: rate.under,
 			hooks,
 			calls,

@@ -76,7 +76,7 @@ export class ForwardedFrames {
 		if (bytes > ring.recordBytesMax || ring.depthBytes() + bytes > ring.capacityBytes * ringShare) return false;
 		const at = ring.claim(bytes);
 		if (at < 0) return false;
-		const { question: type } = RecordType;
+		const { clientFrames: type } = RecordType;
 		const fields = { type, kind: RecordKind.binary, targetSlot: slot, sender: 0, senderShard: 0, publishedMs: monotonicMs() };
 		ring.u8.set(payload, writeRecord(ring.view, ring.u8, at, { ...fields, channels: everybody, extensions: noExtensions }));
 		ring.commit();

@@ -47,7 +47,7 @@ describe("ForwardedFrames", () => {
 			const found: string[] = [];
 			const visit = (_origin: number, u8: Uint8Array, view: DataView, start: number, end: number): void => {
 				readRecordHead(view, start, end, head);
-				expect(head).toMatchObject({ type: RecordType.question, target: recordTarget(1), channelCount: 0 });
+				expect(head).toMatchObject({ type: RecordType.clientFrames, target: recordTarget(1), channelCount: 0 });
 				found.push(Buffer.from(u8.subarray(head.payloadStart, head.payloadEnd)).toString("latin1").trim());
 			};
 			own.read(1000, () => {});
