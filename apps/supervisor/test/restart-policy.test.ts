@@ -1,5 +1,7 @@
+import { defaultConfig } from "@shardcast/config";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { balancerSpec, type ClusterFacts } from "../src/children/child-specs.ts";
 import { RestartPolicy } from "../src/children/restart-policy.ts";
 
 const config = { restartBackoffMinMs: 100, restartBackoffMaxMs: 1000, crashLimit: 5, crashWindowMs: 30_000 };
@@ -73,4 +75,26 @@ it("never waits longer than the longest pause nor shorter than half of the short
 			}
 		}),
 	);
+});
+
+it("the options of a child are read again at each start and each death", () => {
+	const facts = { config: defaultConfig(), pin: () => ({ kind: "none" }) } as unknown as ClusterFacts;
+	const { timeouts, policy } = balancerSpec(facts, {} as never);
+	facts.config = {
+		...facts.config,
+		readyTimeoutMs: 7,
+		heartbeatTimeoutMs: 8,
+		crashLimit: 1,
+		restartBackoffMinMs: 40,
+		restartBackoffMaxMs: 50,
+	};
+	expect(timeouts()).toMatchObject({ readyTimeoutMs: 7, heartbeatTimeoutMs: 8 });
+	const { kind, afterMs } = policy.died(0, served) as { kind: string; afterMs: number };
+	expect([kind, afterMs >= 20 && afterMs <= 40]).toEqual(["restart", true]);
+	facts.config = { ...facts.config, crashLimit: 2, restartBackoffMinMs: 5000 };
+	expect(policy.died(1, served)).toMatchObject({ kind: "restart", afterMs: expect.closeTo(37.5, -2) });
+	facts.config = { ...facts.config, crashWindowMs: 1 };
+	expect(policy.died(10, served), "the others are no longer within the window").toMatchObject({ kind: "restart" });
+	facts.config = { ...facts.config, crashLimit: 0 };
+	expect(policy.died(20, served)).toEqual({ kind: "giveUp", deaths: 1, withinMs: 1 });
 });

@@ -64,6 +64,15 @@ describe("the collector of webhooks", () => {
 		expect(await rings.channels()).toEqual(["vacated news"]);
 	});
 
+	it("a new delay applies to the channels that a client leaves from then on", async () => {
+		const rings = new ManualRings({ webhookVacatedDelayMs: 60_000 });
+		rings.write(0, ["connect", 1, 1, "c0", "", "websocket", "json"], ["subscribe", 1, 1, "news"]);
+		expect(await rings.channels()).toEqual(["occupied news"]);
+		rings.use([{ name: "main", batch_delay: 0 }], { webhookVacatedDelayMs: 500 });
+		rings.write(0, ["unsubscribe", 1, 1, "news", 0]);
+		expect([await rings.channels(), await rings.channels()].flat()).toEqual(["vacated news"]);
+	});
+
 	it("a shard that was killed: what it had written is told, and then that its clients are gone", async () => {
 		const rings = new ManualRings();
 		rings.write(0, ["connect", 1, 1, "a", "ann", "websocket", "json"], ["subscribe", 1, 1, "news"]);

@@ -1,8 +1,9 @@
 import { Scoreboard } from "@shardcast/scoreboard";
-import { channelList, RecordKind, recordBytes, writeRecordHead } from "@shardcast/wire";
+import { channelList, noExtensions, RecordKind, RecordType, recordBytes, writeRecord } from "@shardcast/wire";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { FanOut } from "../../src/delivery/fan-out.ts";
+import { encodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
 import type { Audience, AudienceProvider } from "../../src/hub/audience.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { SenderIds } from "../../src/sessions/sender-ids.ts";
@@ -23,6 +24,8 @@ export interface AudienceRig {
 	groups(clients: readonly (readonly string[])[], channels: readonly string[]): number;
 	/** Whatever is still kept of subscriptions: 0 when all are gone. */
 	kept(): number;
+	/** Its audiences get joins instead of messages. The client that joins gets its own. */
+	readonly getsJoins?: boolean;
 }
 
 /** A fan-out over these providers, and clients in memory. */
@@ -33,9 +36,14 @@ export class AudienceBench {
 	readonly #senders = new SenderIds<{ readonly transport: Transport; isIn(audience: Audience): boolean }>();
 	readonly #joined = new Map<Transport, Audience[]>();
 	readonly #fanOut: FanOut;
+	readonly #getsJoins: boolean;
 
-	constructor(providers: readonly AudienceProvider[]) {
-		for (const provider of providers) this.hub.add(provider);
+	/** @param getsJoins whether joins are published instead of messages. */
+	constructor(providers: readonly AudienceProvider[], getsJoins = false) {
+		this.#getsJoins = getsJoins;
+		for (const provider of providers)
+			if (getsJoins) this.hub.addForJoins(provider);
+			else this.hub.add(provider);
 		this.#fanOut = new FanOut({
 			member: 0,
 			life: 1,
@@ -45,7 +53,7 @@ export class AudienceBench {
 			logged: null,
 			counters: this.row,
 			console: { watching: false, onRecord: () => {} },
-			asked: () => {},
+			onClientFrames: () => {},
 			direct: () => 0,
 		});
 	}
@@ -75,12 +83,14 @@ export class AudienceBench {
 	/** As the flush engine does it. @param from the client that published it and is not to get it back. */
 	publish(channels: readonly string[], text: string, from?: Transport | null): void {
 		const list = channelList(channels);
-		const payload = Buffer.from(text);
+		const payload = this.#getsJoins ? encodePublisherInfo({ client: "c", user: text }) : Buffer.from(text);
 		const isIn = (audience: Audience) => this.#joined.get(from!)?.includes(audience) ?? false;
 		const sender = from ? this.#senders.assign({ transport: from, isIn }) : 0;
 		const u8 = new Uint8Array(recordBytes(list, payload.length));
 		const view = new DataView(u8.buffer);
-		u8.set(payload, writeRecordHead(view, u8, 0, RecordKind.text, sender, 0, list));
+		const fields = { kind: RecordKind.text, targetSlot: null, sender, senderShard: 0, publishedMs: 0, channels: list };
+		const type = this.#getsJoins ? RecordType.join : RecordType.publication;
+		u8.set(payload, writeRecord(view, u8, 0, { ...fields, type, extensions: noExtensions }));
 		this.#fanOut.deliver(0, u8, view, 0, u8.length);
 		this.#fanOut.count();
 	}
@@ -100,7 +110,7 @@ export function audienceContract(create: () => AudienceRig): void {
 		fc.assert(
 			fc.property(fc.array(client, { maxLength: 20 }), sets, fc.boolean(), fc.boolean(), (clients, channels, ofAClient, echoes) => {
 				const rig = create();
-				const bench = new AudienceBench([rig.provider]);
+				const bench = new AudienceBench([rig.provider], rig.getsJoins);
 				const joined = clients.map(({ own, kind, way }) => {
 					const transport = bench.client();
 					const asSender = kind === "list" ? withoutTopics(transport) : transport;
@@ -119,7 +129,7 @@ export function audienceContract(create: () => AudienceRig): void {
 				bench.publish(message.channels, message.text, echoes ? null : sender?.asSender);
 				let deliveries = 0;
 				for (const one of joined) {
-					const isMeant = one.way === "stays" && (one !== sender || echoes);
+					const isMeant = one.way === "stays" && (one !== sender || echoes || rig.getsJoins === true);
 					const expected = isMeant ? rig.expected(one.own, message) : [];
 					expect(one.transport.peer.received().sort()).toEqual(expected.sort());
 					deliveries += expected.length;
@@ -129,7 +139,7 @@ export function audienceContract(create: () => AudienceRig): void {
 				const owns = here.map(({ own }) => own);
 				expect(rig.encoded()).toBe(rig.groups(owns, message.channels));
 				for (const letter of ["a", "b", "c", "d"] as const)
-					expect(bench.hub.reach(letter)).toBe(owns.filter((own) => own.includes(letter)).length);
+					expect(bench.hub.reach(letter)).toBe(rig.getsJoins === true ? 0 : owns.filter((own) => own.includes(letter)).length);
 				for (const { leave } of here) leave();
 				expect([rig.kept(), rig.provider.subscriptions]).toEqual([0, 0]);
 				for (const { way, transport } of joined) if (way !== "is gone") expect(transport.topics).toEqual([]);
@@ -143,25 +153,26 @@ export function audienceContract(create: () => AudienceRig): void {
 		(echoes) => {
 			for (const ofAList of [true, false]) {
 				const rig = create();
-				const bench = new AudienceBench([rig.provider]);
+				const bench = new AudienceBench([rig.provider], rig.getsJoins);
 				const [first, second, other] = [bench.client(), bench.client(), bench.client()];
 				const listed = withoutTopics(second);
 				for (const each of [first, other, listed]) bench.join(rig, each, ["a"]);
 				const sender = ofAList ? second : first;
 				bench.publish(["a"], "mine", echoes ? null : ofAList ? listed : first);
 				const whole = rig.expected(["a"], { channels: ["a"], text: "mine" });
-				for (const each of [first, second, other]) expect(each.peer.received()).toEqual(each === sender && !echoes ? [] : whole);
-				expect(bench.row.get("deliveries")).toBe(echoes ? 3 : 2);
+				const getsOwn = echoes || rig.getsJoins === true;
+				for (const each of [first, second, other]) expect(each.peer.received()).toEqual(each === sender && !getsOwn ? [] : whole);
+				expect(bench.row.get("deliveries")).toBe(getsOwn ? 3 : 2);
 				const outsider = bench.client();
 				bench.publish(["a"], "from outside", outsider);
-				expect(bench.row.get("deliveries")).toBe(echoes ? 6 : 5);
+				expect(bench.row.get("deliveries")).toBe(getsOwn ? 6 : 5);
 			}
 		},
 	);
 
 	it("keeps the order of messages for each client", () => {
 		const rig = create();
-		const bench = new AudienceBench([rig.provider]);
+		const bench = new AudienceBench([rig.provider], rig.getsJoins);
 		const [one, other] = [bench.client(), bench.client()];
 		bench.join(rig, one, ["a", "b"]);
 		bench.join(rig, withoutTopics(other), ["b"]);
@@ -174,7 +185,7 @@ export function audienceContract(create: () => AudienceRig): void {
 
 	it.each(["topics", "list"])("a client that subscribes again after all have left gets messages again: %s", (kind) => {
 		const rig = create();
-		const bench = new AudienceBench([rig.provider]);
+		const bench = new AudienceBench([rig.provider], rig.getsJoins);
 		const transport = bench.client();
 		for (const round of ["one", "two"]) {
 			const leave = bench.join(rig, kind === "list" ? withoutTopics(transport) : transport, ["a"]);
@@ -187,7 +198,7 @@ export function audienceContract(create: () => AudienceRig): void {
 
 	it("a client that failed while it was opened is counted, so that forgetting it leaves nothing", () => {
 		const rig = create();
-		const bench = new AudienceBench([rig.provider]);
+		const bench = new AudienceBench([rig.provider], rig.getsJoins);
 		const failed = bench.client();
 		failed.subscribe = () => {
 			throw new Error("the library failed");

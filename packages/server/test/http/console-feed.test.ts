@@ -1,7 +1,10 @@
 import { describe, expect, it, vi } from "vitest";
 import type { BusyChannel } from "../../src/console/channel-activity.ts";
+import { ConsoleEndpoint } from "../../src/console/console-endpoint.ts";
 import { ConsoleFeed, type ConsoleViewer, nothingWatched } from "../../src/console/console-feed.ts";
 import type { ConsoleChannel, ConsoleSnapshot } from "../../src/console/console-snapshot.ts";
+import { sessionContract } from "../contracts/session-contract.ts";
+import { rawRequest } from "../support/raw-request.ts";
 
 const channel = { name: "chat:1", perSecond: 0, subscribers: 3, present: 2, history: { offset: 7, kept: 5 } };
 
@@ -82,5 +85,19 @@ describe("a search for channels in the console", () => {
 		} finally {
 			vi.useRealTimers();
 		}
+	});
+});
+
+describe("the session of a console page", () => {
+	sessionContract(() => {
+		const { feed } = new FeedRig();
+		const check = { stopping: () => null, address: () => "127.0.0.1", overRate: () => null };
+		const endpoint = new ConsoleEndpoint({ feed, check, rules: () => ({ token: "", authRequired: false }) });
+		const create = () => {
+			const outcome = endpoint.connect(rawRequest(""));
+			if ("refused" in outcome) throw new Error(`refused: ${outcome.refused.status}`);
+			return outcome.session;
+		};
+		return { create, soon: () => {}, kept: () => Number(feed.watching) };
 	});
 });

@@ -96,3 +96,10 @@ it("a server whose shard refuses new options also keeps its connection limit", a
 	expect([await limit(), server.config.maxConnections]).toEqual(["50", 50]);
 	await server.shutdown();
 });
+
+it("how long a server takes to stop is decided when it stops", () => {
+	const server = createServer({ config: { shutdownTimeoutMs: 1000 } });
+	server.control.reload({ shutdownTimeoutMs: 2000, drainDelayMs: 3000 });
+	// `shutdown`, and the command `single`, take them from here.
+	expect(server.config).toMatchObject({ shutdownTimeoutMs: 2000, drainDelayMs: 3000 });
+});

@@ -8,6 +8,7 @@ import { defaultConfig } from "@shardcast/config";
 import type { HttpRequest } from "@shardcast/http";
 import type { ShardIngest } from "@shardcast/kafka";
 import type { Redis } from "@shardcast/redis";
+import { Role } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import { EventWriter, eventRingInMemory } from "@shardcast/webhooks";
 import { everybody, type PublishResult, publishAccepted, RecordKind } from "@shardcast/wire";
@@ -17,6 +18,7 @@ import { DurableChannels } from "../../src/durable/durable-channels.ts";
 import { kafkaFeature } from "../../src/lifecycle/kafka-feature.ts";
 import { ShardHeartbeat } from "../../src/lifecycle/shard-heartbeat.ts";
 import { withinDeadline } from "../../src/lifecycle/within-deadline.ts";
+import { outboxFeature } from "../../src/postgres/outbox-feature.ts";
 import { RedisChannels } from "../../src/redis/redis-channels.ts";
 import { RedisMessages } from "../../src/redis/redis-messages.ts";
 import { ClientEvents } from "../../src/webhooks/client-events.ts";
@@ -113,6 +115,17 @@ describe("channels that Redis orders", () => {
 			subscribed: () => [],
 		});
 		return { feature, work: null, held: () => subscribed.size, isOpen: null, runs: () => !isClosed && subscribed.size > 0 };
+	});
+});
+
+describe("the outbox in PostgreSQL", () => {
+	featureContract(() => {
+		const { options, inbound } = new ShardParts();
+		/** Another shard reads, so this one connects to nothing. */
+		const board = { members: () => [{ role: Role.shard, slot: -1 }] } as never;
+		const config = defaultConfig({ postgresAddress: "postgres://127.0.0.1:1/shardcast" });
+		const feature = outboxFeature({ options: { ...options, config, board }, incoming: inbound.incoming, payloadBytesMax: 1000 })!;
+		return { feature, work: null, held: () => 0, isOpen: null, runs: null };
 	});
 });
 

@@ -209,7 +209,7 @@ export class CentrifugeRig {
 			logged: null,
 			counters: row,
 			console: { watching: false, onRecord: () => {} },
-			asked: () => {},
+			onClientFrames: () => {},
 			direct: () => 0,
 		});
 	}
@@ -224,10 +224,15 @@ export class CentrifugeRig {
 
 	/** As the shard does it. */
 	reload(settings: Partial<Config>): void {
-		this.#live.config = { ...this.config, ...settings };
-		this.#live.namespaces = new Namespaces(this.config);
-		this.endpoint.reload(this.config)();
-		this.events.reload(this.config)();
+		this.use({ ...this.config, ...settings });
+	}
+
+	/** The same for all options, which are not copied. */
+	use(config: Config): void {
+		this.#live.config = config;
+		this.#live.namespaces = new Namespaces(config);
+		this.endpoint.reload(config)();
+		this.events.reload(config)();
 	}
 
 	session(query = "", headers: Readonly<Record<string, string>> = {}): CentrifugeSession {

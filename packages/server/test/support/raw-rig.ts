@@ -33,7 +33,8 @@ export class RawRig {
 	readonly endpoint: RawEndpoint;
 	readonly userLimit: UserLimit;
 	readonly #tokens: Verifiers;
-	readonly #leaving: LeavingSessions;
+	readonly leaving: LeavingSessions;
+	#soon: (() => void)[] = [];
 	/** The answer to new clients of a server that drains; null = it does not. */
 	stopping: Reply | null = null;
 	/** All tokens are revoked once they have been checked. */
@@ -54,7 +55,7 @@ export class RawRig {
 		row.connectionsGiven = 100;
 		this.live = new LiveConfig(config);
 		this.#tokens = new Verifiers(config, silentLog());
-		this.#leaving = new LeavingSessions({
+		this.leaving = new LeavingSessions({
 			bufferedBytesMax: () => FakeTransport.bufferedBytesMax,
 			deadlineMs: 5000,
 			nowMs: () => 0,
@@ -74,16 +75,16 @@ export class RawRig {
 			full: (): Reply => ({ status: 503, body: "", headers: {}, close: true }),
 		};
 		const bufferedBytesMax = () => FakeTransport.bufferedBytesMax;
-		this.lanes = new Lanes({ counters: row, bufferedBytesMax, soon: () => {} });
+		this.lanes = new Lanes({ counters: row, bufferedBytesMax, soon: (callback) => this.#soon.push(callback) });
 		this.sessions = new Sessions({
 			lanes: this.lanes,
-			leaving: this.#leaving,
+			leaving: this.leaving,
 			pacing: { forget: () => {}, writable: () => {} },
 			check,
 			counters: row,
 			words: row,
 			events: { opened: () => {}, closed: () => {} },
-			soon: () => {},
+			soon: (callback) => this.#soon.push(callback),
 		});
 		const openTable = () => AddressTable.inMemory(100);
 		this.userLimit = new UserLimit({ config, slot: 0, openTable, counters: row, clients: () => this.sessions.all });
@@ -116,15 +117,25 @@ export class RawRig {
 		});
 	}
 
-	/** @returns the session of a client that is let in, opened; or the answer to one that is not. */
-	async ask(query: string, headers: Readonly<Record<string, string>> = {}): Promise<RawSession | Reply> {
+	/** Runs what waits for a later phase of the loop. */
+	soon(): void {
+		for (const callback of this.#soon.splice(0)) callback();
+	}
+
+	/** @returns the session of a client that is let in, not opened; or the answer to one that is not. */
+	async connect(query: string, headers: Readonly<Record<string, string>> = {}): Promise<RawSession | Reply> {
 		const request = rawRequest(query);
 		const outcome = this.endpoint.connect({ ...request, head: { ...request.head, header: (name) => headers[name] ?? "" } });
 		const decided = "decided" in outcome ? (await outcome.decided)() : outcome;
-		if ("refused" in decided) return decided.refused;
-		const session = decided.session as RawSession;
-		session.opened(new FakeTransport(this.topics, session));
-		return session;
+		return "refused" in decided ? decided.refused : (decided.session as RawSession);
+	}
+
+	/** Like `connect`, but opens the session. */
+	async ask(query: string, headers: Readonly<Record<string, string>> = {}): Promise<RawSession | Reply> {
+		const answer = await this.connect(query, headers);
+		if ("status" in answer) return answer;
+		answer.opened(new FakeTransport(this.topics, answer));
+		return answer;
 	}
 
 	/** Its channels, or the status of the answer. */

@@ -12,17 +12,16 @@ import { Delivery } from "../../src/delivery/delivery.ts";
 import { Inbound } from "../../src/delivery/incoming/inbound.ts";
 import { ApiAccess } from "../../src/http/api-access.ts";
 import { PublishApi } from "../../src/http/publish-api.ts";
-import { Hub } from "../../src/hub/hub.ts";
+import { ShardChannels } from "../../src/lifecycle/assembly/shard-channels.ts";
+import { ShardClients } from "../../src/lifecycle/assembly/shard-clients.ts";
+import { ShardEndpoints } from "../../src/lifecycle/assembly/shard-endpoints.ts";
 import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 import type { ShardOptions } from "../../src/lifecycle/shard-options.ts";
-import { ConnectionCheck } from "../../src/limits/connection-check.ts";
+import type { ConnectionCheck } from "../../src/limits/connection-check.ts";
 import { PublishRate } from "../../src/limits/publish-rate.ts";
-import { CentrifugeEndpoint } from "../../src/sessions/centrifuge/centrifuge-endpoint.ts";
-import type { ClientSession } from "../../src/sessions/client-session.ts";
-import { Clients } from "../../src/sessions/clients.ts";
-import { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
-import { SenderIds } from "../../src/sessions/sender-ids.ts";
-import { ClientEvents } from "../../src/webhooks/client-events.ts";
+import type { CentrifugeEndpoint } from "../../src/sessions/centrifuge/centrifuge-endpoint.ts";
+import type { Clients } from "../../src/sessions/clients.ts";
+import type { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
 import { FakeTopics, FakeTransport } from "./fake-transport.ts";
 import { rawRequest } from "./raw-request.ts";
 
@@ -39,6 +38,7 @@ export class ShardParts {
 	readonly live: LiveConfig;
 	readonly topics = new FakeTopics();
 	readonly check: ConnectionCheck;
+	readonly channels: ShardChannels;
 	readonly clients: Clients;
 	readonly inbound: Inbound;
 	readonly publish: PublishApi;
@@ -73,64 +73,25 @@ export class ShardParts {
 		this.live = new LiveConfig(config);
 		const { options, live } = this;
 		this.row.connectionsGiven = 100;
-		this.check = new ConnectionCheck({ options, live, clients: () => this.clients.sessions.all });
-		const events = new ClientEvents(
-			{ config, open: options.openClientEvents, counters: options.row, log: options.log },
-			() => this.clients.sessions.all,
-		);
-		this.clients = new Clients({
+		const group = new ShardClients({
 			options,
 			live,
-			check: this.check,
-			events,
 			delivered: () => Promise.resolve(),
 			openAtStart: () => Number.POSITIVE_INFINITY,
 		});
+		this.check = group.check;
+		this.clients = group.clients;
 		const onCommit = () => this.delivery.engine.committed();
-		this.inbound = new Inbound({
-			options,
-			live,
-			history: this.history,
-			onCommit,
-			hurry: () => this.delivery.engine.hurry(),
-			onUrgent: () => this.delivery.engine.hurry(),
-		});
+		const hurry = () => this.delivery.engine.hurry();
+		this.channels = new ShardChannels({ options, live, onCommit, onUrgent: hurry, subscribers: () => endpoints });
+		const { channels } = this;
+		const { history, reader } = channels;
+		this.inbound = new Inbound({ options, live, history, onCommit, hurry, onUrgent: hurry });
 		const { incoming } = this.inbound;
-		const hub = new Hub();
-		const senders = new SenderIds<ClientSession>();
-		this.raw = new RawEndpoint({
-			options,
-			live,
-			sessions: this.clients.sessions,
-			hub,
-			senders,
-			incoming,
-			check: this.check,
-			tokens: () => this.centrifuge.tokens.connection,
-			revocations: () => this.centrifuge.revocations,
-			members: {
-				presence: () => this.centrifuge.subscribers.presence,
-				announce: (type, channel, info) => this.centrifuge.announce(type, channel, info),
-			},
-			userLimit: () => this.centrifuge.userLimit,
-		});
-		const { history } = this;
-		const reader = history.reader(0);
-		const { sessions } = this.clients;
-		this.centrifuge = new CentrifugeEndpoint({
-			options,
-			live,
-			sessions,
-			hub,
-			senders,
-			incoming,
-			check: this.check,
-			history,
-			reader,
-			kafka: null,
-			events,
-			onCommit,
-		});
+		const endpoints = new ShardEndpoints({ options, live, clients: group, channels, incoming, onCommit });
+		const { hub, senders } = endpoints;
+		this.raw = endpoints.raw;
+		this.centrifuge = endpoints.centrifuge;
 		this.rate = new PublishRate(options.rates, config.messageRate);
 		this.publish = new PublishApi({
 			incoming,
@@ -149,7 +110,7 @@ export class ShardParts {
 			senders,
 			topics: this.topics,
 			console: this.console.feed,
-			asked: () => {},
+			onClientFrames: () => {},
 			direct: () => 0,
 			pacing: this.clients.pacing,
 			held: () => this.inbound.held,

@@ -13,7 +13,7 @@ export class ManualRings {
 	readonly receivers = new Receivers();
 	readonly #rings = [eventRingInMemory(65_536), eventRingInMemory(65_536)];
 	readonly #writers = this.#rings.map((ring) => new EventWriter(ring));
-	readonly #settings: Settings;
+	#settings: Settings;
 	readonly webhooks: Webhooks;
 	opened = 0;
 	/** How far the clock goes before each look. */
@@ -43,7 +43,9 @@ export class ManualRings {
 		for (const record of records) if (!this.#writers[slot]!.write(record)) throw new Error("the ring is full");
 	}
 
-	use(targets: readonly object[]): void {
+	/** @param settings the present ones if not given. */
+	use(targets: readonly object[], settings = this.#settings): void {
+		this.#settings = settings;
 		this.webhooks.reload(this.#config(targets));
 	}
 

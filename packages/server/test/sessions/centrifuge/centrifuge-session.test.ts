@@ -5,10 +5,10 @@ import { CloseCode, type PublishResult, publishAccepted, publishFailed, publishF
 import { SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CentrifugeSession } from "../../../src/sessions/centrifuge/centrifuge-session.ts";
-import { type SessionRig, sessionContract } from "../../contracts/session-contract.ts";
+import { type ClientSessionRig, clientSessionContract } from "../../contracts/session-contract.ts";
 import { type CentrifugeClient, CentrifugeRig } from "../../support/centrifuge-rig.ts";
 
-class ContractRig extends CentrifugeRig implements Omit<SessionRig, "kept"> {
+class ContractRig extends CentrifugeRig implements Omit<ClientSessionRig, "kept"> {
 	readonly frame = '{"publish":{"channel":"a","data":1},"id":9}';
 
 	create(): CentrifugeSession {
@@ -49,7 +49,7 @@ it("each close code of shardcast has its own counter", () => {
 });
 
 describe("a session of the Centrifuge protocol", () => {
-	sessionContract(() => {
+	clientSessionContract(() => {
 		const rig = new ContractRig({ messageRate: 100 });
 		return {
 			sessions: rig.sessions,

@@ -1,15 +1,19 @@
 import { allowedOrigins, Router } from "@shardcast/http";
-import { expect, it } from "vitest";
-import type { Session } from "../../../src/sessions/session.ts";
-import type { TopicTransport } from "../../../src/transports/transport.ts";
+import { describe, expect, it } from "vitest";
+import type { ClientSession } from "../../../src/sessions/client-session.ts";
+import { clientSessionContract } from "../../contracts/session-contract.ts";
 import { CentrifugeRig } from "../../support/centrifuge-rig.ts";
 import { FakeTransport } from "../../support/fake-transport.ts";
 import { rawRequest } from "../../support/raw-request.ts";
 
-function listening(rig: CentrifugeRig, query = "cf_connect={}") {
+function uniSession(rig: CentrifugeRig, query: string): ClientSession {
 	const outcome = rig.endpoint.endpoints[1]!.connect(rawRequest(query));
 	if (!("session" in outcome)) throw new Error("refused");
-	const session = outcome.session as Session<TopicTransport>;
+	return outcome.session as ClientSession;
+}
+
+function listening(rig: CentrifugeRig, query = "cf_connect={}") {
+	const session = uniSession(rig, query);
 	const transport = new FakeTransport(rig.topics, session);
 	session.opened(transport);
 	return { session, transport, peer: transport.peer };
@@ -57,4 +61,19 @@ it.each([
 	peer.send(frame);
 	expect((await peer.ended).code).toBe(code);
 	expect(rig.kept).toBe(0);
+});
+
+describe("a session that only listens", () => {
+	clientSessionContract(() => {
+		const rig = new CentrifugeRig();
+		return {
+			sessions: rig.sessions,
+			leaving: rig.leaving,
+			frame: null,
+			soon: () => rig.soon(),
+			create: () => uniSession(rig, `cf_connect=${encodeURIComponent('{"subs":{"a":{}}}')}`),
+			handled: () => rig.published.length,
+			kept: () => rig.kept,
+		};
+	});
 });

@@ -13,11 +13,11 @@ import { RawEndpoint } from "../../../src/sessions/raw/raw-endpoint.ts";
 import type { RawSession } from "../../../src/sessions/raw/raw-session.ts";
 import { SenderIds } from "../../../src/sessions/sender-ids.ts";
 import { Sessions } from "../../../src/sessions/sessions.ts";
-import { type SessionRig, sessionContract } from "../../contracts/session-contract.ts";
+import { type ClientSessionRig, clientSessionContract } from "../../contracts/session-contract.ts";
 import { FakeTopics, FakeTransport } from "../../support/fake-transport.ts";
 import { rawRequest } from "../../support/raw-request.ts";
 
-class Rig implements SessionRig {
+class Rig implements ClientSessionRig {
 	readonly row = Scoreboard.inMemory(1).row(0);
 	readonly frame = "hello";
 	readonly leaving: LeavingSessions;
@@ -127,7 +127,7 @@ class Rig implements SessionRig {
 }
 
 describe("a raw session", () => {
-	sessionContract(() => new Rig());
+	clientSessionContract(() => new Rig());
 
 	it.each<[PublishResult, number]>([
 		[{ outcome: "too_large", detail: "" }, 1009],

@@ -1,6 +1,9 @@
 import { type Config, defaultConfig } from "@shardcast/config";
 import { RecordType } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
+import { JoinAudiences } from "../../../../src/sessions/centrifuge/audience/join-audiences.ts";
+import { webSocketJson } from "../../../../src/sessions/centrifuge/framing.ts";
+import { audienceContract } from "../../../contracts/audience-contract.ts";
 import { type CentrifugeClient, CentrifugeRig } from "../../../support/centrifuge-rig.ts";
 import { tokenOf, tokenSecret } from "../../../support/tokens.ts";
 
@@ -112,4 +115,30 @@ it("joins and leaves are not counted as unknown records, and reach nobody if nob
 	rig.deliverJoins();
 	expect([rig.row.get("recordsUnknown"), rig.row.get("deliveries")]).toEqual([0, 0]);
 	expect(RecordType.join).not.toBe(RecordType.leave);
+});
+
+describe("the audiences of joins and leaves", () => {
+	audienceContract(() => {
+		const provider = new JoinAudiences();
+		let encoded = 0;
+		const framing: typeof webSocketJson = {
+			...webSocketJson,
+			encode: (reply) => {
+				encoded++;
+				return webSocketJson.encode(reply);
+			},
+		};
+		return {
+			provider,
+			getsJoins: true,
+			enter: (channels) => ({ audiences: channels.map((channel) => provider.of(channel, framing)) }),
+			expected: (own, { channels, text }) =>
+				channels
+					.filter((name) => own.includes(name))
+					.map((channel) => JSON.stringify({ push: { channel, join: { info: { client: "c", user: text } } } })),
+			encoded: () => encoded,
+			groups: (clients, channels) => channels.filter((name) => clients.some((own) => own.includes(name))).length,
+			kept: () => provider.channelCount,
+		};
+	});
 });

@@ -1,0 +1,171 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Config, type ConfigKey, configKeys, defaultConfig, liveKeysOf } from "@shardcast/config";
+import type { HttpRequest } from "@shardcast/http";
+import { RecordKind } from "@shardcast/wire";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ShardApis } from "../../src/lifecycle/assembly/shard-apis.ts";
+import { CentrifugeRig } from "../support/centrifuge-rig.ts";
+import { FakeTransport } from "../support/fake-transport.ts";
+import { rawRequest } from "../support/raw-request.ts";
+import { ShardParts } from "../support/shard-parts.ts";
+import { tokenOf, tokenSecret } from "../support/tokens.ts";
+
+/**
+ * A live option must be read from the options of the last reload, not remembered from the start. So a shard gets options that note what is read from
+ * them, and does what needs each option. A new live option fails here until something reads it, or it has an entry in `elsewhere`.
+ */
+
+/** The live options that other parts read, each with the test that changes it. */
+const elsewhere: Partial<Record<ConfigKey, readonly [file: string, title: string]>> = {
+	crashLimit: ["apps/supervisor/test/restart-policy.test.ts", "the options of a child are read again at each start and each death"],
+	crashWindowMs: ["apps/supervisor/test/restart-policy.test.ts", "the options of a child are read again at each start and each death"],
+	restartBackoffMinMs: [
+		"apps/supervisor/test/restart-policy.test.ts",
+		"the options of a child are read again at each start and each death",
+	],
+	restartBackoffMaxMs: [
+		"apps/supervisor/test/restart-policy.test.ts",
+		"the options of a child are read again at each start and each death",
+	],
+	readyTimeoutMs: ["apps/supervisor/test/restart-policy.test.ts", "the options of a child are read again at each start and each death"],
+	heartbeatTimeoutMs: [
+		"apps/supervisor/test/watchdog.test.ts",
+		"takes up another time-out while it runs, and looks no more once it has been stopped",
+	],
+	shutdownTimeoutMs: ["packages/server/test/lifecycle/reload.test.ts", "how long a server takes to stop is decided when it stops"],
+	drainDelayMs: ["packages/server/test/lifecycle/reload.test.ts", "how long a server takes to stop is decided when it stops"],
+	maxConnections: [
+		"packages/server/test/lifecycle/reload.test.ts",
+		"a server whose shard refuses new options also keeps its connection limit",
+	],
+	tlsCert: ["packages/control/test/certificate-watch.test.ts", "follow new option values, all or none"],
+	tlsKey: ["packages/control/test/certificate-watch.test.ts", "follow new option values, all or none"],
+	webhookVacatedDelayMs: [
+		"packages/webhooks/test/webhooks.test.ts",
+		"a new delay applies to the channels that a client leaves from then on",
+	],
+};
+const root = join(import.meta.dirname, "../../../..");
+
+/** Options that note which of them are read. A copy of all of them is not a read. */
+function noted(config: Config, read: Set<string>): Config {
+	let copied: string | symbol | null = null;
+	return new Proxy(config, {
+		getOwnPropertyDescriptor: (target, key) => {
+			copied = key;
+			return Reflect.getOwnPropertyDescriptor(target, key);
+		},
+		get: (target, key) => {
+			if (copied !== key) read.add(String(key));
+			copied = null;
+			return Reflect.get(target, key);
+		},
+	});
+}
+
+const plain = defaultConfig().channelWithoutNamespace;
+const everything = {
+	...plain,
+	...{ historySize: 10, historyTtlMs: 60_000, forceRecovery: true, presence: true, allowSubscribeForClient: true },
+	...{ allowPublishForClient: true, allowHistoryForClient: true, allowPresenceForClient: true },
+};
+
+/** What a client of the Centrifuge protocol does, and the time that passes meanwhile. */
+async function centrifuge(read: Set<string>): Promise<void> {
+	const folder = mkdtempSync(join(tmpdir(), "live-options-"));
+	const before: Partial<Config> = { tokenHmacSecret: tokenSecret, durableStorePath: folder, channelWithoutNamespace: everything };
+	const rig = new CentrifugeRig(before);
+	try {
+		const durable = { ...everything, name: "durable", durable: true };
+		rig.use(noted({ ...rig.config, clientInsecure: false, channelLengthMax: 100, channelNamespaces: [durable] }, read));
+		const seconds = Math.floor(Date.now() / 1000);
+		const claims = [{ sub: "ann", exp: seconds + 3600 }, {}];
+		for (const claim of claims) {
+			const client = rig.open();
+			client.send({ connect: { token: await tokenOf(claim) }, id: 1 });
+			await client.settled();
+			client.send({ subscribe: { channel: "a", recover: true }, id: 2 }, { history: { channel: "a", limit: 1 }, id: 3 });
+			client.send({ publish: { channel: "a", data: 1 }, id: 4 });
+			await client.settled();
+			const token = await tokenOf({ sub: "ann", channel: "b", exp: seconds + 3600 });
+			client.send({ subscribe: { channel: "b", token }, id: 5 });
+			await client.settled();
+			client.send({ subscribe: { channel: "durable:a", data: { consumer: "k" }, flag: 1 }, id: 6 });
+			await client.settled();
+		}
+		rig.open().send({ connect: {}, id: 1 });
+		const limits = { size: 10, ttlMs: 60_000, metaTtlMs: 60_000 };
+		await rig.durable!.publish(RecordKind.text, 0, "durable:a", Buffer.from("1"), limits);
+		for (let turn = 0; turn < 10; turn++) {
+			await new Promise((resolve) => setTimeout(resolve, 2));
+			rig.reader.read(1000, () => {});
+		}
+		for (let second = 0; second < 60; second++) {
+			rig.seconds++;
+			rig.endpoint.everySecond();
+		}
+	} finally {
+		await rig.durable!.stop();
+		rmSync(folder, { recursive: true });
+	}
+}
+
+/** What the other parts of a shard do. */
+async function shard(read: Set<string>): Promise<void> {
+	const config = defaultConfig({ maxBufferedBytes: FakeTransport.bufferedBytesMax, tokenHmacSecret: tokenSecret });
+	const parts = new ShardParts(config);
+	const { live, options, channels, inbound, check, raw, centrifuge, console, clients, delivery, publish } = parts;
+	const { incoming } = inbound;
+	const nodes = { self: "a", nodes: [] };
+	const apis = new ShardApis({ options: { ...options, ask: async () => nodes as never }, live, channels, incoming });
+	const next = noted({ ...config, channelLengthMax: 100, messageRate: 5, apiKey: "k".repeat(20) }, read);
+	const features = [check, publish, raw, centrifuge, console, apis.publish, apis.server, delivery];
+	const commits = [live.prepare(next), ...features.flatMap((feature) => ("reload" in feature ? feature.reload(next) : []))];
+	for (const commit of commits) commit();
+
+	raw.limits();
+	const token = await tokenOf({ sub: "ann", exp: Math.floor(Date.now() / 1000) + 3600 });
+	const pending = raw.connect(rawRequest(`channels=a&token=${token}`));
+	if ("decided" in pending) (await pending.decided)();
+	raw.connect(rawRequest("channels=a"));
+	console.endpoints[0]!.connect(rawRequest(""));
+	const request: HttpRequest = { method: "POST", path: "/api/publish", query: "", header: () => "", address: "" };
+	apis.publish.route.begin(request);
+	for (const route of apis.server.routes) if (route.kind === "body") route.begin({ ...request, path: route.path });
+	await apis.selection.route.answer({ ...request, method: "GET", path: "/cluster/select" });
+	delivery.start();
+	incoming.publish(RecordKind.text, { names: [], bytes: new Uint8Array(0) } as never, Buffer.from("x"), { address: "" });
+	await new Promise((resolve) => setTimeout(resolve, 20));
+	for (const feature of [check, raw, centrifuge, clients]) feature.everySecond();
+	await clients.drain(100);
+	delivery.stop();
+}
+
+const live = [...new Set([...liveKeysOf("multi"), ...liveKeysOf("single")])].sort();
+
+describe("a live option", () => {
+	const read = new Set<string>();
+	beforeAll(async () => {
+		await centrifuge(read);
+		await shard(read);
+	});
+	afterAll(() => read.clear());
+
+	it.each(live.filter((key) => elsewhere[key] === undefined))("%s is read from the options of the last reload", (key) => {
+		expect(read).toContain(key);
+	});
+
+	it.each(Object.entries(elsewhere))("%s has a test that changes it", (key, [file, title]) => {
+		expect(live).toContain(key);
+		expect(existsSync(join(root, file)), file).toBe(true);
+		const text = readFileSync(join(root, file), "utf8");
+		expect(text).toContain(title);
+		expect(text).toContain(key);
+	});
+
+	it("is known by its key", () => {
+		expect(configKeys).toEqual(expect.arrayContaining(live));
+	});
+});
