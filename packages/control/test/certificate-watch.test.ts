@@ -166,5 +166,8 @@ describe("the certificates of a running server", () => {
 		expect(() => watch.prepare(defaultConfig({ tlsCert: second.certFile, tlsKey: first.keyFile }))).toThrow(ConfigError);
 		expect(() => watch.prepare(defaultConfig())).toThrow("tlsCert: TLS is on; only a restart changes that");
 		expect(applied).toHaveLength(1);
+		config = { ...next, tlsCertificates: [{ certFile: first.certFile, keyFile: first.keyFile, serverNames: ["other.example"] }] };
+		watch.prepare(config)();
+		expect(applied.map((certificates) => certificates.length)).toEqual([1, 2]);
 	});
 });

@@ -92,9 +92,9 @@ describe("the session of a console page", () => {
 	sessionContract(() => {
 		const { feed } = new FeedRig();
 		const check = { stopping: () => null, address: () => "127.0.0.1", overRate: () => null };
-		const endpoint = new ConsoleEndpoint({ feed, check, rules: () => ({ token: "", authRequired: false }) });
+		const endpoint = new ConsoleEndpoint({ feed, check, rules: () => ({ token: "secret", authRequired: false }) });
 		const create = () => {
-			const outcome = endpoint.connect(rawRequest(""));
+			const outcome = endpoint.connect(rawRequest("token=secret"));
 			if ("refused" in outcome) throw new Error(`refused: ${outcome.refused.status}`);
 			return outcome.session;
 		};

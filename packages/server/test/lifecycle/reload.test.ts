@@ -98,7 +98,7 @@ it("a server whose shard refuses new options also keeps its connection limit", a
 });
 
 it("how long a server takes to stop is decided when it stops", () => {
-	const server = createServer({ config: { shutdownTimeoutMs: 1000 } });
+	const server = createServer({ shutdownTimeoutMs: 1000 });
 	server.control.reload({ shutdownTimeoutMs: 2000, drainDelayMs: 3000 });
 	// `shutdown`, and the command `single`, take them from here.
 	expect(server.config).toMatchObject({ shutdownTimeoutMs: 2000, drainDelayMs: 3000 });

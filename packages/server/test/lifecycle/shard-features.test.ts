@@ -123,7 +123,7 @@ describe("the outbox in PostgreSQL", () => {
 		const { options, inbound } = new ShardParts();
 		/** Another shard reads, so this one connects to nothing. */
 		const board = { members: () => [{ role: Role.shard, slot: -1 }] } as never;
-		const config = defaultConfig({ postgresAddress: "postgres://127.0.0.1:1/shardcast" });
+		const config = defaultConfig({ postgresAddress: "postgres://app:secret@127.0.0.1:1/app" });
 		const feature = outboxFeature({ options: { ...options, config, board }, incoming: inbound.incoming, payloadBytesMax: 1000 })!;
 		return { feature, work: null, held: () => 0, isOpen: null, runs: null };
 	});

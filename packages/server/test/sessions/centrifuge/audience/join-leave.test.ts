@@ -135,7 +135,7 @@ describe("the audiences of joins and leaves", () => {
 			expected: (own, { channels, text }) =>
 				channels
 					.filter((name) => own.includes(name))
-					.map((channel) => JSON.stringify({ push: { channel, join: { info: { client: "c", user: text } } } })),
+					.map((channel) => JSON.stringify({ push: { channel, join: { info: { user: text, client: "c" } } } })),
 			encoded: () => encoded,
 			groups: (clients, channels) => channels.filter((name) => clients.some((own) => own.includes(name))).length,
 			kept: () => provider.channelCount,
