@@ -297,15 +297,10 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "The n
 	lines("Heartbeats", "By result. Those that fail because Redis cannot be reached are tried again.", "short", [
 		query(`sum by (result, instance) (${rate("shardcast_node_heartbeats_total")})`, "{{instance}} {{result}}"),
 	]),
-	lines(
-		"Cut off",
-		"Share of the time in which a node could send no heartbeat to the others, and how often that began.",
-		"percentunit",
-		[
-			query(rate("shardcast_node_cut_off_seconds_total"), "{{instance}}"),
-			query(rate("shardcast_node_cut_off_total"), "{{instance}} began"),
-		],
-	),
+	lines("Cut off", "Share of the time in which a node could send no heartbeat to the others, and how often that began.", "percentunit", [
+		query(rate("shardcast_node_cut_off_seconds_total"), "{{instance}}"),
+		query(rate("shardcast_node_cut_off_total"), "{{instance}} began"),
+	]),
 	lines("Commands to Redis", "By process and result.", "short", [
 		query(`sum by (result, instance, process) (${rate("shardcast_redis_commands_total")})`, "{{instance}} {{process}} {{result}}"),
 	]),
@@ -367,12 +362,9 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "The n
 		query(`sum by (result, instance) (${rate("shardcast_shared_revocations_reads_total")})`, "{{instance}} reads: {{result}}"),
 		query(`sum by (instance) (shardcast_shared_revocations_pending${on})`, "{{instance}} waiting"),
 	]),
-	lines(
-		"Messages published to Redis",
-		"Messages that backends publish through Redis, by what each node did with them.",
-		"short",
-		[query(`sum by (result, instance) (${rate("shardcast_redis_published_total")})`, "{{instance}} {{result}}")],
-	),
+	lines("Messages published to Redis", "Messages that backends publish through Redis, by what each node did with them.", "short", [
+		query(`sum by (result, instance) (${rate("shardcast_redis_published_total")})`, "{{instance}} {{result}}"),
+	]),
 	lines("Bytes saved by compression", "Bytes that the shards did not have to send to Redis.", "Bps", [
 		query(`sum by (what, instance) (${rate("shardcast_redis_compression_saved_bytes_total")})`, "{{instance}} {{what}}"),
 	]),
