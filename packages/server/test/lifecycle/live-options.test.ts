@@ -35,6 +35,7 @@ const elsewhere: Partial<Record<ConfigKey, readonly [file: string, title: string
 		"takes up another time-out while it runs, and looks no more once it has been stopped",
 	],
 	shutdownTimeoutMs: ["packages/server/test/lifecycle/reload.test.ts", "how long a server takes to stop is decided when it stops"],
+	failover: ["packages/server/test/lifecycle/reload.test.ts", "how long a server takes to stop is decided when it stops"],
 	drainDelayMs: ["packages/server/test/lifecycle/reload.test.ts", "how long a server takes to stop is decided when it stops"],
 	maxConnections: [
 		"packages/server/test/lifecycle/reload.test.ts",
@@ -164,6 +165,12 @@ async function shard(read: Set<string>): Promise<void> {
 	const request: HttpRequest = { method: "POST", path: "/api/publish", query: "", header: () => "", address: "" };
 	apis.publish.route.begin(request);
 	for (const route of apis.server.routes) if (route.kind === "body") route.begin({ ...request, path: route.path });
+	const header = (name: string) => (name === "x-api-key" ? "k".repeat(20) : "");
+	for (const route of apis.cluster.routes ?? []) {
+		if (route.kind !== "body" || route.path !== "/cluster/rebalance") continue;
+		const carryOut = route.begin({ ...request, path: route.path, header });
+		if (typeof carryOut === "function") await carryOut(new Uint8Array(0));
+	}
 	await apis.selection.route.answer({ ...request, method: "GET", path: "/cluster/select" });
 	delivery.start();
 	incoming.publish(RecordKind.text, { names: [], bytes: new Uint8Array(0) } as never, Buffer.from("x"), { address: "" });

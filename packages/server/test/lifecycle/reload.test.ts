@@ -99,7 +99,7 @@ it("a server whose shard refuses new options also keeps its connection limit", a
 
 it("how long a server takes to stop is decided when it stops", () => {
 	const server = createServer({ shutdownTimeoutMs: 1000 });
-	server.control.reload({ shutdownTimeoutMs: 2000, drainDelayMs: 3000 });
+	server.control.reload({ shutdownTimeoutMs: 2000, drainDelayMs: 3000, failover: "immediate" });
 	// `shutdown`, and the command `single`, take them from here.
-	expect(server.config).toMatchObject({ shutdownTimeoutMs: 2000, drainDelayMs: 3000 });
+	expect(server.config).toMatchObject({ shutdownTimeoutMs: 2000, drainDelayMs: 3000, failover: "immediate" });
 });
