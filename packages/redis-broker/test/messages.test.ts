@@ -203,7 +203,7 @@ describe("IncomingMessages", () => {
 		incoming.take(
 			batch([
 				record("a").subarray(0, 20),
-				record("q", null, RecordType.question),
+				record("q", null, RecordType.clientFrames),
 				record("t", null, RecordType.publication, 2),
 				record("fine"),
 			]),

@@ -47,11 +47,24 @@ export class Delivery implements Feature {
 	readonly #parts: DeliveryParts;
 
 	constructor(parts: DeliveryParts) {
-		const { options, live, hub, logged, senders, topics, console, onClientFrames, direct, onChannelRecord, pacing, held, beforeTurn } = parts;
+		const { options, live, hub, logged, senders, topics, console, onClientFrames, direct, onChannelRecord, pacing, held, beforeTurn } =
+			parts;
 		const { bus, row: counters, board } = options;
 		this.#parts = parts;
 		const life = incarnationId(bus.member, counters.incarnation);
-		const fanOut = new FanOut({ member: bus.member, life, hub, logged, senders, topics, counters, console, onClientFrames, direct, onChannelRecord });
+		const fanOut = new FanOut({
+			member: bus.member,
+			life,
+			hub,
+			logged,
+			senders,
+			topics,
+			counters,
+			console,
+			onClientFrames,
+			direct,
+			onChannelRecord,
+		});
 		this.engine = new FlushEngine({
 			bus,
 			policy: new FlushPolicy({
