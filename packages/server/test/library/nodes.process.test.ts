@@ -1,4 +1,6 @@
-import { defaultConfig, parseRedisAddress } from "@shardcast/config";
+import { createServer as createHttpServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { defaultConfig, loadConfig, parseRedisAddress } from "@shardcast/config";
 import { Redis } from "@shardcast/redis";
 import { silentLog } from "@shardcast/telemetry";
 import { httpRequest, LibraryClient, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
@@ -193,6 +195,44 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 		} finally {
 			for (const client of clients) client.close();
 			await Promise.all(servers.map((server) => server.shutdown()));
+		}
+	});
+
+	it("webhooks tell once in the cluster that a node has joined, changed and left", async () => {
+		const told: string[] = [];
+		const receiver = createHttpServer((request, response) => {
+			let body = "";
+			request.on("data", (chunk) => {
+				body += String(chunk);
+			});
+			request.on("end", () => {
+				const { events } = JSON.parse(body) as { events: readonly { type: string; node?: string; status?: string; reason?: string }[] };
+				for (const { type, node, status, reason } of events) if (type !== "start") told.push([type, node, status ?? reason].join(" "));
+				response.end();
+			});
+		});
+		await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+		const endpoint = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
+		const target = { name: "nodes", endpoint, secret: "a-secret-of-16-characters", batch_delay: 0 };
+		const { webhooks } = loadConfig({ environment: { SHARDCAST_WEBHOOKS: JSON.stringify([target]) } }).config;
+		const [first, second] = ["pine", "rowan"].map((id) => create(id, { webhooks })) as [Server, Server];
+		try {
+			await first.run();
+			await second.run();
+			await waitFor(() => second.nodes()!.nodes.length === 2 && first.nodes()!.nodes.length === 2, {
+				deadlineMs: 10_000,
+				what: "both together",
+			});
+			await second.shutdown();
+			await waitFor(() => told.includes("node_left rowan stopped"), { deadlineMs: 10_000, what: `the end of one among ${told}` });
+			await first.shutdown();
+			const about = (type: string) => told.filter((line) => line.startsWith(type)).sort();
+			expect(about("node_joined")).toEqual(["node_joined pine starting", "node_joined rowan starting"]);
+			expect(about("node_left")).toEqual(["node_left pine stopped", "node_left rowan stopped"]);
+			expect(about("node_updated rowan")).toContain("node_updated rowan serving");
+		} finally {
+			await Promise.all([first.shutdown(), second.shutdown()]);
+			await new Promise((resolve) => receiver.close(resolve));
 		}
 	});
 
