@@ -68,6 +68,11 @@ describe("a message to connections", () => {
 		expect(messages.deliver(null, payload)).toBe(3);
 		expect(received(only)).toEqual(['{"message":{"data":{"type":"hi","payload":1}}}']);
 		expect([json, raw, early, leaving].map((client) => received(client).length)).toEqual([1, 1, 0, 0]);
+		const sessions = [leaving.session, json.session];
+		const stillListed = new DirectMessages({ ofUser: () => sessions, all: () => sessions });
+		expect([stillListed.deliver("ann", payload), stillListed.deliver(null, payload)], "the lists may have it a little longer").toEqual([
+			1, 1,
+		]);
 	});
 
 	it("is framed once for all clients with the same framing", async () => {
