@@ -348,6 +348,20 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "The n
 		query(`sum by (outcome, instance) (${rate("shardcast_node_sessions_total")})`, "{{instance}} {{outcome}}"),
 	]),
 	lines(
+		"Edges: connections",
+		"Connections that edges assigned to nodes, by result, and those that they refused or closed themselves.",
+		"short",
+		[
+			query(`sum by (node, result, instance) (${rate("shardcast_edge_assignments_total")})`, "{{instance}} {{node}}: {{result}}"),
+			query(`sum by (outcome, instance) (${rate("shardcast_edge_connections_total")})`, "{{instance}} {{outcome}}"),
+			query(`sum by (instance) (${rate("shardcast_edge_idle_closed_total")})`, "{{instance}} closed: idle"),
+		],
+	),
+	lines("Edges: nodes", "Connections that each node has through an edge, and whether it gets new ones.", "short", [
+		query("sum by (node, instance) (shardcast_edge_open_connections)", "{{instance}} {{node}}"),
+		query("sum by (node, instance) (shardcast_edge_node_up)", "{{instance}} {{node}} gets clients"),
+	]),
+	lines(
 		"Questions between nodes",
 		"Answers of other nodes, questions that a node answered for others, and messages that it could not read.",
 		"short",

@@ -49,6 +49,14 @@ describe("Dockerfile", () => {
 	});
 });
 
+describe("the files for other load balancers", () => {
+	it.each(["haproxy/leastconn.cfg", "haproxy/source.cfg", "nginx/http.conf", "nginx/stream.conf"])("the guide shows %s", (file) => {
+		const page = read("docs/how-to/behind-a-load-balancer.md");
+		expect(page).toContain(`[deploy/${file}](../../deploy/${file})`);
+		expect(page).toContain(`\n\`\`\`text\n${read(`deploy/${file}`)}\`\`\`\n`);
+	});
+});
+
 describe("docker-compose.multi.yml", () => {
 	it("gives shardcast 3 CPUs, 14 GB, three shards and 12,000 connections", () => {
 		const { cpus, mem_limit, environment } = compose.services.shardcast!;
@@ -187,6 +195,10 @@ describe("dashboards and rules", async () => {
 const notShown = new Set([
 	"shardcast_tls_certificate_expiry_timestamp_seconds", // there is none without TLS; the log warns from 14 days before
 	"shardcast_webhook_events_too_long_total", // one is a bug, and in the log
+	"shardcast_edge_accepted_total", // the outcomes say more
+	"shardcast_edge_accept_errors_total", // in the log of the system; refused connections show it as well
+	"shardcast_edge_checks_total", // whether a node gets clients says more
+	"shardcast_edge_pending", // is near zero unless nodes are away, which another panel shows
 	"shardcast_cluster_state", // the shards' states say more
 	"shardcast_balancer_state", // the target is down when it is not serving
 	"shardcast_balancer_mode", // does not change while a cluster runs

@@ -2,29 +2,27 @@ import { Doorbells } from "@shardcast/bus";
 import { type AuthConfig, authRequired, type Certificate, type Config, parseAddress } from "@shardcast/config";
 import type { ClusterNode, ClusterNodes, SelectionCounts } from "@shardcast/control";
 import {
-	type AllowedOrigins,
 	type AnswerRoute,
-	allowedOrigins,
 	clusterRoutes,
 	consoleRoutes,
 	type FindSessions,
 	NodeSelection,
 	openAccess,
+	proxyHeader,
 	Router,
 } from "@shardcast/http";
 import { type ConnectionRateConfig, ConnectionRates, LimitAudit, RateTable } from "@shardcast/limits";
 import { closeDescriptor, DescriptorChannel, SharedFile } from "@shardcast/native";
 import { cannotListen, HeartbeatTimer, openFilesLimit, ProcessMonitor } from "@shardcast/process";
+import { Answers, type DataPath, ProxyPath, Responder } from "@shardcast/relay";
 import { BalancerMode, type ClusterDirectory, type Scoreboard, ShardState } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
-import type { DataPath } from "./data-path.ts";
+import { ClientRules } from "./client-rules.ts";
 import { Handoff, laneDescriptorsMax } from "./handoff/handoff.ts";
 import { HandoffPath } from "./handoff/handoff-path.ts";
-import { Answers } from "./http/answers.ts";
-import { Responder } from "./http/responder.ts";
 import { measureHandoff, measureProxy, Picker, type PickerOptions } from "./pick.ts";
-import { ProxyPath } from "./proxy/proxy-path.ts";
+import { ShardTargets } from "./proxy/shard-targets.ts";
 import { TlsEnd } from "./tls/tls-end.ts";
 
 interface BalancerOptions {
@@ -62,6 +60,8 @@ type BalancerConfig = Pick<
 	AuthConfig &
 	ConnectionRateConfig;
 
+const noAddress = new Uint8Array(16);
+
 /** Used when the limit cannot be read: the default of Linux. */
 const usualOpenFiles = 1024;
 
@@ -75,7 +75,7 @@ export class Balancer {
 	readonly #tls: TlsEnd | null;
 	readonly #heartbeat: HeartbeatTimer;
 	readonly #selection: NodeSelection<ClusterNode>;
-	#allowedOrigins: AllowedOrigins;
+	readonly #rules: ClientRules;
 	#config: BalancerConfig;
 	#port = 0;
 
@@ -83,7 +83,11 @@ export class Balancer {
 		const { board, directory, mode, config, certificates, log } = options;
 		this.#options = options;
 		this.#config = config;
-		this.#allowedOrigins = allowedOrigins(config.allowedOrigins);
+		this.#rules = new ClientRules({
+			allowedOrigins: config.allowedOrigins,
+			rates: new ConnectionRates(config, new RateTable(SharedFile.open(directory.ratesPath).buffer)),
+			audit: new LimitAudit(log),
+		});
 		this.#selection = new NodeSelection({
 			nodes: options.nodes,
 			sessions: options.sessions,
@@ -95,10 +99,8 @@ export class Balancer {
 		const responder = new Responder({
 			count: (counter, amount) => board.balancer.add(counter, amount),
 			answers: new Answers(this.#router(), config.headBytesMax),
-			allowedOrigins: config.allowedOrigins,
 			trustedProxies: config.trustedProxies,
-			rates: new ConnectionRates(config, new RateTable(SharedFile.open(directory.ratesPath).buffer)),
-			audit: new LimitAudit(log),
+			rules: this.#rules.judge,
 		});
 		this.#responder = responder;
 		const { headBytesMax, headTimeoutMs } = config;
@@ -140,10 +142,8 @@ export class Balancer {
 	/** Applies the options that may change while it serves. */
 	reload(config: BalancerConfig): void {
 		this.#config = config;
-		this.#allowedOrigins = allowedOrigins(config.allowedOrigins);
-		this.#responder.allowedOrigins = config.allowedOrigins;
+		this.#rules.change(config);
 		this.#responder.trustedProxies = config.trustedProxies;
-		this.#responder.rates.change(config);
 		this.#dataPath.headTimeoutMs = config.headTimeoutMs;
 		if (this.#tls !== null) this.#tls.headTimeoutMs = config.headTimeoutMs;
 	}
@@ -192,7 +192,12 @@ export class Balancer {
 	#proxyPath(shared: SharedOptions): DataPath {
 		const { directory, config } = this.#options;
 		const picker = this.#picker({ measure: measureProxy, ownMax: Number.POSITIVE_INFINITY });
-		return new ProxyPath({ ...shared, picker, shardHost: dialHost(config.host), token: directory.proxyToken });
+		const token = directory.proxyToken;
+		// The client's address is in the head of each request.
+		const preface = config.proxyProtocol ? proxyHeader(noAddress, token) : null;
+		const targets = new ShardTargets(picker, dialHost(config.host));
+		const unused = { secure: null, idleMs: 0, onIdle: () => {} };
+		return new ProxyPath({ ...shared, ...unused, targets, token, preface: preface === null ? null : () => preface });
 	}
 
 	/** Nodes selected for clients. */
@@ -208,7 +213,7 @@ export class Balancer {
 			...clusterRoutes({ board, access: () => openAccess(this.#config), metrics: collectMetrics }),
 			this.#selection.route,
 		];
-		const origins = () => this.#allowedOrigins;
+		const origins = () => this.#rules.allowedOrigins;
 		return new Router(routes, {
 			get allowedOrigins() {
 				return origins();

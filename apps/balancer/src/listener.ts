@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:net";
 import type { Address } from "@shardcast/config";
 import { setDeferAccept, setTcpNoDelay } from "@shardcast/native";
+import { backlog } from "@shardcast/relay";
 
 /** Node's internal handle behind a listening `net.Server` and an accepted socket (libuv's stream). Not public API: only this file uses it. */
 interface Stream {
@@ -10,9 +11,6 @@ interface Stream {
 interface ListeningStream extends Stream {
 	onconnection: (status: number, connection: Stream | undefined) => void;
 }
-
-/** Longest accept queue in the kernel, which limits it to net.core.somaxconn. */
-export const backlog = 4096;
 
 /** A client that sends nothing is accepted after about this time; until then it costs the kernel a few hundred bytes and this process nothing. */
 const deferSeconds = 1;

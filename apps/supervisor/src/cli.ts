@@ -1,5 +1,6 @@
 import { type CommandLineSpec, configKeys, keysOf } from "@shardcast/config";
 import { configCheck, configPrint } from "./commands/config.ts";
+import { edge } from "./commands/edge.ts";
 import { multi } from "./commands/multi.ts";
 import { single } from "./commands/single.ts";
 import { publicTokenKeys } from "./commands/token-options.ts";
@@ -25,6 +26,13 @@ export const commandLine: CommandLineSpec = {
 			example: "shardcast single --addr 127.0.0.1:3000 --allowed-origins https://example.com",
 			options: keysOf("single"),
 			run: single,
+		},
+		{
+			name: "edge",
+			summary: "Pass clients on to several nodes, and choose one for each.",
+			example: "shardcast edge --edge-addr :3010 --nodes 10.0.0.7:3005,10.0.0.8:3005 --select-strategy user_hash",
+			options: keysOf("edge"),
+			run: edge,
 		},
 		{
 			name: "top",

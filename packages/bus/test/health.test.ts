@@ -52,6 +52,7 @@ describe("healthReport", () => {
 			connections: 61,
 			maxConnections: 200,
 			utilisation: 0.305,
+			draining: false,
 			shards: [
 				{ id: 0, pid: 100, core: 0, port: 3002, status: "healthy", connections: 30, max: 100, utilisation: 0.3, restarts: 0 },
 				{ id: 1, pid: 101, core: 1, port: 3003, status: "healthy", connections: 31, max: 100, utilisation: 0.31, restarts: 2 },

@@ -64,6 +64,7 @@ export { expiryWarning } from "./tls/read-pair.ts";
 export { type Address, parseAddress, urlHost } from "./units/address.ts";
 export { formatBytes, parseBytes } from "./units/bytes.ts";
 export { formatDuration, parseDuration } from "./units/duration.ts";
+export { type EdgeNodeAddress, parseEdgeNode } from "./units/edge-node.ts";
 export { type Network, parseNetwork } from "./units/network.ts";
 export { parseNodeUrl } from "./units/node-url.ts";
 export { parseRegex } from "./units/regex.ts";

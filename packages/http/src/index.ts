@@ -6,7 +6,7 @@ export { consoleRoutes } from "./console/console-routes.ts";
 export { GrowingBytes } from "./growing-bytes.ts";
 export { describedMethods, openApiDocument, openApiRoute } from "./openapi/document.ts";
 export { fieldsOf, type Schema } from "./openapi/schema.ts";
-export { proxyHeader, proxyHeaderBytesMax, readProxyHeader } from "./proxy/proxy-header.ts";
+export { localProxyHeader, proxyHeader, proxyHeaderBytesMax, readProxyHeader } from "./proxy/proxy-header.ts";
 export { plainAddress, TrustedProxies } from "./proxy/trusted-proxies.ts";
 export { type ErrorCode, httpErrors } from "./routing/errors.ts";
 export { queryProblem } from "./routing/query.ts";
@@ -26,5 +26,12 @@ export type { ForwardedAddress, HttpRequest } from "./routing/request.ts";
 export type { AnswerRoute, BodyHandler, BodyRoute, Route, StreamRoute } from "./routing/route.ts";
 export { BodyNeeded, type BodyProblem, noStore, Router, type RouterRules, StreamNeeded } from "./routing/router.ts";
 export { type ReplyStream, type StreamPath, type StreamStart, streamPaths } from "./routing/stream.ts";
-export { type AssignedSession, type AssignRequest, type ClientRequest, NodeSelection, UnknownNode } from "./select-route.ts";
+export {
+	type AssignedSession,
+	type AssignRequest,
+	type ClientRequest,
+	canonicalAddress,
+	NodeSelection,
+	UnknownNode,
+} from "./select-route.ts";
 export type { FindSessions } from "./session-batches.ts";

@@ -126,7 +126,7 @@ export class NodeSelection<N extends SelectableNode> {
 			const chosen = this.#selector.selectAmong(
 				known,
 				{ strategy, region, needsUrl },
-				{ ...request, user, address: canonical(request.address) },
+				{ ...request, user, address: canonicalAddress(request.address) },
 			);
 			this.#counts.selected++;
 			return chosen;
@@ -197,7 +197,7 @@ function selectionRequest({ address, query }: HttpRequest): ClientRequest | stri
 }
 
 /** An IPv6 address can be written in many ways; all must find the same node. */
-function canonical(address: string): string {
+export function canonicalAddress(address: string): string {
 	const plain = plainAddress(address);
 	return isIPv6(plain) && !plain.includes("%") ? new URL(`http://[${plain}]`).hostname : plain;
 }

@@ -22,6 +22,8 @@ export interface HealthReport {
 	readonly maxConnections: number;
 	/** Connections in use, 0 to 1. */
 	readonly utilisation: number;
+	/** It stops soon: load balancers should send no new clients. */
+	readonly draining: boolean;
 	/** This node of a cluster of several; absent if it works alone. */
 	readonly node?: NodeSummary;
 	readonly shards: readonly ShardHealth[];
@@ -98,6 +100,7 @@ export function healthReport(board: Scoreboard, { auth, mayPublish, nowMs = mono
 		connections,
 		maxConnections,
 		utilisation: ratio(connections, maxConnections),
+		draining: board.clusterState === ClusterState.stopping,
 		...(node === null ? {} : { node }),
 		shards,
 		balancer: { pid: board.balancer.pid, status: balancer.status },

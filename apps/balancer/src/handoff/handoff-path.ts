@@ -14,17 +14,28 @@ import {
 	sendAndClose,
 } from "@shardcast/native";
 import { openFiles, until } from "@shardcast/process";
+import {
+	backlog,
+	type DataPath,
+	DataPathLimits,
+	DescriptorBudget,
+	displaced,
+	HeadParser,
+	HeadStatus,
+	headRefusal,
+	noPrefix,
+	PlacementQueue,
+	type ProxyPrefix,
+	proxyPrefix,
+	type Refusal,
+	Refusals,
+	type Responder,
+	refusalAnswer,
+} from "@shardcast/relay";
 import { clientHelloBytesMax, monotonicMs, readClientHello } from "@shardcast/wire";
-import { type DataPath, DataPathLimits } from "../data-path.ts";
-import { DescriptorBudget } from "../descriptor-budget.ts";
-import { HeadParser, HeadStatus } from "../http/head.ts";
-import { headRefusal } from "../http/head-refusal.ts";
-import { noPrefix, type ProxyPrefix, proxyPrefix } from "../http/proxy-prefix.ts";
-import { displaced, type Refusal, Refusals, refusalAnswer } from "../http/refusal.ts";
-import { placementRefusal, type Responder } from "../http/responder.ts";
-import { type Accepted, backlog, Listener } from "../listener.ts";
+import { type Accepted, Listener } from "../listener.ts";
 import type { Picker } from "../pick.ts";
-import { PlacementQueue, placementRules } from "../placement-queue.ts";
+import { placementRefusal, placementRules } from "../placement.ts";
 import type { TlsEnd } from "../tls/tls-end.ts";
 import type { Handoff } from "./handoff.ts";
 import { WaitingHeads } from "./waiting-heads.ts";

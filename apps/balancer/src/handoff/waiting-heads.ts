@@ -1,4 +1,4 @@
-import type { HeadParser } from "../http/head.ts";
+import type { HeadParser } from "@shardcast/relay";
 
 /** A connection whose head is not complete. */
 export interface WaitingHead {

@@ -1,12 +1,8 @@
 import type { Socket } from "node:net";
-import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
-import { type Certificate, certificateFor } from "@shardcast/config";
+import type { TLSSocket } from "node:tls";
+import type { Certificate } from "@shardcast/config";
 import { GrowingBytes } from "@shardcast/http";
-import { DeadlineSet } from "../deadline-set.ts";
-import { HeadParser, HeadStatus } from "../http/head.ts";
-import { headRefusal } from "../http/head-refusal.ts";
-import type { Refusal } from "../http/refusal.ts";
-import type { Responder } from "../http/responder.ts";
+import { DeadlineSet, HeadParser, HeadStatus, headRefusal, type Refusal, type Responder, ServerContexts } from "@shardcast/relay";
 
 interface TlsEndParts {
 	/** At least one; the first is for clients without a known server name. */
@@ -19,11 +15,6 @@ interface TlsEndParts {
 /** Most handshakes at once; one more drops the oldest. */
 const handshakesMax = 256;
 
-interface Usable {
-	readonly serverNames: readonly string[];
-	readonly context: SecureContext;
-}
-
 /**
  * Ends TLS in the balancer, only for connections that no shard takes, so that their clients get a readable answer, and /health works when all shards are
  * down. All other connections are decrypted in their shard.
@@ -33,11 +24,11 @@ interface Usable {
 export class TlsEnd {
 	readonly #parts: TlsEndParts;
 	readonly #handshakes: DeadlineSet<TLSSocket>;
-	#usable: readonly Usable[];
+	readonly #contexts: ServerContexts;
 
 	constructor(parts: TlsEndParts) {
 		this.#parts = parts;
-		this.#usable = parts.certificates.map(usable);
+		this.#contexts = new ServerContexts(parts.certificates);
 		this.#handshakes = new DeadlineSet({
 			lifetimeMs: parts.headTimeoutMs,
 			itemsMax: handshakesMax,
@@ -59,18 +50,13 @@ export class TlsEnd {
 
 	/** Sets the certificates for new connections. @throws Error when one cannot be used. Then nothing has changed. */
 	useCertificates(certificates: readonly Certificate[]): void {
-		this.#usable = certificates.map(usable);
+		this.#contexts.use(certificates);
 	}
 
 	/** Takes over a connection that no shard takes. Answers requests that the balancer handles itself, and refuses all others. */
 	refuse(connection: Socket, refusal: Refusal, address: string): void {
 		const { responder, headBytesMax } = this.#parts;
-		const usables = this.#usable;
-		const socket = new TLSSocket(connection, {
-			isServer: true,
-			secureContext: usables[0]!.context,
-			SNICallback: (name, callback) => callback(null, certificateFor(usables, name).context),
-		});
+		const socket = this.#contexts.secure(connection);
 		const head = new HeadParser();
 		const bytes = new GrowingBytes();
 		const early = () => {
@@ -109,8 +95,4 @@ export class TlsEnd {
 		for (const socket of sockets) socket.destroy();
 		return sockets.length;
 	}
-}
-
-function usable({ chain, key, serverNames }: Certificate): Usable {
-	return { serverNames, context: createSecureContext({ cert: chain, key, minVersion: "TLSv1.2" }) };
 }

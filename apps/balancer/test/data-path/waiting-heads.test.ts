@@ -1,6 +1,6 @@
+import { HeadParser } from "@shardcast/relay";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type WaitingHead, WaitingHeads } from "../../src/handoff/waiting-heads.ts";
-import { HeadParser } from "../../src/http/head.ts";
 
 describe("waiting heads", () => {
 	let looks: { fd: number; atMs: number }[];

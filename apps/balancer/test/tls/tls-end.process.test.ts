@@ -6,12 +6,9 @@ import { join } from "node:path";
 import { connect } from "node:tls";
 import { type Certificate, defaultConfig, loadCertificates } from "@shardcast/config";
 import { allowedOrigins, json, Router } from "@shardcast/http";
-import { ConnectionRates, RateTable } from "@shardcast/limits";
+import { Answers, Refusals, Responder } from "@shardcast/relay";
 import { httpRequest, makeCertificate, waitFor } from "@shardcast/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Answers } from "../../src/http/answers.ts";
-import { Refusals } from "../../src/http/refusal.ts";
-import { Responder } from "../../src/http/responder.ts";
 import { TlsEnd } from "../../src/tls/tls-end.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tls-end-"));
@@ -40,10 +37,8 @@ class Rig {
 		const responder = new Responder({
 			count: (counter, amount) => void this.counts.set(counter, (this.counts.get(counter) ?? 0) + amount),
 			answers: new Answers(router, config.headBytesMax),
-			allowedOrigins: [],
 			trustedProxies: [],
-			rates: new ConnectionRates(config, RateTable.inMemory()),
-			audit: { refused: () => {} },
+			rules: () => null,
 		});
 		this.end = new TlsEnd({ certificates, responder, headBytesMax: config.headBytesMax, headTimeoutMs });
 		this.#server = createServer({ allowHalfOpen: true }, (socket) => this.end.refuse(socket, Refusals.full, "127.0.0.1"));

@@ -1,6 +1,9 @@
 import type { Kind } from "./kind.ts";
 
-export type ServingCommand = "multi" | "single";
+export type ServingCommand = "multi" | "single" | "edge";
+
+/** For options that the edge has, too. */
+export const withEdge = ["multi", "single", "edge"] as const;
 
 /** One option: its names, its default, and the kind of value that it has. */
 export interface Option<T> extends Kind<T> {
@@ -31,7 +34,7 @@ interface OptionRow<T> {
 	readonly kind: Kind<T>;
 	readonly default: NoInfer<T>;
 	readonly help: string;
-	/** Both if not given. */
+	/** `multi` and `single` if not given. */
 	readonly commands?: readonly ServingCommand[];
 	/** False if not given. */
 	readonly live?: boolean;

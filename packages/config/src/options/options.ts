@@ -5,6 +5,7 @@ import { clientOptions, consoleOptions } from "./sections/clients/client.ts";
 import { proxiesOptions, rpcOptions } from "./sections/clients/proxy.ts";
 import { webSocketOptions } from "./sections/clients/websocket.ts";
 import { balancerOptions, clusterOptions, singleOptions } from "./sections/cluster/cluster.ts";
+import { edgeOptions } from "./sections/cluster/edge.ts";
 import { nodeOptions } from "./sections/cluster/node.ts";
 import { redisOptions } from "./sections/cluster/redis.ts";
 import { redisBrokerOptions } from "./sections/cluster/redis-broker.ts";
@@ -47,6 +48,7 @@ export const sections = {
 		options: { ...redisOptions, ...redisBrokerOptions },
 	},
 	node: { about: "This node of a cluster. Without Redis, these options have no effect.", options: nodeOptions },
+	edge: { about: "What `shardcast edge` does: it passes clients on to nodes.", options: edgeOptions },
 	postgres: { about: "The database with the outbox. Without a URL, these options have no effect.", options: postgresOptions },
 	supervision: { about: "When processes are restarted, and when the supervisor gives up.", options: supervisionOptions },
 	shutdown: { about: "How a server stops.", options: shutdownOptions },
@@ -75,6 +77,7 @@ export const options = {
 	...redisOptions,
 	...redisBrokerOptions,
 	...nodeOptions,
+	...edgeOptions,
 	...postgresOptions,
 	...supervisionOptions,
 	...shutdownOptions,

@@ -4,6 +4,7 @@ import { defaultMetrics } from "@shardcast/telemetry";
 import { apiMetrics } from "./api-table.ts";
 import { backendMetrics } from "./backend-table.ts";
 import { collectorMetrics } from "./collector-table.ts";
+import { edgeMetrics } from "./edge-table.ts";
 import { historyMetrics } from "./history-table.ts";
 import { nodeControlMetrics } from "./nodes/node-control-table.ts";
 import { nodeMetrics } from "./nodes/node-table.ts";
@@ -40,6 +41,7 @@ const groups: Readonly<Record<string, readonly Kept[]>> = {
 		["process", [...sessionMetrics, ...nodeControlMetrics, ...sharedRevocationMetrics]],
 		["shard", [...sharedChannelMetrics, ...redisMessageMetrics]],
 	],
+	"The edge": [["process", edgeMetrics]],
 	Redis: [["process", redisMetrics]],
 	"Outbox in PostgreSQL": [["shard", outboxMetrics]],
 	"Backends that are asked about clients": [["shard", backendMetrics]],

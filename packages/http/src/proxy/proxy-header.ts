@@ -108,6 +108,11 @@ function readToken(fields: Buffer): string | null {
 	return token;
 }
 
+/** A header of version 2 for a connection of this program's own (LOCAL), such as a health check. */
+export function localProxyHeader(): Buffer {
+	return Buffer.concat([signature, Buffer.from([0x20, 0, 0, 0])]);
+}
+
 /**
  * Creates a header of version 2 with an address of 16 bytes.
  * @param source in network order. @param token of shardcast's balancer; "" = none.

@@ -1,9 +1,9 @@
 import { connect } from "node:net";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { HeadParser, HeadStatus } from "../../../../apps/balancer/src/http/head.ts";
-import { PassedRequests } from "../../../../apps/balancer/src/http/passed-requests.ts";
-import { proxyHead } from "../../../../apps/balancer/src/proxy/proxy-head.ts";
+import { HeadParser, HeadStatus } from "../../../relay/src/head/head.ts";
+import { PassedRequests } from "../../../relay/src/pass/passed-requests.ts";
+import { proxyHead } from "../../../relay/src/pass/proxy-head.ts";
 import { judgeUpgrade } from "../../src/transports/upgrade-request.ts";
 import { upgradeHead } from "../../src/transports/websocket/sockets-heads.ts";
 import { App, type HttpRequest, us_listen_socket_close, us_socket_local_port } from "../../src/transports/websocket/sockets-native.ts";

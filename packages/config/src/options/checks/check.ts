@@ -7,6 +7,7 @@ import { historyCapacity } from "../derive.ts";
 import type { Config, ConfigKey } from "../options.ts";
 import { jwksNames } from "../sections/clients/token.ts";
 import { channelRules } from "./check-channel.ts";
+import { edgeRules } from "./check-edge.ts";
 import { kafkaRules } from "./check-kafka.ts";
 import { nodeRules } from "./check-nodes.ts";
 import { postgresRules } from "./check-postgres.ts";
@@ -128,7 +129,16 @@ export function checkAcross(config: Config, name: NameOf, open: ReadonlySet<Conf
 		},
 	});
 	const lines: string[] = [];
-	for (const rule of [...rules, ...kafkaRules, ...nodeRules, ...postgresRules, ...channelRules, ...proxyRules, ...webhookRules]) {
+	for (const rule of [
+		...rules,
+		...kafkaRules,
+		...nodeRules,
+		...edgeRules,
+		...postgresRules,
+		...channelRules,
+		...proxyRules,
+		...webhookRules,
+	]) {
 		watched.touched = false;
 		const broken = rule(readable, name) ?? [];
 		if (!watched.touched) lines.push(...(typeof broken === "string" ? [broken] : broken));

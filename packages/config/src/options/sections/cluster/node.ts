@@ -1,6 +1,6 @@
 import { parseNodeUrl } from "../../../units/node-url.ts";
 import { address, checkedText, choice, duration, fraction, integer, text } from "../../kinds.ts";
-import { option } from "../../option.ts";
+import { option, withEdge } from "../../option.ts";
 
 /** Section `node`. */
 export const nodeOptions = {
@@ -39,6 +39,7 @@ export const nodeOptions = {
 			expected: "a region: letters, digits, dots, dashes and underscores, 64 at most",
 		}),
 		default: "",
+		commands: withEdge,
 		help: "Region of this node, such as eu-west; the other nodes show it.",
 	}),
 	nodeWeight: option({
@@ -53,6 +54,7 @@ export const nodeOptions = {
 		key: "select_strategy",
 		kind: choice(["least_connections", "round_robin", "random", "weighted", "ip_hash", "user_hash", "adaptive"]),
 		default: "least_connections",
+		commands: withEdge,
 		live: true,
 		help: "How /cluster/select and selectNode choose a node for a client: see the guide to several machines.",
 	}),
@@ -61,6 +63,7 @@ export const nodeOptions = {
 		key: "select_region",
 		kind: choice(["own", "any"]),
 		default: "own",
+		commands: withEdge,
 		live: true,
 		help: "Region whose nodes are selected first, where a client names none: that of the node that selects, or any.",
 	}),
@@ -134,6 +137,7 @@ export const nodeOptions = {
 		key: "timeout",
 		kind: duration({ minMs: 300, maxMs: 600_000 }),
 		default: 15_000,
+		commands: withEdge,
 		help: "Time without a heartbeat after which a node has left; at least two heartbeats.",
 	}),
 	cutOffPolicy: option({

@@ -1,5 +1,5 @@
 import { duration, integer, size } from "../../kinds.ts";
-import { option } from "../../option.ts";
+import { option, withEdge } from "../../option.ts";
 
 /** Section `limits`. */
 export const limitOptions = {
@@ -55,6 +55,7 @@ export const limitOptions = {
 		key: "head_timeout",
 		kind: duration({ minMs: 100, maxMs: 300_000 }),
 		default: 5000,
+		commands: withEdge,
 		live: true,
 		help: "Maximum time for a client to send its request head; then the client gets 408.",
 	}),
@@ -63,6 +64,7 @@ export const limitOptions = {
 		key: "head_max",
 		kind: size({ minBytes: 1024, maxBytes: 65_536 }),
 		default: 16_384,
+		commands: withEdge,
 		help: "Maximum length of a request head; a longer one gets 431.",
 	}),
 } as const;

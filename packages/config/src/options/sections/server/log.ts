@@ -1,5 +1,5 @@
 import { choice, toggle } from "../../kinds.ts";
-import { option } from "../../option.ts";
+import { option, withEdge } from "../../option.ts";
 
 /** Section `log`. */
 export const logOptions = {
@@ -8,6 +8,7 @@ export const logOptions = {
 		key: "level",
 		kind: choice(["debug", "info", "warn", "error", "silent"]),
 		default: "info",
+		commands: withEdge,
 		live: true,
 		help: "Minimum level of log lines that are written.",
 	}),
@@ -16,6 +17,7 @@ export const logOptions = {
 		key: "format",
 		kind: choice(["auto", "json", "pretty"]),
 		default: "auto",
+		commands: withEdge,
 		help: "Format of log lines; auto = pretty on a terminal, json elsewhere. With pretty, single prints a status line every two seconds.",
 	}),
 	debug: option({
@@ -23,6 +25,7 @@ export const logOptions = {
 		key: "debug",
 		kind: toggle(),
 		default: false,
+		commands: withEdge,
 		live: true,
 		help: "Log at level debug.",
 	}),

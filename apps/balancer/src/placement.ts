@@ -1,0 +1,30 @@
+import { DataPathLimits, type PlacementRules, type Refusal, Refusals, withMessage } from "@shardcast/relay";
+import { type Picker, settleMs } from "./pick.ts";
+
+/** How long a connection waits for room: until the shards have reported what just arrived. */
+export const placementMs = settleMs + 50;
+/** The wait while shards serve but none responds: most such pauses are short, and an error would not help. */
+export const heldUpMs = 5000;
+
+export function placementRules(picker: Picker): PlacementRules {
+	return {
+		waitMs: placementMs,
+		heldUpMs,
+		areHeldUp: () => picker.allSilent,
+		itemsMax: DataPathLimits.placementMax,
+		look: () => picker.look(),
+	};
+}
+
+/** Why no shard accepts a connection. */
+export function placementRefusal(picker: Picker, isStopping: boolean): Refusal {
+	if (isStopping) return Refusals.stopping;
+	const { candidates } = picker;
+	const serving = candidates.filter((candidate) => candidate.serving);
+	if (serving.length === 0) return withMessage(Refusals.noShard, `none of ${candidates.length} shards serves now`);
+	if (picker.allSilent) return withMessage(Refusals.noShard, `none of the ${serving.length} shards that serve responds now`);
+	const taken = serving.reduce((sum, candidate) => sum + candidate.taken, 0);
+	const max = serving.reduce((sum, candidate) => sum + candidate.max, 0);
+	if (taken < max) return Refusals.behind;
+	return withMessage(Refusals.full, `${serving.length} of ${candidates.length} shards serve, all full: ${taken}/${max} connections`);
+}

@@ -1,0 +1,165 @@
+import { isIPv4, isIPv6 } from "node:net";
+import { type Certificate, type Config, parseAddress } from "@shardcast/config";
+import { edgeMetrics, noCertificateReloads, noReloads, redisMetrics, reloadMetrics, tlsMetrics } from "@shardcast/control";
+import { allowedOrigins, proxyHeader, Router } from "@shardcast/http";
+import { cannotListen, openFilesLimit } from "@shardcast/process";
+import { Answers, ProxyPath, Responder, ServerContexts } from "@shardcast/relay";
+import type { BalancerCounter } from "@shardcast/scoreboard";
+import { type Log, ProcessMetrics, renderMetrics } from "@shardcast/telemetry";
+import { edgeRoutes } from "./edge-routes.ts";
+import { NodeTargets } from "./node-targets.ts";
+import { EdgeNodes } from "./nodes/edge-nodes.ts";
+import { RedisNodes } from "./nodes/redis-nodes.ts";
+import { StaticNodes } from "./nodes/static-nodes.ts";
+
+interface EdgeParts {
+	/** With nodes or an address of Redis. */
+	readonly config: Config;
+	/** For TLS; the first is for clients without a known server name. Empty = no TLS. */
+	readonly certificates: readonly Certificate[];
+	readonly log: Log;
+}
+
+/** Used when the limit cannot be read: the default of Linux. */
+const usualOpenFiles = 1024;
+
+/**
+ * Passes clients on to nodes: one listener, the proxy data path, and the checks of the nodes. Several edges work side by side and share nothing. It
+ * handles no signals. One owner.
+ */
+export class Edge {
+	readonly reloads = noReloads();
+	readonly certificateReloads = noCertificateReloads();
+	/** For people: the nodes that it passes clients on to. */
+	readonly about: string;
+	readonly #log: Log;
+	readonly #nodes: EdgeNodes;
+	readonly #targets: NodeTargets;
+	readonly #responder: Responder;
+	readonly #path: ProxyPath;
+	readonly #contexts: ServerContexts | null;
+	readonly #metrics = new ProcessMetrics("edge");
+	readonly #counts = new Map<BalancerCounter, number>();
+	#config: Config;
+	#certificates: readonly Certificate[];
+	#idleClosed = 0;
+	#isDraining = false;
+
+	/** @throws when a certificate cannot be used. */
+	constructor({ config, certificates, log }: EdgeParts) {
+		this.#config = config;
+		this.#certificates = certificates;
+		this.#log = log;
+		const source = config.edgeNodes.length > 0 ? new StaticNodes(config.edgeNodes) : new RedisNodes(config, log);
+		this.about = source.about;
+		const { edgeSendProxy: sendProxy, edgeCheckTimeoutMs: timeoutMs, edgeCheckIntervalMs: checkIntervalMs, headBytesMax } = config;
+		this.#nodes = new EdgeNodes({ source, checkIntervalMs, check: { sendProxy, timeoutMs }, log });
+		this.#targets = new NodeTargets({ nodes: this.#nodes, rules: () => this.#config, dialMs: config.edgeConnectTimeoutMs });
+		const routes = edgeRoutes({
+			nodes: () => this.#nodes.all,
+			isDraining: () => this.#isDraining,
+			connections: () => this.#targets.connections,
+			metrics: () => this.metrics(),
+		});
+		this.#responder = new Responder({
+			count: (counter, amount) => void this.#counts.set(counter, (this.#counts.get(counter) ?? 0) + amount),
+			answers: new Answers(new Router(routes, { allowedOrigins: allowedOrigins([]) }), headBytesMax),
+			trustedProxies: config.trustedProxies,
+			// Origins, keys and rates are for the nodes to judge.
+			rules: () => null,
+		});
+		const contexts = certificates.length === 0 ? null : new ServerContexts(certificates);
+		this.#contexts = contexts;
+		this.#path = new ProxyPath({
+			responder: this.#responder,
+			targets: this.#targets,
+			headBytesMax,
+			headTimeoutMs: config.headTimeoutMs,
+			proxyProtocol: config.proxyProtocol,
+			preface: sendProxy ? (address) => proxyHeader(addressBytes(address), "") : null,
+			token: null,
+			secure: contexts === null ? null : (socket) => contexts.secure(socket),
+			descriptorsMax: openFilesLimit()?.soft ?? usualOpenFiles,
+			idleMs: config.edgeIdleTimeoutMs,
+			onIdle: () => this.#idleClosed++,
+		});
+		this.#metrics.addReading(edgeMetrics, () => ({
+			counts: Object.fromEntries(this.#counts),
+			pending: this.#path.pending,
+			idleClosed: this.#idleClosed,
+			nodes: this.#nodes.all.map((node) => ({ ...node, isUp: node.problem === null })),
+		}));
+		this.#metrics.addReading(reloadMetrics, () => this.reloads);
+		if (certificates.length > 0)
+			this.#metrics.addReading(tlsMetrics, () => ({ certificates: this.#certificates, reloads: this.certificateReloads }));
+		if (source instanceof RedisNodes) this.#metrics.addReading(redisMetrics, () => source.redis);
+	}
+
+	get config(): Config {
+		return this.#config;
+	}
+
+	/** Connections to nodes. */
+	get connections(): number {
+		return this.#targets.connections;
+	}
+
+	/** @returns the port that it listens on. @throws StartupError when it cannot listen. */
+	async start(): Promise<number> {
+		this.#nodes.start();
+		const address = parseAddress(this.#config.edgeAddr);
+		return this.#path.open(address).catch((error: unknown) => {
+			this.#nodes.stop();
+			throw cannotListen(error, address, "--edge-addr");
+		});
+	}
+
+	/** Applies the options that may change while it serves. */
+	reload(config: Config): void {
+		this.#config = config;
+		this.#log.level = config.logLevel;
+		this.#responder.trustedProxies = config.trustedProxies;
+		this.#path.headTimeoutMs = config.headTimeoutMs;
+	}
+
+	/** Sets the certificates for new connections. @throws Error when one cannot be used. Then nothing has changed. */
+	useCertificates(certificates: readonly Certificate[]): void {
+		this.#contexts?.use(certificates);
+		this.#certificates = certificates;
+	}
+
+	async metrics(): Promise<string> {
+		return renderMetrics([await this.#metrics.values()]);
+	}
+
+	/** Stops listening, lets connections go on for `--drain-timeout`, then ends them. @returns how many were cut off. */
+	async drain(): Promise<number> {
+		this.#isDraining = true;
+		const cutOff = await this.#path.drain(this.#config.edgeDrainTimeoutMs);
+		this.#nodes.stop();
+		return cutOff;
+	}
+}
+
+/** In network order; an IPv4 address is mapped into IPv6, and an unknown one is all zeros. */
+function addressBytes(address: string): Uint8Array {
+	const bytes = new Uint8Array(16);
+	if (isIPv4(address)) {
+		bytes.set([0xff, 0xff, ...address.split(".").map(Number)], 10);
+	} else if (isIPv6(address)) {
+		const [head = "", tail = ""] = address.split("%")[0]!.split("::");
+		const groups = (text: string) =>
+			text
+				.split(":")
+				.filter((group) => group !== "")
+				.flatMap((group) => {
+					if (isIPv4(group)) return group.split(".").map(Number);
+					const value = Number.parseInt(group, 16);
+					return [value >> 8, value & 255];
+				});
+		bytes.set(groups(head), 0);
+		const end = groups(tail);
+		if (end.length > 0) bytes.set(end, 16 - end.length);
+	}
+	return bytes;
+}

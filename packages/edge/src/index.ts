@@ -1,0 +1,2 @@
+export { Edge } from "./edge.ts";
+export { runEdge } from "./run-edge.ts";

@@ -1,0 +1,136 @@
+import { canonicalAddress } from "@shardcast/http";
+import { type Refusal, Refusals, type Target, type TargetRequest, type Targets, withMessage } from "@shardcast/relay";
+import { NodeSelector, NoNode, type SelectionRules } from "@shardcast/selection";
+import type { EdgeNode } from "./nodes/edge-node.ts";
+import type { EdgeNodes } from "./nodes/edge-nodes.ts";
+
+interface NodeTargetsParts {
+	readonly nodes: EdgeNodes;
+	/** Read for each connection. */
+	readonly rules: () => {
+		readonly selectStrategy: SelectionRules["strategy"];
+		readonly selectRegion: SelectionRules["region"];
+		/** Of the edge; "" = none. */
+		readonly nodeRegion: string;
+		/** 0 = no limit. */
+		readonly edgeMaxConnections: number;
+	};
+	readonly dialMs: number;
+	readonly nowMs?: () => number;
+}
+
+/** After the start, a connection waits this long for the first answer of a node. */
+const firstAnswerMs = 5000;
+
+/** Nodes as targets of proxied connections. Each edge decides on its own: by what the nodes report, and what it has sent them since. */
+export class NodeTargets implements Targets {
+	readonly waitMs = 0;
+	readonly heldUpMs = firstAnswerMs;
+	readonly dialsMax = 4;
+	readonly dialMs: number;
+	readonly mayTakeBack = false;
+	readonly unreachable: Refusal = withMessage(Refusals.noNode, "no node could be reached");
+	readonly #parts: NodeTargetsParts;
+	readonly #selector = new NodeSelector();
+	readonly #nowMs: () => number;
+	#connections = 0;
+	#why = "";
+
+	constructor(parts: NodeTargetsParts) {
+		this.#parts = parts;
+		this.dialMs = parts.dialMs;
+		this.#nowMs = parts.nowMs ?? (() => performance.now());
+	}
+
+	/** Connections to all nodes together. */
+	get connections(): number {
+		return this.#connections;
+	}
+
+	get areHeldUp(): boolean {
+		return this.#parts.nodes.isStarting;
+	}
+
+	open(): void {}
+
+	look(): void {}
+
+	pick(request: TargetRequest): Target | null {
+		const { nodes, rules } = this.#parts;
+		const { selectStrategy: strategy, selectRegion, nodeRegion, edgeMaxConnections } = rules();
+		if (edgeMaxConnections > 0 && this.#connections >= edgeMaxConnections) {
+			this.#why = `this edge has reached its limit of ${edgeMaxConnections} connections (--edge-max-connections)`;
+			return null;
+		}
+		const nowMs = this.#nowMs();
+		const tried = new Set(request.tried.map((target) => (target as NodeTarget).node));
+		const { all } = nodes;
+		const able = all.filter((node) => node.mayTake(nowMs) && !tried.has(node)).map(({ selectable }) => selectable);
+		const asked = {
+			address: canonicalAddress(request.address()),
+			user: strategy === "user_hash" ? userIn(request) : "",
+			region: selectRegion === "own" ? nodeRegion : "",
+			avoid: [],
+		};
+		try {
+			const known = { id: "", state: "member", nodes: able };
+			const { edgeNode } = this.#selector.select(known, { strategy, region: "any", needsUrl: false }, asked);
+			return new NodeTarget(edgeNode, this);
+		} catch (error) {
+			if (!(error instanceof NoNode)) throw error;
+			this.#why = able.length === 0 ? `none of ${all.length} nodes can take a client now` : error.message;
+			return null;
+		}
+	}
+
+	refusal(isStopping: boolean): Refusal {
+		return isStopping ? Refusals.stopping : withMessage(Refusals.noNode, this.#why);
+	}
+
+	/** Called by the targets. */
+	count(node: EdgeNode, connections: number): void {
+		node.open += connections;
+		this.#connections += connections;
+	}
+
+	/** Called by the targets. */
+	shun(node: EdgeNode): void {
+		node.onDialFailed(this.#nowMs());
+		this.#parts.nodes.suspect(node);
+	}
+}
+
+/** The node that one connection goes to. */
+class NodeTarget implements Target {
+	readonly isStandingStill = false;
+	readonly host: string;
+	readonly port: number;
+	readonly node: EdgeNode;
+	readonly #owner: NodeTargets;
+
+	constructor(node: EdgeNode, owner: NodeTargets) {
+		this.node = node;
+		this.host = node.known.host;
+		this.port = node.known.port;
+		this.#owner = owner;
+	}
+
+	count(connections: number): void {
+		this.#owner.count(this.node, connections);
+	}
+
+	shun(): void {
+		this.#owner.shun(this.node);
+	}
+
+	connected(): void {
+		this.node.assigned.connected++;
+	}
+}
+
+/** The user in the URL's query, for the strategy user_hash. Anyone may write anything there: it only decides which node comes first. */
+function userIn({ head, bytes }: TargetRequest): string {
+	const target = bytes.toString("latin1", head.targetStart, head.targetEnd);
+	const mark = target.indexOf("?");
+	return mark < 0 ? "" : (new URLSearchParams(target.slice(mark + 1)).get("user") ?? "");
+}

@@ -1,0 +1,91 @@
+import type { SelectableNode } from "@shardcast/selection";
+import type { NodeHealth } from "./node-check.ts";
+import type { KnownNode } from "./node-source.ts";
+
+/** Checks in a row that a node may miss. */
+const missesMax = 2;
+/** How long a node that did not answer a connection gets no others, unless a check succeeds. */
+const shunMs = 1000;
+
+/** A node as the edge sees it: what it is told, what the checks say, and the connections that it has through this edge. */
+export class EdgeNode {
+	readonly id: string;
+	/** Connections through this edge. */
+	open = 0;
+	readonly assigned = { connected: 0, failed: 0 };
+	readonly checks = { passed: 0, failed: 0 };
+	known: KnownNode;
+	#health: NodeHealth | null = null;
+	#healthAt = 0;
+	#misses = 0;
+	#problem: string | null = "has not answered yet";
+	#shunnedUntilMs = 0;
+
+	constructor(known: KnownNode) {
+		this.id = known.id;
+		this.known = known;
+	}
+
+	/** Why it gets no clients, as the rest of a sentence after its name; null = it does. */
+	get problem(): string | null {
+		if (this.#problem !== null) return this.#problem;
+		return this.isDraining ? "is draining" : null;
+	}
+
+	get isDraining(): boolean {
+		return this.known.told?.status === "draining" || this.#health?.isDraining === true;
+	}
+
+	/** No check has ended yet. */
+	get isUnknown(): boolean {
+		return this.checks.passed + this.checks.failed === 0;
+	}
+
+	/** It has missed the last check, or does not answer. */
+	get isSuspect(): boolean {
+		return this.#misses > 0;
+	}
+
+	/** Whether it may get a client. */
+	mayTake(nowMs: number): boolean {
+		return this.#problem === null && nowMs >= this.#shunnedUntilMs;
+	}
+
+	onHealth(health: NodeHealth): void {
+		this.checks.passed++;
+		this.#misses = 0;
+		this.#shunnedUntilMs = 0;
+		this.#health = health;
+		this.#healthAt++;
+		this.#problem = health.isServing ? null : "is unhealthy";
+	}
+
+	onMiss(why: string): void {
+		this.checks.failed++;
+		if (++this.#misses >= missesMax || this.#problem !== null) this.#problem = why;
+	}
+
+	/** It did not answer a connection. */
+	onDialFailed(nowMs: number): void {
+		this.assigned.failed++;
+		this.#shunnedUntilMs = nowMs + shunMs;
+	}
+
+	/** For the strategies. Without figures from the node itself, its connections and the time of its answer are known. */
+	get selectable(): SelectableNode & { readonly edgeNode: EdgeNode } {
+		const { id, region, weight, told } = this.known;
+		const health = this.#health;
+		const figures = told ?? {
+			status: "serving" as const,
+			health: "healthy" as const,
+			connections: health?.connections ?? 0,
+			maxConnections: health?.maxConnections ?? 0,
+			cpu: 0,
+			memory: 0,
+			loopLagMs: health?.tookMs ?? 0,
+			heartbeatAt: this.#healthAt,
+		};
+		const status = this.isDraining ? "draining" : figures.status;
+		return { ...figures, id, url: "", region, weight, status, edgeNode: this };
+	}
+}

@@ -1,0 +1,91 @@
+import {
+	type CommandInput,
+	ConfigError,
+	formatDuration,
+	loadCertificates,
+	optionNames,
+	parseAddress,
+	urlHost,
+	usesTls,
+} from "@shardcast/config";
+import { CertificateWatch, ConfigReloader } from "@shardcast/control";
+import { onHangUp, StopSignals } from "@shardcast/process";
+import { createLog } from "@shardcast/telemetry";
+import { Edge } from "./edge.ts";
+
+/** Runs an edge until a signal stops it. SIGHUP reloads options and certificates. @throws StartupError */
+export async function runEdge({ loaded, input }: Pick<CommandInput, "loaded" | "input">): Promise<void> {
+	process.title = "shardcast edge";
+	const { config, layers } = loaded;
+	const name = optionNames(layers);
+	const isGiven = { nodes: config.edgeNodes.length > 0, redis: config.redisAddress !== undefined };
+	if (!isGiven.nodes && !isGiven.redis)
+		throw new ConfigError([
+			`${name("edgeNodes")}: there are no nodes; name them, or the Redis in which they join with ${name("redisAddress")}`,
+		]);
+	if (isGiven.nodes && isGiven.redis)
+		throw new ConfigError([`${name("edgeNodes")}: the nodes are those in Redis (${name("redisAddress")}); remove one of the two`]);
+	const log = createLog({ name: "edge", level: config.logLevel, format: config.logFormat });
+	const { certificates, warnings } = loadCertificates(config, name);
+	for (const warning of [...loaded.warnings, ...warnings]) log.warn(warning);
+	const edge = new Edge({ config, certificates, log });
+	const port = await edge.start();
+	const tell = () => {};
+	const certificateWatch = new CertificateWatch({
+		config: () => edge.config,
+		certificates,
+		reloads: edge.certificateReloads,
+		name,
+		apply: (next) => edge.useCertificates(next),
+		log,
+		tell,
+	});
+	const reloader = new ConfigReloader({
+		command: "edge",
+		input,
+		started: config,
+		running: () => edge.config,
+		apply: (options) => {
+			const useCertificates = certificateWatch.prepare(options);
+			edge.reload(options);
+			useCertificates();
+		},
+		counts: edge.reloads,
+		log,
+		tell,
+	});
+	const stopInOrder = async (signal: string): Promise<number> => {
+		const { connections } = edge;
+		log.info(
+			{ connections },
+			`shutting down: ${signal}; ${connections} connections may go on for ${formatDuration(edge.config.edgeDrainTimeoutMs)}`,
+		);
+		certificateWatch.stop();
+		const cutOff = await edge.drain();
+		log[cutOff === 0 ? "info" : "warn"]({ cutOff }, `shutdown complete: ${cutOff === 0 ? "nothing was" : cutOff} cut off`);
+		return cutOff === 0 ? 0 : 1;
+	};
+	const signals = new StopSignals({
+		stop: (signal) => void stopInOrder(signal).then((status) => process.exit(status)),
+		force: (signal) => {
+			log.warn(`forced to stop: second signal (${signal})`);
+			process.exit(1);
+		},
+	});
+	signals.listen();
+	onHangUp({
+		reload: () => {
+			if (signals.stopping) return;
+			reloader.reload();
+			certificateWatch.reload();
+		},
+		leave: () => signals.handle("SIGHUP"),
+	});
+	certificateWatch.start();
+	const s = usesTls(config) ? "s" : "";
+	const host = urlHost({ ...parseAddress(config.edgeAddr), port });
+	// Last, since a reader of the banner may send a signal at once.
+	process.stdout.write(
+		`shardcast edge, pid ${process.pid}: ws${s}://${host}, http${s}://${host}/health; to ${edge.about}, ${config.selectStrategy}\n`,
+	);
+}

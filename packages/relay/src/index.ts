@@ -1,0 +1,13 @@
+export { Answers } from "./answer/answers.ts";
+export { displaced, type Refusal, Refusals, refusalAnswer, withMessage } from "./answer/refusal.ts";
+export { Responder } from "./answer/responder.ts";
+export { backlog, type DataPath, DataPathLimits } from "./data-path.ts";
+export { DeadlineSet } from "./deadline-set.ts";
+export { DescriptorBudget } from "./descriptor-budget.ts";
+export { HeadParser, HeadStatus } from "./head/head.ts";
+export { headRefusal } from "./head/head-refusal.ts";
+export { noPrefix, type ProxyPrefix, proxyPrefix } from "./head/proxy-prefix.ts";
+export { PlacementQueue, type PlacementRules } from "./placement-queue.ts";
+export { ProxyPath } from "./proxy-path.ts";
+export type { Target, TargetRequest, Targets } from "./targets.ts";
+export { ServerContexts } from "./tls/server-contexts.ts";

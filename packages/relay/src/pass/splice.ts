@@ -1,0 +1,201 @@
+import { connect, type Socket } from "node:net";
+import type { Refusal } from "../answer/refusal.ts";
+import type { HeadParser } from "../head/head.ts";
+import { PassedRequests, type PassedRequestsOptions } from "./passed-requests.ts";
+import { ResponseReader } from "./response-reader.ts";
+
+interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "rewrite" | "judge"> {
+	/** Where the target listens. */
+	readonly target: { readonly host: string; readonly port: number };
+	/** The complete head of the first request; `bytes` is everything received so far. */
+	readonly head: HeadParser;
+	readonly bytes: Buffer;
+	/** Bytes to write to the target first; null = none. */
+	readonly preface: Uint8Array | null;
+	/** Limit for connecting, in milliseconds. */
+	readonly dialMs: number;
+	/** Both connections are closed when nothing has passed for so long; 0 = never. */
+	readonly idleMs: number;
+	readonly onIdle: () => void;
+	readonly onConnected: () => void;
+	/** Called when a later request is refused. The client's connection belongs to the caller again; all earlier responses are written. */
+	readonly onRefused: (refusal: Refusal, isHead: boolean) => void;
+	/** Called once. `wasConnected` is false when the target's port did not answer; the client's connection is then untouched. */
+	readonly onTargetClosed: (wasConnected: boolean) => void;
+}
+
+/**
+ * One proxied connection. Requests go to the target one by one (`PassedRequests`), and responses come back unchanged. After a 101 response, bytes
+ * pass unchanged in both directions. Back-pressure works in both directions.
+ */
+export class Splice {
+	readonly #client: Socket;
+	readonly #target: Socket;
+	readonly #requests: PassedRequests;
+	readonly #answers = new ResponseReader();
+	/** Bytes of the response to the current request have arrived. */
+	#answerBegun = false;
+	/** Bytes of any response have arrived. */
+	#wasAnswered = false;
+	#isConnected = false;
+	#clientEnded = false;
+	/** The client's connection belongs to the caller again. */
+	#isReleased = false;
+
+	constructor(client: Socket, options: SpliceOptions) {
+		const { onConnected, onTargetClosed, onRefused, dialMs, idleMs } = options;
+		this.#client = client;
+		const target = connect({ host: options.target.host, port: options.target.port, noDelay: true, allowHalfOpen: true });
+		this.#target = target;
+		this.#requests = new PassedRequests({
+			...options,
+			write: (bytes) => target.write(bytes),
+			onPassed: (isHeadRequest) => {
+				this.#answerBegun = false;
+				this.#answers.expect(isHeadRequest);
+			},
+			onRefused: (refusal, what, isHead) => {
+				this.#release();
+				if (what === "body" && this.#answerBegun) client.destroy();
+				else onRefused(refusal, isHead);
+			},
+		});
+		// The client disconnects before there is a target, or later its connection ends or breaks.
+		client.once("close", this.#onClientClosed);
+		// All that passes goes through this socket, in one direction or the other.
+		target.setTimeout(dialMs, () => {
+			if (this.#isConnected) options.onIdle();
+			target.destroy();
+		});
+		target.once("connect", () => {
+			target.setTimeout(idleMs);
+			this.#isConnected = true;
+			onConnected();
+			if (options.preface !== null) target.write(options.preface);
+			this.#begin(options.bytes, options.head);
+		});
+		// "close" follows every error and handles it.
+		target.on("error", () => {});
+		target.once("close", () => {
+			// Closed without an end: broken. After an end, the client still gets what is on its way.
+			if (!this.#isReleased && this.#isConnected && !client.writableEnded) client.destroy();
+			this.#detach();
+			onTargetClosed(this.#isConnected);
+		});
+	}
+
+	/**
+	 * Gives the client's connection back while the target has not answered its first request, so that another target can take it, provided the
+	 * request may be repeated. False when it is too late for that.
+	 */
+	giveBack(): boolean {
+		if (this.#wasAnswered || this.#isReleased || !this.#isConnected || this.#clientEnded) return false;
+		this.#release();
+		return true;
+	}
+
+	cut(): void {
+		this.#client.destroy();
+		this.#target.destroy();
+	}
+
+	#begin(bytes: Buffer, head: HeadParser): void {
+		const [client, target] = [this.#client, this.#target];
+		target.on("data", this.#onAnswer);
+		target.on("end", this.#onTargetEnd);
+		target.on("drain", this.#flow);
+		client.on("drain", this.#resumeTarget);
+		client.on("data", this.#onData);
+		client.on("end", this.#onClientEnd);
+		this.#pass(() => this.#requests.begin(bytes, head));
+	}
+
+	readonly #onData = (piece: Buffer): void => this.#pass(() => this.#requests.push(piece));
+
+	readonly #onAnswer = (bytes: Buffer): void => {
+		this.#answerBegun = true;
+		this.#wasAnswered = true;
+		if (!this.#client.write(bytes)) this.#target.pause();
+		const progress = this.#answers.take(bytes);
+		if (progress === "switched") this.#join();
+		else if (progress === "complete") this.#pass(() => this.#requests.answered());
+		else if (progress === "stream") this.#watchClient();
+	};
+
+	/** @param step may write to the target several times; all writes go out in one system call. */
+	#pass(step: () => void): void {
+		this.#target.cork();
+		step();
+		this.#target.uncork();
+		this.#flow();
+	}
+
+	/** Ignores further bytes of the client, but notices when it closes: then the stream has no reader. */
+	#watchClient(): void {
+		const client = this.#client;
+		this.#requests.end();
+		this.#target.off("drain", this.#flow);
+		client.off("data", this.#onData).off("end", this.#onClientEnd);
+		client.once("end", () => this.#target.end());
+		if (this.#clientEnded) this.#target.end();
+		client.resume();
+	}
+
+	readonly #flow = (): void => {
+		if (this.#isReleased) return;
+		// A client that has closed its sending side gets its response first: a target treats an end as the end of the connection.
+		if (this.#clientEnded && !this.#requests.awaitsAnswer) this.#target.end();
+		if (this.#requests.wantsMore && !this.#target.writableNeedDrain) this.#client.resume();
+		else this.#client.pause();
+	};
+
+	readonly #resumeTarget = (): void => {
+		this.#target.resume();
+	};
+
+	/** HTTP is over: from now on bytes pass in both directions. */
+	#join(): void {
+		const [client, target] = [this.#client, this.#target];
+		this.#stopListening();
+		const rest = this.#requests.end();
+		if (rest.length > 0) target.write(rest);
+		client.pipe(target);
+		target.pipe(client);
+		if (this.#clientEnded) target.end();
+	}
+
+	readonly #onClientEnd = (): void => {
+		this.#clientEnded = true;
+		this.#flow();
+	};
+
+	/** No further request is accepted. What the client still sends is read and discarded; otherwise it might not get the last response. */
+	readonly #onTargetEnd = (): void => {
+		this.#stopListening();
+		this.#client.end();
+		this.#client.resume();
+		this.#target.end();
+	};
+
+	readonly #onClientClosed = (): void => {
+		this.#target.destroy();
+	};
+
+	/** Gives the client's connection back. */
+	#release(): void {
+		this.#isReleased = true;
+		this.#detach();
+		this.#target.destroy();
+	}
+
+	#detach(): void {
+		this.#stopListening();
+		this.#client.removeListener("close", this.#onClientClosed);
+	}
+
+	#stopListening(): void {
+		const [client, target] = [this.#client, this.#target];
+		client.off("drain", this.#resumeTarget).off("data", this.#onData).off("end", this.#onClientEnd);
+		target.off("data", this.#onAnswer).off("end", this.#onTargetEnd).off("drain", this.#flow);
+	}
+}

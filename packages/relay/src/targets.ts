@@ -1,0 +1,55 @@
+import type { Refusal } from "./answer/refusal.ts";
+import type { HeadParser } from "./head/head.ts";
+
+/** Where a connection may go: a shard of this machine, or a node. */
+export interface Target {
+	readonly host: string;
+	readonly port: number;
+	/**
+	 * Counts what this connection is for the target.
+	 * @param connections 1 when it begins, -1 when it ends. @param lasting how many WebSockets or streams it has now, compared with before.
+	 */
+	count(connections: number, lasting: number): void;
+	/** The connection to it has been made. */
+	connected(): void;
+	/** The address did not answer. */
+	shun(): void;
+	/** It is there but does not respond. */
+	readonly isStandingStill: boolean;
+}
+
+/** A connection that needs a target. */
+export interface TargetRequest {
+	readonly head: HeadParser;
+	/** Received bytes, from the head on. */
+	readonly bytes: Buffer;
+	/** Address of the client. */
+	address(): string;
+	/** Targets that this connection was sent to before, in vain. */
+	readonly tried: readonly Target[];
+}
+
+/** Chooses the target of each connection: the balancer's picker of shards, or the edge's selection of nodes. */
+export interface Targets {
+	/** The connections of an earlier process died with it. Called once, before the first connection. */
+	open(): void;
+	/** Takes notice of how the targets are now. Called before each run of `pick`. */
+	look(): void;
+	/** The target that gets the connection, which counts for it from now on; null while none has room. */
+	pick(request: TargetRequest): Target | null;
+	/** Why `pick` finds no target. */
+	refusal(isStopping: boolean): Refusal;
+	/** A target could take what another one does not answer. As of the last look. */
+	readonly mayTakeBack: boolean;
+	/** How long a connection waits for room before it is refused. */
+	readonly waitMs: number;
+	/** How long it waits while the targets are merely delayed. */
+	readonly heldUpMs: number;
+	readonly areHeldUp: boolean;
+	/** How many targets are tried for one connection. */
+	readonly dialsMax: number;
+	/** Limit for connecting to one, in milliseconds. */
+	readonly dialMs: number;
+	/** How a target that was tried last is refused. */
+	readonly unreachable: Refusal;
+}
