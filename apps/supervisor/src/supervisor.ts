@@ -113,6 +113,7 @@ export class Supervisor {
 			nodes: () => this.#node?.nodes() ?? null,
 			orders: () => this.#node?.orders ?? null,
 			sessions: async (requests) => this.#node?.sessions.assign(requests) ?? [],
+			nodesNow: async () => (await this.#node?.nodesNow()) ?? null,
 		});
 		const { board } = facts.memory;
 		const questions = this.#questions;

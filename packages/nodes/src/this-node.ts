@@ -25,6 +25,7 @@ import { Redis, type RedisError } from "@shardcast/redis";
 import { healthStatus, type NodeSummary, readBoard, type Scoreboard } from "@shardcast/scoreboard";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import { NodeControl } from "./control/node-control.ts";
+import { NodePresence } from "./control/node-presence.ts";
 import { LoadMeter } from "./load-meter.ts";
 import { Membership, NodeIdTaken, type NodeReport } from "./membership.ts";
 import { nodeKeys } from "./node-keys.ts";
@@ -93,6 +94,7 @@ export class ThisNode {
 	readonly #scale: ScaleEvents;
 	/** Which nodes clients belong to. */
 	readonly sessions: NodeSessions;
+	readonly #presence: NodePresence;
 	readonly #load = new LoadMeter();
 	#address = "";
 	#url = "";
@@ -142,6 +144,7 @@ export class ThisNode {
 			},
 			onEvent: (event) => this.#onScale(event),
 		});
+		this.#presence = new NodePresence({ redis: this.#redis, keys, others: () => this.#membership.others });
 		this.control = new NodeControl({
 			redis: this.#redis,
 			keys,
@@ -196,7 +199,18 @@ export class ThisNode {
 
 	/** Which machines there are, as this one knows them. */
 	nodes(): ClusterNodes {
-		return this.#membership.nodes();
+		void this.#presence.look();
+		const known = this.#membership.nodes();
+		const { away } = this.#presence;
+		if (away.size === 0) return known;
+		const ids = new Set(this.#membership.others.filter(({ instance }) => away.has(instance)).map(({ id }) => id));
+		return { ...known, nodes: known.nodes.map((node) => (ids.has(node.id) ? { ...node, away: true } : node)) };
+	}
+
+	/** The same, after asking Redis which of them are connected to it; takes 0.2 s at most. */
+	async nodesNow(): Promise<ClusterNodes> {
+		await this.#presence.look();
+		return this.nodes();
 	}
 
 	/**

@@ -12,6 +12,8 @@ export interface SelectableNode extends Candidate {
 	readonly health: "healthy" | "degraded" | "unhealthy";
 	/** Changes whenever the figures do. */
 	readonly heartbeatAt: number;
+	/** It was probably killed a moment ago: it comes last. */
+	readonly away?: boolean;
 }
 
 /** The nodes, as one of them knows them. */
@@ -93,7 +95,8 @@ export class NodeSelector {
 			this.#strategy = createStrategy(rules.strategy, this.#random);
 		}
 		const usable = this.#usable(known, rules.needsUrl);
-		const reachable = someOr(usable, ({ node }) => !request.avoid.includes(node.id));
+		const there = someOr(usable, ({ node }) => node.away !== true);
+		const reachable = someOr(there, ({ node }) => !request.avoid.includes(node.id));
 		const region = request.region || (rules.region === "any" ? "" : (known.nodes.find(({ id }) => id === known.id)?.region ?? ""));
 		const near = region === "" ? reachable : someOr(reachable, ({ node }) => node.region === region);
 		const { node } = this.#strategy(near, request);

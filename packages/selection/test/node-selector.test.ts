@@ -50,6 +50,16 @@ describe("selecting a node", () => {
 		expect(problem(() => selector.select(member([]), fewest, anybody))).toBe("no node can take a client now: none is known");
 	});
 
+	it("one that has lost its connection to Redis comes last, even before those that the client avoids", () => {
+		const selector = new NodeSelector();
+		const all = [node("a", { away: true }), node("b", { connections: 50 }), node("c", { connections: 60 })];
+		for (let client = 0; client < 5; client++) expect(selector.select(member(all), fewest, anybody).id).toBe("b");
+		expect(selector.select(member(all), fewest, { ...anybody, avoid: ["b", "c"] }).id).toBe("b");
+		// As after a restart of Redis, when all connect again.
+		const none = all.map((each) => ({ ...each, away: true }));
+		expect(selector.select(member(none), fewest, anybody).id).toBe("a");
+	});
+
 	it.each(["joining", "cutOff", "taken"])("one that is no member knows only itself: %s", (state) => {
 		const selector = new NodeSelector();
 		for (let client = 0; client < 20; client++)

@@ -16,14 +16,22 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 interface Nodes {
 	readonly id: string;
 	readonly state: string;
-	readonly nodes: readonly { id: string; address: string; region: string; status: string; health: string; shards: number }[];
+	readonly nodes: readonly {
+		id: string;
+		address: string;
+		region: string;
+		status: string;
+		health: string;
+		shards: number;
+		away?: boolean;
+	}[];
 	readonly totals: Readonly<Record<string, number>>;
 }
 
 const waitMs = 20_000;
 const heartbeat = ["--node-heartbeat", "400ms", "--redis-timeout", "1s"];
-/** n3 is the one that is killed and stopped; the others must not expire on a busy machine. */
-const timeouts: Readonly<Record<string, number>> = { n1: 5000, n2: 5000, n3: 3000, n4: 5000 };
+/** n3 is the one that is killed and stopped; the others must not expire on a busy machine. n4 is killed when its end matters before it expires. */
+const timeouts: Readonly<Record<string, number>> = { n1: 5000, n2: 5000, n3: 3000, n4: 60_000 };
 const bin = join(import.meta.dirname, "../../dist/main.js");
 
 describe.skipIf(!redisForTests())("several machines with Redis", () => {
@@ -204,11 +212,27 @@ describe.skipIf(!redisForTests())("several machines with Redis", () => {
 	});
 
 	it("one that stops in order tells the others at once", async () => {
-		const n4 = running.get("n4")!;
-		running.delete("n4");
-		const stopped = n4.stop();
-		await waitFor(() => logged("n1", "node n4 left: it was stopped") === 1, { deadlineMs: waitMs, what: "that n1 knows it" });
+		const n3 = running.get("n3")!;
+		running.delete("n3");
+		const stopped = n3.stop();
+		await waitFor(() => logged("n1", "node n3 left: it was stopped") === 1, { deadlineMs: waitMs, what: "that n1 knows it" });
 		expect((await stopped).code).toBe(0);
-		expect(n4.log()).toMatch(/shutting down/);
+		expect(n3.log()).toMatch(/shutting down/);
+	});
+
+	it("one that was killed is selected no more, long before it has left", async () => {
+		await namesAll("n1", "n1", "n2", "n4");
+		await running.get("n4")!.kill9("supervisor");
+		await namesAll("n1", "n1", "n2");
+		expect((await seenBy("n1")).nodes.map(({ id, away }) => [id, away])).toEqual([
+			["n1", undefined],
+			["n2", undefined],
+			["n4", true],
+		]);
+		expect((await selectedBy(running.get("n1")!.httpUrl, "region=region-n4")).id, "not even where a client names its region").not.toBe(
+			"n4",
+		);
+		// Removes what the killed one has left in shared memory.
+		await start("n4");
 	});
 });

@@ -42,6 +42,8 @@ export interface ClusterNode extends NodeFacts, NodeLoad {
 	readonly term: number;
 	/** By the clock of Redis, milliseconds since 1970. */
 	readonly heartbeatAt: number;
+	/** It has lost its connection to Redis, so it was probably killed. Absent = it is connected, or Redis was not asked. */
+	readonly away?: boolean;
 }
 
 /**

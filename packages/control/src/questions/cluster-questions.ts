@@ -22,18 +22,20 @@ interface ClusterQuestionsParts extends ClusterMetricsParts {
 	readonly orders: () => NodeOrders | null;
 	/** Which nodes clients belong to. */
 	readonly sessions: (requests: readonly SessionRequest[]) => Promise<readonly SessionAnswer[]>;
+	/** The same, and whether they are connected to Redis. */
+	readonly nodesNow: () => Promise<ClusterNodes | null>;
 }
 
 /** Registers all questions of a cluster, with the merging of their parts: in the supervisor, or in a process that has none. */
 export function answerCluster(parts: ClusterQuestionsParts): void {
-	const { questions, events, revocations, nodes, orders, sessions } = parts;
+	const { questions, events, revocations, nodes, nodesNow, orders, sessions } = parts;
 	answerMetrics(parts);
 	answerPresence(questions);
 	answerChannels(questions);
 	answerInventory(questions);
 	answerUsers(questions);
 	answerRevocations(questions, revocations);
-	questions.add(clusterNodesQuestion, nodes);
+	questions.add(clusterNodesQuestion, nodesNow);
 	answerOrders(questions, orders);
 	questions.add(sessionsQuestion, (_parts, { request }) => sessions(request));
 	questions.add(consoleQuestion, (answers) => ({ events: events.events, parts: answers, nodes: nodes() }));

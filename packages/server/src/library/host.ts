@@ -106,6 +106,7 @@ export class Host {
 			nodes: () => this.nodes(),
 			orders: () => this.#node?.orders ?? null,
 			sessions: async (requests) => this.#node?.sessions.assign(requests) ?? [],
+			nodesNow: async () => (await this.#node?.nodesNow()) ?? null,
 		});
 		const board = this.#board;
 		const common = { config, version, board, log, questions, revocations };
