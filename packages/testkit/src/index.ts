@@ -12,6 +12,7 @@ export * from "./processes/other-user.ts";
 export * from "./processes/proc.ts";
 export * from "./servers/certificates.ts";
 export * from "./servers/haproxy.ts";
+export * from "./servers/nginx.ts";
 export * from "./servers/postgres-server.ts";
 export * from "./servers/redis-cluster.ts";
 export * from "./servers/redis-pair.ts";

@@ -39,17 +39,25 @@ export class Haproxy {
 	}
 
 	static async start(routes: readonly HaproxyRoute[]): Promise<Haproxy> {
-		const folder = mkdtempSync(join(tmpdir(), "haproxy-"));
 		const sections = routes.map(({ port, to, server, bind = "", lines = ["mode tcp"] }, index) =>
 			[`listen route${index}`, `bind 127.0.0.1:${port} ${bind}`, ...lines, `server one 127.0.0.1:${to} ${server}`].join("\n\t"),
 		);
 		const times = "defaults\n\ttimeout connect 5s\n\ttimeout client 60s\n\ttimeout server 60s\n\ttimeout tunnel 60s\n";
+		return Haproxy.run(
+			`${times}${sections.join("\n")}\n`,
+			routes.map(({ port }) => port),
+		);
+	}
+
+	/** With a whole configuration. @param ports on which it listens then. */
+	static async run(config: string, ports: readonly number[]): Promise<Haproxy> {
+		const folder = mkdtempSync(join(tmpdir(), "haproxy-"));
 		const file = join(folder, "haproxy.cfg");
-		writeFileSync(file, `${times}${sections.join("\n")}\n`);
+		writeFileSync(file, config);
 		const child = spawn("haproxy", ["-db", "-q", "-f", file], { stdio: ["ignore", "inherit", "inherit"] });
 		const haproxy = new Haproxy(child, folder);
 		try {
-			for (const { port } of routes) await waitFor(() => accepts(port), { deadlineMs: 10_000, what: `HAProxy on port ${port}` });
+			for (const port of ports) await waitFor(() => accepts(port), { deadlineMs: 10_000, what: `HAProxy on port ${port}` });
 		} catch (error) {
 			await haproxy.stop();
 			throw error;
