@@ -1,4 +1,4 @@
-import type { ClusterNode, ClusterNodes, NodeCounts, NodeFacts, NodeLoad, NodeState } from "@shardcast/control";
+import type { ClusterNode, ClusterNodes, NodeCounts, NodeFacts, NodeLoad, NodeState, ScaleEvent } from "@shardcast/control";
 import { type Redis, RedisError } from "@shardcast/redis";
 import { heartbeatScript, leaveScript } from "./membership-scripts.ts";
 import type { NodeKeys } from "./node-keys.ts";
@@ -30,10 +30,11 @@ interface MembershipParts {
 	readonly onReport?: (report: NodeReport) => void;
 }
 
-/** A node has joined, left or changed. Reported once in the cluster, by the node that has made the change in Redis. */
+/** A node has joined, left or changed, or the cluster should grow or shrink. Reported once in the cluster, by the node that has made the change in Redis. */
 export type NodeReport =
 	| { readonly type: "joined" | "updated"; readonly node: ClusterNode }
-	| { readonly type: "left"; readonly id: string; readonly reason: LeftReason };
+	| { readonly type: "left"; readonly id: string; readonly reason: LeftReason }
+	| { readonly type: ScaleEvent["type"]; readonly event: ScaleEvent };
 
 /** Another node has the id. */
 export class NodeIdTaken extends Error {

@@ -356,6 +356,7 @@ export class ThisNode {
 		const percent = (load * 100).toFixed(0);
 		this.#tell("info", `${type}: ${wanted}; ${nodes} nodes have ${connections} of ${maxConnections} connections, ${percent} %`);
 		this.#parts.events?.scale(event);
+		this.#parts.onReport?.({ type, event });
 	}
 
 	#tell(level: "info" | "warn" | "bad", text: string): void {

@@ -24,10 +24,20 @@ type WebhookEvent =
 	| { readonly type: "occupied" | "vacated" | "cache_empty"; readonly at: number; readonly channel: string }
 	| NodeEvent;
 
-/** A node of the cluster has joined, left or changed. */
+/** A node of the cluster has joined, left or changed, or the cluster should grow or shrink. */
 export type NodeEvent =
+	| ({ readonly type: "scale_up" | "scale_down"; readonly at: number } & ScaleFacts)
 	| ({ readonly type: "node_joined" | "node_updated"; readonly at: number } & NodeFacts)
 	| { readonly type: "node_left"; readonly at: number; readonly node: string; readonly reason: string };
+
+interface ScaleFacts {
+	/** Nodes that take clients. */
+	readonly nodes: number;
+	readonly connections: number;
+	readonly max_connections: number;
+	/** Connections as part of what these nodes can take. */
+	readonly load: number;
+}
 
 interface NodeFacts {
 	/** Its id. */

@@ -21,8 +21,12 @@ interface WebhooksParts {
 	readonly clock?: Pick<WebhookParts, "nowMs" | "unixMs" | "random">;
 }
 
-/** What has happened to a node. */
+/** What has happened to a node, or to all of them. */
 type NodeChange =
+	| {
+			readonly type: "scaleUp" | "scaleDown";
+			readonly event: Readonly<Record<"nodes" | "connections" | "maxConnections" | "load", number>>;
+	  }
 	| {
 			readonly type: "joined" | "updated";
 			readonly node: Readonly<Record<"id" | "address" | "region" | "status" | "health", string>>;
@@ -105,6 +109,12 @@ export class Webhooks {
 		const at = this.#clock.unixMs();
 		if (change.type === "left") {
 			this.#tell({ type: "node_left", at, node: change.id, reason: change.reason });
+			return;
+		}
+		if ("event" in change) {
+			const { nodes, connections, maxConnections, load } = change.event;
+			const type = change.type === "scaleUp" ? "scale_up" : "scale_down";
+			this.#tell({ type, at, nodes, connections, max_connections: maxConnections, load });
 			return;
 		}
 		const { id, address, region, status, health } = change.node;

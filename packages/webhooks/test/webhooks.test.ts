@@ -35,6 +35,13 @@ describe("the collector of webhooks", () => {
 			{ type: "node_updated", node: name, ...facts, status: "draining" },
 			{ type: "node_left", node: "n2", reason: "timeout" },
 		]);
+		const event = { nodes: 3, connections: 270, maxConnections: 300, load: 0.9 };
+		rings.webhooks.nodeChanged({ type: "scaleUp", event });
+		rings.webhooks.nodeChanged({ type: "scaleDown", event: { ...event, connections: 30, load: 0.1 } });
+		expect(await rings.told()).toEqual([
+			{ type: "scale_up", nodes: 3, connections: 270, max_connections: 300, load: 0.9 },
+			{ type: "scale_down", nodes: 3, connections: 30, max_connections: 300, load: 0.1 },
+		]);
 		rings.use([{ name: "main", batch_delay: 0, events: ["connect", "node_left"] }]);
 		rings.webhooks.nodeChanged({ type: "joined", node });
 		rings.webhooks.nodeChanged({ type: "left", id: "n2", reason: "stopped" });

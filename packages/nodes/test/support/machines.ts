@@ -73,7 +73,8 @@ export class Machine {
 				this.told.push(...joined.map(({ id }) => `+${id}`), ...updated.map(({ id, status }) => `~${id} ${status}`));
 			},
 			onReport: (report) => {
-				if (report.type === "left") this.reported.push(`-${report.id} ${report.reason}`);
+				if ("event" in report) this.reported.push(report.type);
+				else if (report.type === "left") this.reported.push(`-${report.id} ${report.reason}`);
 				else this.reported.push(report.type === "joined" ? `+${report.node.id}` : `~${report.node.id} ${report.node.status}`);
 			},
 		});
