@@ -174,7 +174,7 @@ async function shard(read: Set<string>): Promise<void> {
 	await apis.selection.route.answer({ ...request, method: "GET", path: "/cluster/select" });
 	delivery.start();
 	incoming.publish(RecordKind.text, { names: [], bytes: new Uint8Array(0) } as never, Buffer.from("x"), { address: "" });
-	await new Promise((resolve) => setTimeout(resolve, 20));
+	await vi.waitFor(() => expect(read).toContain("batch"), { timeout: 8_000, interval: 2 });
 	for (const feature of [check, raw, centrifuge, clients]) feature.everySecond();
 	await clients.drain(100);
 	delivery.stop();

@@ -14,7 +14,6 @@ import {
 } from "@shardcast/control";
 import type { KafkaHistory } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
-import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import { EventWriter, eventRingInMemory } from "@shardcast/webhooks";
 import {
@@ -33,15 +32,12 @@ import type { Incoming } from "../../src/delivery/incoming/incoming.ts";
 import { decodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
 import { DurableChannels } from "../../src/durable/durable-channels.ts";
 import { Hub } from "../../src/hub/hub.ts";
-import { noAddressSlot } from "../../src/limits/admission.ts";
 import { CentrifugeEndpoint } from "../../src/sessions/centrifuge/centrifuge-endpoint.ts";
 import type { CentrifugeSession } from "../../src/sessions/centrifuge/centrifuge-session.ts";
 import type { ClientSession } from "../../src/sessions/client-session.ts";
-import { Lanes } from "../../src/sessions/lanes/lanes.ts";
-import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
 import { SenderIds } from "../../src/sessions/sender-ids.ts";
-import { Sessions } from "../../src/sessions/sessions.ts";
 import { ClientEvents } from "../../src/webhooks/client-events.ts";
+import { ClientList } from "./client-list.ts";
 import { FakeTopics, FakeTransport } from "./fake-transport.ts";
 import { rawRequest } from "./raw-request.ts";
 
@@ -49,17 +45,12 @@ import { rawRequest } from "./raw-request.ts";
 const eventRingBytes = 16_384;
 
 /** An endpoint of the Centrifuge protocol with sockets in memory. */
-export class CentrifugeRig {
+export class CentrifugeRig extends ClientList {
 	/** What its clock shows. */
 	seconds = 1000;
 	readonly #live: { config: Config; namespaces: Namespaces };
 	readonly senders = new SenderIds<ClientSession>();
-	readonly board = Scoreboard.inMemory(1);
-	readonly row = this.board.row(0);
 	readonly topics = new FakeTopics();
-	readonly leaving: LeavingSessions;
-	readonly lanes: Lanes;
-	readonly sessions: Sessions;
 	readonly hub = new Hub();
 	readonly endpoint: CentrifugeEndpoint;
 	readonly events: ClientEvents;
@@ -76,7 +67,6 @@ export class CentrifugeRig {
 	/** Counts the connections of users; another slot stands for another shard. */
 	readonly table = AddressTable.inMemory(100, 2);
 	readonly rates = RateTable.inMemory();
-	admitted = 0;
 	/** Whether subscriptions are refused. */
 	isCutOff = false;
 	/** What clients have published. */
@@ -85,7 +75,6 @@ export class CentrifugeRig {
 	readonly announced: string[] = [];
 	/** What comes of the next publishes. */
 	result: Publishing = publishAccepted;
-	#soon: (() => void)[] = [];
 	readonly #later: (() => void)[] = [];
 	readonly #fanOut: FanOut;
 
@@ -96,51 +85,16 @@ export class CentrifugeRig {
 		commandTurnMs = Number.POSITIVE_INFINITY,
 		unreadBytesMax?: number,
 	) {
-		const { row } = this;
-		row.connectionsGiven = 100;
-		this.leaving = new LeavingSessions({
-			bufferedBytesMax: () => FakeTransport.bufferedBytesMax,
-			deadlineMs: 5000,
-			nowMs: () => 0,
-			resetting: (close) => {
-				close();
-				return 0;
+		super();
+		const { row, check } = this;
+		this.onClient = {
+			// As `LiveConfig` does it.
+			opened: (session) => {
+				session.bufferedBytesMax = FakeTransport.bufferedBytesMax;
+				this.events.opened(session);
 			},
-			counters: row,
-		});
-		const admit = () => {
-			this.admitted++;
-			return { addressSlot: noAddressSlot, forwarded: null };
+			closed: (session, code) => this.events.closed(session, code),
 		};
-		const check = {
-			judge: () => null,
-			stopping: () => null,
-			isCutOff: () => this.isCutOff,
-			admit,
-			admitClient: admit,
-			left: () => {
-				this.admitted--;
-			},
-		};
-		const bufferedBytesMax = () => FakeTransport.bufferedBytesMax;
-		this.lanes = new Lanes({ counters: row, bufferedBytesMax, soon: (callback) => this.#soon.push(callback) });
-		this.sessions = new Sessions({
-			lanes: this.lanes,
-			leaving: this.leaving,
-			pacing: { forget: () => {}, writable: () => {} },
-			check,
-			counters: row,
-			words: row,
-			events: {
-				// As `LiveConfig` does it.
-				opened: (session) => {
-					session.bufferedBytesMax = FakeTransport.bufferedBytesMax;
-					this.events.opened(session);
-				},
-				closed: (session, code) => this.events.closed(session, code),
-			},
-			soon: (callback) => this.#soon.push(callback),
-		});
 		const config = defaultConfig({ clientInsecure: true, ...values });
 		this.#live = { config, namespaces: new Namespaces(config) };
 		const answers = new PartAnswers();
@@ -178,7 +132,7 @@ export class CentrifugeRig {
 					return true;
 				},
 			},
-			check,
+			check: { ...check, isCutOff: () => this.isCutOff },
 			history: this.log,
 			reader: this.reader,
 			durable: this.durable,
@@ -280,10 +234,6 @@ export class CentrifugeRig {
 	/** Delivers the joins and leaves so far. */
 	deliverJoins(): void {
 		for (const callback of this.#later.splice(0)) callback();
-	}
-
-	soon(): void {
-		for (const callback of this.#soon.splice(0)) callback();
 	}
 
 	/** What revocations have ended, by kind. */

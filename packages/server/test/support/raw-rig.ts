@@ -1,48 +1,35 @@
 import { type Config, defaultConfig } from "@shardcast/config";
 import type { Reply } from "@shardcast/http";
 import { AddressTable } from "@shardcast/limits";
-import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import { publishAccepted, RecordType } from "@shardcast/wire";
 import { decodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { LiveConfig } from "../../src/lifecycle/live-config.ts";
-import { noAddressSlot } from "../../src/limits/admission.ts";
 import { UserLimit } from "../../src/limits/user-limit.ts";
 import { Presence } from "../../src/sessions/centrifuge/presence.ts";
 import { Verifiers } from "../../src/sessions/centrifuge/tokens/verifiers.ts";
 import type { ClientSession } from "../../src/sessions/client-session.ts";
-import { Lanes } from "../../src/sessions/lanes/lanes.ts";
-import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
 import { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
 import type { RawSession } from "../../src/sessions/raw/raw-session.ts";
 import { SenderIds } from "../../src/sessions/sender-ids.ts";
-import { Sessions } from "../../src/sessions/sessions.ts";
+import { ClientList } from "./client-list.ts";
 import { FakeTopics, FakeTransport } from "./fake-transport.ts";
 import { rawRequest } from "./raw-request.ts";
 
 /** The raw endpoint with sockets in memory and real tokens. */
-export class RawRig {
+export class RawRig extends ClientList {
 	seconds = 1000;
-	readonly row = Scoreboard.inMemory(1).row(0);
 	readonly hub = new Hub();
 	readonly topics = new FakeTopics();
 	readonly live: LiveConfig;
-	readonly lanes: Lanes;
-	readonly sessions: Sessions;
 	readonly endpoint: RawEndpoint;
 	readonly userLimit: UserLimit;
 	readonly #tokens: Verifiers;
-	readonly leaving: LeavingSessions;
-	#soon: (() => void)[] = [];
-	/** The answer to new clients of a server that drains; null = it does not. */
-	stopping: Reply | null = null;
 	/** All tokens are revoked once they have been checked. */
 	isRevoked = false;
 	/** The user that the server does not admit; null = none. */
 	blocked: string | null = null;
-	/** Let in, and not gone. */
-	admitted = 0;
 	readonly presence = new Presence();
 	/** Joins and leaves, such as "join a ann". */
 	readonly announced: string[] = [];
@@ -50,42 +37,11 @@ export class RawRig {
 	readonly published: (readonly [readonly string[], string | undefined])[] = [];
 
 	constructor(values: Partial<Config>) {
+		super();
 		const config = defaultConfig({ maxBufferedBytes: FakeTransport.bufferedBytesMax, ...values });
-		const { row, hub } = this;
-		row.connectionsGiven = 100;
+		const { row, hub, check } = this;
 		this.live = new LiveConfig(config);
 		this.#tokens = new Verifiers(config, silentLog());
-		this.leaving = new LeavingSessions({
-			bufferedBytesMax: () => FakeTransport.bufferedBytesMax,
-			deadlineMs: 5000,
-			nowMs: () => 0,
-			resetting: () => 0,
-			counters: row,
-		});
-		const check = {
-			judge: () => null,
-			stopping: () => this.stopping,
-			admit: () => {
-				this.admitted++;
-				return { addressSlot: noAddressSlot, forwarded: null };
-			},
-			left: () => {
-				this.admitted--;
-			},
-			full: (): Reply => ({ status: 503, body: "", headers: {}, close: true }),
-		};
-		const bufferedBytesMax = () => FakeTransport.bufferedBytesMax;
-		this.lanes = new Lanes({ counters: row, bufferedBytesMax, soon: (callback) => this.#soon.push(callback) });
-		this.sessions = new Sessions({
-			lanes: this.lanes,
-			leaving: this.leaving,
-			pacing: { forget: () => {}, writable: () => {} },
-			check,
-			counters: row,
-			words: row,
-			events: { opened: () => {}, closed: () => {} },
-			soon: (callback) => this.#soon.push(callback),
-		});
 		const openTable = () => AddressTable.inMemory(100);
 		this.userLimit = new UserLimit({ config, slot: 0, openTable, counters: row, clients: () => this.sessions.all });
 		this.endpoint = new RawEndpoint({
@@ -115,11 +71,6 @@ export class RawRig {
 			now: () => this.seconds,
 			unixTime: () => Date.now() / 1000 + this.seconds - 1000,
 		});
-	}
-
-	/** Runs what waits for a later phase of the loop. */
-	soon(): void {
-		for (const callback of this.#soon.splice(0)) callback();
 	}
 
 	/** @returns the session of a client that is let in, not opened; or the answer to one that is not. */

@@ -1,78 +1,30 @@
 import { defaultConfig } from "@shardcast/config";
 import type { ForwardedAddress } from "@shardcast/http";
-import { Scoreboard } from "@shardcast/scoreboard";
 import { type PublishResult, publishAccepted } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { Hub } from "../../../src/hub/hub.ts";
 import { LiveConfig } from "../../../src/lifecycle/live-config.ts";
-import { noAddressSlot } from "../../../src/limits/admission.ts";
 import type { ClientSession } from "../../../src/sessions/client-session.ts";
-import { Lanes } from "../../../src/sessions/lanes/lanes.ts";
-import { LeavingSessions } from "../../../src/sessions/leaving-sessions.ts";
 import { RawEndpoint } from "../../../src/sessions/raw/raw-endpoint.ts";
 import type { RawSession } from "../../../src/sessions/raw/raw-session.ts";
 import { SenderIds } from "../../../src/sessions/sender-ids.ts";
-import { Sessions } from "../../../src/sessions/sessions.ts";
 import { type ClientSessionRig, clientSessionContract } from "../../contracts/session-contract.ts";
+import { ClientList } from "../../support/client-list.ts";
 import { FakeTopics, FakeTransport } from "../../support/fake-transport.ts";
 import { rawRequest } from "../../support/raw-request.ts";
 
-class Rig implements ClientSessionRig {
-	readonly row = Scoreboard.inMemory(1).row(0);
+class Rig extends ClientList implements ClientSessionRig {
 	readonly frame = "hello";
-	readonly leaving: LeavingSessions;
-	readonly lanes: Lanes;
-	readonly sessions: Sessions;
 	readonly hub = new Hub();
 	readonly endpoint: RawEndpoint;
-	admitted = 0;
 	#handled = 0;
-	#soon: (() => void)[] = [];
 	#query = "channels=a,b";
-	/** Of the next clients. */
-	forwarded: ForwardedAddress | null = null;
 	/** What comes of messages. */
 	result: PublishResult = publishAccepted;
 
 	constructor() {
-		const { row } = this;
-		row.connectionsGiven = 100;
-		this.leaving = new LeavingSessions({
-			bufferedBytesMax: () => FakeTransport.bufferedBytesMax,
-			deadlineMs: 5000,
-			nowMs: () => 0,
-			resetting: (close) => {
-				close();
-				return 0;
-			},
-			counters: row,
-		});
-		const check = {
-			judge: () => null,
-			stopping: () => null,
-			admit: () => {
-				this.admitted++;
-				return { addressSlot: noAddressSlot, forwarded: this.forwarded };
-			},
-			left: () => {
-				this.admitted--;
-			},
-			full: () => {
-				throw new Error("full");
-			},
-		};
-		const bufferedBytesMax = () => FakeTransport.bufferedBytesMax;
-		this.lanes = new Lanes({ counters: row, bufferedBytesMax, soon: (callback) => this.#soon.push(callback) });
-		this.sessions = new Sessions({
-			lanes: this.lanes,
-			leaving: this.leaving,
-			pacing: { forget: () => {}, writable: () => {} },
-			check,
-			counters: row,
-			words: row,
-			events: { opened: () => {}, closed: () => {} },
-			soon: (callback) => this.#soon.push(callback),
-		});
+		super();
+		const { row, check } = this;
 		this.endpoint = new RawEndpoint({
 			sessions: this.sessions,
 			hub: this.hub,
@@ -108,10 +60,6 @@ class Rig implements ClientSessionRig {
 		const outcome = this.endpoint.connect(rawRequest(this.#query));
 		if (!("session" in outcome)) throw new Error("not let in at once");
 		return outcome.session as RawSession;
-	}
-
-	soon(): void {
-		for (const callback of this.#soon.splice(0)) callback();
 	}
 
 	handled(): number {
