@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import type { RedisArgument } from "@redis/client";
 import { RedisError } from "./redis-error.ts";
 import type { RedisOptions } from "./redis-options.ts";
+import { within } from "./within.ts";
 
 const require = createRequire(import.meta.url);
 let loaded: typeof import("@redis/client") | null = null;
@@ -18,7 +19,7 @@ export type Argument = string | Buffer;
 export type MessageListener = (message: Buffer) => void;
 
 interface ConnectionEvents {
-	/** Connected, and the connection's earlier subscriptions are in place again. May be called more often than needed. */
+	/** Connected, or the servers of a cluster have changed: subscriptions may be missing. May be called more often than needed. */
 	onReady(): void;
 	/** The connection for commands is lost and will be reopened. Not called for a single server of a cluster. */
 	onLost(error: RedisError): void;
@@ -43,6 +44,8 @@ const retryMsMax = 2000;
 const redirectionsMax = 16;
 /** After this time without a connection to one server of a cluster, the others are asked for the cluster's servers. */
 const refreshMs = 500;
+/** The library's event when servers have left a cluster. A test of a failover would notice another name. */
+const resubscribeEvent = "__resubscribeListeners";
 const asBytes = () => ({ typeMapping: { [library().RESP_TYPES.BLOB_STRING]: Buffer } }) as const;
 
 export function openConnection(options: RedisOptions, events: ConnectionEvents): Connection {
@@ -80,7 +83,8 @@ function serverConnection(options: RedisOptions, events: ConnectionEvents): Conn
 			await translated(client.connect());
 		},
 		send: (_key, args, bytes) => translated(client.sendCommand(args as readonly RedisArgument[], bytes ? textAsBytes : {})),
-		info: () => translated(client.sendCommand<string>(["INFO", "server"])),
+		// Also whether it is a replica.
+		info: () => translated(client.sendCommand<string>(["INFO"])),
 		subscribe: async (channel, sharded, listener) => {
 			subscribing ??= connectSubscriber();
 			const to = await translated(subscribing);
@@ -107,21 +111,38 @@ function clusterConnection(options: RedisOptions, events: ConnectionEvents): Con
 		maxCommandRedirections: redirectionsMax,
 		topologyRefreshOnReconnectionAttemptStrategy: refreshMs,
 	});
+	let renewing: NodeJS.Timeout | undefined;
+	const renew = () => {
+		renewing = undefined;
+		if (cluster.isReady) events.onReady();
+	};
+	const deadlineMs = options.connectTimeoutMs + options.answerTimeoutMs;
+	// The library subscribes again by itself when a server has left, but nobody learns when that fails, and the process would end.
+	const former = cluster.listeners(resubscribeEvent) as (() => void)[];
+	cluster.on(resubscribeEvent, () => events.onReady());
+	// Not `removeAllListeners`: the object inherits its events, and would have different ones from then on.
+	for (const listener of former) cluster.off(resubscribeEvent, listener);
 	/** The last error of a server. More useful than the library's "no server can be reached". */
 	let problem: RedisError | null = null;
 	cluster.on("error", (error: unknown) => {
 		problem = redisError(error);
 		events.onError(problem);
+		// The connection for plain subscriptions may be missing now.
+		if (cluster.isReady) renewing ??= setTimeout(renew, refreshMs).unref();
 	});
 	cluster.on("node-error", (error: unknown) => events.onError(redisError(error)));
 	cluster.on("node-ready", () => {
 		if (cluster.isOpen) events.onReady();
 	});
-	cluster.on("sharded-channel-moved-error", (error: unknown) => events.onError(redisError(error)));
+	cluster.on("sharded-channel-moved-error", (error: unknown) => {
+		events.onError(redisError(error));
+		events.onReady();
+	});
 	return {
 		connect: async () => {
 			try {
-				await cluster.connect();
+				// The library waits without limit for a server that the others still count as one of them.
+				await within(cluster.connect(), deadlineMs, "not all servers of the cluster are reached");
 			} catch (error) {
 				throw error instanceof RootNodesUnavailableError && problem !== null ? problem : redisError(error);
 			}
@@ -131,9 +152,9 @@ function clusterConnection(options: RedisOptions, events: ConnectionEvents): Con
 			translated(cluster.sendCommand(key ?? undefined, false, args as RedisArgument[], { timeout: 0, ...(bytes ? textAsBytes : {}) })),
 		info: async () => {
 			let problem = new RedisError("unavailable", "the cluster has no server");
-			for (const master of cluster.masters)
+			for (const { client } of cluster.masters)
 				try {
-					const client = await translated(Promise.resolve(cluster.nodeClient(master)));
+					if (client?.isReady !== true) continue;
 					return await translated(client.sendCommand<string>(["INFO", "server"]));
 				} catch (error) {
 					problem = error as RedisError;
@@ -143,7 +164,10 @@ function clusterConnection(options: RedisOptions, events: ConnectionEvents): Con
 		subscribe: (channel, sharded, listener) =>
 			translated(sharded ? cluster.sSubscribe(channel, listener, true) : cluster.subscribe(channel, listener, true)),
 		unsubscribe: (channel, sharded) => translated(sharded ? cluster.sUnsubscribe(channel) : cluster.unsubscribe(channel)),
-		destroy: () => cluster.destroy(),
+		destroy: () => {
+			clearTimeout(renewing);
+			cluster.destroy();
+		},
 	};
 }
 

@@ -177,8 +177,14 @@ export class Redis {
 			listener(message);
 		};
 		const subscription = this.#subscriptions.add(channel, sharded, counted);
-		if (this.#state !== "ready" || this.#connection === null) throw this.#unavailable();
-		await this.#subscriptions.send(this.#connection, subscription);
+		const connection = this.#connection;
+		if (this.#state !== "ready" || connection === null) throw this.#unavailable();
+		try {
+			await this.#subscriptions.send(connection, subscription);
+		} catch (error) {
+			if (this.#connection === connection) this.#restoreLater(connection);
+			throw error;
+		}
 	}
 
 	async unsubscribe(channel: string): Promise<void> {
@@ -255,14 +261,18 @@ export class Redis {
 
 	async #restore(connection: Connection): Promise<void> {
 		try {
-			await this.#subscriptions.sendAll(connection);
+			await this.#subscriptions.sendAll(connection, this.#options.address.isCluster);
 		} catch {
-			// For example, a cluster server that is being replaced. If the connection is lost meanwhile, the next one restores the subscriptions.
-			clearTimeout(this.#restoring);
-			this.#restoring = setTimeout(() => this.#connection === connection && void this.#restore(connection), restoreEveryMs).unref();
+			this.#restoreLater(connection);
 			return;
 		}
 		if (this.#connection === connection && this.#state === "ready") for (const listener of this.#listeners) listener();
+	}
+
+	/** For example, a server of a cluster is being replaced. If the connection is lost meanwhile, the next one restores the subscriptions. */
+	#restoreLater(connection: Connection): void {
+		clearTimeout(this.#restoring);
+		this.#restoring = setTimeout(() => this.#connection === connection && void this.#restore(connection), restoreEveryMs).unref();
 	}
 
 	#onLost(error: RedisError): void {
@@ -282,6 +292,7 @@ export class Redis {
 		fail: (error: RedisError) => void,
 	): void {
 		const sentMs = performance.now();
+		const connection = this.#connection!;
 		const command = {
 			sentMs,
 			done: false,
@@ -293,7 +304,7 @@ export class Redis {
 		};
 		this.#sent.add(command);
 		const answered = () => this.counts.onAnswer(performance.now() - sentMs);
-		this.#connection!.send(key, args, bytes).then(
+		connection.send(key, args, bytes).then(
 			(value) => {
 				if (command.done) return;
 				command.done = true;
@@ -305,6 +316,9 @@ export class Redis {
 				command.done = true;
 				if (error.kind === "refused") answered();
 				fail(error);
+				// The address may lead to another server now, which is the master.
+				const isReplica = error.message.startsWith("READONLY") && !this.#options.address.isCluster;
+				if (isReplica && this.#connection === connection) this.#connectAgain(error);
 			},
 		);
 	}

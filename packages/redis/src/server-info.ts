@@ -13,8 +13,8 @@ export interface ServerInfo {
 const versionMin = 7;
 
 /**
- * Reads the answer to `INFO server`.
- * @throws RedisError of the kind "unsuitable".
+ * Reads the answer to `INFO`.
+ * @throws RedisError of the kind "unsuitable"; "unavailable" = a replica, which may become the master.
  */
 export function readServerInfo(text: string, isCluster: boolean): ServerInfo {
 	const fields = new Map(
@@ -30,5 +30,7 @@ export function readServerInfo(text: string, isCluster: boolean): ServerInfo {
 	const mode = fields.get("redis_mode");
 	if (!isCluster && mode === "cluster")
 		throw new RedisError("unsuitable", "the server belongs to a Redis Cluster; write redis+cluster:// in its address");
+	if (!isCluster && fields.get("role") === "slave")
+		throw new RedisError("unavailable", "the server is a replica; the address must lead to the master");
 	return { name, version, runId: fields.get("run_id") ?? "" };
 }

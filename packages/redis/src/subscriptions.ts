@@ -1,5 +1,5 @@
 import type { Connection, MessageListener } from "./connection.ts";
-import { RedisError } from "./redis-error.ts";
+import { within } from "./within.ts";
 
 interface Subscription {
 	readonly channel: string;
@@ -7,6 +7,7 @@ interface Subscription {
 	readonly listener: MessageListener;
 	/** The SUBSCRIBE sent on the current connections, which repeat it after a reconnect; null = not sent. */
 	sent: Promise<void> | null;
+	isConfirmed: boolean;
 }
 
 /** The subscriptions of a client. They survive the connections. One owner. */
@@ -26,7 +27,7 @@ export class Subscriptions {
 	/** @throws when the channel has a subscription already. */
 	add(channel: string, sharded: boolean, listener: MessageListener): Subscription {
 		if (this.#subscriptions.has(channel)) throw new Error(`there is a subscription to ${channel} already`);
-		const subscription = { channel, sharded, listener, sent: null };
+		const subscription: Subscription = { channel, sharded, listener, sent: null, isConfirmed: false };
 		this.#subscriptions.set(channel, subscription);
 		return subscription;
 	}
@@ -42,31 +43,36 @@ export class Subscriptions {
 	send(connection: Connection, subscription: Subscription): Promise<void> {
 		if (subscription.sent !== null) return subscription.sent;
 		const { channel, sharded, listener } = subscription;
-		const sent = this.#withDeadline(connection.subscribe(channel, sharded, listener), channel);
-		sent.catch(() => {
-			if (subscription.sent === sent) subscription.sent = null;
-		});
+		const sent = within(
+			connection.subscribe(channel, sharded, listener),
+			this.#deadlineMs,
+			`the subscription to ${channel} was not confirmed`,
+		);
 		subscription.sent = sent;
+		subscription.isConfirmed = false;
+		sent.then(
+			() => {
+				if (subscription.sent === sent) subscription.isConfirmed = true;
+			},
+			() => {
+				if (subscription.sent === sent) subscription.sent = null;
+			},
+		);
 		return sent;
 	}
 
-	/** Sends all subscriptions that Redis does not have yet. Rejects when one fails. */
-	async sendAll(connection: Connection): Promise<void> {
-		await Promise.all([...this.#subscriptions.values()].map((subscription) => this.send(connection, subscription)));
+	/**
+	 * Sends all subscriptions that Redis does not have yet. Rejects when one fails.
+	 * @param again also those that were confirmed, since a server of a cluster may have been replaced. The library sends only what is missing.
+	 */
+	async sendAll(connection: Connection, again = false): Promise<void> {
+		const all = [...this.#subscriptions.values()];
+		if (again) for (const subscription of all) if (subscription.isConfirmed) subscription.sent = null;
+		await Promise.all(all.map((subscription) => this.send(connection, subscription)));
 	}
 
 	/** Call when the connections are replaced: new ones have no subscriptions. */
 	reset(): void {
 		for (const subscription of this.#subscriptions.values()) subscription.sent = null;
-	}
-
-	/** Needed since the library's promise may never settle if its connection is closed at the wrong moment. */
-	#withDeadline(subscribing: Promise<void>, channel: string): Promise<void> {
-		return new Promise((resolve, reject) => {
-			const late = () =>
-				reject(new RedisError("interrupted", `the subscription to ${channel} was not confirmed within ${this.#deadlineMs} ms`));
-			const timer = setTimeout(late, this.#deadlineMs);
-			subscribing.then(resolve, reject).finally(() => clearTimeout(timer));
-		});
 	}
 }

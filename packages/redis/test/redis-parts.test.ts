@@ -20,6 +20,8 @@ describe("what a client of Redis consists of", () => {
 		expect(() => readServerInfo("redis_version:6.2.1\r\n", false)).toThrow(/6\.2\.1/);
 		expect(() => readServerInfo("HTTP/1.1 400", false)).toThrow(/unknown/);
 		expect(() => readServerInfo("redis_version:7.0.0\r\nredis_mode:cluster\r\n", false)).toThrow(/redis\+cluster/);
+		expect(() => readServerInfo("redis_version:7.0.0\r\nrole:slave\r\n", false)).toThrow(/is a replica/);
+		expect(readServerInfo("redis_version:7.0.0\r\nrole:slave\r\n", true).version, "of a cluster: the library chooses").toBe("7.0.0");
 	});
 
 	it("only so many commands wait; those whose time is over are given up, the others keep their order", () => {

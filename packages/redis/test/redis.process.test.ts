@@ -37,7 +37,7 @@ describe.skipIf(!redisForTests())("Redis", () => {
 	it("sends commands, as text and as bytes, and says what the server is", async () => {
 		const redis = open(server.url);
 		const info = await redis.ready(5000);
-		expect(info.name).toBe("redis");
+		expect(["redis", "valkey"]).toContain(info.name);
 		expect(Number.parseInt(info.version, 10)).toBeGreaterThanOrEqual(7);
 		expect(info.runId).toMatch(/^[0-9a-f]{40}$/);
 		const bytes = Buffer.from([0, 255, 128, 10]);
@@ -126,10 +126,14 @@ describe.skipIf(!redisForTests())("Redis", () => {
 		}
 	});
 
-	it("connects with TLS, and says at the start when it does not trust the certificate, or is not spoken to in TLS", async () => {
+	it("connects with TLS, and says at the start when it does not trust the certificate, or is not spoken to in TLS", async ({ skip }) => {
 		const folder = mkdtempSync(join(tmpdir(), "shardcast-redis-"));
 		const tls = makeCertificate(folder, { name: "redis" });
-		const guarded = await RedisServer.start({ tls });
+		const guarded = await RedisServer.start({ tls }).catch((error: unknown) => {
+			// Debian's redis-server has TLS; another program may have been built without it.
+			skip(process.env.SHARDCAST_TEST_REDIS_SERVER !== undefined, "this server does not start with TLS");
+			throw error;
+		});
 		const options = { caPath: tls.certFile, certPath: null, keyPath: null, verify: true };
 		const url = guarded.url.replace("redis:", "rediss:");
 		try {
