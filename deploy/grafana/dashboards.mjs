@@ -277,6 +277,15 @@ const kafka = dashboard("shardcast-kafka", "shardcast: Kafka", "How ingest keeps
 		query(rate("shardcast_kafka_bus_full_total"), "bus full, shard {{shard}}"),
 		query(rate("shardcast_kafka_worker_restarts_total"), "thread restarted, shard {{shard}}"),
 	]),
+	lines("Partitions by source", "Read from Kafka by the node itself, or passed on by another node (shared mode with Redis).", "none", [
+		query(`sum by (instance, source) (shardcast_kafka_partitions${on})`, "{{instance}} {{source}}"),
+	]),
+	lines("Passed on between nodes", "Answers of Kafka per second; dropped ones are read from Kafka by each node.", "short", [
+		query(`sum by (instance, outcome) (${rate("shardcast_kafka_relay_answers_total")})`, "{{instance}} {{outcome}}"),
+	]),
+	lines("Read from Kafka again", "Times per second that a partition was no longer taken from another node, by reason.", "short", [
+		query(`sum by (instance, reason) (${rate("shardcast_kafka_follow_ends_total")})`, "{{instance}} {{reason}}"),
+	]),
 ]);
 
 const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "The nodes of the cluster, and their connections to Redis.", [

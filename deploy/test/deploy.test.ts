@@ -223,6 +223,7 @@ const notShown = new Set([
 	"shardcast_kafka_commits_total", // shown as the time since the last
 	"shardcast_kafka_position_table_busy_total", // a shard that is stopped is in health and in the alerts
 	"shardcast_kafka_metadata_age_seconds", // a broker that is away shows as an error, and in health
+	"shardcast_kafka_relay_sent_bytes_total", // shown as answers
 	"shardcast_kafka_handover_waits_total", // shown as lag, and as the depth of the ring that is not read
 	"shardcast_build_info",
 	"shardcast_scrapes_total",

@@ -1,4 +1,5 @@
 export { everybodyTemplate, parseTemplate, type TemplatePart } from "./kafka/channel-template.ts";
+export { kafkaGroupOf } from "./kafka/kafka-group.ts";
 export { kafkaLine } from "./kafka/kafka-line.ts";
 export { checkRoute, routeProblem } from "./kafka/route-problem.ts";
 export { parseSubscription, type Subscription, topicMatcher } from "./kafka/subscription.ts";
@@ -56,6 +57,7 @@ export { jwksNames, jwksPart } from "./options/sections/clients/token.ts";
 export { type WebhookOptions, wantsEvent, withoutNamespace } from "./options/sections/server/webhooks.ts";
 export { type WebhookEventType, webhookEventTypes } from "./options/webhook-events.ts";
 export { type PostgresAddress, parsePostgresAddress, postgresAddressText } from "./postgres/postgres-address.ts";
+export { nodeIdOf } from "./redis/node-id.ts";
 export { parseRedisAddress, type RedisAddress, redisAddressText } from "./redis/redis-address.ts";
 export { type BackendTls, readBackendTls } from "./tls/backend-tls.ts";
 export { type Certificate, certificateFor, type TlsConfig, usesTls } from "./tls/certificate.ts";

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { kafkaLine } from "../src/kafka/kafka-line.ts";
 import { parseSubscription, topicMatcher } from "../src/kafka/subscription.ts";
 import { ConfigError } from "../src/load/config-error.ts";
-import { loadConfig } from "../src/load/load.ts";
-import { type ConfigKey, optionOf } from "../src/options/options.ts";
+import { defaultConfig, loadConfig } from "../src/load/load.ts";
+import { type Config, type ConfigKey, optionOf } from "../src/options/options.ts";
 
 function mistakes(flags: Partial<Record<ConfigKey, unknown>>): readonly string[] {
 	const found = (Object.entries({ kafkaBrokers: "127.0.0.1:9092", ...flags }) as [ConfigKey, unknown][]).map(([key, raw]) => {
@@ -26,6 +27,19 @@ describe("options of Kafka", () => {
 		expect(mistakes(publishing)).toEqual([line("--kafka-publish-topic")]);
 		expect(mistakes({ kafkaTopics: "/.+/", kafkaDeadLetter: "dead" })).toEqual([]);
 		expect(mistakes({ kafkaTopics: "orders", kafkaDeadLetter: "dead" })).toEqual([]);
+	});
+});
+
+describe("consumer groups", () => {
+	const line = (flags: Partial<Config>, shards: number) =>
+		kafkaLine(defaultConfig({ kafkaBrokers: ["127.0.0.1:9092"], kafkaTopics: "t", ...flags }), shards);
+
+	it("of several nodes have the node id in their names, so that no node commits over the offsets of another", () => {
+		const node = { redisAddress: "redis://127.0.0.1", nodeId: "n1" };
+		expect(line({}, 2)).toContain("group shardcast-0 to shardcast-1;");
+		expect(line(node, 2)).toContain("group shardcast-n1-0 to shardcast-n1-1;");
+		expect(line({ ...node, kafkaMode: "shared", kafkaGroup: "g" }, 2)).toContain("group g-n1;");
+		expect(line({ nodeId: "n1", kafkaMode: "shared" }, 2)).toContain("group shardcast;");
 	});
 });
 

@@ -2,7 +2,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { ChannelHashKey } from "@shardcast/wire";
 import type { HistoryError, HistoryPart, HistoryRequest } from "./history/history-messages.ts";
 import type { IngestOptions } from "./ingest-options.ts";
-import type { PartitionWithOffset, SourcePartition, StartRule, TopicList, TroubleKind } from "./source.ts";
+import type { PartitionRoles, PartitionWithOffset, SourcePartition, StartRule, TopicList, TroubleKind } from "./source.ts";
 
 /** The worker's start parameters. */
 export interface IngestTask {
@@ -34,6 +34,8 @@ export type ToWorker =
 	| { readonly type: "resolve"; readonly partitions: readonly (SourcePartition & StartRule)[] }
 	| { readonly type: "assign"; readonly partitions: readonly PartitionWithOffset[] }
 	| { readonly type: "revoke"; readonly rows: readonly number[] }
+	/** Which partitions to read for other nodes, and which are read by them. */
+	| { readonly type: "divide"; readonly roles: PartitionRoles }
 	| { readonly type: "publish"; readonly messages: readonly OutgoingMessage[] }
 	/** Read records that clients have missed; answered by `history`. */
 	| { readonly type: "history"; readonly request: HistoryRequest }

@@ -1,7 +1,9 @@
 import { resolve } from "node:path";
-import { type Config, parseSubscription, type Subscription } from "@shardcast/config";
+import { type Config, kafkaGroupOf, nodeIdOf, parseSubscription, type Subscription } from "@shardcast/config";
+import { redisOptionsOf } from "@shardcast/nodes";
 import type { KafkaConnectionOptions } from "./client/connection-options.ts";
 import type { FetchLimits } from "./protocol/fetch-protocol.ts";
+import type { RelayOptions } from "./relay/open-relay.ts";
 import type { StartPolicy } from "./source.ts";
 
 export type KafkaMode = "per-shard" | "shared";
@@ -36,6 +38,8 @@ export interface IngestOptions {
 	readonly publishTopic: string | null;
 	/** Unique name of this cluster. */
 	readonly cluster: string;
+	/** Connection to other nodes with which this one shares the reading of partitions; null = it reads all of them. */
+	readonly relay: RelayOptions | null;
 	/** Limits on records that are read again for reconnecting clients. */
 	readonly recovery: RecoveryOptions;
 }
@@ -73,7 +77,8 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 	const { names, patterns } = parseSubscription(config.kafkaTopics);
 	const publishTopic = orNull(config.kafkaPublishTopic);
 	const deadLetterTopic = orNull(config.kafkaDeadLetter);
-	const groups = Array.from({ length: shardsTotal }, (_, index) => `${config.kafkaGroup}-${index}`);
+	const group = kafkaGroupOf(config);
+	const groups = Array.from({ length: shardsTotal }, (_, index) => `${group}-${index}`);
 	const shared = config.kafkaMode === "shared";
 	return {
 		connection: {
@@ -100,8 +105,8 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 		},
 		mode: config.kafkaMode,
 		from: config.kafkaFrom,
-		group: shared ? config.kafkaGroup : `${config.kafkaGroup}-${slot}`,
-		groupsToStartFrom: shared ? [config.kafkaGroup] : groups,
+		group: shared ? group : `${group}-${slot}`,
+		groupsToStartFrom: shared ? [group] : groups,
 		metadataAgeMs: config.kafkaMetadataAgeMs,
 		commitIntervalMs: config.kafkaCommitIntervalMs,
 		backoffMsMax,
@@ -116,6 +121,7 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 		pauseCpuPercent: config.kafkaPauseCpu,
 		publishTopic,
 		cluster,
+		relay: shared ? relayOptions(config, slot) : null,
 		recovery: {
 			recordsMax: config.kafkaRecoveryLimit,
 			readsMax: config.kafkaRecoveryReads,
@@ -123,6 +129,11 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 			bytesMax: config.kafkaRecoveryMemoryBytes,
 		},
 	};
+}
+
+function relayOptions(config: Config, slot: number): RelayOptions | null {
+	const redis = redisOptionsOf(config, `shardcast:${nodeIdOf(config)}:kafka-${slot}`);
+	return redis === null ? null : { redis, prefix: config.redisPrefix };
 }
 
 function orNull(text: string): string | null {

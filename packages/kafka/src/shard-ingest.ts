@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { basename } from "node:path";
 import type { BusLink, RecordLoop } from "@shardcast/bus";
 import { type Config, ringCapacityBytes } from "@shardcast/config";
-import type { KafkaSummary } from "@shardcast/control";
+import type { ClusterNodes, KafkaSummary } from "@shardcast/control";
 import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { kafkaMetrics } from "@shardcast/scoreboard";
 import type { ProcessMetrics } from "@shardcast/telemetry";
@@ -69,13 +69,16 @@ export class ShardIngest {
 		return this.#ingest;
 	}
 
-	/** Returns early, without starting anything, if `stop` is called meanwhile. */
-	start(engine: RecordLoop, history: ChannelHistory): Promise<void> {
-		this.#starting = this.#start(engine, history);
+	/**
+	 * Returns early, without starting anything, if `stop` is called meanwhile.
+	 * @param nodes asks for the nodes of the cluster; null = this one works alone.
+	 */
+	start(engine: RecordLoop, history: ChannelHistory, nodes: () => Promise<ClusterNodes | null>): Promise<void> {
+		this.#starting = this.#start(engine, history, nodes);
 		return this.#starting;
 	}
 
-	async #start(engine: RecordLoop, history: ChannelHistory): Promise<void> {
+	async #start(engine: RecordLoop, history: ChannelHistory, nodes: () => Promise<ClusterNodes | null>): Promise<void> {
 		const { config, slot, incarnation, cluster, bus, log, row } = this.#parts;
 		const file = cluster === null ? { table: positionsInMemory(), close: () => {} } : openPositionFile(cluster.directory.path);
 		this.#close = file.close;
@@ -109,6 +112,7 @@ export class ShardIngest {
 			incarnation,
 			table,
 			cluster: view ?? singleShardView,
+			nodes,
 			destination,
 			ringCapacityBytes: ringCapacityBytes(config),
 			wake: () => engine.wake(),

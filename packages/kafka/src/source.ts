@@ -5,6 +5,16 @@ export interface SourcePartition {
 	/** Unique, even among topics that had the same name. Null when the brokers do not report it. */
 	readonly topicId: string | null;
 	readonly partition: number;
+	/** The records come from another node, which has read them and writes its dead letters. */
+	readonly followed?: boolean;
+}
+
+/** How the nodes share the reading of partitions, by row. Rows that are in neither list are read by each node by itself. */
+export interface PartitionRoles {
+	/** This node reads them from Kafka and passes the records on. */
+	readonly read: readonly number[];
+	/** Another node reads them. */
+	readonly follow: readonly number[];
 }
 
 /** Where to start when no shard of this cluster has delivered anything from a partition yet. */
@@ -109,6 +119,8 @@ export interface Source {
 	assign(partitions: readonly PartitionWithOffset[]): void;
 	/** Stops reading these rows. Calls `sink.revoked` after the last record of each. */
 	revoke(rows: readonly number[]): void;
+	/** Changes which partitions are read for other nodes, and which are read by them. May be called at any time. */
+	divide(roles: PartitionRoles): void;
 	/** Commits offsets, with the epochs that the source knows. */
 	commit(offsets: readonly (SourcePartition & { readonly offset: number })[]): Promise<void>;
 	/** Stops reading. When it has resolved, nothing more is offered; offsets can still be committed. */

@@ -1,4 +1,4 @@
 export type { NodeReport } from "./membership.ts";
 export { NodeWatch } from "./node-watch.ts";
-export { nodeIdOf, redisOptionsOf } from "./redis-from-config.ts";
+export { redisOptionsOf } from "./redis-from-config.ts";
 export { type NodeEvents, ThisNode } from "./this-node.ts";

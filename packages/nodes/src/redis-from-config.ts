@@ -1,19 +1,8 @@
-import { hostname } from "node:os";
 import { type Config, parseRedisAddress } from "@shardcast/config";
 import type { RedisOptions } from "@shardcast/redis";
 
 /** Most commands that may wait while Redis cannot be reached. */
 const waitingMax = 10_000;
-
-/** The id of this node from the options; by default the host name. */
-export function nodeIdOf({ nodeId }: Config): string {
-	return (
-		nodeId ||
-		hostname()
-			.replace(/[^\w.-]/g, "-")
-			.slice(0, 64)
-	);
-}
 
 /** How to reach Redis, from the options. @param clientName such as "shardcast:n1"; null when there is no Redis. */
 export function redisOptionsOf(config: Config, clientName: string): RedisOptions | null {

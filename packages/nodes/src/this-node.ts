@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { type Address, type Config, type Failover, formatDuration, parseRedisAddress } from "@shardcast/config";
+import { type Address, type Config, type Failover, formatDuration, nodeIdOf, parseRedisAddress } from "@shardcast/config";
 import {
 	type ClusterNode,
 	type ClusterNodes,
@@ -34,7 +34,7 @@ import type { LeftReason, NodeChanges } from "./node-view.ts";
 import { ClientMover } from "./orders/client-mover.ts";
 import { Orders } from "./orders/orders.ts";
 import { clientUrl, ownAddress } from "./own-address.ts";
-import { nodeIdOf, redisOptionsOf } from "./redis-from-config.ts";
+import { redisOptionsOf } from "./redis-from-config.ts";
 import { KnownPosition } from "./revocations/known-position.ts";
 import { SharedRevocations } from "./revocations/shared-revocations.ts";
 import { ScaleEvents } from "./scale/scale-events.ts";

@@ -1,8 +1,12 @@
 import { type Subscription, topicMatcher } from "@shardcast/config";
 import { backoffMs, Pause } from "@shardcast/process";
+import type { IngestMemory } from "../ingest-memory.ts";
 import { FetchAnswers } from "../protocol/fetch-answers.ts";
-import type { Divergence, FetchLimits } from "../protocol/fetch-protocol.ts";
+import type { Divergence, FetchedPartition, FetchLimits, FetchTarget } from "../protocol/fetch-protocol.ts";
+import { PartitionRelay } from "../relay/partition-relay.ts";
+import type { RelayLink } from "../relay/relay-link.ts";
 import type {
+	PartitionRoles,
 	PartitionWithOffset,
 	Source,
 	SourcePartition,
@@ -35,6 +39,13 @@ interface KafkaSourceOptions {
 	readonly backoffMsMax: number;
 }
 
+interface OtherNodes {
+	readonly link: RelayLink;
+	readonly memory: Pick<IngestMemory, "worker">;
+	/** Monotonic; `performance.now` by default. */
+	readonly nowMs?: () => number;
+}
+
 /** Kafka error codes in a fetch answer. */
 const KafkaError = { offsetOutOfRange: 1, topicAuthorizationFailed: 29 } as const;
 /** A partition without a leader in this many metadata requests is reported: with the pauses between them, after 1.5 s. */
@@ -58,6 +69,8 @@ export class KafkaSource implements Source, FetcherOwner {
 	readonly #answers: FetchAnswers;
 	readonly #cluster: KafkajsCluster;
 	readonly #topics: TopicFinder;
+	/** Null when this node reads everything itself. */
+	readonly #relay: PartitionRelay | null;
 	readonly #states = new Map<number, PartitionState>();
 	readonly #fetchers = new Map<string, Promise<void>>();
 	readonly #pause = new Pause();
@@ -75,9 +88,12 @@ export class KafkaSource implements Source, FetcherOwner {
 	/** Topics whose records the user may not fetch, with the time of the last attempt. Bound: the assigned topics. */
 	readonly #unfetchable = new Map<string, number>();
 
-	constructor(options: KafkaSourceOptions, sink: SourceSink) {
+	/** @param others the connection to other nodes that read the same topics; null = there are none. */
+	constructor(options: KafkaSourceOptions, sink: SourceSink, others: OtherNodes | null = null) {
 		this.#options = options;
 		this.#sink = sink;
+		const stopping = () => this.#stopping;
+		this.#relay = others === null ? null : new PartitionRelay({ ...others, sink, stopping, onFetchAgain: () => this.#startFetchers() });
 		this.#answers = new FetchAnswers(options.limits.bytesMax);
 		this.#cluster = createCluster(options.connection, this.#answers.socketFactory);
 		this.#topics = new TopicFinder(this.#cluster, topicMatcher(options.subscription), options.subscription, {
@@ -98,10 +114,12 @@ export class KafkaSource implements Source, FetcherOwner {
 		this.#pause.cut();
 		await this.#following;
 		await Promise.all(this.#fetchers.values());
+		await this.#relay?.halt();
 	}
 
 	async close(): Promise<void> {
 		await this.halt();
+		this.#relay?.close();
 		await this.#cluster.disconnect();
 	}
 
@@ -121,8 +139,18 @@ export class KafkaSource implements Source, FetcherOwner {
 			const state = new PartitionState(from);
 			this.#states.set(from.row, state);
 			this.#findLeader(state);
+			this.#relay?.assigned(state);
 		}
 		this.#startFetchers();
+	}
+
+	divide(roles: PartitionRoles): void {
+		this.#relay?.divide(roles, this.#states.values());
+	}
+
+	fetched(state: PartitionState, asked: FetchTarget, part: FetchedPartition): void {
+		state.checkedEpoch = asked.leaderEpoch;
+		this.#relay?.passOn(state, asked, part);
 	}
 
 	revoke(rows: readonly number[]): void {
@@ -132,6 +160,7 @@ export class KafkaSource implements Source, FetcherOwner {
 			// Fetchers check `live` before each record, so no more of its records are offered.
 			state.live = false;
 			this.#states.delete(row);
+			this.#relay?.revoked(state);
 			void this.#reportRevoked(state);
 		}
 	}
@@ -142,7 +171,7 @@ export class KafkaSource implements Source, FetcherOwner {
 	}
 
 	partitionsOf(nodeId: string): PartitionState[] {
-		return [...this.#states.values()].filter((state) => state.leader === nodeId);
+		return [...this.#states.values()].filter((state) => state.leader === nodeId && !state.followed);
 	}
 
 	async partitionTrouble(state: PartitionState, errorCode: number): Promise<void> {
@@ -300,7 +329,7 @@ export class KafkaSource implements Source, FetcherOwner {
 
 	#startFetchers(): void {
 		if (this.#stopping) return;
-		const leaders = new Set([...this.#states.values()].map((state) => state.leader));
+		const leaders = new Set([...this.#states.values()].filter(({ followed }) => !followed).map((state) => state.leader));
 		for (const nodeId of leaders) {
 			if (nodeId === null || this.#fetchers.has(nodeId)) continue;
 			const fetcher = new NodeFetcher(nodeId, this.#cluster, this.#answers, this, this.#sink, this.#options.limits);

@@ -1,33 +1,40 @@
 import type { FetchAnswers } from "../protocol/fetch-answers.ts";
-import { type Divergence, type FetchedPartition, type FetchLimits, fetchRequest, supportsFetchById } from "../protocol/fetch-protocol.ts";
-import { CorruptBatch, lastBatchOf, RecordReader } from "../protocol/record-reader.ts";
+import {
+	type Divergence,
+	type FetchedPartition,
+	type FetchLimits,
+	type FetchTarget,
+	fetchRequest,
+	supportsFetchById,
+} from "../protocol/fetch-protocol.ts";
+import { lastBatchOf } from "../protocol/record-reader.ts";
 import type { SourceSink } from "../source.ts";
 import type { KafkajsCluster } from "./kafkajs-cluster.ts";
+import { PartitionOffer } from "./partition-offer.ts";
 import { type PartitionState, partitionKey } from "./partition-state.ts";
 
 /** The source that owns a fetcher. */
 export interface FetcherOwner {
-	/** Live partitions that this node leads. */
+	/** Live partitions to fetch from this broker. */
 	partitionsOf(nodeId: string): PartitionState[];
 	/** Handles an error of one partition. The fetch loop continues when it has resolved, perhaps with other partitions. */
 	partitionTrouble(state: PartitionState, errorCode: number): Promise<void>;
 	/** Handles a divergence: records were read that this leader does not have. */
 	partitionDiverged(state: PartitionState, divergence: Divergence): Promise<void>;
+	/** The leader has answered, and its log has everything that was read before. */
+	fetched(state: PartitionState, asked: FetchTarget, part: FetchedPartition): void;
 	stopping(): boolean;
 }
 
 /** An answer with the requested partitions and the generation of each at that time: see `PartitionState.rewind`. */
 interface Answer {
-	readonly asked: ReadonlyMap<string, { readonly state: PartitionState; readonly generation: number }>;
+	readonly asked: ReadonlyMap<string, { readonly state: PartitionState; readonly generation: number; readonly target: FetchTarget }>;
 	readonly fetched: readonly FetchedPartition[];
 	/** Call when `fetched` is no longer used. */
 	release(): void;
 }
 
 const nothing: Answer = { asked: new Map(), fetched: [], release: () => {} };
-
-/** Pause before retrying a batch that can neither be read nor skipped. */
-const corruptRetryMs = 5000;
 
 /**
  * Reads from one broker. While it offers one answer to the sink, the next fetch is in progress, so at most two answers
@@ -41,7 +48,7 @@ export class NodeFetcher {
 	readonly #owner: FetcherOwner;
 	readonly #sink: SourceSink;
 	readonly #limits: FetchLimits;
-	readonly #reader = new RecordReader();
+	readonly #offers: PartitionOffer;
 	#turn = 0;
 
 	constructor(nodeId: string, cluster: KafkajsCluster, answers: FetchAnswers, owner: FetcherOwner, sink: SourceSink, limits: FetchLimits) {
@@ -51,6 +58,7 @@ export class NodeFetcher {
 		this.#owner = owner;
 		this.#sink = sink;
 		this.#limits = limits;
+		this.#offers = new PartitionOffer(sink, () => owner.stopping());
 	}
 
 	/** Resolves when this node no longer leads an assigned partition; rejects when it cannot be reached. */
@@ -83,12 +91,12 @@ export class NodeFetcher {
 			await new Promise((resolve) => setTimeout(resolve, this.#limits.waitMsMax));
 			return nothing;
 		}
-		const asked = new Map(ready.map((state) => [state.key, { state, generation: state.generation }]));
+		const asked = new Map(ready.map((state) => [state.key, { state, generation: state.generation, target: state.target }]));
 		const broker = await this.#cluster.findBroker({ nodeId: this.#nodeId });
 		// The broker fills the answer in the order of the request. Rotating it keeps a busy partition from starving the others.
 		this.#turn = (this.#turn + 1) % ready.length;
 		const rotated = [...ready.slice(this.#turn), ...ready.slice(0, this.#turn)];
-		const targets = rotated.map((state) => state.target);
+		const targets = rotated.map(({ key }) => asked.get(key)!.target);
 		const request = fetchRequest(targets, this.#limits, supportsFetchById(broker.versions));
 		const { answer: fetched, release } = await this.#answers.send(broker.connectionPool, request);
 		for (const part of fetched) {
@@ -96,6 +104,7 @@ export class NodeFetcher {
 			if (of === undefined || of.state.generation !== of.generation) continue;
 			// Reported before the records are offered, so that the lag is correct even while they wait for room.
 			if (part.errorCode === 0) this.#sink.logEnds(of.state, part.logEnd);
+			if (part.errorCode === 0 && part.divergence === null) this.#owner.fetched(of.state, of.target, part);
 			const last = lastBatchOf(part.records);
 			if (last !== null) of.state.fetchFrom(last.nextOffset, last.leaderEpoch);
 		}
@@ -110,43 +119,10 @@ export class NodeFetcher {
 			try {
 				if (part.errorCode !== 0) await this.#owner.partitionTrouble(of.state, part.errorCode);
 				else if (part.divergence !== null) await this.#owner.partitionDiverged(of.state, part.divergence);
-				else await this.#offerPartition(of.state, part);
+				else await this.#offers.offer(of.state, part);
 			} finally {
 				of.state.letGo();
 			}
 		}
-	}
-
-	async #offerPartition(state: PartitionState, part: FetchedPartition): Promise<void> {
-		const reader = this.#reader;
-		const sink = this.#sink;
-		const from = state.position;
-		const { generation } = state;
-		const isVoid = () => !state.live || state.generation !== generation || this.#owner.stopping();
-		reader.reset(part.records, from, part.aborted);
-		for (;;) {
-			try {
-				if (!reader.next()) break;
-			} catch (error) {
-				if (!(error instanceof CorruptBatch)) throw error;
-				const where = { topic: state.topic, partition: state.partition, offset: error.offset };
-				sink.trouble("corrupt", error.message, where);
-				continue;
-			}
-			for (;;) {
-				if (isVoid()) return;
-				const taken = sink.take(state, reader);
-				if (taken === true || (taken !== false && (await state.whileTaking(taken)))) break;
-				await sink.room();
-			}
-			state.advance(reader.nextOffset, reader.leaderEpoch);
-		}
-		if (reader.nextOffset > state.position) state.advance(reader.nextOffset, reader.leaderEpoch);
-		if (state.noteEpoch()) sink.epoch(state, state.epoch, state.position);
-		if (state.position === from && part.records.length > 0) {
-			// No batch could be read or skipped: do not ask again at once.
-			state.retryAtMs = performance.now() + corruptRetryMs;
-		}
-		while (!isVoid() && !sink.offered(state, state.position)) await sink.room();
 	}
 }

@@ -19,8 +19,12 @@ export class PartitionState implements SourcePartition {
 	leaderEpoch = -1;
 	/** Highest leader epoch seen. */
 	#newestLeaderEpoch = -1;
-	/** The node whose fetcher is offering records of this partition. No other fetcher may do so meanwhile. */
+	/** The loop that is offering records of this partition: the id of its fetcher's broker, or `relayed`. No other may do so meanwhile. */
 	offeredBy: string | null = null;
+	/** The records come from another node, and are not fetched from Kafka: see PartitionRelay. */
+	followed = false;
+	/** Epoch of the last leader whose log was found to have everything that was read; -1 = none. Within an epoch a log only grows. */
+	checkedEpoch = -1;
 	/** Not fetched before this time (`performance.now()`), after an error of this partition alone. */
 	retryAtMs = 0;
 	live = true;
@@ -134,6 +138,9 @@ export class PartitionState implements SourcePartition {
 		this.generation++;
 	}
 }
+
+/** `offeredBy` while records from another node are offered. */
+export const relayed = "another node";
 
 /** Differs for topics that had the same name. Neither names nor ids contain a slash. */
 export function partitionKey({ topic, topicId, partition }: Omit<SourcePartition, "row">): string {

@@ -1,12 +1,15 @@
+import type { ClusterNodes } from "@shardcast/control";
 import { availableCpus } from "@shardcast/process";
 import { MissedRecords } from "../history/missed-records.ts";
 import { IngestMemory } from "../ingest-memory.ts";
 import type { OutgoingMessage } from "../ingest-messages.ts";
 import type { IngestOptions } from "../ingest-options.ts";
 import { incarnationOfOwner, ownerOf, type PositionTable, slotOfOwner } from "../positions/position-table.ts";
+import type { PartitionRoles } from "../source.ts";
 import { senderText } from "../worker/published-headers.ts";
 import { Assignment } from "./assignment/assignment.ts";
 import type { ClusterView } from "./assignment/cluster-view.ts";
+import { NodeRoles } from "./assignment/node-roles.ts";
 import { CpuGuard } from "./cpu-guard.ts";
 import { cpuTimes } from "./cpu-load.ts";
 import type { Destination } from "./destination.ts";
@@ -30,6 +33,8 @@ interface IngestParts {
 	readonly log: IngestLog;
 	/** Called with the current troubles when they have changed. */
 	readonly onStatus: (troubles: Troubles) => void;
+	/** The nodes of the cluster as this one knows them; null = it works alone. */
+	readonly nodes: () => Promise<ClusterNodes | null>;
 	/** The worker's compiled module, if this code runs from source. */
 	readonly workerEntry?: URL;
 }
@@ -60,6 +65,8 @@ export class Ingest {
 	readonly #parts: IngestParts;
 	readonly #worker: WorkerHost;
 	readonly #guard: CpuGuard | null;
+	/** Null when this node reads everything itself. */
+	readonly #roles: NodeRoles | null;
 	readonly #stalls: StallReport;
 	#timer: NodeJS.Timeout | null = null;
 	#stallsLookedMs = 0;
@@ -118,6 +125,8 @@ export class Ingest {
 			...options.recovery,
 			send: (request) => !this.#worker.replacing && this.#worker.send({ type: "history", request }),
 		});
+		const send = (roles: PartitionRoles) => void this.#worker.send({ type: "divide", roles });
+		this.#roles = options.relay === null ? null : new NodeRoles({ nodes: parts.nodes, known: () => this.assignment.known, send });
 		this.#guard = options.pauseCpuPercent === 0 ? null : this.#cpuGuard(options.pauseCpuPercent);
 		this.#worker = new WorkerHost({
 			options,
@@ -126,7 +135,10 @@ export class Ingest {
 			log: parts.log,
 			writesDeadLetters: () => this.#writesDeadLetters,
 			onMessage: (message) => this.#receive(message),
-			onStart: () => this.publishing.resume(),
+			onStart: () => {
+				this.#roles?.forgetWorker();
+				this.publishing.resume();
+			},
 			onReplace: () => this.status.begin("worker"),
 			onGone: () => this.#workerGone(),
 		});
@@ -291,6 +303,7 @@ export class Ingest {
 		if (!this.#stopping) this.#claimDeadLetters();
 		if (this.#worker.replacing || this.#stopping) return;
 		this.assignment.reconcile();
+		this.#roles?.look(performance.now());
 		this.#noteStarts();
 		this.#checkStalls();
 		if (this.assignment.waitsForReaders) this.#checkSoon();

@@ -22,18 +22,21 @@ function readI64(bytes: Buffer, at: number): number {
 	return bytes.readInt32BE(at) * 0x1_0000_0000 + bytes.readUInt32BE(at + 4);
 }
 
-/** End offset and leader epoch of the last complete batch in `bytes`; null when there is none. Reads no records. */
-export function lastBatchOf(bytes: Buffer): { readonly nextOffset: number; readonly leaderEpoch: number } | null {
+/** End offset and leader epoch of the last complete batch in `bytes`, and where it ends there; null when there is none. Reads no records. */
+export function lastBatchOf(bytes: Buffer): { readonly nextOffset: number; readonly leaderEpoch: number; readonly end: number } | null {
 	const { headerBytes, lengthOffset, logOverheadBytes, lastOffsetDeltaOffset, leaderEpochOffset, magicOffset, magic } = RecordBatchLayout;
 	let last = -1;
+	let lastEnd = 0;
 	for (let at = 0; at + headerBytes <= bytes.length; ) {
 		const end = at + logOverheadBytes + bytes.readInt32BE(at + lengthOffset);
 		if (end > bytes.length || end < at + headerBytes || bytes[at + magicOffset] !== magic) break;
 		last = at;
 		at = end;
+		lastEnd = end;
 	}
 	if (last < 0) return null;
 	return {
+		end: lastEnd,
 		nextOffset: readI64(bytes, last) + bytes.readInt32BE(last + lastOffsetDeltaOffset) + 1,
 		leaderEpoch: bytes.readInt32BE(last + leaderEpochOffset),
 	};

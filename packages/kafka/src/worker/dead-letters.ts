@@ -59,6 +59,10 @@ export class DeadLetters {
 	/** Copies the record and writes it. Returns a promise when reading must wait for room. */
 	readonly write = (partition: SourcePartition, record: SourceRecord, reason: Refusal): Promise<void> | null => {
 		const { worker } = this.#parts.memory;
+		if (partition.followed === true) {
+			worker.add("deadLettersLeft");
+			return null;
+		}
 		if (record.header(LetterHeader.reason) !== undefined) {
 			worker.add("deadLettersSeenBefore");
 			return null;

@@ -70,7 +70,9 @@ export default async function ingest(task: IngestTask): Promise<void> {
 					holdMs: options.deadLetterHoldMs,
 				});
 	const sink = new IngestSink({ memory, feed, router, reporter, send, deadLetter: letters?.write ?? null });
-	const source: Source = new KafkaSource(options, sink);
+	// Loaded only where it is needed: the client of Redis takes memory.
+	const link = options.relay === null ? null : (await import("../relay/open-relay.ts")).openRelay(options.relay, memory);
+	const source: Source = new KafkaSource(options, sink, link === null ? null : { link, memory });
 	let ranges: RangeReader | null = null;
 	const history = new HistoryReads({
 		reader: () => {
@@ -116,6 +118,9 @@ export default async function ingest(task: IngestTask): Promise<void> {
 				case "revoke":
 					committer.revoke(message.rows);
 					source.revoke(message.rows);
+					break;
+				case "divide":
+					source.divide(message.roles);
 					break;
 				case "publish":
 					for (const outgoing of message.messages) messages!.produce(outgoing);

@@ -33,6 +33,7 @@ class FakeBrokers {
 		},
 		partitionTrouble: async () => {},
 		partitionDiverged: async () => {},
+		fetched: () => {},
 		stopping: () => this.stopping,
 	};
 

@@ -1,8 +1,18 @@
 import { waitFor } from "@shardcast/testkit";
 import { KafkaSource } from "../../src/client/kafka-source.ts";
+import { IngestMemory } from "../../src/ingest-memory.ts";
+import type { RelayLink } from "../../src/relay/relay-link.ts";
 import type { SourceSink, TopicFound, TopicList, TroubleKind } from "../../src/source.ts";
 import type { FakeKafka } from "./fake-kafka.ts";
 import { listOf } from "./topic-lists.ts";
+
+interface SourceRigOptions {
+	readonly names?: readonly string[];
+	readonly patterns?: readonly string[];
+	/** To other sources. */
+	readonly link?: RelayLink;
+	readonly nowMs?: () => number;
+}
 
 /** A source that reads from brokers of the test's own, and all that it gives away. */
 export class SourceRig {
@@ -16,7 +26,9 @@ export class SourceRig {
 	hasRoom = true;
 	#waiting: (() => void)[] = [];
 
-	constructor(kafka: FakeKafka, { names = [], patterns = [] }: { names?: readonly string[]; patterns?: readonly string[] }) {
+	readonly memory = IngestMemory.create(8, 65_536);
+
+	constructor(kafka: FakeKafka, { names = [], patterns = [], link, nowMs }: SourceRigOptions) {
 		const sink: SourceSink = {
 			topicsFound: (list) => {
 				this.list = list;
@@ -48,6 +60,7 @@ export class SourceRig {
 				limits: { waitMsMax: 20, bytesMax: 1 << 20, partitionBytesMax: 1 << 20 },
 			},
 			sink,
+			link === undefined ? null : { link, memory: this.memory, ...(nowMs && { nowMs }) },
 		);
 	}
 

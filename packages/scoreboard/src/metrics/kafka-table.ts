@@ -107,6 +107,38 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 		single(({ worker }) => worker.deadLettersWaiting),
 	),
 	gauge("shardcast_kafka_lag_records", "records", "Records of the partition that this shard has not delivered yet.", lagByPartition),
+	gauge(
+		"shardcast_kafka_partitions",
+		"none",
+		"Partitions that this shard delivers, by where their records come from: kafka, or another node that reads them for all nodes.",
+		singleBy("source", ({ worker, partitions }) => {
+			const delivered = partitions.filter(({ lagRecords }) => lagRecords !== null).length;
+			return { kafka: Math.max(0, delivered - worker.followed!), node: worker.followed };
+		}),
+	),
+	counter(
+		"shardcast_kafka_relay_answers_total",
+		"none",
+		"Answers of Kafka that nodes pass on to each other, by outcome: sent; dropped = Redis could not be reached, or too many bytes were waiting; taken = those of other nodes.",
+		singleBy("outcome", ({ worker }) => ({ sent: worker.relaySent, dropped: worker.relayDropped, taken: worker.relayTaken })),
+	),
+	counter(
+		"shardcast_kafka_relay_sent_bytes_total",
+		"bytes",
+		"Bytes of the answers of Kafka that were passed on to other nodes.",
+		single(({ worker }) => worker.relaySentBytes),
+	),
+	counter(
+		"shardcast_kafka_follow_ends_total",
+		"none",
+		"Times that a partition was read from Kafka again instead of from another node, by reason: gap = a message was lost; silence = nothing came for three seconds; election = the partition has another leader; unreadable = a message could not be read.",
+		singleBy("reason", ({ worker }) => ({
+			gap: worker.followGaps,
+			silence: worker.followSilences,
+			election: worker.followElections,
+			unreadable: worker.followUnreadable,
+		})),
+	),
 	counter(
 		"shardcast_kafka_history_reads_total",
 		"none",

@@ -113,7 +113,7 @@ export class Shard {
 			outboxFeature({ options, incoming, payloadBytesMax: config.maxPayloadBytes }),
 			listener,
 			inbound,
-			ingest && kafkaFeature(ingest, delivery.engine, channels.forKafka),
+			ingest && kafkaFeature(ingest, delivery.engine, channels.forKafka, options.ask),
 			delivery,
 			console,
 			clients.events,

@@ -1,5 +1,5 @@
-import type { Config } from "@shardcast/config";
-import { nodeIdOf, redisOptionsOf } from "@shardcast/nodes";
+import { type Config, nodeIdOf } from "@shardcast/config";
+import { redisOptionsOf } from "@shardcast/nodes";
 import { Redis } from "@shardcast/redis";
 import type { CompressionMethod } from "@shardcast/redis-broker";
 import type { Log } from "@shardcast/telemetry";

@@ -257,7 +257,14 @@ describe("Kafka in the shard", () => {
 			});
 		};
 		return {
-			feature: kafkaFeature(ingest, loop, { log: { feed: () => "known" as const }, isUsed: () => false, limitsOf: () => null }),
+			feature: kafkaFeature(
+				ingest,
+				loop,
+				{ log: { feed: () => "known" as const }, isUsed: () => false, limitsOf: () => null },
+				async () => {
+					throw new Error("nobody is asked");
+				},
+			),
 			work: { begin, finish: () => finish(), isKept: true },
 			held: () => sources.size,
 			isOpen: null,

@@ -1,9 +1,8 @@
 import type { Namespaces } from "@shardcast/channels";
-import type { Config } from "@shardcast/config";
+import { type Config, nodeIdOf } from "@shardcast/config";
 import type { PartAnswers } from "@shardcast/control";
 import type { Reply, Route } from "@shardcast/http";
 import type { AddressTable, RateTable } from "@shardcast/limits";
-import { nodeIdOf } from "@shardcast/nodes";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";

@@ -35,14 +35,14 @@ export const kafkaOptions = {
 			expected: "a group name: letters, digits, dots, dashes and underscores, 200 at most",
 		}),
 		default: "shardcast",
-		help: "Consumer group for committed offsets; shard i commits as <name>-i, in shared mode all shards as <name>. Use a different group on each node.",
+		help: "Consumer group for committed offsets; shard i commits as <name>-i, in shared mode all shards as <name>. With Redis the node id is added: <name>-<node>-i and <name>-<node>.",
 	}),
 	kafkaMode: option({
 		flag: "kafka-mode",
 		key: "mode",
 		kind: choice(["per-shard", "shared"]),
 		default: "per-shard",
-		help: "Which shard reads: per-shard = each shard reads everything for its clients; shared = one shard reads each partition for all shards.",
+		help: "Which shard reads: per-shard = each shard reads everything for its clients; shared = one shard reads each partition for all shards, with Redis for those of all nodes.",
 	}),
 	kafkaFrom: option({
 		flag: "kafka-from",
