@@ -4,12 +4,14 @@ import type { PublishResult } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import type { Position, PublishOptions } from "../src/broker.ts";
 import { ChannelLog } from "../src/channel-log.ts";
-import { LogLayout } from "../src/memory/log-descriptor.ts";
+import { ChannelNames } from "../src/channel-names.ts";
+import { HeaderWord, LogLayout } from "../src/memory/log-descriptor.ts";
 import { createLogBuffers, openLogBuffers } from "../src/memory/log-files.ts";
 import { holderOf, tryLock, unlock } from "../src/memory/log-lock.ts";
 import { attachLog } from "../src/memory/log-memory.ts";
 import { createLogRecordHead } from "../src/records/log-record.ts";
 import { ChannelTable } from "../src/tables/channel-table.ts";
+import { IdempotencyTable } from "../src/tables/idempotency-table.ts";
 import { bytes, historyOf, kept, put, Rig, shown, smallBytes, text } from "./fixtures.ts";
 import { Visited } from "./visited.ts";
 
@@ -262,17 +264,24 @@ describe("more than there is room for", () => {
 	])(
 		"but not of $perSecond keys a second that live for 300 s, with room for $keys in $memoryBytes bytes",
 		({ memoryBytes, keys, perSecond, channels }) => {
-			const rig = new Rig(memoryBytes, { idempotencyKeys: keys });
-			const log = rig.member();
+			const { memories } = new Rig(memoryBytes, { idempotencyKeys: keys });
+			const tables = memories.map((memory) => new IdempotencyTable(memory));
+			const names = new ChannelNames(memories[0]!.words.subarray(HeaderWord.secret, HeaderWord.secret + HeaderWord.secretWords));
+			const head = { ...createLogRecordHead(), offset: 1, keyTtlMs: 300_000, timeMs: 1000 };
+			const wanted = (n: number): IdempotencyTable => {
+				const name = names.get(`channel-${n % channels}`);
+				[head.hash0, head.hash1] = names.hash(name, `${n}`);
+				return tables[name.log]!;
+			};
 			for (let n = 0; n < perSecond * 610; n++) {
-				rig.clock.nowMs += 1000 / perSecond;
-				const idempotency = { key: `${n}`, ttlMs: 300_000 };
-				const { outcome } = log.publish(`channel-${n % channels}`, bytes("x"), { ...kept, idempotency });
-				if (outcome !== "accepted") expect.fail(`key ${n}: ${outcome}`);
+				head.timeMs += 1000 / perSecond;
+				const table = wanted(n);
+				if (!table.hasRoom(head.hash0, head.hash1, head.timeMs)) expect.fail(`key ${n}: no room`);
+				table.apply(head);
 			}
-			expect(log.publish("channel-1", bytes("x"), { ...kept, idempotency: { key: `${perSecond * 350 + 1}`, ttlMs: 1 } }).outcome).not.toBe(
-				"full",
-			);
+			const isKnown = (n: number) => wanted(n).find(head.hash0, head.hash1, head.timeMs) >= 0;
+			// Those of the last 300 s.
+			expect([perSecond * 609, perSecond * 350, perSecond * 311, perSecond * 309].map(isKnown)).toEqual([true, true, true, false]);
 		},
 	);
 });

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, type KeyPairKeyObjectResult } from "node:crypto";
 import { defaultConfig } from "@shardcast/config";
 import { describe, expect, it } from "vitest";
 import { checkToken } from "../../../../src/sessions/centrifuge/tokens/check-token.ts";
@@ -8,6 +8,13 @@ import { tokenSecret } from "../../../support/tokens.ts";
 const config = defaultConfig({ tokenHmacSecret: tokenSecret });
 const hmac = signingKey({ secret: tokenSecret });
 const now = () => Math.floor(Date.now() / 1000);
+
+let rsa: KeyPairKeyObjectResult | undefined;
+/** One pair for all tests: to find its primes takes some tenths of a second. */
+const rsaKeys = (): KeyPairKeyObjectResult => {
+	rsa ??= generateKeyPairSync("rsa", { modulusLength: 2048 });
+	return rsa;
+};
 
 describe("a checked token", () => {
 	it("is valid for a user, or for an anonymous user and one channel", async () => {
@@ -49,7 +56,7 @@ describe("a checked token", () => {
 	});
 
 	it("that is signed with an algorithm without a key is refused, naming the algorithms with keys", async () => {
-		const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+		const { privateKey } = rsaKeys();
 		const checked = await checkToken(await signToken({ sub: "ann" }, { algorithm: "RS256", key: privateKey }), config);
 		expect(checked.problem).toBe("there is no key for the algorithm in its header; there are keys for HS256, HS384, HS512");
 	});
@@ -68,7 +75,7 @@ describe("a private key", () => {
 		String(key.export({ type: "pkcs8", format: "pem" }));
 
 	it.each([
-		["RS256", () => generateKeyPairSync("rsa", { modulusLength: 2048 })],
+		["RS256", rsaKeys],
 		["ES256", () => generateKeyPairSync("ec", { namedCurve: "P-256" })],
 		["ES384", () => generateKeyPairSync("ec", { namedCurve: "P-384" })],
 		["ES512", () => generateKeyPairSync("ec", { namedCurve: "P-521" })],
