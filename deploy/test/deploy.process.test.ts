@@ -8,7 +8,7 @@ import { parse } from "yaml";
 import { available, type Ended, run } from "./commands.ts";
 
 interface Compose {
-	readonly services: { readonly shardcast: { readonly environment: Readonly<Record<string, string>> } };
+	readonly services: Readonly<Record<string, { readonly environment: Readonly<Record<string, string>> }>>;
 }
 
 const promtool = await available("promtool", "prometheus");
@@ -32,6 +32,15 @@ describe.skipIf(!dockerCompose)("docker-compose", () => {
 		const { status, output } = await run("docker-compose", ["-f", "docker-compose.multi.yml", "config", "--quiet"]);
 		expect(status, output).toBe(0);
 	});
+
+	it("takes docker-compose.cluster.yml with its passwords, and without says which one is missing", async () => {
+		const check = (env: Readonly<Record<string, string>>): Promise<Ended> =>
+			run("docker-compose", ["-f", "docker-compose.cluster.yml", "config", "--quiet"], { env });
+		expect(await check({ REDIS_PASSWORD: "r", POSTGRES_PASSWORD: "p" })).toEqual({ status: 0, output: "" });
+		const { status, output } = await check({ REDIS_PASSWORD: "r", POSTGRES_PASSWORD: "" });
+		expect(status).not.toBe(0);
+		expect(output).toContain("POSTGRES_PASSWORD");
+	});
 });
 
 describe.skipIf(!systemdAnalyze)("systemd", () => {
@@ -51,12 +60,15 @@ describe.skipIf(!systemdAnalyze)("systemd", () => {
 	});
 });
 
-describe("docker-compose.multi.yml", () => {
+describe.each([
+	["docker-compose.multi.yml", "shardcast"],
+	["docker-compose.cluster.yml", "n1"],
+])("%s", (path, service) => {
 	it("gives shardcast options that it takes", async () => {
-		const file = parse(readFileSync("docker-compose.multi.yml", "utf8"), { merge: true }) as Compose;
-		const options = Object.entries(file.services.shardcast.environment).map(([name, value]) => [
+		const file = parse(readFileSync(path, "utf8"), { merge: true }) as Compose;
+		const options = Object.entries(file.services[service]!.environment).map(([name, value]) => [
 			name,
-			value.replace(/\$\{\w+:-([^}]*)\}/g, "$1"),
+			value.replace(/\$\{\w+:-([^}]*)\}/g, "$1").replace(/\$\{\w+:\?[^}]*\}/g, "0123456789abcdef"),
 		]);
 		expect(options.length).toBeGreaterThan(5);
 		const { status, output } = await run(process.execPath, ["apps/supervisor/dist/main.js", "config", "check"], {

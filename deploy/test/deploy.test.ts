@@ -1,28 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { configKeys, environmentName } from "@shardcast/config";
 import { metricsReference, metricTables } from "@shardcast/control";
 import { describe, expect, it } from "vitest";
-import { parse } from "yaml";
 import { dashboards, files } from "../grafana/dashboards.mjs";
 import { deploy, family, metricsOf, queries, rules } from "./metric-names.ts";
 
 const root = join(deploy, "..");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
-
-interface Service {
-	readonly image: string;
-	readonly environment?: Readonly<Record<string, string>>;
-	readonly ports?: readonly string[];
-	readonly healthcheck?: unknown;
-	readonly read_only?: boolean;
-	readonly cap_drop?: readonly string[];
-	readonly user?: string;
-	readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
-	readonly [other: string]: unknown;
-}
-const compose = parse(read("docker-compose.multi.yml"), { merge: true }) as { services: Readonly<Record<string, Service>> };
-const services = Object.entries(compose.services);
 
 describe("Dockerfile", () => {
 	const text = read("deploy/Dockerfile");
@@ -54,74 +38,6 @@ describe("the files for other load balancers", () => {
 		const page = read("docs/how-to/behind-a-load-balancer.md");
 		expect(page).toContain(`[deploy/${file}](../../deploy/${file})`);
 		expect(page).toContain(`\n\`\`\`text\n${read(`deploy/${file}`)}\`\`\`\n`);
-	});
-});
-
-describe("docker-compose.multi.yml", () => {
-	it("gives shardcast 3 CPUs, 14 GB, three shards and 12,000 connections", () => {
-		const { cpus, mem_limit, environment } = compose.services.shardcast!;
-		expect({ cpus, mem_limit }).toEqual({ cpus: 3, mem_limit: "14g" });
-		expect(environment).toMatchObject({ SHARDCAST_SHARDS: "3", SHARDCAST_MAX_CONNECTIONS: "12000" });
-	});
-
-	it("pins every image that is pulled to a version", () => {
-		for (const [name, { image, build }] of services)
-			expect(image, name).toMatch(build === undefined ? /^[a-z/]+:v?\d+\.\d+\.\d+$/ : /^shardcast(-tools)?:local$/);
-	});
-
-	it("starts in order, each part once that before it is healthy", () => {
-		for (const [name, { depends_on, healthcheck }] of services) {
-			for (const [on, { condition }] of Object.entries(depends_on ?? {})) {
-				expect(condition, `${name} on ${on}`).toBe("service_healthy");
-				// shardcast's own check is in its image.
-				if (on !== "shardcast") expect(compose.services[on]!.healthcheck, on).toBeDefined();
-			}
-			if (healthcheck === undefined) expect(["shardcast", "demo"]).toContain(name);
-		}
-	});
-
-	it("runs everything without privilege, and all but Kafka as nobody special on a read-only root", () => {
-		for (const [name, { read_only, cap_drop, user, security_opt }] of services) {
-			expect({ cap_drop, security_opt }, name).toEqual({ cap_drop: ["ALL"], security_opt: ["no-new-privileges:true"] });
-			if (name === "kafka") continue;
-			expect(read_only, name).toBe(true);
-			expect(user, name).toMatch(/^[1-9]\d*:\d+$/);
-		}
-	});
-
-	it("publishes ports on the loopback alone", () => {
-		for (const [name, { ports }] of services)
-			for (const port of ports ?? []) expect(port, name).toMatch(/^(127\.0\.0\.1|\$\{SHARDCAST_PUBLISH:-127\.0\.0\.1\}):/);
-	});
-
-	it("waits longer for a stop than the cluster takes at most, and gives it the files and the shared memory", () => {
-		const { stop_grace_period, environment, ulimits, shm_size } = compose.services.shardcast!;
-		const seconds = (text: unknown): number => Number.parseInt(String(text), 10);
-		const { SHARDCAST_SHUTDOWN_TIMEOUT, SHARDCAST_DRAIN_DELAY } = environment!;
-		expect(seconds(SHARDCAST_DRAIN_DELAY)).toBeGreaterThan(0);
-		expect(seconds(stop_grace_period)).toBeGreaterThan(seconds(SHARDCAST_SHUTDOWN_TIMEOUT) + seconds(SHARDCAST_DRAIN_DELAY));
-		expect(ulimits).toEqual({ nofile: { soft: 65536, hard: 65536 } });
-		expect(shm_size).toBe("512m");
-	});
-
-	it("names only options that there are", () => {
-		const known = configKeys.map(environmentName);
-		for (const name of Object.keys(compose.services.shardcast!.environment!)) expect(known).toContain(name);
-		for (const [, name] of read("deploy/Dockerfile").matchAll(/ENV (SHARDCAST_\w+)=/g)) expect(known).toContain(name);
-	});
-
-	it("a stand-in can be made of every image that is pulled", () => {
-		const targets = [...read("deploy/stand-ins/Dockerfile").matchAll(/^FROM \S+ AS (\w+)$/gm)].map(([, target]) => target);
-		const pulled = services.flatMap(([, { image, build }]) => (build === undefined ? [/(\w+):/.exec(image)![1]!] : []));
-		expect(targets.sort()).toEqual(pulled.sort());
-	});
-
-	it("mounts only what there is", () => {
-		for (const [name, { volumes }] of services)
-			for (const volume of (volumes as string[] | undefined) ?? []) {
-				const path = volume.split(":")[0]!;
-				if (path.startsWith("./")) expect(existsSync(join(root, path)), `${name}: ${path}`).toBe(true);
-			}
 	});
 });
 

@@ -75,4 +75,12 @@ describe("options of PostgreSQL", () => {
 		);
 		expect(problemsOf({ SHARDCAST_POSTGRES_URL: url, SHARDCAST_POSTGRES_SCHEMA: "s".repeat(50) }), "50 characters fit").toBe("");
 	});
+
+	it("is taken from POSTGRES_URL, and from the variable of shardcast rather than from that", () => {
+		const short = { POSTGRES_URL: "postgres://app@a/db" };
+		expect(loadConfig({ environment: short }).config.postgresAddress).toBe("postgres://app@a/db");
+		const both = { ...short, SHARDCAST_POSTGRES_URL: "postgres://app@b/db" };
+		expect(loadConfig({ environment: both }).config.postgresAddress).toBe("postgres://app@b/db");
+		expect(problemsOf({ POSTGRES_URL: "postgres://app:hunter2@a" })).toMatch(/^POSTGRES_URL: (?!.*hunter2).*has no database/);
+	});
 });

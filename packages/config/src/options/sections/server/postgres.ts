@@ -7,6 +7,7 @@ export const postgresOptions = {
 	postgresAddress: option({
 		flag: "postgres-url",
 		key: "url",
+		variable: "POSTGRES_URL",
 		kind: secretText({
 			argument: "<url>",
 			check: parsePostgresAddress,
