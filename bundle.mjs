@@ -24,7 +24,7 @@ const entries = {
  */
 const programs = {
 	"packages/testkit": { index: "index.ts" },
-	loadtest: { main: "main.ts", "thread/main": "thread/main.ts" },
+	loadtest: { main: "main.ts", "thread/main": "thread/main.ts", "thread/process-main": "thread/process-main.ts" },
 };
 
 const root = import.meta.dirname;

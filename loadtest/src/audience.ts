@@ -7,6 +7,8 @@ export interface AudienceOptions {
 	readonly echoes?: boolean;
 	/** 0 = broadcast: everybody gets everything. */
 	readonly channels: number;
+	/** Over which the clients are spread (1). */
+	readonly nodes?: number;
 }
 
 /**
@@ -20,14 +22,16 @@ export class Audience {
 	readonly channels: number;
 	/** Most senders that one client hears. */
 	readonly slots: number;
+	readonly nodes: number;
 	readonly #sendersListen: boolean;
 	readonly #echoes: boolean;
 
-	constructor({ connections, senders, sendersListen, echoes = false, channels }: AudienceOptions) {
+	constructor({ connections, senders, sendersListen, echoes = false, channels, nodes = 1 }: AudienceOptions) {
 		this.connections = connections;
 		this.senders = senders;
 		this.channels = channels;
 		this.slots = channels === 0 ? senders : Math.ceil(senders / channels);
+		this.nodes = nodes;
 		this.#sendersListen = sendersListen;
 		this.#echoes = echoes;
 	}
@@ -41,6 +45,13 @@ export class Audience {
 	channelOfClient(client: number): number {
 		if (this.channels === 0) return -1;
 		return client < this.senderClients ? this.channelOfSender(client) : (client - this.senderClients) % this.channels;
+	}
+
+	/** The node that a client connects to: in turn, so that the clients of one channel are on different nodes. */
+	nodeOfClient(client: number): number {
+		if (this.channels === 0 || client < this.senderClients) return client % this.nodes;
+		const inChannel = Math.floor((client - this.senderClients) / this.channels);
+		return (this.channelOfClient(client) + inChannel) % this.nodes;
 	}
 
 	channelOfSender(sender: number): number {

@@ -11,12 +11,14 @@ import { Progress, ProgressCounters } from "./report/progress-counters.ts";
 import { sourceAddresses, type Target } from "./target.ts";
 import type { KafkaTarget } from "./thread/kafka-source.ts";
 import type { Load } from "./thread/pacer.ts";
-import type { Disconnection, ThreadLoad, ThreadTask } from "./thread/protocol.ts";
+import { runInProcess } from "./thread/process.ts";
+import type { Disconnection, NodeDeliveries, ThreadLoad, ThreadTask } from "./thread/protocol.ts";
 import { RemoteThread } from "./thread/remote.ts";
 import { type SourceKind, sourceKinds } from "./thread/source-kinds.ts";
 
 export interface GeneratorOptions {
-	readonly target: Target;
+	/** The nodes that the clients are spread over. */
+	readonly targets: readonly Target[];
 	readonly connections: number;
 	readonly senders: number;
 	/** 0 = broadcast. */
@@ -28,6 +30,8 @@ export interface GeneratorOptions {
 	readonly kafka?: KafkaTarget | null;
 	/** Threads that receive; one more sends. */
 	readonly receivers: number;
+	/** Each receiver is a process, since one process may not have as many connections open (false). */
+	readonly receiversAreProcesses?: boolean;
 	/** Connections being opened at the same time. */
 	readonly inFlight: number;
 	/** Loopback addresses to connect from; the usual ones for that many connections when not given. */
@@ -36,9 +40,15 @@ export interface GeneratorOptions {
 
 export interface RampReport {
 	readonly opened: number;
+	readonly openedByNode: readonly number[];
 	readonly failures: Readonly<Record<string, number>>;
 	readonly seconds: number;
 	readonly connectsPerSecond: number;
+}
+
+/** Deliveries of one node's clients since the connections were opened, and latencies of this load. */
+export interface NodeReport extends NodeDeliveries {
+	readonly latency: LatencySummary;
 }
 
 export interface SendReport {
@@ -51,6 +61,8 @@ export interface SendReport {
 	/** Deliveries in this load alone. */
 	readonly deliveries: number;
 	readonly latency: LatencySummary;
+	/** Of each node's clients. */
+	readonly nodes: readonly NodeReport[];
 	/** From the first message sent to the last one received. */
 	readonly seconds: number;
 	/** Messages that the server refused, by reason, since the connections were opened. */
@@ -97,19 +109,20 @@ export class LoadGenerator {
 			sendersListen: sourceKinds[options.source].sendersListen,
 			echoes: protocolKinds[protocol].echoes,
 			channels: options.channels,
+			nodes: options.targets.length,
 		};
 		this.#audience = new Audience(audience);
 		const threads = options.receivers + 1;
 		this.#progress = new ProgressCounters({ threads });
 		this.#pool = new Piscina({
 			filename: join(import.meta.dirname, "thread/main.js"),
-			minThreads: threads,
-			maxThreads: threads,
+			minThreads: options.receiversAreProcesses ? 1 : threads,
+			maxThreads: options.receiversAreProcesses ? 1 : threads,
 			concurrentTasksPerWorker: 1,
 			// A task lasts as long as the generator and lives on its event loop; the pool's blocking wait would stop that loop.
 			atomics: "disabled",
 		});
-		const addresses = options.addresses ?? sourceAddresses(options.target, options.connections);
+		const addresses = options.addresses ?? sourceAddresses(options.targets, options.connections);
 		// The sending thread has the senders' connections and no others, so that receiving does not disturb its pace.
 		let firstClient = 0;
 		this.#threads = Array.from({ length: threads }, (_, thread) => {
@@ -117,21 +130,25 @@ export class LoadGenerator {
 				thread === 0
 					? this.#audience.senderClients
 					: share(options.connections - this.#audience.senderClients, options.receivers, thread - 1);
+			const isProcess = thread > 0 && options.receiversAreProcesses === true;
 			const { port1, port2 } = new MessageChannel();
 			const task: ThreadTask = {
 				thread,
 				firstClient,
 				clients,
-				target: options.target,
+				targets: options.targets,
 				sourceAddresses: addresses,
 				audience,
 				protocol,
 				progress: this.#progress.buffer,
 				source: thread === 0 ? options.source : null,
 				kafka: options.kafka ?? null,
+				isProcess,
 				port: port2,
 			};
 			firstClient += clients;
+			if (isProcess)
+				return new RemoteThread(port1, runInProcess(join(import.meta.dirname, "thread/process-main.js"), task, this.#progress));
 			return new RemoteThread(port1, this.#pool.run(task, { transferList: [port2] }) as Promise<void>);
 		});
 	}
@@ -156,7 +173,8 @@ export class LoadGenerator {
 		const startedMs = Math.min(...parts.map((part) => part.startedMs));
 		const seconds = (Math.max(...parts.map((part) => part.endedMs)) - startedMs) / 1000;
 		const opened = parts.reduce((sum, part) => sum + part.opened, 0);
-		return { opened, failures: addUp(parts.map((part) => part.failures)), seconds, connectsPerSecond: opened / seconds };
+		const openedByNode = this.#options.targets.map((_, node) => parts.reduce((sum, part) => sum + part.openedByNode[node], 0));
+		return { opened, openedByNode, failures: addUp(parts.map((part) => part.failures)), seconds, connectsPerSecond: opened / seconds };
 	}
 
 	/** Sends one load and waits until everything has arrived, or until nothing more comes. */
@@ -189,13 +207,18 @@ export class LoadGenerator {
 			expected: this.#expected - expectedBefore,
 			delivery: mergeReports(parts.map((part) => part.delivery)),
 			deliveries: this.received - receivedBefore,
-			latency: summariseLatency(parts.map((part) => part.latency)),
+			latency: summariseLatency(parts.flatMap((part) => part.latency)),
+			nodes: this.#options.targets.map((_, node) => ({
+				expected: parts.reduce((sum, part) => sum + part.byNode[node].expected, 0),
+				received: parts.reduce((sum, part) => sum + part.byNode[node].received, 0),
+				latency: summariseLatency(parts.map((part) => part.latency[node])),
+			})),
 			seconds,
 			refusals: addUp([pace.refusals, ...parts.map((part) => part.refusals)]),
 			lateMsMax: pace.lateMsMax,
 			brokenOff: addUp(parts.map((part) => part.brokenOff)),
 			threads: parts.map((part) => part.load),
-			cpuMs: (cpu.user + cpu.system) / 1000,
+			cpuMs: parts.reduce((sum, part) => sum + part.cpuMs, (cpu.user + cpu.system) / 1000),
 		};
 	}
 

@@ -1,14 +1,14 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Cluster, describeExit, startCluster } from "@shardcast/testkit";
 import { LoadGenerator } from "./generator.ts";
 import { type KafkaSubject, prepareKafka } from "./kafka-subject.ts";
 import { machineFacts } from "./machine.ts";
+import { NodeServers } from "./node-servers.ts";
 import type { LoadTestOptions } from "./options.ts";
+import { OwnCluster } from "./own-cluster.ts";
 import type { ProgressView } from "./report/progress-view.ts";
-import { generatorWarnings, type LoadTestResult, rampProblems, sendProblems } from "./report/result.ts";
-import { Servers, spreadPercent } from "./servers.ts";
-import { parseTarget, type Target } from "./target.ts";
+import { generatorWarnings, type LoadTestResult, type NodeResult, rampProblems, sendProblems } from "./report/result.ts";
+import { spreadPercent } from "./servers.ts";
 import type { KafkaTarget } from "./thread/kafka-source.ts";
 
 /**
@@ -37,34 +37,20 @@ async function runWith(
 	result: LoadTestResult,
 	signal: AbortSignal,
 ): Promise<void> {
-	const cluster = options.start === null ? null : await startOwnCluster([...options.start, ...(kafka?.clusterFlags ?? [])]);
+	const cluster =
+		options.start === null ? null : await OwnCluster.start([...options.start, ...(kafka?.clusterFlags ?? [])], options.startNodes);
 	try {
-		const target = cluster === null ? options.target : ownTarget(cluster.url);
-		await runOn({ ...options, target }, kafka?.target ?? null, view, result, signal);
+		const targets = cluster?.targets ?? options.targets;
+		await runOn({ ...options, targets }, kafka?.target ?? null, view, result, signal);
 	} finally {
-		if (cluster !== null) {
-			const status = await cluster.stop();
-			// Ctrl-C also reaches the cluster, which would then get two signals and close its clients at once.
-			if (status.code !== 0 && !signal.aborted) result.problems.push(`the cluster ended with ${describeExit(status)}\n${cluster.log()}`);
-		}
+		const problems = (await cluster?.stop()) ?? [];
+		// Ctrl-C also reaches the cluster, which would then get two signals and close its clients at once.
+		if (!signal.aborted) result.problems.push(...problems);
 	}
 }
 
 export function emptyResult(options: LoadTestOptions): LoadTestResult {
 	return { machine: machineFacts(), options, warnings: [], problems: [] };
-}
-
-/** The certificate that it was started with is not checked. */
-function ownTarget(url: string): Target {
-	const target = parseTarget(url);
-	return target.tls === null ? target : { ...target, tls: { ...target.tls, verify: false } };
-}
-
-async function startOwnCluster(flags: readonly string[]): Promise<Cluster> {
-	const at = flags.indexOf("--shards");
-	const tls = flags.includes("--tls-cert");
-	if (at < 0) return startCluster({ flags, tls });
-	return startCluster({ shards: Number(flags[at + 1]), flags: flags.toSpliced(at, 2), tls });
 }
 
 async function runOn(
@@ -74,9 +60,10 @@ async function runOn(
 	result: LoadTestResult,
 	signal: AbortSignal,
 ): Promise<void> {
-	const { target, connections } = options;
-	const servers = await Servers.find(target.httpUrl);
-	const pssBytesBefore = servers.pssBytes();
+	const { targets, connections } = options;
+	const servers = await NodeServers.find(targets);
+	const pssBefore = servers.pssBytes();
+	const pssBytesBefore = sumOf(pssBefore);
 	const generator = new LoadGenerator({ ...options, kafka });
 	const interrupted = new Promise<never>((_, reject) => {
 		signal.addEventListener("abort", () => reject(new Interrupted()), { once: true });
@@ -87,6 +74,13 @@ async function runOn(
 		const opening = { name: "connect", total: connections, unit: "connections", done: () => generator.open };
 		result.ramp = await view.during(opening, () => until(generator.ramp(options.rampMs)));
 		result.problems.push(...rampProblems(result.ramp, connections));
+		const { openedByNode, seconds } = result.ramp;
+		const nodes: NodeResult[] = targets.map(({ host, port }, node) => ({
+			address: `${host}:${port}`,
+			connections: openedByNode[node],
+			connectsPerSecond: openedByNode[node] / seconds,
+		}));
+		result.nodes = nodes;
 		const shards = await servers.shardConnections();
 		result.shards = { connections: shards, spreadPercent: spreadPercent(shards) };
 		if (result.ramp.opened < connections) return;
@@ -94,7 +88,10 @@ async function runOn(
 		const holdCpuMs = servers.cpuMs();
 		const holdMs = performance.now();
 		await until(sleep(options.holdMs));
-		const pssBytesAfter = servers.pssBytes();
+		const pssAfter = servers.pssBytes();
+		const pssBytesAfter = sumOf(pssAfter);
+		for (const [node, found] of nodes.entries())
+			if (pssAfter[node] > 0) found.pssBytesPerConnection = (pssAfter[node] - pssBefore[node]) / found.connections;
 		result.hold = {
 			cpuPercent: ((servers.cpuMs() - holdCpuMs) / Math.max(1, performance.now() - holdMs)) * 100,
 			pssBytesBefore,
@@ -114,16 +111,21 @@ async function runOn(
 					durationMs,
 					settleMs,
 					onArrived: () => {
-						const { usage, gone } = servers.usageSince(cpuBefore);
-						result.servers = usage;
+						const used = servers.usageSince(cpuBefore);
+						result.servers = used.flatMap(({ usage }) => usage);
+						for (const [node, { usage }] of used.entries())
+							if (usage.length > 0) nodes[node].cpuMs = sumOf(usage.map(({ cpuMs }) => cpuMs));
+						const gone = used.flatMap((part) => part.gone);
 						result.problems.push(...gone.map(({ name, pid }) => `the server's ${name} (pid ${pid}) ended during the test`));
 					},
 				}),
 			),
 		);
+		for (const [node, { expected, received, latency }] of result.send.nodes.entries())
+			Object.assign(nodes[node], { expected, received, p50Ms: latency.p50Ms, p99Ms: latency.p99Ms });
 		result.warnings.push(...generatorWarnings(result.send, result.machine.cores));
 		result.problems.push(...sendProblems(result.send));
-		const cpuMs = (result.servers ?? []).reduce((sum, server) => sum + server.cpuMs, 0);
+		const cpuMs = sumOf((result.servers ?? []).map((server) => server.cpuMs));
 		if (cpuMs > 0) result.cpuUsPerDelivery = (cpuMs * 1000) / result.send.deliveries;
 	} catch (error) {
 		if (!(error instanceof Interrupted)) throw error;
@@ -131,6 +133,10 @@ async function runOn(
 	} finally {
 		await generator.close(signal.aborted ? "reset" : "handshake");
 	}
+}
+
+function sumOf(values: readonly number[]): number {
+	return values.reduce((sum, value) => sum + value, 0);
 }
 
 class Interrupted extends Error {}

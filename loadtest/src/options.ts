@@ -4,14 +4,16 @@ import { parseBytes, parseDuration } from "@shardcast/config";
 import { openFilesLimit } from "@shardcast/process";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { type ProtocolKind, protocolKinds, withClusterFlags } from "./protocols/protocol-kinds.ts";
-import { parseTarget, type Target } from "./target.ts";
+import { parseTarget, parseTargets, type Target } from "./target.ts";
 import { type SourceKind, sourceKinds } from "./thread/source-kinds.ts";
 
 const scenarios = ["broadcast", "channels"] as const;
 type Scenario = (typeof scenarios)[number];
 
 export interface LoadTestOptions {
-	readonly target: Target;
+	/** The nodes to load: at least one. */
+	readonly targets: readonly Target[];
+	/** Over all nodes. */
 	readonly connections: number;
 	readonly scenario: Scenario;
 	readonly protocol: ProtocolKind;
@@ -29,7 +31,12 @@ export interface LoadTestOptions {
 	readonly settleMs: number;
 	readonly rampMs: number;
 	readonly inFlight: number;
+	/** Threads that receive, or processes. */
 	readonly receivers: number;
+	/** More connections than one process may have open: each receiver is a process. */
+	readonly receiversAreProcesses: boolean;
+	/** Nodes of the test's own cluster, which share a Redis when there are several. */
+	readonly startNodes: number;
 	/** Flags of `shardcast multi` for a cluster of the test's own; null = load what runs at the target. */
 	readonly start: readonly string[] | null;
 	readonly jsonPath: string | null;
@@ -49,6 +56,10 @@ export class UsageError extends Error {
 /** Descriptors that the load generator itself needs beside its connections. */
 const descriptorsKept = 300;
 const messageBytesMax = 1 << 20;
+const receiversMax = 64;
+const startNodesMax = 16;
+const defaultUrl = "ws://127.0.0.1:3005";
+const defaultTargets: readonly Target[] = [parseTarget(defaultUrl)];
 
 function checked<T>(parse: (text: string) => T): (text: string) => T {
 	return (text) => {
@@ -104,7 +115,7 @@ const protocolHelp = Object.entries(protocolKinds)
 	.join("; ");
 
 interface Flags {
-	url: Target;
+	url: readonly Target[];
 	insecure?: boolean;
 	ca?: string;
 	protocol: ProtocolKind;
@@ -123,6 +134,7 @@ interface Flags {
 	rampTimeout: number;
 	inFlight: number;
 	threads: number;
+	nodes: number;
 	start?: string[];
 	json?: string;
 }
@@ -138,7 +150,13 @@ export function parseOptions(
 		.description(
 			"Opens WebSockets to a cluster on this machine, sends messages and checks that every client gets each exactly once, in order.",
 		)
-		.addOption(defaulted("--url <url>", "server to load, on this machine", checked(parseTarget), "ws://127.0.0.1:3005"))
+		.addOption(
+			new Option("--url <url>", "server to load, on this machine; several nodes as a list with commas, or repeat the flag")
+				.argParser((text: string, before: readonly Target[]) =>
+					checked((list: string) => parseTargets(list, before === defaultTargets ? [] : before))(text),
+				)
+				.default(defaultTargets, defaultUrl),
+		)
 		.option("--insecure", "for wss://: the server's certificate is not checked")
 		.option("--ca <file>", "for wss://: certificate authority of the server's certificate, in PEM", checked(readCa))
 		.addOption(
@@ -146,7 +164,10 @@ export function parseOptions(
 				.argParser(startFlags)
 				.conflicts("url"),
 		)
-		.addOption(defaulted("--connections <n>", "clients", whole(2, 1_000_000), "12000"))
+		.addOption(
+			defaulted("--nodes <n>", "with --start: nodes to start, which share a Redis of the test's own", whole(1, startNodesMax), "1"),
+		)
+		.addOption(defaulted("--connections <n>", "clients, over all nodes", whole(2, 1_000_000), "12000"))
 		.addOption(
 			new Option("--scenario <name>", "broadcast: each message to all; channels: each to the clients of one channel")
 				.choices(scenarios)
@@ -168,7 +189,7 @@ export function parseOptions(
 		.addOption(defaulted("--settle <time>", "how long to wait for missing messages while none arrives", duration, "5s"))
 		.addOption(defaulted("--ramp-timeout <time>", "how long opening all connections may take", duration, "60s"))
 		.addOption(defaulted("--in-flight <n>", "connections being opened at the same time", whole(1, 10_000), "256"))
-		.addOption(defaulted("--threads <n>", "threads that receive", whole(1, 64), String(Math.min(4, availableParallelism()))))
+		.addOption(defaulted("--threads <n>", "threads that receive", whole(1, receiversMax), String(Math.min(4, availableParallelism()))))
 		.option("--json <file>", "write the result there as JSON")
 		.allowExcessArguments(false)
 		.exitOverride()
@@ -216,12 +237,20 @@ function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 	if (flags.source === "kafka" && flags.kafkaBrokers === undefined && flags.start === undefined)
 		refuse("--source kafka: name the brokers of the loaded cluster with --kafka-brokers, or start a cluster with --start");
 	if (flags.duration <= 0) refuse("--duration 0: nothing would be sent; give 1s or more");
-	if (connections + descriptorsKept > descriptorsMax)
+	if (flags.nodes > 1 && flags.start === undefined)
+		refuse(`--nodes ${flags.nodes}: give --start too, or name each running node with --url`);
+	const senderClients = sourceKinds[flags.source].sendersListen ? senders : 0;
+	const clientsMax = descriptorsMax - descriptorsKept;
+	if (senderClients > clientsMax)
+		refuse(`--senders ${senders}: one process may open ${descriptorsMax} files; raise the limit (ulimit -n) or give at most ${clientsMax}`);
+	const receiversAreProcesses = connections > clientsMax;
+	const receivers = receiversAreProcesses ? Math.max(flags.threads, Math.ceil((connections - senderClients) / clientsMax)) : flags.threads;
+	if (receivers > receiversMax)
 		refuse(
-			`--connections ${connections}: this process may open ${descriptorsMax} files; raise the limit (ulimit -n) or give at most ${descriptorsMax - descriptorsKept}`,
+			`--connections ${connections}: they need ${receivers} processes that open ${descriptorsMax} files each, and ${receiversMax} are the most; raise the limit (ulimit -n) or give at most ${receiversMax * clientsMax}`,
 		);
 	return {
-		target: secured(flags.url, flags, refuse),
+		targets: flags.url.map((target) => secured(target, flags, refuse)),
 		connections,
 		scenario: flags.scenario,
 		protocol,
@@ -237,7 +266,9 @@ function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 		settleMs: flags.settle,
 		rampMs: flags.rampTimeout,
 		inFlight: flags.inFlight,
-		receivers: flags.threads,
+		receivers,
+		receiversAreProcesses,
+		startNodes: flags.nodes,
 		start: flags.start === undefined ? null : withClusterFlags(flags.start, protocol),
 		jsonPath: flags.json ?? null,
 	};

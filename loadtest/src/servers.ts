@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { cpuMs, getJson, parentOf, pssBytes, wakeUps } from "@shardcast/testkit";
 
-interface ServerProcess {
+export interface ServerProcess {
 	/** "supervisor", "balancer", "shard 0", … */
 	readonly name: string;
 	readonly pid: number;

@@ -42,6 +42,24 @@ export function parseTarget(text: string): Target {
 	return { host, port, path: url.pathname + url.search, httpUrl, tls: isSecure ? { verify: true, ca: null, resumes: false } : null };
 }
 
+const targetsMax = 64;
+
+/**
+ * Reads one URL, or several with commas between them, after those that were given `before`.
+ * @throws RangeError as `parseTarget`, or when a node is there twice or there are too many.
+ */
+export function parseTargets(list: string, before: readonly Target[]): Target[] {
+	const targets = [...before];
+	for (const text of list.split(",")) {
+		const target = parseTarget(text.trim());
+		if (targets.some(({ host, port }) => host === target.host && port === target.port))
+			throw new RangeError(`names ${target.host}:${target.port} twice; give each node once`);
+		targets.push(target);
+	}
+	if (targets.length > targetsMax) throw new RangeError(`names more than ${targetsMax} nodes`);
+	return targets;
+}
+
 /** The client's path with the channel that it listens to. */
 export function pathWithChannel(path: string, channel: string): string {
 	return `${path}${path.includes("?") ? "&" : "?"}channels=${encodeURIComponent(channel)}`;
@@ -53,10 +71,10 @@ const addressesMax = 250;
 /**
  * Source addresses to spread `connections` over: 127.0.0.2, .3, …. One address has 28,000 ports for one target; far fewer
  * are used of each, because the kernel's search for a free port gets slow long before that and because connections of the
- * run before still hold theirs for a minute. Empty for a target that is not IPv4: then the kernel's choice.
+ * run before still hold theirs for a minute. Empty when a target is not IPv4: then the kernel's choice.
  */
-export function sourceAddresses(target: Target, connections: number): string[] {
-	if (!isIPv4(target.host)) return [];
+export function sourceAddresses(targets: readonly Target[], connections: number): string[] {
+	if (!targets.every(({ host }) => isIPv4(host))) return [];
 	const count = Math.min(addressesMax, Math.max(1, Math.ceil(connections / connectionsPerAddress)));
 	return Array.from({ length: count }, (_, index) => `127.0.0.${index + 2}`);
 }

@@ -42,6 +42,17 @@ describe.each([
 		}
 	});
 
+	it("spreads the clients of the whole and of each channel over three nodes", () => {
+		const spread = new Audience({ ...options, nodes: 3 });
+		const counts = (clients: number[]) => [0, 1, 2].map((node) => clients.filter((client) => spread.nodeOfClient(client) === node).length);
+		const all = counts(clientsOf(spread));
+		expect(Math.max(...all) - Math.min(...all)).toBeLessThanOrEqual(4);
+		expect(all.reduce((a, b) => a + b, 0)).toBe(options.connections);
+		for (let channel = 0; channel < options.channels; channel++)
+			expect(Math.min(...counts(clientsOf(spread).filter((client) => spread.channelOfClient(client) === channel)))).toBeGreaterThan(0);
+		expect(clientsOf(audience).every((client) => audience.nodeOfClient(client) === 0)).toBe(true);
+	});
+
 	it("knows no sender beyond the last", () => {
 		expect(audience.slotOf(19, options.senders)).toBe(-1);
 	});

@@ -1,11 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ManagedProcess } from "@shardcast/testkit";
+import { ManagedProcess, redisForTests } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import type { LoadTestResult } from "../src/report/result.ts";
 
 const program = join(import.meta.dirname, "../dist/main.js");
+
+const hasRedis = redisForTests();
 
 async function loadCluster(
 	start: string,
@@ -68,6 +70,25 @@ describe("load test of a cluster that it starts itself", () => {
 		const channels = await loadCluster("--shards 2", [...http, "--scenario", "channels", "--channel-size", "9"]);
 		expect(channels.output).toContain("passed");
 		expect(channels.result.send).toMatchObject({ sent: 200, expected: 2_000, deliveries: 2_000 });
+	});
+
+	it.skipIf(!hasRedis)("clients of two nodes with one Redis get each broadcast once, and each node has a row", async () => {
+		const flags = ["--nodes", "2", "--connections", "200", "--rate", "50", "--duration", "1s", "--senders", "3"];
+		const { status, output, result } = await loadCluster("--shards 1", flags);
+		expect(output).toContain("passed");
+		expect(status).toBe(0);
+		expect(result.send).toMatchObject({ sent: 50, expected: 50 * 199, deliveries: 50 * 199 });
+		expect(result.nodes).toHaveLength(2);
+		// A sender does not get its own messages: those of senders 0 and 2 (17 and 16) are missing on the first node, of sender 1 (17) on the second.
+		expect(result.nodes!.map(({ expected }) => expected)).toEqual([50 * 100 - 33, 50 * 100 - 17]);
+		for (const { connections, expected, received, cpuMs, p99Ms } of result.nodes!) {
+			expect(connections).toBe(100);
+			expect(received).toBe(expected);
+			expect(cpuMs).toBeGreaterThan(0);
+			expect(p99Ms).toBeGreaterThan(0);
+		}
+		expect(result.servers).toHaveLength(2 * 3);
+		expect(output).toMatch(/^all nodes +200 /m);
 	});
 
 	it("tells how many connections a cluster that is too small refused", async () => {

@@ -38,9 +38,14 @@ async function withServer<T>(
 }
 
 let runs = 0;
-async function loadTest(port: number, flags: readonly string[], disturb?: (run: ManagedProcess) => Promise<void>): Promise<Run> {
+async function loadTest(
+	port: number,
+	flags: readonly string[],
+	disturb?: (run: ManagedProcess) => Promise<void>,
+	openFiles?: number,
+): Promise<Run> {
 	const json = join(directory, `${runs++}.json`);
-	const run = await ManagedProcess.start(program, [
+	const args = [
 		...(flags.includes("--url") ? [] : ["--url", `ws://127.0.0.1:${port}`]),
 		"--hold",
 		"50ms",
@@ -49,7 +54,8 @@ async function loadTest(port: number, flags: readonly string[], disturb?: (run: 
 		"--json",
 		json,
 		...flags,
-	]);
+	];
+	const run = await ManagedProcess.start(program, args, openFiles === undefined ? {} : { openFiles });
 	await disturb?.(run);
 	const { code } = await run.exited;
 	return { status: code, output: run.log(), result: JSON.parse(readFileSync(json, "utf8")) as LoadTestResult };
@@ -72,6 +78,23 @@ describe("load test against the bare server", () => {
 		expect(result.servers).toHaveLength(1);
 		expect(result.cpuUsPerDelivery).toBeGreaterThan(0);
 		expect(output).toMatch(/connect\s+200 of 200 connections/);
+	});
+
+	it("opens more connections than one process may, in several processes", async () => {
+		const flags = ["--connections", "300", "--rate", "100", "--duration", "500ms", "--senders", "2"];
+		let children = 0;
+		const counted = async (run: ManagedProcess): Promise<void> => {
+			await run.waitForOutput(/send\s+0 of/, 20_000);
+			children = readFileSync(`/proc/${run.pid}/task/${run.pid}/children`, "utf8").trim().split(" ").length;
+		};
+		const { status, output, result } = await withServer(bareServer, [], (port) => loadTest(port, flags, counted, 450));
+		expect(output).toContain("passed: every client got every message exactly once, in order");
+		expect(status).toBe(0);
+		expect(children).toBe(2);
+		expect(result.options).toMatchObject({ receiversAreProcesses: true, receivers: 2 });
+		expect(result.send).toMatchObject({ sent: 50, expected: 50 * 299, deliveries: 50 * 299 });
+		// The bare server says how many it holds.
+		expect(result.shards!.connections).toEqual([{ id: 0, connections: 300 }]);
 	});
 
 	it("sends each message of the channels scenario to its channel alone", async () => {

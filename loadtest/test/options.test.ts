@@ -25,7 +25,29 @@ describe("options", () => {
 			source: "ws",
 			start: null,
 		});
-		expect(parse().target).toMatchObject({ host: "127.0.0.1", port: 3005, path: "/" });
+		expect(parse().targets).toHaveLength(1);
+		expect(parse().targets[0]).toMatchObject({ host: "127.0.0.1", port: 3005, path: "/" });
+	});
+
+	it("takes several nodes, as a list or as repeated flags", () => {
+		const urls = (...argv: string[]) => parse(...argv).targets.map(({ host, port }) => `${host}:${port}`);
+		const nodes = ["127.0.0.1:1", "127.0.0.2:1", "127.0.0.2:2"];
+		expect(urls("--url", "ws://127.0.0.1:1,ws://127.0.0.2:1", "--url", "ws://127.0.0.2:2")).toEqual(nodes);
+		expect(urls("--url", "ws://127.0.0.1:3005")).toEqual(["127.0.0.1:3005"]);
+		expect(parse("--start", "--shards 2", "--nodes", "10").startNodes).toBe(10);
+		const list = Array.from({ length: 65 }, (_, index) => `ws://127.0.0.1:${index + 1}`);
+		expect(urls("--url", list.slice(1).join())).toHaveLength(64);
+		expect(refusal("--url", list.join())).toContain("names more than 64 nodes");
+	});
+
+	it("receives in processes only when one may not open as many connections", () => {
+		expect(parse("--connections", "19700")).toMatchObject({ receiversAreProcesses: false });
+		expect(parse("--connections", "19701", "--threads", "1")).toMatchObject({ receiversAreProcesses: true, receivers: 1 });
+		expect(parse("--connections", "19702", "--threads", "1")).toMatchObject({ receiversAreProcesses: true, receivers: 2 });
+		expect(parse("--connections", "100000", "--threads", "2")).toMatchObject({ receiversAreProcesses: true, receivers: 6 });
+		const most = (connections: number) => parseOptions(["--connections", String(connections)], 1_300);
+		expect(most(64_001).receivers).toBe(64);
+		expect(() => most(64_002)).toThrow("they need 65 processes that open 1300 files each, and 64 are the most");
 	});
 
 	it("makes channels of which each message reaches --channel-size clients", () => {
@@ -49,7 +71,11 @@ describe("options", () => {
 	it.each([
 		[["--connections", "1"], "--connections"],
 		[["--connections", "12e3"], "--connections"],
-		[["--connections", "19800"], "ulimit -n"],
+		[["--connections", "30000", "--senders", "19701"], "--senders 19701: one process may open 20000 files; raise the limit (ulimit -n)"],
+		[["--url", "ws://127.0.0.1:1,ws://127.0.0.1:1/x"], "names 127.0.0.1:1 twice"],
+		[["--url", "ws://127.0.0.1:1", "--url", "ws://10.0.0.1:1"], "is not on this machine"],
+		[["--nodes", "3"], "--nodes 3: give --start too, or name each running node with --url"],
+		[["--start", "--shards 1", "--nodes", "17"], "from 1 to 16"],
 		[["--connections", "10", "--senders", "10"], "--senders 10"],
 		[["--connections", "10", "--scenario", "channels"], "at least 11"],
 		[["--size", "27"], "28 to"],
@@ -117,9 +143,9 @@ describe("target", () => {
 
 	it("spreads clients over source addresses, none of which comes near its 28,000 ports", () => {
 		const target = parseTarget("ws://127.0.0.1:3005");
-		expect(sourceAddresses(target, 12_000)).toEqual(["127.0.0.2", "127.0.0.3", "127.0.0.4"]);
-		expect(100_000 / sourceAddresses(target, 100_000).length).toBeLessThanOrEqual(28_000);
-		expect(sourceAddresses(parseTarget("ws://[::1]:3005"), 12_000)).toEqual([]);
+		expect(sourceAddresses([target], 12_000)).toEqual(["127.0.0.2", "127.0.0.3", "127.0.0.4"]);
+		expect(100_000 / sourceAddresses([target], 100_000).length).toBeLessThanOrEqual(28_000);
+		expect(sourceAddresses([target, parseTarget("ws://[::1]:3005")], 12_000)).toEqual([]);
 	});
 
 	it("adds the channel to a path with and without a query", () => {

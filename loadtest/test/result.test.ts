@@ -14,6 +14,7 @@ const good: SendReport = {
 	delivery: { received: 100, lost: 0, duplicated: 0, reordered: 0, unexpected: 0, examples: [] },
 	deliveries: 100,
 	latency: { count: 100, meanMs: 1, p50Ms: 1, p90Ms: 1, p99Ms: 1, p999Ms: 1, maxMs: 1 },
+	nodes: [],
 	seconds: 1,
 	refusals: {},
 	lateMsMax: 1,
@@ -30,10 +31,20 @@ it("tells no negative memory per connection", () => {
 	expect(shown(-40_000)).toContain("1 MiB, too few connections to tell what one takes");
 });
 
+it("has a row for each of several nodes, and none for one", () => {
+	const result = { ...emptyResult(parseOptions(["--url", "ws://127.0.0.1:1"])), send: good };
+	const node = (port: number) => ({ address: `127.0.0.1:${port}`, connections: 5, connectsPerSecond: 50, expected: 50, received: 49 });
+	expect(renderResult({ ...result, nodes: [node(1)] })).not.toContain("all nodes");
+	const shown = renderResult({ ...result, nodes: [node(1), { ...node(2), pssBytesPerConnection: 3072, p50Ms: 1, p99Ms: 7, cpuMs: 12 }] });
+	expect(shown).toMatch(/^127\.0\.0\.1:1 +5 +50 +49 of 50 *$/m);
+	expect(shown).toMatch(/^127\.0\.0\.1:2 +5 +50 +3 +49 of 50 +1 +7 +12$/m);
+	expect(shown).toMatch(/^all nodes .* 100 of 100 +1 +1 +12$/m);
+});
+
 describe("verdict", () => {
 	it("is a pass only without any problem", () => {
 		expect(sendProblems(good)).toEqual([]);
-		expect(rampProblems({ opened: 5, failures: {}, seconds: 1, connectsPerSecond: 5 }, 5)).toEqual([]);
+		expect(rampProblems({ opened: 5, openedByNode: [5], failures: {}, seconds: 1, connectsPerSecond: 5 }, 5)).toEqual([]);
 	});
 
 	it.each([

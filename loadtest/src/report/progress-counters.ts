@@ -11,15 +11,27 @@ const rowLength = 16;
  */
 export class ProgressCounters {
 	readonly buffer: SharedArrayBuffer;
+	readonly threads: number;
 	readonly #values: Float64Array;
 
 	constructor(source: { readonly threads: number } | SharedArrayBuffer) {
 		this.buffer = source instanceof SharedArrayBuffer ? source : new SharedArrayBuffer(source.threads * rowLength * 8);
 		this.#values = new Float64Array(this.buffer);
+		this.threads = this.#values.length / rowLength;
 	}
 
 	add(thread: number, counter: Progress, count: number): void {
 		this.#values[thread * rowLength + counter] += count;
+	}
+
+	/** What one thread has counted, for `set` in another process. */
+	row(thread: number): number[] {
+		return Array.from(this.#values.subarray(thread * rowLength, thread * rowLength + Object.keys(Progress).length));
+	}
+
+	/** Takes over what a thread of another process has counted. */
+	set(thread: number, row: readonly number[]): void {
+		this.#values.set(row, thread * rowLength);
 	}
 
 	/** Sum over all threads. */

@@ -6,7 +6,7 @@ const percent = (share: number): string => `${number(share)} %`;
 
 /** The result for people: one paragraph per phase, as far as the test got. */
 export function renderResult(result: LoadTestResult): string {
-	const parts = [machine(result), ramp(result), hold(result), send(result), servers(result), verdict(result)];
+	const parts = [machine(result), ramp(result), hold(result), send(result), nodes(result), servers(result), verdict(result)];
 	return parts.filter((part) => part !== "").join("\n\n");
 }
 
@@ -19,14 +19,15 @@ function machine({ machine, options }: LoadTestResult): string {
 	].join("\n");
 }
 
-function ramp({ ramp, shards, options }: LoadTestResult): string {
+function ramp({ ramp, shards, nodes = [], options }: LoadTestResult): string {
 	if (ramp === undefined) return "";
 	const lines = [
 		`connect  ${number(ramp.opened)} of ${number(options.connections)} in ${number(ramp.seconds)} s: ${number(Math.round(ramp.connectsPerSecond))}/s`,
 	];
 	if (shards !== undefined && shards.connections.length > 0) {
 		const list = shards.connections.map(({ id, connections }) => `${id}: ${number(connections)}`).join(", ");
-		lines.push(`shards   ${list}; spread ${percent(shards.spreadPercent)}`);
+		// The table of nodes has the connections of each.
+		lines.push(`shards   ${nodes.length > 1 ? shards.connections.length : list}; spread ${percent(shards.spreadPercent)}`);
 	}
 	return lines.join("\n");
 }
@@ -53,6 +54,35 @@ function send({ send, interrupted }: LoadTestResult): string {
 			[["ms", ...[latency.p50Ms, latency.p90Ms, latency.p99Ms, latency.p999Ms, latency.maxMs].map(number)]],
 		),
 	].join("\n");
+}
+
+/** One row per node, when there are several. */
+function nodes({ nodes = [], ramp, hold, send }: LoadTestResult): string {
+	if (nodes.length < 2) return "";
+	const cell = (value: number | undefined): string => (value === undefined ? "" : number(value));
+	const kib = (bytes: number | undefined): string => (bytes !== undefined && bytes > 0 ? number(bytes / 1024) : "");
+	const rows = nodes.map((node) => [
+		node.address,
+		number(node.connections),
+		number(Math.round(node.connectsPerSecond)),
+		kib(node.pssBytesPerConnection),
+		node.received === undefined ? "" : `${number(node.received)} of ${cell(node.expected)}`,
+		cell(node.p50Ms),
+		cell(node.p99Ms),
+		node.cpuMs === undefined ? "" : number(Math.round(node.cpuMs)),
+	]);
+	const cpuMs = nodes.reduce((sum, node) => sum + (node.cpuMs ?? 0), 0);
+	rows.push([
+		"all nodes",
+		cell(ramp?.opened),
+		ramp === undefined ? "" : number(Math.round(ramp.connectsPerSecond)),
+		kib(hold?.pssBytesPerConnection),
+		send === undefined ? "" : `${number(send.deliveries)} of ${number(send.expected)}`,
+		cell(send?.latency.p50Ms),
+		cell(send?.latency.p99Ms),
+		cpuMs > 0 ? number(Math.round(cpuMs)) : "",
+	]);
+	return table(["node", "connections", "connects/s", "KiB each", "deliveries", "p50 ms", "p99 ms", "CPU ms"], rows);
 }
 
 function servers({ servers, send, cpuUsPerDelivery }: LoadTestResult): string {

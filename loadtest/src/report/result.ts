@@ -10,6 +10,8 @@ export interface LoadTestResult {
 	ramp?: RampReport;
 	shards?: { readonly connections: readonly ShardConnections[]; readonly spreadPercent: number };
 	hold?: HoldReport;
+	/** Of each node; what is not known is missing. */
+	nodes?: readonly NodeResult[];
 	send?: SendReport;
 	/** Of the send phase. Empty when the server's processes are not known. */
 	servers?: readonly ProcessUsage[];
@@ -20,6 +22,20 @@ export interface LoadTestResult {
 	readonly warnings: string[];
 	/** Why the test failed; empty = passed. */
 	readonly problems: string[];
+}
+
+export interface NodeResult {
+	readonly address: string;
+	readonly connections: number;
+	readonly connectsPerSecond: number;
+	pssBytesPerConnection?: number;
+	/** Of its processes, in the send phase. */
+	cpuMs?: number;
+	/** Deliveries to its clients. */
+	expected?: number;
+	received?: number;
+	p50Ms?: number;
+	p99Ms?: number;
 }
 
 interface HoldReport {

@@ -14,6 +14,7 @@ import type { ClientProtocol, ServerEvents } from "../protocols/client-protocol.
 import { LatencyRecorder } from "../report/latency.ts";
 import { Progress, type ProgressCounters } from "../report/progress-counters.ts";
 import type { Target, TargetTls } from "../target.ts";
+import type { NodeDeliveries } from "./protocol.ts";
 
 interface FleetOptions {
 	/** Number of this thread among the threads of the load test. */
@@ -21,7 +22,8 @@ interface FleetOptions {
 	/** This fleet's clients are `firstClient … firstClient + clients - 1` of the audience. */
 	readonly firstClient: number;
 	readonly clients: number;
-	readonly target: Target;
+	/** The nodes, in the order of the audience's. */
+	readonly targets: readonly Target[];
 	readonly sourceAddresses: readonly string[];
 	readonly audience: Audience;
 	readonly protocol: ClientProtocol;
@@ -33,6 +35,8 @@ export interface RampPart {
 	/** When the last connection of this fleet was open (or given up). */
 	readonly endedMs: number;
 	readonly opened: number;
+	/** Of them, by node. */
+	readonly openedByNode: readonly number[];
 	/** How those ended that did not open, and how often each. */
 	readonly failures: Readonly<Record<string, number>>;
 }
@@ -46,7 +50,11 @@ const failuresMax = 50;
 export class Fleet implements RawSocketHandler, ServerEvents {
 	readonly #options: FleetOptions;
 	readonly #checker: DeliveryChecker;
-	readonly #latency = new LatencyRecorder();
+	/** By node, as the next two. */
+	readonly #latency: readonly LatencyRecorder[];
+	readonly #openByNode: Uint32Array;
+	readonly #receivedByNode: Float64Array;
+	readonly #nodeOf: Uint8Array;
 	readonly #readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
 	readonly #key = handshakeKey();
 	readonly #sockets: (RawSocket | null)[];
@@ -75,6 +83,10 @@ export class Fleet implements RawSocketHandler, ServerEvents {
 		this.#options = options;
 		this.#sockets = new Array<RawSocket | null>(options.clients).fill(null);
 		this.#ready = new Uint8Array(options.clients);
+		this.#latency = options.targets.map(() => new LatencyRecorder());
+		this.#openByNode = new Uint32Array(options.targets.length);
+		this.#receivedByNode = new Float64Array(options.targets.length);
+		this.#nodeOf = Uint8Array.from({ length: options.clients }, (_, id) => options.audience.nodeOfClient(options.firstClient + id));
 		this.#frame = this.#readBuffer;
 		this.#checker = new DeliveryChecker(options.clients, options.audience.slots, options.firstClient);
 	}
@@ -103,7 +115,7 @@ export class Fleet implements RawSocketHandler, ServerEvents {
 		}
 		const failures = Object.fromEntries(this.#failures);
 		this.#failures.clear();
-		return { startedMs, endedMs, opened: this.#open, failures };
+		return { startedMs, endedMs, opened: this.#open, openedByNode: [...this.#openByNode], failures };
 	}
 
 	/** The socket of a client of this fleet, by its number in the audience; null when it is not open. */
@@ -138,9 +150,18 @@ export class Fleet implements RawSocketHandler, ServerEvents {
 		};
 	}
 
-	/** Latencies since the last call. */
-	takeLatency(): string {
-		return this.#latency.take();
+	/** Latencies since the last call, by node. */
+	takeLatency(): string[] {
+		return this.#latency.map((recorder) => recorder.take());
+	}
+
+	/** Deliveries to the clients of each node, given what each sender has sent. */
+	byNode(sent: ArrayLike<number>): NodeDeliveries[] {
+		const { audience, firstClient, clients, targets } = this.#options;
+		const expected = targets.map(() => 0);
+		for (let id = 0; id < clients; id++)
+			for (let slot = 0; slot < audience.slots; slot++) expected[this.#nodeOf[id]] += audience.expected(firstClient + id, slot, sent);
+		return expected.map((count, node) => ({ expected: count, received: this.#receivedByNode[node] }));
 	}
 
 	/** Connections that ended after the ramp without being closed by this side. */
@@ -170,6 +191,7 @@ export class Fleet implements RawSocketHandler, ServerEvents {
 	#isReady(socket: RawSocket): void {
 		this.#ready[socket.id] = 1;
 		this.#open++;
+		this.#openByNode[this.#nodeOf[socket.id]]++;
 		this.#connecting--;
 		this.#options.progress.add(this.#options.thread, Progress.opened, 1);
 		this.#connectMore();
@@ -189,7 +211,9 @@ export class Fleet implements RawSocketHandler, ServerEvents {
 		const { payload } = protocol;
 		const socket = this.#reading!;
 		const bytes = this.#frame;
+		const node = this.#nodeOf[socket.id];
 		progress.add(thread, Progress.received, 1);
+		this.#receivedByNode[node]++;
 		if (!payload.isPayload(bytes, start, end)) {
 			this.#corrupted++;
 			return;
@@ -198,7 +222,7 @@ export class Fleet implements RawSocketHandler, ServerEvents {
 		const slot = audience.slotOf(firstClient + socket.id, sender);
 		if (slot < 0) this.#checker.stray(socket.id, `a message of sender ${sender}, which was not meant for it`);
 		else this.#checker.saw(socket.id, slot, payload.numberOf(bytes, start));
-		this.#latency.record(monotonicMs() - payload.sentMsOf(bytes, start));
+		this.#latency[node].record(monotonicMs() - payload.sentMsOf(bytes, start));
 	}
 
 	subscribed(): void {
@@ -233,6 +257,7 @@ export class Fleet implements RawSocketHandler, ServerEvents {
 		if (this.#ready[socket.id] === 1) {
 			this.#ready[socket.id] = 0;
 			this.#open--;
+			this.#openByNode[this.#nodeOf[socket.id]]--;
 			this.#options.progress.add(this.#options.thread, Progress.ended, 1);
 			if (!this.#closing) this.#note(describeEnd(end), 1);
 		} else {
@@ -244,10 +269,11 @@ export class Fleet implements RawSocketHandler, ServerEvents {
 	}
 
 	#connectMore(): void {
-		const { target, sourceAddresses, audience, protocol, firstClient, clients } = this.#options;
+		const { targets, sourceAddresses, audience, protocol, firstClient, clients } = this.#options;
 		while (this.#connecting < this.#inFlight && this.#next < clients) {
 			const id = this.#next++;
 			const client = firstClient + id;
+			const target = targets[this.#nodeOf[id]];
 			this.#connecting++;
 			this.#sockets[id] = new RawSocket(
 				id,

@@ -14,14 +14,15 @@ const refusalKindsMax = 20;
  * so does HTTP keep an order. What was not answered with 200 is not tried again, since it may have been published.
  */
 export class HttpSource implements MessageSource {
-	readonly #target: Target;
+	readonly #targets: readonly Target[];
 	readonly #audience: Audience;
 	readonly #agents: Agent[];
 	readonly #waiting: Uint32Array;
 	readonly #refusals = new Map<string, number>();
 
-	constructor(target: Target, audience: Audience) {
-		this.#target = target;
+	/** @param targets nodes, which the senders take in turn. */
+	constructor(targets: readonly Target[], audience: Audience) {
+		this.#targets = targets;
 		this.#audience = audience;
 		this.#agents = Array.from({ length: audience.senders }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
 		this.#waiting = new Uint32Array(audience.senders);
@@ -35,7 +36,7 @@ export class HttpSource implements MessageSource {
 		const channel = this.#audience.channelOfSender(sender);
 		const query = channel < 0 ? "" : `?channel=${encodeURIComponent(channelName(channel))}`;
 		const headers = { "content-type": "application/octet-stream", "content-length": payload.length };
-		const outgoing = request(`${this.#target.httpUrl}/api/publish${query}`, {
+		const outgoing = request(`${this.#targets[sender % this.#targets.length].httpUrl}/api/publish${query}`, {
 			method: "POST",
 			agent: this.#agents[sender],
 			headers,

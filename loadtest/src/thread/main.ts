@@ -13,12 +13,12 @@ import { WebSocketSource } from "./websocket-source.ts";
 
 const flushMs = 5_000;
 
-function createSource(kind: SourceKind, fleet: Fleet, { target, kafka }: ThreadTask, audience: Audience): MessageSource {
+function createSource(kind: SourceKind, fleet: Fleet, { targets, kafka }: ThreadTask, audience: Audience): MessageSource {
 	switch (kind) {
 		case "ws":
 			return new WebSocketSource(fleet, audience.senders);
 		case "http":
-			return new HttpSource(target, audience);
+			return new HttpSource(targets, audience);
 		case "kafka":
 			if (kafka === null) throw new Error("the kafka source needs a broker");
 			return new KafkaMessageSource(kafka, audience);
@@ -36,6 +36,7 @@ export default function serve(task: ThreadTask): Promise<void> {
 	const source = task.source === null ? null : createSource(task.source, fleet, task, audience);
 	const pacer = source && new Pacer(source, audience.senders, progress, task.thread, protocol.payload);
 	const lag = monitorEventLoopDelay({ resolution: 5 });
+	let cpuBase = process.cpuUsage();
 	let idleBase = performance.eventLoopUtilization();
 
 	const calls: ThreadCalls = {
@@ -44,6 +45,7 @@ export default function serve(task: ThreadTask): Promise<void> {
 			fleet.takeLatency();
 			lag.enable();
 			lag.reset();
+			cpuBase = process.cpuUsage();
 			idleBase = performance.eventLoopUtilization();
 		},
 		send: async (load) => {
@@ -57,9 +59,12 @@ export default function serve(task: ThreadTask): Promise<void> {
 			const { utilization } = performance.eventLoopUtilization(idleBase);
 			const lagP99Ms = Math.max(0, lag.percentile(99) / 1e6 - 5);
 			lag.disable();
+			const { user, system } = process.cpuUsage(cpuBase);
 			return {
 				delivery: fleet.report(sentBySender),
 				latency: fleet.takeLatency(),
+				byNode: fleet.byNode(sentBySender),
+				cpuMs: task.isProcess ? (user + system) / 1000 : 0,
 				refusals: fleet.refusals(),
 				brokenOff: fleet.brokenOff(),
 				load: { utilization, lagP99Ms },

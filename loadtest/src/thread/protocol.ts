@@ -12,7 +12,7 @@ export interface ThreadTask {
 	readonly thread: number;
 	readonly firstClient: number;
 	readonly clients: number;
-	readonly target: Target;
+	readonly targets: readonly Target[];
 	readonly sourceAddresses: readonly string[];
 	readonly audience: AudienceOptions;
 	readonly protocol: ProtocolKind;
@@ -21,6 +21,8 @@ export interface ThreadTask {
 	readonly source: SourceKind | null;
 	/** For the source of that kind. */
 	readonly kafka: KafkaTarget | null;
+	/** It runs in a process of the generator's that has no other thread. */
+	readonly isProcess: boolean;
 	/** The thread's end of its message channel. */
 	readonly port: import("node:worker_threads").MessagePort;
 }
@@ -37,9 +39,19 @@ interface SourceReport extends PaceReport {
 	readonly refusals: Readonly<Record<string, number>>;
 }
 
+/** Deliveries of one node's clients since the connections were opened. */
+export interface NodeDeliveries {
+	readonly expected: number;
+	readonly received: number;
+}
+
 interface Collected {
 	readonly delivery: DeliveryReport;
-	readonly latency: string;
+	/** By node. */
+	readonly latency: readonly string[];
+	readonly byNode: readonly NodeDeliveries[];
+	/** CPU time since `begin` of a thread that is a process; 0 for others, which the main thread counts. */
+	readonly cpuMs: number;
 	/** Commands of open clients that the server answered with an error, by reason, since the ramp. */
 	readonly refusals: Readonly<Record<string, number>>;
 	readonly brokenOff: Readonly<Record<string, number>>;

@@ -18,7 +18,7 @@ export function sendInTurn(
 ): Promise<MeasuredSend & { readonly connectsPerSecond: number }> {
 	return withCleanup(async (ends) => {
 		const { target } = subject;
-		const generator = new LoadGenerator({ target, source: "ws", receivers: 2, inFlight: 256, protocol, ...clients });
+		const generator = new LoadGenerator({ targets: [target], source: "ws", receivers: 2, inFlight: 256, protocol, ...clients });
 		ends.push(() => generator.close("reset"));
 		const connectsPerSecond = await connectAll(generator, clients.connections);
 		return { ...(await measureSend(subject, generator, { ...load, settleMs: 10_000 })), connectsPerSecond };

@@ -38,7 +38,7 @@ export class ProtocolClients implements RawSocketHandler {
 
 	constructor(options: ProtocolClientsOptions) {
 		this.#options = options;
-		this.#addresses = sourceAddresses(options.target, options.connections);
+		this.#addresses = sourceAddresses([options.target], options.connections);
 	}
 
 	/** Opens them all. @throws unless all are ready in a minute. */

@@ -48,7 +48,16 @@ export function benchClients(
 	connections: number,
 	others: Partial<Pick<GeneratorOptions, "senders" | "source" | "inFlight" | "addresses" | "channels">> = {},
 ): LoadGenerator {
-	return new LoadGenerator({ target, connections, senders: 1, channels: 0, source: "ws", receivers: 2, inFlight: 256, ...others });
+	return new LoadGenerator({
+		targets: [target],
+		connections,
+		senders: 1,
+		channels: 0,
+		source: "ws",
+		receivers: 2,
+		inFlight: 256,
+		...others,
+	});
 }
 
 /** Opens all connections. @throws unless every one opened: a bench on half the clients would flatter. */
