@@ -46,6 +46,15 @@ describe("limits of one client at the boundary", () => {
 		expect(await codeOf(client, { subscribe: { channel: "b" } })).toBe(0);
 	});
 
+	it("clients that have a connection and have not connected when the node is cut off, if it refuses them then", async () => {
+		const rig = new CentrifugeRig();
+		const client = rig.open();
+		rig.isCutOff = true;
+		expect(await codeOf(client, { connect: {} }), "temporary: the client tries again").toBe(100);
+		rig.isCutOff = false;
+		expect(await codeOf(rig.open(), { connect: {} })).toBe(0);
+	});
+
 	it("a client that exceeded a limit can go on within it", async () => {
 		const client = new CentrifugeRig({ channelLimit: 1 }).connected();
 		expect(await codeOf(client, { subscribe: { channel: "a" } })).toBe(0);

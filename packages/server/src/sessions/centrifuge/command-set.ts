@@ -137,6 +137,7 @@ export class CommandSet {
 			calls,
 			refreshes,
 			isBlocked: (user) => context.revocations.isBlocked(user),
+			isCutOff: context.isCutOff,
 			isRevoked,
 			subscriptions,
 			room,

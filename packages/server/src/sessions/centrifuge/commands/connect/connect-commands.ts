@@ -42,6 +42,8 @@ interface ConnectCommandsParts {
 	readonly refreshes: Pick<HookRefreshes, "isOn" | "command">;
 	/** Whether the user is blocked. */
 	readonly isBlocked: (user: string) => boolean;
+	/** Whether this node refuses clients: a connection may be older than that, and who is blocked is not known since then. */
+	readonly isCutOff: () => boolean;
 	/** Whether a user's token has been revoked in the meantime. */
 	readonly isRevoked: (user: string, token: TokenId | null) => boolean;
 	readonly subscriptions: ServerSubscriptions;
@@ -144,6 +146,7 @@ export class ConnectCommands {
 		// Missed publications are read, and the client is subscribed, in one step. Everything else arrives in later turns.
 		const step = (): Outcome => {
 			if (session.isGone) return ends(Disconnect.connectionClosed);
+			if (this.#parts.isCutOff()) return fails(ErrorCode.internal);
 			// The user may have been blocked while the token was verified, or there may be no token.
 			if (user !== "" && this.#parts.isBlocked(user)) return ends(Disconnect.permissionDenied);
 			if (this.#parts.isRevoked(user, claims?.token ?? null)) return ends(Disconnect.invalidToken);
