@@ -14,10 +14,13 @@ interface Waiting {
 
 const batchMax = 500;
 const waitingMax = 10_000;
+/** Longest wait for a batch: Redis may hang for much longer before anybody knows, and clients want to connect. */
+const answerMsMax = 1000;
+const none: readonly SessionAnswer[] = [];
 
 /**
  * Collects requests for sessions: one batch is under way, and those that come meanwhile are the next one. So thousands of clients that return at once cost
- * some questions. A request that finds no room, or whose batch fails, is answered with "unavailable": the client gets the chosen node.
+ * some questions. A request that finds no room, or whose batch fails or is not answered within a second, is answered with "unavailable": the client gets the chosen node.
  */
 export class SessionBatches {
 	readonly #parts: SessionBatchesParts;
@@ -44,11 +47,20 @@ export class SessionBatches {
 		while (this.#waiting.length > 0) {
 			const batch = this.#waiting.splice(0, batchMax);
 			const requests = batch.map(({ request }) => request);
-			const answers = await this.#parts.ask(requests).catch((): readonly SessionAnswer[] => []);
+			const answers = await inTime(this.#parts.ask(requests)).catch(() => none);
 			for (const [index, { request, done }] of batch.entries()) done(answers[index] ?? unavailable(request));
 		}
 		this.#isUnderWay = false;
 	}
+}
+
+/** No answers when they do not come in time. */
+function inTime(answers: Promise<readonly SessionAnswer[]>): Promise<readonly SessionAnswer[]> {
+	let timer: NodeJS.Timeout | undefined;
+	const late = new Promise<readonly SessionAnswer[]>((resolve) => {
+		timer = setTimeout(() => resolve(none), answerMsMax);
+	});
+	return Promise.race([answers, late]).finally(() => clearTimeout(timer));
 }
 
 function unavailable({ node }: SessionRequest): SessionAnswer {

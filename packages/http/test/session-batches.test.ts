@@ -1,5 +1,5 @@
 import type { SessionRequest } from "@shardcast/selection";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type FindSessions, SessionBatches } from "../src/session-batches.ts";
 
 const request = (id: string): SessionRequest => ({ of: "user", id, node: "n0", follow: ["n0", "n1"], address: "", metadata: "" });
@@ -21,6 +21,25 @@ function rig() {
 const turn = () => new Promise(setImmediate);
 
 describe("requests for sessions", () => {
+	it("get the chosen node after a second without an answer; those that come later do not wait for it either", async () => {
+		vi.useFakeTimers();
+		try {
+			const { asked, batches } = rig();
+			const first = batches.ask(request("a"));
+			await vi.advanceTimersByTimeAsync(900);
+			const second = batches.ask(request("b"));
+			await vi.advanceTimersByTimeAsync(100);
+			expect(await first).toEqual({ node: "n0", outcome: "unavailable" });
+			expect(asked.map(({ ids }) => ids)).toEqual([["a"], ["b"]]);
+			asked[0]!.answer();
+			asked[1]!.answer();
+			expect(await second).toEqual({ node: "for b", outcome: "kept" });
+			expect(vi.getTimerCount()).toBe(0);
+		} finally {
+			vi.useRealTimers();
+		}
+	});
+
 	it("of a turn go together; those that come meanwhile are the next batch, and each gets its own answer", async () => {
 		const { asked, batches } = rig();
 		const first = ["a", "b"].map((id) => batches.ask(request(id)));
