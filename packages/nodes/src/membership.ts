@@ -269,7 +269,8 @@ export class Membership {
 		const node = publicNode(this.#ownRecord!);
 		// The index still has an earlier process with this id, whose end nobody has reported. Or this process itself: nobody has missed it.
 		if (joined === 2 && isFirst) onReport({ type: "left", id: own.id, reason: "replaced" });
-		if (joined === 1 || (joined === 2 && isFirst)) onReport({ type: "joined", node });
+		// With 0, the reply to an earlier heartbeat was lost: this process is a member already, and nobody has reported it.
+		if (joined === 1 || isFirst) onReport({ type: "joined", node });
 		else if (isUpdate) onReport({ type: "updated", node });
 	}
 

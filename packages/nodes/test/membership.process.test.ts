@@ -1,5 +1,5 @@
 import { pidNamespace } from "@shardcast/native";
-import { Script } from "@shardcast/redis";
+import { RedisError, Script } from "@shardcast/redis";
 import { RedisCluster, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { NodeIdTaken } from "../src/membership.ts";
@@ -42,6 +42,19 @@ describe.skipIf(!redisForTests())("membership", () => {
 		expect([a.reported, b.reported], "by the node that did it").toEqual([["+a"], ["+b", "~b draining", "-b stopped"]]);
 		expect(b.told).toEqual(["member", "+a", "left"]);
 		expect(a.membership.counts).toMatchObject({ joined: 1, updated: 1, left: 1, cutOff: 0, taken: 0 });
+	});
+
+	it("one whose first heartbeat gets no reply is reported as joined, not as updated", async () => {
+		const a = machine("a");
+		await a.redis.ready(waitMs);
+		const run = a.redis.run.bind(a.redis);
+		vi.spyOn(a.redis, "run").mockImplementationOnce(async (...command) => {
+			await run(...command);
+			throw new RedisError("interrupted", "no answer");
+		});
+		await a.join();
+		await a.isIn("member");
+		expect(a.reported).toEqual(["+a"]);
 	});
 
 	it("load is told with each heartbeat, and changes of it are no events; totals stand in Redis", async () => {
