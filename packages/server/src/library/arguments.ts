@@ -64,6 +64,8 @@ export function isHigh(priority: unknown): boolean {
 export function userOf(user: unknown): string {
 	if (typeof user !== "string" || user === "")
 		throw new TypeError(`user must be a non-empty string, not ${user === "" ? "an empty one" : describe(user)}`);
+	// It would become another user's id in UTF-8.
+	if (!user.isWellFormed()) throw new TypeError("user is not well-formed Unicode");
 	if (isUserIdTooLong(user)) throw new RangeError(`user has more than ${userIdBytesMax} bytes`);
 	return user;
 }
@@ -94,6 +96,7 @@ export function assignmentOf(session: Session): AssignRequest {
 function checkTexts(texts: Readonly<Record<string, unknown>>): void {
 	for (const [name, value] of Object.entries(texts)) {
 		if (typeof value !== "string") throw new TypeError(`${name} must be a string, not ${describe(value)}`);
+		if (!value.isWellFormed()) throw new TypeError(`${name} is not well-formed Unicode`);
 		if (value.length > textMax) throw new RangeError(`${name} has more than ${textMax} characters`);
 	}
 }

@@ -364,6 +364,9 @@ describe("assign_session", () => {
 	it.each<[string, object, number, string]>([
 		["without a user and a connection", {}, 107, "user and connection are missing"],
 		["with a user id of 256 bytes", { user: "x".repeat(256) }, 107, "user has more than 255 bytes"],
+		["with a user that is not Unicode", { user: "\ud800" }, 107, "user is not well-formed Unicode"],
+		["with an address that is not Unicode", { user: "ann", address: "\ud800" }, 107, "address is not well-formed Unicode"],
+		["with a key that is not known", { user: "ann", nod: "n1" }, 107, '"nod" is not known here; user, connection, node, address'],
 		["with a connection of 257 characters", { connection: "x".repeat(257) }, 107, "connection has more than 256 characters"],
 		["with more than 4 KiB of metadata", { user: "ann", metadata: "x".repeat(4095) }, 107, "metadata has more than 4096 bytes"],
 		["for a node that is not there", { user: "ann", node: "n9" }, 107, 'there is no node "n9"'],

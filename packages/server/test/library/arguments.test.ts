@@ -55,6 +55,8 @@ it.each<[unknown, Error]>([
 	["ann", new TypeError("assignSession takes a session as an object, such as { user: … }, not a string")],
 	[{ usr: "ann" }, new TypeError('assignSession does not know "usr"; did you mean "user"?')],
 	[{ user: 7 }, new TypeError("user must be a string, not a number")],
+	[{ user: "\ud800" }, new TypeError("user is not well-formed Unicode")],
+	[{ user: "ann", address: "\ud800" }, new TypeError("address is not well-formed Unicode")],
 	[{ user: "ä".repeat(128) }, new RangeError("user has more than 255 bytes")],
 	[{ connection: "x".repeat(257) }, new RangeError("connection has more than 256 characters")],
 	[{ user: "ann", metadata: "x".repeat(4095) }, new RangeError("metadata has more than 4096 bytes")],
@@ -108,6 +110,7 @@ it("broadcast: what is too long is an error; a room is a channel, and a user is 
 		new RangeError("the type has 129 characters; the most is 128"),
 	);
 	expect(() => server().broadcastToUser("", message)).toThrow(new TypeError("user must be a non-empty string, not an empty one"));
+	expect(() => server().broadcastToUser("\ud800", message)).toThrow(new TypeError("user is not well-formed Unicode"));
 	expect(() => server().broadcastToUser("ä".repeat(128), message)).toThrow(new RangeError("user has more than 255 bytes"));
 	expect(() => server().broadcastToRoom(7 as never, message)).toThrow(new TypeError("channel must be a string, not a number"));
 	expect(() => server().broadcastToRoom(undefined as never, message)).toThrow(TypeError);

@@ -17,15 +17,22 @@ export const sessionMetadataBytesMax = 4096;
 /** The most characters of ids, addresses and regions, as in /cluster/select. */
 const textMax = 256;
 
+const keys: ReadonlySet<string> = new Set(["user", "connection", "node", "address", "region", "metadata", "b64metadata"]);
+
 /** Assigns clients to nodes. */
 export function sessionMethods({ ask, selection }: SessionMethodsParts): Readonly<Record<"assign_session", ApiMethod>> {
 	return {
 		assign_session: async ({ fields }) => {
 			const text = (name: string): string => {
 				const value = textField(fields, name);
+				if (!value.isWellFormed()) throw new FieldError(`${name} is not well-formed Unicode`);
 				if (value.length > textMax) throw new FieldError(`${name} has more than ${textMax} characters`);
 				return value;
 			};
+			// A misspelt node would let the strategy choose.
+			const unknown = Object.keys(fields).find((name) => !keys.has(name));
+			if (unknown !== undefined) throw new FieldError(`"${unknown.slice(0, 40)}" is not known here; ${[...keys].join(", ")} are`);
+			text("user");
 			const [user, connection] = [userField(fields), text("connection")];
 			if (user === "" && connection === "") throw new FieldError("user and connection are missing; a session has one of them, or both");
 			const metadata = payloadField(fields, "metadata");
