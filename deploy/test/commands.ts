@@ -11,10 +11,14 @@ export interface Ended {
 export function run(
 	command: string,
 	args: readonly string[],
-	{ env = {}, input = "" }: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
+	{
+		env = {},
+		input = "",
+		timeoutMs = 60_000,
+	}: { readonly env?: Readonly<Record<string, string>>; readonly input?: string; readonly timeoutMs?: number } = {},
 ): Promise<Ended> {
 	return new Promise((resolve, reject) => {
-		const child = spawn(command, args, { cwd: join(deploy, ".."), env: { ...process.env, ...env }, timeout: 60_000 });
+		const child = spawn(command, args, { cwd: join(deploy, ".."), env: { ...process.env, ...env }, timeout: timeoutMs });
 		let output = "";
 		const take = (part: Buffer): void => {
 			output += part;

@@ -22,13 +22,13 @@ afterAll(async () => {
 });
 
 const local = (...args: string[]): Promise<Ended> =>
-	run(process.execPath, [join(deploy, "local-multi.mjs"), ...args], {
+	run(process.execPath, [join(deploy, "local/multi.mjs"), ...args], {
 		env: { SHARDCAST_LOCAL_STATE: state, SHARDCAST_BASE_PORT: String(base) },
 	});
 const up = (): Promise<Ended> => local("up", "--shards", "1", "--lb-addr", `127.0.0.1:${base + 2}`);
 const url = (): string => `http://127.0.0.1:${base + 2}`;
 
-describe("local-multi.mjs", () => {
+describe("local/multi.mjs", () => {
 	it("up comes back once every shard serves, a second up changes nothing, down stops in order", async () => {
 		const started = await up();
 		expect(started.status, started.output).toBe(0);
@@ -70,7 +70,19 @@ describe("Taskfile.yml", () => {
 	const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Readonly<Record<string, string>> };
 
 	it("has the tasks that people are told of, each with a sentence", () => {
-		const names = ["local:multi:up", "local:multi:test", "local:multi:down", "test", "bench", "kafka:up", "kafka:down", "demo"];
+		const names = [
+			"local:multi:up",
+			"local:multi:test",
+			"local:multi:down",
+			"local:cluster:up",
+			"local:cluster:test",
+			"local:cluster:down",
+			"test",
+			"bench",
+			"kafka:up",
+			"kafka:down",
+			"demo",
+		];
 		expect(Object.keys(tasks)).toEqual(expect.arrayContaining(names));
 		for (const [name, { desc }] of Object.entries(tasks)) expect(desc, name).toMatch(/^[A-Z]/);
 	});

@@ -1,49 +1,36 @@
 // The cluster in the background of this machine, for `task local:multi:up` and `local:multi:down`: plain Node, no Docker.
 //
 // A cluster that does not start gives `up` its exit status. Process id and log lie in $XDG_STATE_HOME/shardcast, or ~/.local/state/shardcast; SHARDCAST_LOCAL_STATE names another place.
-import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as pause } from "node:timers/promises";
+import { alive, startInBackground, stop, tailOf } from "./processes.mjs";
 
-const usage = `usage: node deploy/local-multi.mjs up [flags of "shardcast multi"]   starts it, waits until every shard serves
-       node deploy/local-multi.mjs down                              stops it in order, waits until it has ended
-       node deploy/local-multi.mjs status`;
+const usage = `usage: node deploy/local/multi.mjs up [flags of "shardcast multi"]   starts it, waits until every shard serves
+       node deploy/local/multi.mjs down                              stops it in order, waits until it has ended
+       node deploy/local/multi.mjs status`;
 
 const directory = process.env.SHARDCAST_LOCAL_STATE ?? join(process.env.XDG_STATE_HOME ?? join(homedir(), ".local/state"), "shardcast");
 const pidPath = join(directory, "multi.json");
 const logPath = join(directory, "multi.log");
-const program = join(import.meta.dirname, "../apps/supervisor/dist/main.js");
+const program = join(import.meta.dirname, "../../apps/supervisor/dist/main.js");
 
 const upMs = 30_000;
 /** Longer than the cluster's own --shutdown-timeout of 30 s. */
 const downMs = 40_000;
 
-/** When the process began, in the kernel's ticks; null when there is none. A reused id has another time. */
-function startTime(pid) {
-	try {
-		const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-		// The command is in brackets and may have any character in it.
-		const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-		return fields[0] === "Z" ? null : fields[19];
-	} catch {
-		return null;
-	}
-}
-
 function running() {
 	try {
 		const noted = JSON.parse(readFileSync(pidPath, "utf8"));
-		return startTime(noted.pid) === noted.startTime ? noted : null;
+		return alive(noted) ? noted : null;
 	} catch {
 		return null;
 	}
 }
 
-const alive = ({ pid, startTime: since }) => startTime(pid) === since;
-const logTail = () => readFileSync(logPath, "utf8").split("\n").slice(-20).join("\n");
+const logTail = () => tailOf(logPath);
 
 /** Where the balancer listens: the flag, else the variable, else the default. */
 function balancerUrl(flags) {
@@ -57,37 +44,26 @@ async function up(flags) {
 	const already = running();
 	if (already !== null) return say(`runs already: pid ${already.pid}, ${already.url}`);
 	mkdirSync(directory, { recursive: true });
-	const log = openSync(logPath, "w");
-	const child = spawn(process.execPath, [program, "multi", ...flags], { detached: true, stdio: ["ignore", log, log] });
-	closeSync(log);
-	const noted = { pid: child.pid, startTime: startTime(child.pid), url: balancerUrl(flags) };
+	const started = startInBackground(process.execPath, [program, "multi", ...flags], logPath);
+	const noted = { ...started.noted, url: balancerUrl(flags) };
 	writeFileSync(pidPath, JSON.stringify(noted));
-	const ended = new Promise((resolve) => child.once("exit", resolve));
 	for (const endMs = performance.now() + upMs; performance.now() < endMs; await pause(100)) {
 		if (!alive(noted)) {
 			rmSync(pidPath, { force: true });
-			return fail(`the cluster did not start:\n${logTail()}`, (await ended) ?? 1);
+			return fail(`the cluster did not start:\n${logTail()}`, (await started.exitStatus()) ?? 1);
 		}
 		const ready = await fetch(`${noted.url}/ready`, { signal: AbortSignal.timeout(1000) }).catch(() => null);
 		if (!ready?.ok) continue;
-		child.unref();
 		return say(`pid ${noted.pid}, log ${logPath}\n${logTail()}`);
 	}
 	process.kill(noted.pid, "SIGTERM");
-	child.unref();
 	fail(`not every shard serves after ${upMs / 1000} s; stopped it again:\n${logTail()}`);
 }
 
 async function down() {
 	const noted = running();
 	if (noted === null) return say("does not run");
-	process.kill(noted.pid, "SIGTERM");
-	const endMs = performance.now() + downMs;
-	while (alive(noted) && performance.now() < endMs) await pause(50);
-	if (alive(noted)) {
-		process.kill(noted.pid, "SIGKILL");
-		return fail(`killed after ${downMs / 1000} s, see ${logPath}`);
-	}
+	if (!(await stop(noted, "SIGTERM", downMs))) return fail(`killed after ${downMs / 1000} s, see ${logPath}`);
 	rmSync(pidPath, { force: true });
 	say(`stopped: ${readFileSync(logPath, "utf8").trimEnd().split("\n").at(-1)}`);
 }
