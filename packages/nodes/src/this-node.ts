@@ -23,6 +23,7 @@ import { pidNamespace, processStartTicks } from "@shardcast/native";
 import { StartupError, withDeadline } from "@shardcast/process";
 import { Redis, type RedisError } from "@shardcast/redis";
 import { healthStatus, type NodeSummary, readBoard, type Scoreboard } from "@shardcast/scoreboard";
+import { takesClients } from "@shardcast/selection";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import { NodeControl } from "./control/node-control.ts";
 import { NodePresence } from "./control/node-presence.ts";
@@ -160,7 +161,7 @@ export class ThisNode {
 		this.#mover = new ClientMover({
 			id: this.id,
 			connections: () => new Map(readBoard(parts.board).shards.map(({ slot, connections }) => [slot, connections])),
-			takesClients: (id) => this.nodes().nodes.some((node) => node.id === id && node.status === "serving" && node.health !== "unhealthy"),
+			takesClients: (id) => this.nodes().nodes.some((node) => node.id === id && takesClients(node)),
 			move: (bySlot) => parts.questions.ask(moveClientsQuestion, { bySlot }),
 			tell: (level, text) => this.#tell(level, text),
 		});

@@ -3,7 +3,7 @@ import type { SelectableNode } from "./node-selector.ts";
 import { takesClients } from "./usable.ts";
 
 /** What must be known of a node to balance it with others. */
-export type BalancedNode = Pick<SelectableNode, "id" | "weight" | "connections" | "maxConnections" | "region" | "status" | "health">;
+export type BalancedNode = Pick<SelectableNode, "id" | "weight" | "connections" | "maxConnections" | "region" | "status" | "health" | "away">;
 
 export interface RebalanceRules {
 	/** Part of its share by which a node may exceed it before its clients move; 0.1 = 10 %. */
@@ -31,7 +31,7 @@ export interface RebalancePlan {
 	/** Clients to move. */
 	readonly clients: number;
 	readonly tolerance: number;
-	/** All that take clients, by id. Nodes that are draining, starting or unhealthy are left out. */
+	/** All that take clients, by id. Nodes that are draining, starting, unhealthy or probably killed are left out. */
 	readonly nodes: readonly NodeBalance[];
 }
 

@@ -63,6 +63,11 @@ describe("a plan to rebalance", () => {
 		expect(moves(rebalancePlan(all, { tolerance: 0.05, region: "any" }))).toEqual({ a: -9, b: 0, c: 9 });
 	});
 
+	it("a node that was probably killed a moment ago gets nobody", () => {
+		const all = [node("a", { connections: 90 }), node("b", { away: true }), node("c", { connections: 10 })];
+		expect(moves(rebalancePlan(all, any))).toEqual({ a: -40, c: 40 });
+	});
+
 	it("a remainder moves nobody", () => {
 		const all = [node("a", { connections: 1 }), node("b", { connections: 2 }), node("c", { connections: 1 })];
 		expect(rebalancePlan(all, any).clients).toBe(0);

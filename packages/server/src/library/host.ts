@@ -217,12 +217,17 @@ export class Host {
 
 	/** Rejects when this server works alone, or when a node may not have begun. */
 	async rebalance(options: RebalanceOptions): Promise<Rebalance> {
-		return rebalance(this.ask, this.#known(), this.shard.config, options);
+		return rebalance(this.ask, await this.#knownNow(), this.shard.config, options);
 	}
 
 	/** Rejects when this server works alone, when there is no such node or no other one to take its clients, or when it may not have the order. */
 	async failover(order: FailoverOrder): Promise<void> {
-		await failover(this.ask, this.#known(), order);
+		await failover(this.ask, await this.#knownNow(), order);
+	}
+
+	/** After asking Redis which nodes are connected: clients must not be sent to one that was killed a moment ago. Rejects when this server works alone. */
+	async #knownNow(): Promise<ClusterNodes> {
+		return (await this.#node?.nodesNow()) ?? this.#known();
 	}
 
 	/** @throws Error when this server works alone. */

@@ -10,7 +10,10 @@ const nodes = (...all: readonly string[]) =>
 	({
 		id: "n1",
 		state: "member",
-		nodes: all.map((text) => ({ id: text.split(" ")[0], status: text.split(" ")[1], health: "healthy" })),
+		nodes: all.map((text) => {
+			const [id, status, away] = text.split(" ");
+			return { id, status, health: "healthy", ...(away === "away" && { away: true }) };
+		}),
 	}) as unknown;
 
 function setup(known: unknown, carryOut: () => null = () => null) {
@@ -67,6 +70,9 @@ it.each([
 it("is refused when no other node takes clients, where there is no Redis, and when the node does not answer", async () => {
 	const last = setup(nodes("n1 serving", "n2 draining"));
 	expect(await last.post('{"node": "n1"}')).toMatchObject([503, { error: { code: "no_node" } }]);
+	const killed = setup(nodes("n1 serving", "n2 serving away"));
+	expect(await killed.post('{"node": "n1"}'), "the other was killed a moment ago").toMatchObject([503, { error: { code: "no_node" } }]);
+	expect(killed.ordered).toEqual([]);
 	expect((await last.post('{"node": "n2"}'))[0], "of one that is draining already").toBe(200);
 	expect((await setup(null).post('{"node": "n1"}'))[0]).toBe(404);
 	const silent = setup(nodes("n1 serving", "n2 serving"), () => {
