@@ -170,6 +170,7 @@ export class ThisNode {
 			state: () => this.#membership.state,
 			ask: (question, request, deadlineMs) => this.control.ask(question, request, deadlineMs),
 			mover: this.#mover,
+			takers: () => this.nodes().nodes.filter((node) => node.id !== this.id && takesClients(node)),
 			leave: (strategy) => {
 				this.#tell("info", `node ${this.id}: a failover was ordered; it stops`);
 				setImmediate(() => parts.stop(strategy));

@@ -111,9 +111,10 @@ it("an amount in proportion to counts adds up, and none exceeds its count", () =
 
 describe("an order to nodes", () => {
 	const order = { keep: { n1: 5, n2: 7 }, to: ["n3"], rate: 10 };
-	function node(answers: readonly NodeParts[], state: NodeState = "member") {
+	function node(answers: readonly NodeParts[], state: NodeState = "member", takers: readonly string[] = ["n2", "n3"]) {
 		const started: unknown[] = [];
 		const asked: unknown[] = [];
+		const others = { takers: takers.map((id) => ({ id, term: 1 })) };
 		const left: unknown[] = [];
 		const orders = new Orders({
 			id: "n1",
@@ -128,9 +129,10 @@ describe("an order to nodes", () => {
 					return 3;
 				},
 			},
+			takers: () => others.takers,
 			leave: (strategy) => left.push(strategy ?? "as its options say"),
 		});
-		return { orders, started, asked, left };
+		return { orders, started, asked, left, others };
 	}
 
 	it("reaches all nodes, and is answered with what each of the named ones does", async () => {
@@ -153,9 +155,12 @@ describe("an order to nodes", () => {
 	});
 
 	it("to stop is carried out by the named node only, and fails when that has not answered", async () => {
-		const own = node([]);
+		const own = node([{ node: "n2", parts: [0] }]);
 		await own.orders.failover({ node: "n1", strategy: "immediate" });
-		expect([own.left, own.asked]).toEqual([["immediate"], []]);
+		expect([own.left, own.asked], "the others know of it").toEqual([
+			["immediate"],
+			[["failover", { node: "n1", strategy: "immediate" }, 1500]],
+		]);
 		const other = node([
 			{ node: "n2", parts: [1] },
 			{ node: "n3", problem: "no answer", isAway: false },
@@ -163,6 +168,7 @@ describe("an order to nodes", () => {
 		await other.orders.failover({ node: "n2" });
 		expect([other.left, other.asked]).toEqual([[], [["failover", { node: "n2" }, 1500]]]);
 		await expect(other.orders.failover({ node: "n3" })).rejects.toThrow('n3 (no answer) may not have carried out "failover"');
+		vi.advanceTimersByTime(5000);
 		expect([other.orders.answer("failover", { node: "n2" }), other.left]).toEqual([[0], []]);
 		expect([other.orders.answer("failover", { node: "n1" }), other.left]).toEqual([[1], ["as its options say"]]);
 		for (const [request, problem] of [
@@ -171,6 +177,45 @@ describe("an order to nodes", () => {
 		] as const)
 			expect(() => other.orders.answer("failover", request)).toThrow(problem);
 		expect(other.left.length).toBe(1);
+	});
+
+	it("to stop is refused by the last node that remains, when several are ordered at the same time", async () => {
+		const asker = node([{ node: "n2", parts: [1] }], "member", ["n2"]);
+		await asker.orders.failover({ node: "n2" });
+		await expect(asker.orders.failover({ node: "n1" })).rejects.toThrow(
+			"no other node takes clients now, or the others were ordered to stop",
+		);
+		expect(() => asker.orders.answer("failover", { node: "n1" })).toThrow("ask again in some seconds");
+		const third = node([], "member", ["n2", "n3"]);
+		for (const each of ["n2", "n3"]) expect(third.orders.answer("failover", { node: each })).toEqual([0]);
+		expect(() => third.orders.answer("failover", { node: "n1" })).toThrow("no other node takes clients now");
+		expect([asker.left, third.left, asker.asked.length]).toEqual([[], [], 1]);
+		asker.others.takers = [{ id: "n2", term: 2 }];
+		expect(asker.orders.answer("failover", { node: "n1" }), "the other was restarted").toEqual([1]);
+		vi.advanceTimersByTime(5000);
+		expect(third.orders.answer("failover", { node: "n1" }), "the others have not stopped").toEqual([1]);
+	});
+
+	it("to stop is refused by a node that is cut off, or when nobody who remains has answered", async () => {
+		const alone = node([{ node: "n2", parts: [0] }], "cutOff");
+		await expect(alone.orders.failover({ node: "n1" })).rejects.toThrow("node n1 is not connected to the others (cutOff)");
+		const silent = node([{ node: "n2", problem: "Redis does not answer", isAway: true }]);
+		await expect(silent.orders.failover({ node: "n1" })).rejects.toThrow("no other node that takes clients has answered");
+		expect([alone.left, silent.left]).toEqual([[], []]);
+	});
+
+	it("concerns only nodes that are named, also where an id is the name of a method", async () => {
+		const { orders } = node([{ node: "constructor", parts: [0] }]);
+		expect(await orders.rebalance({ keep: {}, to: [], rate: 1 })).toEqual({});
+		const told: string[] = [];
+		const mover = new ClientMover({
+			id: "constructor",
+			connections: () => new Map([[0, 5]]),
+			takesClients: () => true,
+			move: async () => 0,
+			tell: (_, text) => told.push(text),
+		});
+		expect([mover.start({ keep: {}, to: ["n2"], rate: 1 }), mover.pending, told]).toEqual([0, 0, []]);
 	});
 
 	it("of another node is checked, and other questions are not answered here", () => {

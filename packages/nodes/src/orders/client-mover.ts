@@ -54,8 +54,10 @@ export class ClientMover {
 	/** Starts at once, and replaces a move in progress. Returns how many clients will be asked. */
 	start({ keep, to, rate }: RebalanceOrder): number {
 		this.stop();
-		const kept = keep[this.#parts.id];
-		if (kept === undefined) return 0;
+		const { id } = this.#parts;
+		// An id may be the name of a method.
+		if (!Object.hasOwn(keep, id)) return 0;
+		const kept = keep[id];
 		const left = Math.max(0, this.#total() - kept);
 		if (left === 0) return 0;
 		this.#counts.moves++;

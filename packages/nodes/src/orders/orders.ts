@@ -1,5 +1,6 @@
 import type { Failover } from "@shardcast/config";
 import {
+	type ClusterNode,
 	type FailoverOrder,
 	failoverQuestion,
 	type NodeOrders,
@@ -12,22 +13,31 @@ import {
 import type { ClientMover } from "./client-mover.ts";
 import { failoverOrder, rebalanceOrder } from "./order-requests.ts";
 
+/** A node that takes clients. Its term is another one after a restart. */
+type Taker = Pick<ClusterNode, "id" | "term">;
+
 interface OrdersParts {
 	readonly id: string;
 	readonly state: () => NodeState;
 	/** Puts an order to all other nodes, as `NodeControl` does. */
 	readonly ask: (question: string, request: unknown, deadlineMs: number) => Promise<readonly NodeParts[]>;
 	readonly mover: Pick<ClientMover, "start">;
+	/** Other nodes that take clients, as far as this one knows. */
+	readonly takers: () => readonly Taker[];
 	/** Starts to stop this node, in a later turn of the loop: the answer must get out. */
 	readonly leave: (strategy: Failover | undefined) => void;
 }
 
 /** Half of the order's own deadline, so that an error is there before it. */
 const othersMs = 1500;
+/** By then, a node that has got the order is known to drain, or has refused it. */
+const leavingMs = 5000;
 
 /** Orders to nodes: passes them on to the others, and carries out those that concern this one. One per node. */
 export class Orders implements NodeOrders {
 	readonly #parts: OrdersParts;
+	/** Nodes that were ordered to stop, by id, and until when they count as such, by `performance.now()`. At most all nodes. */
+	readonly #leaving = new Map<string, { readonly term: number; readonly untilMs: number }>();
 
 	constructor(parts: OrdersParts) {
 		this.#parts = parts;
@@ -36,15 +46,30 @@ export class Orders implements NodeOrders {
 	async rebalance(order: RebalanceOrder): Promise<RebalanceStarted> {
 		const { id, mover } = this.#parts;
 		const answers = await this.#askOthers(rebalanceQuestion.name, order, Object.keys(order.keep));
-		const counts = [...answers].filter(([node]) => order.keep[node] !== undefined);
+		// Ids may be the names of methods.
+		const isNamed = (node: string) => Object.hasOwn(order.keep, node);
+		const counts = [...answers].filter(([node]) => isNamed(node));
 		const own = mover.start(order);
-		return Object.fromEntries([...counts, ...(order.keep[id] === undefined ? [] : [[id, own] as const])]);
+		return Object.fromEntries([...counts, ...(isNamed(id) ? [[id, own] as const] : [])]);
 	}
 
+	/**
+	 * All nodes get the order, so that the others know of it before they are ordered to stop themselves: of nodes that are ordered at the same time, one at
+	 * least remains. It may be that none of them stops.
+	 */
 	async failover(order: FailoverOrder): Promise<void> {
-		const { id, leave } = this.#parts;
-		if (order.node === id) leave(order.strategy);
-		else await this.#askOthers(failoverQuestion.name, order, [order.node]);
+		const { id } = this.#parts;
+		if (order.node !== id) {
+			this.#note(order.node);
+			await this.#askOthers(failoverQuestion.name, order, [order.node]);
+			return;
+		}
+		this.#remaining();
+		const answers = await this.#askOthers(failoverQuestion.name, order, []);
+		// Without an answer, it may be that the others have not got it.
+		if (!this.#remaining().some((taker) => answers.has(taker.id)))
+			throw new Error(`no other node that takes clients has answered${advice(id)}`);
+		this.#parts.leave(order.strategy);
 	}
 
 	/** What this node answers to an order of another one; null = it is not such an order. @throws Error when the request is invalid. */
@@ -55,9 +80,32 @@ export class Orders implements NodeOrders {
 	}
 
 	#failover({ node, strategy }: FailoverOrder): number {
-		if (node !== this.#parts.id) return 0;
+		if (node !== this.#parts.id) {
+			this.#note(node);
+			return 0;
+		}
+		this.#remaining();
 		this.#parts.leave(strategy);
 		return 1;
+	}
+
+	#note(id: string): void {
+		const nowMs = performance.now();
+		for (const [each, { untilMs }] of this.#leaving) if (untilMs <= nowMs) this.#leaving.delete(each);
+		const taker = this.#parts.takers().find((each) => each.id === id);
+		if (taker !== undefined) this.#leaving.set(id, { term: taker.term, untilMs: nowMs + leavingMs });
+	}
+
+	/** Nodes that take this one's clients when it stops. @throws Error when there is none. */
+	#remaining(): readonly Taker[] {
+		const { id, takers } = this.#parts;
+		const nowMs = performance.now();
+		const remaining = takers().filter((taker) => {
+			const leaving = this.#leaving.get(taker.id);
+			return leaving?.term !== taker.term || leaving.untilMs <= nowMs;
+		});
+		if (remaining.length === 0) throw new Error(`no other node takes clients now, or the others were ordered to stop, too${advice(id)}`);
+		return remaining;
 	}
 
 	/** @returns the number that each node has answered. @throws Error when one of the wanted nodes has not. */
@@ -77,3 +125,5 @@ export class Orders implements NodeOrders {
 		throw new Error(`${each.join(", ")} may not have carried out "${question}"`);
 	}
 }
+
+const advice = (id: string) => `; ask again in some seconds, or, to stop ${id} nevertheless, send it a signal`;
