@@ -356,6 +356,26 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 		}
 	});
 
+	it("a failover of both at the same moment: one remains at least", async () => {
+		const [one, two] = [create("one"), create("two")];
+		const ended: unknown[] = [];
+		for (const server of [one, two]) server.on("failover", () => ended.push(server));
+		try {
+			await Promise.all([one.run(), two.run()]);
+			await waitFor(() => [one, two].every((each) => each.nodes()!.nodes.filter(({ status }) => status === "serving").length === 2), {
+				deadlineMs: 10_000,
+				what: "both together",
+			});
+			const outcomes = await Promise.allSettled([one.failover("one"), two.failover("two")]);
+			const refused = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [String(outcome.reason)] : []));
+			expect(refused.length).toBeGreaterThan(0);
+			for (const each of refused) expect(each).toMatch(/no other node/);
+			expect(ended.length, "and it has not stopped").toBe(2 - refused.length);
+		} finally {
+			await Promise.all([one.shutdown(), two.shutdown()]);
+		}
+	});
+
 	it("a server without Redis is not a node", async () => {
 		const alone = create("alone", { redisAddress: undefined });
 		try {
