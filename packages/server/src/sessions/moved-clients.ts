@@ -28,9 +28,14 @@ export class MovedClients {
 		this.#parts = parts;
 	}
 
-	/** Spreads them over a second. Returns how many are asked. */
+	/**
+	 * Spreads them over a second. Those that earlier calls have chosen, and that are still here, count: so two orders that follow each other do not move
+	 * twice as many. Returns how many more are asked.
+	 */
 	move(count: number): number {
-		const chosen = this.#cheapest(count);
+		let leaving = 0;
+		for (const { place } of this.#chosen) if (place >= 0) leaving++;
+		const chosen = this.#cheapest(count - leaving);
 		if (chosen.length > 0) this.#close(chosen).catch(this.#parts.onError);
 		return chosen.length;
 	}

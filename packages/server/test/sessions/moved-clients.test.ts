@@ -75,9 +75,14 @@ it("those in the middle of something stay, also when that begins after they were
 	if (!first.includes("soon")) expect(told.map(({ id }) => id)).toEqual(["free"]);
 });
 
-it("those that were chosen before are not chosen again", async () => {
+it("those that were chosen before, and are still here, count: asking twice moves nobody twice", async () => {
 	const { moved, told, rest } = setup({ a: 0, b: 0, c: 0, d: 0 });
-	expect([moved.move(3), moved.move(3), moved.move(3), moved.move(0)]).toEqual([3, 1, 0, 0]);
+	expect(moved.move(2), "one of them is gone at once").toBe(2);
+	expect([moved.move(1), moved.move(0)]).toEqual([0, 0]);
+	expect(moved.move(2), "one more").toBe(1);
+	await rest();
+	expect(told.length).toBe(3);
+	expect([moved.move(1), moved.move(1)], "none is waiting any more; the last one goes at once").toEqual([1, 0]);
 	await rest();
 	expect(told.map(({ id }) => id).toSorted()).toEqual(["a", "b", "c", "d"]);
 });
