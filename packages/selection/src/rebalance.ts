@@ -3,7 +3,10 @@ import type { SelectableNode } from "./node-selector.ts";
 import { takesClients } from "./usable.ts";
 
 /** What must be known of a node to balance it with others. */
-export type BalancedNode = Pick<SelectableNode, "id" | "weight" | "connections" | "maxConnections" | "region" | "status" | "health" | "away">;
+export type BalancedNode = Pick<
+	SelectableNode,
+	"id" | "weight" | "connections" | "maxConnections" | "region" | "status" | "health" | "away"
+>;
 
 export interface RebalanceRules {
 	/** Part of its share by which a node may exceed it before its clients move; 0.1 = 10 %. */
