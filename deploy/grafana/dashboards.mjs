@@ -398,6 +398,19 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "The n
 		query(`sum by (result, instance) (${rate("shardcast_outbox_rows_total")})`, "{{instance}} {{result}}"),
 		query(`sum by (instance) (${rate("shardcast_outbox_retries_total")})`, "{{instance}} tried again"),
 	]),
+	lines(
+		"PostgreSQL",
+		"Durable channels, blocked users and revoked tokens: writes by result, whether it is connected, and lost connections.",
+		"short",
+		[
+			query(`sum by (result, instance) (${rate("shardcast_postgres_store_writes_total")})`, "{{instance}} publications {{result}}"),
+			query(`sum by (result, instance) (${rate("shardcast_postgres_revocations_writes_total")})`, "{{instance}} entries {{result}}"),
+			query(`min by (instance) (shardcast_postgres_store_connected${on})`, "{{instance}} durable channels connected"),
+			query(`min by (instance) (shardcast_postgres_revocations_connected${on})`, "{{instance}} blocked users connected"),
+			query(`sum by (instance) (${rate("shardcast_postgres_store_connections_lost_total")})`, "{{instance}} lost (durable channels)"),
+			query(`sum by (instance) (${rate("shardcast_postgres_revocations_connections_lost_total")})`, "{{instance}} lost (blocked users)"),
+		],
+	),
 	lines("Age of the outbox", "Age of the oldest row that is not published.", "s", [
 		query(`max(shardcast_outbox_lag_seconds${on})`, "oldest row"),
 	]),

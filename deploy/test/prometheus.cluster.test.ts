@@ -29,7 +29,7 @@ const mayBeEmpty = [
 	/shardcast(_|:)kafka_/, // no Kafka here
 	/shardcast_webhook_/, // no webhook here
 	/shardcast_(redis_|shared_|nodes?[_{])/, // one machine, without Redis
-	/shardcast_outbox_/, // no PostgreSQL here
+	/shardcast_(outbox|postgres)_/, // no PostgreSQL here
 	/shardcast_edge_/, // no edge here
 	/shardcast_deliveries_total\{[^}]*\}\[[^\]]*\]\) > 0/, // a shard may have nothing to deliver in the last seconds
 ];

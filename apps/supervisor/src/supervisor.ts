@@ -17,15 +17,17 @@ import {
 	historyMetrics,
 	noCertificateReloads,
 	noReloads,
+	postgresRevocationMetrics,
 	Questions,
 	type ReloadCounts,
 	RevocationStore,
 	reloadMetrics,
+	revokeQuestion,
 	tlsMetrics,
 	webhookMetrics,
 } from "@shardcast/control";
 import { ThisNode } from "@shardcast/nodes";
-import { checkPostgres } from "@shardcast/postgres";
+import { checkPostgres, openRevocations } from "@shardcast/postgres";
 import { Deadline, type StartupError, until } from "@shardcast/process";
 import { ClusterState } from "@shardcast/scoreboard";
 import { openWebhookBackend } from "@shardcast/server/webhooks";
@@ -67,6 +69,7 @@ export class Supervisor {
 	readonly #events = new EventLog();
 	readonly #boardWatch: BoardWatch;
 	readonly #webhooks: Webhooks;
+	readonly #revocations: RevocationStore;
 	/** Null where it works alone. */
 	readonly #node: ThisNode | null;
 	/** Names of children that were never ready. */
@@ -103,7 +106,12 @@ export class Supervisor {
 			nodes: () => this.#node?.control ?? null,
 			log,
 		});
-		const revocations = new RevocationStore({ folder: facts.config.durableStorePath, log });
+		const { redisAddress, durableStorePath: folder } = facts.config;
+		const database = openRevocations(facts.config, log);
+		// Several nodes share one list, so the node writes it.
+		const revocations = new RevocationStore({ folder, database: redisAddress === undefined ? database : null, log });
+		this.#revocations = revocations;
+		if (database !== null) own.addReading(postgresRevocationMetrics, () => database.reading());
 		answerCluster({
 			questions: this.#questions,
 			board: () => facts.memory.reading(),
@@ -127,6 +135,7 @@ export class Supervisor {
 			onReport: (report) => this.#webhooks.nodeChanged(report),
 			questions,
 			revocations,
+			database,
 			stop: (strategy) => void this.stop("a failover was ordered", strategy),
 		});
 		const hooks: ChildHooks = {
@@ -173,7 +182,11 @@ export class Supervisor {
 	 * @throws StartupError when it may not.
 	 */
 	async join(): Promise<void> {
-		await checkPostgres(this.#facts.config, this.#log);
+		const { config } = this.#facts;
+		await checkPostgres(config, this.#log);
+		await this.#revocations.start(config.postgresConnectTimeoutMs, () => {
+			void this.#questions.partsForNode(revokeQuestion.name, "all").catch(() => undefined);
+		});
 		await this.#node?.join();
 	}
 
@@ -324,6 +337,7 @@ export class Supervisor {
 	#end(status: number): void {
 		this.#watchdog.stop();
 		this.#webhooks.stop();
+		this.#revocations.stop();
 		this.#facts.memory.remove();
 		this.#ready.resolve(false);
 		this.#finished.resolve({ status: this.#failure?.exitStatus ?? status, failure: this.#failure });

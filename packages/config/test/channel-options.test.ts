@@ -185,7 +185,7 @@ describe("a mistake in the channels' options", () => {
 		],
 		[
 			ns("durable: true\n      history_size: 5\n      history_ttl: 1h"),
-			"f.yaml:5: channel.namespaces[1].durable: history in memory does not outlive a restart; name a folder with channel.durable_store.path",
+			"f.yaml:5: channel.namespaces[1].durable: history in memory does not outlive a restart; name a folder with channel.durable_store.path, or a PostgreSQL with postgres.url",
 		],
 		[
 			`kafka:\n  brokers: [127.0.0.1:9]\n  topics: t\n${ns("durable: true\n      history_size: 5\n      history_ttl: 1h")}\n  durable_store:\n    path: /var/lib/x`,

@@ -19,6 +19,7 @@ export { scaleMetrics } from "./metrics/nodes/scale-table.ts";
 export { type SelectionCounts, selectionMetrics, sessionMetrics } from "./metrics/nodes/selection-table.ts";
 export { redisMessageMetrics, type SharedChannelReading, sharedChannelMetrics } from "./metrics/nodes/shared-channel-table.ts";
 export { outboxMetrics } from "./metrics/outbox-table.ts";
+export { postgresRevocationMetrics, postgresStoreMetrics } from "./metrics/postgres-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";
 export {
@@ -99,6 +100,13 @@ export {
 	unsubscribeQuestion,
 } from "./questions/user-questions.ts";
 export { ConfigReloader, noReloads, type ReloadCounts } from "./reloader.ts";
+export {
+	databaseMsMax,
+	entriesIn,
+	type RevocationDatabase,
+	type RevocationRow,
+	rowOf,
+} from "./revocations/revocation-database.ts";
 export type { RevocationChange } from "./revocations/revocation-file.ts";
 export { type RevocationOutcome, RevocationStore } from "./revocations/revocation-store.ts";
 export { type Revocation, type RevocationKind, Revocations, revocationsMax } from "./revocations/revocations.ts";

@@ -1,9 +1,5 @@
-export {
-	DurableStore,
-	lateMax,
-	type StoredChannel,
-	type StoredPublication,
-	type Storing,
-} from "./durable-store.ts";
-export { Positions } from "./positions.ts";
-export { StoreError, StoreErrorCode } from "./store-error.ts";
+export { EmbeddedStore } from "./embedded/embedded-store.ts";
+export { PostgresStore } from "./postgres/postgres-store.ts";
+export { type DurableStore, lateMax, type StoredChannel } from "./store.ts";
+export { StoreError } from "./store-error.ts";
+export type { StoredPublication } from "./stored-record.ts";

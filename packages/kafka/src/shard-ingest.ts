@@ -4,7 +4,7 @@ import type { BusLink, RecordLoop } from "@shardcast/bus";
 import { type Config, ringCapacityBytes } from "@shardcast/config";
 import type { ClusterNodes, KafkaSummary } from "@shardcast/control";
 import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
-import { kafkaMetrics } from "@shardcast/scoreboard";
+import { kafkaMetrics, showTroubles } from "@shardcast/scoreboard";
 import type { ProcessMetrics } from "@shardcast/telemetry";
 import { type KafkaHistory, ShardKafkaHistory } from "./history/kafka-history.ts";
 import type { Ingest } from "./host/ingest.ts";
@@ -117,10 +117,7 @@ export class ShardIngest {
 			ringCapacityBytes: ringCapacityBytes(config),
 			wake: () => engine.wake(),
 			log,
-			onStatus: (troubles) => {
-				row.troubleDetails = new Map([...troubles].filter(([, detail]) => detail !== ""));
-				row.troubles = [...troubles.keys()];
-			},
+			onStatus: (troubles) => showTroubles(row, "kafka", troubles),
 		});
 		this.#ingest = ingest;
 		this.#engine = engine;

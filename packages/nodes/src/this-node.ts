@@ -10,6 +10,7 @@ import {
 	nodeControlMetrics,
 	nodeMetrics,
 	type Questions,
+	type RevocationDatabase,
 	type RevocationStore,
 	rebalanceMetrics,
 	redisMetrics,
@@ -69,6 +70,8 @@ interface ThisNodeParts {
 	readonly questions: Pick<Questions, "partsForNode" | "ask">;
 	/** Blocked users and revoked tokens that this node keeps. */
 	readonly revocations: RevocationStore;
+	/** Where they outlive Redis and all nodes; null = nowhere. */
+	readonly database: RevocationDatabase | null;
 }
 
 /** The last message to Redis must not hold up the end. */
@@ -181,6 +184,7 @@ export class ThisNode {
 			keys,
 			kept: parts.revocations,
 			known: new KnownPosition(config.durableStorePath),
+			database: parts.database,
 			apply: async (change) => {
 				const ended = (await parts.questions.partsForNode(revokeQuestion.name, change)) as readonly number[];
 				return ended.reduce((sum, each) => sum + each, 0);
@@ -248,7 +252,7 @@ export class ThisNode {
 		}
 		this.#joined = true;
 		this.#membership.start();
-		this.revocations.start();
+		await this.revocations.start(config.postgresConnectTimeoutMs);
 		// Before it has clients that may be blocked.
 		await withDeadline(this.revocations.catchUp(), config.redisTimeoutMs, "reading the list").catch((error: Error) => {
 			log.warn(`blocked users and revoked tokens of other nodes are not known yet: ${error.message}`);

@@ -2,7 +2,7 @@ import { parseRedisAddress } from "@shardcast/config";
 import { type RevocationChange, RevocationStore } from "@shardcast/control";
 import { Redis } from "@shardcast/redis";
 import { silentLog } from "@shardcast/telemetry";
-import { RedisPair, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
+import { FakeRevocationDatabase, RedisPair, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { nodeKeys } from "../src/node-keys.ts";
 import { SharedRevocations } from "../src/revocations/shared-revocations.ts";
@@ -23,7 +23,12 @@ class Node {
 	/** What is missing if Redis is not to be reached. */
 	isCutOff = false;
 
-	constructor(url: string, list: readonly RevocationChange[] = [], position: string | null = null) {
+	constructor(
+		url: string,
+		list: readonly RevocationChange[] = [],
+		position: string | null = null,
+		database: FakeRevocationDatabase | null = null,
+	) {
 		const address = parseRedisAddress(url);
 		this.redis = new Redis(
 			{ address, tls: null, connectTimeoutMs: 1000, answerTimeoutMs: 2000, clientName: "test", waitingMax: 10 },
@@ -42,6 +47,7 @@ class Node {
 			},
 			keys,
 			kept: this.kept,
+			database,
 			known: {
 				read: () => this.position,
 				write: async (written) => {
@@ -68,7 +74,9 @@ class Node {
 describe.skipIf(!redisForTests())("blocked users and revoked tokens of several nodes", () => {
 	let redis: RedisServer;
 	const nodes: Node[] = [];
-	const node = async (...args: readonly [list?: readonly RevocationChange[], position?: string | null]): Promise<Node> => {
+	const node = async (
+		...args: readonly [list?: readonly RevocationChange[], position?: string | null, database?: FakeRevocationDatabase]
+	): Promise<Node> => {
 		const made = new Node(redis.url, ...args);
 		nodes.push(made);
 		await made.redis.ready(waitMs);
@@ -202,6 +210,63 @@ describe.skipIf(!redisForTests())("blocked users and revoked tokens of several n
 		expect(b.ids).toBe("bob");
 		expect(b.shared.counts.unreadable).toBeGreaterThanOrEqual(3);
 		await waitFor(() => b.applied.length === 1, { deadlineMs: waitMs, what: "one change on the shards" });
+	});
+
+	it("PostgreSQL has each change when it is answered; its list comes back when Redis and all nodes have lost it", async () => {
+		const database = new FakeRevocationDatabase();
+		const [a, b] = [await node([], null, database), await node([], null, database)];
+		expect(await a.shared.change(block("ann"))).toBe("kept");
+		expect(database.ids).toBe("ann");
+		await b.shared.change(block("bob"));
+		await b.shared.change(unblock("ann"));
+		expect(database.ids, "written by the node that was asked").toBe("bob");
+		expect([...database.rows.values()].map(({ version }) => version)).toEqual([3, 2]);
+		await a.shared.catchUp();
+		await send("FLUSHALL");
+		const started = await node([], null, database);
+		await started.shared.catchUp();
+		expect([started.ids, await send("HKEYS", keys.revocations.entries)]).toEqual(["bob", ["user bob"]]);
+		expect(started.position!.startsWith(database.epoch!), "a copy of the new list in Redis").toBe(true);
+	});
+
+	it("what PostgreSQL missed is written when it is back, and a change without Redis is there", async () => {
+		const database = new FakeRevocationDatabase();
+		const a = await node([], null, database);
+		await a.shared.change(block("ann"));
+		database.isAway = true;
+		expect(await a.shared.change(block("bob"))).toBe("unwritten");
+		expect(await a.shared.change(unblock("ann"))).toBe("unwritten");
+		expect([database.ids, a.ids]).toEqual(["ann", "bob"]);
+		database.isAway = false;
+		await a.shared.catchUp();
+		expect(database.ids).toBe("bob");
+		a.isCutOff = true;
+		expect(await a.shared.change(block("eve"))).toBe("alone");
+		expect([database.ids, database.epoch], "not a copy of the list in Redis").toEqual(["bob eve", ""]);
+		const restarted = await node([], null, database);
+		await restarted.shared.catchUp();
+		expect([restarted.ids, await send("HLEN", keys.revocations.entries)], "Redis gets it from there").toEqual(["bob eve", 2]);
+	});
+
+	it("of two opposite changes the last one in Redis is the last one in PostgreSQL, in whatever order they are written", async () => {
+		const database = new FakeRevocationDatabase();
+		const [a, b] = [await node([], null, database), await node([], null, database)];
+		for (const each of [a, b]) await each.shared.catchUp();
+		const write = database.write.bind(database);
+		let release: () => void = () => undefined;
+		const held = new Promise<void>((resolve) => {
+			release = resolve;
+		});
+		database.write = async (rows, isCopy) => {
+			if (rows[0]!.version === 1) await held;
+			await write(rows, isCopy);
+		};
+		const first = a.shared.change(block("ann"));
+		await waitFor(async () => (await send("HLEN", keys.revocations.entries)) === 1, { deadlineMs: waitMs, what: "the first change" });
+		await b.shared.change(unblock("ann"));
+		release();
+		await first;
+		expect(database.ids).toBe("");
 	});
 });
 

@@ -8,7 +8,7 @@ import { postgresOptionsOf } from "./postgres-options.ts";
 
 /**
  * Checks before a server starts that PostgreSQL can be used, and brings its tables up to date. If PostgreSQL cannot be reached, the server starts
- * anyway and reads the outbox later.
+ * anyway and uses it later.
  * @throws StartupError when it refuses the login, is too old, or a right is missing.
  */
 export async function checkPostgres(config: Config, log: Pick<Log, "info" | "error">): Promise<void> {
@@ -23,7 +23,7 @@ export async function checkPostgres(config: Config, log: Pick<Log, "info" | "err
 		const { kind, message } = error as PostgresError;
 		if (kind === "login" || kind === "unsuitable" || kind === "refused")
 			throw new StartupError(`--postgres-url: ${message}`, { flag: "--postgres-url", cause: error });
-		log.error(`${message}; the outbox waits until it is`);
+		log.error(`${message}; what needs it waits until it is`);
 	} finally {
 		connection?.close();
 	}

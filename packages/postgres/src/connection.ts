@@ -37,7 +37,7 @@ export class Connection {
 	/** Called once, when the connection is lost or closed. */
 	onLost: () => void = () => undefined;
 	/** Called for each notification of the channels that it listens to. */
-	onNotification: () => void = () => undefined;
+	onNotification: (payload: string) => void = () => undefined;
 
 	private constructor(client: Client, where: string, version: string) {
 		this.#client = client;
@@ -73,7 +73,7 @@ export class Connection {
 			if (standby) throw new PostgresError("unavailable", `PostgreSQL at ${where} is a standby, which accepts no writes`);
 			const connection = new Connection(client, where, version);
 			client.on("end", () => connection.#lost());
-			client.on("notification", () => connection.onNotification());
+			client.on("notification", ({ payload = "" }) => connection.onNotification(payload));
 			if (number < versionMin) throw tooOld(where, version);
 			return connection;
 		} catch (error) {

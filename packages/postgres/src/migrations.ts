@@ -1,6 +1,8 @@
 import type { Connection } from "./connection.ts";
 import { PostgresError } from "./postgres-error.ts";
 import { quoted } from "./postgres-options.ts";
+import { durableTables } from "./tables/durable-tables.ts";
+import { revocationTables } from "./tables/revocation-tables.ts";
 
 /**
  * The steps from one version of the tables to the next. A released step never changes. `schema` is quoted, since it may be a reserved word; `name` is not.
@@ -68,6 +70,8 @@ const steps: readonly ((schema: string, name: string) => string)[] = [
 		ALTER TABLE ${schema}.outbox_dead DROP CONSTRAINT outbox_dead_pkey;
 		ALTER TABLE ${schema}.outbox_dead ADD COLUMN dead_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;
 	`,
+	revocationTables,
+	durableTables,
 ];
 
 /**

@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { durableSubscription } from "@shardcast/client";
 import {
 	type Cluster,
+	httpRequest,
 	PostgresServer,
 	postgresForTests,
 	RedisServer,
@@ -20,8 +22,10 @@ import { metricsOf, queries } from "../../../deploy/test/metric-names.ts";
 
 const file = `
 client: { insecure: true, recovery_max_publication_limit: 5000 }
+http_api: { key: a-key-of-the-api }
 channel:
   namespaces:
+    - { name: orders, durable: true, history_size: 5000, history_ttl: 10m }
     - { name: news, history_size: 5000, history_ttl: 10m, force_recovery: true, force_positioning: true }
 `;
 
@@ -58,6 +62,7 @@ describe.skipIf(!postgresForTests() || !redisForTests())("the outbox", () => {
 	let schemas = 0;
 	const clusters: Cluster[] = [];
 	const listeners: Listener[] = [];
+	const consumers: Centrifuge[] = [];
 	const sessions: Client[] = [];
 	beforeAll(async () => {
 		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
@@ -67,6 +72,7 @@ describe.skipIf(!postgresForTests() || !redisForTests())("the outbox", () => {
 	});
 	afterAll(async () => {
 		for (const { client } of listeners) client.disconnect();
+		for (const client of consumers) client.disconnect();
 		await Promise.all(clusters.map((cluster) => cluster.stop()));
 		await Promise.all(sessions.map((session) => session.end().catch(() => undefined)));
 		await postgres?.stop();
@@ -229,4 +235,106 @@ describe.skipIf(!postgresForTests() || !redisForTests())("the outbox", () => {
 		await until(async () => (await waiting(schema)) === 0, "an empty outbox");
 		expect(tookMs, "milliseconds until the other node publishes").toBeLessThan(10_000);
 	});
+
+	it("a machine that hangs for longer than its session of PostgreSQL: another one takes over, and nothing is published twice", async () => {
+		const schema = `s${++schemas}`;
+		const nodes = await Promise.all(
+			["h1", "h2"].map((id) => start(schema, 1, ["--node-id", id, "--redis-prefix", "hang"], { REDIS_URL: redis.url })),
+		);
+		await until(async () => (await reader(schema)) !== undefined, "a node that publishes the outbox");
+		const name = (await reader(schema))!;
+		const hung = nodes[Number(name.includes(":h2:"))]!;
+		const other = nodes.find((node) => node !== hung)!;
+		const [seen] = await listen([other.shardUrl(0)], "news:hang");
+		const insert = (n: number) =>
+			admin.query(`INSERT INTO ${schema}.outbox (channel, data) VALUES ('news:hang', $1)`, [JSON.stringify({ writer: 0, n })]);
+		// Its deletes wait, so it hangs between publishing and deleting.
+		const writer = await connect();
+		await writer.query(`
+			CREATE FUNCTION ${schema}.hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(43); RETURN NULL; END $$;
+			CREATE TRIGGER hold BEFORE DELETE ON ${schema}.outbox FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.hold();
+			SELECT pg_advisory_lock(43)`);
+		await insert(1);
+		await until(() => seen!.got.length === 1, "the first row");
+		const pids = [...(await hung.pids()).values()];
+		for (const pid of pids) process.kill(pid, "SIGSTOP");
+		try {
+			await writer.query("SELECT pg_advisory_unlock(43)");
+			await insert(2);
+			await until(async () => ![undefined, name].includes(await reader(schema)), "the other node as publisher");
+			await until(() => seen!.got.length >= 2, "the second row");
+		} finally {
+			for (const pid of pids) process.kill(pid, "SIGCONT");
+		}
+		await insert(3);
+		await until(() => seen!.got.length >= 3, "the third row");
+		await until(async () => (await waiting(schema)) === 0, "an empty outbox");
+		expect(
+			seen!.got.map(({ n }) => n),
+			"each row once",
+		).toEqual([1, 2, 3]);
+	});
+
+	it("durable channels and blocked users are on every machine: one is killed, PostgreSQL stops and starts again", async () => {
+		const schema = `s${++schemas}`;
+		const first = await start(schema, 1);
+		expect(await api(first, "block_user", { user: "eve" })).toEqual({ status: 200, body: {} });
+		const second = await start(schema, 2);
+		const blocked = async () => (await Scrape.of(second.httpUrl)).sum("shardcast_revocations", { kind: "user" });
+		await until(async () => (await blocked()) === 2, "the blocked user on both shards of the second machine");
+
+		const publish = async (n: number): Promise<number> => (await api(second, "publish", { channel: "orders:new", data: n })).status;
+		const consume = (cluster: Cluster, isHandled: (n: number) => boolean) => {
+			const client = new Centrifuge(`${cluster.shardUrl(0)}/connection/websocket`, { websocket: WebSocket, minReconnectDelay: 20 });
+			consumers.push(client);
+			const got: number[] = [];
+			const durable = durableSubscription<number>(client, "orders:new", {
+				consumer: "billing",
+				retryMs: 200,
+				acknowledgeMs: 10,
+				onMessage: async ({ data }) => {
+					if (!isHandled(data)) throw new Error("not now");
+					got.push(data);
+				},
+			});
+			client.connect();
+			return { client, got, ready: durable.subscription.ready(20_000) };
+		};
+		const one = consume(first, (n) => n < 10);
+		await one.ready;
+		for (let n = 0; n < 20; n++) expect(await publish(n)).toBe(200);
+		await until(() => one.got.length === 10, "what the first machine handles");
+		const acknowledged = async () => (await admin.query(`SELECT "offset"::int AS at FROM ${schema}.durable_position`)).rows[0]?.at;
+		await until(async () => (await acknowledged()) === 11, "its position in PostgreSQL");
+		await first.kill9("supervisor");
+		one.client.disconnect();
+		for (const folder of first.sharedDirectories()) rmSync(folder, { recursive: true });
+		const two = consume(second, () => true);
+		await two.ready;
+		await publish(20);
+		await until(() => two.got.length >= 11, "the rest on the second machine");
+		expect([one.got, two.got]).toEqual([Array.from({ length: 10 }, (_, n) => n), Array.from({ length: 11 }, (_, n) => n + 10)]);
+
+		await Promise.all(sessions.splice(0).map((session) => session.end().catch(() => undefined)));
+		await postgres.end();
+		await until(async () => (await second.health()).status === "degraded", "a health that says so");
+		expect((await second.health()).reasons.join()).toMatch(/PostgreSQL/);
+		expect(await publish(21)).toBe(503);
+		expect((await api(second, "block_user", { user: "bob" })).body).toMatchObject({ error: { code: 100 } });
+		await postgres.start();
+		admin = await connect();
+		await until(async () => (await publish(22)) === 200, "a publication");
+		await until(() => two.got.at(-1) === 22, "it at the consumer");
+		const entries = async () => (await admin.query(`SELECT count(*)::int AS n FROM ${schema}.revocation`)).rows[0].n;
+		await until(async () => (await entries()) === 2, "the user who was blocked meanwhile");
+		await until(async () => (await second.health()).status === "healthy", "a healthy cluster");
+	});
+
+	/** A call of the server API, which needs no key here. */
+	async function api(cluster: Cluster, method: string, body: object): Promise<{ readonly status: number; readonly body: unknown }> {
+		const headers = { "content-type": "application/json", "x-api-key": "a-key-of-the-api" };
+		const answer = await httpRequest(`${cluster.httpUrl}/api/${method}`, { method: "POST", headers, body: JSON.stringify(body) });
+		const parsed = JSON.parse(answer.body) as { readonly result?: unknown };
+		return { status: answer.status, body: parsed.result ?? parsed };
+	}
 });

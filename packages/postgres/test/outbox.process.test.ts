@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Connection } from "../src/connection.ts";
 import { Outbox, type OutboxRow, PostgresError, type PostgresOptions, type RowResult } from "../src/index.ts";
 import { migrate } from "../src/migrations.ts";
+import { RevocationTable } from "../src/revocations/revocation-table.ts";
 
 const taken: RowResult = { outcome: "published" };
 
@@ -408,6 +409,32 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 		client = await server.connect();
 		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
 		expect(reader.got).toEqual(["a 1"]);
+	});
+
+	it("keeps blocked users: of each entry the last version, until it expires or the whole list is replaced", async () => {
+		const table = new RevocationTable({ options: optionsOf(), log: silentLog() });
+		await new Promise<void>((resolve) => table.start(resolve));
+		const row = (id: string, version: number, until: number | null = null) => ({
+			...{ key: JSON.stringify(id), entry: JSON.stringify({ kind: "user", id }), until, epoch: "e", version },
+		});
+		const stored = async () => {
+			const { epoch, entries } = await table.load();
+			return [epoch, entries.map((entry) => (JSON.parse(entry) as { id: string }).id).toSorted()];
+		};
+		expect(await stored()).toEqual([null, []]);
+		await table.write([row("ann", 1), row("bob", 2, 4e9), row("old", 3, 1), row("ever", 4, 1e300), row("\0", 5)], true);
+		expect(await stored()).toEqual(["e", ["\0", "ann", "bob", "ever"]]);
+		await table.write([{ ...row("ann", 0), entry: null }], true);
+		await table.write([{ ...row("bob", 6), entry: null }], true);
+		expect(await stored(), "an older change is ignored").toEqual(["e", ["\0", "ann", "ever"]]);
+		await table.write([row("cat", 6)], false);
+		expect(await stored(), "a copy of no list").toEqual(["", ["\0", "ann", "cat", "ever"]]);
+		await table.replace([{ ...row("dan", 2), epoch: "f" }], "f", 2);
+		await table.write([{ ...row("ann", 1), epoch: "f" }], true);
+		expect(await stored(), "ann was removed later").toEqual(["f", ["dan"]]);
+		expect(table.reading()).toEqual({ isConnected: true, lost: 0, written: 10, failed: 0 });
+		table.stop();
+		await expect(table.load()).rejects.toThrow();
 	});
 
 	it("uses TLS, and checks the certificate with sslmode=verify-full", async () => {

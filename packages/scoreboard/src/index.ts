@@ -15,6 +15,7 @@ export { ingestMetrics, type KafkaReading, kafkaMetrics } from "./metrics/kafka-
 export { memberStates, shardMetrics } from "./metrics/shard-table.ts";
 export type { BalancerSnapshot } from "./rows/balancer-row.ts";
 export { BoardRow, type RowSnapshot, requestAllowance } from "./rows/board-row.ts";
+export { showTroubles } from "./rows/show-troubles.ts";
 export { Scoreboard } from "./scoreboard.ts";
 export {
 	type BalancerCounter,

@@ -151,6 +151,7 @@ export const shardTroubles = [
 	["kafkaWorker", "Kafka: the ingest worker is restarting"],
 	["kafkaRoute", "Kafka: the route module can't be loaded"],
 	["kafkaStalled", "Kafka: a partition is stalled"],
+	["postgresConnection", "PostgreSQL can't be used"],
 ] as const;
 export type ShardTrouble = (typeof shardTroubles)[number][0];
 

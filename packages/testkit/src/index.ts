@@ -11,6 +11,7 @@ export * from "./processes/managed-process.ts";
 export * from "./processes/other-user.ts";
 export * from "./processes/proc.ts";
 export * from "./servers/certificates.ts";
+export * from "./servers/fake-revocation-database.ts";
 export * from "./servers/haproxy.ts";
 export * from "./servers/nginx.ts";
 export * from "./servers/postgres-server.ts";

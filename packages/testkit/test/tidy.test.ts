@@ -27,7 +27,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/channel-log": ["bus", "native", "wire"],
 	"packages/channels": ["config", "protocol"],
 	"packages/client": [],
-	"packages/durable-store": ["wire"],
+	"packages/durable-store": ["postgres", "telemetry", "wire"],
 	"packages/control": ["config", "process", "scoreboard", "selection", "telemetry"],
 	"packages/limits": ["config", "scoreboard", "telemetry", "wire"],
 	"packages/http": ["config", "scoreboard", "selection", "telemetry"],
@@ -118,7 +118,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const importers: Readonly<Record<string, RegExp>> = {
 	"uWebSockets.js": /^packages\/server\/src\/transports\/websocket\/sockets|^loadtest\/src\/bench\//,
 	jose: /^packages\/server\/src\/sessions\/centrifuge\/tokens\/(jose|token-(verifier|signer))/,
-	lmdb: /^packages\/durable-store\/src\/(lmdb-file|durable-store|positions)/,
+	lmdb: /^packages\/durable-store\/src\/embedded\//,
 	koffi: /^packages\/native\/src\//,
 	kafkajs: /^packages\/kafka\/src\/|^packages\/testkit\/src\/kafka\/|^loadtest\/src\//,
 	pg: /^packages\/postgres\/src\/connection|^packages\/testkit\/src\/servers\/postgres-/,

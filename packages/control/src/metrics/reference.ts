@@ -14,6 +14,7 @@ import { scaleMetrics } from "./nodes/scale-table.ts";
 import { selectionMetrics, sessionMetrics } from "./nodes/selection-table.ts";
 import { redisMessageMetrics, sharedChannelMetrics } from "./nodes/shared-channel-table.ts";
 import { outboxMetrics } from "./outbox-table.ts";
+import { postgresRevocationMetrics, postgresStoreMetrics } from "./postgres-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
 import { revocationMetrics, sharedRevocationMetrics } from "./revocation-table.ts";
 import { tlsMetrics } from "./tls-table.ts";
@@ -44,6 +45,10 @@ const groups: Readonly<Record<string, readonly Kept[]>> = {
 	"The edge": [["process", edgeMetrics]],
 	Redis: [["process", redisMetrics]],
 	"Outbox in PostgreSQL": [["shard", outboxMetrics]],
+	"Durable channels and blocked users in PostgreSQL": [
+		["shard", postgresStoreMetrics],
+		["process", postgresRevocationMetrics],
+	],
 	"Backends that are asked about clients": [["shard", backendMetrics]],
 	Webhooks: [["process", webhookMetrics]],
 	Reloads: [["process", [...reloadMetrics, ...tlsMetrics]]],

@@ -39,18 +39,19 @@ return { epoch, tonumber(version or 0), there, former or '' }
 
 /**
  * Adds, replaces or removes an entry. KEYS: as above, 4 the last changes (stream). ARGV: 1 kind and id, 2 the change as JSON, 3 the entry as JSON; "" =
- * remove it, 4 when it expires, in milliseconds since 1970; "" = never, 5 most entries, 6 changes that are kept. Returns "ok" or "full".
+ * remove it, 4 when it expires, in milliseconds since 1970; "" = never, 5 most entries, 6 changes that are kept. Returns {"ok" or "full", version}.
  */
 export const changeScript = new Script(`
 ${open}
 local before = redis.call('HGET', KEYS[2], ARGV[1])
+local current = tonumber(redis.call('HGET', KEYS[1], 'version') or 0)
 if ARGV[3] == '' then
-	if not before then return 'ok' end
+	if not before then return { 'ok', current } end
 	redis.call('HDEL', KEYS[2], ARGV[1])
 	redis.call('ZREM', KEYS[3], ARGV[1])
 else
-	if before == ARGV[3] then return 'ok' end
-	if not before and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) then return 'full' end
+	if before == ARGV[3] then return { 'ok', current } end
+	if not before and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) then return { 'full', current } end
 	redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
 	if ARGV[4] == '' then redis.call('ZREM', KEYS[3], ARGV[1]) else redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1]) end
 end
@@ -62,5 +63,5 @@ if type(added) == 'table' and added.err then
 	redis.call('DEL', KEYS[4])
 	redis.call('XADD', KEYS[4], 'MAXLEN', ARGV[6], id, 'change', ARGV[2])
 end
-return 'ok'
+return { 'ok', version }
 `);

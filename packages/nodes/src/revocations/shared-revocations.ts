@@ -1,11 +1,16 @@
 import { randomUUID } from "node:crypto";
 import {
+	databaseMsMax,
+	entriesIn,
 	type Revocation,
 	type RevocationChange,
+	type RevocationDatabase,
 	type RevocationOutcome,
+	type RevocationRow,
 	type RevocationStore,
 	revocationChange,
 	revocationsMax,
+	rowOf,
 	type SharedRevocationCounts,
 	storeRevocationQuestion,
 } from "@shardcast/control";
@@ -23,6 +28,8 @@ interface SharedRevocationsParts {
 	/** The list of this node. */
 	readonly kept: Pick<RevocationStore, "change" | "has" | "list">;
 	readonly known: Pick<KnownPosition, "read" | "write">;
+	/** Where the list outlives Redis and all nodes; null or absent = nowhere. */
+	readonly database?: RevocationDatabase | null;
 	/** Applies a change, or the whole list, on the shards of this node. Resolves with the number of connections and subscriptions that have ended. */
 	readonly apply: (change: RevocationChange | "all") => Promise<number>;
 	/** How often the list is compared with the one in Redis. */
@@ -45,7 +52,8 @@ const changeMsMax = storeRevocationQuestion.deadlineMs;
  * node that cannot reach Redis wait until it can. Redis decides the order, so all nodes end up with the same list.
  *
  * When Redis has lost the list (another epoch), or a server has taken over that lacks changes of this node's copy (see `continues`), the node writes back
- * what it has. **One per node.**
+ * what it has, and what is in PostgreSQL. There, each change is written by the node that was asked, with its version, so that the last one stays. **One
+ * per node.**
  */
 export class SharedRevocations {
 	readonly counts: SharedRevocationCounts = { sent: 0, received: 0, wholeReads: 0, failed: 0, unreadable: 0 };
@@ -55,6 +63,14 @@ export class SharedRevocations {
 	/** Changes whose callers are waiting, and those of them that found no room in Redis. */
 	readonly #asked = new Set<RevocationChange>();
 	readonly #refused = new Set<RevocationChange>();
+	/** Those that PostgreSQL does not have. */
+	readonly #unwritten = new Set<RevocationChange>();
+	/** PostgreSQL may lack a change, or Redis may lack what is in PostgreSQL. */
+	#mustStore: boolean;
+	/** Of which list in Redis the list is a copy that this node took from PostgreSQL when it had none. */
+	#takenEpoch: string | null = null;
+	/** The last problem with PostgreSQL that was logged. */
+	#problem = "";
 	/** Of the list of which this node has a copy; null = it has not read it since its start. */
 	#position: ListPosition | null = null;
 	/** The disk says that the list there is no copy of that in Redis. */
@@ -72,6 +88,7 @@ export class SharedRevocations {
 
 	constructor(parts: SharedRevocationsParts) {
 		this.#parts = parts;
+		this.#mustStore = parts.database != null;
 	}
 
 	/** Changes that wait for Redis. */
@@ -83,14 +100,38 @@ export class SharedRevocations {
 		return this.#parts.kept.list;
 	}
 
-	/** Starts following the list. */
-	start(): void {
-		const { redis, everyMs } = this.#parts;
+	/** Starts following the list. Resolves when PostgreSQL has been read, if there is one, or after `waitMs`. */
+	async start(waitMs: number): Promise<void> {
+		const { redis, everyMs, database } = this.#parts;
 		this.#endWatch = redis.onRestored(() => this.#look());
 		this.#timer = setInterval(() => this.#look(), everyMs);
+		if (database == null) return;
+		const ready = new Promise<void>((resolve) => {
+			database.start(() => {
+				this.#mustStore = true;
+				resolve();
+				this.#look();
+			});
+		});
+		await withDeadline(
+			ready.then(() => this.#takeStored()),
+			waitMs,
+			"reading from PostgreSQL",
+		).catch((error: Error) => this.#tell(error));
+	}
+
+	/** At the start, until Redis is reached: what is in PostgreSQL is in force. */
+	async #takeStored(): Promise<void> {
+		const { database, kept } = this.#parts;
+		const { epoch, entries } = await database!.load();
+		if (this.#position !== null) return;
+		if (kept.list.length === 0) this.#takenEpoch = epoch;
+		const changes = entriesIn(entries, (problem) => this.#invalid(problem)).map((add) => ({ add }));
+		await Promise.all(changes.filter((change) => !kept.has(change)).map((change) => kept.change(change)));
 	}
 
 	stop(): void {
+		this.#parts.database?.stop();
 		this.#endWatch?.();
 		clearInterval(this.#timer);
 	}
@@ -100,17 +141,18 @@ export class SharedRevocations {
 		const { kept } = this.#parts;
 		const outcome = await kept.change(change);
 		if (outcome === "full") return outcome;
-		if (this.#pending.size >= revocationsMax) return this.#alone();
+		if (this.#pending.size >= revocationsMax) return this.#alone(change);
 		this.#wait(change);
 		this.#asked.add(change);
 		try {
 			await withDeadline(this.catchUp(), changeMsMax, "giving the change to Redis");
 		} catch {
-			if (this.#pending.get(keyOf(change)) === change) return this.#alone();
+			if (this.#pending.get(keyOf(change)) === change) return this.#alone(change);
 		} finally {
 			this.#asked.delete(change);
 		}
-		if (!this.#refused.delete(change)) return outcome;
+		const isUnwritten = this.#unwritten.delete(change);
+		if (!this.#refused.delete(change)) return isUnwritten ? "unwritten" : outcome;
 		if ("add" in change) await kept.change({ remove: { kind: change.add.kind, id: change.add.id } });
 		return "full";
 	}
@@ -119,7 +161,15 @@ export class SharedRevocations {
 	 * A restart forgets what is pending. The list on the disk has it, and is then no copy of that in Redis: both are put together, so that nobody who was
 	 * blocked is let in.
 	 */
-	async #alone(): Promise<RevocationOutcome> {
+	async #alone(change: RevocationChange): Promise<RevocationOutcome> {
+		const { database } = this.#parts;
+		this.#unwritten.delete(change);
+		if (database != null) {
+			// Also if it is written: Redis must get it from there if this node ends.
+			this.#mustStore = true;
+			const mark = { epoch: this.#position === null ? "" : epochIn(this.#position), version: this.#position?.version ?? 0 };
+			database.write([rowOf(change, mark)], false).catch((error: Error) => this.#tell(error));
+		}
 		if (!this.#isKnownStale) await this.#write("");
 		this.#isKnownStale = true;
 		return "alone";
@@ -169,24 +219,35 @@ export class SharedRevocations {
 	async #run(): Promise<number> {
 		try {
 			const list = await this.#state();
-			if (this.#position !== null && continues(this.#position, list)) {
-				await this.#push();
-				return await this.#readChanges(list, this.#position);
-			}
-			// At the start the list on disk may be older than the one in Redis: entries that are not in Redis were removed meanwhile.
-			const onDisk = this.#position === null ? readPosition(this.#parts.known.read() ?? "") : null;
-			const isCopy = onDisk !== null && continues(onDisk, list);
-			if (!isCopy) {
-				this.#isKnownStale = true;
-				for (const add of this.#parts.kept.list) this.#wait({ add }, false);
-			}
-			await this.#push();
-			const ended = await this.#readAll(list);
-			return ended + (await this.#readChanges(list, list));
+			const isContinued = this.#position !== null && continues(this.#position, list);
+			if (!isContinued && this.#parts.database != null) this.#mustStore = true;
+			const isMerged = this.#mustStore && (await this.#merge(list));
+			const ended = await this.#compare(list, isContinued ? this.#position : null);
+			if (isMerged) await this.#store();
+			return ended;
 		} catch (error) {
 			this.counts.failed++;
 			throw error;
 		}
+	}
+
+	/** @param from the copy has the changes up to this position; null = it is no copy of this list. */
+	async #compare(list: ListState, from: ListPosition | null): Promise<number> {
+		if (from !== null) {
+			await this.#push(list);
+			return await this.#readChanges(list, from);
+		}
+		// At the start the list on disk may be older than the one in Redis: entries that are not in Redis were removed meanwhile.
+		const onDisk = this.#position === null ? readPosition(this.#parts.known.read() ?? "") : null;
+		const isTaken = this.#position === null && this.#takenEpoch === epochIn(list);
+		const isCopy = isTaken || (onDisk !== null && continues(onDisk, list));
+		if (!isCopy) {
+			this.#isKnownStale = true;
+			for (const add of this.#parts.kept.list) this.#wait({ add }, false);
+		}
+		await this.#push(list);
+		const ended = await this.#readAll(list);
+		return ended + (await this.#readChanges(list, list));
 	}
 
 	/**
@@ -214,7 +275,7 @@ export class SharedRevocations {
 	}
 
 	/** In order of arrival. */
-	async #push(): Promise<void> {
+	async #push(list: ListPosition): Promise<void> {
 		const { redis, keys } = this.#parts;
 		const { state, entries, until, changes } = keys.revocations;
 		while (this.#pending.size > 0) {
@@ -227,13 +288,77 @@ export class SharedRevocations {
 					return redis.run(changeScript, [state, entries, until, changes], [...args, String(revocationsMax), String(changesKept)]);
 				}),
 			);
+			const rows: RevocationRow[] = [];
 			for (const [index, [key, change]] of some.entries()) {
 				if (this.#pending.get(key) === change) this.#pending.delete(key);
-				if (answers[index] !== "full") this.counts.sent++;
-				else if (this.#asked.has(change)) this.#refused.add(change);
+				const [outcome, version] = answers[index] as [string, number];
+				if (outcome !== "full") {
+					this.counts.sent++;
+					rows.push(rowOf(change, { epoch: epochIn(list), version: Number(version) }));
+				} else if (this.#asked.has(change)) this.#refused.add(change);
 				else this.#parts.log.error(`${revocationsMax} users and tokens are blocked on all nodes; an entry of this node found no room`);
 			}
+			await this.#writeRows(
+				rows,
+				some.map(([, change]) => change),
+			);
 		}
+	}
+
+	/** @param changes the same. */
+	async #writeRows(rows: readonly RevocationRow[], changes: readonly RevocationChange[]): Promise<void> {
+		const { database } = this.#parts;
+		if (database == null || rows.length === 0) return;
+		try {
+			await withDeadline(database.write(rows, true), databaseMsMax, "writing to PostgreSQL");
+		} catch (error) {
+			// The whole list is written as soon as possible.
+			this.#mustStore = true;
+			for (const change of changes) if (this.#asked.has(change)) this.#unwritten.add(change);
+			this.#tell(error as Error);
+		}
+	}
+
+	/** Takes over what Redis lacks because it has lost it. False = PostgreSQL cannot be read. */
+	async #merge(list: ListPosition): Promise<boolean> {
+		const { database, kept } = this.#parts;
+		try {
+			const stored = await withDeadline(database!.load(), databaseMsMax, "reading from PostgreSQL");
+			if (stored.epoch === null || stored.epoch === epochIn(list)) return true;
+			for (const add of entriesIn(stored.entries, (problem) => this.#invalid(problem))) if (!kept.has({ add })) this.#wait({ add }, false);
+			return true;
+		} catch (error) {
+			this.#tell(error as Error);
+			return false;
+		}
+	}
+
+	/** Makes the list in PostgreSQL a copy of that in Redis. */
+	async #store(): Promise<void> {
+		const { database, kept } = this.#parts;
+		const position = this.#position!;
+		const mark = { epoch: epochIn(position), version: position.version };
+		this.#mustStore = false;
+		try {
+			const rows = kept.list.map((add) => rowOf({ add }, mark));
+			await withDeadline(database!.replace(rows, mark.epoch, mark.version), 2 * databaseMsMax, "writing to PostgreSQL");
+			this.#problem = "";
+		} catch (error) {
+			this.#mustStore = true;
+			this.#tell(error as Error);
+		}
+	}
+
+	#invalid(problem: string): void {
+		this.counts.unreadable++;
+		this.#parts.log.warn(`an entry of the list of blocked users and revoked tokens in PostgreSQL is invalid: ${problem}`);
+	}
+
+	/** Logs each problem once until it is over. */
+	#tell({ message }: Error): void {
+		if (message === this.#problem) return;
+		this.#problem = message;
+		this.#parts.log.error(`blocked users and revoked tokens are not written to PostgreSQL, which is tried again: ${message}`);
 	}
 
 	/** @param list as it was before. @param from the copy has the changes up to this position. */
@@ -318,4 +443,9 @@ export class SharedRevocations {
 function keyOf(change: RevocationChange): string {
 	const { kind, id } = "add" in change ? change.add : change.remove;
 	return `${kind} ${id}`;
+}
+
+/** Names a list in PostgreSQL: another server may give versions again. */
+function epochIn({ epoch, run }: ListPosition): string {
+	return `${epoch} ${run}`;
 }

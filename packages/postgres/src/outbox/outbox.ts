@@ -20,6 +20,8 @@ export interface OutboxParts {
 	readonly mayRead: () => boolean;
 	/** Never rejects. */
 	readonly publish: (row: OutboxRow) => RowResult | Promise<RowResult>;
+	/** Why rows wait; null = they do not. Called when that changes. */
+	readonly onProblem?: (problem: string | null) => void;
 	readonly log: Pick<Log, "info" | "warn" | "error">;
 	/** Monotonic. */
 	readonly nowMs: () => number;
@@ -195,14 +197,17 @@ export class Outbox {
 
 	#recovered(): void {
 		this.#failures = 0;
-		if (this.#problem !== "") this.#parts.log.info("the outbox reaches PostgreSQL again");
+		if (this.#problem === "") return;
+		this.#parts.log.info("the outbox reaches PostgreSQL again");
 		this.#problem = "";
+		this.#parts.onProblem?.(null);
 	}
 
 	/** Logs each problem once until it is over. */
 	#tell({ message }: PostgresError): void {
 		if (message === this.#problem) return;
 		this.#problem = message;
+		this.#parts.onProblem?.(message);
 		this.#parts.log.error(`${message}; the outbox waits`);
 	}
 }

@@ -1,14 +1,30 @@
 import type { MessageDetails } from "@shardcast/bus";
-import type { ChannelLog, History, HistoryLimits, LogHistoryOptions, LogReader, Position, Publication } from "@shardcast/channel-log";
+import type {
+	Broker,
+	ChannelLog,
+	History,
+	HistoryLimits,
+	LogHistoryOptions,
+	LogReader,
+	Position,
+	Publication,
+} from "@shardcast/channel-log";
 import type { Namespaces } from "@shardcast/channels";
 import type { Config } from "@shardcast/config";
-import { DurableStore, lateMax, type StoredPublication, StoreError } from "@shardcast/durable-store";
+import { postgresStoreMetrics } from "@shardcast/control";
+import { type DurableStore, EmbeddedStore, lateMax, PostgresStore, StoreError } from "@shardcast/durable-store";
 import { StartupError } from "@shardcast/process";
 import type { Counters } from "@shardcast/scoreboard";
-import type { Log } from "@shardcast/telemetry";
-import { type PublishResult, publishFull, type RecordKind } from "@shardcast/wire";
+import type { Log, ProcessMetrics } from "@shardcast/telemetry";
+import { monotonicMs, type PublishResult, publishFull, type RecordKind } from "@shardcast/wire";
 import type { Feature } from "../lifecycle/feature.ts";
+import { withinDeadline } from "../lifecycle/within-deadline.ts";
+import type { ShardDatabase } from "../postgres/shard-database.ts";
+import type { HistoryReader } from "./history-reader.ts";
 import { epochIn, Mirror } from "./mirror.ts";
+import { OlderPublications } from "./older-publications.ts";
+import { publicationOf, StoreBroker } from "./store-broker.ts";
+import { StreamReads } from "./stream-reads.ts";
 
 interface DurableChannelsParts {
 	/** Read at each use. */
@@ -17,28 +33,45 @@ interface DurableChannelsParts {
 	readonly counters: Pick<Counters, "add" | "set">;
 	/** Identifies this shard and its present run, see `incarnationId`. */
 	readonly life: number;
-	readonly log: Pick<Log, "error">;
+	/** Where durable channels are if there is no folder for them; null or absent = nowhere. */
+	readonly database?: ShardDatabase | null;
+	readonly log: Pick<Log, "info" | "error">;
+}
+
+/** What only a store in PostgreSQL has. */
+interface Remote {
+	readonly store: PostgresStore;
+	readonly isFirst: () => boolean;
+	readonly broker: StoreBroker;
+	readonly reads: StreamReads;
+	readonly older: OlderPublications;
 }
 
 const idempotencyTtlMs = 300_000;
 const unacknowledged: PublishResult = { outcome: "unacknowledged", detail: "the durable store could not be written" };
 
 /**
- * Channels of namespaces with `durable`: a publication is on disk before it is answered, and the history survives a restart of the cluster. The
+ * Channels of namespaces with `durable`: a publication is stored before it is answered, and the history survives a restart of the cluster. The
  * store decides order and offsets; the logs in memory bring publications to the shards.
  */
-export class DurableChannels implements Feature {
+export class DurableChannels implements Feature, HistoryReader {
 	readonly name = "durable";
 	readonly store: DurableStore;
 	readonly #parts: DurableChannelsParts;
 	readonly #mirror: Mirror;
+	/** Null = the store is a file of this machine. */
+	readonly #remote: Remote | null;
 	#failedMs = Number.NEGATIVE_INFINITY;
+	#unwritten = 0;
 	#sweeping = false;
 
-	/** Null without a directory for the store. @throws StartupError with a one-line message that says what to do. */
+	/** Null without a place for the store, or if it is PostgreSQL and no namespace is durable. @throws StartupError with a one-line message that says what to do. */
 	static open(parts: DurableChannelsParts): DurableChannels | null {
+		const { config } = parts.live;
+		const isUsed = [config.channelWithoutNamespace, ...config.channelNamespaces].some(({ durable }) => durable);
+		if (config.durableStorePath === "" && (parts.database == null || !isUsed)) return null;
 		try {
-			return parts.live.config.durableStorePath === "" ? null : new DurableChannels(parts);
+			return new DurableChannels(parts);
 		} catch (error) {
 			if (!(error instanceof StoreError)) throw error;
 			throw new StartupError(error.message, { exitStatus: 2, cause: error });
@@ -46,21 +79,34 @@ export class DurableChannels implements Feature {
 	}
 
 	private constructor(parts: DurableChannelsParts) {
-		const { live, history: log } = parts;
+		const { live, history: log, database } = parts;
 		this.#parts = parts;
-		this.store = DurableStore.open({
-			folder: live.config.durableStorePath,
-			bytesMax: () => live.config.durableStoreBytesMax,
-			positionsMax: () => live.config.durablePositionsMax,
-		});
-		this.#mirror = new Mirror({ store: this.store, log, failed: (error) => this.#failed(error) });
+		const limits = { bytesMax: () => live.config.durableStoreBytesMax, positionsMax: () => live.config.durablePositionsMax };
+		const folder = live.config.durableStorePath;
+		this.#remote = folder === "" ? this.#openRemote(database!, limits) : null;
+		this.store = this.#remote?.store ?? EmbeddedStore.open({ folder, ...limits });
+		this.#mirror = new Mirror({ store: this.store, log, failed: (error) => this.failed(error) });
+	}
+
+	#openRemote(
+		{ options, isFirst }: ShardDatabase,
+		limits: { readonly bytesMax: () => number; readonly positionsMax: () => number },
+	): Remote {
+		const { live, history: log } = this.#parts;
+		const failed = (error: unknown) => this.failed(error);
+		const nowMs = monotonicMs;
+		const store = new PostgresStore({ options, ...limits, nowMs, onStored: (channel) => this.#stored(channel), log: this.#parts.log });
+		const metaTtlMs = (channel: string) => this.#limitsOf(channel)?.metaTtlMs ?? live.config.channelHistoryMetaTtlMs;
+		const broker = new StoreBroker({ store, metaTtlMs, failed });
+		const reads = new StreamReads({ broker, nowMs });
+		return { store, isFirst, broker, reads, older: new OlderPublications({ log, reads }) };
 	}
 
 	has(channel: string): boolean {
 		return this.#limitsOf(channel) !== null;
 	}
 
-	/** Settles when the publication is on disk. Later ones of the same channel wait for it. */
+	/** Settles when the publication is stored. Later ones of the same channel wait for it. */
 	async publish(
 		kind: RecordKind,
 		id: number,
@@ -93,7 +139,7 @@ export class DurableChannels implements Feature {
 			counters.add("bytesIn", data.length);
 			return { outcome: "accepted", position };
 		} catch (error) {
-			this.#failed(error);
+			this.failed(error);
 			return unacknowledged;
 		}
 	}
@@ -104,7 +150,7 @@ export class DurableChannels implements Feature {
 		if (limits === null) return this.#parts.history.position(channel, asOf);
 		const stored = this.#mirror.known(channel);
 		if (stored === null) {
-			this.#mirror.ensure(channel, limits).catch((error: unknown) => this.#failed(error));
+			this.#mirror.ensure(channel, limits).catch((error: unknown) => this.failed(error));
 			return null;
 		}
 		const epoch = epochIn(stored);
@@ -114,18 +160,41 @@ export class DurableChannels implements Feature {
 		return delivered === null || delivered.offset === 0 || delivered.epoch !== epoch ? null : delivered;
 	}
 
-	/** Like the method of the logs, for all channels. */
+	/** Like the method of the logs, for all channels. Without `since`, ask the broker if there is one. */
 	history(channel: string, options: LogHistoryOptions = {}): History | null {
 		if (!this.has(channel)) return this.#parts.history.history(channel, options);
 		const { since, limit = Number.MAX_SAFE_INTEGER, reverse = false, asOf } = options;
 		const position = this.position(channel, asOf);
 		if (position === null) return null;
-		if (limit <= 0 || (since !== undefined && since.epoch !== position.epoch)) return { publications: [], position };
+		const none: History = { publications: [], position };
+		if (limit <= 0 || (since !== undefined && since.epoch !== position.epoch)) return none;
+		const { store } = this;
 		const most = Math.min(limit, 1_000_000);
-		const stored = reverse
-			? this.store.readReverse(channel, Math.min(since?.offset ?? Number.MAX_SAFE_INTEGER, position.offset + 1), most)
-			: this.store.read(channel, since?.offset ?? 0, position.offset, most);
-		return { publications: stored.map(publication), position };
+		if (store instanceof EmbeddedStore) {
+			const stored = reverse
+				? store.readReverse(channel, Math.min(since?.offset ?? Number.MAX_SAFE_INTEGER, position.offset + 1), most)
+				: store.read(channel, since?.offset ?? 0, position.offset, most);
+			return { publications: stored.map(publicationOf), position };
+		}
+		if (since === undefined || position.offset - since.offset > limit) return none;
+		const publications = this.between(channel, since.offset, position, most);
+		return publications === null ? null : { publications: publications === "gone" ? [] : publications, position };
+	}
+
+	/**
+	 * Publications of a durable channel after offset `from`, up to a position and a limit. @param most the most that are worth reading at once.
+	 * @returns null = ask again in a later turn, "gone" = the next one is no longer kept.
+	 */
+	between(channel: string, from: number, { offset, epoch }: Position, limit: number, most = limit): readonly Publication[] | "gone" | null {
+		const to = Math.min(offset, from + limit);
+		if (to <= from) return [];
+		if (this.#remote !== null) return this.#remote.older.between({ channel, epoch }, from, to, most);
+		const stored = (this.store as EmbeddedStore).read(channel, from, to, limit);
+		return stored[0]?.offset === from + 1 ? stored.map(publicationOf) : "gone";
+	}
+
+	broker(channel: string): Pick<Broker, "history" | "position" | "removeHistory"> | null {
+		return this.#remote !== null && this.has(channel) ? this.#remote.broker : null;
 	}
 
 	/** Makes the channel known to the log. False = not in time, or the store is full. */
@@ -134,27 +203,49 @@ export class DurableChannels implements Feature {
 		return limits !== null && (await this.#mirror.ensure(channel, limits)) !== null;
 	}
 
+	measures(metrics: Pick<ProcessMetrics, "addReading">): void {
+		if (this.#remote === null) return;
+		const { store } = this.#remote;
+		metrics.addReading(postgresStoreMetrics, () => ({ ...store.counts, isConnected: store.problem === null, lost: store.lost }));
+	}
+
 	everySecond(): void {
 		const { counters } = this.#parts;
+		const { positions } = this.store;
+		this.#remote?.reads.everySecond();
+		this.#remote?.store.follow(this.#remote.isFirst());
 		this.#mirror.everySecond();
 		counters.set("durableBytes", this.store.bytes);
-		counters.set("durablePositions", this.store.positions.count);
+		counters.set("durablePositions", positions.count);
+		counters.add("durableFailures", positions.failures - this.#unwritten);
+		this.#unwritten = positions.failures;
 		if (this.#sweeping) return;
 		this.#sweeping = true;
 		this.store
 			.sweep()
-			.catch((error: unknown) => this.#failed(error))
+			.catch((error: unknown) => this.failed(error))
 			.finally(() => {
 				this.#sweeping = false;
 			});
 	}
 
-	async drain(): Promise<void> {
-		await this.store.positions.flush();
+	drain(leftMs: number): Promise<void> {
+		return withinDeadline(this.store.positions.flush(), leftMs);
 	}
 
 	stop(): Promise<void> {
 		return this.store.close();
+	}
+
+	/** A process has stored something. */
+	#stored(channel: string | null): void {
+		if (channel === null) {
+			this.#mirror.compareAll();
+			return;
+		}
+		const limits = this.#limitsOf(channel);
+		// Offset 0: nobody on this machine has used it.
+		if (limits !== null && this.#parts.history.position(channel)?.offset !== 0) this.#mirror.due(channel, limits);
 	}
 
 	#limitsOf(channel: string): HistoryLimits | null {
@@ -168,15 +259,12 @@ export class DurableChannels implements Feature {
 	}
 
 	/** Logs at most once a second. */
-	#failed(error: unknown): void {
+	failed(error: unknown): void {
 		this.#parts.counters.add("durableFailures", 1);
 		const nowMs = performance.now();
 		if (nowMs - this.#failedMs < 1000) return;
 		this.#failedMs = nowMs;
-		this.#parts.log.error({ error }, `durable channels: ${(error as Error).message}`);
+		// PostgreSQL's problem is logged once, by the connection.
+		if (this.#remote?.store.problem == null) this.#parts.log.error({ error }, `durable channels: ${(error as Error).message}`);
 	}
-}
-
-function publication({ offset, kind, data, info, tags }: StoredPublication): Publication {
-	return { offset, previousOffset: offset - 1, kind, data, ...(info && { info }), ...(tags && { tags }) };
 }

@@ -8,5 +8,5 @@ export interface HistoryReader extends Pick<ChannelLog, "position" | "history"> 
 	/** Resolves when another call of `position` is worthwhile; null or absent = in a later turn. Never rejects. */
 	waits?(channel: string): Promise<void> | null;
 	/** The broker to ask when a command needs only history, in one order with other publications; null or absent = this object. */
-	broker?(channel: string): Broker | null;
+	broker?(channel: string): Pick<Broker, "history" | "position" | "removeHistory"> | null;
 }

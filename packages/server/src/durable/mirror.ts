@@ -3,7 +3,7 @@ import { type ChannelLog, epochText, type HistoryLimits } from "@shardcast/chann
 import type { DurableStore, StoredChannel } from "@shardcast/durable-store";
 
 interface MirrorParts {
-	readonly store: DurableStore;
+	readonly store: Pick<DurableStore, "channel" | "open" | "readLate" | "refresh">;
 	readonly log: Pick<ChannelLog, "position" | "mirror">;
 	readonly failed: (error: unknown) => void;
 }
@@ -29,9 +29,12 @@ export class Mirror {
 	readonly #parts: MirrorParts;
 	readonly #ensuring = new Map<string, Promise<StoredChannel | null>>();
 	readonly #busy = new Set<string>();
+	/** Of those that are busy, the ones that must be compared once more. */
+	readonly #again = new Set<string>();
 	#recent = new Map<string, HistoryLimits>();
 	#older = new Map<string, HistoryLimits>();
 	#turn = 0;
+	#isComparing = false;
 
 	constructor(parts: MirrorParts) {
 		this.#parts = parts;
@@ -43,7 +46,9 @@ export class Mirror {
 		const stored = store.channel(channel);
 		if (stored === null) return null;
 		const position = log.position(channel);
-		return position !== null && position.offset > 0 && position.epoch === epochIn(stored) ? stored : null;
+		if (position === null || position.offset === 0 || position.epoch !== epochIn(stored)) return null;
+		// Another process may have heard of later ones.
+		return position.offset > stored.last ? { ...stored, last: position.offset } : stored;
 	}
 
 	/** Makes the channel known to the store and the log. Null = not in time, or the store is full. */
@@ -67,18 +72,55 @@ export class Mirror {
 	/** Appends what is new. */
 	due(channel: string, limits: HistoryLimits): void {
 		this.#use(channel, limits);
-		if (this.#busy.has(channel)) return;
+		if (this.#busy.has(channel)) {
+			this.#again.add(channel);
+			return;
+		}
 		this.#busy.add(channel);
 		this.#bring(channel, limits)
 			.catch(this.#parts.failed)
-			.finally(() => this.#busy.delete(channel));
+			.finally(() => {
+				this.#busy.delete(channel);
+				if (this.#again.delete(channel)) this.due(channel, limits);
+			});
 	}
 
 	/** Checks a tenth of the recently used channels each second: a process may have died between storing and appending. */
 	everySecond(): void {
 		this.#turn = (this.#turn + 1) % 10;
 		let index = 0;
-		for (const [channel, limits] of [...this.#recent, ...this.#older]) if (index++ % 10 === this.#turn) this.due(channel, limits);
+		const some = [...this.#recent, ...this.#older].filter(() => index++ % 10 === this.#turn);
+		void this.#compare(some);
+	}
+
+	/** Checks all recently used channels: notifications of the store may have been lost. */
+	compareAll(): void {
+		void this.#compare([...this.#recent, ...this.#older]);
+	}
+
+	async #compare(channels: readonly (readonly [string, HistoryLimits])[]): Promise<void> {
+		const { store, failed } = this.#parts;
+		if (store.refresh !== undefined) {
+			if (this.#isComparing || channels.length === 0) return;
+			this.#isComparing = true;
+			try {
+				await store.refresh(channels.map(([channel]) => channel));
+			} catch (error) {
+				failed(error);
+				return;
+			} finally {
+				this.#isComparing = false;
+			}
+		}
+		for (const [channel, limits] of channels) if (this.#isBehind(channel)) this.due(channel, limits);
+	}
+
+	#isBehind(channel: string): boolean {
+		const { store, log } = this.#parts;
+		const stored = store.channel(channel);
+		if (stored === null) return false;
+		const position = log.position(channel);
+		return position === null || position.epoch !== epochIn(stored) || position.offset < stored.last;
 	}
 
 	async #ensure(channel: string, limits: HistoryLimits): Promise<StoredChannel | null> {
@@ -91,7 +133,10 @@ export class Mirror {
 			const stored = store.channel(channel);
 			if (stored === null) return null;
 			const position = log.position(channel);
-			if (position !== null && position.offset > 0 && position.epoch === epochIn(stored)) return stored;
+			if (position !== null && position.offset > 0 && position.epoch === epochIn(stored)) {
+				await this.#afterEnsuring(channel, limits);
+				return stored;
+			}
 			if (position !== null) {
 				const { last: offset, epoch0, epoch1 } = stored;
 				log.mirror(channel, nothing, { history: limits, offset, epoch0, epoch1, hidden: true });
@@ -99,6 +144,14 @@ export class Mirror {
 			if (performance.now() > until) return null;
 			await pause(retryMs);
 		}
+	}
+
+	/** What another machine has stored before the log knew the channel was not brought by anybody. */
+	async #afterEnsuring(channel: string, limits: HistoryLimits): Promise<void> {
+		const { store } = this.#parts;
+		if (store.refresh === undefined) return;
+		await store.refresh([channel]);
+		if (this.#isBehind(channel)) setImmediate(() => this.due(channel, limits));
 	}
 
 	async #bring(channel: string, limits: HistoryLimits): Promise<void> {
@@ -111,7 +164,8 @@ export class Mirror {
 			if (position !== null && position.offset >= stored.last) return;
 			const { epoch0, epoch1 } = stored;
 			let isLate = position === null;
-			for (const { data, senderId, senderLife, ...rest } of position === null ? [] : store.readLate(channel, position.offset, turnMax)) {
+			const next = position === null ? [] : await store.readLate(channel, position.offset, turnMax);
+			for (const { data, senderId, senderLife, ...rest } of next) {
 				const sender = senderId === 0 ? {} : { sender: { id: senderId, life: senderLife } };
 				const outcome = log.mirror(channel, data, { history: limits, epoch0, epoch1, ...rest, ...sender });
 				if (outcome === "too_large") log.mirror(channel, nothing, { history: limits, epoch0, epoch1, offset: rest.offset, hidden: true });
@@ -120,6 +174,9 @@ export class Mirror {
 					break;
 				}
 			}
+			// They have expired, and are gone.
+			if (position !== null && next.length === 0)
+				log.mirror(channel, nothing, { history: limits, epoch0, epoch1, offset: stored.last, hidden: true });
 			await pause(isLate ? retryMs : 0);
 		}
 	}

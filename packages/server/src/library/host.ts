@@ -23,10 +23,12 @@ import {
 	noCertificateReloads,
 	noReloads,
 	PartAnswers,
+	postgresRevocationMetrics,
 	Questions,
 	type ReloadCounts,
 	RevocationStore,
 	reloadMetrics,
+	revokeQuestion,
 	tlsMetrics,
 	webhookMetrics,
 } from "@shardcast/control";
@@ -34,7 +36,7 @@ import type { AssignedSession, AssignRequest, ClientRequest } from "@shardcast/h
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { type NodeEvents, ThisNode } from "@shardcast/nodes";
-import { checkPostgres } from "@shardcast/postgres";
+import { checkPostgres, openRevocations } from "@shardcast/postgres";
 import { cannotListen, clientsThatFit, ProcessMonitor } from "@shardcast/process";
 import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardcast/scoreboard";
 import type { RebalancePlan } from "@shardcast/selection";
@@ -77,6 +79,7 @@ export class Host {
 	readonly #parts: HostParts;
 	readonly #board = Scoreboard.inMemory(1);
 	readonly #monitor = new ProcessMonitor();
+	readonly #revocations: RevocationStore;
 	/** Null where it works alone. */
 	readonly #node: ThisNode | null;
 	readonly #own = new ProcessMetrics("shard-0", 0);
@@ -96,7 +99,15 @@ export class Host {
 		const nodes = () => this.#node?.control ?? null;
 		const questions = new Questions({ processes: () => [], own: { name: "shard-0", answers }, nodes });
 		this.#questions = questions;
-		const revocations = new RevocationStore({ folder: config.durableStorePath, log });
+		const database = openRevocations(config, log);
+		// Several nodes share one list, so the node writes it.
+		const revocations = new RevocationStore({
+			folder: config.durableStorePath,
+			database: config.redisAddress === undefined ? database : null,
+			log,
+		});
+		this.#revocations = revocations;
+		if (database !== null) this.#own.addReading(postgresRevocationMetrics, () => database.reading());
 		answerCluster({
 			questions,
 			board: () => readBoard(this.#board),
@@ -109,7 +120,7 @@ export class Host {
 			nodesNow: async () => (await this.#node?.nodesNow()) ?? null,
 		});
 		const board = this.#board;
-		const common = { config, version, board, log, questions, revocations };
+		const common = { config, version, board, log, questions, revocations, database };
 		this.#node = ThisNode.create({
 			...common,
 			metrics: this.#own,
@@ -248,6 +259,9 @@ export class Host {
 		const { addr } = config;
 		await checkRoute(config, (key) => key);
 		await checkPostgres(config, this.#parts.log);
+		await this.#revocations.start(config.postgresConnectTimeoutMs, () => {
+			void this.#questions.partsForNode(revokeQuestion.name, "all").catch(() => undefined);
+		});
 		await this.#node?.join();
 		this.#monitor.start();
 		try {
@@ -256,6 +270,7 @@ export class Host {
 			this.#monitor.stop();
 			this.#webhooks.stop();
 			await this.#node?.leave();
+			this.#revocations.stop();
 			await this.shard.stop();
 			throw cannotListen(error, parseAddress(addr), "--addr");
 		}
@@ -281,6 +296,7 @@ export class Host {
 		} finally {
 			this.#webhooks.stop();
 			await this.#node?.leave();
+			this.#revocations.stop();
 			await this.shard.stop();
 			this.#monitor.stop();
 		}

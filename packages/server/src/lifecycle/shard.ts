@@ -164,8 +164,7 @@ export class Shard {
 	 */
 	prepare(config: Config): Commit {
 		const isDurable = [config.channelWithoutNamespace, ...config.channelNamespaces].some(({ durable }) => durable);
-		if (isDurable && !this.#hasStore)
-			throw new Error("durable: this server runs without a durable store; restart it to use channel.durable_store.path");
+		if (isDurable && !this.#hasStore) throw new Error("durable: this server runs without a durable store; restart it to use one");
 		const live = this.#live.prepare(config);
 		const features = this.#features.reload(config);
 		return () => {

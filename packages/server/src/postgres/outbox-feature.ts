@@ -1,11 +1,12 @@
 import { outboxMetrics } from "@shardcast/control";
-import { Outbox, postgresOptionsOf } from "@shardcast/postgres";
-import { Role } from "@shardcast/scoreboard";
+import { Outbox } from "@shardcast/postgres";
+import { showTroubles } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
 import type { Feature } from "../lifecycle/feature.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import { withinDeadline } from "../lifecycle/within-deadline.ts";
 import { publishRow, type RowPublisherParts } from "./publish-row.ts";
+import { shardDatabase } from "./shard-database.ts";
 
 interface OutboxFeatureParts extends RowPublisherParts {
 	readonly options: Pick<ShardOptions, "config" | "board" | "row" | "log">;
@@ -16,16 +17,17 @@ const overheadBytes = 65_536;
 
 /** The outbox in PostgreSQL; null = none is configured. On each node, the shard with the lowest number may read it. */
 export function outboxFeature({ options, ...publishing }: OutboxFeatureParts): Feature | null {
-	const { config, board, row, log } = options;
-	const postgres = postgresOptionsOf(config, `shardcast:${config.nodeId || "node"}:shard-${row.slot}`);
-	if (postgres === null) return null;
+	const { config, row, log } = options;
+	const database = shardDatabase(options);
+	if (database === null) return null;
 	const outbox = new Outbox({
-		options: postgres,
+		options: database.options,
 		selectLimit: config.outboxSelectLimit,
 		pollMs: config.outboxPollIntervalMs,
 		rowBytesMax: 2 * config.maxPayloadBytes + overheadBytes,
-		mayRead: () => board.members().every(({ role, slot }) => role !== Role.shard || slot >= row.slot),
+		mayRead: database.isFirst,
 		publish: (each) => publishRow(publishing, each),
+		onProblem: (problem) => showTroubles(row, "postgres", new Map(problem === null ? [] : [["postgresConnection", problem]])),
 		log,
 		nowMs: monotonicMs,
 	});

@@ -17,12 +17,13 @@ import { monotonicMs, type PublishResult, type RecordKind, RecordType } from "@s
 import type { ChannelRecordType } from "../delivery/fan-out.ts";
 import type { PublishLimits } from "../delivery/publishing/history-publisher.ts";
 import type { HistoryReader } from "../durable/history-reader.ts";
+import { OlderPublications } from "../durable/older-publications.ts";
+import { StreamReads } from "../durable/stream-reads.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import { ChannelRecords, listedMax } from "./channel-records.ts";
 import { FedLogs } from "./fed-logs.ts";
 import { type NoticeListeners, Notices } from "./notices.ts";
 import type { SharedRedis } from "./open-redis.ts";
-import { StreamReads } from "./stream-reads.ts";
 import { WantedChannels } from "./wanted-channels.ts";
 
 interface RedisChannelsParts {
@@ -34,7 +35,7 @@ interface RedisChannelsParts {
 	/** Kafka orders the channels with history, the same way on each node. */
 	readonly isKafkas: boolean;
 	/** Channels that other nodes do not publish to. */
-	readonly others: Pick<ChannelLog, "history" | "position">;
+	readonly others: HistoryReader;
 	readonly board: Pick<Scoreboard, "members">;
 	readonly row: Pick<Counters, "add" | "set"> & { readonly slot: number; readonly incarnation: number };
 	/** This shard's incarnation, see `incarnationId`. */
@@ -72,6 +73,7 @@ export class RedisChannels implements Feature, HistoryReader {
 	readonly #feeder: Feeder;
 	readonly #notices: Notices;
 	readonly #reads: StreamReads;
+	readonly #older: OlderPublications;
 	readonly #outgoing: OutgoingMessages;
 	readonly #incoming: IncomingMessages;
 	/** The logs whose pub/sub channel for messages without history this shard receives: those that it feeds. */
@@ -114,6 +116,7 @@ export class RedisChannels implements Feature, HistoryReader {
 		this.#outgoing = new OutgoingMessages({ redis, node, slot: row.slot, topic, compressor: batches });
 		this.#incoming = new IncomingMessages({ ring: bus, onCommit, onUrgent, node });
 		this.#reads = new StreamReads({ broker: this.#broker, nowMs });
+		this.#older = new OlderPublications({ log, reads: this.#reads });
 	}
 
 	/** Sends a message without history to the other nodes. This node has it already. */
@@ -180,20 +183,12 @@ export class RedisChannels implements Feature, HistoryReader {
 		// Offsets have no gaps, so the number of publications is known.
 		if (position.offset - since.offset > limit) return none;
 		const { offset: to, epoch } = position;
-		const live = this.#logged(channel, since.offset, to, epoch, asOf);
-		if (live !== "gone") return live === null ? null : { publications: live, position };
-		const range = this.#reads.get(channel, epoch, since.offset, limit);
-		if (range === null) return null;
-		if (range === "gone") return none;
-		const read = range.publications.slice(since.offset - range.from);
-		if (range.to >= to) return { publications: read.slice(0, to - since.offset), position };
-		const later = this.#logged(channel, range.to, to, epoch, asOf);
-		if (later === "gone") this.#reads.forget(channel);
-		return later === null || later === "gone" ? null : { publications: [...read, ...later], position };
+		const publications = this.#older.between({ channel, epoch, asOf }, since.offset, to, limit);
+		return publications === null ? null : { publications: publications === "gone" ? [] : publications, position };
 	}
 
-	broker(channel: string): Broker | null {
-		return this.has(channel) ? this.#broker : null;
+	broker(channel: string): Pick<Broker, "history" | "position" | "removeHistory"> | null {
+		return this.has(channel) ? this.#broker : (this.#parts.others.broker?.(channel) ?? null);
 	}
 
 	waits(channel: string): Promise<void> | null {
@@ -278,20 +273,6 @@ export class RedisChannels implements Feature, HistoryReader {
 		if (isKafkas) return null;
 		const { options, history } = live.namespaces.of(channel);
 		return options.durable ? null : history;
-	}
-
-	/** The publications after `from` up to `to` from the log; "gone" unless it has all of them. */
-	#logged(channel: string, from: number, to: number, epoch: string, asOf: LogReader | undefined) {
-		const history = this.#parts.history.history(channel, {
-			since: { offset: from, epoch },
-			limit: to - from,
-			allOrNone: true,
-			...(asOf && { asOf }),
-		});
-		if (history === null) return null;
-		const { publications } = history;
-		const isWhole = publications.length === to - from && publications[0]?.offset === from + 1;
-		return isWhole ? publications.map((each) => ({ ...each, previousOffset: each.offset - 1 })) : "gone";
 	}
 
 	#receive(): void {

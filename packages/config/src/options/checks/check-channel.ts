@@ -34,9 +34,9 @@ const channelRuleList: readonly ChannelRule[] = [
 		if (!options.durable || options.historySize > 0 || options.historyTtlMs > 0) return null;
 		return `${name("durable")}: there is no history to keep; give history_size and history_ttl as well`;
 	},
-	function durableNeedsAStore({ options, name }, { durableStorePath }) {
-		if (!options.durable || durableStorePath !== "") return null;
-		return `${name("durable")}: history in memory does not outlive a restart; name a folder with channel.durable_store.path`;
+	function durableNeedsAStore({ options, name }, { durableStorePath, postgresAddress }) {
+		if (!options.durable || durableStorePath !== "" || postgresAddress !== undefined) return null;
+		return `${name("durable")}: history in memory does not outlive a restart; name a folder with channel.durable_store.path, or a PostgreSQL with postgres.url`;
 	},
 	function durableIsNotFromKafka({ options, name }, { kafkaBrokers }, nameOf) {
 		if (!options.durable || kafkaBrokers.length === 0) return null;

@@ -57,14 +57,15 @@ export function channelMethods({
 		},
 		history: async (call) => {
 			const { fields } = call;
-			const { name } = channelOf(call, historyError);
+			const channel = channelOf(call, historyError);
+			const { name } = channel;
 			const { limit = 0 } = fields;
 			if (typeof limit !== "number" || !Number.isSafeInteger(limit)) throw new FieldError("limit is not an integer");
 			const reverse = flagField(fields, "reverse");
 			const since = sinceField(fields, "since");
 			if (reverse && since?.offset === 0) throw new FieldError("since.offset is 0: there is nothing before it");
 			const history = await readHistory(histories, name, { limit, reverse, since }, historyLimit());
-			if (history === null) throw new ApiError(ErrorCode.internal, lockedOr(histories.broker?.(name) ?? null));
+			if (history === null) throw new ApiError(ErrorCode.internal, notReadable(channel, histories.broker?.(name) != null));
 			const { publications, position } = history;
 			if (since !== null && since.epoch !== "" && since.epoch !== position.epoch) throw new ApiError(ErrorCode.unrecoverablePosition);
 			return resultOf("history", {
@@ -72,19 +73,21 @@ export function channelMethods({
 			});
 		},
 		history_remove: async (call) => {
-			const { name, options } = channelOf(call, historyError);
+			const channel = channelOf(call, historyError);
+			const { name, options } = channel;
 			if (options.durable) throw new ApiError(ErrorCode.notAvailable, "the channel is durable: its subscribers acknowledge what is kept");
 			const broker = histories.broker?.(name) ?? null;
 			const removed =
 				broker === null ? await inALaterTurn(() => log.removeHistory(name) || null, waitMsMax) : await broker.removeHistory(name);
-			if (!removed) throw new ApiError(ErrorCode.internal, lockedOr(broker));
+			if (!removed) throw new ApiError(ErrorCode.internal, notReadable(channel, broker !== null));
 			return "{}";
 		},
 	};
 }
 
-function lockedOr(broker: unknown): string {
-	return broker === null ? "the history is locked; try again" : "Redis is not reached, which keeps the history; try again";
+function notReadable({ options }: Channel, isElsewhere: boolean): string {
+	if (!isElsewhere) return "the history is locked; try again";
+	return `${options.durable ? "PostgreSQL" : "Redis"} is not reached, which keeps the history; try again`;
 }
 
 /** As the protocol writes it, payloads byte for byte. */

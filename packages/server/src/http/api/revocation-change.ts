@@ -27,7 +27,7 @@ export async function changeRevocation(ask: Ask, change: RevocationChange): Prom
 		case "unwritten":
 			return {
 				code: ErrorCode.internal,
-				message: "it is in force, but could not be written: it ends with this server; the log says why",
+				message: "it is in force, but could not be written: if this server ends before it can be, it is lost; the log says why",
 			};
 		default:
 			return null;

@@ -3,6 +3,7 @@ import type { ChannelHistory } from "@shardcast/kafka";
 import { incarnationId } from "@shardcast/wire";
 import { DurableChannels } from "../../durable/durable-channels.ts";
 import type { HistoryReader } from "../../durable/history-reader.ts";
+import { shardDatabase } from "../../postgres/shard-database.ts";
 import type { NoticeListeners } from "../../redis/notices.ts";
 import { RedisChannels } from "../../redis/redis-channels.ts";
 import type { Feature } from "../feature.ts";
@@ -53,7 +54,7 @@ export class ShardChannels {
 		this.history = options.openHistory(onCommit);
 		this.reader = this.history.reader(row.slot);
 		const life = incarnationId(bus.member, row.incarnation);
-		this.durable = DurableChannels.open({ live, history: this.history, counters: row, life, log });
+		this.durable = DurableChannels.open({ live, history: this.history, database: shardDatabase(options), counters: row, life, log });
 		this.redis = this.#openRedis(parts, life);
 		const logs: Feature = { name: "logs", stop: () => this.#closeLogs() };
 		this.features = [logs, this.durable, this.redis].filter((feature) => feature !== null);

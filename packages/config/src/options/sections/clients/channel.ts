@@ -42,7 +42,7 @@ export const channelFields = {
 	}),
 	durable: yes(
 		"durable",
-		"Publications are written to the durable store before they are answered, and consumers acknowledge what they have handled; needs history and channel.durable_store.path.",
+		"Publications are written to the durable store before they are answered, and consumers acknowledge what they have handled; needs history, and channel.durable_store.path or postgres.url.",
 	),
 	forcePositioning: yes(
 		"force_positioning",
@@ -146,7 +146,7 @@ const durableOptions = {
 		key: "durable_store.path",
 		kind: text({ argument: "<folder>", matches: /^.*$/, expected: "a folder" }),
 		default: "",
-		help: "Folder of the durable store, on a local disk, for this server alone; created if it does not exist. Blocked users and revoked tokens are kept there, too. Empty = no channel is durable.",
+		help: "Folder of the durable store, on a local disk, for this server alone; created if it does not exist. Blocked users and revoked tokens are kept there, too. Empty = durable channels are in PostgreSQL (postgres.url), for all nodes; without that, no channel is durable.",
 	}),
 	durableStoreBytesMax: option({
 		flag: "durable-store-max-size",

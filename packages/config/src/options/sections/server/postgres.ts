@@ -14,7 +14,7 @@ export const postgresOptions = {
 			shown: (value) => postgresAddressText(parsePostgresAddress(value)),
 		}),
 		default: undefined,
-		help: "PostgreSQL 14 or later with the outbox table, such as postgres://app@10.0.0.5:5432/app?sslmode=verify-full; none = no outbox. Give one with a password in the environment, where ps does not show it.",
+		help: "PostgreSQL 14 or later for the outbox, durable channels, blocked users and revoked tokens, such as postgres://app@10.0.0.5:5432/app?sslmode=verify-full. Give one with a password in the environment, where ps does not show it.",
 	}),
 	postgresSchema: option({
 		flag: "postgres-schema",

@@ -43,6 +43,8 @@ interface Consumer {
 const nameMatches = /^[-a-zA-Z0-9_.]{1,64}$/;
 /** The most publications that a client gets in one turn while it catches up. */
 const turnMax = 100;
+/** The most that are read from the store at once for the next turns. */
+const readMax = 1000;
 const turnMs = 5;
 const renewMs = 60_000;
 /** How often each consumer is checked within its timeout. Checking many of them every second would cost too much. */
@@ -100,18 +102,23 @@ export class Consumers {
 		if (durable === null) return ErrorCode.notAvailable;
 		const { user } = session;
 		const { positions } = durable.store;
-		if (!(await durable.ensure(channel.name))) return ErrorCode.tooManyRequests;
-		const start = durable.position(channel.name);
-		if (start === null) return null;
-		const begun = await positions.begin(user, channel.name, name, start, channel.history!.metaTtlMs);
-		if (begun === null) return ErrorCode.limitExceeded;
+		try {
+			if (!(await durable.ensure(channel.name))) return ErrorCode.tooManyRequests;
+			const start = durable.position(channel.name);
+			if (start === null) return null;
+			const begun = await positions.begin(user, channel.name, name, start, channel.history!.metaTtlMs);
+			if (begun === null) return ErrorCode.limitExceeded;
+		} catch (error) {
+			// The client tries again.
+			durable.failed(error);
+			return ErrorCode.internal;
+		}
 		const step = (): SubscribeResult | ErrorCode | null => {
 			if (session.isGone) return ErrorCode.internal;
 			if (session.subscriptions.has(channel.name) || this.catchesUp(session, channel.name)) return ErrorCode.alreadySubscribed;
 			const delivered = durable.position(channel.name, reader);
 			const position = positions.of(user, channel.name, name);
-			const stored = durable.store.channel(channel.name);
-			if (delivered === null || position === null || stored === null) return null;
+			if (delivered === null || position === null) return null;
 			const base = { recoverable: true, positioned: true, epoch: delivered.epoch, wasRecovering: recover };
 			const consumer: Consumer = {
 				...{ session, channel: channel.name, user, name },
@@ -121,10 +128,12 @@ export class Consumers {
 				renewAtMs: nowMs() + renewMs,
 				catchesUp: false,
 			};
-			const isLost = position.epoch !== delivered.epoch || position.offset + 1 < stored.first;
-			if (!isLost && position.offset > delivered.offset) return null;
+			const isOfEpoch = position.epoch === delivered.epoch;
+			if (isOfEpoch && position.offset > delivered.offset) return null;
+			const missed = isOfEpoch ? durable.between(channel.name, position.offset, delivered, config().recoveryLimitMax) : "gone";
+			if (missed === null) return null;
 			this.#add(consumer);
-			if (isLost) {
+			if (missed === "gone") {
 				counters.add("durableLost", 1);
 				consumer.acknowledged = delivered.offset;
 				void positions.jump(user, channel.name, name, delivered).catch(() => {
@@ -133,7 +142,6 @@ export class Consumers {
 				subscribe();
 				return { ...base, wasRecovering: true, recovered: false, offset: delivered.offset };
 			}
-			const missed = durable.store.read(channel.name, position.offset, delivered.offset, config().recoveryLimitMax);
 			const last = missed.at(-1)?.offset ?? delivered.offset;
 			counters.add("recoveredPublications", missed.length);
 			if (last === delivered.offset) subscribe();
@@ -141,7 +149,7 @@ export class Consumers {
 				consumer.catchesUp = true;
 				this.#later(consumer, last, subscribe);
 			}
-			const publications = missed.map((each) => publicationFor(session.framing, { ...each, previousOffset: each.offset - 1 }));
+			const publications = missed.map((each) => publicationFor(session.framing, each));
 			return { ...base, recovered: true, offset: position.offset, publications };
 		};
 		return inALaterTurn(step, waitMsMax);
@@ -158,7 +166,7 @@ export class Consumers {
 
 	/** Unsubscribes clients that have not acknowledged in time. */
 	everySecond(): void {
-		const { durable, config, counters, nowMs } = this.#parts;
+		const { durable, config, nowMs } = this.#parts;
 		if (durable === null) return;
 		for (const [session, consumers] of this.#consumers) {
 			for (const consumer of consumers.values()) {
@@ -171,18 +179,33 @@ export class Consumers {
 				if (now < consumer.checkAtMs) continue;
 				consumer.checkAtMs = now + config().durableAckTimeoutMs / checksPerTimeout;
 				if (now >= consumer.renewAtMs) this.#renew(consumer, now);
-				const position = durable.store.positions.of(user, channel, name);
-				const last = durable.store.channel(channel)?.last ?? 0;
-				const acknowledged = position?.offset ?? 0;
+				const acknowledged = durable.store.positions.of(user, channel, name)?.offset ?? 0;
+				const last = durable.position(channel)?.offset ?? 0;
 				if (acknowledged !== consumer.acknowledged || acknowledged >= last) {
 					consumer.acknowledged = acknowledged;
 					consumer.sinceMs = now;
-				} else if (now - consumer.sinceMs >= config().durableAckTimeoutMs) {
-					counters.add("durableRedeliveries", 1);
-					this.#end(consumer);
-				}
+				} else if (now - consumer.sinceMs >= config().durableAckTimeoutMs) this.#timedOut(consumer, durable);
 			}
 		}
+	}
+
+	/** Ends it, unless it has acknowledged something on another node. */
+	#timedOut(consumer: Consumer, durable: DurableChannels): void {
+		const { channel, user, name } = consumer;
+		const decide = (position: Position | null): void => {
+			if (!this.#isCurrent(consumer)) return;
+			if (position !== null && position.offset !== consumer.acknowledged) {
+				consumer.acknowledged = position.offset;
+				consumer.sinceMs = this.#parts.nowMs();
+				return;
+			}
+			this.#parts.counters.add("durableRedeliveries", 1);
+			this.#end(consumer);
+		};
+		const position = durable.store.positions.look(user, channel, name);
+		// If the store cannot be read, it is asked again at the next check.
+		if (position instanceof Promise) position.then(decide, (error: unknown) => durable.failed(error));
+		else decide(position);
 	}
 
 	#acknowledge(session: CentrifugeSession, durable: DurableChannels, { data }: RpcRequest): Outcome {
@@ -191,8 +214,8 @@ export class Consumers {
 			return badRequest;
 		const consumer = this.#consumers.get(session)?.get(channel);
 		if (consumer === undefined || consumer.name !== name) return fails(ErrorCode.permissionDenied);
-		const stored = durable.store.channel(channel);
-		if (stored === null || offset! > stored.last) return badRequest;
+		const last = durable.position(channel)?.offset;
+		if (last === undefined || offset! > last) return badRequest;
 		const outcome = durable.store.positions.acknowledge(consumer.user, channel, name, { offset: offset!, epoch });
 		if (outcome !== "acknowledged") return fails(ErrorCode.unrecoverablePosition);
 		this.#parts.counters.add("durableAcknowledgements", 1);
@@ -203,7 +226,13 @@ export class Consumers {
 		const { channel, consumer: name } = (parse(data) ?? {}) as { channel?: unknown; consumer?: unknown };
 		if (typeof channel !== "string" || typeof name !== "string" || !nameMatches.test(name)) return badRequest;
 		if (Buffer.byteLength(channel) > 255) return badRequest;
-		return durable.store.positions.remove(session.user, channel, name).then(() => done);
+		return durable.store.positions.remove(session.user, channel, name).then(
+			() => done,
+			(error: unknown) => {
+				durable.failed(error);
+				return fails(ErrorCode.internal);
+			},
+		);
 	}
 
 	#renew(consumer: Consumer, now: number): void {
@@ -245,13 +274,17 @@ export class Consumers {
 			this.#later(consumer, sent, subscribe);
 			return;
 		}
-		const next = durable!.store.read(channel, sent, delivered.offset, turnMax);
+		const next = durable!.between(channel, sent, delivered, turnMax, readMax);
+		if (next === null) {
+			this.#later(consumer, sent, subscribe);
+			return;
+		}
 		// Publications that it had not acknowledged have left the history while the client read.
-		if (sent < delivered.offset && next[0]?.offset !== sent + 1) {
+		if (next === "gone") {
 			this.#end(consumer);
 			return;
 		}
-		for (const each of next) session.push({ channel, pub: publicationFor(session.framing, { ...each, previousOffset: each.offset - 1 }) });
+		for (const each of next) session.push({ channel, pub: publicationFor(session.framing, each) });
 		counters.add("recoveredPublications", next.length);
 		const last = next.at(-1)?.offset ?? sent;
 		if (last < delivered.offset) this.#later(consumer, last, subscribe);

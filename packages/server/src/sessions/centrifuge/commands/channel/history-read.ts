@@ -24,7 +24,7 @@ export function readHistory(
 }
 
 async function readFrom(
-	broker: Broker,
+	broker: Pick<Broker, "history" | "position" | "removeHistory">,
 	name: string,
 	{ limit, since, reverse }: Pick<HistoryRequest, "limit" | "since" | "reverse">,
 ): Promise<History | null> {

@@ -1,10 +1,5 @@
 import type { Database } from "lmdb";
-
-/** A consumer's position: it has acknowledged everything up to and including this offset. */
-interface ConsumerPosition {
-	readonly offset: number;
-	readonly epoch: string;
-}
+import type { AcknowledgeOutcome, ConsumerPosition, ConsumerPositions } from "../store.ts";
 
 interface Row extends ConsumerPosition {
 	readonly untilMs: number;
@@ -12,9 +7,6 @@ interface Row extends ConsumerPosition {
 }
 
 type Key = [user: string, channel: string, consumer: string];
-
-/** `none`: the consumer does not exist. `epoch`: the offset belongs to another epoch. */
-type AcknowledgeOutcome = "acknowledged" | "none" | "epoch";
 
 const sweptMax = 200;
 const batchMs = 100;
@@ -25,7 +17,7 @@ const renewShare = 0.9;
  * Positions of consumers: one row per user, channel and consumer. It only moves forward. Acknowledgements are written every 100 ms; if the
  * process dies before, their publications are delivered again.
  */
-export class Positions {
+export class EmbeddedPositions implements ConsumerPositions {
 	readonly #rows: Database<Buffer, Key>;
 	readonly #rowsMax: () => number;
 	readonly #nowMs: () => number;
@@ -56,6 +48,10 @@ export class Positions {
 		const pending = this.#pending.get(JSON.stringify(key))?.position;
 		const isAhead = pending !== undefined && pending.epoch === row.epoch && pending.offset > row.offset;
 		return isAhead ? pending : { offset: row.offset, epoch: row.epoch };
+	}
+
+	look(user: string, channel: string, consumer: string): ConsumerPosition | null {
+		return this.of(user, channel, consumer);
 	}
 
 	/** Returns the consumer's position. Creates its row at `start` if it does not exist; null when there are too many rows. */

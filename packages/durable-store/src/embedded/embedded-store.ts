@@ -1,13 +1,12 @@
 import { randomInt } from "node:crypto";
 import type { Database, RootDatabase } from "lmdb";
+import { type DurableStore, lateMax, type StoredChannel, type StoreOutcome, type Storing } from "../store.ts";
+import { StoreError, StoreErrorCode } from "../store-error.ts";
+import { decodeRecord, encodeRecord, type StoredPublication } from "../stored-record.ts";
+import { EmbeddedPositions } from "./embedded-positions.ts";
 import { openStoreFile } from "./lmdb-file.ts";
-import { Positions } from "./positions.ts";
-import { StoreError, StoreErrorCode } from "./store-error.ts";
-import { decodeRecord, encodeRecord, type StoredPublication } from "./stored-record.ts";
 
-export type { StoredPublication };
-
-interface DurableStoreOptions {
+interface EmbeddedStoreOptions {
 	readonly folder: string;
 	/** Publishing is refused when the store has this size. Called at each use. */
 	readonly bytesMax: () => number;
@@ -16,25 +15,6 @@ interface DurableStoreOptions {
 	/** Returns milliseconds since 1970: the clock must continue across reboots. */
 	readonly nowMs?: () => number;
 }
-
-/** The state of a channel. */
-export interface StoredChannel {
-	/** Two random halves. Unlike epochs in memory, they outlive the cluster. */
-	readonly epoch0: number;
-	readonly epoch1: number;
-	/** Offset of the last publication; 1 = none yet. */
-	readonly last: number;
-	/** Offset of the first publication kept; greater than `last` if there is none. */
-	readonly first: number;
-}
-
-export interface Storing extends Omit<StoredPublication, "offset"> {
-	readonly history: { readonly size: number; readonly ttlMs: number; readonly metaTtlMs: number };
-	readonly idempotency?: { readonly key: string; readonly ttlMs: number };
-}
-
-/** `full`: the store has its maximum size, or too many publications wait for the disk. */
-type StoreOutcome = "full" | { readonly offset: number; readonly channel: StoredChannel; readonly duplicate: boolean };
 
 interface Row extends StoredChannel {
 	/** There are no records with a lower offset. */
@@ -54,27 +34,24 @@ interface Waiting {
 
 const waitingMax = 10_000;
 const batchMax = 256;
-/** Number of publications older than the history that are kept for readers that pass publications on and may be late. */
-export const lateMax = 1024;
 /** Most records that a write removes, besides those that it replaces. */
 const removalsMax = 1000;
 const sweptMax = 50;
 
 /**
- * Stores the history of durable channels in an LMDB file, one per machine. Any number of processes may use it at once. When `publish` has
- * resolved, the publication is on the disk and survives restarts of process, cluster and machine. A new channel is at offset 1, so
- * publications have offsets 2, 3, and so on.
+ * The store in an LMDB file, one per machine. When `publish` has resolved, the publication is on the disk and survives restarts of process, cluster
+ * and machine.
  *
  * A thread of the library writes. If the process is killed during a write, nothing of it remains. A channel's row has a version, and a write
  * takes effect only if the version is the one that was read, so processes need no other lock. Reads are synchronous, from mapped memory.
  */
-export class DurableStore {
-	readonly positions: Positions;
+export class EmbeddedStore implements DurableStore {
+	readonly positions: EmbeddedPositions;
 	readonly #root: RootDatabase<Buffer, string[]>;
 	readonly #channels: Database<Buffer, string[]>;
 	readonly #records: Database<Buffer, [string, number]>;
 	readonly #keys: Database<Buffer, [string, string]>;
-	readonly #options: DurableStoreOptions;
+	readonly #options: EmbeddedStoreOptions;
 	readonly #nowMs: () => number;
 	readonly #waiting = new Map<string, Waiting[]>();
 	#waits = 0;
@@ -83,7 +60,7 @@ export class DurableStore {
 	#swept: string[] | undefined;
 	#sweptKey: [string, string] | undefined;
 
-	private constructor(options: DurableStoreOptions) {
+	private constructor(options: EmbeddedStoreOptions) {
 		this.#options = options;
 		this.#nowMs = options.nowMs ?? Date.now;
 		this.#root = openStoreFile(options.folder);
@@ -91,13 +68,13 @@ export class DurableStore {
 		this.#records = this.#root.openDB({ name: "records", encoding: "binary" });
 		this.#keys = this.#root.openDB({ name: "keys", encoding: "binary" });
 		const positions = this.#root.openDB<Buffer, [string, string, string]>({ name: "positions", encoding: "binary", useVersions: true });
-		this.positions = new Positions(positions, options.positionsMax, this.#nowMs);
+		this.positions = new EmbeddedPositions(positions, options.positionsMax, this.#nowMs);
 		this.#measure();
 	}
 
 	/** @throws StoreError */
-	static open(options: DurableStoreOptions): DurableStore {
-		return new DurableStore(options);
+	static open(options: EmbeddedStoreOptions): EmbeddedStore {
+		return new EmbeddedStore(options);
 	}
 
 	/** Bytes in use, as of the last sweep. */

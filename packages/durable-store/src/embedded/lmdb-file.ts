@@ -2,7 +2,7 @@ import { accessSync, closeSync, constants, existsSync, fstatSync, mkdirSync, ope
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { RootDatabase } from "lmdb";
-import { StoreError, StoreErrorCode } from "./store-error.ts";
+import { StoreError, StoreErrorCode } from "../store-error.ts";
 
 /** The library takes about 30 ms of CPU to load, so that only a process that opens a store loads it. */
 const lmdb = () => createRequire(import.meta.url)("lmdb") as typeof import("lmdb");

@@ -1,8 +1,7 @@
-import type { Publication } from "@shardcast/channel-log";
-import type { RedisBroker } from "@shardcast/redis-broker";
+import type { History, HistoryOptions, Publication } from "@shardcast/channel-log";
 
 interface StreamReadsParts {
-	readonly broker: Pick<RedisBroker, "history">;
+	readonly broker: { history(channel: string, options?: HistoryOptions): Promise<History | null> };
 	/** Monotonic. */
 	readonly nowMs: () => number;
 }
@@ -45,7 +44,7 @@ export class StreamReads {
 		this.#parts = parts;
 	}
 
-	/** Number of reads from Redis for clients so far. */
+	/** Number of reads for clients so far. */
 	count = 0;
 
 	/** Null = try again in a moment. @param most the most publications that are useful. */
@@ -87,7 +86,7 @@ export class StreamReads {
 		}
 		this.#bytes += reading.bytes;
 		reading.usedMs = this.#parts.nowMs();
-		// Redis cannot be reached: callers that still wait try again.
+		// What keeps the history cannot be reached: callers that still wait try again.
 		if (reading.found === null) this.#readings.delete(channel);
 		for (const oldest of this.#readings.keys()) {
 			if (this.#bytes <= bytesMax && this.#readings.size <= readingsMax) break;

@@ -1,7 +1,7 @@
 import type { History, HistoryOptions, Publication } from "@shardcast/channel-log";
 import { RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
-import { type StreamRange, StreamReads } from "../../src/redis/stream-reads.ts";
+import { type StreamRange, StreamReads } from "../../src/durable/stream-reads.ts";
 
 const publication = (offset: number, bytes = 1): Publication => ({
 	...{ offset, previousOffset: offset - 1, kind: RecordKind.text },

@@ -1,0 +1,92 @@
+import { performance } from "node:perf_hooks";
+import { setTimeout as pause } from "node:timers/promises";
+import { LibraryClient, machineBusyMs, PostgresServer, waitFor } from "@shardcast/testkit";
+import { otherCpuPercent, roundsFrom, runBench } from "./support/report.ts";
+import { benchProgram, benchShards, startBenchCluster } from "./support/subject.ts";
+
+/**
+ * How long a message takes from the COMMIT of the backend's transaction to a client's read: through the outbox, against plain LISTEN and NOTIFY of the
+ * same PostgreSQL. Each transaction inserts one row and is alone; PostgreSQL does not wait for its disk.
+ */
+const durationMs = 4_000;
+const transactionsPerSecond = 100;
+const dataBytes = 128;
+
+const rounds = roundsFrom(process.argv.slice(2), 3);
+
+interface Message {
+	readonly n: number;
+}
+
+await benchProgram(async (ends) => {
+	const server = await PostgresServer.start();
+	ends.push(() => server.stop());
+	const subject = await startBenchCluster("handoff", ["--postgres-url", server.url]);
+	ends.push(subject.stop);
+	const [writer, listener] = await Promise.all([server.connect(), server.connect()]);
+	ends.push(async () => void (await Promise.all([writer.end(), listener.end()])));
+	await writer.query("CREATE TABLE plain (data json)");
+	await listener.query("LISTEN bench");
+	const client = await LibraryClient.open(`${subject.cluster.url}/?channels=bench`);
+	ends.push(() => client.close());
+
+	/** When the COMMIT of each transaction was sent, and how long its message took. */
+	const sentMs = new Map<number, number>();
+	let tookMs: number[] = [];
+	const received = (n: number): void => {
+		const atMs = sentMs.get(n);
+		if (atMs !== undefined) tookMs.push(performance.now() - atMs);
+		sentMs.delete(n);
+	};
+	client.onMessage = ({ bytes }) => received((JSON.parse(bytes.toString()) as Message).n);
+	listener.on("notification", ({ payload }) => received((JSON.parse(payload!) as Message).n));
+
+	let last = 0;
+	const transaction = async (statement: string): Promise<void> => {
+		const n = ++last;
+		const data = JSON.stringify({ n, text: "x".repeat(dataBytes) });
+		await writer.query("BEGIN");
+		await writer.query(statement, [data]);
+		sentMs.set(n, performance.now());
+		await writer.query("COMMIT");
+	};
+	const measure = (statement: string) => async () => {
+		await transaction(statement);
+		await waitFor(() => sentMs.size === 0, { deadlineMs: 20_000, what: "the first message" });
+		tookMs = [];
+		const [machineMs, serversMs, own, startedMs] = [machineBusyMs(), subject.servers.cpuMs(), process.cpuUsage(), performance.now()];
+		const total = (transactionsPerSecond * durationMs) / 1000;
+		for (let index = 0; index < total; index++) {
+			await pause(Math.max(0, startedMs + (index * 1000) / transactionsPerSecond - performance.now()));
+			await transaction(statement);
+		}
+		await waitFor(() => tookMs.length >= total, { deadlineMs: 10_000, what: `${total} messages` });
+		const passedMs = performance.now() - startedMs;
+		const { user, system } = process.cpuUsage(own);
+		const othersMs = machineBusyMs() - machineMs - (subject.servers.cpuMs() - serversMs) - (user + system) / 1000;
+		tookMs.sort((one, other) => one - other);
+		return {
+			p50Ms: tookMs[Math.floor(tookMs.length / 2)]!,
+			p99Ms: tookMs[Math.floor(tookMs.length * 0.99)]!,
+			// With PostgreSQL, whose processes are not counted apart.
+			otherCpuPercent: (Math.max(0, othersMs) / passedMs) * 100,
+		};
+	};
+	await runBench({
+		name: "outbox",
+		rounds,
+		warmups: 1,
+		figures: {
+			p50Ms: { unit: "ms", better: "lower" },
+			p99Ms: { unit: "ms", better: "lower", help: "from the COMMIT that the backend sends to the client's read" },
+			otherCpuPercent,
+		},
+		baseline: "notify",
+		variants: {
+			notify: measure("WITH stored AS (INSERT INTO plain VALUES ($1::text::json)) SELECT pg_notify('bench', $1::text)"),
+			outbox: measure("INSERT INTO shardcast.outbox (channel, data) VALUES ('bench', $1)"),
+		},
+		targets: [{ variant: "outbox", figure: "p99Ms", atMost: 20 }],
+		setup: { shards: benchShards, dataBytes, transactionsPerSecond },
+	});
+});

@@ -1,0 +1,85 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { silentLog } from "@shardcast/telemetry";
+import { FakeRevocationDatabase } from "@shardcast/testkit";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { RevocationChange } from "../src/revocations/revocation-file.ts";
+import { RevocationStore } from "../src/revocations/revocation-store.ts";
+
+const block = (id: string, until?: number): RevocationChange => ({ add: { kind: "user", id, ...(until !== undefined && { until }) } });
+const unblock = (id: string): RevocationChange => ({ remove: { kind: "user", id } });
+const ids = ({ list }: RevocationStore) =>
+	list
+		.map(({ id }) => id)
+		.toSorted()
+		.join(" ");
+
+describe("blocked users and revoked tokens in a database", () => {
+	let database: FakeRevocationDatabase;
+	const stores: RevocationStore[] = [];
+	beforeEach(() => {
+		database = new FakeRevocationDatabase();
+	});
+	afterEach(() => {
+		for (const store of stores.splice(0)) store.stop();
+	});
+	async function open(folder = "", changed: () => void = () => {}, waitMs = 10_000): Promise<RevocationStore> {
+		const store = new RevocationStore({ folder, database, log: silentLog() });
+		stores.push(store);
+		await store.start(waitMs, changed);
+		return store;
+	}
+
+	it("are there when a change is answered, and are in force after a restart", async () => {
+		const store = await open();
+		expect(await store.change(block("ann", 4_000_000_000))).toBe("kept");
+		await Promise.all([store.change(block("bob")), store.change(block("eve")), store.change(unblock("eve"))]);
+		expect(database.ids).toBe("ann bob");
+		expect((await open()).list).toEqual([
+			{ kind: "user", id: "ann", until: 4_000_000_000 },
+			{ kind: "user", id: "bob" },
+		]);
+	});
+
+	it("are taken over from the folder when the database is used for the first time, and never again", async () => {
+		const folder = mkdtempSync(join(tmpdir(), "shardcast-"));
+		await new RevocationStore({ folder, log: silentLog() }).change(block("ann"));
+		const store = await open(folder);
+		expect([ids(store), database.ids]).toEqual(["ann", "ann"]);
+		await store.change(unblock("ann"));
+		expect([ids(await open(folder)), database.ids], "the folder still has it").toEqual(["", ""]);
+		rmSync(folder, { recursive: true });
+	});
+
+	it("a change that could not be written says so, and is written when the database is back", async () => {
+		const store = await open();
+		await store.change(block("ann"));
+		database.isAway = true;
+		expect(await store.change(block("bob"))).toBe("unwritten");
+		expect(await store.change(unblock("ann"))).toBe("unwritten");
+		expect([ids(store), database.ids]).toEqual(["bob", "ann"]);
+		database.back();
+		await vi.waitFor(() => expect(database.ids).toBe("bob"), { timeout: 8_000, interval: 1 });
+	});
+
+	it("a database that is reached after the start brings its list, and what was changed meanwhile stays", async () => {
+		await (await open()).change(block("ann"));
+		await stores[0]!.change(block("cat"));
+		database.isAway = true;
+		let changes = 0;
+		const store = await open("", () => void changes++, 1);
+		expect(ids(store)).toBe("");
+		await store.change(unblock("ann"));
+		await store.change(block("bob"));
+		database.back();
+		await vi.waitFor(() => expect(database.ids).toBe("bob cat"), { timeout: 8_000, interval: 1 });
+		expect([ids(store), changes]).toEqual(["bob cat", 1]);
+	});
+
+	it("an entry that is invalid is left out", async () => {
+		await (await open()).change(block("ann"));
+		database.rows.set("x", { key: "x", entry: '{"kind":"king","id":"x"}', until: null, epoch: "", version: 0 });
+		expect(ids(await open())).toBe("ann");
+	});
+});

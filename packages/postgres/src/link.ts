@@ -1,0 +1,122 @@
+import { backoffMs, Pause } from "@shardcast/process";
+import type { Log } from "@shardcast/telemetry";
+import { Connection } from "./connection.ts";
+import { migrate } from "./migrations.ts";
+import { PostgresError } from "./postgres-error.ts";
+import type { PostgresOptions } from "./postgres-options.ts";
+
+interface LinkParts {
+	readonly options: PostgresOptions;
+	/** What needs PostgreSQL, for the log, such as "durable channels". */
+	readonly user: string;
+	readonly log: Pick<Log, "info" | "error">;
+	/** Called with each new connection, when `query` can be used. */
+	readonly onReady?: () => void;
+	readonly onNotification?: (payload: string) => void;
+}
+
+const reconnectMsMax = 2000;
+/** PostgreSQL ends a session that runs no statement for 15 s, and so this process notices a PostgreSQL that hangs. */
+const aliveEveryMs = 4000;
+
+/** A connection to PostgreSQL that is opened again when it is lost. While there is none, statements are rejected at once: nothing waits here. One owner. */
+export class PostgresLink {
+	readonly #parts: LinkParts;
+	readonly #pause = new Pause();
+	#connection: Connection | null = null;
+	/** While it is being opened or closed, too. */
+	#opened: Connection | null = null;
+	#isStopping = false;
+	#running: Promise<void> | null = null;
+	#failures = 0;
+	#problem: string | null = "PostgreSQL is not reached yet";
+	/** The last problem that was logged. */
+	#logged = "";
+	/** Connections that were lost or could not be opened. */
+	lost = 0;
+
+	constructor(parts: LinkParts) {
+		this.#parts = parts;
+	}
+
+	/** Why statements are rejected; null = they are not. */
+	get problem(): string | null {
+		return this.#problem;
+	}
+
+	/** Connects in the background. */
+	start(): void {
+		this.#running ??= this.#run();
+	}
+
+	/** Closes the connection. Running statements are cut off. */
+	stop(): void {
+		this.#isStopping = true;
+		this.#pause.cut();
+		this.#connection = null;
+		this.#opened?.close();
+	}
+
+	/** @throws PostgresError */
+	query<Row>(text: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
+		const connection = this.#connection;
+		if (connection === null) return Promise.reject(new PostgresError("unavailable", this.#problem ?? "PostgreSQL is not connected"));
+		return connection.query<Row>(text, values);
+	}
+
+	async #run(): Promise<void> {
+		while (!this.#isStopping) {
+			try {
+				await this.#session();
+			} catch (error) {
+				if (this.#isStopping) return;
+				this.lost++;
+				this.#tell((error as Error).message);
+				await this.#pause.sleep(backoffMs(this.#failures++, reconnectMsMax));
+			}
+		}
+	}
+
+	/** Holds one connection until it is lost. */
+	async #session(): Promise<void> {
+		const { options, onReady, onNotification } = this.#parts;
+		const connection = await Connection.open(options);
+		this.#opened = connection;
+		connection.onLost = () => {
+			this.#connection = null;
+			this.#pause.cut();
+		};
+		connection.onNotification = (payload) => onNotification?.(payload);
+		try {
+			await migrate(connection, options.schema);
+			if (this.#isStopping || connection.isLost) return;
+			this.#connection = connection;
+			this.#recovered();
+			onReady?.();
+			while (!connection.isLost && !this.#isStopping) {
+				await this.#pause.sleep(aliveEveryMs);
+				if (!connection.isLost && !this.#isStopping) await connection.run("SELECT 1");
+			}
+			if (!this.#isStopping) throw new PostgresError("interrupted", `PostgreSQL at ${connection.where}: the connection is lost`);
+		} finally {
+			this.#connection = null;
+			this.#opened = null;
+			connection.close();
+		}
+	}
+
+	#recovered(): void {
+		this.#failures = 0;
+		if (this.#logged !== "") this.#parts.log.info(`${this.#parts.user}: PostgreSQL is reached again`);
+		this.#logged = "";
+		this.#problem = null;
+	}
+
+	/** Logs each problem once until it is over. */
+	#tell(problem: string): void {
+		this.#problem = problem;
+		if (problem === this.#logged) return;
+		this.#logged = problem;
+		this.#parts.log.error(`${this.#parts.user}: ${problem}`);
+	}
+}
