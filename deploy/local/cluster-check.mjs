@@ -15,6 +15,7 @@ export async function check({ addresses, postgresPassword }) {
 	const database = new pg.Client({ connectionString: `postgres://postgres:${postgresPassword}@${addresses.postgres}/postgres` });
 	try {
 		await database.connect();
+		const before = await openedAt(addresses.nodes);
 		for (let index = 0; index < clientCount; index++) clients.push(await connect(addresses.haproxy, channel));
 		const sources = Object.entries(addresses.nodes).map(([id, address]) => [id, (data) => publish(address, channel, data)]);
 		const insert = "INSERT INTO shardcast.outbox (channel, data) VALUES ($1, $2)";
@@ -24,20 +25,29 @@ export async function check({ addresses, postgresPassword }) {
 			for (let number = 0; number < messagesEach; number++) await send({ from, number, sentMs: performance.now() });
 			rows.push(await count(clients, from));
 		}
-		return report(rows, clients, Object.keys(addresses.nodes));
+		const after = await openedAt(addresses.nodes);
+		const counts = Object.fromEntries(Object.keys(after).map((id) => [id, after[id] - before[id]]));
+		return report(rows, counts);
 	} finally {
 		for (const { socket } of clients) socket.terminate();
 		await database.end();
 	}
 }
 
-/** A client of the channel. HAProxy says in X-Node which node it is on. */
+/** WebSockets that each node has opened. Its connections in /health also count those of this program's requests. */
+async function openedAt(nodes) {
+	const counts = {};
+	for (const [id, address] of Object.entries(nodes)) {
+		const answer = await fetch(`http://${address}/metrics`, { signal: AbortSignal.timeout(2000) });
+		const shards = (await answer.text()).matchAll(/^shardcast_websockets_opened_total\{.*\} (\d+)$/gm);
+		counts[id] = [...shards].reduce((sum, [, opened]) => sum + Number(opened), 0);
+	}
+	return counts;
+}
+
 async function connect(address, channel) {
 	const socket = new WebSocket(`ws://${address}/?channels=${channel}`);
-	const client = { socket, node: "", delaysMs: new Map(), seen: new Map() };
-	socket.once("upgrade", ({ headers }) => {
-		client.node = headers["x-node"];
-	});
+	const client = { socket, delaysMs: new Map(), seen: new Map() };
 	socket.on("message", (text) => {
 		const { from, number, sentMs } = JSON.parse(text);
 		if (from === undefined) return;
@@ -79,11 +89,12 @@ async function count(clients, from) {
 	};
 }
 
-function report(rows, clients, nodes) {
-	const on = (id) => clients.filter(({ node }) => node === id).length;
-	const full = rows.map(({ from, ...rest }) => ({ from, clients: nodes.includes(from) ? on(from) : "", ...rest }));
+function report(rows, counts) {
+	const full = rows.map(({ from, ...rest }) => ({ from, clients: counts[from] ?? "", ...rest }));
 	const problems = [
-		...nodes.filter((id) => on(id) === 0).map((id) => `HAProxy sent no client to ${id}`),
+		...Object.keys(counts)
+			.filter((id) => counts[id] === 0)
+			.map((id) => `HAProxy sent no client to ${id}`),
 		...rows.filter(({ missing }) => missing > 0).map(({ from, missing }) => `${missing} messages of ${from} are missing`),
 		...rows.filter(({ doubled }) => doubled > 0).map(({ from, doubled }) => `${doubled} messages of ${from} came twice`),
 	];

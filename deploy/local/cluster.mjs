@@ -46,16 +46,20 @@ function readState() {
 const write = (state) => writeFileSync(statePath, JSON.stringify(state), { mode: 0o600 });
 const beingStarted = ({ starter, ready }) => !ready && starter !== undefined && alive(starter);
 
+/** @throws when a part of it has ended. */
+function isRunning({ processes }) {
+	const gone = processes.filter((each) => !alive(each)).map(({ name }) => name);
+	if (gone.length === processes.length) return false;
+	if (gone.length > 0) throw new Refusal(`runs only in part, ${gone.join(", ")} ended; stop it first: npm run local:cluster:down`);
+	return true;
+}
+
 async function up(args) {
 	const { port, flags } = splitPort(args);
 	const earlier = readState();
 	if (earlier !== null) {
 		if (beingStarted(earlier)) throw new Refusal(`is being started by process ${earlier.starter.pid}`);
-		const gone = earlier.processes.filter((each) => !alive(each)).map(({ name }) => name);
-		if (gone.length < earlier.processes.length) {
-			if (gone.length > 0) throw new Refusal(`runs only in part, ${gone.join(", ")} ended; stop it first: npm run local:cluster:down`);
-			return say(`runs already: ${earlier.url}`);
-		}
+		if (isRunning(earlier)) return say(`runs already: ${earlier.url}`);
 		remove(earlier);
 	}
 	const problem = checkFlags(flags);
@@ -119,7 +123,7 @@ function remove({ sharedMemory }) {
 
 async function test() {
 	const state = readState();
-	if (!state?.ready || !state.processes.some(alive)) throw new Refusal("does not run; start it first: npm run local:cluster:up");
+	if (!state?.ready || !isRunning(state)) throw new Refusal("does not run; start it first: npm run local:cluster:up");
 	const { table, problems } = await check(state);
 	console.log(table);
 	if (problems.length > 0) throw new Refusal(`test failed: ${problems.join("; ")}`);
