@@ -6,13 +6,15 @@ import { setTimeout as pause } from "node:timers/promises";
 import { parseRedisAddress } from "@shardcast/config";
 import { Redis } from "@shardcast/redis";
 import { LibraryClient, machineBusyMs, RedisServer, waitFor } from "@shardcast/testkit";
+import { installSocketIo, SocketIoClient, type SocketIoServer, startSocketIo } from "./socket-io/servers.ts";
 import { HttpLoad, publishRequest } from "./support/http-load.ts";
 import { otherCpuPercent, roundsFrom, runBench } from "./support/report.ts";
-import { benchProgram, benchShards, type Subject, startBenchCluster } from "./support/subject.ts";
+import { benchProgram, benchShards, startBenchCluster } from "./support/subject.ts";
 
 /**
- * What it costs to publish on one machine and to receive on another: two nodes of two shards and one Redis, on channels with and without history,
- * against bare pub/sub of that Redis. First as fast as it is taken, in HTTP batches of 100, then the latency at a fixed rate, from a client's write
+ * What it costs to publish on one machine and to receive on others: nodes of two shards and one Redis, on channels with and without history,
+ * with a client on a second node and then on a third too, against bare pub/sub of that Redis and against servers of Socket.IO with its adapter
+ * for Redis streams (from npm; left out without it). First as fast as it is taken, in HTTP batches of 100, then the latency at a fixed rate, from a client's write
  * on one node to another client's read on the other. All share this machine.
  */
 const dataBytes = 128;
@@ -21,6 +23,9 @@ const durationMs = 3_000;
 const connections = 4;
 const pacedPerSecond = 200;
 const inFlight = 400;
+
+/** Something with processes whose CPU counts. */
+type Measured = { readonly servers: { cpuMs(): number } };
 
 const rounds = roundsFrom(process.argv.slice(2), 3);
 const file = "channel: { namespaces: [{ name: kept, history_size: 1000, history_ttl: 10m }] }\n";
@@ -58,10 +63,13 @@ await benchProgram(async (ends) => {
 		ends.push(subject.stop);
 		return subject;
 	};
-	const nodes = [await node("n1"), await node("n2")] as const;
+	const nodes = [await node("n1"), await node("n2"), await node("n3")] as const;
+	const folderOfSocketIo = installSocketIo(ends);
+	const startSocketIos = async (from: string) => [await startSocketIo(from, server.url, ends), await startSocketIo(from, server.url, ends)];
+	const socketIos = folderOfSocketIo === null ? null : await startSocketIos(folderOfSocketIo);
 
 	/** Sends, waits until all of it has come, and says what it cost. */
-	const measure = async (subjects: readonly Subject[], send: () => Promise<number>, received: () => number) => {
+	const measure = async (subjects: readonly Measured[], send: () => Promise<number>, received: () => number) => {
 		const cpuMs = () => subjects.reduce((sum, { servers }) => sum + servers.cpuMs(), 0);
 		const before = {
 			ms: performance.now(),
@@ -72,7 +80,11 @@ await benchProgram(async (ends) => {
 		};
 		const already = received();
 		const sent = await send();
-		await waitFor(() => received() - already >= sent, { deadlineMs: 20_000, what: `${sent} messages on the other machine` });
+		const arrived = (): boolean => {
+			if (received() - already >= sent) return true;
+			throw new Error(`${received() - already} came`);
+		};
+		await waitFor(arrived, { deadlineMs: 20_000, what: `${sent} messages on every other node` });
 		const tookMs = performance.now() - before.ms;
 		const redisMs = (await redisCpuMs(publisher)) - before.redisMs;
 		const nodesMs = cpuMs() - before.cpuMs;
@@ -104,78 +116,145 @@ await benchProgram(async (ends) => {
 		);
 
 	let channels = 0;
-	/** Two clients of one channel, one on each node. */
-	const clients = async (prefix: string) => {
+	/** Clients of one channel, one on each of so many nodes. */
+	const clients = async (prefix: string, count = 2) => {
 		const channel = `${prefix}${++channels}`;
-		const [from, to] = await Promise.all(nodes.map(({ cluster }) => LibraryClient.open(`${cluster.url}/?channels=${channel}`)));
-		// The other node has to hear of the channel first.
+		const all = await Promise.all(nodes.slice(0, count).map(({ cluster }) => LibraryClient.open(`${cluster.url}/?channels=${channel}`)));
+		const [from, ...others] = all;
+		// The other nodes have to hear of the channel first.
 		await waitFor(
 			async () => {
 				from!.send("0");
 				await pause(20);
-				return to!.messages.length > 0;
+				return others.every(({ messages }) => messages.length > 0);
 			},
 			{ deadlineMs: 10_000, what: "the first message on the other machine" },
 		);
 		await pause(200);
-		return { channel, from: from!, to: to!, close: () => Promise.all([from!.close(), to!.close()]) };
+		/** What has come to the node that is furthest behind. */
+		const received = () => Math.min(...others.map(({ messages }) => messages.length));
+		return { channel, from: from!, to: others[0]!, received, close: () => Promise.all(all.map((client) => client.close())) };
 	};
-	const through = (prefix: string) => async () => {
-		const { channel, to, close } = await clients(prefix);
+	const batchFor = (channel: string) => {
 		const message = JSON.stringify({ channel, data });
 		const body = `[${Array.from({ length: batchMessages }, () => message).join(",")}]`;
+		return publishRequest("bench", "application/json", body, batchMessages);
+	};
+	const through = (prefix: string, count: number) => async () => {
+		const { channel, received, close } = await clients(prefix, count);
 		const load = await HttpLoad.open(nodes[0].target.httpUrl, connections);
 		try {
-			const request = publishRequest("bench", "application/json", body, batchMessages);
+			// A node without a client of the channel does nothing for it.
+			return await measure(nodes.slice(0, count), async () => (await load.flatOut(batchFor(channel), durationMs)).messages, received);
+		} finally {
+			load.close();
+			await close();
+		}
+	};
+	const socketIoClients = async ([first, second]: readonly SocketIoServer[]) => {
+		const channel = `room-${++channels}`;
+		const [from, to] = [await SocketIoClient.open(first!, channel), await SocketIoClient.open(second!, channel)];
+		await waitFor(
+			async () => {
+				from.send("0");
+				await pause(20);
+				return to.received > 0;
+			},
+			{ deadlineMs: 10_000, what: "the first message on the other server of Socket.IO" },
+		);
+		await pause(200);
+		return { channel, from, to, close: () => Promise.all([from.close(), to.close()]) };
+	};
+	const throughSocketIo = (both: readonly SocketIoServer[]) => async () => {
+		const { channel, to, close } = await socketIoClients(both);
+		const load = await HttpLoad.open(both[0]!.httpUrl, connections);
+		try {
 			return await measure(
-				nodes,
-				async () => (await load.flatOut(request, durationMs)).messages,
-				() => to.messages.length,
+				both,
+				async () => (await load.flatOut(batchFor(channel), durationMs)).messages,
+				() => to.received,
 			);
 		} finally {
 			load.close();
 			await close();
 		}
 	};
-	const setup = { nodes: 2, shards: benchShards, dataBytes, batchMessages, connections };
+	const throughputs: Record<string, typeof bare> = {
+		bare,
+		"history, 2 nodes": through("kept:", 2),
+		"history, 3 nodes": through("kept:", 3),
+		"plain, 2 nodes": through("plain-", 2),
+		"plain, 3 nodes": through("plain-", 3),
+		...(socketIos !== null && { "Socket.IO, 2 servers": throughSocketIo(socketIos) }),
+	};
+	const setup = { shards: benchShards, dataBytes, batchMessages, connections };
 	await runBench({
 		name: "cluster",
 		rounds,
 		warmups: 1,
 		figures: {
-			messagesPerSecond: { unit: "messages/s", better: "higher", help: "published on one machine and received on the other" },
-			nodesCpuUs: { unit: "µs", better: "lower", compared: false, help: "CPU of all processes of both nodes per message" },
+			messagesPerSecond: { unit: "messages/s", better: "higher", help: "published on one node and received on each of the others" },
+			nodesCpuUs: {
+				unit: "µs",
+				better: "lower",
+				compared: false,
+				help: "CPU of the processes of these nodes per message: three nodes less two is what a further node costs",
+			},
 			redisCpuUs: { unit: "µs", better: "lower", help: "CPU of Redis per message" },
 			otherCpuPercent,
 		},
 		baseline: "bare",
-		variants: { bare, history: through("kept:"), plain: through("plain-") },
+		variants: throughputs,
 		setup,
 	});
 	console.log("");
 
-	const latency = (prefix: string) => async () => {
-		const { from, to, close } = await clients(prefix);
-		const [machineMs, ownMs, startedMs] = [machineBusyMs(), ownCpuMs(), performance.now()];
-		const serversMs = nodes.reduce((sum, { servers }) => sum + servers.cpuMs(), 0);
+	interface Pair {
+		send(text: string): void;
+		onMessage(listener: (text: string) => void): void;
+		close(): Promise<unknown>;
+	}
+	const latency = (measured: readonly Measured[], open: () => Promise<Pair>) => async () => {
+		const pair = await open();
+		const cpuMs = () => measured.reduce((sum, { servers }) => sum + servers.cpuMs(), 0);
+		const [machineMs, ownMs, serversMs, startedMs] = [machineBusyMs(), ownCpuMs(), cpuMs(), performance.now()];
 		const total = (pacedPerSecond * durationMs) / 1000;
 		const took: number[] = [];
-		to.onMessage = ({ bytes }) => took.push(performance.now() - Number(bytes.toString()));
+		pair.onMessage((text) => took.push(performance.now() - Number(text)));
 		for (let index = 0; index < total; index++) {
 			const dueMs = startedMs + (index * 1000) / pacedPerSecond;
 			await pause(Math.max(0, dueMs - performance.now()));
-			from.send(String(performance.now()));
+			pair.send(String(performance.now()));
 		}
 		await waitFor(() => took.length >= total, { deadlineMs: 10_000, what: `${total} messages on the other machine` });
 		const tookMs = performance.now() - startedMs;
-		const nodesMs = nodes.reduce((sum, { servers }) => sum + servers.cpuMs(), 0) - serversMs;
+		const othersMs = machineBusyMs() - machineMs - (cpuMs() - serversMs) - (ownCpuMs() - ownMs);
 		took.sort((one, other) => one - other);
-		await close();
+		await pair.close();
 		return {
 			p50Ms: took[Math.floor(took.length / 2)]!,
 			p99Ms: took[Math.floor(took.length * 0.99)]!,
-			otherCpuPercent: (Math.max(0, machineBusyMs() - machineMs - nodesMs - (ownCpuMs() - ownMs)) / tookMs) * 100,
+			otherCpuPercent: (Math.max(0, othersMs) / tookMs) * 100,
 		};
+	};
+	const pairOf = (prefix: string) => async (): Promise<Pair> => {
+		const { from, to, close } = await clients(prefix);
+		const onMessage = (listener: (text: string) => void): void => {
+			to.onMessage = ({ bytes }) => listener(bytes.toString());
+		};
+		return { send: (text) => from.send(text), onMessage, close };
+	};
+	const pairOfSocketIo = (both: readonly SocketIoServer[]) => async (): Promise<Pair> => {
+		const { from, to, close } = await socketIoClients(both);
+		const onMessage = (listener: (text: string) => void): void => {
+			to.onMessage = listener;
+		};
+		return { send: (text) => from.send(text), onMessage, close };
+	};
+	const latencies: Record<string, ReturnType<typeof latency>> = {
+		plain: latency(nodes, pairOf("plain-")),
+		history: latency(nodes, pairOf("kept:")),
+		...(socketIos !== null && { "Socket.IO": latency(socketIos, pairOfSocketIo(socketIos)) }),
 	};
 	await runBench({
 		name: "cluster-latency",
@@ -186,7 +265,7 @@ await benchProgram(async (ends) => {
 			otherCpuPercent,
 		},
 		baseline: "plain",
-		variants: { plain: latency("plain-"), history: latency("kept:") },
+		variants: latencies,
 		targets: [{ variant: "history", figure: "p99Ms", atMost: 5 }],
 		setup: { ...setup, messagesPerSecond: pacedPerSecond },
 	});
