@@ -325,6 +325,7 @@ export class ThisNode {
 
 	#onState(state: NodeState, afterMs: number): void {
 		this.#show();
+		if (state !== "member") this.#scale.interrupted();
 		const { reason } = this.#membership;
 		const { config } = this.#parts;
 		const known = `${this.#redis.where}, heartbeat every ${formatDuration(config.nodeHeartbeatMs)}`;

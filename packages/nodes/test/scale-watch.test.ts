@@ -47,6 +47,17 @@ describe("whether the cluster should grow or shrink", () => {
 		).toEqual(["30 scaleUp", "40 calm"]);
 	});
 
+	it("the hold time begins again when the load was not known meanwhile", () => {
+		const watch = new ScaleWatch(rules);
+		expect(watch.look(nodes(3, 0.9), 0)).toBeNull();
+		watch.interrupted();
+		expect(watch.look(nodes(3, 0.9), 60_000), "cut off for a minute").toBeNull();
+		expect(watch.look(nodes(3, 0.9), 89_999)).toBeNull();
+		expect(watch.look(nodes(3, 0.9), 90_000)).toBe("scaleUp");
+		watch.interrupted();
+		expect(watch.look(nodes(3, 0.5), 95_000), "what it has announced is over, nevertheless").toBe("calm");
+	});
+
 	it("never above the most nodes, never below the fewest", () => {
 		expect(watched(() => nodes(20, 0.99), 300)).toEqual([]);
 		expect(watched(() => nodes(19, 0.99), 30)).toEqual(["30 scaleUp"]);

@@ -39,6 +39,11 @@ export class ScaleEvents {
 		return this.#counts;
 	}
 
+	/** Call when this node is no member any more: it does not know the load of the others until it is back. */
+	interrupted(): void {
+		this.#watch.interrupted();
+	}
+
 	/** Call after each heartbeat, with all nodes. */
 	async look(nodes: readonly ClusterNode[]): Promise<void> {
 		const found = this.#watch.look(nodes, this.#nowMs());

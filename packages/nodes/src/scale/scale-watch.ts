@@ -42,8 +42,8 @@ export function loadOf(nodes: readonly ClusterNode[]): ClusterLoad {
 export class ScaleWatch {
 	readonly #rules: ScaleRules;
 	#side: ScaleType | null = null;
-	/** When the present hold time began, by the clock of `look`. */
-	#sinceMs = 0;
+	/** When the present hold time began, by the clock of `look`; null = with the next look. */
+	#sinceMs: number | null = null;
 	#isAnnounced = false;
 
 	constructor(rules: ScaleRules) {
@@ -69,10 +69,16 @@ export class ScaleWatch {
 			this.#sinceMs = nowMs;
 			return null;
 		}
+		this.#sinceMs ??= nowMs;
 		if (nowMs - this.#sinceMs < this.#rules.holdMs || side !== this.#side || !this.#mayScale(side, now, nodes)) return null;
 		this.#sinceMs = nowMs;
 		this.#isAnnounced = true;
 		return side;
+	}
+
+	/** Call when the load of the others is not known for a while: the hold time begins again with the next look. */
+	interrupted(): void {
+		this.#sinceMs = null;
 	}
 
 	#sideOf(load: number): ScaleType | null {
