@@ -124,6 +124,7 @@ describe("an order to nodes", () => {
 				return answers;
 			},
 			mover: {
+				total: 8,
 				start: (each) => {
 					started.push(each);
 					return 3;
@@ -202,6 +203,16 @@ describe("an order to nodes", () => {
 		const silent = node([{ node: "n2", problem: "Redis does not answer", isAway: true }]);
 		await expect(silent.orders.failover({ node: "n1" })).rejects.toThrow("no other node that takes clients has answered");
 		expect([alone.left, silent.left]).toEqual([[], []]);
+	});
+
+	it("knows how many connections each node has now, except those that do not answer", async () => {
+		const { orders, asked } = node([
+			{ node: "n2", parts: [5] },
+			{ node: "n3", problem: "no answer", isAway: false },
+		]);
+		expect(await orders.connections()).toEqual({ n1: 8, n2: 5 });
+		expect(asked).toEqual([["node_connections", null, 1500]]);
+		expect(orders.answer("node_connections", null)).toEqual([8]);
 	});
 
 	it("concerns only nodes that are named, also where an id is the name of a method", async () => {

@@ -24,13 +24,21 @@ export interface FailoverOrder {
 	readonly strategy?: Failover;
 }
 
+/** How many connections each node has now, by its id. */
+export type NodeConnections = Readonly<Record<string, number>>;
+
 /** Orders to nodes, which their supervisors carry out. */
 export interface NodeOrders {
+	/** Counted at about the same time, other than the figures of heartbeats. Nodes that do not answer are left out. */
+	connections(): Promise<NodeConnections>;
 	/** Starts a rebalance on the named nodes, and does not wait for its end. A new one replaces one that is in progress. Rejects if a node did not answer. */
 	rebalance(order: RebalanceOrder): Promise<RebalanceStarted>;
 	/** Makes a node stop, and does not wait for its end. Resolves when the node has the order; rejects if it may not have it. */
 	failover(order: FailoverOrder): Promise<void>;
 }
+
+/** See `NodeOrders.connections`. */
+export const nodeConnectionsQuestion = nodeOrder<null, NodeConnections>("node_connections");
 
 /** See `NodeOrders.rebalance`. */
 export const rebalanceQuestion = nodeOrder<RebalanceOrder, RebalanceStarted>("rebalance");
@@ -48,6 +56,7 @@ export const moveClientsQuestion = order<MoveClients>("move_clients");
 
 /** Registers the orders. @param orders null = this node works alone. */
 export function answerOrders(questions: Pick<Questions, "add">, orders: () => NodeOrders | null): void {
+	questions.add(nodeConnectionsQuestion, () => present(orders()).connections());
 	questions.add(rebalanceQuestion, (_, { request }) => present(orders()).rebalance(request));
 	questions.add(failoverQuestion, async (_, { request }) => {
 		await present(orders()).failover(request);

@@ -51,6 +51,13 @@ export class ClientMover {
 		return this.#move?.left ?? 0;
 	}
 
+	/** Connections of this node now. */
+	get total(): number {
+		let total = 0;
+		for (const count of this.#parts.connections().values()) total += count;
+		return total;
+	}
+
 	/** Starts at once, and replaces a move in progress. Returns how many clients will be asked. */
 	start({ keep, to, rate }: RebalanceOrder): number {
 		this.stop();
@@ -58,7 +65,7 @@ export class ClientMover {
 		// An id may be the name of a method.
 		if (!Object.hasOwn(keep, id)) return 0;
 		const kept = keep[id];
-		const left = Math.max(0, this.#total() - kept);
+		const left = Math.max(0, this.total - kept);
 		if (left === 0) return 0;
 		this.#counts.moves++;
 		this.#move = { keep: kept, to, rate, left, asked: 0, idle: 0 };
@@ -75,7 +82,7 @@ export class ClientMover {
 
 	async #step(move: Move): Promise<void> {
 		const { connections, takesClients, move: ask, tell } = this.#parts;
-		const count = Math.min(move.rate, move.left, this.#total() - move.keep);
+		const count = Math.min(move.rate, move.left, this.total - move.keep);
 		if (count <= 0) return this.#end(move, "done");
 		if (!move.to.some(takesClients)) return this.#end(move, "no other node takes clients now");
 		try {
@@ -99,11 +106,5 @@ export class ClientMover {
 		if (this.#move !== move) return;
 		this.#move = null;
 		this.#parts.tell("info", `rebalance: ${move.asked} clients were asked to connect again; ${why}`);
-	}
-
-	#total(): number {
-		let total = 0;
-		for (const count of this.#parts.connections().values()) total += count;
-		return total;
 	}
 }

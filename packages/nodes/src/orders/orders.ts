@@ -3,9 +3,11 @@ import {
 	type ClusterNode,
 	type FailoverOrder,
 	failoverQuestion,
+	type NodeConnections,
 	type NodeOrders,
 	type NodeParts,
 	type NodeState,
+	nodeConnectionsQuestion,
 	type RebalanceOrder,
 	type RebalanceStarted,
 	rebalanceQuestion,
@@ -21,7 +23,7 @@ interface OrdersParts {
 	readonly state: () => NodeState;
 	/** Puts an order to all other nodes, as `NodeControl` does. */
 	readonly ask: (question: string, request: unknown, deadlineMs: number) => Promise<readonly NodeParts[]>;
-	readonly mover: Pick<ClientMover, "start">;
+	readonly mover: Pick<ClientMover, "start" | "total">;
 	/** Other nodes that take clients, as far as this one knows. */
 	readonly takers: () => readonly Taker[];
 	/** Starts to stop this node, in a later turn of the loop: the answer must get out. */
@@ -41,6 +43,12 @@ export class Orders implements NodeOrders {
 
 	constructor(parts: OrdersParts) {
 		this.#parts = parts;
+	}
+
+	async connections(): Promise<NodeConnections> {
+		const { id, mover } = this.#parts;
+		const others = await this.#askOthers(nodeConnectionsQuestion.name, null, []);
+		return Object.fromEntries([...others, [id, mover.total]]);
 	}
 
 	async rebalance(order: RebalanceOrder): Promise<RebalanceStarted> {
@@ -74,6 +82,7 @@ export class Orders implements NodeOrders {
 
 	/** What this node answers to an order of another one; null = it is not such an order. @throws Error when the request is invalid. */
 	answer(question: string, request: unknown): readonly unknown[] | null {
+		if (question === nodeConnectionsQuestion.name) return [this.#parts.mover.total];
 		if (question === rebalanceQuestion.name) return [this.#parts.mover.start(rebalanceOrder(request))];
 		if (question === failoverQuestion.name) return [this.#failover(failoverOrder(request))];
 		return null;

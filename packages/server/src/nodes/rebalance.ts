@@ -1,4 +1,4 @@
-import { type Ask, type ClusterNodes, type RebalanceStarted, rebalanceQuestion } from "@shardcast/control";
+import { type Ask, type ClusterNodes, nodeConnectionsQuestion, type RebalanceStarted, rebalanceQuestion } from "@shardcast/control";
 import { type RebalancePlan, rebalancePlan } from "@shardcast/selection";
 
 export interface RebalanceOptions {
@@ -15,7 +15,7 @@ export interface RebalanceConfig {
 
 /** A plan that is being carried out. */
 export interface Rebalance extends RebalancePlan {
-	/** Clients that each node asks to connect again, by its id, counted as it got the order: the plan has the figures of the last heartbeats. */
+	/** Clients that each node asks to connect again, by its id, counted as it got the order. */
 	readonly moving: RebalanceStarted;
 }
 
@@ -32,7 +32,10 @@ export function recommend(
 
 /** Makes the nodes with too many clients ask them to connect again. Resolves when all of them have begun. Rejects when one may not have. */
 export async function rebalance(ask: Ask, known: ClusterNodes, config: RebalanceConfig, options: RebalanceOptions): Promise<Rebalance> {
-	const plan = recommend(known, config, options);
+	// Heartbeats are of different times: during a rebalance, clients that are in none of them would make all shares too small.
+	const now = await ask(nodeConnectionsQuestion, null);
+	const nodes = known.nodes.map((node) => (Object.hasOwn(now, node.id) ? { ...node, connections: now[node.id] } : node));
+	const plan = recommend({ ...known, nodes }, config, options);
 	const keep = Object.fromEntries(plan.nodes.flatMap(({ id, connections, leaving }) => (leaving > 0 ? [[id, connections - leaving]] : [])));
 	const to = plan.nodes.flatMap(({ id, arriving }) => (arriving > 0 ? [id] : []));
 	const moving = await ask(rebalanceQuestion, { keep, to, rate: config.rebalanceRate });

@@ -1,6 +1,6 @@
 import { defaultConfig } from "@shardcast/config";
 import type { Ask, ClusterNode, ClusterNodes } from "@shardcast/control";
-import { clusterNodesQuestion, rebalanceQuestion } from "@shardcast/control";
+import { clusterNodesQuestion, nodeConnectionsQuestion, rebalanceQuestion } from "@shardcast/control";
 import type { HttpRequest, Reply } from "@shardcast/http";
 import { expect, it } from "vitest";
 import { ApiAccess } from "../../src/http/api-access.ts";
@@ -16,10 +16,16 @@ const known = (...nodes: readonly ClusterNode[]) => ({ id: "n1", state: "member"
 const keys = { apiKeys: [{ name: "ops", key: "key-of-the-ops", formerKey: undefined, methods: ["rebalance", "info"], channels: [] }] };
 const others = { apiKeys: [{ name: "chat", key: "key-of-the-chat", formerKey: undefined, methods: ["publish"], channels: [] }] };
 
-function setup(nodes: ClusterNodes | null, options: object = keys, orders: (order: unknown) => unknown = () => ({ n1: 30 })) {
+function setup(
+	nodes: ClusterNodes | null,
+	options: object = keys,
+	orders: (order: unknown) => unknown = () => ({ n1: 30 }),
+	now: object = {},
+) {
 	const ordered: unknown[] = [];
 	const ask = (async (question: { readonly name: string }, request: unknown) => {
 		if (question.name === clusterNodesQuestion.name) return nodes;
+		if (question.name === nodeConnectionsQuestion.name) return now;
 		expect(question.name).toBe(rebalanceQuestion.name);
 		ordered.push(request);
 		return orders(request);
@@ -88,4 +94,19 @@ it("tells a wrong tolerance, a machine that works alone, and a node that did not
 		throw new Error('n2 (no answer) may not have carried out "rebalance"');
 	});
 	expect(await failing.post()).toMatchObject([503, { error: { message: expect.stringContaining("n2 (no answer)") as string } }]);
+});
+
+it("POST counts the connections now: heartbeats of different times would move clients twice", async () => {
+	const { post, ordered } = setup(known(node("n1", 84), node("n2", 0)), keys, () => ({ n1: 24 }), { n1: 84, n2: 36 });
+	expect(await post()).toMatchObject([
+		200,
+		{
+			clients: 24,
+			nodes: [
+				{ connections: 84, share: 60 },
+				{ connections: 36, share: 60 },
+			],
+		},
+	]);
+	expect(ordered).toEqual([{ keep: { n1: 60 }, to: ["n2"], rate: 100 }]);
 });
