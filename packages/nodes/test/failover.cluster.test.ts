@@ -61,12 +61,30 @@ describe.skipIf(!redisForTests())("two nodes of two shards whose clients know bo
 			},
 			{ deadlineMs: waitMs, what: `that ${by} recommends to move half of the clients`, everyMs: 50 },
 		);
+		const ends = () => [
+			...nodes
+				.get("n1")!
+				.log()
+				.matchAll(/rebalance: (\d+) clients were asked to connect again/g),
+		];
+		const moves = () => clients.flatMap((client) => client.codes.filter((code) => code === 3011)).length;
+		const [endsBefore, movesBefore] = [ends().length, moves()];
 		const { status, body } = await post(by, "/cluster/rebalance", {});
 		expect(status, JSON.stringify(body)).toBe(200);
 		await waitFor(() => isAbout(on("n2").length) && on("n1").length + on("n2").length === clientsCount, {
 			deadlineMs: waitMs,
 			what: "half of the clients on n2",
 		});
+		// Otherwise the last of them would move during what comes next.
+		await waitFor(
+			() => {
+				const all = ends();
+				return (
+					all.length > endsBefore && moves() - movesBefore === Number(all.at(-1)![1]) && on("n1").length + on("n2").length === clientsCount
+				);
+			},
+			{ deadlineMs: waitMs, what: "the end of the rebalance" },
+		);
 		return (body.moving as { n1: number }).n1;
 	}
 
