@@ -93,7 +93,7 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		const [byName] = await fetch(topicId, false);
 		const [byId] = await fetch(topicId, true);
 		expect(byName).toMatchObject({ topic, topicId, partition: 0, errorCode: 0, logEnd: 50, logStart: 0 });
-		expect(lastBatchOf(byName!.records)).toEqual({ nextOffset: 50, leaderEpoch: 0 });
+		expect(lastBatchOf(byName!.records)).toEqual({ nextOffset: 50, leaderEpoch: 0, end: byName!.records.length });
 		expect(byId).toEqual(byName);
 		// Not all ids known: by name.
 		expect(await fetch(null, true)).toEqual([{ ...byName, topicId: null }]);
