@@ -22,7 +22,8 @@ const aliveEveryMs = 4000;
 /** A connection to PostgreSQL that is opened again when it is lost. While there is none, statements are rejected at once: nothing waits here. One owner. */
 export class PostgresLink {
 	readonly #parts: LinkParts;
-	readonly #pause = new Pause();
+	/** Before the next connection. Only `stop` cuts it: otherwise connections that fail at once would follow each other without a pause. */
+	readonly #retryPause = new Pause();
 	#connection: Connection | null = null;
 	/** While it is being opened or closed, too. */
 	#opened: Connection | null = null;
@@ -52,7 +53,7 @@ export class PostgresLink {
 	/** Closes the connection. Running statements are cut off. */
 	stop(): void {
 		this.#isStopping = true;
-		this.#pause.cut();
+		this.#retryPause.cut();
 		this.#connection = null;
 		this.#opened?.close();
 	}
@@ -72,7 +73,7 @@ export class PostgresLink {
 				if (this.#isStopping) return;
 				this.lost++;
 				this.#tell((error as Error).message);
-				await this.#pause.sleep(backoffMs(this.#failures++, reconnectMsMax));
+				await this.#retryPause.sleep(backoffMs(this.#failures++, reconnectMsMax));
 			}
 		}
 	}
@@ -82,9 +83,10 @@ export class PostgresLink {
 		const { options, onReady, onNotification } = this.#parts;
 		const connection = await Connection.open(options);
 		this.#opened = connection;
+		const pause = new Pause();
 		connection.onLost = () => {
 			this.#connection = null;
-			this.#pause.cut();
+			pause.cut();
 		};
 		connection.onNotification = (payload) => onNotification?.(payload);
 		try {
@@ -94,7 +96,7 @@ export class PostgresLink {
 			this.#recovered();
 			onReady?.();
 			while (!connection.isLost && !this.#isStopping) {
-				await this.#pause.sleep(aliveEveryMs);
+				await pause.sleep(aliveEveryMs);
 				if (!connection.isLost && !this.#isStopping) await connection.run("SELECT 1");
 			}
 			if (!this.#isStopping) throw new PostgresError("interrupted", `PostgreSQL at ${connection.where}: the connection is lost`);

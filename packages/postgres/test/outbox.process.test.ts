@@ -4,7 +4,7 @@ import { freePorts, PostgresServer, postgresForTests, waitFor } from "@shardcast
 import type { Client } from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Connection } from "../src/connection.ts";
-import { Outbox, type OutboxRow, PostgresError, type PostgresOptions, type RowResult } from "../src/index.ts";
+import { Outbox, type OutboxRow, PostgresError, PostgresLink, type PostgresOptions, type RowResult } from "../src/index.ts";
 import { migrate } from "../src/migrations.ts";
 import { RevocationTable } from "../src/revocations/revocation-table.ts";
 
@@ -148,6 +148,26 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 			message: expect.stringContaining("permission denied for database"),
 		});
 		weak.close();
+	});
+
+	it("pauses longer and longer when the tables cannot be used, although PostgreSQL can be reached", async () => {
+		const newer = await prepared();
+		await client.query(`INSERT INTO ${newer.schema}.migrations (version) VALUES (99)`);
+		const unreadable = await prepared();
+		await client.query(`ALTER TABLE ${unreadable.schema}.outbox RENAME TO away`);
+		const beganMs = performance.now();
+		const link = new PostgresLink({ options: newer, user: "a test", log: silentLog() });
+		link.start();
+		const outboxes = [newer, unreadable].map((options) => read(options).outbox);
+		const lost = () => [link.lost, ...outboxes.map(({ counts }) => counts.lost)];
+		const tookMs: number[] = [];
+		await until(() => {
+			for (const [index, count] of lost().entries()) if (count >= 5) tookMs[index] ??= performance.now() - beganMs;
+			return lost().every((count) => count >= 5);
+		}, "five attempts of each");
+		link.stop();
+		// Half of 100, 200, 400 and 800 ms.
+		for (const ms of tookMs) expect(ms, `of ${tookMs.map(Math.round).join(", ")} ms`).toBeGreaterThanOrEqual(749);
 	});
 
 	it("publishes what was committed, in order, and nothing that was rolled back", async () => {

@@ -50,7 +50,10 @@ const fullPauseMs = 100;
 export class Outbox {
 	readonly counts = new OutboxCounts();
 	readonly #parts: OutboxParts;
+	/** Of a reader or candidate; cut when a row may be there or the connection is lost. */
 	readonly #pause = new Pause();
+	/** Before the next connection. Only a stop cuts it: otherwise connections that fail at once would follow each other without a pause. */
+	readonly #retryPause = new Pause();
 	readonly #waiting = new WaitingChannels();
 	/** Rows that this process has published and that may not be deleted yet: so an outage of PostgreSQL that is longer than the life of keys causes no duplicates. */
 	#undeleted: readonly RowName[] = [];
@@ -76,23 +79,27 @@ export class Outbox {
 
 	/** Finishes the rows that were started, and resolves. It waits for PostgreSQL only to delete them. */
 	async drain(): Promise<void> {
-		this.#isStopping = true;
-		this.#pause.cut();
+		this.#halt();
 		if (!this.#isPublishing) this.#connection?.close();
 		await this.#running;
 	}
 
 	/** Stops at once, whether rows are finished or not. */
 	stop(): void {
+		this.#halt();
+		this.#connection?.close();
+	}
+
+	#halt(): void {
 		this.#isStopping = true;
 		this.#pause.cut();
-		this.#connection?.close();
+		this.#retryPause.cut();
 	}
 
 	async #run(): Promise<void> {
 		while (!this.#isStopping) {
 			if (!this.#parts.mayRead()) {
-				await this.#pause.sleep(candidateMs);
+				await this.#retryPause.sleep(candidateMs);
 				continue;
 			}
 			try {
@@ -101,7 +108,7 @@ export class Outbox {
 				if (this.#isStopping) return;
 				this.counts.lost++;
 				this.#tell(error as PostgresError);
-				await this.#pause.sleep(backoffMs(this.#failures++, reconnectMsMax));
+				await this.#retryPause.sleep(backoffMs(this.#failures++, reconnectMsMax));
 			}
 		}
 	}
@@ -120,7 +127,6 @@ export class Outbox {
 				await this.#pause.sleep(candidateMs);
 				if (this.#isStopping || !mayRead()) return;
 			}
-			this.#recovered();
 			await table.listen();
 			this.counts.isReader = true;
 			log.info(`${connection.where}: this process publishes the outbox`);
@@ -154,6 +160,7 @@ export class Outbox {
 			const only = isFull ? { ...limits, rowsMax: Math.min(selectLimit, due.length) } : null;
 			const { rows, isAll } =
 				only === null ? await table.read(limits, waiting.names(readMs)) : due.length === 0 ? nothing : await table.read(only, [], due);
+			this.#recovered();
 			// Somebody has deleted their rows.
 			if (isAll) for (const channel of without(due, rows)) waiting.worked(channel);
 			if (rows.length > 0) {
