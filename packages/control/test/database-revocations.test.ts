@@ -77,6 +77,22 @@ describe("blocked users and revoked tokens in a database", () => {
 		expect([ids(store), changes]).toEqual(["bob cat", 1]);
 	});
 
+	it("a store that is stopped while it reads the list does not try again", async () => {
+		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+		try {
+			let fail: (error: Error) => void = () => {};
+			database.load = () => new Promise((_, reject) => (fail = reject));
+			const opening = open("", () => {}, 1);
+			await vi.advanceTimersByTimeAsync(1);
+			(await opening).stop();
+			fail(new Error("the connection is closed"));
+			await vi.advanceTimersByTimeAsync(0);
+			expect(vi.getTimerCount(), "timers that keep the process").toBe(0);
+		} finally {
+			vi.useRealTimers();
+		}
+	});
+
 	it("an entry that is invalid is left out", async () => {
 		await (await open()).change(block("ann"));
 		database.rows.set("x", { key: "x", entry: '{"kind":"king","id":"x"}', until: null, epoch: "", version: 0 });

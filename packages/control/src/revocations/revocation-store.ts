@@ -33,6 +33,7 @@ export class RevocationStore {
 	#isLoaded = false;
 	#writing: Promise<void> = Promise.resolve();
 	#retry: NodeJS.Timeout | undefined;
+	#isStopped = false;
 	/** The last problem with the database that was logged. */
 	#problem = "";
 	#warnedNotStored = false;
@@ -68,6 +69,7 @@ export class RevocationStore {
 					resolve();
 					if (isChanged && !isWaiting) changed();
 				} catch (error) {
+					if (this.#isStopped) return;
 					this.#tell((error as Error).message);
 					this.#retry = setTimeout(() => void look(), retryMs);
 				}
@@ -83,6 +85,7 @@ export class RevocationStore {
 	}
 
 	stop(): void {
+		this.#isStopped = true;
 		clearTimeout(this.#retry);
 		this.#database?.stop();
 	}
