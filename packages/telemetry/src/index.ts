@@ -16,6 +16,7 @@ export {
 	perShard,
 	perShardBy,
 	perShardHistogram,
+	perThing,
 	type Sampler,
 	seconds,
 	single,

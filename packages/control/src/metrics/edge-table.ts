@@ -1,4 +1,4 @@
-import { counter, gauge, type ReadMetric, type Sample, single, singleBy } from "@shardcast/telemetry";
+import { counter, gauge, perThing, type ReadMetric, single, singleBy } from "@shardcast/telemetry";
 
 interface EdgeNodeReading {
 	readonly id: string;
@@ -18,16 +18,11 @@ interface EdgeReading {
 	readonly nodes: readonly EdgeNodeReading[];
 }
 
-const perNode = (read: (node: EdgeNodeReading) => number) => ({
-	labels: ["node"],
-	sample: ({ nodes }: EdgeReading): Sample[] => nodes.map((node) => ({ labels: { node: node.id }, value: read(node) })),
-});
-
-const perNodeBy = (label: string, read: (node: EdgeNodeReading) => Readonly<Record<string, number>>) => ({
-	labels: ["node", label],
-	sample: ({ nodes }: EdgeReading): Sample[] =>
-		nodes.flatMap((node) => Object.entries(read(node)).map(([name, value]) => ({ labels: { node: node.id, [label]: name }, value }))),
-});
+const { each, eachBy } = perThing(
+	"node",
+	({ nodes }: EdgeReading) => nodes,
+	({ id }) => id,
+);
 
 export const edgeMetrics: readonly ReadMetric<EdgeReading>[] = [
 	counter(
@@ -61,25 +56,25 @@ export const edgeMetrics: readonly ReadMetric<EdgeReading>[] = [
 		"shardcast_edge_assignments_total",
 		"connections",
 		"Connections assigned to a node, by result; failed = it could not be reached, and another node was tried.",
-		perNodeBy("result", ({ assigned }) => assigned),
+		eachBy("result", ({ assigned }) => assigned),
 	),
 	gauge(
 		"shardcast_edge_open_connections",
 		"connections",
 		"Connections that a node has through this edge.",
-		perNode(({ open }) => open),
+		each(({ open }) => open),
 	),
 	gauge(
 		"shardcast_edge_node_up",
 		"none",
 		"1 for a node that gets new clients, 0 for one that does not.",
-		perNode(({ isUp }) => (isUp ? 1 : 0)),
+		each(({ isUp }) => (isUp ? 1 : 0)),
 	),
 	counter(
 		"shardcast_edge_checks_total",
 		"none",
 		"Requests for a node's /health, by result.",
-		perNodeBy("result", ({ checks }) => checks),
+		eachBy("result", ({ checks }) => checks),
 	),
 	counter(
 		"shardcast_edge_idle_closed_total",

@@ -1,4 +1,4 @@
-import { counter, gauge, type ReadMetric, type Sampler } from "@shardcast/telemetry";
+import { counter, gauge, perThing, type ReadMetric } from "@shardcast/telemetry";
 
 /** Counters of a webhook. */
 interface WebhookNumbers {
@@ -13,19 +13,11 @@ interface WebhookNumbers {
 
 type Reading = readonly WebhookNumbers[];
 
-/** Several values for each webhook, distinguished by `label`. */
-const eachBy = (label: string, read: (webhook: WebhookNumbers) => Readonly<Record<string, number>>): Sampler<Reading> => ({
-	labels: ["webhook", label],
-	sample: (reading) =>
-		reading.flatMap((webhook) =>
-			Object.entries(read(webhook)).map(([value, count]) => ({ labels: { webhook: webhook.name, [label]: value }, value: count })),
-		),
-});
-
-const each = (read: (webhook: WebhookNumbers) => number): Sampler<Reading> => ({
-	labels: ["webhook"],
-	sample: (reading) => reading.map((webhook) => ({ labels: { webhook: webhook.name }, value: read(webhook) })),
-});
+const { each, eachBy } = perThing(
+	"webhook",
+	(webhooks: Reading) => webhooks,
+	({ name }) => name,
+);
 
 /** Metrics in the memory of the process that sends webhooks; no values without a webhook. */
 export const webhookMetrics: readonly ReadMetric<Reading>[] = [

@@ -79,6 +79,27 @@ export function singleBy<Reading>(label: string, read: (reading: Reading) => Num
 	return { labels: [label], sample: (reading) => labelled(label, read(reading)) };
 }
 
+/** Values of each of several things of a reading, such as webhooks; label `thing`. */
+export function perThing<Reading, One>(
+	thing: string,
+	all: (reading: Reading) => readonly One[],
+	nameOf: (one: One) => string,
+): {
+	/** One value per thing. */
+	readonly each: (read: (one: One) => number) => Sampler<Reading>;
+	/** Several values per thing, distinguished by `label`. */
+	readonly eachBy: (label: string, read: (one: One) => Numbers) => Sampler<Reading>;
+} {
+	const labelsOf = (one: One) => ({ [thing]: nameOf(one) });
+	return {
+		each: (read) => ({ labels: [thing], sample: (reading) => all(reading).map((one) => ({ labels: labelsOf(one), value: read(one) })) }),
+		eachBy: (label, read) => ({
+			labels: [thing, label],
+			sample: (reading) => all(reading).flatMap((one) => labelled(label, read(one), labelsOf(one))),
+		}),
+	};
+}
+
 /** 1 for the current state, 0 for the others, so that a query can name a state and sees it end. */
 export function oneOf(names: readonly string[], holds: string): Numbers {
 	return Object.fromEntries(names.map((name) => [name, name === holds ? 1 : 0]));
