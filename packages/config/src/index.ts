@@ -11,7 +11,7 @@ export { type ConfigInput, defaultConfig, type LoadedConfig, loadConfig, optionN
 export { configJson, formatConfig } from "./load/print.ts";
 export { describeChanges, planReload, type ReloadPlan, sameValue } from "./load/reload.ts";
 export { WithdrawnHistories } from "./load/withdrawn-histories.ts";
-export { type ApiMethodName, apiChannelMethods, apiKeyMethods, apiMethods } from "./options/api-methods.ts";
+export { type ApiMethodName, apiChannelMethods, apiMethods } from "./options/api-methods.ts";
 export { centrifugoOnly, centrifugoOnlyInNamespaces } from "./options/centrifugo.ts";
 export type { NameOf } from "./options/checks/check.ts";
 export {
@@ -66,7 +66,7 @@ export { expiryWarning } from "./tls/read-pair.ts";
 export { type Address, parseAddress, urlHost } from "./units/address.ts";
 export { formatBytes, parseBytes } from "./units/bytes.ts";
 export { formatDuration, parseDuration } from "./units/duration.ts";
-export { type EdgeNodeAddress, parseEdgeNode } from "./units/edge-node.ts";
+export { parseEdgeNode } from "./units/edge-node.ts";
 export { type Network, parseNetwork } from "./units/network.ts";
 export { parseNodeUrl } from "./units/node-url.ts";
 export { parseRegex } from "./units/regex.ts";

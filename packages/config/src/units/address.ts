@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from "node:net";
+import { hostPortText } from "../url-parts.ts";
 
 /** Where to listen; no host means every interface, IPv4 and IPv6. Can be spread into the options of `net.Server.listen`. */
 export interface Address {
@@ -28,7 +29,6 @@ export function parseAddress(text: string, examplePort = 3005): Address {
 
 /** The address as a client on this machine would write it in a URL: every interface becomes 127.0.0.1. */
 export function urlHost(address: Address): string {
-	const host = address.host ?? "127.0.0.1";
-	if (host === "0.0.0.0" || host === "::") return `127.0.0.1:${address.port}`;
-	return isIPv6(host) ? `[${host}]:${address.port}` : `${host}:${address.port}`;
+	const { host = "127.0.0.1", port } = address;
+	return hostPortText({ host: host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host, port });
 }

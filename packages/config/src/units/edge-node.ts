@@ -1,7 +1,7 @@
 import { type Address, parseAddress } from "./address.ts";
 
 /** A node of `--nodes`. */
-export interface EdgeNodeAddress extends Required<Address> {
+interface EdgeNodeAddress extends Required<Address> {
 	/** As written, without the weight: unique in the list. */
 	readonly text: string;
 	readonly weight: number;
