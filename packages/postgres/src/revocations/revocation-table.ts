@@ -1,3 +1,4 @@
+import { postgresAddressText } from "@shardcast/config";
 import type { Log } from "@shardcast/telemetry";
 import { PostgresLink } from "../link.ts";
 import { type PostgresOptions, quoted } from "../postgres-options.ts";
@@ -39,8 +40,7 @@ export class RevocationTable {
 	#timer: NodeJS.Timeout | undefined;
 
 	constructor({ options, log }: RevocationTableParts) {
-		const { host, port, database } = options.address;
-		this.where = `postgres://${host}:${port}/${database}`;
+		this.where = postgresAddressText(options.address);
 		this.#schema = quoted(options.schema);
 		this.#link = new PostgresLink({
 			...{ options, log, user: "blocked users and revoked tokens" },
