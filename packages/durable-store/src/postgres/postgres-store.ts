@@ -204,8 +204,8 @@ export class PostgresStore implements DurableStore {
 
 	#enqueue(channel: string, record: Buffer | null, storing: Pick<Storing, "history" | "idempotency">): Promise<StoreOutcome> {
 		const bytes = record?.length ?? 0;
-		if (this.#waiting.length >= waitingMax || this.#waitingBytes + bytes > waitingBytesMax) return this.#refused();
-		if (this.#isClosing) return this.#refused();
+		const isFull = this.#waiting.length >= waitingMax || this.#waitingBytes + bytes > waitingBytesMax;
+		if (isFull || this.#isClosing) return this.#refused();
 		return new Promise((done, failed) => {
 			this.#waiting.push({ channel, record, storing, done, failed });
 			this.#waitingBytes += bytes;
