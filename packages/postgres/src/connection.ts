@@ -10,7 +10,7 @@ const versionMin = 140_000;
 
 /**
  * Parameters of a session. A process that hangs, or whose machine is gone, loses its session and its locks after 15 s. A session in use runs a
- * statement every second.
+ * statement more often: see `aliveEveryMs`.
  */
 const sessionParameters = [
 	"SET idle_session_timeout = '15s'",
@@ -22,6 +22,9 @@ const sessionParameters = [
 	"SET tcp_keepalives_count = 3",
 	"SET default_transaction_isolation = 'read committed'",
 ].join(";");
+
+/** How often a session in use runs a statement at least: `ping`. */
+export const aliveEveryMs = 4000;
 
 /**
  * One connection to PostgreSQL. It is never reopened: when it is lost, its locks are lost, too, and its owner must start over.
@@ -104,6 +107,11 @@ export class Connection {
 	/** Runs several statements without parameters. @throws PostgresError */
 	async run(statements: string): Promise<void> {
 		await this.query(statements);
+	}
+
+	/** Shows PostgreSQL that the process is there, and notices a PostgreSQL that hangs. @throws PostgresError */
+	async ping(): Promise<void> {
+		await this.query("SELECT 1");
 	}
 
 	/** Ends the session, which releases its locks. A running statement is cut off. */

@@ -1,6 +1,6 @@
 import { backoffMs, Pause } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
-import { Connection } from "./connection.ts";
+import { aliveEveryMs, Connection } from "./connection.ts";
 import { migrate } from "./migrations.ts";
 import { PostgresError } from "./postgres-error.ts";
 import type { PostgresOptions } from "./postgres-options.ts";
@@ -16,8 +16,6 @@ interface LinkParts {
 }
 
 const reconnectMsMax = 2000;
-/** PostgreSQL ends a session that runs no statement for 15 s, and so this process notices a PostgreSQL that hangs. */
-const aliveEveryMs = 4000;
 
 /** A connection to PostgreSQL that is opened again when it is lost. While there is none, statements are rejected at once: nothing waits here. One owner. */
 export class PostgresLink {
@@ -97,7 +95,7 @@ export class PostgresLink {
 			onReady?.();
 			while (!connection.isLost && !this.#isStopping) {
 				await pause.sleep(aliveEveryMs);
-				if (!connection.isLost && !this.#isStopping) await connection.run("SELECT 1");
+				if (!connection.isLost && !this.#isStopping) await connection.ping();
 			}
 			if (!this.#isStopping) throw new PostgresError("interrupted", `PostgreSQL at ${connection.where}: the connection is lost`);
 		} finally {

@@ -37,11 +37,6 @@ export class OutboxTable {
 		await this.#connection.query(`LISTEN ${this.#name}_outbox`);
 	}
 
-	/** Shows PostgreSQL that the process is there. */
-	async ping(): Promise<void> {
-		await this.#connection.run("SELECT 1");
-	}
-
 	/**
 	 * The oldest rows, in the order of their ids. The table is a queue: a row that is committed after later ones have been published is still found.
 	 * @param without channels that have to wait. @param only null = all others. @returns `isAll`: there were no more.

@@ -1,6 +1,6 @@
 import { backoffMs, Pause } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
-import { Connection } from "../connection.ts";
+import { aliveEveryMs, Connection } from "../connection.ts";
 import { migrate } from "../migrations.ts";
 import type { PostgresError } from "../postgres-error.ts";
 import type { PostgresOptions } from "../postgres-options.ts";
@@ -34,9 +34,6 @@ const reconnectMsMax = 2000;
 const ageEveryMs = 1000;
 /** Most bytes of the rows read at once. */
 const readBytesMax = 8 * 1024 * 1024;
-const nothing = { rows: [], isAll: true };
-/** PostgreSQL ends a session that runs no statement for 15 s. */
-const aliveEveryMs = 4000;
 /** While `waiting` is full, those channels are tried together. */
 const fullPauseMs = 100;
 
@@ -130,7 +127,7 @@ export class Outbox {
 			await table.listen();
 			this.counts.isReader = true;
 			log.info(`${connection.where}: this process publishes the outbox`);
-			await this.#read(table);
+			await this.#read(connection, table);
 		} finally {
 			this.counts.isReader = false;
 			this.counts.ageMs = 0;
@@ -142,10 +139,9 @@ export class Outbox {
 		}
 	}
 
-	async #read(table: OutboxTable): Promise<void> {
-		const { selectLimit, pollMs, rowBytesMax, publish, nowMs } = this.#parts;
+	async #read(connection: Connection, table: OutboxTable): Promise<void> {
+		const { pollMs, rowBytesMax, publish, nowMs } = this.#parts;
 		const waiting = this.#waiting;
-		const limits = { rowsMax: selectLimit, rowBytesMax, bytesMax: readBytesMax };
 		let agedMs = Number.NEGATIVE_INFINITY;
 		await this.#clear(table);
 		while (!this.#isStopping) {
@@ -156,18 +152,16 @@ export class Outbox {
 			const { isFull } = waiting;
 			const readMs = nowMs();
 			const due = waiting.due(readMs);
-			// Their rows are the oldest: with so many rows as channels, not the whole table is searched.
-			const only = isFull ? { ...limits, rowsMax: Math.min(selectLimit, due.length) } : null;
-			const { rows, isAll } =
-				only === null ? await table.read(limits, waiting.names(readMs)) : due.length === 0 ? nothing : await table.read(only, [], due);
+			const { rows, isAll } = await this.#nextRows(table, readMs, due);
 			this.#recovered();
 			// Somebody has deleted their rows.
 			if (isAll) for (const channel of without(due, rows)) waiting.worked(channel);
+			let isMore = false;
 			if (rows.length > 0) {
 				const round = new OutboxRound({ publish, waiting, counts: this.counts, rowBytesMax, nowMs });
 				this.#isPublishing = true;
-				await this.#keepAlive(
-					table,
+				await keptAlive(
+					connection,
 					round.publish(rows, () => this.#isStopping),
 				);
 				this.#undeleted = round.published;
@@ -175,19 +169,23 @@ export class Outbox {
 				const isDone = round.published.length + round.dead.length === rows.length;
 				await this.#clear(table);
 				this.#isPublishing = false;
-				this.counts.waitingChannels = waiting.count;
-				if (isFull ? isDone : !isAll || !isDone) continue;
+				isMore = isFull ? isDone : !isAll || !isDone;
 			}
 			this.counts.waitingChannels = waiting.count;
+			if (isMore) continue;
 			const pauseMs = Math.min(pollMs, ageEveryMs, waiting.nextMs(nowMs()));
 			await this.#pause.sleep(isFull ? Math.max(pauseMs, fullPauseMs) : pauseMs);
 		}
 	}
 
-	/** A handler may take longer than the session may be idle. A process that hangs does not get here, and loses its session. */
-	async #keepAlive(table: OutboxTable, publishing: Promise<void>): Promise<void> {
-		const timer = setInterval(() => void table.ping().catch(() => undefined), aliveEveryMs);
-		await publishing.finally(() => clearInterval(timer));
+	/** The oldest rows of channels that do not wait; while `waiting` is full, those of the channels that are due. */
+	async #nextRows(table: OutboxTable, nowMs: number, due: readonly string[]): ReturnType<OutboxTable["read"]> {
+		const { selectLimit, rowBytesMax } = this.#parts;
+		const limits = { rowsMax: selectLimit, rowBytesMax, bytesMax: readBytesMax };
+		if (!this.#waiting.isFull) return table.read(limits, this.#waiting.names(nowMs));
+		if (due.length === 0) return { rows: [], isAll: true };
+		// Their rows are the oldest: with so many rows as channels, not the whole table is searched.
+		return table.read({ ...limits, rowsMax: Math.min(selectLimit, due.length) }, [], due);
 	}
 
 	/** Deletes the rows that are done. */
@@ -217,6 +215,12 @@ export class Outbox {
 		this.#parts.onProblem?.(message);
 		this.#parts.log.error(`${message}; the outbox waits`);
 	}
+}
+
+/** A handler may take longer than the session may be idle. A process that hangs does not get here, and loses its session. */
+async function keptAlive(connection: Connection, publishing: Promise<void>): Promise<void> {
+	const timer = setInterval(() => void connection.ping().catch(() => undefined), aliveEveryMs);
+	await publishing.finally(() => clearInterval(timer));
 }
 
 function without(channels: readonly string[], rows: readonly OutboxRow[]): readonly string[] {
