@@ -75,7 +75,6 @@ export class FanOut {
 	#deliveredBytes = 0;
 	/** By the bytes of the ring: records that were delivered ahead and have not been read yet. */
 	readonly #ahead = new Map<Uint8Array, number>();
-	#isAhead = false;
 
 	constructor(parts: FanOutParts) {
 		this.#parts = parts;
@@ -84,6 +83,7 @@ export class FanOut {
 
 	/** Delivers a record of the bus. */
 	readonly deliver: VisitOrigin = (origin, u8, view, start, end) => {
+		if (this.#ahead.size > 0 && isUrgentAt(view, start) && this.#wasAhead(u8)) return;
 		this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.publishToSendMs);
 	};
 
@@ -92,13 +92,9 @@ export class FanOut {
 	 * @returns whether it has.
 	 */
 	readonly deliverAhead: VisitOriginAhead = (origin, u8, view, start, end) => {
-		if (!isUrgent(view.getUint8(start + BusRecord.typeOffset))) return false;
-		this.#isAhead = true;
-		try {
-			this.deliver(origin, u8, view, start, end);
-		} finally {
-			this.#isAhead = false;
-		}
+		if (!isUrgentAt(view, start)) return false;
+		this.#ahead.set(u8, (this.#ahead.get(u8) ?? 0) + 1);
+		this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.publishToSendMs);
 		return true;
 	};
 
@@ -138,12 +134,9 @@ export class FanOut {
 		const { head } = record;
 		readRecordHead(view, start, end, head);
 		if (head.target !== allShards && head.target !== this.#target) return;
-		if (head.type !== RecordType.publication) {
-			if (isUrgent(head.type) && this.#wasAhead(u8)) return;
-			if (head.type !== RecordType.urgent) {
-				this.#deliverOther(origin, u8, view, waited);
-				return;
-			}
+		if (head.type !== RecordType.publication && head.type !== RecordType.urgent) {
+			this.#deliverOther(origin, u8, view, waited);
+			return;
 		}
 		if (this.#parts.console.watching) this.#parts.console.onRecord(u8, view, head);
 		const audiences = hub.select(u8, view, head);
@@ -177,13 +170,12 @@ export class FanOut {
 		waited.observe(monotonicMs() - head.publishedMs, reached);
 	}
 
-	/** Whether this record of high priority was delivered ahead. A ring's records are read in the order in which they were visited ahead. */
+	/**
+	 * Whether the next record of high priority in this ring was delivered ahead, which is forgotten with that. A ring's records are read in the order in
+	 * which they were visited ahead.
+	 */
 	#wasAhead(u8: Uint8Array): boolean {
 		const count = this.#ahead.get(u8) ?? 0;
-		if (this.#isAhead) {
-			this.#ahead.set(u8, count + 1);
-			return false;
-		}
 		if (count === 0) return false;
 		if (count > 1) this.#ahead.set(u8, count - 1);
 		else this.#ahead.delete(u8);
@@ -234,6 +226,10 @@ export class FanOut {
 		this.#deliveredBytes += clients * frame.length;
 		return clients;
 	}
+}
+
+function isUrgentAt(view: DataView, start: number): boolean {
+	return isUrgent(view.getUint8(start + BusRecord.typeOffset));
 }
 
 function isChannelNews(type: number): type is ChannelRecordType {
