@@ -11,6 +11,7 @@ import { publishMethods } from "../http/api/publish-methods.ts";
 import { ApiKey } from "../http/api-keys.ts";
 import type { PublishingParts } from "../http/publishing.ts";
 import type { Feature } from "../lifecycle/feature.ts";
+import { InProgress } from "../lifecycle/in-progress.ts";
 import { withinDeadline } from "../lifecycle/within-deadline.ts";
 
 interface RedisMessagesParts extends Omit<PublishingParts, "rate"> {
@@ -42,8 +43,7 @@ export class RedisMessages implements Feature {
 	readonly counts = { accepted: 0, refused: 0, unreadable: 0, tooLong: 0, busy: 0 };
 	readonly #parts: RedisMessagesParts;
 	readonly #commands: ApiCommands;
-	#inProgress = 0;
-	#whenNone: (() => void)[] = [];
+	readonly #inProgress = new InProgress();
 	#warnedMs = Number.NEGATIVE_INFINITY;
 
 	constructor(parts: RedisMessagesParts) {
@@ -72,25 +72,21 @@ export class RedisMessages implements Feature {
 			this.#warn(`it has ${message.length} bytes; the most is ${bytesMax}`);
 			return;
 		}
-		if (this.#inProgress >= inProgressMax) {
+		if (this.#inProgress.count >= inProgressMax) {
 			this.counts.busy++;
 			return;
 		}
-		this.#inProgress++;
-		void this.#take(message).finally(() => {
-			if (--this.#inProgress > 0) return;
-			for (const resolve of this.#whenNone.splice(0)) resolve();
-		});
+		this.#inProgress.begin();
+		void this.#take(message).finally(() => this.#inProgress.end());
 	};
 
 	/** Messages that still arrive are delivered, too: no other shard of this node takes them before this one has stopped. */
 	drain(leftMs: number): Promise<void> {
-		const isDone = this.#inProgress === 0 ? Promise.resolve() : new Promise<void>((resolve) => this.#whenNone.push(resolve));
-		return withinDeadline(isDone, leftMs);
+		return withinDeadline(this.#inProgress.whenNone(), leftMs);
 	}
 
 	unfinished(): number {
-		return this.#inProgress;
+		return this.#inProgress.count;
 	}
 
 	async #take(message: Buffer): Promise<void> {

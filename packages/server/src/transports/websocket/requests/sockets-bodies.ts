@@ -1,6 +1,7 @@
 import { type BodyProblem, GrowingBytes } from "@shardcast/http";
 import type { AddressKey } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
+import { InProgress } from "../../../lifecycle/in-progress.ts";
 import { type BodySlot, BodySlots } from "../../../limits/body-slots.ts";
 import type { GuardedApp, Response } from "../sockets-app.ts";
 
@@ -46,8 +47,7 @@ const graceMs = 250;
 export class BodyReader {
 	readonly #app: Pick<GuardedApp, "receive">;
 	readonly #slots: BodySlots;
-	#count = 0;
-	#whenNone: (() => void)[] = [];
+	readonly #inProgress = new InProgress();
 
 	constructor(app: Pick<GuardedApp, "receive">, options: BodyReaderOptions) {
 		this.#app = app;
@@ -65,7 +65,7 @@ export class BodyReader {
 
 	/** Number of incomplete bodies. */
 	get count(): number {
-		return this.#count;
+		return this.#inProgress.count;
 	}
 
 	/**
@@ -79,10 +79,10 @@ export class BodyReader {
 		const evicted = (): void => {
 			held = new GrowingBytes();
 			stop();
-			this.#done();
+			this.#inProgress.end();
 			handlers.failed("too_slow");
 		};
-		this.#count++;
+		this.#inProgress.begin();
 		const stop = collect(this.#app, response, {
 			chunk: (chunk) => {
 				slot ??= this.#slots.take(address(), evicted);
@@ -102,7 +102,7 @@ export class BodyReader {
 			release: () => {
 				held = new GrowingBytes();
 				if (slot !== null) this.#slots.release(slot);
-				this.#done();
+				this.#inProgress.end();
 			},
 		});
 	}
@@ -114,13 +114,7 @@ export class BodyReader {
 
 	/** Resolves when no body is incomplete. */
 	whenNone(): Promise<void> {
-		if (this.#count === 0) return Promise.resolve();
-		return new Promise((resolve) => this.#whenNone.push(resolve));
-	}
-
-	#done(): void {
-		if (--this.#count > 0) return;
-		for (const resolve of this.#whenNone.splice(0)) resolve();
+		return this.#inProgress.whenNone();
 	}
 }
 

@@ -1,6 +1,7 @@
 import { BodyNeeded, type ForwardedAddress, type Reply, type HttpRequest as Request, type Router, StreamNeeded } from "@shardcast/http";
 import { addressKeyOf } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
+import { InProgress } from "../../../lifecycle/in-progress.ts";
 import type { ForwardedHead } from "../../client-address.ts";
 import type { GuardedApp, Response } from "../sockets-app.ts";
 import { forwardedHead, hasBody, joinedHeader } from "../sockets-heads.ts";
@@ -26,8 +27,7 @@ export class Requests {
 	readonly #parts: RequestsParts;
 	readonly #streams: Streams;
 	/** Requests whose handlers have not answered yet. */
-	#unanswered = 0;
-	#whenAnswered: (() => void)[] = [];
+	readonly #unanswered = new InProgress();
 
 	constructor(parts: RequestsParts) {
 		const { app, router, counters } = parts;
@@ -78,7 +78,7 @@ export class Requests {
 	/** Resolves when no body is incomplete, and all handlers have answered. Does not wait for streams. */
 	async whenNone(): Promise<void> {
 		await this.bodies.whenNone();
-		if (this.#unanswered > 0) await new Promise<void>((resolve) => this.#whenAnswered.push(resolve));
+		await this.#unanswered.whenNone();
 	}
 
 	#readBody(response: Response, seen: SeenRequest, wanted: BodyNeeded): void {
@@ -114,10 +114,9 @@ export class Requests {
 	}
 
 	async #later(response: Response, promised: Promise<Reply>, isGone: () => boolean, isHead: boolean): Promise<void> {
-		this.#unanswered++;
+		this.#unanswered.begin();
 		await this.#parts.app.later(response, promised, isGone, (reply) => sendReply(response, reply, isHead));
-		if (--this.#unanswered > 0) return;
-		for (const resolve of this.#whenAnswered.splice(0)) resolve();
+		this.#unanswered.end();
 	}
 }
 
