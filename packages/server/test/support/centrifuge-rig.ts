@@ -136,6 +136,7 @@ export class CentrifugeRig extends ClientList {
 			history: this.log,
 			reader: this.reader,
 			durable: this.durable,
+			histories: this.durable ?? this.log,
 			kafka,
 			options: {
 				config,

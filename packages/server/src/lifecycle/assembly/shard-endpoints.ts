@@ -53,8 +53,7 @@ export class ShardEndpoints implements ChannelSubscribers {
 		});
 		this.centrifuge = new CentrifugeEndpoint({
 			...shared,
-			...{ history, reader, durable, events, onCommit },
-			...(redis !== null && { histories }),
+			...{ history, reader, durable, histories, events, onCommit },
 			kafka: options.ingest?.history ?? null,
 			rawClients: this.raw.clientsOf,
 		});

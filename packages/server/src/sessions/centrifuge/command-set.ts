@@ -62,8 +62,8 @@ export interface CommandSetParts {
 	readonly reader: LogReader;
 	/** Absent = no channel is durable. */
 	readonly durable?: DurableChannels | null;
-	/** How to load the history of channels that is not in the logs; absent = from the durable store. */
-	readonly histories?: HistoryReader;
+	/** Reads the history of any channel, wherever it is kept. */
+	readonly histories: HistoryReader;
 	/** The raw endpoint's clients of a user; absent = none. */
 	readonly rawClients?: UsersParts["rawClients"];
 	/** Reads history that only Kafka still has; null = Kafka is not used, or not read for clients. */
@@ -107,13 +107,12 @@ export class CommandSet {
 	readonly #consumers: Consumers;
 
 	constructor(parts: CommandSetParts, context: CommandSetContext) {
-		const { options, live, incoming } = parts;
+		const { options, live, incoming, histories } = parts;
 		const { config, row, log, ask } = options;
 		const { tokens, hooks, calls, refreshes, subRefreshes, rate, rates, userLimit, heartbeats, connected, failed, unixTime } = context;
 		const namespaces = () => live.namespaces;
 		const insecure = () => live.config.clientInsecure;
 		const channelLimit = () => live.config.channelLimit;
-		const histories: HistoryReader = parts.histories ?? parts.durable ?? parts.history;
 		const recovery = new Recovery({ log: histories, reader: parts.reader, publicationsMax: () => live.config.recoveryLimitMax });
 		const results = new SubscribeResults({ recovery, counters: row });
 		const rules = {
