@@ -1,14 +1,5 @@
 import type { MessageDetails } from "@shardcast/bus";
-import type {
-	Broker,
-	ChannelLog,
-	History,
-	HistoryLimits,
-	LogHistoryOptions,
-	LogReader,
-	Position,
-	Publication,
-} from "@shardcast/channel-log";
+import type { ChannelLog, History, HistoryLimits, LogHistoryOptions, LogReader, Position, Publication } from "@shardcast/channel-log";
 import type { Namespaces } from "@shardcast/channels";
 import type { Config } from "@shardcast/config";
 import { postgresStoreMetrics } from "@shardcast/control";
@@ -20,7 +11,7 @@ import { monotonicMs, type PublishResult, publishFull, type RecordKind } from "@
 import type { Feature } from "../lifecycle/feature.ts";
 import { withinDeadline } from "../lifecycle/within-deadline.ts";
 import type { ShardDatabase } from "../postgres/shard-database.ts";
-import type { HistoryReader } from "./history-reader.ts";
+import type { HistoryBroker, HistoryReader } from "./history-reader.ts";
 import { epochIn, Mirror } from "./mirror.ts";
 import { OlderPublications } from "./older-publications.ts";
 import { publicationOf, StoreBroker } from "./store-broker.ts";
@@ -65,11 +56,15 @@ export class DurableChannels implements Feature, HistoryReader {
 	#unwritten = 0;
 	#sweeping = false;
 
+	/** Whether a namespace is durable. */
+	static isUsed(config: Config): boolean {
+		return [config.channelWithoutNamespace, ...config.channelNamespaces].some(({ durable }) => durable);
+	}
+
 	/** Null without a place for the store, or if it is PostgreSQL and no namespace is durable. @throws StartupError with a one-line message that says what to do. */
 	static open(parts: DurableChannelsParts): DurableChannels | null {
 		const { config } = parts.live;
-		const isUsed = [config.channelWithoutNamespace, ...config.channelNamespaces].some(({ durable }) => durable);
-		if (config.durableStorePath === "" && (parts.database == null || !isUsed)) return null;
+		if (config.durableStorePath === "" && (parts.database == null || !DurableChannels.isUsed(config))) return null;
 		try {
 			return new DurableChannels(parts);
 		} catch (error) {
@@ -85,7 +80,7 @@ export class DurableChannels implements Feature, HistoryReader {
 		const folder = live.config.durableStorePath;
 		this.#remote = folder === "" ? this.#openRemote(database!, limits) : null;
 		this.store = this.#remote?.store ?? EmbeddedStore.open({ folder, ...limits });
-		this.#mirror = new Mirror({ store: this.store, log, failed: (error) => this.failed(error) });
+		this.#mirror = new Mirror({ store: this.store, log, failed: this.failed });
 	}
 
 	#openRemote(
@@ -93,14 +88,23 @@ export class DurableChannels implements Feature, HistoryReader {
 		limits: { readonly bytesMax: () => number; readonly positionsMax: () => number },
 	): Remote {
 		const { live, history: log } = this.#parts;
-		const failed = (error: unknown) => this.failed(error);
 		const nowMs = monotonicMs;
 		const store = new PostgresStore({ options, ...limits, nowMs, onStored: (channel) => this.#stored(channel), log: this.#parts.log });
 		const metaTtlMs = (channel: string) => this.#limitsOf(channel)?.metaTtlMs ?? live.config.channelHistoryMetaTtlMs;
-		const broker = new StoreBroker({ store, metaTtlMs, failed });
+		const broker = new StoreBroker({ store, metaTtlMs, failed: this.failed });
 		const reads = new StreamReads({ broker, nowMs });
 		return { store, isFirst, broker, reads, older: new OlderPublications({ log, reads }) };
 	}
+
+	/** Logs at most once a second. */
+	readonly failed = (error: unknown): void => {
+		this.#parts.counters.add("durableFailures", 1);
+		const nowMs = performance.now();
+		if (nowMs - this.#failedMs < 1000) return;
+		this.#failedMs = nowMs;
+		// PostgreSQL's problem is logged once, by the connection.
+		if (this.#remote?.store.problem == null) this.#parts.log.error({ error }, `durable channels: ${(error as Error).message}`);
+	};
 
 	has(channel: string): boolean {
 		return this.#limitsOf(channel) !== null;
@@ -150,7 +154,7 @@ export class DurableChannels implements Feature, HistoryReader {
 		if (limits === null) return this.#parts.history.position(channel, asOf);
 		const stored = this.#mirror.known(channel);
 		if (stored === null) {
-			this.#mirror.ensure(channel, limits).catch((error: unknown) => this.failed(error));
+			this.#mirror.ensure(channel, limits).catch(this.failed);
 			return null;
 		}
 		const epoch = epochIn(stored);
@@ -193,7 +197,7 @@ export class DurableChannels implements Feature, HistoryReader {
 		return stored[0]?.offset === from + 1 ? stored.map(publicationOf) : "gone";
 	}
 
-	broker(channel: string): Pick<Broker, "history" | "position" | "removeHistory"> | null {
+	broker(channel: string): HistoryBroker | null {
 		return this.#remote !== null && this.has(channel) ? this.#remote.broker : null;
 	}
 
@@ -223,7 +227,7 @@ export class DurableChannels implements Feature, HistoryReader {
 		this.#sweeping = true;
 		this.store
 			.sweep()
-			.catch((error: unknown) => this.failed(error))
+			.catch(this.failed)
 			.finally(() => {
 				this.#sweeping = false;
 			});
@@ -256,15 +260,5 @@ export class DurableChannels implements Feature, HistoryReader {
 	#refused(): PublishResult {
 		this.#parts.counters.add("backpressured", 1);
 		return publishFull;
-	}
-
-	/** Logs at most once a second. */
-	failed(error: unknown): void {
-		this.#parts.counters.add("durableFailures", 1);
-		const nowMs = performance.now();
-		if (nowMs - this.#failedMs < 1000) return;
-		this.#failedMs = nowMs;
-		// PostgreSQL's problem is logged once, by the connection.
-		if (this.#remote?.store.problem == null) this.#parts.log.error({ error }, `durable channels: ${(error as Error).message}`);
 	}
 }

@@ -1,5 +1,6 @@
-import type { Broker, History, HistoryOptions, Position, Publication } from "@shardcast/channel-log";
+import type { History, HistoryOptions, Position, Publication } from "@shardcast/channel-log";
 import type { DurableStore, StoredPublication } from "@shardcast/durable-store";
+import type { HistoryBroker } from "./history-reader.ts";
 import { epochIn } from "./mirror.ts";
 
 interface StoreBrokerParts {
@@ -9,7 +10,7 @@ interface StoreBrokerParts {
 }
 
 /** Reads the histories of durable channels that are on another machine. */
-export class StoreBroker implements Pick<Broker, "history" | "position" | "removeHistory"> {
+export class StoreBroker implements HistoryBroker {
 	readonly #parts: StoreBrokerParts;
 
 	constructor(parts: StoreBrokerParts) {

@@ -9,6 +9,7 @@ import { Console } from "../console/console.ts";
 import { Delivery } from "../delivery/delivery.ts";
 import { Inbound } from "../delivery/incoming/inbound.ts";
 import type { MessageHandler, Middleware } from "../delivery/incoming/middleware.ts";
+import { DurableChannels } from "../durable/durable-channels.ts";
 import { outboxFeature } from "../postgres/outbox-feature.ts";
 import type { ClientHandlers } from "../sessions/centrifuge/client-handlers.ts";
 import { Listener } from "../transports/websocket/listener.ts";
@@ -163,8 +164,8 @@ export class Shard {
 	 * @throws when a part of the shard cannot use them, for example without a free descriptor. Then nothing has changed.
 	 */
 	prepare(config: Config): Commit {
-		const isDurable = [config.channelWithoutNamespace, ...config.channelNamespaces].some(({ durable }) => durable);
-		if (isDurable && !this.#hasStore) throw new Error("durable: this server runs without a durable store; restart it to use one");
+		if (DurableChannels.isUsed(config) && !this.#hasStore)
+			throw new Error("durable: this server runs without a durable store; restart it to use one");
 		const live = this.#live.prepare(config);
 		const features = this.#features.reload(config);
 		return () => {

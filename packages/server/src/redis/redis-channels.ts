@@ -1,13 +1,5 @@
 import type { BusLink, MessageDetails } from "@shardcast/bus";
-import {
-	type Broker,
-	type ChannelLog,
-	type History,
-	type LogHistoryOptions,
-	LogLayout,
-	type LogReader,
-	type Position,
-} from "@shardcast/channel-log";
+import { type ChannelLog, type History, type LogHistoryOptions, LogLayout, type LogReader, type Position } from "@shardcast/channel-log";
 import type { Namespaces } from "@shardcast/channels";
 import { redisMetrics, type SharedChannelReading, sharedChannelMetrics } from "@shardcast/control";
 import { Compressor, FeedCounts, Feeder, IncomingMessages, OutgoingMessages, RedisBroker } from "@shardcast/redis-broker";
@@ -16,7 +8,7 @@ import type { ProcessMetrics } from "@shardcast/telemetry";
 import { monotonicMs, type PublishResult, type RecordKind, RecordType } from "@shardcast/wire";
 import type { ChannelRecordType } from "../delivery/fan-out.ts";
 import type { PublishLimits } from "../delivery/publishing/history-publisher.ts";
-import type { HistoryReader } from "../durable/history-reader.ts";
+import type { HistoryBroker, HistoryReader } from "../durable/history-reader.ts";
 import { OlderPublications } from "../durable/older-publications.ts";
 import { StreamReads } from "../durable/stream-reads.ts";
 import type { Feature } from "../lifecycle/feature.ts";
@@ -187,7 +179,7 @@ export class RedisChannels implements Feature, HistoryReader {
 		return publications === null ? null : { publications: publications === "gone" ? [] : publications, position };
 	}
 
-	broker(channel: string): Pick<Broker, "history" | "position" | "removeHistory"> | null {
+	broker(channel: string): HistoryBroker | null {
 		return this.has(channel) ? this.#broker : (this.#parts.others.broker?.(channel) ?? null);
 	}
 

@@ -1,6 +1,6 @@
-import type { Broker, History } from "@shardcast/channel-log";
+import type { History } from "@shardcast/channel-log";
 import type { HistoryRequest } from "@shardcast/protocol";
-import type { HistoryReader } from "../../../../durable/history-reader.ts";
+import type { HistoryBroker, HistoryReader } from "../../../../durable/history-reader.ts";
 import { inALaterTurn, waitMsMax } from "../../timing/in-a-later-turn.ts";
 
 /**
@@ -24,7 +24,7 @@ export function readHistory(
 }
 
 async function readFrom(
-	broker: Pick<Broker, "history" | "position" | "removeHistory">,
+	broker: HistoryBroker,
 	name: string,
 	{ limit, since, reverse }: Pick<HistoryRequest, "limit" | "since" | "reverse">,
 ): Promise<History | null> {
