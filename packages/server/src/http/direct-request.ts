@@ -1,7 +1,7 @@
 import { type JsonSpan, jsonText, scanJson } from "@shardcast/wire";
 import { typedMessage } from "../json/typed-message.ts";
 import { isUserIdTooLong, userIdBytesMax } from "../json/user-id.ts";
-import { isHigh, PublishRequestError, readJson, typeOf } from "./publish-request.ts";
+import { isHigh, PublishRequestError, readJson, typeOf, wellFormed } from "./publish-request.ts";
 
 /** A message to connections, outside of channels. */
 export interface DirectRequest {
@@ -45,9 +45,8 @@ function required(spans: ReadonlyMap<string, JsonSpan>, name: string): JsonSpan 
 }
 
 function userIn(body: Uint8Array, span: JsonSpan): string {
-	const user = body[span.start] === quote ? jsonText(body, span) : "";
+	const user = body[span.start] === quote ? wellFormed("user", jsonText(body, span)) : "";
 	if (user === "") throw new PublishRequestError('"user" must be a string, and not empty');
-	if (!user.isWellFormed()) throw new PublishRequestError('"user" is not well-formed Unicode');
 	if (isUserIdTooLong(user)) throw new PublishRequestError(`"user" has more than ${userIdBytesMax} bytes`);
 	return user;
 }

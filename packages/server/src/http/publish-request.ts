@@ -321,7 +321,7 @@ function payloadOf(body: Uint8Array, { start, end }: JsonSpan): Uint8Array {
 }
 
 /** A lone surrogate has no UTF-8 form, so a different character would arrive than was sent. */
-function wellFormed(key: string, text: string): string {
+export function wellFormed(key: string, text: string): string {
 	if (!text.isWellFormed()) throw new PublishRequestError(`"${key}" is not well-formed Unicode`);
 	return text;
 }

@@ -1,16 +1,14 @@
 import type { MessageDetails } from "@shardcast/bus";
 import { closestWord, type Failover, failovers } from "@shardcast/config";
 import type { AssignRequest, ClientRequest } from "@shardcast/http";
-import { sessionMetadataBytesMax } from "../http/api/session-methods.ts";
+import { sessionMetadataBytesMax, sessionTextMax } from "../http/api/session-methods.ts";
 import { tagsBytesMax } from "../http/publish-request.ts";
 import { isUserIdTooLong, userIdBytesMax } from "../json/user-id.ts";
-import type { RebalanceOptions } from "../nodes/rebalance.ts";
+import { isTolerance, type RebalanceOptions } from "../nodes/rebalance.ts";
 import type { PublishTarget, SelectNodeOptions, Session } from "./server.ts";
 
 /** Checks of the arguments that an application passes, for applications in JavaScript: a misspelt argument is an error, never ignored. */
 
-/** As in /cluster/select. */
-const textMax = 256;
 const targetKeys = ["channel", "channels"] as const satisfies readonly (keyof PublishTarget)[];
 const publishKeys = [...targetKeys, "tags", "idempotencyKey", "delta", "priority"] as const satisfies readonly (keyof PublishTarget)[];
 
@@ -97,7 +95,7 @@ function checkTexts(texts: Readonly<Record<string, unknown>>): void {
 	for (const [name, value] of Object.entries(texts)) {
 		if (typeof value !== "string") throw new TypeError(`${name} must be a string, not ${describe(value)}`);
 		if (!value.isWellFormed()) throw new TypeError(`${name} is not well-formed Unicode`);
-		if (value.length > textMax) throw new RangeError(`${name} has more than ${textMax} characters`);
+		if (value.length > sessionTextMax) throw new RangeError(`${name} has more than ${sessionTextMax} characters`);
 	}
 }
 
@@ -105,7 +103,7 @@ function checkTexts(texts: Readonly<Record<string, unknown>>): void {
 export function checkedRebalance(options: RebalanceOptions): RebalanceOptions {
 	checkKeys("rebalance", "its options", options, ["tolerance"] satisfies (keyof RebalanceOptions)[]);
 	const { tolerance } = options;
-	if (tolerance !== undefined && (typeof tolerance !== "number" || !(tolerance >= 0 && tolerance <= 1)))
+	if (tolerance !== undefined && !isTolerance(tolerance))
 		throw new RangeError(`tolerance is ${String(tolerance)}; it must be a number from 0 to 1`);
 	return options;
 }

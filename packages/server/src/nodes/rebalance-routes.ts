@@ -3,7 +3,7 @@ import { type AnswerRoute, type BodyRoute, json, noStore, refusal } from "@shard
 import type { ApiAccess } from "../http/api-access.ts";
 import { FieldError } from "../json/fields.ts";
 import { alone, orderRoute } from "./order-route.ts";
-import { type RebalanceConfig, type RebalanceOptions, rebalance, recommend } from "./rebalance.ts";
+import { isTolerance, type RebalanceConfig, type RebalanceOptions, rebalance, recommend } from "./rebalance.ts";
 
 interface RebalanceRoutesParts {
 	readonly ask: Ask;
@@ -50,6 +50,6 @@ export function rebalanceRoutes({ ask, access, config }: RebalanceRoutesParts): 
 
 function optionsOf(tolerance: unknown): RebalanceOptions {
 	if (tolerance === undefined) return {};
-	if (typeof tolerance !== "number" || !(tolerance >= 0 && tolerance <= 1)) throw new FieldError("tolerance is not a number from 0 to 1");
+	if (!isTolerance(tolerance)) throw new FieldError("tolerance is not a number from 0 to 1");
 	return { tolerance };
 }

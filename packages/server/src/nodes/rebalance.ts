@@ -19,7 +19,11 @@ export interface Rebalance extends RebalancePlan {
 	readonly moving: RebalanceStarted;
 }
 
-export const defaultTolerance = 0.1;
+const defaultTolerance = 0.1;
+
+export function isTolerance(value: unknown): value is number {
+	return typeof value === "number" && value >= 0 && value <= 1;
+}
 
 /** How clients should move, by what this node knows of the others. Changes nothing. */
 export function recommend(

@@ -15,7 +15,7 @@ interface SessionMethodsParts {
 /** The most bytes of a session's metadata, as JSON. */
 export const sessionMetadataBytesMax = 4096;
 /** The most characters of ids, addresses and regions, as in /cluster/select. */
-const textMax = 256;
+export const sessionTextMax = 256;
 
 const keys: ReadonlySet<string> = new Set(["user", "connection", "node", "address", "region", "metadata", "b64metadata"]);
 
@@ -26,7 +26,7 @@ export function sessionMethods({ ask, selection }: SessionMethodsParts): Readonl
 			const text = (name: string): string => {
 				const value = textField(fields, name);
 				if (!value.isWellFormed()) throw new FieldError(`${name} is not well-formed Unicode`);
-				if (value.length > textMax) throw new FieldError(`${name} has more than ${textMax} characters`);
+				if (value.length > sessionTextMax) throw new FieldError(`${name} has more than ${sessionTextMax} characters`);
 				return value;
 			};
 			// A misspelt node would let the strategy choose.
