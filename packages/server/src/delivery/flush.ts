@@ -161,7 +161,7 @@ export class FlushEngine {
 		this.#scheduler.soon(this.#ringSoon);
 	}
 
-	/** This shard's ring is full: ends the pause at once. */
+	/** Ends the pause at once: this shard's ring is full, or it has written a record with high priority. */
 	hurry(): void {
 		if (this.#state === "pausing" && !this.#stopped) this.#schedule(0);
 	}
