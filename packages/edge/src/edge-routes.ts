@@ -1,5 +1,4 @@
-import { type AnswerRoute, json, noStore, type Reply, refusal } from "@shardcast/http";
-import { metricsContentType } from "@shardcast/telemetry";
+import { type AnswerRoute, stateRoutes } from "@shardcast/http";
 import type { EdgeNode } from "./nodes/edge-node.ts";
 
 interface EdgeRoutesParts {
@@ -17,7 +16,7 @@ export function edgeRoutes({ nodes, isDraining, connections, metrics }: EdgeRout
 		return lines;
 	};
 	const takesClients = () => nodes().some(({ problem }) => problem === null);
-	const health = (): Reply => {
+	const health = () => {
 		const why = reasons();
 		const status = !takesClients() ? "unhealthy" : why.length > 0 ? "degraded" : "healthy";
 		if (status === "unhealthy") why.push("no node can take a client");
@@ -28,23 +27,8 @@ export function edgeRoutes({ nodes, isDraining, connections, metrics }: EdgeRout
 			...(problem === null ? {} : { reason: problem }),
 			connections: open,
 		}));
-		const report = { status, reasons: why, draining: isDraining(), connections: connections(), nodes: shown };
-		return json(status === "unhealthy" ? 503 : 200, report, noStore);
+		return { status, reasons: why, draining: isDraining(), connections: connections(), nodes: shown } as const;
 	};
-	const ready = (): Reply => {
-		const isReady = takesClients() && !isDraining();
-		return isReady ? json(200, { ready: true }, noStore) : json(503, { ready: false, reasons: reasons() }, noStore);
-	};
-	const text = async (): Promise<Reply> => {
-		try {
-			return { status: 200, type: metricsContentType, body: await metrics(), headers: noStore, close: false };
-		} catch (error) {
-			return refusal("unavailable", (error as Error).message);
-		}
-	};
-	return [
-		{ kind: "answer", method: "GET", path: "/health", answer: health },
-		{ kind: "answer", method: "GET", path: "/ready", answer: ready },
-		{ kind: "answer", method: "GET", path: "/metrics", answer: text },
-	];
+	const readiness = () => ({ ready: takesClients() && !isDraining(), reasons: reasons() });
+	return stateRoutes({ health, readiness, metrics });
 }
