@@ -26,17 +26,16 @@ function readI64(bytes: Buffer, at: number): number {
 export function lastBatchOf(bytes: Buffer): { readonly nextOffset: number; readonly leaderEpoch: number; readonly end: number } | null {
 	const { headerBytes, lengthOffset, logOverheadBytes, lastOffsetDeltaOffset, leaderEpochOffset, magicOffset, magic } = RecordBatchLayout;
 	let last = -1;
-	let lastEnd = 0;
-	for (let at = 0; at + headerBytes <= bytes.length; ) {
+	let at = 0;
+	while (at + headerBytes <= bytes.length) {
 		const end = at + logOverheadBytes + bytes.readInt32BE(at + lengthOffset);
 		if (end > bytes.length || end < at + headerBytes || bytes[at + magicOffset] !== magic) break;
 		last = at;
 		at = end;
-		lastEnd = end;
 	}
 	if (last < 0) return null;
 	return {
-		end: lastEnd,
+		end: at,
 		nextOffset: readI64(bytes, last) + bytes.readInt32BE(last + lastOffsetDeltaOffset) + 1,
 		leaderEpoch: bytes.readInt32BE(last + leaderEpochOffset),
 	};

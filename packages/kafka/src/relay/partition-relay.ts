@@ -74,9 +74,10 @@ export class PartitionRelay {
 		const mayFollow = this.#roles.follow.has(state.row) && state.topicId !== null;
 		if (known !== undefined && (!mayFollow || known.state !== state)) this.revoked(known.state);
 		if (!mayFollow || this.#followers.has(state.row)) return;
-		const follower = new Follower(state);
+		const { sink, stopping, link } = this.#parts;
+		const follower = new Follower(state, new PartitionOffer(sink, stopping));
 		this.#followers.set(state.row, follower);
-		this.#parts.link.listen(state, (message) => this.#heard(follower, message));
+		link.listen(state, (message) => this.#heard(follower, message));
 	}
 
 	/** Call when this shard no longer reads the partition. */
@@ -168,7 +169,7 @@ export class PartitionRelay {
 	}
 
 	async #offer(follower: Follower): Promise<void> {
-		const { state, offers } = follower;
+		const { state, offer } = follower;
 		const mayGoOn = () => state.live && state.followed && !this.#parts.stopping();
 		try {
 			for (let message = follower.take(); message !== undefined && mayGoOn(); message = follower.take()) {
@@ -180,7 +181,7 @@ export class PartitionRelay {
 				const { generation } = state;
 				state.offeredBy = relayed;
 				try {
-					await offers(this.#parts).offer(state, message);
+					await offer.offer(state, message);
 				} finally {
 					state.letGo();
 				}
@@ -214,6 +215,7 @@ export class PartitionRelay {
 /** A partition that another node reads. */
 class Follower {
 	readonly state: PartitionState;
+	readonly offer: PartitionOffer;
 	/** What was offered or waits ends here. */
 	queuedTo = 0;
 	queuedBytes = 0;
@@ -222,16 +224,11 @@ class Follower {
 	/** A loop offers what waits. */
 	offering = false;
 	#queue: RelayMessage[] = [];
-	#offer: PartitionOffer | null = null;
 
-	constructor(state: PartitionState) {
+	constructor(state: PartitionState, offer: PartitionOffer) {
 		this.state = state;
+		this.offer = offer;
 	}
-
-	readonly offers = ({ sink, stopping }: Pick<PartitionRelayParts, "sink" | "stopping">): PartitionOffer => {
-		this.#offer ??= new PartitionOffer(sink, stopping);
-		return this.#offer;
-	};
 
 	begin(nowMs: number): void {
 		this.queuedTo = this.state.position;
