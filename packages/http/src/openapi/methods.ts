@@ -37,7 +37,7 @@ const message = {
 	priority: { ...text("High: the message does not wait behind others."), enum: ["normal", "high"] },
 };
 const direct = {
-	type: { ...text('Clients get `{"type": …, "payload": …}`, with the data as payload.'), minLength: 1, maxLength: 128 },
+	type: message.type,
 	data: any("The payload, byte for byte."),
 	priority: message.priority,
 };
