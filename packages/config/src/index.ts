@@ -64,6 +64,7 @@ export { type Certificate, certificateFor, type TlsConfig, usesTls } from "./tls
 export { loadCertificates } from "./tls/load-certificates.ts";
 export { expiryWarning } from "./tls/read-pair.ts";
 export { type Address, parseAddress, urlHost } from "./units/address.ts";
+export { addressBytes } from "./units/address-bytes.ts";
 export { formatBytes, parseBytes } from "./units/bytes.ts";
 export { formatDuration, parseDuration } from "./units/duration.ts";
 export { parseEdgeNode } from "./units/edge-node.ts";

@@ -2,6 +2,7 @@ import { formatCpuList, parseCpuList } from "@shardcast/process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseAddress, urlHost } from "../src/units/address.ts";
+import { addressBytes } from "../src/units/address-bytes.ts";
 import { formatBytes, parseBytes } from "../src/units/bytes.ts";
 import { formatDuration, parseDuration } from "../src/units/duration.ts";
 import { networkText, parseNetwork } from "../src/units/network.ts";
@@ -146,4 +147,18 @@ describe("networks", () => {
 		["10.0.0.0/33", "has the prefix length 33 in 10.0.0.0/33; IPv4 has at most 32"],
 		["::/129", "has the prefix length 129 in ::/129; IPv6 has at most 128"],
 	])("%j is none", (text, problem) => expect(() => parseNetwork(text)).toThrow(problem));
+});
+
+describe("the bytes of an address", () => {
+	it.each([
+		["192.0.2.1", "00000000000000000000ffffc0000201"],
+		["::ffff:192.0.2.1", "00000000000000000000ffffc0000201"],
+		["2001:db8::1", "20010db8000000000000000000000001"],
+		["2001:DB8:0:7::", "20010db8000000070000000000000000"],
+		["1:2:3:4:5:6:7:8", "00010002000300040005000600070008"],
+		["64:ff9b::192.0.2.1", "0064ff9b0000000000000000c0000201"],
+		["fe80::1%eth0", "fe800000000000000000000000000001"],
+		["::", "00000000000000000000000000000000"],
+		["nonsense", "00000000000000000000000000000000"],
+	])("of %s", (text, hex) => expect(Buffer.from(addressBytes(text)).toString("hex")).toBe(hex));
 });

@@ -1,5 +1,4 @@
-import { isIPv4, isIPv6 } from "node:net";
-import { type Certificate, type Config, parseAddress } from "@shardcast/config";
+import { addressBytes, type Certificate, type Config, parseAddress } from "@shardcast/config";
 import { edgeMetrics, noCertificateReloads, noReloads, redisMetrics, reloadMetrics, tlsMetrics } from "@shardcast/control";
 import { allowedOrigins, proxyHeader, Router } from "@shardcast/http";
 import { cannotListen, openFilesLimit } from "@shardcast/process";
@@ -139,27 +138,4 @@ export class Edge {
 		this.#nodes.stop();
 		return cutOff;
 	}
-}
-
-/** In network order; an IPv4 address is mapped into IPv6, and an unknown one is all zeros. */
-function addressBytes(address: string): Uint8Array {
-	const bytes = new Uint8Array(16);
-	if (isIPv4(address)) {
-		bytes.set([0xff, 0xff, ...address.split(".").map(Number)], 10);
-	} else if (isIPv6(address)) {
-		const [head = "", tail = ""] = address.split("%")[0]!.split("::");
-		const groups = (text: string) =>
-			text
-				.split(":")
-				.filter((group) => group !== "")
-				.flatMap((group) => {
-					if (isIPv4(group)) return group.split(".").map(Number);
-					const value = Number.parseInt(group, 16);
-					return [value >> 8, value & 255];
-				});
-		bytes.set(groups(head), 0);
-		const end = groups(tail);
-		if (end.length > 0) bytes.set(end, 16 - end.length);
-	}
-	return bytes;
 }

@@ -1,3 +1,5 @@
+import { addressBytes } from "@shardcast/config";
+
 /**
  * A client address as a 64-bit key: the IPv4 address, or the first 64 bits of an IPv6 address, because a single customer or machine gets at
  * least a /64 and can use any address in it.
@@ -16,22 +18,9 @@ export function addressKey(bytes: Uint8Array): AddressKey {
 	return isMapped(bytes) ? BigInt(view.getUint32(ipv6Bytes - ipv4Bytes)) : view.getBigUint64(0);
 }
 
-/** @param text such as "192.0.2.1", "::ffff:192.0.2.1" or "2001:db8::1"; anything else gets one common key. */
+/** @param text as for `addressBytes`; anything that is not an address gets one common key. */
 export function addressKeyOf(text: string): AddressKey {
-	const ipv4 = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/i.exec(text);
-	if (ipv4 !== null) return addressKey(Uint8Array.from(ipv4.slice(1), Number));
-	const [head = "", tail] = text.replace(/%.*$/, "").split("::");
-	const groups = (part: string) => (part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16)));
-	const [first, last] = [groups(head), groups(tail ?? "")];
-	const between = tail === undefined ? [] : new Array<number>(Math.max(0, 8 - first.length - last.length)).fill(0);
-	const all = [...first, ...between, ...last];
-	if (all.length !== 8 || !all.every((group) => group >= 0 && group <= 0xffff)) return 0n;
-	const bytes = new Uint8Array(ipv6Bytes);
-	all.forEach((group, index) => {
-		bytes[2 * index] = group >> 8;
-		bytes[2 * index + 1] = group & 255;
-	});
-	return addressKey(bytes);
+	return addressKey(addressBytes(text));
 }
 
 /** An address as text, "" for anything else. @param bytes as for `addressKey`. */

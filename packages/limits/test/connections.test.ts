@@ -27,6 +27,7 @@ describe("the key of an address", () => {
 		expect(addressKeyOf("2001:DB8:0:7::")).toBe(key);
 		expect(addressKey(bytes("20010db800000007aaaabbbbccccdddd"))).toBe(key);
 		expect(addressKeyOf("2001:db8:0:8::1")).not.toBe(key);
+		expect(addressKeyOf("2001:db8:0:7:0:0:192.0.2.1")).toBe(key);
 		expect(addressKeyOf("fe80::1%eth0")).toBe(addressKeyOf("fe80:0:0:0:5::"));
 		expect(formatAddressKey(key)).toBe("2001:db8:0:7::/64");
 	});
