@@ -26,7 +26,6 @@ const firstAnswerMs = 5000;
 export class NodeTargets implements Targets {
 	readonly waitMs = 0;
 	readonly heldUpMs = firstAnswerMs;
-	readonly dialsMax = 4;
 	readonly dialMs: number;
 	readonly mayTakeBack = false;
 	readonly unreachable: Refusal = withMessage(Refusals.noNode, "no node could be reached");

@@ -68,6 +68,9 @@ interface Spliced {
 	isReleased: boolean;
 }
 
+/** A target that does not answer is skipped for a moment, so few attempts per client are enough. */
+const dialsMax = 4;
+
 /**
  * Accept, read the head, pick a target, dial it, splice. The balancer uses it where connections cannot be handed over, and the edge for nodes; needs
  * nothing native. One per process. Bounds: `DataPathLimits`, and as many connections as there are descriptors for.
@@ -389,7 +392,7 @@ export class ProxyPath implements DataPath {
 		}
 		this.#responder.count("dialErrors", 1);
 		target.shun();
-		if (connection.tried.push(target) === this.#targets.dialsMax) {
+		if (connection.tried.push(target) === dialsMax) {
 			this.#refuse(connection, this.#targets.unreachable);
 			return;
 		}

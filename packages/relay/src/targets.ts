@@ -46,8 +46,6 @@ export interface Targets {
 	/** How long it waits while the targets are merely delayed. */
 	readonly heldUpMs: number;
 	readonly areHeldUp: boolean;
-	/** How many targets are tried for one connection. */
-	readonly dialsMax: number;
 	/** Limit for connecting to one, in milliseconds. */
 	readonly dialMs: number;
 	/** How a target that was tried last is refused. */

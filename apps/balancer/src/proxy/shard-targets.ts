@@ -7,8 +7,6 @@ import { heldUpMs, placementMs, placementRefusal } from "../placement.ts";
 export class ShardTargets implements Targets {
 	readonly waitMs = placementMs;
 	readonly heldUpMs = heldUpMs;
-	/** A port that does not answer is skipped for a moment, so few attempts per client are enough. */
-	readonly dialsMax = 4;
 	/** Connecting over loopback completes at once unless the shard's accept queue is full. */
 	readonly dialMs = 1000;
 	readonly unreachable: Refusal = withMessage(Refusals.noShard, "no shard could be reached");
