@@ -1,2 +1,1 @@
-export { Edge } from "./edge.ts";
 export { runEdge } from "./run-edge.ts";

@@ -16,7 +16,6 @@ interface NodeTargetsParts {
 		readonly edgeMaxConnections: number;
 	};
 	readonly dialMs: number;
-	readonly nowMs?: () => number;
 }
 
 /** After the start, a connection waits this long for the first answer of a node. */
@@ -31,14 +30,12 @@ export class NodeTargets implements Targets {
 	readonly unreachable: Refusal = withMessage(Refusals.noNode, "no node could be reached");
 	readonly #parts: NodeTargetsParts;
 	readonly #selector = new NodeSelector();
-	readonly #nowMs: () => number;
 	#connections = 0;
 	#why = "";
 
 	constructor(parts: NodeTargetsParts) {
 		this.#parts = parts;
 		this.dialMs = parts.dialMs;
-		this.#nowMs = parts.nowMs ?? (() => performance.now());
 	}
 
 	/** Connections to all nodes together. */
@@ -61,7 +58,7 @@ export class NodeTargets implements Targets {
 			this.#why = `this edge has reached its limit of ${edgeMaxConnections} connections (--edge-max-connections)`;
 			return null;
 		}
-		const nowMs = this.#nowMs();
+		const nowMs = performance.now();
 		const tried = new Set(request.tried.map((target) => (target as NodeTarget).node));
 		const { all } = nodes;
 		const able = all.filter((node) => node.mayTake(nowMs) && !tried.has(node)).map(({ selectable }) => selectable);
@@ -94,7 +91,7 @@ export class NodeTargets implements Targets {
 
 	/** Called by the targets. */
 	shun(node: EdgeNode): void {
-		node.onDialFailed(this.#nowMs());
+		node.onDialFailed(performance.now());
 		this.#parts.nodes.suspect(node);
 	}
 }
