@@ -213,12 +213,7 @@ export class Balancer {
 			...clusterRoutes({ board, access: () => openAccess(this.#config), metrics: collectMetrics }),
 			this.#selection.route,
 		];
-		const origins = () => this.#rules.allowedOrigins;
-		return new Router(routes, {
-			get allowedOrigins() {
-				return origins();
-			},
-		});
+		return new Router(routes, this.#rules);
 	}
 
 	#picker(options: Pick<PickerOptions, "measure" | "ownMax">): Picker {
