@@ -13,7 +13,7 @@ import {
 } from "@shardcast/http";
 import { type ConnectionRateConfig, ConnectionRates, LimitAudit, RateTable } from "@shardcast/limits";
 import { closeDescriptor, DescriptorChannel, SharedFile } from "@shardcast/native";
-import { cannotListen, HeartbeatTimer, openFilesLimit, ProcessMonitor } from "@shardcast/process";
+import { cannotListen, descriptorsMax, HeartbeatTimer, ProcessMonitor } from "@shardcast/process";
 import { Answers, type DataPath, ProxyPath, Responder } from "@shardcast/relay";
 import { BalancerMode, type ClusterDirectory, type Scoreboard, ShardState } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
@@ -62,9 +62,6 @@ type BalancerConfig = Pick<
 
 const noAddress = new Uint8Array(16);
 
-/** Used when the limit cannot be read: the default of Linux. */
-const usualOpenFiles = 1024;
-
 /** The balancer, independent of its process: the data path, and the balancer's row of the scoreboard, which only it writes. */
 export class Balancer {
 	readonly #options: BalancerOptions;
@@ -111,7 +108,7 @@ export class Balancer {
 			headTimeoutMs,
 			tls: this.#tls,
 			proxyProtocol: config.proxyProtocol,
-			descriptorsMax: openFilesLimit()?.soft ?? usualOpenFiles,
+			descriptorsMax: descriptorsMax(),
 		};
 		this.#dataPath = mode === "handoff" ? this.#handoffPath(shared) : this.#proxyPath(shared);
 		this.#heartbeat = new HeartbeatTimer({

@@ -1,7 +1,7 @@
 import { addressBytes, type Certificate, type Config, parseAddress } from "@shardcast/config";
 import { edgeMetrics, noCertificateReloads, noReloads, redisMetrics, reloadMetrics, tlsMetrics } from "@shardcast/control";
 import { allowedOrigins, proxyHeader, Router } from "@shardcast/http";
-import { cannotListen, openFilesLimit } from "@shardcast/process";
+import { cannotListen, descriptorsMax } from "@shardcast/process";
 import { Answers, ProxyPath, Responder, ServerContexts } from "@shardcast/relay";
 import type { BalancerCounter } from "@shardcast/scoreboard";
 import { type Log, ProcessMetrics, renderMetrics } from "@shardcast/telemetry";
@@ -18,9 +18,6 @@ interface EdgeParts {
 	readonly certificates: readonly Certificate[];
 	readonly log: Log;
 }
-
-/** Used when the limit cannot be read: the default of Linux. */
-const usualOpenFiles = 1024;
 
 /**
  * Passes clients on to nodes: one listener, the proxy data path, and the checks of the nodes. Several edges work side by side and share nothing. It
@@ -78,7 +75,7 @@ export class Edge {
 			preface: sendProxy ? (address) => proxyHeader(addressBytes(address), "") : null,
 			token: null,
 			secure: contexts === null ? null : (socket) => contexts.secure(socket),
-			descriptorsMax: openFilesLimit()?.soft ?? usualOpenFiles,
+			descriptorsMax: descriptorsMax(),
 			idleMs: config.edgeIdleTimeoutMs,
 			onIdle: () => this.#idleClosed++,
 		});

@@ -6,7 +6,7 @@ export { Deadline, DeadlineError, until, withDeadline } from "./deadline.ts";
 export { onHangUp } from "./hang-up.ts";
 export { HeartbeatTimer } from "./heartbeat-timer.ts";
 export { ProcessMonitor, type ProcessSample } from "./monitor.ts";
-export { clientsThatFit, openFiles, openFilesLimit, reservedDescriptors } from "./open-files-limit.ts";
+export { clientsThatFit, descriptorsMax, openFiles, openFilesLimit, reservedDescriptors } from "./open-files-limit.ts";
 export { OutputClosed, print, surviveClosedOutput } from "./output.ts";
 export { StartupError } from "./startup-error.ts";
 export { StopSignals } from "./stop-signals.ts";

@@ -19,6 +19,14 @@ export function openFilesLimit(limitsPath = "/proc/self/limits"): OpenFilesLimit
 	return soft === undefined || hard === undefined ? null : { soft: amount(soft), hard: amount(hard) };
 }
 
+/** Used when the limit cannot be read: the default of Linux. */
+const usualOpenFiles = 1024;
+
+/** How many descriptors this process may have open. */
+export function descriptorsMax(): number {
+	return openFilesLimit()?.soft ?? usualOpenFiles;
+}
+
 function amount(text: string): number {
 	return text === "unlimited" ? Number.POSITIVE_INFINITY : Number(text);
 }
