@@ -9,7 +9,7 @@ import {
 	usesTls,
 } from "@shardcast/config";
 import { CertificateWatch, ConfigReloader } from "@shardcast/control";
-import { onHangUp, StopSignals } from "@shardcast/process";
+import { exitOnSignals } from "@shardcast/process";
 import { createLog } from "@shardcast/telemetry";
 import { Edge } from "./edge.ts";
 
@@ -65,21 +65,13 @@ export async function runEdge({ loaded, input }: Pick<CommandInput, "loaded" | "
 		log[cutOff === 0 ? "info" : "warn"]({ cutOff }, `shutdown complete: ${cutOff === 0 ? "nothing was" : cutOff} cut off`);
 		return cutOff === 0 ? 0 : 1;
 	};
-	const signals = new StopSignals({
-		stop: (signal) => void stopInOrder(signal).then((status) => process.exit(status)),
-		force: (signal) => {
-			log.warn(`forced to stop: second signal (${signal})`);
-			process.exit(1);
-		},
-	});
-	signals.listen();
-	onHangUp({
+	exitOnSignals({
+		stop: stopInOrder,
 		reload: () => {
-			if (signals.stopping) return;
 			reloader.reload();
 			certificateWatch.reload();
 		},
-		leave: () => signals.handle("SIGHUP"),
+		log,
 	});
 	certificateWatch.start();
 	const s = usesTls(config) ? "s" : "";

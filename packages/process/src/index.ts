@@ -3,6 +3,7 @@ export { cannotListen, listenProblem } from "./cannot-listen.ts";
 export { type AvailableCpus, availableCpus } from "./cpus/available-cpus.ts";
 export { formatCpuList, parseCpuList } from "./cpus/cpu-list.ts";
 export { Deadline, DeadlineError, until, withDeadline } from "./deadline.ts";
+export { exitOnSignals } from "./exit-on-signals.ts";
 export { onHangUp } from "./hang-up.ts";
 export { HeartbeatTimer } from "./heartbeat-timer.ts";
 export { ProcessMonitor, type ProcessSample } from "./monitor.ts";

@@ -1,6 +1,6 @@
 import { type Config, type ConfigInput, formatDuration, kafkaLine, parseAddress, stopDelayMs, urlHost, usesTls } from "@shardcast/config";
 import { openToClients, whoPublishes } from "@shardcast/http";
-import { onHangUp, StopSignals } from "@shardcast/process";
+import { exitOnSignals } from "@shardcast/process";
 import { createLog, type Log, shapeOf } from "@shardcast/telemetry";
 import { createServer } from "../library/server.ts";
 
@@ -28,11 +28,15 @@ export async function runSingle({ config, input }: { readonly config: Config; re
 		else log.warn({ cutOff }, `shutdown complete: ${cutOff} cut off, ${took}`);
 		return cutOff === 0 ? 0 : 1;
 	};
-	stopOnSignals(log, stopInOrder, () => {
-		reloader.reload();
-		server.control.reloadCertificates();
-		// Errors were already logged.
-		server.control.reloadRoute().catch(() => undefined);
+	exitOnSignals({
+		stop: stopInOrder,
+		reload: () => {
+			reloader.reload();
+			server.control.reloadCertificates();
+			// Errors were already logged.
+			server.control.reloadRoute().catch(() => undefined);
+		},
+		log,
 	});
 	server.on("failover", (strategy) => void stopInOrder("a failover was ordered", strategy).then((status) => process.exit(status)));
 	// Last, since a reader of the banner may send a signal at once.
@@ -45,20 +49,6 @@ function statusLine({ logFormat }: Config, log: Log): (line: string) => void {
 	return (line) => {
 		if (log.level === "info" || log.level === "debug") process.stdout.write(`${line}\n`);
 	};
-}
-
-/** The first SIGINT or SIGTERM stops in order, the second at once. SIGHUP also stops if the terminal is gone. */
-function stopOnSignals(log: Log, stopInOrder: (reason: string) => Promise<number>, reload: () => void): void {
-	const signals = new StopSignals({
-		stop: (signal) => void stopInOrder(signal).then((status) => process.exit(status)),
-		force: (signal) => {
-			log.warn(`forced to stop: second signal (${signal})`);
-			process.exit(1);
-		},
-	});
-	signals.listen();
-	// No reload while stopping.
-	onHangUp({ reload: () => signals.stopping || reload(), leave: () => signals.handle("SIGHUP") });
 }
 
 function banner(config: Config, port: number): string {
