@@ -1,4 +1,5 @@
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getJson, httpRequest } from "./clients/http.ts";
 import { freePorts } from "./network/ports.ts";
@@ -11,6 +12,8 @@ interface ClusterOptions {
 	readonly shards?: number;
 	/** Further flags of `shardcast multi`, as on a command line. */
 	readonly flags?: readonly string[];
+	/** Text of its config file, which is deleted when it ends. */
+	readonly config?: string;
 	readonly env?: Readonly<Record<string, string | undefined>>;
 	/** Files that each of its processes may have open. */
 	readonly openFiles?: number;
@@ -152,11 +155,15 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 	const basePort = await freePorts(shards + sparePorts + 1);
 	const balancerPort = basePort + shards + sparePorts;
 	const ports = ["--base-port", String(basePort), "--lb-addr", `${host}:${balancerPort}`];
-	const args = ["multi", "--shards", String(shards), ...ports, ...(options.flags ?? [])];
+	const folder = options.config === undefined ? null : mkdtempSync(join(tmpdir(), "shardcast-"));
+	const file = folder === null ? [] : ["--config", join(folder, "shardcast.yaml")];
+	if (folder !== null) writeFileSync(file[1]!, options.config!);
+	const args = ["multi", "--shards", String(shards), ...ports, ...file, ...(options.flags ?? [])];
 	const process = await ManagedProcess.start(bin, args, {
 		...(env === undefined ? {} : { env }),
 		...(openFiles === undefined ? {} : { openFiles }),
 	});
+	if (folder !== null) void process.exited.then(() => rmSync(folder, { recursive: true }));
 	const cluster = new Cluster(process, basePort, balancerPort, options);
 	try {
 		await cluster.ready(options.readyMs ?? 60_000);

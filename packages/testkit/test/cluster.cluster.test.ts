@@ -1,5 +1,7 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { startCluster } from "../src/cluster.ts";
 import { descendantsOf, isAlive } from "../src/processes/proc.ts";
 import { waitFor } from "../src/wait.ts";
@@ -7,7 +9,14 @@ import { LibraryClient, RawClient } from "../src/websocket/test-client.ts";
 
 describe("startCluster", () => {
 	it("starts the real command on separate ports, tells its processes, and leaves nothing behind", async () => {
-		const cluster = await startCluster({ shards: 2, flags: ["--shutdown-timeout", "5s"] });
+		const temporary = mkdtempSync(join(tmpdir(), "cluster-"));
+		onTestFinished(() => rmSync(temporary, { recursive: true }));
+		vi.stubEnv("TMPDIR", temporary);
+		onTestFinished(() => void vi.unstubAllEnvs());
+		const config = "limits: { max_connections: 80 }\n";
+		const cluster = await startCluster({ shards: 2, config, flags: ["--shutdown-timeout", "5s"] });
+		expect((await cluster.health()).maxConnections).toBe(80);
+		expect(readdirSync(temporary)).toHaveLength(1);
 		const pids = await cluster.pids();
 		expect([...pids.keys()]).toEqual(["supervisor", "balancer", "shard 0", "shard 1"]);
 		expect(new Set(pids.values()).size).toBe(4);
@@ -26,6 +35,7 @@ describe("startCluster", () => {
 		const [directory] = cluster.sharedDirectories();
 		expect(await cluster.stop()).toEqual({ code: 0, signal: null });
 		expect(existsSync(directory)).toBe(false);
+		expect(readdirSync(temporary)).toEqual([]);
 		expect(family.filter(isAlive)).toEqual([]);
 	});
 

@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Cluster, freePorts, httpRequest, ManagedProcess, startCluster, waitFor } from "@shardcast/testkit";
@@ -21,7 +20,6 @@ describe("a cluster that asks a backend", () => {
 	let cluster: Cluster;
 	let backend: ManagedProcess;
 	let port: number;
-	let directory: string;
 	const clients: Centrifuge[] = [];
 
 	const startBackend = async () => {
@@ -30,17 +28,14 @@ describe("a cluster that asks a backend", () => {
 	};
 	beforeAll(async () => {
 		port = await freePorts();
-		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
-		const path = join(directory, "shardcast.yaml");
-		writeFileSync(path, readFileSync(join(example, "backend.yaml"), "utf8").replaceAll("localhost:3000", `127.0.0.1:${port}`));
+		const config = readFileSync(join(example, "backend.yaml"), "utf8").replaceAll("localhost:3000", `127.0.0.1:${port}`);
 		await startBackend();
-		cluster = await startCluster({ shards: 2, flags: ["--config", path] });
+		cluster = await startCluster({ shards: 2, config });
 	});
 	afterAll(async () => {
 		for (const client of clients) client.disconnect();
 		expect((await cluster.stop()).code, cluster.log()).toBe(0);
 		await backend.stop();
-		rmSync(directory, { recursive: true });
 	});
 
 	/** By a cookie on shard 0, and as a page does it on shard 1. */

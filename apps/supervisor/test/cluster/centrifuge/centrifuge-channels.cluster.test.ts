@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type Cluster, postJson, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge, type PublicationContext, type SubscriptionOptions } from "centrifuge";
 import { Centrifuge as CentrifugeProtobuf } from "centrifuge/build/protobuf";
@@ -20,18 +17,13 @@ channel:
 /** What a namespace can do beyond plain history, with the library's clients: JSON on shard 0, Protobuf on shard 1. */
 describe("npm centrifuge on 2 shards: what namespaces can do", () => {
 	let cluster: Cluster;
-	let directory: string;
 	const clients: Centrifuge[] = [];
 	beforeAll(async () => {
-		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
-		const path = join(directory, "shardcast.yaml");
-		writeFileSync(path, file);
-		cluster = await startCluster({ shards: 2, flags: ["--config", path] });
+		cluster = await startCluster({ shards: 2, config: file });
 	});
 	afterAll(async () => {
 		for (const client of clients) client.disconnect();
 		expect((await cluster.stop()).code, cluster.log()).toBe(0);
-		rmSync(directory, { recursive: true });
 	});
 
 	async function both(): Promise<Centrifuge[]> {

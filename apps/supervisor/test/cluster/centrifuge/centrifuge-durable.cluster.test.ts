@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DurableMessage, DurableSubscription, durableSubscription } from "@shardcast/client";
@@ -32,10 +32,9 @@ describe("durable subscriptions on 2 shards", () => {
 	let cluster: Cluster;
 	let directory: string;
 	const clients: Centrifuge[] = [];
-	const start = () => startCluster({ shards: 2, flags: ["--config", join(directory, "shardcast.yaml")] });
+	const start = () => startCluster({ shards: 2, config: fileIn(directory) });
 	beforeAll(async () => {
 		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
-		writeFileSync(join(directory, "shardcast.yaml"), fileIn(directory));
 		cluster = await start();
 	});
 	afterAll(async () => {

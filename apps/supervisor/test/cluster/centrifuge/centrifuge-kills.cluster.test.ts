@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Cluster, LibraryClient, postJson, Scrape, startCluster, stressed, waitFor } from "@shardcast/testkit";
 import { Centrifuge, type PublicationContext, type SubscribedContext } from "centrifuge";
@@ -31,31 +28,19 @@ interface Acknowledged {
 
 describe("shards that are killed again and again", () => {
 	let cluster: Cluster;
-	let directory: string;
 	const clients: Centrifuge[] = [];
 	const start = () =>
 		startCluster({
 			shards: 2,
-			flags: [
-				"--config",
-				join(directory, "shardcast.yaml"),
-				"--restart-backoff-min",
-				"50ms",
-				"--restart-backoff-max",
-				"100ms",
-				"--crash-limit",
-				"1000",
-			],
+			config: settings,
+			flags: ["--restart-backoff-min", "50ms", "--restart-backoff-max", "100ms", "--crash-limit", "1000"],
 		});
 	beforeAll(async () => {
-		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
-		writeFileSync(join(directory, "shardcast.yaml"), settings);
 		cluster = await start();
 	});
 	afterAll(async () => {
 		for (const client of clients) client.disconnect();
 		expect((await cluster.stop()).code, cluster.log()).toBe(0);
-		rmSync(directory, { recursive: true });
 	});
 
 	async function follow(channels: readonly string[]): Promise<Follower[]> {

@@ -1,6 +1,5 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Cluster, postJson, StreamClient, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge, type Options, type PublicationContext } from "centrifuge";
@@ -22,19 +21,14 @@ const config =
 
 describe.each(["handoff", "proxy"] as const)("npm centrifuge without WebSockets on 2 shards, through the balancer (%s)", (mode) => {
 	let cluster: Cluster;
-	let directory: string;
 	const clients: Centrifuge[] = [];
 	/** Still there when the cluster stops. */
 	let last: StreamClient | null = null;
 	beforeAll(async () => {
-		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
-		const file = join(directory, "shardcast.yaml");
-		writeFileSync(file, config);
-		cluster = await startCluster({ shards: 2, flags: ["--config", file, "--lb-mode", mode, "--max-connections", "30"] });
+		cluster = await startCluster({ shards: 2, config, flags: ["--lb-mode", mode, "--max-connections", "30"] });
 	});
 	afterAll(async () => {
 		expect((await cluster.stop()).code, cluster.log()).toBe(0);
-		rmSync(directory, { recursive: true });
 		if (last === null) return;
 		await waitFor(() => last!.isOver, { deadlineMs, what: "the end of the last stream" });
 		expect(last.messages.at(-1)).toEqual({ disconnect: { code: 3001, reason: "shutdown" } });

@@ -1,8 +1,5 @@
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type Cluster, httpRequest, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge } from "centrifuge";
 import { Centrifuge as CentrifugeProtobuf } from "centrifuge/build/protobuf";
@@ -34,18 +31,13 @@ const textOf = (data: unknown): string => (data instanceof Uint8Array ? Buffer.f
 /** Tokens, and what the server does with the clients of a user: JSON on shard 0, Protobuf on shard 1. */
 describe("npm centrifuge on 2 shards: users", () => {
 	let cluster: Cluster;
-	let directory: string;
 	const clients: Centrifuge[] = [];
 	beforeAll(async () => {
-		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
-		const path = join(directory, "shardcast.yaml");
-		writeFileSync(path, file);
-		cluster = await startCluster({ shards: 2, flags: ["--config", path] });
+		cluster = await startCluster({ shards: 2, config: file });
 	});
 	afterAll(async () => {
 		for (const client of clients) client.disconnect();
 		expect((await cluster.stop()).code, cluster.log()).toBe(0);
-		rmSync(directory, { recursive: true });
 	});
 
 	/** It connects in a later turn, so that no event is missed. */

@@ -1,30 +1,28 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type Cluster, LibraryClient, postJson, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge, type PublicationContext } from "centrifuge";
 import { Centrifuge as CentrifugeProtobuf } from "centrifuge/build/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 
+const file = `
+client: { insecure: true }
+channel:
+  namespaces:
+    - { name: kept, history_size: 1000, history_ttl: 5m, force_recovery: true }
+    - { name: seen, presence: true }
+    - { name: short, history_size: 2, history_ttl: 5m, force_recovery: true }
+`;
+
 /** Each at its shard: 0 and 1 by their own ports, the others through the balancer. */
 describe("npm centrifuge on 2 shards", () => {
 	let cluster: Cluster;
-	let directory: string;
 	const clients: Centrifuge[] = [];
 	beforeAll(async () => {
-		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
-		const file = join(directory, "shardcast.yaml");
-		writeFileSync(
-			file,
-			"client: { insecure: true }\nchannel:\n  namespaces:\n    - { name: kept, history_size: 1000, history_ttl: 5m, force_recovery: true }\n    - { name: seen, presence: true }\n    - { name: short, history_size: 2, history_ttl: 5m, force_recovery: true }\n",
-		);
-		cluster = await startCluster({ shards: 2, flags: ["--config", file] });
+		cluster = await startCluster({ shards: 2, config: file });
 	});
 	afterAll(async () => {
 		for (const client of clients) client.disconnect();
 		expect((await cluster.stop()).code, cluster.log()).toBe(0);
-		rmSync(directory, { recursive: true });
 	});
 
 	async function connect(url: string): Promise<Centrifuge> {
