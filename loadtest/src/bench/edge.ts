@@ -1,16 +1,16 @@
 import { join } from "node:path";
 import { cpuMs, freePorts, Haproxy, ManagedProcess } from "@shardcast/testkit";
-import type { LoadGenerator } from "../generator.ts";
 import { parseTarget, type Target } from "../target.ts";
 import { measureSend } from "./support/measured-send.ts";
 import { roundsFrom, runBench } from "./support/report.ts";
-import { benchClients, benchProgram, connectAll, startBenchCluster } from "./support/subject.ts";
+import { benchClients, benchProgram, connectAll, startBenchCluster, withCleanup } from "./support/subject.ts";
 
 /**
  * What `shardcast edge` costs: its own CPU per connection and per message, against that of HAProxy with one thread in front of the same node. Clients,
  * proxies and node share the machine, so the CPU says more than the rate.
  */
 const connections = 1_000;
+const inFlight = 64;
 const deliveryClients = 500;
 /** So slow that each message is one write. */
 const load = { rate: 20, durationMs: 5_000, settleMs: 2_000 };
@@ -40,22 +40,18 @@ await benchProgram(async (ends) => {
 		haproxy: { target: parseTarget(`ws://127.0.0.1:${haproxyPort}`), cpuMs: () => cpuMs(haproxy.pid) },
 		edge: { target: parseTarget(`ws://127.0.0.1:${edgePort}`), cpuMs: () => cpuMs(edge.pid) },
 	};
-	const run = async <T>(way: Way, clients: number, work: (generator: LoadGenerator) => Promise<T>): Promise<T> => {
-		const generator = benchClients(way.target, clients, { inFlight: 64 });
-		try {
-			return await work(generator);
-		} finally {
-			await generator.close("reset");
-		}
-	};
 	const open = ({ target, cpuMs }: Way) =>
-		run({ target, cpuMs }, connections, async (generator) => {
+		withCleanup(async (ends) => {
+			const generator = benchClients(target, connections, { inFlight });
+			ends.push(() => generator.close("reset"));
 			const before = cpuMs();
 			const connectsPerSecond = await connectAll(generator, connections);
 			return { connectsPerSecond, cpuUsPerConnect: ((cpuMs() - before) * 1000) / connections };
 		});
 	const deliver = ({ target, cpuMs }: Way) =>
-		run({ target, cpuMs }, deliveryClients, async (generator) => {
+		withCleanup(async (ends) => {
+			const generator = benchClients(target, deliveryClients, { inFlight });
+			ends.push(() => generator.close("reset"));
 			await connectAll(generator, deliveryClients);
 			const before = cpuMs();
 			const { send } = await measureSend(node, generator, load);
@@ -72,7 +68,7 @@ await benchProgram(async (ends) => {
 		},
 		baseline: "haproxy",
 		variants: { haproxy: () => open(ways.haproxy), edge: () => open(ways.edge) },
-		setup: { connections, inFlight: 64 },
+		setup: { connections, inFlight },
 	});
 	await runBench({
 		name: "edge-delivery",

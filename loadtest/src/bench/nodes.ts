@@ -5,9 +5,11 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseRedisAddress } from "@shardcast/config";
 import { Redis } from "@shardcast/redis";
-import { LibraryClient, machineBusyMs, RedisServer, waitFor } from "@shardcast/testkit";
+import { LibraryClient, RedisServer, waitFor } from "@shardcast/testkit";
 import { installSocketIo, SocketIoClient, type SocketIoServer, startSocketIo } from "./socket-io/servers.ts";
 import { HttpLoad, publishRequest } from "./support/http-load.ts";
+import { watchOtherCpu } from "./support/other-cpu.ts";
+import { pacedLatency } from "./support/paced-latency.ts";
 import { otherCpuPercent, roundsFrom, runBench } from "./support/report.ts";
 import { benchProgram, benchShards, startBenchCluster } from "./support/subject.ts";
 
@@ -37,11 +39,6 @@ async function redisCpuMs(redis: Redis): Promise<number> {
 	return (seconds[0]! + seconds[1]!) * 1000;
 }
 
-function ownCpuMs(): number {
-	const { user, system } = process.cpuUsage();
-	return (user + system) / 1000;
-}
-
 await benchProgram(async (ends) => {
 	const server = await RedisServer.start();
 	ends.push(() => server.stop());
@@ -68,16 +65,11 @@ await benchProgram(async (ends) => {
 	const startSocketIos = async (from: string) => [await startSocketIo(from, server.url, ends), await startSocketIo(from, server.url, ends)];
 	const socketIos = folderOfSocketIo === null ? null : await startSocketIos(folderOfSocketIo);
 
+	const cpuMsOf = (subjects: readonly Measured[]) => () => subjects.reduce((sum, { servers }) => sum + servers.cpuMs(), 0);
 	/** Sends, waits until all of it has come, and says what it cost. */
 	const measure = async (subjects: readonly Measured[], send: () => Promise<number>, received: () => number) => {
-		const cpuMs = () => subjects.reduce((sum, { servers }) => sum + servers.cpuMs(), 0);
-		const before = {
-			ms: performance.now(),
-			machineMs: machineBusyMs(),
-			cpuMs: cpuMs(),
-			ownMs: ownCpuMs(),
-			redisMs: await redisCpuMs(publisher),
-		};
+		const cpuMs = cpuMsOf(subjects);
+		const before = { ms: performance.now(), otherCpu: watchOtherCpu(), cpuMs: cpuMs(), redisMs: await redisCpuMs(publisher) };
 		const already = received();
 		const sent = await send();
 		const arrived = (): boolean => {
@@ -88,12 +80,11 @@ await benchProgram(async (ends) => {
 		const tookMs = performance.now() - before.ms;
 		const redisMs = (await redisCpuMs(publisher)) - before.redisMs;
 		const nodesMs = cpuMs() - before.cpuMs;
-		const othersMs = machineBusyMs() - before.machineMs - nodesMs - redisMs - (ownCpuMs() - before.ownMs);
 		return {
 			messagesPerSecond: (sent * 1000) / tookMs,
 			nodesCpuUs: (nodesMs * 1000) / sent,
 			redisCpuUs: (redisMs * 1000) / sent,
-			otherCpuPercent: (Math.max(0, othersMs) / tookMs) * 100,
+			otherCpuPercent: before.otherCpu(nodesMs + redisMs),
 		};
 	};
 
@@ -216,26 +207,12 @@ await benchProgram(async (ends) => {
 	}
 	const latency = (measured: readonly Measured[], open: () => Promise<Pair>) => async () => {
 		const pair = await open();
-		const cpuMs = () => measured.reduce((sum, { servers }) => sum + servers.cpuMs(), 0);
-		const [machineMs, ownMs, serversMs, startedMs] = [machineBusyMs(), ownCpuMs(), cpuMs(), performance.now()];
-		const total = (pacedPerSecond * durationMs) / 1000;
-		const took: number[] = [];
-		pair.onMessage((text) => took.push(performance.now() - Number(text)));
-		for (let index = 0; index < total; index++) {
-			const dueMs = startedMs + (index * 1000) / pacedPerSecond;
-			await pause(Math.max(0, dueMs - performance.now()));
-			pair.send(String(performance.now()));
-		}
-		await waitFor(() => took.length >= total, { deadlineMs: 10_000, what: `${total} messages on the other machine` });
-		const tookMs = performance.now() - startedMs;
-		const othersMs = machineBusyMs() - machineMs - (cpuMs() - serversMs) - (ownCpuMs() - ownMs);
-		took.sort((one, other) => one - other);
+		const tookMs: number[] = [];
+		pair.onMessage((text) => tookMs.push(performance.now() - Number(text)));
+		const send = (): void => pair.send(String(performance.now()));
+		const found = await pacedLatency({ perSecond: pacedPerSecond, durationMs, send, tookMs, cpuMs: cpuMsOf(measured) });
 		await pair.close();
-		return {
-			p50Ms: took[Math.floor(took.length / 2)]!,
-			p99Ms: took[Math.floor(took.length * 0.99)]!,
-			otherCpuPercent: (Math.max(0, othersMs) / tookMs) * 100,
-		};
+		return found;
 	};
 	const pairOf = (prefix: string) => async (): Promise<Pair> => {
 		const { from, to, close } = await clients(prefix);

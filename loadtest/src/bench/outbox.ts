@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
-import { setTimeout as pause } from "node:timers/promises";
-import { LibraryClient, machineBusyMs, PostgresServer, waitFor } from "@shardcast/testkit";
+import { LibraryClient, PostgresServer, waitFor } from "@shardcast/testkit";
+import { pacedLatency } from "./support/paced-latency.ts";
 import { otherCpuPercent, roundsFrom, runBench } from "./support/report.ts";
 import { benchProgram, benchShards, startBenchCluster } from "./support/subject.ts";
 
@@ -32,7 +32,7 @@ await benchProgram(async (ends) => {
 
 	/** When the COMMIT of each transaction was sent, and how long its message took. */
 	const sentMs = new Map<number, number>();
-	let tookMs: number[] = [];
+	const tookMs: number[] = [];
 	const received = (n: number): void => {
 		const atMs = sentMs.get(n);
 		if (atMs !== undefined) tookMs.push(performance.now() - atMs);
@@ -50,27 +50,13 @@ await benchProgram(async (ends) => {
 		sentMs.set(n, performance.now());
 		await writer.query("COMMIT");
 	};
+	const cpuMs = () => subject.servers.cpuMs();
 	const measure = (statement: string) => async () => {
 		await transaction(statement);
 		await waitFor(() => sentMs.size === 0, { deadlineMs: 20_000, what: "the first message" });
-		tookMs = [];
-		const [machineMs, serversMs, own, startedMs] = [machineBusyMs(), subject.servers.cpuMs(), process.cpuUsage(), performance.now()];
-		const total = (transactionsPerSecond * durationMs) / 1000;
-		for (let index = 0; index < total; index++) {
-			await pause(Math.max(0, startedMs + (index * 1000) / transactionsPerSecond - performance.now()));
-			await transaction(statement);
-		}
-		await waitFor(() => tookMs.length >= total, { deadlineMs: 10_000, what: `${total} messages` });
-		const passedMs = performance.now() - startedMs;
-		const { user, system } = process.cpuUsage(own);
-		const othersMs = machineBusyMs() - machineMs - (subject.servers.cpuMs() - serversMs) - (user + system) / 1000;
-		tookMs.sort((one, other) => one - other);
-		return {
-			p50Ms: tookMs[Math.floor(tookMs.length / 2)]!,
-			p99Ms: tookMs[Math.floor(tookMs.length * 0.99)]!,
-			// With PostgreSQL, whose processes are not counted apart.
-			otherCpuPercent: (Math.max(0, othersMs) / passedMs) * 100,
-		};
+		tookMs.length = 0;
+		// The other CPU is with PostgreSQL, whose processes are not counted apart.
+		return pacedLatency({ perSecond: transactionsPerSecond, durationMs, send: () => transaction(statement), tookMs, cpuMs });
 	};
 	await runBench({
 		name: "outbox",

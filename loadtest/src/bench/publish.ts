@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
-import { machineBusyMs } from "@shardcast/testkit";
 import { HttpLoad, type LoadRequest, type LoadTaken, publishRequest } from "./support/http-load.ts";
+import { watchOtherCpu } from "./support/other-cpu.ts";
 import { otherCpuPercent, roundsFrom, runBench } from "./support/report.ts";
 import { benchProgram, benchShards, type Subject, startBareServer, startBenchCluster, withCleanup } from "./support/subject.ts";
 
@@ -28,23 +28,17 @@ async function measure({ target, servers }: Subject, send: (load: HttpLoad) => P
 	return withCleanup(async (ends) => {
 		const load = await HttpLoad.open(target.httpUrl, connections);
 		ends.push(async () => load.close());
-		const [startedMs, machineMs, cpuMs, ownMs] = [performance.now(), machineBusyMs(), servers.cpuMs(), ownCpuMs()];
+		const [startedMs, cpuMs, otherCpu] = [performance.now(), servers.cpuMs(), watchOtherCpu()];
 		const taken = await send(load);
 		const tookMs = performance.now() - startedMs;
 		const serversMs = servers.cpuMs() - cpuMs;
-		const othersMs = machineBusyMs() - machineMs - serversMs - (ownCpuMs() - ownMs);
 		return {
 			...taken,
 			seconds: tookMs / 1000,
 			cpuMs: serversMs,
-			otherCpuPercent: (Math.max(0, othersMs) / tookMs) * 100,
+			otherCpuPercent: otherCpu(serversMs),
 		};
 	});
-}
-
-function ownCpuMs(): number {
-	const { user, system } = process.cpuUsage();
-	return (user + system) / 1000;
 }
 
 const message = JSON.stringify({ channel: "news", data: "x".repeat(dataBytes) });
