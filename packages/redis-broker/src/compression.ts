@@ -18,7 +18,8 @@ interface CompressorOptions {
 }
 
 /**
- * Compresses what goes to Redis, within the caller's turn of the event loop: about 20 µs, and 10 µs per KiB. With "none" it costs a comparison.
+ * Compresses what goes to Redis, within the caller's turn of the event loop: about 15 µs for 1 KiB, and 3 µs (JSON that repeats itself) to 10 µs
+ * (other text) per KiB of longer ones, measured with Node 20 on one core of an AMD EPYC. With "none" it costs a comparison.
  * **One per counter**: `savedBytes` has one owner.
  */
 export class Compressor {
