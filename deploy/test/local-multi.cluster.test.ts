@@ -87,6 +87,13 @@ describe("Taskfile.yml", () => {
 		for (const [name, { desc }] of Object.entries(tasks)) expect(desc, name).toMatch(/^[A-Z]/);
 	});
 
+	it("runs all benchmarks, and the README names them", () => {
+		const benchmarks = Object.keys(scripts).flatMap((name) => (name.startsWith("bench:") ? [name.slice("bench:".length)] : []));
+		expect(tasks.bench!.cmds![0]!.for!.toSorted()).toEqual(benchmarks.toSorted());
+		const readme = readFileSync(join(root, "README.md"), "utf8");
+		expect(benchmarks.filter((name) => !new RegExp(`:${name}\\b`).test(readme))).toEqual([]);
+	});
+
 	it("calls only npm scripts that there are", () => {
 		const commands = Object.values(tasks).flatMap(({ cmd, cmds }) => [
 			...(cmd === undefined ? [] : [cmd]),
