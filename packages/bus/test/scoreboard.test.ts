@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,6 +37,15 @@ describe("layout of the scoreboard", () => {
 			expect(sentence.length, name).toBeGreaterThan(10);
 		}
 		expect(counters.length).toBeLessThanOrEqual(BoardLayout.countersMax);
+	});
+
+	it.each([
+		["shard", shardCounters, "clientEventsTooLong", "d9b7a0b02046d1d4"],
+		["balancer", balancerCounters, "refusedProxyHeader", "f8d7c9cbec4e805e"],
+	])("%s counters keep their places within a major version: new ones come last", (_, counters, last, digest) => {
+		const names = counters.map(([name]): string => name);
+		const text = names.slice(0, names.indexOf(last) + 1).join();
+		expect(createHash("sha256").update(text).digest("hex").slice(0, 16), text).toBe(digest);
 	});
 
 	it("every word lies within its part, the parts within the row, each on separate cache lines", () => {

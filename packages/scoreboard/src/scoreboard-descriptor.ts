@@ -204,7 +204,6 @@ export const shardCounters = [
 	["closedNormal", "clients that closed with 1000"],
 	["closedGoingAway", "clients closed with 1001, by either side: a drain, or a browser that left the page"],
 	["closedAbnormal", "clients gone without a close frame (1006): their connection broke, or they were idle for too long"],
-	["closedConnectAgain", "clients that a rebalance asked to connect again (1012, or 3011 of the Centrifuge protocol)"],
 	["closedOther", "clients closed with any other code"],
 	["closedCrash", "clients lost because their shard's process died; the supervisor counts them"],
 	["busDepthBytes", "bytes in this shard's own ring that its slowest reader has not read (now)"],
@@ -272,6 +271,7 @@ export const shardCounters = [
 	["refusedNoTls", "connections refused because they did not begin with TLS"],
 	["userIdsTooLong", "tokens refused because their user id has more than 255 bytes"],
 	["clientEventsTooLong", "events of clients that webhooks are not told because they are longer than a record"],
+	["closedConnectAgain", "clients that a rebalance asked to connect again (1012, or 3011 of the Centrifuge protocol)"],
 	["refusedCutOff", "clients answered 503 because this node was cut off from the others"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
