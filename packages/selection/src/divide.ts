@@ -29,6 +29,14 @@ export function divide(amount: number, parts: readonly Part[]): number[] {
 	}
 }
 
+/** Divides a whole amount in proportion to counts, as `divide` does. No part exceeds its count. */
+export function divideByCount(amount: number, counts: readonly number[]): number[] {
+	return divide(
+		amount,
+		counts.map((count) => ({ weight: count, max: count })),
+	);
+}
+
 /** The units that rounding down leaves go one by one to those that prefer one, and then to the largest remainders. */
 function rounded(amount: number, open: readonly number[], shareOf: (at: number) => number, parts: readonly Part[]): Map<number, number> {
 	const shares = new Map(open.map((at) => [at, Math.floor(shareOf(at))]));

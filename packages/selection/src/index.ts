@@ -1,5 +1,5 @@
 export type { Candidate } from "./candidate.ts";
-export { divide } from "./divide.ts";
+export { divideByCount } from "./divide.ts";
 export { NoNode } from "./no-node.ts";
 export { type KnownNodes, NodeSelector, type SelectableNode, type SelectionRequest, type SelectionRules } from "./node-selector.ts";
 export { type NodeBalance, type RebalancePlan, type RebalanceRules, rebalancePlan } from "./rebalance.ts";

@@ -1,4 +1,4 @@
-import { divide } from "./divide.ts";
+import { divide, divideByCount } from "./divide.ts";
 import type { SelectableNode } from "./node-selector.ts";
 import { takesClients } from "./usable.ts";
 
@@ -63,8 +63,8 @@ function balanced(nodes: readonly BalancedNode[], tolerance: number): NodeBalanc
 	const over = nodes.map((node, at) => (node.connections > shares[at] * (1 + tolerance) ? node.connections - shares[at] : 0));
 	const room = nodes.map((node, at) => Math.max(0, shares[at] - node.connections));
 	const clients = Math.min(sum(over), sum(room));
-	const leaving = divided(clients, over);
-	const arriving = divided(clients, room);
+	const leaving = divideByCount(clients, over);
+	const arriving = divideByCount(clients, room);
 	return nodes.map(({ id, connections }, at) => ({
 		id,
 		connections,
@@ -73,11 +73,5 @@ function balanced(nodes: readonly BalancedNode[], tolerance: number): NodeBalanc
 		arriving: arriving[at],
 	}));
 }
-
-const divided = (amount: number, among: readonly number[]) =>
-	divide(
-		amount,
-		among.map((most) => ({ weight: most, max: most })),
-	);
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);

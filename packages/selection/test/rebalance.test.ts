@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { divide, rebalancePlan } from "../src/index.ts";
+import { divide, divideByCount } from "../src/divide.ts";
+import { rebalancePlan } from "../src/index.ts";
 import { anyNodes, node } from "./support.ts";
 
 const any = { tolerance: 0, region: "any" } as const;
@@ -97,6 +98,21 @@ it("divides an amount into whole numbers by weight, at most what each can take",
 			for (const { weight, got } of open)
 				for (const other of open)
 					expect(Math.abs(got / weight - other.got / other.weight)).toBeLessThanOrEqual(1 / weight + 1 / other.weight);
+		}),
+	);
+});
+
+it("an amount in proportion to counts adds up, and none exceeds its count", () => {
+	fc.assert(
+		fc.property(fc.array(fc.nat(1000), { maxLength: 8 }), fc.nat(1000), (counts, share) => {
+			const all = counts.reduce((sum, count) => sum + count, 0);
+			const amount = Math.floor((all * share) / 1000);
+			const parts = divideByCount(amount, counts);
+			expect(parts.reduce((sum, part) => sum + part, 0)).toBe(amount);
+			for (const [at, part] of parts.entries()) {
+				expect(part).toBeLessThanOrEqual(counts[at]);
+				expect(Math.abs(part - (all === 0 ? 0 : (amount * counts[at]) / all))).toBeLessThan(1);
+			}
 		}),
 	);
 });

@@ -1,5 +1,5 @@
 import type { RebalanceOrder } from "@shardcast/control";
-import { inProportion } from "./in-proportion.ts";
+import { divideByCount } from "@shardcast/selection";
 
 interface ClientMoverParts {
 	readonly id: string;
@@ -86,7 +86,12 @@ export class ClientMover {
 		if (count <= 0) return this.#end(move, "done");
 		if (!move.to.some(takesClients)) return this.#end(move, "no other node takes clients now");
 		try {
-			const asked = await ask(Object.fromEntries(inProportion(count, connections())));
+			const shards = [...connections()];
+			const shares = divideByCount(
+				count,
+				shards.map(([, clients]) => clients),
+			);
+			const asked = await ask(Object.fromEntries(shards.map(([slot], at) => [slot, shares[at]!])));
 			move.left -= asked;
 			move.asked += asked;
 			this.#counts.clients += asked;
