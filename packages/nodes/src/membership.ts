@@ -222,6 +222,7 @@ export class Membership {
 		const { redis, keys, own, timeoutMs } = this.#parts;
 		const { facts, load } = this.#parts.describe();
 		const told = JSON.stringify(facts);
+		const isUpdate = told !== this.#lastFacts;
 		const json = JSON.stringify({ id: own.id, instance: own.instance, ...facts, ...load, process: own.process });
 		// As this node sees itself, also while the others hear nothing of it.
 		const { term = 0, heartbeatAt = 0 } = this.#ownRecord ?? {};
@@ -233,7 +234,7 @@ export class Membership {
 		this.#counts.sent++;
 		let answer: readonly unknown[];
 		try {
-			const args = [own.id, own.instance, json, String(timeoutMs), keys.events, replaces, told === this.#lastFacts ? "" : "updated"];
+			const args = [own.id, own.instance, json, String(timeoutMs), keys.events, replaces, isUpdate ? "updated" : ""];
 			answer = (await redis.run(heartbeatScript, [keys.node(own.id), keys.nodes, keys.term], args)) as readonly unknown[];
 		} catch (error) {
 			this.#counts.failed++;
@@ -248,7 +249,6 @@ export class Membership {
 			this.#setState("taken");
 			return;
 		}
-		const isUpdate = told !== this.#lastFacts;
 		this.#lastFacts = told;
 		this.#problem = null;
 		const [, now, newTerm, joined, removed, ...entries] = answer;

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { NodeSelector, NoNode, type SelectableNode, type SelectionRequest, type SelectionRules, strategyNames } from "../src/index.ts";
+import { NodeSelector, NoNode, type SelectableNode, type SelectionRequest, type SelectionRules } from "../src/index.ts";
+import { strategyNames } from "../src/strategy.ts";
 import { anyNodes, node, nodes, sequence, tally } from "./support.ts";
 
 const anybody: SelectionRequest = { address: "10.0.0.1", user: "", region: "", avoid: [] };

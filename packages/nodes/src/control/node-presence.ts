@@ -1,3 +1,4 @@
+import { withDeadline } from "@shardcast/process";
 import type { Redis } from "@shardcast/redis";
 import type { NodeKeys } from "../node-keys.ts";
 import type { NodeRecord } from "../node-record.ts";
@@ -17,8 +18,8 @@ const waitMsMax = 200;
 
 /**
  * Which other nodes have lost their connection to Redis. Each node's process listens on a channel for answers, and Redis closes the connection of a killed
- * process at once, long before its entry expires. A machine without power or network stays connected until then. Redis is asked only when somebody wants to
- * know. One owner.
+ * process at once, long before its entry expires. A machine without power or network stays connected until then. Redis is asked when somebody wants to
+ * know, and at each heartbeat. One owner.
  */
 export class NodePresence {
 	readonly #parts: NodePresenceParts;
@@ -46,12 +47,7 @@ export class NodePresence {
 				this.#looking = null;
 			});
 		}
-		let timer: NodeJS.Timeout | undefined;
-		const late = new Promise<void>((resolve) => {
-			timer = setTimeout(resolve, waitMsMax);
-		});
-		await Promise.race([this.#looking, late]);
-		clearTimeout(timer);
+		await withDeadline(this.#looking, waitMsMax, "asking Redis").catch(() => undefined);
 	}
 
 	async #ask(): Promise<void> {

@@ -51,7 +51,6 @@ export class OutgoingMessages {
 	#underWay = 0;
 	#number = 0;
 	#isDue = false;
-	#isUrgentDue = false;
 	#timer: NodeJS.Timeout | undefined;
 	#stopped = false;
 
@@ -74,9 +73,9 @@ export class OutgoingMessages {
 		if (this.#waitingBytes + bytes > batchBytesMax) this.#send();
 		this.#waitingBytes += bytes;
 		if (isUrgent) {
-			this.#urgent.push(Uint8Array.from(record));
-			if (this.#urgent.length >= batchMessagesMax) this.#sendUrgent();
-			else this.#sendUrgentSoon();
+			const waiting = this.#urgent.push(Uint8Array.from(record));
+			if (waiting === 1) setImmediate(() => this.#sendUrgent());
+			else if (waiting >= batchMessagesMax) this.#sendUrgent();
 			return;
 		}
 		this.#records.push(Uint8Array.from(record));
@@ -97,14 +96,7 @@ export class OutgoingMessages {
 		setImmediate(() => this.#send());
 	}
 
-	#sendUrgentSoon(): void {
-		if (this.#isUrgentDue) return;
-		this.#isUrgentDue = true;
-		setImmediate(() => this.#sendUrgent());
-	}
-
 	#sendUrgent(): void {
-		this.#isUrgentDue = false;
 		const records = this.#urgent;
 		this.#urgent = [];
 		this.#sendBatch(records);
@@ -114,7 +106,7 @@ export class OutgoingMessages {
 		this.#isDue = false;
 		clearTimeout(this.#timer);
 		this.#timer = undefined;
-		if (this.#urgent.length > 0) this.#sendUrgent();
+		this.#sendUrgent();
 		const records = this.#records;
 		this.#records = [];
 		this.#sendBatch(records);
