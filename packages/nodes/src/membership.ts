@@ -4,6 +4,7 @@ import { heartbeatScript, leaveScript } from "./membership-scripts.ts";
 import type { NodeKeys } from "./node-keys.ts";
 import { isDeadProcess, type NodeProcess, type NodeRecord, parseNodeRecord, publicNode } from "./node-record.ts";
 import { type LeftReason, type NodeChanges, NodeView } from "./node-view.ts";
+import { readNodeEvent, readNodes } from "./read-nodes.ts";
 import { totalsOf } from "./totals.ts";
 
 interface OwnNode {
@@ -286,9 +287,8 @@ export class Membership {
 			// One that has expired is still there if this machine may not remove it yet.
 			if (leftMs > 0) nextMs = Math.min(nextMs, leftMs);
 		}
-		const records = others.length === 0 ? [] : ((await redis.send(keys.nodes, ["MGET", ...others.map(keys.node)])) as readonly unknown[]);
+		const there = await readNodes(redis, keys, others);
 		if (this.#state === "left") return;
-		const there = records.flatMap((json) => parseNodeRecord(json) ?? []);
 		const changes = this.#view.update(there, performance.now() < this.#lateUntilMs);
 		this.#counts.joined += changes.joined.length;
 		this.#counts.left += changes.left.length;
@@ -313,14 +313,11 @@ export class Membership {
 	}
 
 	#onEvent(message: Buffer): void {
-		try {
-			const { type, node, reason } = JSON.parse(message.toString()) as { type?: unknown; node?: unknown; reason?: unknown };
-			if (type === "scaleUp" || type === "scaleDown") return;
-			if (node === this.#parts.own.id && type !== "left") return;
-			if (type === "left") this.#view.onLeft(String(node), (reason === "stopped" ? "stopped" : "timeout") satisfies LeftReason);
-		} catch {
-			// A message of another program. The check does no harm.
-		}
+		// After a message of another program, the check does no harm.
+		const { type, node, reason } = readNodeEvent(message) ?? {};
+		if (type === "scaleUp" || type === "scaleDown") return;
+		if (node === this.#parts.own.id && type !== "left") return;
+		if (type === "left") this.#view.onLeft(String(node), reason === "stopped" ? "stopped" : "timeout");
 		this.#lookIn(lookSoonMs);
 	}
 

@@ -2,8 +2,9 @@ import { type Config, parseRedisAddress } from "@shardcast/config";
 import type { ClusterNode } from "@shardcast/control";
 import { Redis } from "@shardcast/redis";
 import type { Log } from "@shardcast/telemetry";
-import { nodeKeys } from "./node-keys.ts";
-import { parseNodeRecord, publicNode } from "./node-record.ts";
+import { type NodeKeys, nodeKeys } from "./node-keys.ts";
+import { publicNode } from "./node-record.ts";
+import { readNodeEvent, readNodes } from "./read-nodes.ts";
 import { redisOptionsOf } from "./redis-from-config.ts";
 
 interface NodeWatchParts {
@@ -37,8 +38,9 @@ interface Seen {
 export class NodeWatch {
 	readonly redis: Redis;
 	readonly #parts: NodeWatchParts;
-	readonly #keys: ReturnType<typeof nodeKeys>;
+	readonly #keys: NodeKeys;
 	readonly #seen = new Map<string, Seen>();
+	/** Nodes whose end was announced, until a look that began after that. */
 	readonly #stopped = new Set<string>();
 	#hasLooked = false;
 	#looking = false;
@@ -79,12 +81,8 @@ export class NodeWatch {
 	}
 
 	#onEvent(message: Buffer): void {
-		try {
-			const { type, node, reason } = JSON.parse(message.toString()) as { type?: unknown; node?: unknown; reason?: unknown };
-			if (type === "left" && reason === "stopped" && this.#seen.has(String(node))) this.#stopped.add(String(node));
-		} catch {
-			// A message of another program. The look does no harm.
-		}
+		const { type, node, reason } = readNodeEvent(message) ?? {};
+		if (type === "left" && reason === "stopped" && this.#seen.has(String(node))) this.#stopped.add(String(node));
 		this.#soon ??= setTimeout(() => {
 			this.#soon = undefined;
 			void this.#look();
@@ -112,22 +110,19 @@ export class NodeWatch {
 	async #lookOnce(): Promise<void> {
 		const { redis } = this;
 		if (redis.state !== "ready") return;
+		// Those of which it hears from now on may still be among the entries.
+		const stopped = [...this.#stopped];
 		const ids = (await redis.send(this.#keys.nodes, ["ZRANGE", this.#keys.nodes, "0", String(nodesMax - 1)])) as readonly string[];
-		const keys = ids.map((id) => this.#keys.node(String(id)));
-		const records = keys.length === 0 ? [] : ((await redis.send(this.#keys.nodes, ["MGET", ...keys])) as readonly unknown[]);
-		const there = records.flatMap((json) => parseNodeRecord(json) ?? []);
+		const there = await readNodes(redis, this.#keys, ids);
 		const nowMs = performance.now();
-		for (const record of there) {
-			this.#stopped.delete(record.id);
-			this.#seen.set(record.id, { node: publicNode(record), missingSinceMs: Number.POSITIVE_INFINITY });
-		}
+		for (const record of there) this.#seen.set(record.id, { node: publicNode(record), missingSinceMs: Number.POSITIVE_INFINITY });
 		const present = new Set(there.map(({ id }) => id));
 		for (const [id, seen] of this.#seen) {
 			if (present.has(id)) continue;
 			seen.missingSinceMs = Math.min(seen.missingSinceMs, nowMs);
 			if (this.#stopped.has(id) || nowMs - seen.missingSinceMs >= this.#parts.config.nodeTimeoutMs) this.#seen.delete(id);
 		}
-		this.#stopped.clear();
+		for (const id of stopped) this.#stopped.delete(id);
 		this.#hasLooked = true;
 		this.#parts.onLook();
 	}
