@@ -16,12 +16,22 @@ channel:
 const waitMs = 30_000;
 const clientsCount = 16;
 
+class Reader extends RoamingClient {
+	/** Offset and data of each publication, over all connections. */
+	readonly got: string[] = [];
+
+	constructor(...args: ConstructorParameters<typeof RoamingClient>) {
+		super(...args);
+		this.subscription.on("publication", ({ data, offset }) => this.got.push(`${offset}:${data as string}`));
+	}
+}
+
 describe.skipIf(!redisForTests())("two nodes of two shards whose clients know both", () => {
 	let redis: RedisServer;
 	let directory: string;
 	const nodes = new Map<string, Cluster>();
 	const urls: string[] = [];
-	const clients: RoamingClient[] = [];
+	const clients: Reader[] = [];
 
 	const start = async (id: string): Promise<void> => {
 		const flags = ["--config", join(directory, "shardcast.yaml"), "--cluster-directory", directory];
@@ -157,7 +167,7 @@ describe.skipIf(!redisForTests())("two nodes of two shards whose clients know bo
 		redis = await RedisServer.start();
 		await Promise.all([start("n1"), start("n2")]);
 		await together("n1 serving", "n2 serving");
-		for (let index = 0; index < clientsCount; index++) clients.push(new RoamingClient(() => urls, 0, channel));
+		for (let index = 0; index < clientsCount; index++) clients.push(new Reader(() => urls, 0, channel));
 		await Promise.all(clients.map(({ subscription }) => subscription.ready(waitMs)));
 	});
 	afterAll(async () => {

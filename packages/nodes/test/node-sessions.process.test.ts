@@ -1,9 +1,8 @@
-import { parseRedisAddress } from "@shardcast/config";
-import { Redis } from "@shardcast/redis";
+import type { Redis } from "@shardcast/redis";
 import type { SessionRequest } from "@shardcast/selection";
-import { silentLog } from "@shardcast/telemetry";
 import { RedisCluster, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openRedis } from "../../redis/test/support/client.ts";
 import { nodeKeys } from "../src/node-keys.ts";
 import { NodeSessions } from "../src/sessions/node-sessions.ts";
 
@@ -12,11 +11,7 @@ describe.skipIf(!redisForTests())("sessions in Redis", () => {
 	const clients: Redis[] = [];
 	let users = 0;
 	const connect = async (url: string): Promise<Redis> => {
-		const times = { connectTimeoutMs: 5000, answerTimeoutMs: 5000 };
-		const redis = new Redis(
-			{ address: parseRedisAddress(url), tls: null, ...times, clientName: "test", waitingMax: 2000 },
-			silentLog(),
-		).open();
+		const redis = openRedis(url, { connectTimeoutMs: 5000, answerTimeoutMs: 5000, waitingMax: 2000 });
 		clients.push(redis);
 		await redis.ready(10_000);
 		return redis;

@@ -44,6 +44,22 @@ class Node {
 		expect(result, `publishing ${data} to ${channel}`).toMatchObject({ outcome: "accepted" });
 	}
 
+	/** Follows a channel whose first publication clients have got, as "1:a". */
+	async follows(channel: string): Promise<Feeder> {
+		const feeder = this.feeder();
+		feeder.follow(channel);
+		await this.isReached(`${channel}@0`);
+		await this.publish(channel, "a");
+		await this.gets("1:a");
+		return feeder;
+	}
+
+	/** Ends a feeder as when its shard has died. */
+	async end(feeder: Feeder, channel: string): Promise<void> {
+		feeder.stop();
+		await this.redis.unsubscribe(this.broker.keys.topic(channel));
+	}
+
 	/** What clients have got so far, as "offset:data". */
 	read(): readonly string[] {
 		const head = createRecordHead();
@@ -158,13 +174,7 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 
 	it("another feeder goes on where the one before it was", () =>
 		withNode(async (node, channel) => {
-			const first = node.feeder();
-			first.follow(channel);
-			await node.isReached(`${channel}@0`);
-			await node.publish(channel, "a");
-			await node.gets("1:a");
-			first.stop();
-			await node.redis.unsubscribe(node.broker.keys.topic(channel));
+			await node.end(await node.follows(channel), channel);
 			await node.publish(channel, "b");
 			node.feeder().follow(channel);
 			await node.isReached(`${channel}@2`);
@@ -173,11 +183,7 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 
 	it("what was published while nobody wanted the channel is not brought later", () =>
 		withNode(async (node, channel) => {
-			const feeder = node.feeder();
-			feeder.follow(channel);
-			await node.isReached(`${channel}@0`);
-			await node.publish(channel, "a");
-			await node.gets("1:a");
+			const feeder = await node.follows(channel);
 			node.nowMs += 100_000;
 			feeder.everySecond();
 			expect(feeder.size).toBe(0);
@@ -191,13 +197,7 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 
 	it("tells subscribers when the stream has lost what they need, and goes on behind it", () =>
 		withNode(async (node, channel) => {
-			const first = node.feeder();
-			first.follow(channel);
-			await node.isReached(`${channel}@0`);
-			await node.publish(channel, "a");
-			await node.gets("1:a");
-			first.stop();
-			await node.redis.unsubscribe(node.broker.keys.topic(channel));
+			await node.end(await node.follows(channel), channel);
 			for (const data of ["b", "c"]) await node.publish(channel, data);
 			await admin.send(null, ["DEL", node.broker.keys.stream(channel)]);
 			await node.publish(channel, "d");
@@ -214,10 +214,7 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 
 	it("a channel that begins another epoch tells its subscribers, and brings what there is of it", () =>
 		withNode(async (node, channel) => {
-			node.feeder().follow(channel);
-			await node.isReached(`${channel}@0`);
-			await node.publish(channel, "a");
-			await node.gets("1:a");
+			await node.follows(channel);
 			await admin.send(null, ["DEL", node.broker.keys.meta(channel)]);
 			await node.publish(channel, "b");
 			await node.publish(channel, "c");

@@ -1,8 +1,7 @@
 import type { Broker, HistoryLimits, PublishOptions } from "@shardcast/channel-log";
-import { parseRedisAddress } from "@shardcast/config";
-import { Redis } from "@shardcast/redis";
-import { silentLog } from "@shardcast/telemetry";
+import type { Redis } from "@shardcast/redis";
 import { RedisCluster, RedisServer } from "@shardcast/testkit";
+import { openRedis } from "../../redis/test/support/client.ts";
 import { Compressor } from "../src/compression.ts";
 import { Keys } from "../src/keys.ts";
 import type { NodeId } from "../src/node-id.ts";
@@ -52,17 +51,7 @@ export class RedisRig {
 	}
 
 	async client(answerTimeoutMs = 2000): Promise<Redis> {
-		const redis = new Redis(
-			{
-				address: parseRedisAddress(this.#servers.url),
-				tls: null,
-				connectTimeoutMs: 2000,
-				answerTimeoutMs,
-				clientName: "test",
-				waitingMax: 1000,
-			},
-			silentLog(),
-		).open();
+		const redis = openRedis(this.#servers.url, { connectTimeoutMs: 2000, answerTimeoutMs, waitingMax: 1000 });
 		this.#clients.push(redis);
 		await redis.ready(8000);
 		return redis;

@@ -1,6 +1,5 @@
 import { DeliveryChecker, type DeliveryReport, httpRequest, waitFor } from "@shardcast/testkit";
-import { Centrifuge, type Subscription } from "centrifuge";
-import { WebSocket } from "ws";
+import { RoamingClient } from "../../../nodes/test/support/roaming-client.ts";
 
 const waitMs = 40_000;
 const key = "a-key-of-the-api";
@@ -35,42 +34,6 @@ export interface Place {
 	readonly url: string;
 }
 
-/** A client that goes on to the next node when a connection ends or fails. */
-class RoamingClient {
-	readonly client: Centrifuge;
-	readonly subscription: Subscription;
-	/** How often it lost its place in the channel. */
-	unrecovered = 0;
-	/** How often it was connected. */
-	connects = 0;
-	received = 0;
-
-	constructor(places: () => readonly Place[], first: number, channel: string, onMessage: (message: Message) => void) {
-		let at = first;
-		class NodeWebSocket extends WebSocket {
-			constructor(_: string, protocols: string[]) {
-				const all = places();
-				super(`${all[at % all.length]!.url}/connection/websocket`, protocols);
-			}
-		}
-		const delays = { minReconnectDelay: 20, maxReconnectDelay: 200 };
-		this.client = new Centrifuge("ws://any/connection/websocket", { websocket: NodeWebSocket, ...delays });
-		this.client.on("connected", () => this.connects++);
-		this.client.on("connecting", ({ code }) => code !== 0 && at++);
-		this.client.on("error", ({ type }) => type === "transport" && at++);
-		this.subscription = this.client.newSubscription(channel, { minResubscribeDelay: 20, maxResubscribeDelay: 200 });
-		this.subscription.on("publication", ({ data }) => {
-			this.received++;
-			onMessage(data as Message);
-		});
-		this.subscription.on("subscribed", ({ wasRecovering, recovered }) => {
-			if (wasRecovering && !recovered) this.unrecovered++;
-		});
-		this.subscription.subscribe();
-		this.client.connect();
-	}
-}
-
 interface FleetOptions {
 	/** All nodes that serve clients now. Read at each connect. */
 	readonly places: () => readonly Place[];
@@ -91,6 +54,7 @@ export class Fleet {
 	readonly #accepted: number[];
 	/** Number of the last message that each client got from each sender. */
 	readonly #last: number[][];
+	readonly #received: number[];
 	#publishing: Promise<unknown> = Promise.resolve();
 	#goesOn = false;
 
@@ -100,14 +64,18 @@ export class Fleet {
 		this.#checker = new DeliveryChecker(clients, senders);
 		this.#accepted = Array.from({ length: senders }, () => 0);
 		this.#last = Array.from({ length: clients }, () => Array.from({ length: senders }, () => -1));
-		this.clients = Array.from(
-			{ length: clients },
-			(_, index) =>
-				new RoamingClient(places, index, channel, ({ sender, n }) => {
-					this.#checker.saw(index, sender, n);
-					this.#last[index]![sender] = n;
-				}),
-		);
+		this.#received = Array.from({ length: clients }, () => 0);
+		const urls = () => places().map(({ url }) => url);
+		this.clients = Array.from({ length: clients }, (_, index) => {
+			const client = new RoamingClient(urls, index, channel);
+			client.subscription.on("publication", ({ data }) => {
+				const { sender, n } = data as Message;
+				this.#received[index]!++;
+				this.#checker.saw(index, sender, n);
+				this.#last[index]![sender] = n;
+			});
+			return client;
+		});
 	}
 
 	get accepted(): number {
@@ -158,7 +126,7 @@ export class Fleet {
 
 	/** Number of messages at each client. */
 	received(): number[] {
-		return this.clients.map(({ received }) => received);
+		return [...this.#received];
 	}
 
 	get unrecovered(): number {
