@@ -97,6 +97,24 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 	const count = async (table: string) => Number((await client.query(`SELECT count(*) FROM ${table}`)).rows[0].count);
 	const insert = (schema: string, channel: string, ...values: readonly number[]) =>
 		client.query(`INSERT INTO ${schema}.outbox (channel, data) SELECT $1, to_json(n) FROM unnest($2::int[]) AS n`, [channel, values]);
+	const emptied = (schema: string) => until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+	const isReader = ({ outbox }: Reader) => until(() => outbox.counts.isReader, "a reader");
+	/** A reader of a schema with all tables. */
+	const reading = async (more: Partial<PostgresOptions> = {}, pollMs?: number) => {
+		const options = await prepared();
+		const { schema } = options;
+		return { schema, options, reader: read({ ...options, clientName: `${schema}-reader`, ...more }, pollMs) };
+	};
+	/** A row that the reader has begun to publish, and finishes when the gate is opened. */
+	const underWay = async (reader: Reader, schema: string): Promise<Gate> => {
+		const gate = new Gate();
+		reader.publish = gate.publish;
+		await insert(schema, "a", 1);
+		await until(() => gate.waiting === 1, "the row under way");
+		return gate;
+	};
+	const cut = (schema: string) =>
+		client.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", [`${schema}-reader`]);
 	const problemOf = async (options: PostgresOptions): Promise<PostgresError> => {
 		const opened = await Connection.open(options).catch((error: unknown) => error);
 		expect(opened, "it should have failed").toBeInstanceOf(PostgresError);
@@ -171,8 +189,8 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 	});
 
 	it("publishes what was committed, in order, and nothing that was rolled back", async () => {
-		const { schema, ...options } = await prepared();
-		const { got, outbox } = read({ schema, ...options });
+		const { schema, reader } = await reading();
+		const { got, outbox } = reader;
 		await insert(schema, "a", 1, 2, 3);
 		await client.query(`BEGIN; INSERT INTO ${schema}.outbox (channel, data) VALUES ('a', '0'); ROLLBACK`);
 		await insert(schema, "a", ...Array.from({ length: 30 }, (_, index) => index + 4));
@@ -180,14 +198,14 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 		await until(() => got.length >= 34, "34 rows");
 		expect(got.filter((row) => row.startsWith("a"))).toEqual(Array.from({ length: 33 }, (_, index) => `a ${index + 1}`));
 		expect(got).toContain("b bytes");
-		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		await emptied(schema);
 		expect(outbox.counts).toMatchObject({ published: 34, duplicate: 0, dead: 0 });
 	});
 
 	it("is woken by a commit, and does not wait for its poll", async () => {
-		const { schema, ...options } = await prepared();
-		const { got, outbox } = read({ schema, ...options }, 10_000);
-		await until(() => outbox.counts.isReader, "a reader");
+		const { schema, reader } = await reading({}, 10_000);
+		const { got } = reader;
+		await isReader(reader);
 		// Only for the age of the oldest row it looks every second.
 		const tookMs: number[] = [];
 		for (let n = 1; n <= 11; n++) {
@@ -201,8 +219,8 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 	});
 
 	it("finds a row that is committed after later ones were published", async () => {
-		const { schema, ...options } = await prepared();
-		const { got } = read({ schema, ...options });
+		const { schema, reader } = await reading();
+		const { got } = reader;
 		const late = await server.connect();
 		await late.query(`BEGIN; INSERT INTO ${schema}.outbox (channel, data) VALUES ('a', '1')`);
 		await insert(schema, "a", 2);
@@ -232,8 +250,7 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 	});
 
 	it("moves rows that can never be published aside, with the reason, and goes on", async () => {
-		const { schema, ...options } = await prepared();
-		const reader = read({ schema, ...options });
+		const { schema, reader } = await reading();
 		reader.publish = ({ data, channel }) => {
 			if (data === "13") return { outcome: "dead", reason: "bad luck" };
 			return channel === "slow" ? { outcome: "later", reason: "failed", triesMax: 3 } : taken;
@@ -242,7 +259,7 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 			`INSERT INTO ${schema}.outbox (channel, data) VALUES ('a', '1'), ('a', '13'), ('slow', '5'), ('a', to_json(repeat('x', 2000)))`,
 		);
 		await insert(schema, "a", 2);
-		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		await emptied(schema);
 		expect(reader.got).toEqual(["a 1", "a 2"]);
 		const { rows } = await client.query(`SELECT channel, reason FROM ${schema}.outbox_dead ORDER BY id`);
 		expect(rows).toEqual([
@@ -254,8 +271,7 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 	});
 
 	it("a channel that has no room holds up itself alone, and loses nothing", async () => {
-		const { schema, ...options } = await prepared();
-		const reader = read({ schema, ...options });
+		const { schema, reader } = await reading();
 		let isFull = true;
 		reader.publish = ({ channel }) => (channel === "full" && isFull ? { outcome: "later", reason: "no room" } : taken);
 		// More than are read at once.
@@ -270,8 +286,7 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 	});
 
 	it("channels whose rows somebody has deleted wait no longer, and the table is not read all the time", async () => {
-		const { schema, ...options } = await prepared();
-		const reader = read({ schema, ...options });
+		const { schema, reader } = await reading();
 		reader.publish = () => ({ outcome: "later", reason: "no room" });
 		await insert(schema, "full", 1);
 		await until(() => reader.outbox.counts.waitingChannels === 1, "a waiting channel");
@@ -280,9 +295,10 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 	});
 
 	it("remembers about 1,000 channels that have no room, whatever the number of them, and publishes all when there is room", async () => {
-		const { schema, ...options } = await prepared();
+		const options = await prepared();
+		const { schema } = options;
 		await client.query(`INSERT INTO ${schema}.outbox (channel, data) SELECT 'c' || n, to_json(n) FROM generate_series(1, 4000) AS n`);
-		const reader = read({ schema, ...options }, 100, 500);
+		const reader = read(options, 100, 500);
 		let isFull = true;
 		let tries = 0;
 		let most = 0;
@@ -295,27 +311,26 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 		expect(most, "channels that wait: 1,000, and the rows of one read").toBeLessThanOrEqual(1500);
 		expect(most).toBeGreaterThanOrEqual(1000);
 		isFull = false;
-		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		await emptied(schema);
 		expect(reader.got).toHaveLength(4000);
 	});
 
 	it("a row with an infinite time does not hold up the others", async () => {
-		const { schema, ...options } = await prepared();
-		const { got } = read({ schema, ...options });
+		const { schema, reader } = await reading();
+		const { got } = reader;
 		await client.query(`INSERT INTO ${schema}.outbox (channel, data, created_at) VALUES ('a', '1', 'infinity'), ('a', '2', '-infinity')`);
-		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		await emptied(schema);
 		expect(got).toEqual(["a 1", "a 2"]);
 	});
 
 	it("keeps a row that cannot be published beside an earlier one with the same id, after TRUNCATE ... RESTART IDENTITY", async () => {
-		const { schema, ...options } = await prepared();
-		const reader = read({ schema, ...options });
+		const { schema, reader } = await reading();
 		reader.publish = ({ data }) => ({ outcome: "dead", reason: `no ${data}` });
 		await insert(schema, "a", 1);
 		await until(async () => (await count(`${schema}.outbox_dead`)) === 1, "the first dead row");
 		await client.query(`TRUNCATE ${schema}.outbox RESTART IDENTITY`);
 		await insert(schema, "a", 2);
-		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		await emptied(schema);
 		const { rows } = await client.query(`SELECT id::int, reason FROM ${schema}.outbox_dead ORDER BY dead_id`);
 		expect(rows).toEqual([
 			{ id: 1, reason: "no 1" },
@@ -335,26 +350,22 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 	});
 
 	it("keeps its session while a handler takes longer than a session may be idle", async () => {
-		const { schema, ...options } = await prepared();
-		const reader = read({ schema, ...options, clientName: `${schema}-reader` });
-		const gate = new Gate();
-		reader.publish = gate.publish;
-		await insert(schema, "a", 1);
-		await until(() => gate.waiting === 1, "the row under way");
+		const { schema, reader } = await reading();
+		const gate = await underWay(reader, schema);
 		const session = async () =>
 			(await client.query("SELECT query FROM pg_stat_activity WHERE application_name = $1", [`${schema}-reader`])).rows[0]?.query;
 		await until(async () => (await session()) === "SELECT 1", "a sign of life");
 		gate.open();
-		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		await emptied(schema);
 	});
 
 	it.each([
 		["reads", "ACCESS EXCLUSIVE", 60_000],
 		["deletes", "SHARE", 1500],
 	])("drains in time when PostgreSQL does not answer while it %s", async (_what, mode, answerTimeoutMs) => {
-		const { schema, ...options } = await prepared();
-		const { got, outbox } = read({ schema, ...options, answerTimeoutMs, clientName: `${schema}-reader` });
-		await until(() => outbox.counts.isReader, "a reader");
+		const { schema, reader } = await reading({ answerTimeoutMs });
+		const { got, outbox } = reader;
+		await isReader(reader);
 		const holder = await server.connect();
 		await holder.query(
 			`BEGIN; LOCK TABLE ${schema}.outbox IN ${mode} MODE; INSERT INTO ${schema}.outbox (channel, data) VALUES ('a', '1')`,
@@ -375,32 +386,24 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 	});
 
 	it("a row that has the id of one that was published is published too: a standby without the last rows has taken over", async () => {
-		const { schema, ...options } = await prepared();
-		const reader = read({ schema, ...options, clientName: `${schema}-reader` });
-		const gate = new Gate();
-		reader.publish = gate.publish;
-		await insert(schema, "a", 1);
-		await until(() => gate.waiting === 1, "the row under way");
-		await client.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", [`${schema}-reader`]);
+		const { schema, reader } = await reading();
+		const gate = await underWay(reader, schema);
+		await cut(schema);
 		await client.query(`DELETE FROM ${schema}.outbox; ALTER TABLE ${schema}.outbox ALTER COLUMN id RESTART WITH 1`);
 		await insert(schema, "a", 2);
 		expect((await client.query(`SELECT id::int FROM ${schema}.outbox`)).rows, "the id of the first row").toEqual([{ id: 1 }]);
 		gate.open();
-		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		await emptied(schema);
 		expect(reader.got).toEqual(["a 1", "a 2"]);
 	});
 
 	it("has one reader; another one takes over when its session ends, with the same keys", async () => {
-		const { schema, ...options } = await prepared();
-		const first = read({ schema, ...options, clientName: `${schema}-first` });
-		await until(() => first.outbox.counts.isReader, "the first reader");
-		const second = read({ schema, ...options });
-		const gate = new Gate();
-		first.publish = gate.publish;
-		await insert(schema, "a", 1);
-		await until(() => gate.waiting === 1, "the row under way in the first reader");
+		const { schema, options, reader: first } = await reading();
+		await isReader(first);
+		const second = read(options);
+		const gate = await underWay(first, schema);
 		expect(second.outbox.counts.isReader, "there is one reader").toBe(false);
-		await client.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", [`${schema}-first`]);
+		await cut(schema);
 		await until(() => second.got.length === 1, "the row, published by the second reader");
 		gate.open();
 		await until(() => first.got.length === 1, "the row, published by the first reader too");
@@ -413,13 +416,8 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 	});
 
 	it("publishes nothing twice by itself, however long PostgreSQL is away before it could delete a row", async () => {
-		const { schema, ...options } = await prepared();
-		const reader = read({ schema, ...options });
-		await until(() => reader.outbox.counts.isReader, "a reader");
-		const gate = new Gate();
-		reader.publish = gate.publish;
-		await insert(schema, "a", 1);
-		await until(() => gate.waiting === 1, "the row under way");
+		const { schema, reader } = await reading();
+		const gate = await underWay(reader, schema);
 		await client.end();
 		await server.end();
 		gate.open();
@@ -427,7 +425,7 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 		reader.publish = () => taken;
 		await server.start();
 		client = await server.connect();
-		await until(async () => (await count(`${schema}.outbox`)) === 0, "an empty outbox");
+		await emptied(schema);
 		expect(reader.got).toEqual(["a 1"]);
 	});
 
