@@ -10,6 +10,11 @@ export const infoBytesMax = 16_384;
 /** A field has an invalid type or value; the message names it. */
 export class FieldError extends Error {}
 
+/** The JSON object in the body of a request. Null = the body is `null`. @throws SyntaxError; FieldError when it is not an object. */
+export function bodyFields(body: Uint8Array): Fields | null {
+	return tableField({ body: JSON.parse(Buffer.from(body).toString()) as unknown }, "body");
+}
+
 export function textField(fields: Fields, name: string): string {
 	const value = fields[name] ?? "";
 	if (typeof value !== "string") throw new FieldError(`${name} is not a string`);

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { type BodyRoute, json, noStore, type Reply, refusal } from "@shardcast/http";
 import type { ApiAccess } from "../http/api-access.ts";
-import { FieldError, type Fields, tableField } from "../json/fields.ts";
+import { bodyFields, FieldError, type Fields } from "../json/fields.ts";
 import { FailoverRefused } from "./failover.ts";
 
 interface OrderRouteParts {
@@ -21,6 +21,7 @@ const bodyBytesMax = 16_384;
 export function orderRoute({ method, path, access, fields: known, carryOut }: OrderRouteParts): BodyRoute {
 	const answer = async (body: Uint8Array): Promise<Reply> => {
 		try {
+			// The body is valid only in this step.
 			const fields = fieldsIn(body);
 			const unknown = Object.keys(fields).find((name) => !known.includes(name));
 			if (unknown !== undefined) throw new FieldError(`"${unknown.slice(0, 40)}" is not one of ${known.join(", ")}`);
@@ -39,7 +40,7 @@ export function orderRoute({ method, path, access, fields: known, carryOut }: Or
 		bodyBytesMax,
 		begin: (request) => {
 			const key = access.keyFor(request, method);
-			return "status" in key ? key : (body) => answer(Buffer.from(body));
+			return "status" in key ? key : answer;
 		},
 	};
 }
@@ -49,7 +50,7 @@ export const alone = refusal("not_found", "this machine works alone: it has no R
 function fieldsIn(body: Uint8Array): Fields {
 	if (body.length === 0) return {};
 	if (!isUtf8(body)) throw new FieldError("the body is not JSON: it is not UTF-8");
-	const fields = tableField({ body: JSON.parse(Buffer.from(body).toString()) as unknown }, "body");
+	const fields = bodyFields(body);
 	if (fields === null) throw new FieldError("body is not an object");
 	return fields;
 }

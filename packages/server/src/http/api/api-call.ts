@@ -1,6 +1,6 @@
 import { ErrorCode } from "@shardcast/protocol";
 import type { MessageSource } from "../../delivery/incoming/incoming.ts";
-import { type Fields, tableField } from "../../json/fields.ts";
+import { bodyFields, type Fields } from "../../json/fields.ts";
 import type { ApiKey } from "../api-keys.ts";
 import { ApiError, ApiForbidden } from "./api-error.ts";
 
@@ -46,7 +46,7 @@ export class ApiCall {
 
 	/** Parsed on first use. @throws SyntaxError; FieldError when it is not an object. */
 	get fields(): Fields {
-		this.#fields ??= tableField({ body: JSON.parse(Buffer.from(this.body).toString()) as unknown }, "body") ?? {};
+		this.#fields ??= bodyFields(this.body) ?? {};
 		return this.#fields;
 	}
 
