@@ -1,6 +1,6 @@
 import { type Config, defaultConfig, loadCertificates } from "@shardcast/config";
 import { silentLog } from "@shardcast/telemetry";
-import { waitFor } from "@shardcast/testkit";
+import { Scrape, waitFor } from "@shardcast/testkit";
 import { Edge } from "../../src/edge.ts";
 
 /** An edge in this process, with short times. `stop` must be called. */
@@ -27,13 +27,9 @@ export class EdgeRig {
 		await this.edge.drain();
 	}
 
-	/** The value of a metric, summed over the lines with these labels. */
+	/** The value of a metric, summed over the lines with these labels. Rejects when there is none. */
 	async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
-		const lines = (await this.edge.metrics()).split("\n").filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
-		const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
-		return lines
-			.filter((line) => wanted.every((each) => line.includes(each)))
-			.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+		return new Scrape(await this.edge.metrics()).sum(name, labels);
 	}
 
 	/** Waits until this many nodes get clients. */

@@ -73,8 +73,7 @@ export class NodeRoles {
  * @param members ids of the nodes that read, in any order.
  */
 export function rolesOf(partitions: readonly SourcePartition[], self: string, members: readonly string[]): PartitionRoles {
-	const others = members.filter((id) => id !== self);
-	if (others.length === 0) return alone;
+	if (members.every((id) => id === self)) return alone;
 	const shared = partitions
 		.filter(({ topicId }) => topicId !== null)
 		.map((each) => ({ ...each, key: `${each.topicId}/${each.partition}` }));
