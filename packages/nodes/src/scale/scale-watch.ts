@@ -1,4 +1,4 @@
-import type { ClusterNode } from "@shardcast/control";
+import type { ClusterNode, ScaleEvent } from "@shardcast/control";
 
 /** When the cluster has too few or too many nodes. */
 export interface ScaleRules {
@@ -13,7 +13,7 @@ export interface ScaleRules {
 	readonly holdMs: number;
 }
 
-export type ScaleType = "scaleUp" | "scaleDown";
+type ScaleType = ScaleEvent["type"];
 
 /** Connections of the nodes that take clients, compared with what they can take. */
 export interface ClusterLoad {
