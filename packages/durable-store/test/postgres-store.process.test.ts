@@ -126,6 +126,23 @@ describe.skipIf(!postgresForTests())("store in PostgreSQL", () => {
 		expect(store.counts).toMatchObject({ written: 2, failed: 2, refused: 0 });
 	});
 
+	it("tries nothing any more after it was closed while PostgreSQL was away", async () => {
+		const [closed, other] = [await open(), await open()];
+		const failures = () => [closed, other].map(({ positions }) => positions.failures);
+		for (const { positions } of [closed, other]) await positions.begin("u", "c", "k", { offset: 1, epoch: "e" }, 60_000);
+		await client.end();
+		await server.end();
+		await until(() => [closed, other].every(({ problem }) => problem !== null), "lost connections");
+		for (const { positions } of [closed, other]) positions.acknowledge("u", "c", "k", { offset: 2, epoch: "e" });
+		await until(() => failures().every((count) => count > 0), "failed writes");
+		await closed.close();
+		const [before, others] = failures();
+		await until(() => other.positions.failures > others! + 1, "more attempts of the other store");
+		expect(closed.positions.failures, "attempts after the end").toBe(before);
+		await server.start();
+		client = await server.connect();
+	});
+
 	it("refuses publications when too many wait for PostgreSQL", async () => {
 		const store = await open();
 		await store.publish("c", message("1"));

@@ -166,13 +166,11 @@ export class PostgresStore implements DurableStore {
 		this.#isFull = this.bytes >= this.#parts.bytesMax();
 	}
 
-	/** Writes what is waiting, if PostgreSQL can be reached. */
+	/** Writes what is waiting. If PostgreSQL cannot be reached, that fails at once. */
 	async close(): Promise<void> {
 		this.#isClosing = true;
-		if (this.problem === null) {
-			await this.#working;
-			await this.positions.close();
-		}
+		await this.#working;
+		await this.positions.close();
 		this.#link.stop();
 	}
 
