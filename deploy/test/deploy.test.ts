@@ -98,7 +98,7 @@ describe("dashboards and rules", async () => {
 				if (type !== "row") expect(description, `${name} / ${title}`).toMatch(/\.$/);
 				for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++)
 					for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
-						expect(taken.has(`${x},${y}`), `${name} / ${title}`).toBe(false);
+						if (taken.has(`${x},${y}`)) expect.fail(`${name} / ${title}: overlaps another at ${x},${y}`);
 						taken.add(`${x},${y}`);
 					}
 				expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
