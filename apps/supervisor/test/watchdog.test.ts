@@ -12,6 +12,11 @@ afterEach(() => {
 class Child implements Watched {
 	beatMs: number | null = 1;
 	readonly told: string[] = [];
+	/** Its main thread. */
+	thread = { ranMs: 0, waitedMs: 0, ready: false };
+	scheduled() {
+		return new Map([["1", { ...this.thread }]]);
+	}
 	onSilent(): void {
 		this.told.push("silent");
 	}
@@ -65,6 +70,26 @@ it("leaves a child alone that was only held up, and says that it is back", () =>
 	run(2000, false);
 	run(200, true);
 	expect(child.told).toEqual(["silent", "recovered", "silent", "recovered"]);
+});
+
+it("does not count the time in which a child waits for a CPU, but kills it after ten times the time-out", () => {
+	const { child, run } = watched(1000);
+	run(1000, true);
+	for (let tenth = 0; tenth < 30; tenth++) {
+		child.thread.waitedMs += 90;
+		child.thread.ranMs += 10;
+		run(100, false);
+	}
+	expect(child.told, "silent for 3 s, ran for 0.3 s").toEqual(["silent"]);
+	run(200, true);
+	run(1300, false);
+	expect(child.told, "silent without waiting").toEqual(["silent", "recovered", "silent", "hung"]);
+	run(200, true);
+	child.thread.ready = true;
+	run(9900, false);
+	expect(child.told.slice(4), "one wait that does not end").toEqual(["recovered", "silent"]);
+	run(400, false);
+	expect(child.told.at(-1)).toBe("hung");
 });
 
 it("does not count the time in which the whole machine stood still", () => {

@@ -2,6 +2,7 @@ export { backoffMs, Pause } from "./backoff.ts";
 export { cannotListen, listenProblem } from "./cannot-listen.ts";
 export { type AvailableCpus, availableCpus } from "./cpus/available-cpus.ts";
 export { formatCpuList, parseCpuList } from "./cpus/cpu-list.ts";
+export { type Scheduled, scheduled, waitedForCpu } from "./cpus/scheduled.ts";
 export { Deadline, DeadlineError, until, withDeadline } from "./deadline.ts";
 export { exitOnSignals } from "./exit-on-signals.ts";
 export { onHangUp } from "./hang-up.ts";

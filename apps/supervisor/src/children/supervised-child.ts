@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { Certificate, Config } from "@shardcast/config";
 import { ChildLink, type ChildReport, certificatesQuestion, type FromChild, type StartMessage, type ToChild } from "@shardcast/control";
-import { StartupError } from "@shardcast/process";
+import { type Scheduled, StartupError, scheduled } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
 import type { RestartPolicy } from "./restart-policy.ts";
@@ -110,6 +110,12 @@ export class SupervisedChild implements Watched {
 		return this.#state.kind === "serving" || this.#state.kind === "leaving" ? this.#spec.lastBeatMs() : null;
 	}
 
+	scheduled(): Scheduled {
+		const state = this.#state;
+		const pid = state.kind === "serving" || state.kind === "leaving" ? state.life.process.pid : undefined;
+		return pid === undefined ? new Map() : scheduled(pid);
+	}
+
 	onSilent(silentMs: number): void {
 		const { heartbeatTimeoutMs } = this.#spec.timeouts();
 		this.#log.warn(
@@ -124,9 +130,10 @@ export class SupervisedChild implements Watched {
 	}
 
 	/** Kills the hung child, since others wait for it. What it may still use can be freed only after it was reaped. */
-	onHung(silentMs: number): void {
-		if (this.#state.kind === "serving" || this.#state.kind === "leaving")
-			this.#killHung(this.#state.life, `no heartbeat for ${Math.round(silentMs)} ms`);
+	onHung(silentMs: number, waitedMs: number): void {
+		if (this.#state.kind !== "serving" && this.#state.kind !== "leaving") return;
+		const waited = waitedMs < 1 ? "" : `, of which it waited ${Math.round(waitedMs)} ms for a CPU`;
+		this.#killHung(this.#state.life, `no heartbeat for ${Math.round(silentMs)} ms${waited}`);
 	}
 
 	/** Kills the child because it does not release the lock of a log, which cannot be freed before it was reaped. */

@@ -1,15 +1,18 @@
+import { type Scheduled, waitedForCpu } from "@shardcast/process";
 import { Heartbeat, monotonicMs } from "@shardcast/wire";
 
 /** A child, as the watchdog sees it. */
 export interface Watched {
 	/** `monotonicMs()` of its last heartbeat; null = none is expected now. */
 	readonly beatMs: number | null;
+	/** Its threads. Asked only while its heartbeat is late. */
+	scheduled(): Scheduled;
 	/** The child does not respond. Called once, until it responds again. */
 	onSilent(silentMs: number): void;
 	/** The child responds again. */
 	onRecovered(silentMs: number): void;
-	/** The child has been silent for too long and must be killed. Called at each check. */
-	onHung(silentMs: number): void;
+	/** The child has been silent for too long and must be killed. Called at each check. `waitedMs` of its silence it waited for a CPU. */
+	onHung(silentMs: number, waitedMs: number): void;
 }
 
 /** State of a watched child. */
@@ -18,6 +21,10 @@ interface Seen {
 	/** Time of the last heartbeat by the watchdog's own clock. */
 	sinceMs: number;
 	toldSilent: boolean;
+	/** At the last check; null = its heartbeat was not late. */
+	scheduled: Scheduled | null;
+	/** Part of its silence in which it waited for a CPU. */
+	waitedMs: number;
 }
 
 interface WatchdogParts {
@@ -32,12 +39,18 @@ interface WatchdogParts {
 	readonly now?: () => number;
 }
 
+/** A child that mostly waits for a CPU is killed when it has been silent for this many times the timeout: others wait for it too. */
+const starvedTimeouts = 10;
+
 /** Longest interval between checks; a tenth of the timeout if that is shorter. */
 const everyMsMax = 200;
 
 /**
  * Finds hung children. It measures their silence with a separate clock that advances by at most two intervals per check: if this process or the
  * whole machine was paused, the children had no time for heartbeats either. So a hung child may be found up to one interval later.
+ *
+ * The time in which a child waited for a CPU does not count, up to a limit: a busy machine makes all children slow, and killing them would send
+ * their clients to the others, which are as slow.
  *
  * One timer serves everything that the supervisor checks several times a second, since wake-ups are most of the cost of an idle supervisor.
  */
@@ -52,7 +65,9 @@ export class Watchdog {
 	#clockMs = 0;
 
 	constructor({ children, heartbeatTimeoutMs, onLook, now = monotonicMs }: WatchdogParts) {
-		this.#watched = new Map(children.map((child) => [child, { beatMs: null, sinceMs: 0, toldSilent: false }]));
+		this.#watched = new Map(
+			children.map((child) => [child, { beatMs: null, sinceMs: 0, toldSilent: false, scheduled: null, waitedMs: 0 }]),
+		);
 		this.#onLook = onLook;
 		this.#now = now;
 		this.heartbeatTimeoutMs = heartbeatTimeoutMs;
@@ -95,9 +110,14 @@ export class Watchdog {
 			// The heartbeat arrived since the last check.
 			seen.sinceMs = this.#clockMs - (beatMs === null ? 0 : Math.min(Math.max(0, nowMs - beatMs), passedMs));
 			seen.toldSilent = false;
+			seen.scheduled = null;
+			seen.waitedMs = 0;
 			return;
 		}
-		if (silentMs > this.#timeoutMs) child.onHung(silentMs);
+		const scheduled = child.scheduled();
+		if (seen.scheduled !== null) seen.waitedMs += waitedForCpu(seen.scheduled, scheduled, passedMs);
+		seen.scheduled = scheduled;
+		if (silentMs - seen.waitedMs > this.#timeoutMs || silentMs > starvedTimeouts * this.#timeoutMs) child.onHung(silentMs, seen.waitedMs);
 		else if (silentMs > Heartbeat.silentMs && !seen.toldSilent) {
 			seen.toldSilent = true;
 			child.onSilent(silentMs);

@@ -16,6 +16,18 @@ let slotRow;
 
 const tell = (event, more = {}) => process.stdout.write(`${JSON.stringify({ name, event, pid: process.pid, ...more })}\n`);
 
+/** Turns of the event loop that take so much CPU time each. Says how long each took. */
+function takeTurns(cpuMs) {
+	const startedMs = monotonicMs();
+	const started = process.cpuUsage();
+	for (let used = 0; used < cpuMs * 1000; ) {
+		const { user, system } = process.cpuUsage(started);
+		used = user + system;
+	}
+	tell("turn", { tookMs: monotonicMs() - startedMs });
+	setTimeout(takeTurns, 25, cpuMs);
+}
+
 const parts = new PartAnswers();
 parts.add(metricsQuestion, () =>
 	fault.noMetrics
@@ -42,6 +54,7 @@ const control = connectToParent({
 		else row.connections = fault.connections ?? 0;
 		const beat = () => row.set("heartbeatMs", monotonicMs());
 		if (!fault.mute) setInterval(beat, 20);
+		if (fault.turnMs !== undefined) takeTurns(fault.turnMs);
 		if (fault.asks) setInterval(() => control.ask(metricsQuestion, null).then((text) => tell("answer", { text })), 200);
 		if (fault.dieAfterMs !== undefined) setTimeout(() => process.exit(4), fault.dieAfterMs);
 		return role === "balancer" ? { port: 4711 } : {};

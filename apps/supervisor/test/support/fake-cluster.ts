@@ -12,6 +12,7 @@ export interface FakeEvent {
 	readonly pid: number;
 	readonly incarnation?: number;
 	readonly atMs?: number;
+	readonly tookMs?: number;
 	readonly deadlineMs?: number;
 	readonly text?: string;
 	readonly path?: string;

@@ -47,7 +47,7 @@ export const supervisionOptions = {
 		default: 2500,
 		commands: ["multi"],
 		live: true,
-		help: "Time without a heartbeat after which a process counts as hung, is killed and restarted; heartbeats come five times a second.",
+		help: "Time without a heartbeat after which a process counts as hung, is killed and restarted; heartbeats come five times a second. Waiting for a CPU does not count, up to ten times this.",
 	}),
 	readyTimeoutMs: option({
 		flag: "ready-timeout",
