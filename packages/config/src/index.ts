@@ -59,6 +59,7 @@ export { type WebhookEventType, webhookEventTypes } from "./options/webhook-even
 export { type PostgresAddress, parsePostgresAddress, postgresAddressText } from "./postgres/postgres-address.ts";
 export { nodeIdOf } from "./redis/node-id.ts";
 export { parseRedisAddress, type RedisAddress, redisAddressText } from "./redis/redis-address.ts";
+export { redisNamesOf } from "./redis/redis-names.ts";
 export { type BackendTls, readBackendTls } from "./tls/backend-tls.ts";
 export { type Certificate, certificateFor, type TlsConfig, usesTls } from "./tls/certificate.ts";
 export { loadCertificates } from "./tls/load-certificates.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseRedisAddress, redisAddressText } from "../src/index.ts";
+import { parseRedisAddress, redisAddressText, redisNamesOf } from "../src/index.ts";
 
 const plain = { isCluster: false, tls: false, user: "", password: "", database: 0 };
 
@@ -43,6 +43,7 @@ describe("an address of Redis", () => {
 		["redis://a:0", /has the port 0/],
 		["redis://a:70000", /has the port 70000/],
 		["redis://", /has no host/],
+		["redis://:p#w@a", /has a #; in a password, write %23/],
 		["redis://a/b", /not a database number/],
 		["redis+cluster://a/1", /a Redis Cluster does not have/],
 		["redis://a:1,b:2", /only redis\+cluster:\/\/ may have/],
@@ -79,3 +80,9 @@ function messageOf(action: () => unknown): string {
 	}
 	return "";
 }
+
+it("a database other than 0 is part of all names in Redis, since channels belong to no database", () => {
+	expect(redisNamesOf({ redisAddress: "redis://a", redisPrefix: "ws" })).toBe("ws");
+	expect(redisNamesOf({ redisAddress: "redis://a/0", redisPrefix: "ws" })).toBe("ws");
+	expect(redisNamesOf({ redisAddress: "redis://a/2", redisPrefix: "ws" })).toBe("ws/2");
+});

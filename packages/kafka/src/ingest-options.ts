@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { type Config, kafkaGroupOf, nodeIdOf, parseSubscription, type Subscription } from "@shardcast/config";
+import { type Config, kafkaGroupOf, nodeIdOf, parseSubscription, redisNamesOf, type Subscription } from "@shardcast/config";
 import { redisOptionsOf } from "@shardcast/nodes";
 import type { KafkaConnectionOptions } from "./client/connection-options.ts";
 import type { FetchLimits } from "./protocol/fetch-protocol.ts";
@@ -133,7 +133,7 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 
 function relayOptions(config: Config, slot: number): RelayOptions | null {
 	const redis = redisOptionsOf(config, `shardcast:${nodeIdOf(config)}:kafka-${slot}`);
-	return redis === null ? null : { redis, prefix: config.redisPrefix };
+	return redis === null ? null : { redis, prefix: redisNamesOf(config) };
 }
 
 function orNull(text: string): string | null {

@@ -1,4 +1,4 @@
-import { type Config, parseRedisAddress } from "@shardcast/config";
+import { type Config, parseRedisAddress, redisNamesOf } from "@shardcast/config";
 import type { ClusterNode } from "@shardcast/control";
 import { Redis } from "@shardcast/redis";
 import type { Log } from "@shardcast/telemetry";
@@ -53,7 +53,7 @@ export class NodeWatch {
 		this.#parts = parts;
 		const { config } = parts;
 		this.redis = new Redis(redisOptionsOf(config, parts.clientName)!, parts.log);
-		this.#keys = nodeKeys(config.redisPrefix, parseRedisAddress(config.redisAddress!).isCluster);
+		this.#keys = nodeKeys(redisNamesOf(config), parseRedisAddress(config.redisAddress!).isCluster);
 	}
 
 	/** Redis has told at least once which nodes there are. */

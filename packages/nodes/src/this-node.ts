@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { type Address, type Config, type Failover, formatDuration, nodeIdOf, parseRedisAddress } from "@shardcast/config";
+import { type Address, type Config, type Failover, formatDuration, nodeIdOf, parseRedisAddress, redisNamesOf } from "@shardcast/config";
 import {
 	type ClusterNode,
 	type ClusterNodes,
@@ -119,7 +119,7 @@ export class ThisNode {
 		this.id = nodeIdOf(config);
 		this.#redis = new Redis(redisOptionsOf(config, `shardcast:${this.id}`)!, log);
 		const { isCluster } = parseRedisAddress(config.redisAddress!);
-		const keys = nodeKeys(config.redisPrefix, isCluster);
+		const keys = nodeKeys(redisNamesOf(config), isCluster);
 		const own = { id: this.id, instance: randomUUID() };
 		this.#membership = new Membership({
 			redis: this.#redis,
@@ -235,7 +235,7 @@ export class ThisNode {
 				this.#redis.close();
 				throw new StartupError(`--redis-url: ${message}`, { flag: "--redis-url", cause: error });
 			}
-			this.#tell("bad", `${message}; node ${this.id} ${this.#refuses ? "refuses clients" : "serves its clients alone"} until then`);
+			this.#tell("bad", `${message}; node ${this.id} ${this.#refuses ? "refuses clients" : "serves its clients alone"}, and tries again`);
 		}
 		// Before it has clients that the others could want to reach.
 		await this.control.start();
@@ -244,8 +244,8 @@ export class ThisNode {
 		} catch (error) {
 			if (!(error instanceof NodeIdTaken)) throw error;
 			this.#redis.close();
-			const who = error.holder === null ? "" : `, ${error.holder.address}, which is there`;
-			throw new StartupError(`--node-id: another machine has the id "${this.id}"${who}; give each its own id`, {
+			const who = error.holder?.address ? `, at ${error.holder.address}` : "";
+			throw new StartupError(`--node-id: the id "${this.id}" is in use by another node${who}; give each node its own id`, {
 				flag: "--node-id",
 				cause: error,
 			});

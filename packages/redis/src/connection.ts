@@ -218,12 +218,15 @@ function redisError(error: unknown): RedisError {
 	const { message, code } = error as NodeJS.ErrnoException;
 	const { ClientClosedError, ClientOfflineError, ErrorReply, RootNodesUnavailableError } = library();
 	if (error instanceof ErrorReply) {
+		if (message.startsWith("NOAUTH")) return new RedisError("login", "NOAUTH, it requires a password: redis://:password@10.0.0.5:6379");
 		if (otherLogin.test(message)) return new RedisError("login", message);
 		if (notNow.test(message)) return new RedisError("unavailable", message);
 		if (/unknown command.*hello/i.test(message))
 			return new RedisError("unsuitable", "the server is older than Redis 6; use Redis 7 or later");
 		if (/cluster support disabled/i.test(message))
 			return new RedisError("unsuitable", "the server is no part of a Redis Cluster; write redis:// in its address");
+		if (/DB index is out of range/i.test(message))
+			return new RedisError("unsuitable", "it has no database with this number; see `databases` in its configuration");
 		return new RedisError("refused", message);
 	}
 	if (error instanceof ClientOfflineError || error instanceof ClientClosedError)

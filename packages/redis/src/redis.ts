@@ -24,6 +24,11 @@ const checkEveryMs = 100;
 /** Delay before another attempt to restore subscriptions. */
 const restoreEveryMs = 500;
 const why = (error: RedisError): string => (error.kind === "login" ? `it refuses the login: ${error.message}` : error.message);
+/** Servers with and without TLS do not understand each other, and do not say so: one waits for more, the other hangs up. */
+function tlsHint(tls: boolean, reason: string): string {
+	if (tls) return /no answer|timeout|EPROTO|wrong version/i.test(reason) ? "; if this port has no TLS, write redis://" : "";
+	return /ECONNRESET|closed/i.test(reason) ? "; if this port has TLS, write rediss://" : "";
+}
 
 /**
  * A client for Redis 7 or later, a Redis Cluster, or Valkey: commands, scripts and subscriptions. It reconnects until `close`. Commands of one turn
@@ -106,7 +111,8 @@ export class Redis {
 				const inVain = error?.kind === "login" || error?.kind === "unsuitable" || this.#state === "closed";
 				if (!inVain && performance.now() < endsMs) return;
 				const reason = error === null ? `no answer within ${deadlineMs} ms` : why(error);
-				end(() => reject(new RedisError(error?.kind ?? "unavailable", `cannot use Redis at ${this.where}: ${reason}`)));
+				const hint = inVain ? "" : tlsHint(this.#options.address.tls, reason);
+				end(() => reject(new RedisError(error?.kind ?? "unavailable", `cannot use Redis at ${this.where}: ${reason}${hint}`)));
 			};
 			const timer = setInterval(look, 10);
 			const end = (settle: () => void) => {

@@ -102,7 +102,7 @@ describe.skipIf(!redisForTests())("Redis", () => {
 		try {
 			const without = await problemOf(open(guarded.url).ready(5000));
 			expect(without.kind).toBe("login");
-			expect(without.message).toMatch(/it refuses the login: NOAUTH/);
+			expect(without.message).toMatch(/it refuses the login: NOAUTH, it requires a password: redis:\/\/:password@/);
 			const url = `redis://:hunter2-wrong@127.0.0.1:${guarded.port}`;
 			const wrong = await problemOf(open(url).ready(5000));
 			expect(wrong.message).toMatch(/it refuses the login: WRONGPASS/);
@@ -112,6 +112,20 @@ describe.skipIf(!redisForTests())("Redis", () => {
 			expect(right.where).toBe(guarded.url);
 		} finally {
 			await guarded.stop();
+		}
+
+		const plain = await RedisServer.start();
+		try {
+			const missing = await problemOf(open(`${plain.url}/99`).ready(5000));
+			expect([missing.kind, missing.message]).toEqual([
+				"unsuitable",
+				expect.stringMatching(/\/99: it has no database with this number; see `databases`/),
+			]);
+			const tls = { caPath: null, certPath: null, keyPath: null, verify: true };
+			const silent = await problemOf(open(plain.url.replace("redis", "rediss"), { tls }).ready(300));
+			expect(silent.message).toMatch(/; if this port has no TLS, write redis:\/\/$/);
+		} finally {
+			await plain.stop();
 		}
 
 		const web = await answering(() => "HTTP/1.1 400 Bad Request\r\n\r\n");
@@ -147,7 +161,9 @@ describe.skipIf(!redisForTests())("Redis", () => {
 			expect(distrusting.kind).toBe("unsuitable");
 			expect(distrusting.message).toMatch(/its certificate is not accepted: self-signed certificate/);
 			await open(url, { tls: { ...options, caPath: null, verify: false } }).ready(5000);
-			expect((await problemOf(open(guarded.url).ready(500))).message).toMatch(/^cannot use Redis at redis:/);
+			expect((await problemOf(open(guarded.url).ready(1000))).message).toMatch(
+				/^cannot use Redis at redis:.*; if this port has TLS, write rediss:\/\/$/,
+			);
 		} finally {
 			await guarded.stop();
 			rmSync(folder, { recursive: true });

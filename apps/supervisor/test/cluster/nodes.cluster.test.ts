@@ -150,7 +150,7 @@ describe.skipIf(!redisForTests())("several machines with Redis", () => {
 			},
 		);
 		expect((await second.exited).code).toBe(2);
-		expect(second.log()).toMatch(/--node-id: another machine has the id "n1", 127\.0\.0\.11:\d+, which is there; give each its own id/);
+		expect(second.log()).toMatch(/--node-id: the id "n1" is in use by another node, at 127\.0\.0\.11:\d+; give each node its own id/);
 		await together("n1", "n2", "n3");
 	});
 
@@ -202,7 +202,7 @@ describe.skipIf(!redisForTests())("several machines with Redis", () => {
 		await Promise.all([sender.close(), receiver.close()]);
 
 		const n4 = await start("n4");
-		expect(n4.log()).toMatch(/cannot use Redis at redis:\/\/127\.0\.0\.1:\d+: .*; node n4 serves its clients alone until then/);
+		expect(n4.log()).toMatch(/cannot use Redis at redis:\/\/127\.0\.0\.1:\d+: .*; node n4 serves its clients alone, and tries again/);
 		expect((await n4.health()).node?.state).toBe("joining");
 		await waitFor(async () => (await selectedBy(n4.httpUrl)).alone === true, { deadlineMs: waitMs, what: "that n4 names itself" });
 

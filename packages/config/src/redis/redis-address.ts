@@ -35,6 +35,7 @@ export function parseRedisAddress(text: string): RedisAddress {
 	if (/,\s*rediss?(\+\w+)?:/.test(text))
 		throw new RangeError("has several addresses; channels are not divided among servers: use a Redis Cluster, redis+cluster://");
 	const [, scheme, plus, login, hosts, path = "", query = ""] = pattern.exec(text.trim()) ?? [];
+	if (text.includes("#")) throw new RangeError("has a #; in a password, write %23");
 	if (scheme === undefined || hosts === undefined) throw new RangeError(`is not a Redis address; write, for example, ${examples}`);
 	const isCluster = plus !== undefined;
 	const more = new URLSearchParams(query);

@@ -1,4 +1,4 @@
-import { type Config, nodeIdOf } from "@shardcast/config";
+import { type Config, nodeIdOf, redisNamesOf } from "@shardcast/config";
 import { redisOptionsOf } from "@shardcast/nodes";
 import { Redis } from "@shardcast/redis";
 import type { CompressionMethod } from "@shardcast/redis-broker";
@@ -21,7 +21,7 @@ export interface SharedRedis {
 export function openRedis(config: Config, name: string, log: Pick<Log, "info" | "warn">): SharedRedis | null {
 	const options = redisOptionsOf(config, `shardcast:${nodeIdOf(config)}:${name}`);
 	if (options === null) return null;
-	const { redisPrefix: prefix, redisTrustReplicas: trustsReplicas, redisPublishWaitMs: publishWaitMs } = config;
+	const { redisTrustReplicas: trustsReplicas, redisPublishWaitMs: publishWaitMs } = config;
 	const compression = { method: config.redisCompression, bytesMin: config.redisCompressionBytesMin };
-	return { client: new Redis(options, log).open(), prefix, trustsReplicas, publishWaitMs, compression };
+	return { client: new Redis(options, log).open(), prefix: redisNamesOf(config), trustsReplicas, publishWaitMs, compression };
 }

@@ -155,7 +155,7 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 				[command("send_to_all", { type: "redis all" }), all, "redis all"],
 				[command("publish", { channel: "lobby", type: "redis room" }), anns, "redis room"],
 			] as const) {
-				expect(await admin.send(null, ["PUBLISH", "ws:publish", text]), "both nodes").toBe(2);
+				expect(await admin.send(null, ["PUBLISH", "ws/2:publish", text]), "both nodes").toBe(2);
 				expectAt(names, type);
 			}
 			const wanted = (name: string) => [...expected.get(name)!].sort();
@@ -391,13 +391,45 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 		}
 	});
 
+	it("nodes in two databases of one Redis are two clusters: neither messages nor orders pass between them", async () => {
+		const got: string[] = [];
+		const heard: string[] = [];
+		const one = create("one", { redisAddress: `${redis.url}/1` });
+		const two = create("two", { redisAddress: `${redis.url}/2` });
+		const same = create("same", { redisAddress: `${redis.url}/2` });
+		const sockets: WebSocket[] = [];
+		try {
+			for (const server of [one, two, same]) await server.run();
+			await waitFor(() => two.nodes()!.nodes.length === 2, { deadlineMs: 10_000, what: "both nodes of the second database" });
+			expect(one.nodes()!.nodes.map(({ id }) => id)).toEqual(["one"]);
+			for (const [server, into] of [
+				[one, got],
+				[same, heard],
+			] as const) {
+				const socket = new WebSocket(`ws://127.0.0.1:${server.port}/`);
+				socket.on("message", (data) => into.push(String(data)));
+				await new Promise((resolve) => socket.on("open", resolve));
+				sockets.push(socket);
+			}
+			await two.publish("second");
+			await admin.send(null, ["PUBLISH", "ws/2:publish", '{"method": "publish", "params": {"data": "by a backend"}}']);
+			await waitFor(() => heard.length === 2, { deadlineMs: 10_000, what: "both messages in the second database" });
+			await one.publish("first");
+			await waitFor(() => got.length > 0, { deadlineMs: 10_000, what: "a message in the first" });
+			expect(got).toEqual(["first"]);
+		} finally {
+			for (const socket of sockets) socket.terminate();
+			await Promise.all([one.shutdown(), two.shutdown(), same.shutdown()]);
+		}
+	});
+
 	it("a node does not start if its id is taken, or if Redis refuses its login", async () => {
 		const first = create("same");
 		const second = create("same");
 		const login = create("login", { redisAddress: redis.url.replace("//", "//nobody:wrong@") });
 		try {
 			await first.run();
-			await expect(second.run()).rejects.toThrow(/^--node-id: another machine has the id "same", 127\.0\.0\.1:\d+, which is there/);
+			await expect(second.run()).rejects.toThrow(/^--node-id: the id "same" is in use by another node, at 127\.0\.0\.1:\d+; give each/);
 			await expect(login.run()).rejects.toThrow(
 				/^--redis-url: cannot use Redis at redis:\/\/127\.0\.0\.1:\d+: it refuses the login: WRONGPASS/,
 			);

@@ -27,7 +27,7 @@ export const redisOptions = {
 		}),
 		default: "ws",
 		commands: withEdge,
-		help: "Prefix, before a colon, of all keys and channels in Redis. Nodes with the same prefix work together.",
+		help: "Prefix, before a colon, of all keys and channels in Redis. Nodes with the same prefix and database work together. A database other than 0 follows the prefix: ws/2:publish.",
 	}),
 	redisConnectTimeoutMs: option({
 		flag: "redis-connect-timeout",
