@@ -1,3 +1,4 @@
+import { encodePublisherInfo } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import type { Answer, Broker, History, HistoryOptions, Position, PublishOptions } from "../src/broker.ts";
 import { bytes, limits, shown, text } from "./fixtures.ts";
@@ -68,15 +69,16 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 		it("carries bytes, kind, info, tags and the delta flag as they were given", async () => {
 			const { put, read } = await start();
 			const data = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+			const info = encodePublisherInfo({ user: "ann", client: "c-1", connInfo: bytes("{}") });
 			const { first, channel } = await start();
-			await first.publish(channel, data, { ...kept, kind: 2, info: bytes("who"), tags: { ä: "1", b: "" }, delta: true });
+			await first.publish(channel, data, { ...kept, kind: 2, info, tags: { ä: "1", b: "" }, delta: true });
 			await put("plain");
 			const [plain] = (await read()).publications;
 			expect(Object.keys(plain!).sort()).toEqual(["data", "kind", "offset", "previousOffset"]);
 			const whole = (await first.history(channel))!.publications[0]!;
 			expect(whole).toMatchObject({ offset: 1, previousOffset: 0, kind: 2, tags: { ä: "1", b: "" }, delta: true });
 			expect([...whole.data]).toEqual([...data]);
-			expect(text(whole.info!)).toBe("who");
+			expect([...whole.info!]).toEqual([...info]);
 		});
 
 		it("data may be empty, and belongs to whoever asked", async () => {

@@ -2,6 +2,7 @@ import { type Config, parseRedisAddress, redisNamesOf } from "@shardcast/config"
 import type { ClusterNode } from "@shardcast/control";
 import { Redis } from "@shardcast/redis";
 import type { Log } from "@shardcast/telemetry";
+import { nodesMax } from "./membership-scripts.ts";
 import { type NodeKeys, nodeKeys } from "./node-keys.ts";
 import { publicNode } from "./node-record.ts";
 import { readNodeEvent, readNodes } from "./read-nodes.ts";
@@ -20,8 +21,6 @@ interface NodeWatchParts {
 const lookEveryMs = 1000;
 /** Several events within this time cause one look. */
 const lookSoonMs = 20;
-/** More nodes than any cluster has. */
-const nodesMax = 1024;
 
 /** A node as last seen, and since when it is missing. */
 interface Seen {

@@ -2,11 +2,14 @@ import type { Redis } from "@shardcast/redis";
 import type { NodeKeys } from "./node-keys.ts";
 import { type NodeRecord, parseNodeRecord } from "./node-record.ts";
 
-/** The entries of these nodes, without those that are missing or that a node of this version cannot have written. @throws RedisError */
+/** The entries of these nodes, without those that are missing, of another id, or that a node of this version cannot have written. @throws RedisError */
 export async function readNodes(redis: Pick<Redis, "send">, keys: NodeKeys, ids: readonly string[]): Promise<readonly NodeRecord[]> {
 	if (ids.length === 0) return [];
 	const records = (await redis.send(keys.nodes, ["MGET", ...ids.map((id) => keys.node(id))])) as readonly unknown[];
-	return records.flatMap((json) => parseNodeRecord(json) ?? []);
+	return records.flatMap((json, index) => {
+		const record = parseNodeRecord(json);
+		return record === null || record.id !== ids[index] ? [] : [record];
+	});
 }
 
 /** What a message on the channel of events says. Null = a message of another program. */

@@ -208,6 +208,48 @@ describe.skipIf(!redisForTests())("membership", () => {
 		await a.redis.send("x", ["DEL", "ws:cluster:nodes"]);
 	});
 
+	it("joins, stays and leaves although another program writes to its own key", async () => {
+		const contents = [
+			["SET", "{"],
+			["SET", "[1]"],
+			["SET", '{"instance":7}'],
+			["HSET", "field", "value"],
+		] as const;
+		const first = machine("a");
+		await first.redis.ready(waitMs);
+		const write = async ([command, ...rest]: readonly string[]) => {
+			await first.redis.send("x", ["DEL", "ws:cluster:node:a"]);
+			await first.redis.send("x", [command!, "ws:cluster:node:a", ...rest]);
+		};
+		await write(contents[3]);
+		await first.join();
+		for (const content of contents) {
+			await write(content);
+			const isBack = async () => JSON.parse(String(await first.redis.send("x", ["GET", "ws:cluster:node:a"]).catch(() => "{}")));
+			await waitFor(async () => (await isBack()).id === "a", { deadlineMs: waitMs, what: `its entry instead of ${content}` });
+		}
+		expect(first.told).toEqual(["member"]);
+		expect(first.membership.counts.failed).toBe(0);
+		await write(contents[0]);
+		await first.leave();
+	});
+
+	it("an entry under another id is none, and one that expires far too late is removed like one that has expired", async () => {
+		const [a, b] = [await machine("a", { timeoutMs: 1500 }).join(), await machine("b", { timeoutMs: 1500 }).join()];
+		await Promise.all([a.hears("+b"), b.hears("+a")]);
+		const own = String(await a.redis.send("x", ["GET", "ws:cluster:node:a"]));
+		await a.redis.send("x", ["SET", "ws:cluster:node:c", own, "PX", "60000"]);
+		// As if the clock of Redis had been an hour ahead when this node died.
+		await a.redis.send("x", ["SET", "ws:cluster:node:d", own.replaceAll('"id":"a"', '"id":"d"'), "PX", "3600000"]);
+		const later = String(Date.now() + 3_600_000);
+		await a.redis.send("x", ["ZADD", "ws:cluster:nodes", later, "c", later, "d"]);
+		await Promise.all([a, b].map((each) => each.hears("+d")));
+		await Promise.all([a, b].map((each) => each.hears("-d timeout")));
+		expect(a.told).toEqual(["member", "+b", "+d", "-d timeout"]);
+		expect(await a.redis.send("x", ["ZRANGE", "ws:cluster:nodes", "0", "-1"])).toEqual(["a", "b"]);
+		await Promise.all([a.leave(), b.leave()]);
+	});
+
 	it("a scale event is announced once for all nodes, and again only when the load was back", async () => {
 		const [a, b] = await joined("a", "b");
 		await Promise.all([a.hears("+b"), b.hears("+a")]);

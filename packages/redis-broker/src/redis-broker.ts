@@ -19,6 +19,7 @@ import { channelList } from "@shardcast/wire";
 import { type Compressor, unpack } from "./compression.ts";
 import { Keys } from "./keys.ts";
 import type { NodeId } from "./node-id.ts";
+import { publishAnswer, readAnswer, type StreamPart } from "./script-answers.ts";
 import { publishScript, readScript, removeScript } from "./scripts.ts";
 import { decodePublication, encodePublication, type StoredPublication } from "./stored-publication.ts";
 
@@ -39,14 +40,6 @@ interface RedisBrokerOptions {
 
 /** How long the metadata of a channel without publications is kept. */
 const idleMetaTtlMs = 3_600_000;
-
-/** The position of a channel, and some of its publications as stored in Redis. */
-interface StreamPart {
-	readonly position: Position;
-	readonly entries: readonly { readonly offset: number; readonly bytes: Buffer }[];
-	/** The last offset that was removed; 0 = none. */
-	readonly removed: number;
-}
 
 /**
  * The broker for several nodes. Redis assigns each publication its position, and keeps the last ones in a stream. **Any number of processes on any
@@ -84,9 +77,10 @@ export class RedisBroker implements Broker {
 			idempotency === undefined ? "" : String(Math.floor(idempotency.ttlMs)),
 		];
 		try {
-			const [known, offset, epoch] = (await this.#options.redis.run(publishScript, keys, args, { waitMs })) as [number, string, string];
-			const position: Position = { offset: Number(offset), epoch };
-			return known === 1 ? { outcome: "accepted", position, duplicate: true } : { outcome: "accepted", position };
+			const answer = publishAnswer(await this.#options.redis.run(publishScript, keys, args, { waitMs }));
+			if (answer === null) return { outcome: "unacknowledged", reason: "broker", detail: "Redis gave an answer that cannot be read" };
+			const { position, isKnown } = answer;
+			return isKnown ? { outcome: "accepted", position, duplicate: true } : { outcome: "accepted", position };
 		} catch (error) {
 			if (!(error instanceof RedisError)) throw error;
 			const { kind, message: detail } = error;
@@ -111,7 +105,7 @@ export class RedisBroker implements Broker {
 		return (await this.read(channel, { limit: 0 }))?.position ?? null;
 	}
 
-	/** As `history`, but with encoded publications. */
+	/** As `history`, but with encoded publications. Null = Redis did not answer, or in a way that cannot be read. */
 	async read(channel: string, { since, limit = -1, reverse = false }: HistoryOptions): Promise<StreamPart | null> {
 		channelList([channel]);
 		const args = [
@@ -123,13 +117,9 @@ export class RedisBroker implements Broker {
 			reverse ? "1" : "0",
 		];
 		try {
-			const answer = await this.#options.redis.run(readScript, [this.keys.meta(channel), this.keys.stream(channel)], args, { bytes: true });
-			const [epoch, offset, entries, removed] = answer as [Buffer, Buffer, [Buffer, [Buffer, Buffer]][], Buffer];
-			return {
-				position: { offset: Number(offset.toString()), epoch: epoch.toString() },
-				entries: entries.map(([id, [, bytes]]) => ({ offset: Number.parseInt(id.toString(), 10), bytes })),
-				removed: Number(removed.toString()),
-			};
+			return readAnswer(
+				await this.#options.redis.run(readScript, [this.keys.meta(channel), this.keys.stream(channel)], args, { bytes: true }),
+			);
 		} catch (error) {
 			if (error instanceof RedisError) return null;
 			throw error;

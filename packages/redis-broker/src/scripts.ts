@@ -11,10 +11,11 @@ const open = `
 local function open(trusts, fresh, ttl)
   local e, s, r, m, z = unpack(redis.call('HMGET', KEYS[1], 'e', 's', 'r', 'm', 'z'))
   local run = redis.call('INFO', 'server'):match('run_id:(%x+)')
-  if e and (r == run or trusts == '1') then return e, tonumber(s), run, m or ttl, z end
-  redis.call('DEL', KEYS[2])
+  if e and tonumber(s) and (r == run or trusts == '1') then return e, tonumber(s), run, m or ttl, tonumber(z) end
+  -- First what a server without free memory refuses: it lets a script go on that has written something.
   redis.call('HSET', KEYS[1], 'e', fresh, 's', '0', 'r', run, 'f', '0')
-  return fresh, 0, run, m or ttl, z
+  redis.call('DEL', KEYS[2])
+  return fresh, 0, run, m or ttl, tonumber(z)
 end
 `;
 
@@ -27,8 +28,9 @@ local trusts, fresh, size, ttl, meta, publication, topic, key_ttl = unpack(ARGV)
 if key_ttl ~= '' then
   local known = redis.call('GET', KEYS[3])
   if known then
-    local offset, epoch = known:match('^(%d+) (.*)$')
-    return {1, offset, epoch}
+    local offset, epoch = known:match('^(%d+) (.+)$')
+    -- Another program may have written something else.
+    if offset then return {1, offset, epoch} end
   end
 end
 local e, s, run = open(trusts, fresh, meta)
@@ -54,7 +56,7 @@ redis.pcall('PEXPIRE', KEYS[1], ttl)
 local last = string.format('%.0f', s)
 local removed = redis.call('HGET', KEYS[1], 'f') or '0'
 if limit == '0' or (epoch ~= '' and epoch ~= e) or not z then return {e, last, {}, removed} end
-local lowest = s - tonumber(z) + 1
+local lowest = s - z + 1
 local highest = '+'
 if offset ~= '' then
   if reverse == '1' then highest = '(' .. offset .. '-0'

@@ -1,5 +1,5 @@
 import type { PublishOptions } from "@shardcast/channel-log";
-import { RecordKind } from "@shardcast/wire";
+import { isPublisherInfo, RecordKind } from "@shardcast/wire";
 import type { NodeId } from "./node-id.ts";
 
 /**
@@ -52,15 +52,17 @@ export function decodePublication(bytes: Buffer): StoredPublication | null {
 	const infoEnd = Layout.headBytes + bytes.readUInt32LE(20);
 	const tagsEnd = infoEnd + bytes.readUInt32LE(24);
 	if (tagsEnd > bytes.length || (kind !== RecordKind.text && kind !== RecordKind.binary)) return null;
+	const info = infoEnd > Layout.headBytes ? bytes.subarray(Layout.headBytes, infoEnd) : undefined;
 	const tags = tagsIn(bytes.subarray(infoEnd, tagsEnd));
-	if (tags === null) return null;
+	// Shards trust what is in the logs: what they cannot read would end all of them.
+	if (tags === null || (info !== undefined && !isPublisherInfo(info))) return null;
 	return {
 		kind,
 		delta: (bytes[2]! & Layout.delta) !== 0,
 		node: { id0: bytes.readInt32LE(4), id1: bytes.readInt32LE(8) },
 		senderId: bytes.readUInt32LE(12),
 		senderLife: bytes.readUInt32LE(16),
-		info: infoEnd > Layout.headBytes ? bytes.subarray(Layout.headBytes, infoEnd) : undefined,
+		info,
 		tags,
 		data: bytes.subarray(tagsEnd),
 	};

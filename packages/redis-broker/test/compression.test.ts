@@ -1,4 +1,5 @@
 import { deflateRawSync } from "node:zlib";
+import { encodePublisherInfo } from "@shardcast/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Compressor, unpack, unpackedHead } from "../src/compression.ts";
@@ -78,11 +79,19 @@ describe("compression between nodes", () => {
 	});
 
 	it("a publication with all its parts comes back", () => {
-		const options = { kind: 1, delta: true, sender: { id: 7, life: 9 }, info: text(40), tags: { room: "a" } } as const;
+		const options = {
+			kind: 1,
+			delta: true,
+			sender: { id: 7, life: 9 },
+			info: encodePublisherInfo({ user: "ann", client: "c-1" }),
+			tags: { room: "a" },
+		} as const;
 		const plain = encodePublication({ id0: 1, id1: -2 }, text(2000), options);
 		const packed = deflate().pack(plain);
 		expect(packed.length).toBeLessThan(plain.length / 4);
 		expect(decodePublication(packed), "not read as an uncompressed one").toBeNull();
 		expect(decodePublication(unpack(packed, bytesMax)!)).toEqual(decodePublication(plain));
+		for (const info of [options.info.subarray(0, 4), encodePublisherInfo({ user: "", client: "", connInfo: Buffer.from("{") })])
+			expect(decodePublication(encodePublication({ id0: 1, id1: 2 }, text(10), { info })), "a publisher that cannot be shown").toBeNull();
 	});
 });

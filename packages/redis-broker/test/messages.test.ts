@@ -3,6 +3,7 @@ import {
 	channelList,
 	channelNameAt,
 	createRecordHead,
+	encodePublisherInfo,
 	everybody,
 	RecordKind,
 	RecordType,
@@ -192,8 +193,10 @@ describe("IncomingMessages", () => {
 		const { incoming, read, batch } = start();
 		incoming.take(batch([record("a"), record("b", null)]));
 		incoming.take(batch([record("ours")], here));
-		incoming.take(batch([record("joined", "news", RecordType.join)]));
-		expect(read()).toEqual(["news: a", "everybody: b", "news: joined"]);
+		incoming.take(
+			batch([record(Buffer.from(encodePublisherInfo({ user: "ann", client: "c-1" })).toString("latin1"), "news", RecordType.join)]),
+		);
+		expect(read()).toEqual(["news: a", "everybody: b", expect.stringMatching(/^news: .*ann.*c-1/s)]);
 		expect(incoming.counts).toEqual({ messages: 3, droppedFull: 0, unreadable: 0, missed: 1 });
 	});
 
@@ -217,12 +220,12 @@ describe("IncomingMessages", () => {
 	it("puts messages of high priority onto the bus before those that wait for room, and says so", async () => {
 		const { incoming, read, batch, urgent } = start();
 		const filler = "x".repeat(5000);
-		incoming.take(batch([record("to a user", "ann", RecordType.direct), ...Array.from({ length: 20 }, () => record(filler))]));
+		incoming.take(batch([record('"to a user"', "ann", RecordType.direct), ...Array.from({ length: 20 }, () => record(filler))]));
 		expect(urgent()).toBe(0);
 		// Too long for what is left of the ring.
 		incoming.take(batch([record(`X${filler}`, "news", RecordType.urgent)]));
 		incoming.take(batch([record("last")]));
-		incoming.take(batch([record("Y", "ann", RecordType.urgentDirect)]));
+		incoming.take(batch([record('"Y"', "ann", RecordType.urgentDirect)]));
 		const got: string[] = [];
 		await vi.waitFor(
 			() => {
@@ -233,9 +236,9 @@ describe("IncomingMessages", () => {
 		);
 		const ahead = got.findIndex((text) => text.startsWith("news: X"));
 		expect(got.slice(ahead + 2).filter((text) => text === "filler").length, "messages that waited").toBeGreaterThan(0);
-		expect(got[ahead + 1]).toBe("ann: Y");
+		expect(got[ahead + 1]).toBe('ann: "Y"');
 		expect(urgent()).toBe(2);
-		expect([got[0], got.at(-1)]).toEqual(["ann: to a user", "news: last"]);
+		expect([got[0], got.at(-1)]).toEqual(['ann: "to a user"', "news: last"]);
 		expect(ahead).toBeGreaterThan(0);
 		incoming.stop();
 	});

@@ -114,6 +114,65 @@ describe.skipIf(!redisForTests())("RedisBroker and its server", () => {
 			expect((await broker.history(channel))!.publications.map(({ data }) => Buffer.from(data).toString())).toEqual([channel]);
 	});
 
+	it("without free memory Redis refuses publications, those to new channels, too, and can be read", async () => {
+		const broker = await rig.broker();
+		const [known, fresh] = [rig.channel(), rig.channel()];
+		await broker.publish(known, bytes("before"), kept);
+		rig.order("CONFIG", "SET", "maxmemory", "1");
+		try {
+			for (const channel of [known, fresh])
+				expect(await broker.publish(channel, bytes("refused"), kept)).toMatchObject({ outcome: "full", detail: /OOM/ });
+			expect((await broker.history(known))!.publications.map(({ data }) => Buffer.from(data).toString())).toEqual(["before"]);
+		} finally {
+			rig.order("CONFIG", "SET", "maxmemory", "0");
+		}
+		expect(await broker.publish(fresh, bytes("first"), kept)).toMatchObject({ position: { offset: 1 } });
+	});
+
+	it("what another program has written into the keys is replaced or left out", async () => {
+		const [broker, admin] = [await rig.broker(), await rig.client()];
+		const channel = rig.channel();
+		const { meta, stream, once } = {
+			meta: broker.keys.meta(channel),
+			stream: broker.keys.stream(channel),
+			once: broker.keys.once(channel, "k"),
+		};
+		for (const position of ["abc", ""]) {
+			await broker.publish(channel, bytes("old"), kept);
+			await admin.send(meta, ["HSET", meta, "s", position, "z", "many"]);
+			expect((await broker.position(channel))?.offset, `after the position "${position}"`).toBe(0);
+		}
+		await admin.send(once, ["SET", once, "no position"]);
+		const keyed = { ...kept, idempotency: { key: "k", ttlMs: 60_000 } };
+		expect(await broker.publish(channel, bytes("1"), keyed)).toMatchObject({ outcome: "accepted", position: { offset: 1 } });
+		expect(await broker.publish(channel, bytes("1"), keyed), "now it is known").toMatchObject({ duplicate: true, position: { offset: 1 } });
+		await admin.send(stream, ["XADD", stream, "1-5", "x", "y"]);
+		await broker.publish(channel, bytes("2"), kept);
+		expect((await broker.history(channel))!.publications.map(({ offset }) => offset)).toEqual([1, 2]);
+	});
+
+	it("an answer that is none is no end of a process", async () => {
+		const answers = [
+			null,
+			7,
+			[],
+			["e"],
+			[1, 2, 3],
+			["e", "x", [], "0"],
+			["e", "1", "none", "0"],
+			["", "1", [], "0"],
+			["e", "1e400", [], "0"],
+		];
+		for (const answer of answers) {
+			const broker = await rig.broker({ redis: { run: () => Promise.resolve(answer) } });
+			expect(await broker.read("a", {}), JSON.stringify(answer)).toBeNull();
+			expect(await broker.publish("a", bytes("1"), kept)).toMatchObject({ outcome: "unacknowledged" });
+		}
+		const entries = [7, [], ["1-0"], ["1-0", []], ["1-0", ["p", 7]], ["x", ["p", bytes("x")]], ["3-0", ["p", bytes("x")]]];
+		const broker = await rig.broker({ redis: { run: () => Promise.resolve(["e", "3", entries, "0"]) } });
+		expect((await broker.read("a", {}))!.entries.map(({ offset }) => offset)).toEqual([3]);
+	});
+
 	it("while Redis is away a publication is refused, or waits as long as it may", async () => {
 		const server = await RedisServer.start();
 		const own = await RedisRig.on(server);

@@ -12,6 +12,7 @@ export * from "./publish-result.ts";
 export * from "./record/bus-record.ts";
 export * from "./record/channel-hash.ts";
 export * from "./record/channel-list.ts";
+export * from "./record/publisher-info.ts";
 export * from "./record/record-descriptor.ts";
 export * from "./record/record-extensions.ts";
 export * from "./record/record-head.ts";

@@ -1,18 +1,8 @@
 import type { BusLink } from "@shardcast/bus";
-import {
-	allShards,
-	BusRecord,
-	ChannelEntry,
-	channelHash,
-	createRecordHead,
-	isUrgent,
-	monotonicMs,
-	nextChannelEntry,
-	RecordType,
-	readRecordHead,
-} from "@shardcast/wire";
+import { BusRecord, ChannelEntry, channelHash, createRecordHead, isUrgent, monotonicMs, nextChannelEntry } from "@shardcast/wire";
 import { unpack, unpackedHead } from "../compression.ts";
 import type { NodeId } from "../node-id.ts";
+import { isCarried } from "./carried-record.ts";
 import { batchOfBytes, readBatchHead, recordsIn } from "./message-batch.ts";
 import { batchBytesMax } from "./outgoing-messages.ts";
 
@@ -36,11 +26,6 @@ class IncomingCounts {
 	missed = 0;
 }
 
-/** Types of records that nodes exchange. */
-const carried: ReadonlySet<number> = new Set([
-	...[RecordType.publication, RecordType.join, RecordType.leave, RecordType.noticed],
-	...[RecordType.direct, RecordType.urgent, RecordType.urgentDirect],
-]);
 const waitingBytesMax = 16 * 1024 * 1024;
 const retryMs = 1;
 /** Most senders whose last batch number is remembered. */
@@ -78,7 +63,7 @@ export class IncomingMessages {
 			return;
 		}
 		for (const record of recordsIn(batch)) {
-			if (!this.#isReadable(record)) {
+			if (record.length > ring.recordBytesMax || !isCarried(record, this.#head)) {
 				this.counts.unreadable++;
 				continue;
 			}
@@ -99,17 +84,6 @@ export class IncomingMessages {
 		if (last !== undefined && number > last + 1) this.counts.missed += number - last - 1;
 		if (last === undefined && this.#numbers.size >= sendersMax) this.#numbers.clear();
 		this.#numbers.set(sender, number);
-	}
-
-	#isReadable(record: Buffer): boolean {
-		if (record.length > this.#parts.ring.recordBytesMax) return false;
-		try {
-			readRecordHead(viewOf(record), 0, record.length, this.#head);
-		} catch {
-			return false;
-		}
-		const { type, target } = this.#head;
-		return carried.has(type) && target === allShards;
 	}
 
 	/** Writes it as a record of this shard: each node has its own key for channel hashes, and its own connection numbers. */
@@ -165,8 +139,4 @@ export class IncomingMessages {
 		}
 		return records.slice(done);
 	}
-}
-
-function viewOf(bytes: Buffer): DataView {
-	return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -1,7 +1,6 @@
 import { hasFlag, type LogRecordHead, RecordFlag } from "@shardcast/channel-log";
-import { asJson, createRecordHead, type RecordExtensions, readExtensions } from "@shardcast/wire";
+import { asJson, createRecordHead, decodePublisherInfo, type PublisherInfo, type RecordExtensions, readExtensions } from "@shardcast/wire";
 import type { Encoder } from "../hub/audience.ts";
-import { decodePublisherInfo, type PublisherInfo } from "./publishing/publisher-info.ts";
 
 const empty = new Uint8Array(0);
 const nothing: RecordExtensions = {};

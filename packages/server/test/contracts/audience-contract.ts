@@ -1,9 +1,8 @@
 import { Scoreboard } from "@shardcast/scoreboard";
-import { channelList, noExtensions, RecordKind, RecordType, recordBytes, writeRecord } from "@shardcast/wire";
+import { channelList, encodePublisherInfo, noExtensions, RecordKind, RecordType, recordBytes, writeRecord } from "@shardcast/wire";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { FanOut } from "../../src/delivery/fan-out.ts";
-import { encodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
 import type { Audience, AudienceProvider } from "../../src/hub/audience.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { SenderIds } from "../../src/sessions/sender-ids.ts";

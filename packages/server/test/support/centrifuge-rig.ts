@@ -18,6 +18,7 @@ import { silentLog } from "@shardcast/telemetry";
 import { EventWriter, eventRingInMemory } from "@shardcast/webhooks";
 import {
 	channelList,
+	decodePublisherInfo,
 	noExtensions,
 	type Publishing,
 	publishAccepted,
@@ -29,7 +30,6 @@ import {
 import { expect, vi } from "vitest";
 import { FanOut } from "../../src/delivery/fan-out.ts";
 import type { Incoming } from "../../src/delivery/incoming/incoming.ts";
-import { decodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
 import { DurableChannels } from "../../src/durable/durable-channels.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { CentrifugeEndpoint } from "../../src/sessions/centrifuge/centrifuge-endpoint.ts";

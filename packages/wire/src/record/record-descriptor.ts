@@ -96,7 +96,7 @@ export const Extension = {
 		epoch: 2,
 		/** Tags of a publication: a JSON object of strings. */
 		tags: 3,
-		/** The publisher, in the encoding of packages/server. */
+		/** The publisher, see `encodePublisherInfo`. */
 		info: 4,
 	},
 } as const;

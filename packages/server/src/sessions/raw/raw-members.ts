@@ -1,7 +1,6 @@
 import type { Namespaces } from "@shardcast/channels";
-import { RecordType } from "@shardcast/wire";
+import { encodePublisherInfo, RecordType } from "@shardcast/wire";
 import type { AnnouncementType } from "../../delivery/publishing/publisher.ts";
-import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
 import type { Presence } from "../centrifuge/presence.ts";
 import type { RawUserSession } from "./raw-user-session.ts";
 

@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { MessageDetails } from "@shardcast/bus";
 import { DisconnectCode, disconnects } from "@shardcast/protocol";
-import { monotonicMs } from "@shardcast/wire";
-import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
+import { encodePublisherInfo, monotonicMs } from "@shardcast/wire";
 import type { Admitted } from "../../limits/connection-check.ts";
 import type { TokenId } from "../centrifuge/tokens/token-id.ts";
 import type { Timed } from "../deadlines.ts";

@@ -1,6 +1,5 @@
-import { ChannelEntry, nextChannelEntry, type RecordHead, RecordType } from "@shardcast/wire";
+import { ChannelEntry, decodePublisherInfo, nextChannelEntry, type RecordHead, RecordType } from "@shardcast/wire";
 import type { DeliveredRecord } from "../../../delivery/delivered-record.ts";
-import { decodePublisherInfo } from "../../../delivery/publishing/publisher-info.ts";
 import { Audience, type AudienceProvider, type Encoder } from "../../../hub/audience.ts";
 import type { Framing } from "../framing.ts";
 

@@ -1,8 +1,7 @@
 import type { ChannelLog, History, KafkaNumbering, Publication as LoggedPublication, LogReader, Position } from "@shardcast/channel-log";
 import type { RecordRange } from "@shardcast/kafka";
 import { type Publication, quoteJson, type StreamPosition } from "@shardcast/protocol";
-import { asJson } from "@shardcast/wire";
-import { decodePublisherInfo } from "../../../../delivery/publishing/publisher-info.ts";
+import { asJson, decodePublisherInfo } from "@shardcast/wire";
 import type { SubscriptionView } from "../../audience/subscription.ts";
 import type { Framing } from "../../framing.ts";
 

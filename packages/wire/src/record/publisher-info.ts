@@ -1,3 +1,6 @@
+import { isUtf8 } from "node:buffer";
+import { isJson } from "../json/json-reader.ts";
+
 /** The client that published a message, as shown to subscribers. */
 export interface PublisherInfo {
 	/** "" = anonymous. */
@@ -35,4 +38,15 @@ export function decodePublisherInfo(info: Uint8Array): PublisherInfo {
 		...(connInfoEnd > clientEnd + lengthBytes && { connInfo: info.subarray(clientEnd + lengthBytes, connInfoEnd) }),
 		...(bytes.length > connInfoEnd && { chanInfo: info.subarray(connInfoEnd) }),
 	};
+}
+
+/** Whether clients can be shown this info: its lengths fit, and its parts are text and JSON. For records that come from another machine. */
+export function isPublisherInfo(info: Uint8Array): boolean {
+	try {
+		const { connInfo, chanInfo } = decodePublisherInfo(info);
+		return [connInfo, chanInfo].every((part) => part === undefined || (isUtf8(part) && isJson(part)));
+	} catch (error) {
+		if (error instanceof RangeError) return false;
+		throw error;
+	}
 }

@@ -1,7 +1,7 @@
 import { arbitraryText } from "@shardcast/testkit/arbitraries";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { decodePublisherInfo, encodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
+import { decodePublisherInfo, encodePublisherInfo } from "../src/record/publisher-info.ts";
 
 it("publisher info survives a round trip at any offset", () => {
 	const text = arbitraryText({ maxLength: 50 });
