@@ -364,6 +364,7 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "The n
 			query(`sum by (node, result, instance) (${rate("shardcast_edge_assignments_total")})`, "{{instance}} {{node}}: {{result}}"),
 			query(`sum by (outcome, instance) (${rate("shardcast_edge_connections_total")})`, "{{instance}} {{outcome}}"),
 			query(`sum by (instance) (${rate("shardcast_edge_idle_closed_total")})`, "{{instance}} closed: idle"),
+			query(`sum by (instance) (${rate("shardcast_edge_taken_back_total")})`, "{{instance}} taken back"),
 		],
 	),
 	lines("Edges: nodes", "Connections that each node has through an edge, and whether it gets new ones.", "short", [

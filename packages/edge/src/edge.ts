@@ -49,7 +49,14 @@ export class Edge {
 		const source = config.edgeNodes.length > 0 ? new StaticNodes(config.edgeNodes) : new RedisNodes(config, log);
 		this.about = source.about;
 		const { edgeSendProxy: sendProxy, edgeCheckTimeoutMs: timeoutMs, edgeCheckIntervalMs: checkIntervalMs, headBytesMax } = config;
-		this.#nodes = new EdgeNodes({ source, checkIntervalMs, check: { sendProxy, timeoutMs }, log });
+		this.#nodes = new EdgeNodes({
+			source,
+			checkIntervalMs,
+			check: { sendProxy, timeoutMs },
+			toldForMs: config.nodeTimeoutMs,
+			onLost: () => this.#path.tick(),
+			log,
+		});
 		this.#targets = new NodeTargets({ nodes: this.#nodes, rules: () => this.#config, dialMs: config.edgeConnectTimeoutMs });
 		const routes = edgeRoutes({
 			nodes: () => this.#nodes.all,
@@ -72,6 +79,7 @@ export class Edge {
 			headBytesMax,
 			headTimeoutMs: config.headTimeoutMs,
 			proxyProtocol: config.proxyProtocol,
+			// Of the connection, not of the request: a proxy in front may send requests of several clients through one connection.
 			preface: sendProxy ? (address) => proxyHeader(addressBytes(address), "") : null,
 			token: null,
 			secure: contexts === null ? null : (socket) => contexts.secure(socket),

@@ -26,7 +26,6 @@ export class NodeTargets implements Targets {
 	readonly waitMs = 0;
 	readonly heldUpMs = firstAnswerMs;
 	readonly dialMs: number;
-	readonly mayTakeBack = false;
 	readonly unreachable: Refusal = withMessage(Refusals.noNode, "no node could be reached");
 	readonly #parts: NodeTargetsParts;
 	readonly #selector = new NodeSelector();
@@ -45,6 +44,11 @@ export class NodeTargets implements Targets {
 
 	get areHeldUp(): boolean {
 		return this.#parts.nodes.isStarting;
+	}
+
+	get mayTakeBack(): boolean {
+		const nowMs = performance.now();
+		return this.#parts.nodes.all.some((node) => node.mayTake(nowMs));
 	}
 
 	open(): void {}
@@ -70,8 +74,8 @@ export class NodeTargets implements Targets {
 		};
 		try {
 			const known = { id: "", state: "member", nodes: able };
-			const { edgeNode } = this.#selector.select(known, { strategy, region: "any", needsUrl: false }, asked);
-			return new NodeTarget(edgeNode, this);
+			const { node, end } = this.#selector.selectAmong(known, { strategy, region: "any", needsUrl: false }, asked);
+			return new NodeTarget(node.edgeNode, end, this);
 		} catch (error) {
 			if (!(error instanceof NoNode)) throw error;
 			this.#why = able.length === 0 ? `none of ${all.length} nodes can take a client now` : error.message;
@@ -98,21 +102,28 @@ export class NodeTargets implements Targets {
 
 /** The node that one connection goes to. */
 class NodeTarget implements Target {
-	readonly isStandingStill = false;
 	readonly host: string;
 	readonly port: number;
 	readonly node: EdgeNode;
 	readonly #owner: NodeTargets;
+	readonly #end: () => void;
 
-	constructor(node: EdgeNode, owner: NodeTargets) {
+	/** @param end takes the connection out of the selector's count. */
+	constructor(node: EdgeNode, end: () => void, owner: NodeTargets) {
 		this.node = node;
+		this.#end = end;
 		this.host = node.known.host;
 		this.port = node.known.port;
 		this.#owner = owner;
 	}
 
+	get isStandingStill(): boolean {
+		return this.node.isLost;
+	}
+
 	count(connections: number): void {
 		this.#owner.count(this.node, connections);
+		if (connections < 0) this.#end();
 	}
 
 	shun(): void {

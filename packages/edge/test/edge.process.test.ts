@@ -1,72 +1,15 @@
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { Agent, request } from "node:http";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Config } from "@shardcast/config";
 import { httpRequest, makeCertificate, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
-import WebSocket from "ws";
 import { EdgeRig } from "./support/edge-rig.ts";
-import { FakeNode } from "./support/fake-node.ts";
+import { client, edge, node, opened, raw, soon, stopAll, upgrade } from "./support/edge-test.ts";
 
-const upgrade =
-	"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-const opened: { stop(): unknown }[] = [];
-const soon = { deadlineMs: 10_000 };
-
-afterEach(async () => {
-	for (const each of opened.splice(0).reverse()) await each.stop();
-});
-
-async function node(name: string, options?: Parameters<typeof FakeNode.start>[1]): Promise<FakeNode> {
-	const started = await FakeNode.start(name, options);
-	opened.push(started);
-	return started;
-}
-
-/** An edge in front of these nodes, all of which get clients. */
-async function edge(nodes: readonly FakeNode[], config: Partial<Config> = {}): Promise<EdgeRig> {
-	const rig = await EdgeRig.start({ edgeNodes: nodes.map(({ address }) => address), selectStrategy: "round_robin", ...config });
-	opened.push(rig);
-	await rig.nodesUp(nodes.length);
-	return rig;
-}
-
-interface Client {
-	readonly socket: WebSocket;
-	readonly answers: string[];
-	/** Name of the node that answers. */
-	nodeName(): Promise<string>;
-}
-
-async function client(rig: EdgeRig, path = "/", scheme = "ws"): Promise<Client> {
-	const socket = new WebSocket(`${scheme}://127.0.0.1:${rig.port}${path}`, { rejectUnauthorized: false });
-	opened.push({ stop: () => socket.terminate() });
-	const answers: string[] = [];
-	socket.on("message", (data: Buffer) => answers.push(data.length < 100 ? String(data) : `${data.length} bytes`));
-	socket.on("error", () => {});
-	await once(socket, "open");
-	const nodeName = async () => {
-		socket.send("who");
-		const count = answers.length + 1;
-		await waitFor(() => answers.length >= count, { ...soon, what: "an answer" });
-		return answers.at(-1)!.split(":")[0]!;
-	};
-	return { socket, answers, nodeName };
-}
-
-function raw(rig: EdgeRig): { readonly socket: Socket; text(): string } {
-	const socket = connect({ port: rig.port, host: "127.0.0.1", allowHalfOpen: true });
-	opened.push({ stop: () => socket.destroy() });
-	let text = "";
-	socket.on("data", (piece: Buffer) => {
-		text += piece.toString("latin1");
-	});
-	socket.on("error", () => {});
-	return { socket, text: () => text };
-}
+afterEach(stopAll);
 
 describe("an edge", () => {
 	it("passes WebSockets on, to each node in turn, with the client's address", async () => {

@@ -25,7 +25,7 @@ interface ProxyPathOptions {
 	readonly headTimeoutMs: number;
 	/** Each connection begins with a PROXY header. */
 	readonly proxyProtocol: boolean;
-	/** Returns what each connection to a target begins with. @param address of the client; null = none. */
+	/** Returns what each connection to a target begins with; null = nothing. @param address of the PROXY header, or of the connection itself. */
 	readonly preface: ((address: string) => Uint8Array) | null;
 	/** With this token a shard knows its own balancer; null = the targets are other machines. */
 	readonly token: string | null;
@@ -357,7 +357,7 @@ export class ProxyPath implements DataPath {
 			dialMs: this.#targets.dialMs,
 			idleMs,
 			onIdle,
-			preface: preface?.(this.#clientAddress(connection, bytes.buffer, head)) ?? null,
+			preface: preface?.(connection.address) ?? null,
 			rewrite: (all, request) => {
 				const client = this.#clientAddress(connection, all, request);
 				return proxyHead(all, request, { peer: connection.address, client, token });

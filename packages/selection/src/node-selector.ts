@@ -47,6 +47,15 @@ interface Picks {
 	count: number;
 }
 
+/** A selected node. */
+export interface Selected<N> {
+	readonly node: N;
+	/** All that could take the client, in any region. Those to avoid are among them only if there are no others. */
+	readonly able: readonly N[];
+	/** Call when it is known that the client is not there any more, or has not arrived. */
+	readonly end: () => void;
+}
+
 /** Clients that are not in a node's figures after this time have not come. It is the longest time between two heartbeats. */
 const picksMs = 60_000;
 
@@ -73,22 +82,16 @@ export class NodeSelector {
 	}
 
 	/**
-	 * A node that is not known to be full, unhealthy, starting, draining or gone. A node that is cut off from the others knows only itself.
+	 * A node that does not report to be full, unhealthy, starting, draining or gone. One that would be full with the clients that it has been sent since
+	 * comes last. It is not excluded: anybody may ask for nodes without connecting to them. A node that is cut off from the others knows only itself.
 	 * @throws NoNode when there is none.
 	 */
 	select<N extends SelectableNode>(known: KnownNodes<N>, rules: SelectionRules, request: SelectionRequest): N {
 		return this.selectAmong(known, rules, request).node;
 	}
 
-	/**
-	 * Like `select`, with all nodes that could take the client, in any region. Those to avoid are among them only if there are no others.
-	 * @throws NoNode
-	 */
-	selectAmong<N extends SelectableNode>(
-		known: KnownNodes<N>,
-		rules: SelectionRules,
-		request: SelectionRequest,
-	): { readonly node: N; readonly able: readonly N[] } {
+	/** Like `select`. @throws NoNode */
+	selectAmong<N extends SelectableNode>(known: KnownNodes<N>, rules: SelectionRules, request: SelectionRequest): Selected<N> {
 		this.#forget(known.nodes);
 		if (rules.strategy !== this.#name) {
 			this.#name = rules.strategy;
@@ -96,12 +99,21 @@ export class NodeSelector {
 		}
 		const usable = this.#usable(known, rules.needsUrl);
 		const there = someOr(usable, ({ node }) => node.away !== true);
-		const reachable = someOr(there, ({ node }) => !request.avoid.includes(node.id));
+		const reachable = someOr(
+			someOr(there, ({ node }) => !request.avoid.includes(node.id)),
+			({ connections, maxConnections }) => connections < maxConnections,
+		);
 		const region = request.region || (rules.region === "any" ? "" : (known.nodes.find(({ id }) => id === known.id)?.region ?? ""));
 		const near = region === "" ? reachable : someOr(reachable, ({ node }) => node.region === region);
 		const { node } = this.#strategy(near, request);
-		this.#picksOf(node).count++;
-		return { node, able: reachable.map((each) => each.node) };
+		const picks = this.#picksOf(node);
+		picks.count++;
+		let isOver = false;
+		const end = () => {
+			if (!isOver && picks.count > 0) picks.count--;
+			isOver = true;
+		};
+		return { node, able: reachable.map((each) => each.node), end };
 	}
 
 	/** The client goes to another node than the one that was selected for it. */
@@ -117,7 +129,7 @@ export class NodeSelector {
 		const usable = nodes.flatMap((node) => {
 			const connections = node.connections + this.#picksOf(node).count;
 			const isKnown = state === "member" || node.id === id;
-			const why = isKnown ? whyNot(node, connections, needsUrl) : "cut off";
+			const why = isKnown ? whyNot(node, needsUrl) : "cut off";
 			if (why === null) return [{ ...node, connections, node }];
 			because.set(why, (because.get(why) ?? 0) + 1);
 			return [];
@@ -144,7 +156,7 @@ export class NodeSelector {
 	}
 }
 
-function whyNot({ status, health, maxConnections, url }: SelectableNode, connections: number, needsUrl: boolean): WhyNot | null {
+function whyNot({ status, health, connections, maxConnections, url }: SelectableNode, needsUrl: boolean): WhyNot | null {
 	if (status !== "serving") return status;
 	if (health === "unhealthy") return health;
 	if (connections >= maxConnections) return "full";

@@ -30,6 +30,8 @@ describe("selecting a node", () => {
 					expect(isFit(selected), `${JSON.stringify(selected)} for client ${client}`).toBe(true);
 					room.set(selected.id, room.get(selected.id)! - 1);
 				}
+				// As the nodes report it.
+				for (const { id, maxConnections, connections } of all) room.set(id, maxConnections - connections);
 				if (!all.some(isFit)) expect(() => selector.select(member(all), { ...fewest, needsUrl }, anybody)).toThrow(NoNode);
 			}),
 		);
@@ -83,25 +85,53 @@ describe("selecting a node", () => {
 		expect(tally(Array.from({ length: 4 }, () => select(all)))).toEqual({ n0: 4 });
 	});
 
-	it("fills a node up to its limit and not beyond", () => {
+	it("fills a node up to its limit before it sends more than it can take", () => {
+		const selector = new NodeSelector({ random: sequence() });
+		const two = [node("n0", { maxConnections: 3, connections: 1 }), node("n1", { maxConnections: 90, connections: 50 })];
+		const some = (count: number) => tally(Array.from({ length: count }, () => selector.select(member(two), fewest, anybody).id));
+		expect(some(42)).toEqual({ n0: 2, n1: 40 });
+	});
+
+	it("whoever asks for nodes again and again, and never connects, cannot make them look full to others", () => {
 		const selector = new NodeSelector();
-		const small = [node("n0", { maxConnections: 3, connections: 1 })];
-		for (let client = 0; client < 2; client++) expect(selector.select(member(small), fewest, anybody).id).toBe("n0");
-		expect(problem(() => selector.select(member(small), fewest, anybody))).toBe("no node can take a client now: 1 full");
+		const two = [node("n0", { maxConnections: 3 }), node("n1", { maxConnections: 3 })];
+		for (let client = 0; client < 1000; client++) selector.select(member(two), fewest, anybody);
+		expect(["n0", "n1"]).toContain(selector.select(member(two), fewest, anybody).id);
+		const full = two.map((each) => ({ ...each, connections: 3 }));
+		expect(problem(() => selector.select(member(full), fewest, anybody))).toBe("no node can take a client now: 2 full");
+	});
+
+	it("a client that has ended counts no more, once", () => {
+		const selector = new NodeSelector({ random: sequence() });
+		const two = [node("n0", { connections: 10 }), node("n1", { connections: 11 })];
+		const select = (all = two) => selector.selectAmong(member(all), fewest, anybody);
+		const first = select();
+		const second = select();
+		const third = select();
+		expect([first, second, third].map(({ node: { id } }) => id).sort()).toEqual(["n0", "n0", "n1"]);
+		for (const each of [first, second, third, first, second]) each.end();
+		expect(select().node.id).toBe("n0");
+		// After the node's next heartbeat, its figure is right about a client that ended before: nothing is subtracted.
+		const later = two.map((each) => ({ ...each, heartbeatAt: 2 }));
+		const old = select();
+		for (let count = 0; count < 3; count++) select(later);
+		old.end();
+		expect(tally(Array.from({ length: 4 }, () => select(later).node.id))).toEqual({ n0: 2, n1: 2 });
 	});
 
 	it("forgets clients that have not come after a minute, and nodes that are gone", () => {
 		let nowMs = 0;
 		const selector = new NodeSelector({ nowMs: () => nowMs });
-		const small = [node("n0", { maxConnections: 1 })];
-		const select = () => selector.select(member(small), fewest, anybody);
-		select();
+		const two = [node("n0"), node("n1", { connections: 5 })];
+		const select = () => selector.select(member(two), fewest, anybody).id;
+		expect(tally(Array.from({ length: 5 }, select))).toEqual({ n0: 5 });
 		nowMs = 59_999;
-		expect(select).toThrow(NoNode);
+		expect(tally(Array.from({ length: 2 }, select))).toEqual({ n0: 1, n1: 1 });
 		nowMs = 60_000;
-		expect(select().id).toBe("n0");
-		for (let client = 0; client < 2; client++) selector.select(member([node("n1")]), fewest, anybody);
-		expect(select().id, "it joins again").toBe("n0");
+		expect(tally(Array.from({ length: 4 }, select))).toEqual({ n0: 4 });
+		for (let client = 0; client < 20; client++) selector.select(member([two[0]!]), fewest, anybody);
+		for (let client = 0; client < 2; client++) selector.select(member([two[1]!]), fewest, anybody);
+		expect(select(), "it joins again").toBe("n0");
 	});
 
 	it("the region that the client names comes first, then that of the node that selects, unless the rules say otherwise", () => {

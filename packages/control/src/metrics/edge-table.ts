@@ -53,6 +53,12 @@ export const edgeMetrics: readonly ReadMetric<EdgeReading>[] = [
 		single(({ counts: { acceptErrors = 0 } }) => acceptErrors),
 	),
 	counter(
+		"shardcast_edge_taken_back_total",
+		"connections",
+		"WebSockets that a node had not answered when it was found to hang, to be given to another.",
+		single(({ counts: { takenBack = 0 } }) => takenBack),
+	),
+	counter(
 		"shardcast_edge_assignments_total",
 		"connections",
 		"Connections assigned to a node, by result; failed = it could not be reached, and another node was tried.",

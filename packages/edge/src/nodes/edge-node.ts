@@ -7,6 +7,12 @@ const missesMax = 2;
 /** How long a node that did not answer a connection gets no others, unless a check succeeds. */
 const shunMs = 1000;
 
+interface EdgeNodeParts {
+	/** What the source tells is not believed when it is older: Redis cannot be reached. */
+	readonly toldForMs: number;
+	readonly nowMs?: () => number;
+}
+
 /** A node as the edge sees it: what it is told, what the checks say, and the connections that it has through this edge. */
 export class EdgeNode {
 	readonly id: string;
@@ -14,16 +20,36 @@ export class EdgeNode {
 	open = 0;
 	readonly assigned = { connected: 0, failed: 0 };
 	readonly checks = { passed: 0, failed: 0 };
-	known: KnownNode;
+	readonly #parts: EdgeNodeParts;
+	readonly #nowMs: () => number;
+	#known: KnownNode;
+	/** When the source last told about it. */
+	#toldMs: number;
+	/** Changes whenever other figures come, from either side. */
+	#figuresAt = 0;
 	#health: NodeHealth | null = null;
-	#healthAt = 0;
 	#misses = 0;
 	#problem: string | null = "has not answered yet";
+	#isLost = false;
 	#shunnedUntilMs = 0;
 
-	constructor(known: KnownNode) {
+	constructor(known: KnownNode, parts: EdgeNodeParts) {
 		this.id = known.id;
-		this.known = known;
+		this.#parts = parts;
+		this.#nowMs = parts.nowMs ?? (() => performance.now());
+		this.#known = known;
+		this.#toldMs = this.#nowMs();
+	}
+
+	get known(): KnownNode {
+		return this.#known;
+	}
+
+	/** Told again. */
+	set known(known: KnownNode) {
+		if (known.told?.heartbeatAt !== this.#known.told?.heartbeatAt) this.#figuresAt++;
+		this.#known = known;
+		this.#toldMs = this.#nowMs();
 	}
 
 	/** Why it gets no clients, as the rest of a sentence after its name; null = it does. */
@@ -33,7 +59,7 @@ export class EdgeNode {
 	}
 
 	get isDraining(): boolean {
-		return this.known.told?.status === "draining" || this.#health?.isDraining === true;
+		return this.#told?.status === "draining" || this.#health?.isDraining === true;
 	}
 
 	/** No check has ended yet. */
@@ -46,6 +72,11 @@ export class EdgeNode {
 		return this.#misses > 0;
 	}
 
+	/** It has missed too many checks, or is no node of the cluster any more. What it has not answered, it probably never will. */
+	get isLost(): boolean {
+		return this.#isLost;
+	}
+
 	/** Whether it may get a client. */
 	mayTake(nowMs: number): boolean {
 		return this.#problem === null && nowMs >= this.#shunnedUntilMs;
@@ -54,15 +85,23 @@ export class EdgeNode {
 	onHealth(health: NodeHealth): void {
 		this.checks.passed++;
 		this.#misses = 0;
+		this.#isLost = false;
 		this.#shunnedUntilMs = 0;
 		this.#health = health;
-		this.#healthAt++;
+		if (this.#told === null) this.#figuresAt++;
 		this.#problem = health.isServing ? null : "is unhealthy";
 	}
 
 	onMiss(why: string): void {
 		this.checks.failed++;
-		if (++this.#misses >= missesMax || this.#problem !== null) this.#problem = why;
+		if (++this.#misses < missesMax && this.#problem === null) return;
+		this.#problem = why;
+		this.#isLost = true;
+	}
+
+	/** The source does not name it any more. */
+	onLeft(): void {
+		this.#isLost = true;
 	}
 
 	/** It did not answer a connection. */
@@ -73,9 +112,9 @@ export class EdgeNode {
 
 	/** For the strategies. Without figures from the node itself, its connections and the time of its answer are known. */
 	get selectable(): SelectableNode & { readonly edgeNode: EdgeNode } {
-		const { id, region, weight, told } = this.known;
+		const { id, region, weight } = this.#known;
 		const health = this.#health;
-		const figures = told ?? {
+		const figures = this.#told ?? {
 			status: "serving" as const,
 			health: "healthy" as const,
 			connections: health?.connections ?? 0,
@@ -83,9 +122,13 @@ export class EdgeNode {
 			cpu: 0,
 			memory: 0,
 			loopLagMs: health?.tookMs ?? 0,
-			heartbeatAt: this.#healthAt,
 		};
 		const status = this.isDraining ? "draining" : figures.status;
-		return { ...figures, id, url: "", region, weight, status, edgeNode: this };
+		return { ...figures, id, url: "", region, weight, status, heartbeatAt: this.#figuresAt, edgeNode: this };
+	}
+
+	/** Null = nobody tells how it is, or not any more. */
+	get #told(): KnownNode["told"] {
+		return this.#nowMs() - this.#toldMs < this.#parts.toldForMs ? this.#known.told : null;
 	}
 }

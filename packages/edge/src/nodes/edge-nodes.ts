@@ -7,6 +7,10 @@ interface EdgeNodesParts {
 	readonly source: NodeSource;
 	readonly checkIntervalMs: number;
 	readonly check: Pick<CheckTarget, "sendProxy" | "timeoutMs">;
+	/** How long what the source tells counts. */
+	readonly toldForMs: number;
+	/** Called when a node is lost, and after each further check of it. */
+	readonly onLost: () => void;
 	readonly log: Pick<Log, "info" | "warn">;
 }
 
@@ -63,7 +67,7 @@ export class EdgeNodes {
 			const watched = this.#watched.get(known.id);
 			if (watched === undefined || watched.node.known.host !== known.host || watched.node.known.port !== known.port) {
 				this.#forget(known.id);
-				const added: Watched = { node: new EdgeNode(known), timer: null, told: undefined };
+				const added: Watched = { node: new EdgeNode(known, this.#parts), timer: null, told: undefined };
 				this.#watched.set(known.id, added);
 				this.#check(added);
 			} else {
@@ -80,8 +84,12 @@ export class EdgeNodes {
 	}
 
 	#forget(id: string): void {
-		clearTimeout(this.#watched.get(id)?.timer ?? undefined);
+		const watched = this.#watched.get(id);
+		if (watched === undefined) return;
+		clearTimeout(watched.timer ?? undefined);
 		this.#watched.delete(id);
+		watched.node.onLeft();
+		this.#parts.onLost();
 	}
 
 	#check(watched: Watched): void {
@@ -98,6 +106,7 @@ export class EdgeNodes {
 			.then(() => {
 				if (this.#isStopped || this.#watched.get(node.id) !== watched) return;
 				this.#tell(watched);
+				if (node.isLost) this.#parts.onLost();
 				const ms = node.isSuspect ? Math.min(suspectMs, checkIntervalMs) : checkIntervalMs;
 				// Spread by up to a tenth, so that many edges do not ask at once.
 				watched.timer = setTimeout(() => this.#check(watched), ms * (1 - Math.random() / 10));

@@ -25,6 +25,8 @@ export class FakeNode {
 	healthStatus = 200;
 	checks = 0;
 	port = 0;
+	/** As a process that has been stopped (SIGSTOP): the kernel accepts connections, and nobody reads them. */
+	isHung = false;
 	readonly #http: Server;
 	readonly #listener: TcpServer;
 	readonly #connections = new Set<Socket>();
@@ -32,7 +34,7 @@ export class FakeNode {
 
 	private constructor(name: string, { proxyProtocol = false }: FakeNodeOptions) {
 		this.name = name;
-		this.#http = createServer((request, response) => this.#answer(request, response));
+		this.#http = createServer({ keepAliveTimeout: 0 }, (request, response) => this.#answer(request, response));
 		this.#http.on("upgrade", (request, socket, head) => {
 			this.requests.push(request.headers);
 			this.#webSockets.handleUpgrade(request, socket, head, (client) => {
@@ -46,6 +48,7 @@ export class FakeNode {
 			this.#connections.add(socket);
 			socket.on("close", () => this.#connections.delete(socket));
 			socket.on("error", () => {});
+			if (this.isHung) return;
 			if (proxyProtocol) this.#skipHeader(socket);
 			else this.#http.emit("connection", socket);
 		});
@@ -61,6 +64,11 @@ export class FakeNode {
 
 	get address(): string {
 		return `127.0.0.1:${this.port}`;
+	}
+
+	/** Connections that are open, those of health checks included. */
+	get connections(): number {
+		return this.#connections.size;
 	}
 
 	/** Closes the port and all connections. */

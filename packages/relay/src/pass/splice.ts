@@ -107,6 +107,8 @@ export class Splice {
 		client.on("drain", this.#resumeTarget);
 		client.on("data", this.#onData);
 		client.on("end", this.#onClientEnd);
+		// It may have closed its side while nobody listened: together with its request, or before there was a target.
+		this.#clientEnded = client.readableEnded;
 		this.#pass(() => this.#requests.begin(bytes, head));
 	}
 
@@ -162,6 +164,12 @@ export class Splice {
 		client.pipe(target);
 		target.pipe(client);
 		if (this.#clientEnded) target.end();
+		// A target closes its side when it is done with the connection. The client then gets what is on its way, but need not close its own side.
+		target.once("end", () => {
+			client.unpipe(target);
+			client.resume();
+			target.end();
+		});
 	}
 
 	readonly #onClientEnd = (): void => {
