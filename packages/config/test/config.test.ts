@@ -600,3 +600,12 @@ it("a server that stops still serves for the time that its strategy says", () =>
 	expect(stopDelayMs("delayed", 3000)).toBe(3000);
 	expect(stopDelayMs("immediate", 3000)).toBe(0);
 });
+
+it("a node's name without Redis gives a warning: the machine works alone", () => {
+	const warnings = (environment: NodeJS.ProcessEnv) => loadConfig({ environment }).warnings;
+	expect(warnings({ NODE_ID: "n1", SHARDCAST_NODE_URL: "wss://n1.example.com" })).toEqual([
+		"NODE_ID, SHARDCAST_NODE_URL: without Redis this machine works alone; set --redis-url or REDIS_URL",
+	]);
+	expect(warnings({ NODE_ID: "n1", REDIS_URL: "redis://127.0.0.1" })).toEqual([]);
+	expect(warnings({ NODE_ID: "", SHARDCAST_NODE_REGION: "eu" })).toEqual([]);
+});

@@ -2,7 +2,7 @@ import type { ClusterNode, ClusterNodes, NodeCounts, NodeFacts, NodeLoad, NodeSt
 import { type Redis, RedisError } from "@shardcast/redis";
 import { heartbeatScript, leaveScript } from "./membership-scripts.ts";
 import type { NodeKeys } from "./node-keys.ts";
-import { isDeadProcess, type NodeProcess, type NodeRecord, parseNodeRecord, publicNode } from "./node-record.ts";
+import { isDeadProcess, type NodeProcess, type NodeRecord, parseNodeRecord, publicNode, toldOf } from "./node-record.ts";
 import { type LeftReason, type NodeChanges, NodeView } from "./node-view.ts";
 import { readNodeEvent, readNodes } from "./read-nodes.ts";
 import { totalsOf } from "./totals.ts";
@@ -222,7 +222,7 @@ export class Membership {
 	async #beat(replaces: string): Promise<void> {
 		const { redis, keys, own, timeoutMs } = this.#parts;
 		const { facts, load } = this.#parts.describe();
-		const told = JSON.stringify(facts);
+		const told = toldOf(facts);
 		const isUpdate = told !== this.#lastFacts;
 		const json = JSON.stringify({ id: own.id, instance: own.instance, ...facts, ...load, process: own.process });
 		// As this node sees itself, also while the others hear nothing of it.

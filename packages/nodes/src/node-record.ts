@@ -1,5 +1,5 @@
 import { parseNodeUrl } from "@shardcast/config";
-import type { ClusterNode } from "@shardcast/control";
+import type { ClusterNode, NodeFacts } from "@shardcast/control";
 import { processStartTicks } from "@shardcast/native";
 
 /** The process that keeps a node's entry, so that its successor on the same machine can tell that it is dead. */
@@ -16,6 +16,15 @@ export interface NodeRecord extends ClusterNode {
 	/** Random, to distinguish processes with the same node id. */
 	readonly instance: string;
 	readonly process: NodeProcess;
+}
+
+/**
+ * What others are told at once when it changes, as text. The load changes all the time. While a node starts or drains, so do its health and its shards, as
+ * they should: "unhealthy" would be a false alarm.
+ */
+export function toldOf({ address, url, region, version, status, health, shards, maxConnections, weight }: NodeFacts): string {
+	const serving = status === "serving" ? [health, shards, maxConnections] : [];
+	return JSON.stringify([address, url, region, version, weight, status, ...serving]);
 }
 
 const textMax = 256;

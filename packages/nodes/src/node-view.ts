@@ -1,4 +1,4 @@
-import type { NodeRecord } from "./node-record.ts";
+import { type NodeRecord, toldOf } from "./node-record.ts";
 
 export type LeftReason = "timeout" | "stopped" | "replaced";
 
@@ -7,10 +7,6 @@ export interface NodeChanges {
 	readonly left: { readonly node: NodeRecord; readonly reason: LeftReason }[];
 	readonly updated: NodeRecord[];
 }
-
-/** The fields whose change is reported. The load, which changes constantly, is not among them. */
-const factsOf = ({ address, url, region, version, status, health, shards, maxConnections, weight }: NodeRecord): string =>
-	JSON.stringify([address, url, region, version, status, health, shards, maxConnections, weight]);
 
 /**
  * The other nodes as known to this one. Events result from comparing the nodes in Redis with the known ones, not from messages, which may be lost.
@@ -52,7 +48,7 @@ export class NodeView {
 			else if (before.instance !== node.instance) {
 				changes.left.push({ node: before, reason: "replaced" });
 				changes.joined.push(node);
-			} else if (factsOf(before) !== factsOf(node)) changes.updated.push(node);
+			} else if (toldOf(before) !== toldOf(node)) changes.updated.push(node);
 		}
 		this.#announced.clear();
 		return changes;

@@ -352,7 +352,7 @@ export class ThisNode {
 			events?.joined(publicNode(node));
 		}
 		for (const node of updated) {
-			this.#tell("info", `node ${node.id} is ${node.status} and ${node.health}`);
+			this.#tell("info", `node ${node.id} is ${node.status}${node.status === "serving" ? ` and ${node.health}` : ""}`);
 			events?.updated(publicNode(node));
 		}
 	}

@@ -51,6 +51,17 @@ describe("what is known of other machines", () => {
 		expect(told(view.update([record("a", { instance: "a-2" })], false))).toEqual(["+a", "-b timeout", "-a replaced"]);
 	});
 
+	it("health and shards of one that starts or drains are no news", () => {
+		const view = new NodeView();
+		const starting = { status: "starting", health: "unhealthy", shards: 0, maxConnections: 0 } as const;
+		view.update([record("a", starting)], false);
+		expect(told(view.update([record("a", { ...starting, shards: 2, maxConnections: 10 })], false))).toEqual([]);
+		expect(told(view.update([record("a")], false))).toEqual(["~a"]);
+		expect(told(view.update([record("a", { health: "degraded" })], false))).toEqual(["~a"]);
+		expect(told(view.update([record("a", { status: "draining" })], false))).toEqual(["~a"]);
+		expect(told(view.update([record("a", { status: "draining", health: "unhealthy" })], false))).toEqual([]);
+	});
+
 	it("a machine that may be late has not left, unless its end was announced", () => {
 		const view = new NodeView();
 		view.update([record("a"), record("b")], false);
@@ -183,5 +194,8 @@ it("load is a rate between two readings, and no rate is negative when a shard be
 		loopLagMs: 4,
 	});
 	expect(meter.read(reading(3000, 70, 2100))).toMatchObject({ messagesPerSecond: 10, bytesPerSecond: 100, cpu: 0.5 });
+	// Heartbeats soon after one another: a step of the counters is no rate.
+	expect(meter.read(reading(3020, 90, 2300))).toMatchObject({ connections: 11, messagesPerSecond: 10, cpu: 0.5 });
+	expect(meter.read(reading(3040, 90, 2300))).toMatchObject({ messagesPerSecond: 10, bytesPerSecond: 100, cpu: 0.5 });
 	expect(meter.read(reading(4000, 0, 0))).toMatchObject({ messagesPerSecond: 0, cpu: 0 });
 });

@@ -64,7 +64,15 @@ export function loadConfig(input: ConfigInput = {}, { again = false, mistakes: g
 	const config = derive(values as Config, layers);
 	mistakes.push(...checkAcross(config, optionNames(layers), open));
 	if (mistakes.length > 0) throw new ConfigError(mistakes);
+	warnings.push(...aloneWarnings(config, optionNames(layers), layers));
 	return { config: freeze(config), layers, file, warnings };
+}
+
+/** What names a node to others, where there are none. */
+function aloneWarnings(config: Config, name: NameOf, layers: LoadedConfig["layers"]): readonly string[] {
+	const given = (["nodeId", "nodeAddress", "nodeUrl"] as const).filter((key) => layers[key].kind !== "default" && config[key] !== "");
+	if (config.redisAddress !== undefined || given.length === 0) return [];
+	return [`${given.map((key) => name(key)).join(", ")}: without Redis this machine works alone; set ${name("redisAddress")} or REDIS_URL`];
 }
 
 const noFile: FileValues = { found: new Map(), mistakes: [], warnings: [], unread: new Set() };
