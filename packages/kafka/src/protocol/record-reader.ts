@@ -168,12 +168,11 @@ export class RecordReader {
 		this.#nextBatch = end;
 		this.#batchEpoch = source.readInt32BE(at + layout.leaderEpochOffset);
 		this.#batchNextOffset = this.#baseOffset + source.readInt32BE(at + layout.lastOffsetDeltaOffset) + 1;
-		if (this.#batchNextOffset <= this.#fromOffset) return true;
-
 		const attributes = source.readInt16BE(at + layout.attributesOffset);
 		const body = at + layout.headerBytes;
+		// Also before `fromOffset`: otherwise the end of an aborted transaction there would be missed, and the producer's next one left out.
 		if (attributes & BatchAttribute.transactional && this.#isVoid(source, at, body, attributes)) return true;
-		if (attributes & BatchAttribute.control) return true;
+		if (attributes & BatchAttribute.control || this.#batchNextOffset <= this.#fromOffset) return true;
 
 		this.#baseTimestampMs = readI64(source, at + layout.baseTimestampOffset);
 		this.#appendTimestampMs = attributes & BatchAttribute.logAppendTime ? readI64(source, at + layout.maxTimestampOffset) : -1;

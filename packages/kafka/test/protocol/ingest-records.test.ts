@@ -196,6 +196,13 @@ describe("RecordReader", () => {
 			],
 			nextOffset: 6,
 		});
+		// From any offset the same: a message of another node begins before the position of the one that takes it.
+		const all = readAll(bytes, 0, [{ producerId: 1n, firstOffset: 0 }]).records;
+		for (let from = 0; from <= 6; from++)
+			expect([from, readAll(bytes, from, [{ producerId: 1n, firstOffset: 0 }])]).toEqual([
+				from,
+				{ records: all.filter(({ offset }) => offset >= from), nextOffset: 6 },
+			]);
 	});
 
 	it("steps over a batch that cannot be uncompressed, and says of old formats that they are", () => {
