@@ -148,8 +148,11 @@ export class KafkaSource implements Source, FetcherOwner {
 		this.#relay?.divide(roles, this.#states.values());
 	}
 
-	fetched(state: PartitionState, asked: FetchTarget, part: FetchedPartition): void {
+	fetched(state: PartitionState, asked: FetchTarget): void {
 		state.checkedEpoch = asked.leaderEpoch;
+	}
+
+	taken(state: PartitionState, asked: FetchTarget, part: FetchedPartition): void {
 		this.#relay?.passOn(state, asked, part);
 	}
 

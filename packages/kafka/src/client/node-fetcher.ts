@@ -22,7 +22,9 @@ export interface FetcherOwner {
 	/** Handles a divergence: records were read that this leader does not have. */
 	partitionDiverged(state: PartitionState, divergence: Divergence): Promise<void>;
 	/** The leader has answered, and its log has everything that was read before. */
-	fetched(state: PartitionState, asked: FetchTarget, part: FetchedPartition): void;
+	fetched(state: PartitionState, asked: FetchTarget): void;
+	/** All records of this answer were taken. */
+	taken(state: PartitionState, asked: FetchTarget, part: FetchedPartition): void;
 	stopping(): boolean;
 }
 
@@ -104,7 +106,7 @@ export class NodeFetcher {
 			if (of === undefined || of.state.generation !== of.generation) continue;
 			// Reported before the records are offered, so that the lag is correct even while they wait for room.
 			if (part.errorCode === 0) this.#sink.logEnds(of.state, part.logEnd);
-			if (part.errorCode === 0 && part.divergence === null) this.#owner.fetched(of.state, of.target, part);
+			if (part.errorCode === 0 && part.divergence === null) this.#owner.fetched(of.state, of.target);
 			const last = lastBatchOf(part.records);
 			if (last !== null) of.state.fetchFrom(last.nextOffset, last.leaderEpoch);
 		}
@@ -119,7 +121,11 @@ export class NodeFetcher {
 			try {
 				if (part.errorCode !== 0) await this.#owner.partitionTrouble(of.state, part.errorCode);
 				else if (part.divergence !== null) await this.#owner.partitionDiverged(of.state, part.divergence);
-				else await this.#offers.offer(of.state, part);
+				else {
+					await this.#offers.offer(of.state, part);
+					const isTaken = of.state.live && of.state.generation === of.generation && !this.#owner.stopping();
+					if (isTaken) this.#owner.taken(of.state, of.target, part);
+				}
 			} finally {
 				of.state.letGo();
 			}

@@ -90,7 +90,10 @@ export class PartitionRelay {
 		this.#leave(follower, null);
 	}
 
-	/** Call with each answer of a leader that has everything read before. Passes it on if this node reads the partition for the others. */
+	/**
+	 * Call with each answer of a leader that has everything read before, when its records were taken. Passes it on if this node reads the partition
+	 * for the others. Not before: they leave the dead letters to this node, which may stop before it comes to them.
+	 */
 	passOn(state: PartitionState, { leaderEpoch, offset }: FetchTarget, part: FetchedPartition): void {
 		if (!this.#roles.read.has(state.row) || state.topicId === null || leaderEpoch < 0) return;
 		const nowMs = this.#nowMs();

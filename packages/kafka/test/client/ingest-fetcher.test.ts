@@ -34,6 +34,7 @@ class FakeBrokers {
 		partitionTrouble: async () => {},
 		partitionDiverged: async () => {},
 		fetched: () => {},
+		taken: () => {},
 		stopping: () => this.stopping,
 	};
 

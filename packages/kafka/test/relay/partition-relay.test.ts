@@ -162,6 +162,24 @@ describe("nodes that share the reading of a partition", () => {
 		expect(nodes.rigs[1]!.got.map((text) => text.split(":")[0])).toEqual(Array.from({ length: 700 }, (_, index) => String(index)));
 	});
 
+	it("a node passes on only what it has taken: who follows leaves the dead letters of that to it", async () => {
+		const nodes = await setup();
+		await nodes.follows(1);
+		nodes.append(values("a", 0, 5));
+		await nodes.rigs[1]!.has("4:a4");
+		const [reader, follower] = nodes.rigs;
+		reader!.hasRoom = false;
+		nodes.append(values("a", 5, 10));
+		// It has fetched them, and has no room; the other one learns of them from Kafka, when it has waited long enough.
+		await follower!.has("9:a9");
+		expect(follower!.memory.worker.get("followSilences")).toBe(1);
+		expect(reader!.got).toEqual(numbered("a", 0, 5));
+		reader!.makeRoom();
+		await reader!.has("9:a9");
+		await nodes.follows(1);
+		expect(follower!.got).toEqual(numbered("a", 0, 10));
+	});
+
 	it("messages of another program, broken ones and those of a forgotten partition do no harm", async () => {
 		const nodes = await setup();
 		await nodes.follows(1);
