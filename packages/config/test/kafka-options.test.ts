@@ -25,8 +25,20 @@ describe("options of Kafka", () => {
 		expect(mistakes({ kafkaTopics: "orders,dead", kafkaDeadLetter: "dead" })).toEqual([line("--kafka-topics")]);
 		const publishing = { publishVia: "kafka", kafkaPublishTopic: "dead", kafkaDeadLetter: "dead" };
 		expect(mistakes(publishing)).toEqual([line("--kafka-publish-topic")]);
+		expect(mistakes({ kafkaMessageTopics: "dead", kafkaDeadLetter: "dead" })).toEqual([line("--kafka-message-topics")]);
 		expect(mistakes({ kafkaTopics: "/.+/", kafkaDeadLetter: "dead" })).toEqual([]);
 		expect(mistakes({ kafkaTopics: "orders", kafkaDeadLetter: "dead" })).toEqual([]);
+	});
+});
+
+describe("topics whose records may have headers", () => {
+	it("are read, so they are enough; they need brokers", () => {
+		expect(mistakes({ kafkaMessageTopics: "notices" })).toEqual([]);
+		expect(mistakes({ kafkaMessageTopics: "notices", kafkaBrokers: "" })).toEqual([
+			"--kafka-message-topics: there are no brokers; name them with --kafka-brokers",
+		]);
+		const config = defaultConfig({ kafkaBrokers: ["127.0.0.1:9092"], kafkaTopics: "ticks", kafkaMessageTopics: "notices" });
+		expect(kafkaLine(config, 1)).toContain("reads ticks,notices from");
 	});
 });
 

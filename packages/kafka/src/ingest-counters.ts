@@ -13,6 +13,7 @@ export const workerCounters = [
 		"badChannel",
 		"records for which --kafka-channel gives no channel name (a key or header is missing, too long, or not UTF-8), which are not delivered",
 	],
+	["badHeader", "records of --kafka-message-topics with a header that is not valid, which are not delivered"],
 	["routeSkipped", "records that the route function chose not to deliver"],
 	["routeErrors", "records for which the route function threw or rejected, which are not delivered"],
 	["routeInvalid", "records for which the route function returned an invalid value, which are not delivered"],

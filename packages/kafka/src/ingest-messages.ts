@@ -24,6 +24,8 @@ export interface OutgoingMessage {
 	readonly kind: number;
 	readonly channels: readonly string[];
 	readonly payload: Uint8Array;
+	/** High priority. */
+	readonly urgent: boolean;
 	/** Identifies the sender, which does not get its own message back. Also keeps the order of its messages. */
 	readonly sender: string;
 	/** By `monotonicMs`. Then the sender gets an error, and the worker no longer starts to write the message. */

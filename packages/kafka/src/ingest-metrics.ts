@@ -31,6 +31,7 @@ const lossCounters = [
 	"invalidText",
 	"invalidJson",
 	"badChannel",
+	"badHeader",
 	"routeErrors",
 	"routeInvalid",
 	"routeTimeouts",

@@ -13,6 +13,8 @@ export type PayloadFormat = "text" | "json" | "binary";
 export interface IngestOptions {
 	readonly connection: KafkaConnectionOptions;
 	readonly subscription: Subscription;
+	/** Topics whose records may have the headers of `MessageHeader`. They are in `subscription`, too. */
+	readonly messageTopics: Subscription;
 	readonly mode: KafkaMode;
 	readonly from: StartPolicy;
 	/** Group under whose name this shard commits. */
@@ -74,7 +76,8 @@ interface ShardIdentity {
 /** Null when the options name no brokers. */
 export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: ShardIdentity): IngestOptions | null {
 	if (config.kafkaBrokers.length === 0) return null;
-	const { names, patterns } = parseSubscription(config.kafkaTopics);
+	const plain = parseSubscription(config.kafkaTopics);
+	const withHeaders = parseSubscription(config.kafkaMessageTopics);
 	const publishTopic = orNull(config.kafkaPublishTopic);
 	const deadLetterTopic = orNull(config.kafkaDeadLetter);
 	const group = kafkaGroupOf(config);
@@ -99,10 +102,11 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 			connectionTimeoutMs,
 		},
 		subscription: {
-			names: publishTopic === null ? names : [...new Set([...names, publishTopic])],
-			patterns,
+			names: [...new Set([...plain.names, ...withHeaders.names, ...(publishTopic === null ? [] : [publishTopic])])],
+			patterns: [...plain.patterns, ...withHeaders.patterns],
 			excluded: deadLetterTopic === null ? [] : [deadLetterTopic],
 		},
+		messageTopics: withHeaders,
 		mode: config.kafkaMode,
 		from: config.kafkaFrom,
 		group: shared ? group : `${group}-${slot}`,

@@ -71,14 +71,20 @@ export class ShardIngest {
 
 	/**
 	 * Returns early, without starting anything, if `stop` is called meanwhile.
+	 * @param onUrgent called after a record with high priority was put on the bus.
 	 * @param nodes asks for the nodes of the cluster; null = this one works alone.
 	 */
-	start(engine: RecordLoop, history: ChannelHistory, nodes: () => Promise<ClusterNodes | null>): Promise<void> {
-		this.#starting = this.#start(engine, history, nodes);
+	start(engine: RecordLoop, onUrgent: () => void, history: ChannelHistory, nodes: () => Promise<ClusterNodes | null>): Promise<void> {
+		this.#starting = this.#start(engine, onUrgent, history, nodes);
 		return this.#starting;
 	}
 
-	async #start(engine: RecordLoop, history: ChannelHistory, nodes: () => Promise<ClusterNodes | null>): Promise<void> {
+	async #start(
+		engine: RecordLoop,
+		onUrgent: () => void,
+		history: ChannelHistory,
+		nodes: () => Promise<ClusterNodes | null>,
+	): Promise<void> {
 		const { config, slot, incarnation, cluster, bus, log, row } = this.#parts;
 		const file = cluster === null ? { table: positionsInMemory(), close: () => {} } : openPositionFile(cluster.directory.path);
 		this.#close = file.close;
@@ -92,7 +98,9 @@ export class ShardIngest {
 		);
 		if (this.#stopped) return file.close();
 		const inner =
-			this.options.mode === "shared" ? new BusDestination(bus, table.intent(slot), () => engine.committed()) : new LocalDestination(slot);
+			this.options.mode === "shared"
+				? new BusDestination(bus, table.intent(slot), () => engine.committed(), onUrgent)
+				: new LocalDestination(slot);
 		const view = cluster === null ? null : new ScoreboardView(cluster.directory, cluster.board);
 		this.#close = () => {
 			view?.close();

@@ -34,7 +34,7 @@ const alone = async () => null;
 describe("Kafka in a shard", () => {
 	it("does not start any more when it was stopped before it had been loaded", async () => {
 		const { ingest, loop, sources } = setup();
-		const started = ingest.start(loop, noHistory, alone);
+		const started = ingest.start(loop, () => {}, noHistory, alone);
 		await ingest.stop();
 		try {
 			expect(ingest.running).toBeNull();
@@ -48,7 +48,7 @@ describe("Kafka in a shard", () => {
 
 	it("is stopped only when a drain that has begun has ended too", async () => {
 		const { ingest, loop } = setup();
-		const started = ingest.start(loop, noHistory, alone);
+		const started = ingest.start(loop, () => {}, noHistory, alone);
 		await waitFor(() => ingest.running !== null, { deadlineMs: 5000, what: "Kafka to be loaded" });
 		let drained = false;
 		const draining = ingest.drain(100).then(() => {

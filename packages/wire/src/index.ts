@@ -16,3 +16,4 @@ export * from "./record/publisher-info.ts";
 export * from "./record/record-descriptor.ts";
 export * from "./record/record-extensions.ts";
 export * from "./record/record-head.ts";
+export * from "./typed-message.ts";

@@ -5,9 +5,9 @@ const froms = { latest: "the latest record", earliest: "the first record", commi
 
 /** A line for the banner that says what is read from Kafka, and how. Null = Kafka is not used. @param shards number of shards. */
 export function kafkaLine(config: Config, shards: number): string | null {
-	const { kafkaBrokers, kafkaTopics, kafkaMode, kafkaFrom, kafkaPublishTopic, kafkaDeadLetter } = config;
+	const { kafkaBrokers, kafkaTopics, kafkaMessageTopics, kafkaMode, kafkaFrom, kafkaPublishTopic, kafkaDeadLetter } = config;
 	if (kafkaBrokers.length === 0) return null;
-	const topics = [...new Set([kafkaTopics, kafkaPublishTopic])].filter((text) => text !== "").join(",");
+	const topics = [...new Set([kafkaTopics, kafkaMessageTopics, kafkaPublishTopic])].filter((text) => text !== "").join(",");
 	const name = kafkaGroupOf(config);
 	const last = shards === 1 ? "" : ` to ${name}-${shards - 1}`;
 	const group = kafkaMode === "shared" ? `group ${name}` : `group ${name}-0${last}`;

@@ -1,4 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
+import { isDirect } from "@shardcast/wire";
 import { rootCause } from "../client/kafkajs-cluster.ts";
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { SourceRecord } from "../source.ts";
@@ -11,7 +12,7 @@ import { RecordPack } from "./record-pack.ts";
 interface HistoryReadsParts {
 	/** Called by each read. Creates the reader on first use: most workers never need one. */
 	readonly reader: () => Pick<RangeReader, "read">;
-	readonly router: Pick<RecordRouter, "decide" | "channels" | "kind" | "payload">;
+	readonly router: Pick<RecordRouter, "decide" | "type" | "channels" | "kind" | "payload">;
 	readonly memory: Pick<IngestMemory, "worker">;
 	readonly reporter: Pick<Reporter, "warn">;
 	readonly port: Pick<MessagePort, "postMessage">;
@@ -59,6 +60,8 @@ export class HistoryReads {
 		const { router, reader, reporter } = this.#parts;
 		const { partition, from, to, recordsMax, bytesMax } = request;
 		const take = (record: SourceRecord): void => {
+			// It has a user in the place of a channel.
+			if (isDirect(router.type)) return;
 			for (const name of router.channels.names) {
 				const wanted = packs.get(name);
 				if (wanted === undefined || record.offset < wanted.from) continue;

@@ -1,4 +1,5 @@
 import type { BusLink, VisitOrigin } from "@shardcast/bus";
+import { BusRecord, isUrgent } from "@shardcast/wire";
 import { OwnTail } from "../own-tail.ts";
 import type { PositionTable } from "../positions/position-table.ts";
 import type { SourcePartition } from "../source.ts";
@@ -53,13 +54,23 @@ export class BusDestination implements Destination {
 	readonly #bus: Pick<BusLink, "claim" | "commit" | "u8" | "view">;
 	readonly #intent: ReturnType<PositionTable["intent"]>;
 	readonly #onCommit: () => void;
+	readonly #onUrgent: () => void;
 	readonly #tail: OwnTail;
 
-	/** @param onCommit called after each record put on the bus. */
-	constructor(bus: Pick<BusLink, "claim" | "commit" | "u8" | "view">, intent: ReturnType<PositionTable["intent"]>, onCommit: () => void) {
+	/**
+	 * @param onCommit called after each record put on the bus.
+	 * @param onUrgent called after a record with high priority was put there.
+	 */
+	constructor(
+		bus: Pick<BusLink, "claim" | "commit" | "u8" | "view">,
+		intent: ReturnType<PositionTable["intent"]>,
+		onCommit: () => void,
+		onUrgent: () => void,
+	) {
 		this.#bus = bus;
 		this.#intent = intent;
 		this.#onCommit = onCommit;
+		this.#onUrgent = onUrgent;
 		this.#tail = new OwnTail(bus);
 	}
 
@@ -71,6 +82,7 @@ export class BusDestination implements Destination {
 		this.#intent.declare(row, position, this.#tail.position);
 		bus.commit();
 		this.#onCommit();
+		if (isUrgent(u8[start + BusRecord.typeOffset]!)) this.#onUrgent();
 		return true;
 	}
 

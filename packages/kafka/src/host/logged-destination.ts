@@ -1,9 +1,11 @@
 import type { VisitOrigin } from "@shardcast/bus";
 import { type ChannelLog, type Feed, type FeedOptions, type FeedRecord, feedOf, type HistoryLimits } from "@shardcast/channel-log";
 import {
+	BusRecord,
 	ChannelEntry,
 	channelList,
 	createRecordHead,
+	isDirect,
 	nextChannelEntry,
 	readRecordHead,
 	recordBytes,
@@ -76,6 +78,8 @@ export class LoggedDestination implements Destination {
 	): boolean {
 		const { inner, history } = this.#parts;
 		this.#innerTook = true;
+		// A direct record has a user in the place of a channel.
+		if (isDirect(view.getUint8(start + BusRecord.typeOffset))) return inner.take(row, position, u8, view, start, end, deliver, leaderEpoch);
 		const feed = this.#feeds.get(row);
 		if (!history.isUsed() || feed === undefined) return inner.take(row, position, u8, view, start, end, deliver, leaderEpoch);
 		const names = this.#names(u8, view, start, end);
@@ -142,11 +146,12 @@ export class LoggedDestination implements Destination {
 	}
 
 	#recordFor(names: readonly string[], u8: Uint8Array): { readonly u8: Uint8Array; readonly view: DataView } {
-		const { kind, sender, senderShard, payloadStart, payloadEnd, publishedMs } = this.#head;
+		const { type, kind, sender, senderShard, payloadStart, payloadEnd, publishedMs } = this.#head;
 		const channels = channelList(names);
 		const record = new Uint8Array(recordBytes(channels, payloadEnd - payloadStart));
 		const view = new DataView(record.buffer);
 		const payload = writeRecordHead(view, record, 0, kind, sender, publishedMs, channels);
+		view.setUint8(BusRecord.typeOffset, type);
 		if (senderShard !== 0) setSenderShard(view, 0, senderShard);
 		record.set(u8.subarray(payloadStart, payloadEnd), payload);
 		return { u8: record, view };

@@ -17,7 +17,7 @@ export class ClientMessages {
 		this.#parts = parts;
 	}
 
-	produce({ id, kind, channels, payload, sender, expiresAtMs }: OutgoingMessage): void {
+	produce({ id, kind, channels, payload, urgent, sender, expiresAtMs }: OutgoingMessage): void {
 		const { producer, memory, send } = this.#parts;
 		const done = (error: string | null) => {
 			memory.worker.add(error === null ? "produced" : "produceErrors");
@@ -25,7 +25,7 @@ export class ClientMessages {
 		};
 		// Keyed by channel, to keep the order of each channel. Messages to everybody are keyed by sender, to keep the order of each sender.
 		const key = channels.length > 0 ? channels.join(",") : sender;
-		const taken = producer.send({ key, value: payload, headers: publishedHeaders(kind, channels, sender), expiresAtMs }, done);
+		const taken = producer.send({ key, value: payload, headers: publishedHeaders(kind, channels, sender, urgent), expiresAtMs }, done);
 		if (!taken) done("too many messages are waiting for Kafka");
 	}
 }

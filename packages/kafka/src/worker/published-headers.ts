@@ -2,6 +2,7 @@ import { BusRecord, type ChannelList, channelList, everybody, incarnationId, Rec
 import type { ProducedHeader } from "../client/produced-record.ts";
 import { ChannelListCache } from "../route/channel-list-cache.ts";
 import type { SourceRecord } from "../source.ts";
+import { MessageHeader } from "./message-headers.ts";
 
 /** Headers of a client's message that went through Kafka. Other producers may write such records, too. */
 export const PublishedHeader = {
@@ -11,18 +12,22 @@ export const PublishedHeader = {
 	channels: "shardcast-channels",
 	/** The sender, which does not get the message back: cluster, shard and connection. */
 	sender: "shardcast-sender",
+	/** "high", or absent. */
+	priority: MessageHeader.priority,
 } as const;
 
 interface PublishedMessage {
 	readonly kind: RecordKind;
 	readonly channels: ChannelList;
 	readonly sender: string | null;
+	readonly urgent: boolean;
 }
 
-export function publishedHeaders(kind: number, channels: readonly string[], sender: string): readonly ProducedHeader[] {
+export function publishedHeaders(kind: number, channels: readonly string[], sender: string, urgent = false): readonly ProducedHeader[] {
 	const headers: ProducedHeader[] = [[PublishedHeader.kind, kind === RecordKind.binary ? "binary" : "text"]];
 	if (channels.length > 0) headers.push([PublishedHeader.channels, JSON.stringify(channels)]);
 	if (sender !== "") headers.push([PublishedHeader.sender, sender]);
+	if (urgent) headers.push([PublishedHeader.priority, "high"]);
 	return headers;
 }
 
@@ -56,7 +61,8 @@ export function parsePublished(record: SourceRecord): PublishedMessage | null {
 	const channels = names === null ? everybody : lists.of(names.toString());
 	if (channels === null) return null;
 	const sender = record.header(PublishedHeader.sender)?.toString() ?? null;
-	return { kind: kind === "binary" ? RecordKind.binary : RecordKind.text, channels, sender };
+	const urgent = record.header(PublishedHeader.priority)?.toString() === "high";
+	return { kind: kind === "binary" ? RecordKind.binary : RecordKind.text, channels, sender, urgent };
 }
 
 function listOf(json: string): ChannelList | null {

@@ -1,11 +1,13 @@
 import { isUtf8 } from "node:buffer";
-import { type ChannelList, channelList, everybody, RecordKind } from "@shardcast/wire";
+import { type Subscription, topicMatcher } from "@shardcast/config";
+import { type ChannelList, channelList, everybody, isJson, RecordKind, RecordType, typedMessage } from "@shardcast/wire";
 import type { WorkerCounter } from "../ingest-counters.ts";
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { PayloadFormat } from "../ingest-options.ts";
 import type { ChannelTemplate } from "../route/channel-template.ts";
 import { parseAnswer, type RouteAnswer, type RouteFunction } from "../route/route-function.ts";
 import type { SourcePartition, SourceRecord } from "../source.ts";
+import { MessageHeader, type MessageHeaders, noMessageHeaders, readMessageHeaders } from "./message-headers.ts";
 import { PublishedHeader, parsePublished, parseSender } from "./published-headers.ts";
 
 /** Why a record is not delivered. Also the name of its counter. */
@@ -16,6 +18,7 @@ export type Refusal = Extract<
 	| "invalidText"
 	| "invalidJson"
 	| "badChannel"
+	| "badHeader"
 	| "routeSkipped"
 	| "routeErrors"
 	| "routeInvalid"
@@ -30,6 +33,8 @@ interface RouterParts {
 	readonly payloadBytesMax: number;
 	/** Topic of clients' messages. Their headers say where they go. */
 	readonly publishTopic: string | null;
+	/** Topics whose records may say in headers where they go. */
+	readonly messageTopics: Subscription;
 	/** Name of this cluster. Senders of other clusters are ignored. */
 	readonly cluster: string;
 	readonly memory: Pick<IngestMemory, "enterRoute" | "leaveRoute">;
@@ -49,6 +54,8 @@ export type RouteCallback = (refusal: Refusal | null, partition: SourcePartition
  * allocates only one view per record.
  */
 export class RecordRouter {
+	/** A direct record has its user in the place of a channel, and goes to no channel. */
+	type: RecordType = RecordType.publication;
 	channels: ChannelList = everybody;
 	kind: RecordKind = RecordKind.text;
 	/** The connection, with `senderShard`, that must not get the message back; 0 = none. */
@@ -59,11 +66,13 @@ export class RecordRouter {
 
 	readonly #parts: RouterParts;
 	readonly #plainKind: RecordKind;
+	readonly #mayHaveHeaders: (topic: string) => boolean;
 	#route: RouteFunction | null;
 
 	constructor(parts: RouterParts) {
 		this.#parts = parts;
 		this.#route = parts.route;
+		this.#mayHaveHeaders = rememberedMatcher(parts.messageTopics);
 		this.#plainKind = parts.format === "binary" ? RecordKind.binary : RecordKind.text;
 	}
 
@@ -80,12 +89,16 @@ export class RecordRouter {
 				if (this.#isPublished(partition, record))
 					return "its headers shardcast-kind and shardcast-channels are not those of a message that was published through Kafka";
 				return template.explain(partition, record);
+			case "badHeader": {
+				const headers = this.#headersOf(partition, record);
+				return typeof headers === "string" ? headers : "its headers are not valid";
+			}
 			case "tooLarge":
 				return `it is ${this.payload.length} bytes long, more than --max-payload (${payloadBytesMax})`;
 			case "invalidText":
 				return `it is not valid UTF-8${format === "binary" ? "" : `, which --kafka-format ${format} requires`}`;
 			case "invalidJson":
-				return "it is not valid JSON, which --kafka-format json requires";
+				return `it is not valid JSON, which ${format === "json" ? "--kafka-format json" : `its header ${MessageHeader.type}`} requires`;
 			case "routeErrors":
 				return "the route function failed on it";
 			case "routeInvalid":
@@ -116,17 +129,29 @@ export class RecordRouter {
 		if (record.valueStart < 0) return "tombstones";
 		this.#begin(record);
 		if (this.#isPublished(partition, record)) return this.#published(record);
+		const headers = this.#headersOf(partition, record);
+		if (typeof headers === "string") return "badHeader";
+		const to = headers.direct ?? headers.room;
+		if (to !== null) {
+			this.channels = to;
+			return this.#check(headers);
+		}
 		if (this.#route !== null) return this.#byFunction(this.#route, partition, record);
 		const channels = this.#parts.template.channelsOf(partition, record);
 		if (channels === null) return "badChannel";
 		this.channels = channels;
-		return this.#check();
+		return this.#check(headers);
+	}
+
+	#headersOf({ topic }: SourcePartition, record: SourceRecord): MessageHeaders | string {
+		return this.#mayHaveHeaders(topic) ? readMessageHeaders(record) : noMessageHeaders;
 	}
 
 	#begin(record: SourceRecord): void {
 		const { bytes, valueStart, valueEnd } = record;
 		this.payload = new Uint8Array(bytes.buffer, bytes.byteOffset + valueStart, valueEnd - valueStart);
 		this.kind = this.#plainKind;
+		this.type = RecordType.publication;
 		this.sender = 0;
 		this.senderShard = 0;
 	}
@@ -138,9 +163,19 @@ export class RecordRouter {
 		return this.kind === RecordKind.text && !isUtf8(this.payload) ? "invalidText" : null;
 	}
 
-	#check(): Refusal | null {
+	/** Checks the payload, and gives it its type. */
+	#check({ direct, type, urgent }: MessageHeaders): Refusal | null {
+		if (direct !== null) this.type = urgent ? RecordType.urgentDirect : RecordType.direct;
+		else if (urgent) this.type = RecordType.urgent;
+		if (type !== null) this.kind = RecordKind.text;
 		const refusal = this.#checkFrame();
-		if (refusal !== null || this.kind === RecordKind.binary || this.#parts.format !== "json") return refusal;
+		if (refusal !== null) return refusal;
+		if (type !== null) {
+			if (!isJson(this.payload)) return "invalidJson";
+			this.payload = typedMessage(type, this.payload);
+			return this.#checkFrame();
+		}
+		if (this.kind === RecordKind.binary || this.#parts.format !== "json") return null;
 		try {
 			JSON.parse(decoder.decode(this.payload));
 			return null;
@@ -154,6 +189,7 @@ export class RecordRouter {
 		if (published === null) return "badChannel";
 		this.channels = published.channels;
 		this.kind = published.kind;
+		if (published.urgent) this.type = RecordType.urgent;
 		const sender = published.sender === null ? null : parseSender(published.sender, this.#parts.cluster);
 		if (sender !== null) {
 			this.sender = sender.connection;
@@ -234,8 +270,24 @@ export class RecordRouter {
 			this.#parts.onError("routeInvalid", error, partition, record);
 			return "routeInvalid";
 		}
-		return this.#check();
+		// Read before the function was called, and valid.
+		return this.#check(this.#headersOf(partition, record) as MessageHeaders);
 	}
+}
+
+/** Remembers its answers: it is asked for each record. Topics are few. */
+function rememberedMatcher(topics: Subscription): (topic: string) => boolean {
+	if (topics.names.length === 0 && topics.patterns.length === 0) return () => false;
+	const isMatched = topicMatcher(topics);
+	const answers = new Map<string, boolean>();
+	return (topic) => {
+		let answer = answers.get(topic);
+		if (answer === undefined) {
+			answer = isMatched(topic);
+			answers.set(topic, answer);
+		}
+		return answer;
+	};
 }
 
 /** Accepts promises of other libraries, too. */

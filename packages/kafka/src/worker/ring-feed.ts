@@ -1,5 +1,14 @@
 import { RingWriter } from "@shardcast/ring";
-import { type ChannelList, monotonicMs, type RecordKind, recordBytes, setSenderShard, writeRecordHead } from "@shardcast/wire";
+import {
+	BusRecord,
+	type ChannelList,
+	monotonicMs,
+	type RecordKind,
+	RecordType,
+	recordBytes,
+	setSenderShard,
+	writeRecordHead,
+} from "@shardcast/wire";
 import type { IngestMemory } from "../ingest-memory.ts";
 import { IngestLayout, IngestMark } from "../ingest-record.ts";
 
@@ -42,6 +51,7 @@ export class RingFeed {
 		channels: ChannelList,
 		payload: Uint8Array,
 		leaderEpoch = -1,
+		type: RecordType = RecordType.publication,
 	): boolean {
 		const { u8, view } = this.#memory.ring;
 		const before = IngestLayout.headBytes + recordBytes(channels, 0);
@@ -53,6 +63,7 @@ export class RingFeed {
 		u8[at + IngestLayout.padOffset] = pad;
 		const record = at + IngestLayout.headBytes + pad;
 		const body = writeRecordHead(view, u8, record, kind, sender, monotonicMs(), channels);
+		if (type !== RecordType.publication) view.setUint8(record + BusRecord.typeOffset, type);
 		if (senderShard !== 0) setSenderShard(view, record, senderShard);
 		u8.set(payload, body);
 		this.#writer.commit();

@@ -105,22 +105,22 @@ export class IngestSink implements SourceSink {
 	#write(partition: SourcePartition, record: SourceRecord): boolean {
 		const { feed, router, memory } = this.#parts;
 		const position = record.offset + 1;
-		const { kind, sender, senderShard, channels, payload } = router;
-		if (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload, record.leaderEpoch)) return false;
+		const { type, kind, sender, senderShard, channels, payload } = router;
+		if (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload, record.leaderEpoch, type)) return false;
 		this.#written[partition.row] = position;
 		memory.handedOver();
 		return true;
 	}
 
-	/** Only for a payload from the route function that is longer than the record's value, so that the room found for it is too small. */
+	/** Only for a payload from the route function, or with a type, that is longer than the record's value, so that the room found for it is too small. */
 	async #writeLater(partition: SourcePartition, record: SourceRecord): Promise<boolean> {
 		const { feed, router, memory } = this.#parts;
 		const position = record.offset + 1;
-		const { kind, sender, senderShard, channels } = router;
+		const { type, kind, sender, senderShard, channels } = router;
 		const { leaderEpoch } = record;
 		// A copy: the function may reuse its bytes for another partition's record meanwhile.
 		const payload = new Uint8Array(router.payload);
-		while (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload, leaderEpoch)) await feed.room();
+		while (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload, leaderEpoch, type)) await feed.room();
 		this.#written[partition.row] = position;
 		memory.handedOver();
 		return true;

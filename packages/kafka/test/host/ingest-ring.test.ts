@@ -100,7 +100,13 @@ describe("the ring between ingest worker and loop", () => {
 		const bus = new MemoryBus({ members: 2, capacityBytes: 16_384 });
 		const [writer, other] = [bus.link(0), bus.link(1)];
 		const { table, memory, reader, write, feed, revoked } = setup(
-			(positions) => new BusDestination(writer!, positions.intent(0), () => {}),
+			(positions) =>
+				new BusDestination(
+					writer!,
+					positions.intent(0),
+					() => {},
+					() => {},
+				),
 		);
 		for (let position = 1; position <= 40; position++) expect(write(position)).toBe(true);
 		feed.mark(row, IngestMark.revoked, 0);
@@ -126,7 +132,15 @@ describe("the ring between ingest worker and loop", () => {
 	it("a full bus is tried again and again while the loop sleeps, also after a try that the loop did not hear", async () => {
 		const bus = new MemoryBus({ members: 2, capacityBytes: 16_384 });
 		const writer = bus.link(0);
-		const { reader, write, wakes } = setup((positions) => new BusDestination(writer!, positions.intent(0), () => {}));
+		const { reader, write, wakes } = setup(
+			(positions) =>
+				new BusDestination(
+					writer!,
+					positions.intent(0),
+					() => {},
+					() => {},
+				),
+		);
 		for (let position = 1; position <= 40; position++) write(position);
 		reader.read(100, () => {});
 		for (let round = 1; round <= 3; round++) {

@@ -108,7 +108,12 @@ class TestShard {
 			memory,
 			table,
 			slot,
-			destination: new BusDestination(this.#link, table.intent(slot), () => engine.committed()),
+			destination: new BusDestination(
+				this.#link,
+				table.intent(slot),
+				() => engine.committed(),
+				() => {},
+			),
 			wake: () => engine.wake(),
 			onRevoked: (each) => this.assignment.revoked(each),
 			onReset: () => {},

@@ -1,11 +1,13 @@
 import { ChannelLog, type HistoryLimits } from "@shardcast/channel-log";
 import {
+	BusRecord,
 	ChannelEntry,
 	channelList,
 	createRecordHead,
 	everybody,
 	nextChannelEntry,
 	RecordKind,
+	RecordType,
 	readRecordHead,
 	recordBytes,
 	setSenderShard,
@@ -43,7 +45,10 @@ class Shard {
 					names.push(text(u8.slice(at + ChannelEntry.nameOffset, next)));
 					at = next;
 				}
-				this.delivered.push(`${names.length}${names.length > 0 ? ` ${names.join()}` : ""}: ${text(u8.slice(head.payloadStart, end))}`);
+				const kind = head.type === RecordType.publication ? "" : `type ${head.type} `;
+				this.delivered.push(
+					`${kind}${names.length}${names.length > 0 ? ` ${names.join()}` : ""}: ${text(u8.slice(head.payloadStart, end))}`,
+				);
 				return true;
 			},
 			settled: () => this.settled++,
@@ -56,13 +61,19 @@ class Shard {
 		this.destination.assigned(partition);
 	}
 
-	take(offset: number, names: readonly string[], payload = `k${offset}`, sender = 0, life = 0): boolean {
+	take(
+		offset: number,
+		names: readonly string[],
+		payload = `k${offset}`,
+		{ sender = 0, life = 0, type = RecordType.publication as RecordType } = {},
+	): boolean {
 		const channels = names.length === 0 ? everybody : channelList(names);
 		const data = Buffer.from(payload);
 		// It lies somewhere in a ring.
 		const u8 = new Uint8Array(new SharedArrayBuffer(recordBytes(channels, data.length) + 40));
 		const view = new DataView(u8.buffer);
 		const at = writeRecordHead(view, u8, 24, RecordKind.text, sender, 0, channels);
+		view.setUint8(24 + BusRecord.typeOffset, type);
 		if (life !== 0) setSenderShard(view, 24, life);
 		u8.set(data, at);
 		const taken = this.destination.take(partition.row, offset + 1, u8, view, 24, at + data.length, () => {}, 0);
@@ -92,6 +103,15 @@ describe("records from Kafka for channels with a history", () => {
 			expect(shard.delivered).toEqual(["1 p1: k5", "0: k6"]);
 			expect(shard.settled).toBe(2);
 		}
+	});
+
+	it("a message to a user whose id is the name of such a channel does not go there; a priority stays with the rest of a record", () => {
+		const log = ChannelLog.inMemory({ memoryBytes: 2 ** 20 });
+		const shard = new Shard(log);
+		for (const type of [RecordType.direct, RecordType.urgentDirect]) shard.take(type, ["h1"], "to a user", { type });
+		shard.take(20, ["p1", "h1"], "to both", { type: RecordType.urgent });
+		expect(shard.delivered).toEqual(["type 10 1 h1: to a user", "type 12 1 h1: to a user", "type 11 1 p1: to both"]);
+		expect(history(log, "h1")).toEqual(["21:to both"]);
 	});
 
 	it("a record for several channels becomes one for each with a history, and one for all others", () => {
@@ -134,7 +154,7 @@ describe("records from Kafka for channels with a history", () => {
 				return "published";
 			},
 		});
-		shard.take(4, ["h1"], "x", 9, 77);
+		shard.take(4, ["h1"], "x", { sender: 9, life: 77 });
 		shard.take(5, ["h1"]);
 		expect(senders).toEqual([{ id: 9, life: 77 }, undefined]);
 	});

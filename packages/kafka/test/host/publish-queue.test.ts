@@ -20,7 +20,9 @@ class Rig {
 	});
 
 	send(sender = "", bytes = 10): boolean {
-		return this.queue.send({ kind: 1, channels: [], payload: new Uint8Array(bytes), sender }, (error) => this.answers.push(error));
+		return this.queue.send({ kind: 1, channels: [], payload: new Uint8Array(bytes), urgent: false, sender }, (error) =>
+			this.answers.push(error),
+		);
 	}
 }
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -41,7 +43,7 @@ describe("PublishQueue", () => {
 	it("keeps a message as it was when it was sent, also when the caller uses its buffer again at once", async () => {
 		const rig = new Rig();
 		const reused = Buffer.from("hello");
-		rig.queue.send({ kind: 1, channels: [], payload: reused, sender: "" }, () => {});
+		rig.queue.send({ kind: 1, channels: [], payload: reused, urgent: false, sender: "" }, () => {});
 		reused.fill("X");
 		await turn();
 		expect(Buffer.from(rig.posted[0]!.payload).toString()).toBe("hello");
@@ -113,7 +115,7 @@ describe("PublishQueue", () => {
 		const rig = new Rig();
 		const names = Array.from({ length: 32 }, (_, index) => `${index}`.padStart(255, "x"));
 		const send = (sender: string, bytes: number, channels: readonly string[]) =>
-			rig.queue.send({ kind: 1, channels, payload: new Uint8Array(bytes), sender }, () => {});
+			rig.queue.send({ kind: 1, channels, payload: new Uint8Array(bytes), urgent: false, sender }, () => {});
 		let taken = 0;
 		while (send("", 0, names)) taken++;
 		expect(taken * 32 * 255).toBeLessThan(16 * 1024 * 1024);

@@ -1,4 +1,5 @@
-import { everybody, RecordKind } from "@shardcast/wire";
+import { parseSubscription } from "@shardcast/config";
+import { everybody, RecordKind, RecordType } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { RouteWatch } from "../../src/host/route-watch.ts";
 import type { PayloadFormat } from "../../src/ingest-options.ts";
@@ -18,7 +19,7 @@ function recordOf({
 }: {
 	key?: string | Buffer | null;
 	value?: string | Buffer | null;
-	headers?: Record<string, string>;
+	headers?: Record<string, string | Buffer | null>;
 }) {
 	const keyBytes = Buffer.from((key ?? "") as string);
 	const valueBytes = Buffer.from((value ?? "") as string);
@@ -31,13 +32,15 @@ function recordOf({
 		keyEnd: keyBytes.length,
 		valueStart: value === null ? -1 : keyBytes.length,
 		valueEnd: keyBytes.length + valueBytes.length,
-		header: (name) => (headers[name] === undefined ? undefined : Buffer.from(headers[name])),
+		header: (name) => (headers[name] === undefined ? undefined : bytesOf(headers[name])),
 		eachHeader: (visit) => {
-			for (const [name, text] of Object.entries(headers)) visit(name, Buffer.from(text));
+			for (const [name, text] of Object.entries(headers)) visit(name, bytesOf(text));
 		},
 	};
 	return record;
 }
+
+const bytesOf = (value: string | Buffer | null) => (value === null ? null : Buffer.from(value as string));
 
 describe("ChannelTemplate", () => {
 	const channels = (template: string, record: Parameters<typeof recordOf>[0]) =>
@@ -100,7 +103,14 @@ describe("ChannelTemplate", () => {
 describe("RecordRouter", () => {
 	function decide(
 		record: SourceRecord,
-		options: { format?: PayloadFormat; route?: RouteFunction; payloadBytesMax?: number; publishTopic?: string; budgetMs?: number } = {},
+		options: {
+			format?: PayloadFormat;
+			route?: RouteFunction;
+			payloadBytesMax?: number;
+			publishTopic?: string;
+			messageTopics?: string;
+			budgetMs?: number;
+		} = {},
 	) {
 		const router = new RecordRouter({
 			template: new ChannelTemplate("{topic}"),
@@ -109,6 +119,7 @@ describe("RecordRouter", () => {
 			format: options.format ?? "text",
 			payloadBytesMax: options.payloadBytesMax ?? 100,
 			publishTopic: options.publishTopic ?? null,
+			messageTopics: parseSubscription(options.messageTopics ?? ""),
 			cluster: "here",
 			memory: { enterRoute: () => {}, leaveRoute: () => {} },
 			isPoisoned: () => false,
@@ -169,6 +180,8 @@ describe("RecordRouter", () => {
 				>,
 			});
 		const ours = await decide(published("here"), { publishTopic: "trade" });
+		const urgent = Object.fromEntries(publishedHeaders(RecordKind.text, ["a"], "", true)) as Record<string, string>;
+		expect((await decide(recordOf({ headers: urgent }), { publishTopic: "trade" })).router.type).toBe(RecordType.urgent);
 		expect([ours.router.kind, ours.router.channels.names, ours.router.sender]).toEqual([RecordKind.binary, ["a", "b"], 77]);
 		expect(ours.router.senderShard).toBe(parseSender("here/1/2/77", "here")!.life);
 		expect((await decide(published("elsewhere"), { publishTopic: "trade" })).router.sender).toBe(0);
@@ -179,6 +192,66 @@ describe("RecordRouter", () => {
 		}
 		const nonsense = recordOf({ headers: { "shardcast-kind": "text", "shardcast-channels": "no json" } });
 		expect((await decide(nonsense, { publishTopic: "trade" })).refused).toBe("badChannel");
+	});
+
+	it("takes type, priority, user and room from headers, in the topics that may have them, and nowhere else", async () => {
+		const by = (headers: Record<string, string>, value = '{"a": 1}', messageTopics = "trade", route?: RouteFunction) =>
+			decide(recordOf({ value, headers }), { messageTopics, ...(route && { route }) });
+		const user = await by({ "shardcast-to": "user:ann:1", "shardcast-type": 'c"all', other: "is not ours" });
+		expect([user.refused, user.router.type, user.router.kind, user.router.channels.names]).toEqual([
+			...[null, RecordType.direct, RecordKind.text],
+			["ann:1"],
+		]);
+		expect(user.text).toBe('{"type":"c\\"all","payload":{"a": 1}}');
+		const all = await by({ "shardcast-to": "all", "shardcast-type": "t", "shardcast-priority": "high" }, "7");
+		expect([all.router.type, all.router.channels, all.text]).toEqual([RecordType.urgentDirect, everybody, '{"type":"t","payload":7}']);
+		const room = await by({ "shardcast-to": "room:room:1", "shardcast-priority": "high" }, "no JSON");
+		expect([room.router.type, room.router.channels.names, room.text]).toEqual([RecordType.urgent, ["room:1"], "no JSON"]);
+		const plain = await by({ "shardcast-type": "t", "shardcast-priority": "normal" }, "7");
+		expect([plain.router.type, plain.router.channels.names, plain.text]).toEqual([
+			RecordType.publication,
+			["trade"],
+			'{"type":"t","payload":7}',
+		]);
+		const routed = await by({ "shardcast-type": "t" }, "7", "/tr.*/", async () => ({ channels: "a", payload: "[8]" }));
+		expect([routed.router.channels.names, routed.text]).toEqual([["a"], '{"type":"t","payload":[8]}']);
+		const passedBy = await by({ "shardcast-to": "room:b" }, "7", "trade", () => "a");
+		expect(passedBy.router.channels.names).toEqual(["b"]);
+		// Of another topic: the producer may not choose.
+		const other = await by({ "shardcast-to": "user:ann", "shardcast-type": "t" }, "7", "calls");
+		expect([other.router.type, other.router.channels.names, other.text]).toEqual([RecordType.publication, ["trade"], "7"]);
+		// The next record is not of the type of the one before it.
+		const router = all.router;
+		router.decide(partition, recordOf({}), () => true);
+		expect([router.type, router.channels.names]).toEqual([RecordType.publication, ["trade"]]);
+	});
+
+	it("refuses headers that are not valid, and says which and why", async () => {
+		const why = async (headers: Record<string, string | Buffer | null>, value: string | Buffer = "7") => {
+			const record = recordOf({ value, headers });
+			const { refused, router } = await decide(record, { messageTopics: "trade" });
+			return refused === null ? "" : `${refused}: ${router.explain(refused, partition, record)}`;
+		};
+		const known = "shardcast-to, shardcast-type, shardcast-priority";
+		expect(await why({ "shardcast-too": "all" })).toBe(`badHeader: it has the header shardcast-too, which is not known here; ${known} are`);
+		expect(await why({ "shardcast-channels": "[]" })).toContain("shardcast-channels, which is not known here");
+		expect(await why({ "shardcast-to": "ann", "shardcast-type": "t" })).toBe(
+			'badHeader: its header shardcast-to must be all, user:<id> or room:<channel>, not "ann"',
+		);
+		for (const user of ["", "u".repeat(256)])
+			expect(await why({ "shardcast-to": `user:${user}`, "shardcast-type": "t" })).toContain("must name a user of 1 to 255 bytes");
+		for (const room of ["", "€".repeat(86)])
+			expect(await why({ "shardcast-to": `room:${room}` })).toContain("must name a channel of 1 to 255");
+		for (const to of ["all", "user:ann"])
+			expect(await why({ "shardcast-to": to })).toBe(`badHeader: it has the header shardcast-to "${to}" without shardcast-type`);
+		for (const type of ["", "t".repeat(129)]) expect(await why({ "shardcast-type": type })).toContain("must have 1 to 128 characters");
+		expect(await why({ "shardcast-priority": "High" })).toContain('must be normal or high, not "High"');
+		expect(await why({ "shardcast-type": null })).toBe("badHeader: its header shardcast-type is null");
+		expect(await why({ "shardcast-type": Buffer.from([0xff]) })).toBe("badHeader: its header shardcast-type is not valid UTF-8");
+		expect(await why({ "shardcast-type": "t" }, "{")).toBe("invalidJson: it is not valid JSON, which its header shardcast-type requires");
+		expect(await why({ "shardcast-type": "t" }, Buffer.from([0x22, 0xff, 0x22]))).toContain("invalidText");
+		expect(await why({ "shardcast-type": "t" }, `"${"x".repeat(90)}"`)).toContain("tooLarge: it is 115 bytes long");
+		expect(await why({ "shardcast-reason": "badHeader", "shardcast-source": "trade-0-1" }), "a dead letter, written back").toBe("");
 	});
 
 	it("lets no text that is no UTF-8 reach a text frame, also when a record claims to come from a client", async () => {

@@ -1,5 +1,5 @@
 import { RingReader, type VisitRecord } from "@shardcast/ring";
-import { BusRecord, everybody, RecordKind } from "@shardcast/wire";
+import { BusRecord, everybody, RecordKind, RecordType } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { IngestMemory } from "../../src/ingest-memory.ts";
 import { IngestLayout } from "../../src/ingest-record.ts";
@@ -29,6 +29,7 @@ describe("IngestSink", () => {
 		const feed = new RingFeed(memory);
 		const reused = new Uint8Array(100_000).fill(1);
 		const router = {
+			type: RecordType.publication,
 			kind: RecordKind.binary,
 			sender: 0,
 			senderShard: 0,

@@ -81,6 +81,7 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 			invalid_text: worker.invalidText,
 			invalid_json: worker.invalidJson,
 			bad_channel: worker.badChannel,
+			bad_header: worker.badHeader,
 			route_skipped: worker.routeSkipped,
 			route_error: worker.routeErrors,
 			route_invalid: worker.routeInvalid,

@@ -1,6 +1,4 @@
-import { type JsonSpan, jsonText, scanJson } from "@shardcast/wire";
-import { typedMessage } from "../json/typed-message.ts";
-import { isUserIdTooLong, userIdBytesMax } from "../json/user-id.ts";
+import { isUserIdTooLong, type JsonSpan, jsonText, scanJson, typedMessage, userIdBytesMax } from "@shardcast/wire";
 import { isHigh, PublishRequestError, readJson, typeOf, wellFormed } from "./publish-request.ts";
 
 /** A message to connections, outside of channels. */

@@ -5,15 +5,18 @@ import {
 	type ChannelList,
 	channelList,
 	everybody,
+	isMessageType,
+	isPriority,
 	type JsonShape,
 	type JsonSpan,
 	JsonSyntaxError,
 	type JsonVisitor,
 	jsonText,
+	messageTypeMax,
 	RecordKind,
 	scanJson,
+	typedMessage,
 } from "@shardcast/wire";
-import { messageTypeMax, typedMessage } from "../json/typed-message.ts";
 
 /** A message to publish over HTTP. */
 export interface PublishRequest {
@@ -288,15 +291,14 @@ function isTrue(key: string, body: Uint8Array, span: JsonSpan | null): boolean {
 export function isHigh(body: Uint8Array, span: JsonSpan | null): boolean {
 	if (span === null || isNull(body, span)) return false;
 	const priority = span.end - span.start <= 8 && body[span.start] === quote ? jsonText(body, span) : "";
-	if (priority !== "normal" && priority !== "high") throw new PublishRequestError('"priority" must be "normal" or "high"');
+	if (!isPriority(priority)) throw new PublishRequestError('"priority" must be "normal" or "high"');
 	return priority === "high";
 }
 
 /** @throws PublishRequestError for an invalid type. */
 export function typeOf(body: Uint8Array, span: JsonSpan): string {
 	const type = body[span.start] === quote ? wellFormed("type", jsonText(body, span)) : "";
-	if (type === "" || type.length > messageTypeMax)
-		throw new PublishRequestError(`"type" must be a string of 1 to ${messageTypeMax} characters`);
+	if (!isMessageType(type)) throw new PublishRequestError(`"type" must be a string of 1 to ${messageTypeMax} characters`);
 	return type;
 }
 

@@ -1,9 +1,9 @@
 import type { MessageDetails } from "@shardcast/bus";
 import { closestWord, type Failover, failovers } from "@shardcast/config";
 import type { AssignRequest, ClientRequest } from "@shardcast/http";
+import { isPriority, isUserIdTooLong, userIdBytesMax } from "@shardcast/wire";
 import { sessionMetadataBytesMax, sessionTextMax } from "../http/api/session-methods.ts";
 import { tagsBytesMax } from "../http/publish-request.ts";
-import { isUserIdTooLong, userIdBytesMax } from "../json/user-id.ts";
 import { isTolerance, type RebalanceOptions } from "../nodes/rebalance.ts";
 import type { PublishTarget, SelectNodeOptions, Session } from "./server.ts";
 
@@ -53,7 +53,7 @@ export function detailsOf({ tags, idempotencyKey, delta, priority }: PublishTarg
 
 /** @throws TypeError for another priority. */
 export function isHigh(priority: unknown): boolean {
-	if (priority !== undefined && priority !== "normal" && priority !== "high")
+	if (priority !== undefined && !isPriority(priority))
 		throw new TypeError(`priority must be "normal" or "high", not ${typeof priority === "string" ? `"${priority}"` : describe(priority)}`);
 	return priority === "high";
 }

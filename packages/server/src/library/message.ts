@@ -1,4 +1,4 @@
-import { messageTypeMax, typedMessage } from "../json/typed-message.ts";
+import { isMessageType, messageTypeMax, typedMessage } from "@shardcast/wire";
 import { checkKeys, describe, isHigh } from "./arguments.ts";
 
 /** A message with a type. Clients get `{"type": …, "payload": …}`. */
@@ -21,7 +21,7 @@ export function messageOf(what: string, message: Message): { readonly payload: U
 	const { type, payload, priority } = message;
 	if (typeof type !== "string" || type === "")
 		throw new TypeError(`type must be a non-empty string, not ${type === "" ? "an empty one" : describe(type)}`);
-	if (type.length > messageTypeMax) throw new RangeError(`the type has ${type.length} characters; the most is ${messageTypeMax}`);
+	if (!isMessageType(type)) throw new RangeError(`the type has ${type.length} characters; the most is ${messageTypeMax}`);
 	return { payload: typedMessage(type, Buffer.from(jsonOf(payload))), urgent: isHigh(priority) };
 }
 

@@ -114,7 +114,7 @@ export class Shard {
 			outboxFeature({ options, incoming, payloadBytesMax: config.maxPayloadBytes }),
 			listener,
 			inbound,
-			ingest && kafkaFeature(ingest, delivery.engine, channels.forKafka, options.ask),
+			ingest && kafkaFeature({ ingest, loop: delivery.engine, onUrgent, history: channels.forKafka, ask: options.ask }),
 			delivery,
 			console,
 			clients.events,

@@ -257,14 +257,13 @@ describe("Kafka in the shard", () => {
 			});
 		};
 		return {
-			feature: kafkaFeature(
-				ingest,
-				loop,
-				{ log: { feed: () => "known" as const }, isUsed: () => false, limitsOf: () => null },
-				async () => {
+			feature: kafkaFeature({
+				...{ ingest, loop, onUrgent: () => {} },
+				history: { log: { feed: () => "known" as const }, isUsed: () => false, limitsOf: () => null },
+				ask: async () => {
 					throw new Error("nobody is asked");
 				},
-			),
+			}),
 			work: { begin, finish: () => finish(), isKept: true },
 			held: () => sources.size,
 			isOpen: null,

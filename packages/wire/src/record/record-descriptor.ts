@@ -80,6 +80,11 @@ export function isUrgent(type: number): boolean {
 	return type === RecordType.urgent || type === RecordType.urgentDirect;
 }
 
+/** Whether a record goes to connections instead of the clients of channels. */
+export function isDirect(type: number): boolean {
+	return type === RecordType.direct || type === RecordType.urgentDirect;
+}
+
 /** Kind of the payload. */
 export const RecordKind = { text: 1, binary: 2 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];

@@ -5,19 +5,22 @@ import { fileProblem } from "./file-problem.ts";
 /** What must hold between the options of Kafka. */
 export const kafkaRules: readonly Rule[] = [
 	function brokersForTopics(config, name) {
-		const user = (["kafkaTopics", "kafkaPublishTopic", "kafkaDeadLetter"] as const).find((key) => config[key] !== "");
+		const user = (["kafkaTopics", "kafkaMessageTopics", "kafkaPublishTopic", "kafkaDeadLetter"] as const).find((key) => config[key] !== "");
 		if (user === undefined || config.kafkaBrokers.length > 0) return null;
 		return `${name(user)}: there are no brokers; name them with ${name("kafkaBrokers")}`;
 	},
 	function topicsForBrokers(config, name) {
-		if (config.kafkaBrokers.length === 0 || config.kafkaTopics !== "" || config.kafkaPublishTopic !== "") return null;
+		const { kafkaTopics, kafkaMessageTopics, kafkaPublishTopic } = config;
+		if (config.kafkaBrokers.length === 0 || kafkaTopics !== "" || kafkaMessageTopics !== "" || kafkaPublishTopic !== "") return null;
 		return `${name("kafkaBrokers")}: there is nothing to read; name topics with ${name("kafkaTopics")}`;
 	},
 	function deadLettersAreNotRead(config, name) {
 		const { kafkaDeadLetter: topic, kafkaPublishTopic } = config;
 		if (topic === "") return null;
-		const reads = topic === kafkaPublishTopic ? "kafkaPublishTopic" : "kafkaTopics";
-		if (reads === "kafkaTopics" && !parseSubscription(config.kafkaTopics).names.includes(topic)) return null;
+		const names = (key: "kafkaTopics" | "kafkaMessageTopics") => parseSubscription(config[key]).names.includes(topic);
+		const listed = (["kafkaTopics", "kafkaMessageTopics"] as const).find(names);
+		const reads = topic === kafkaPublishTopic ? "kafkaPublishTopic" : listed;
+		if (reads === undefined) return null;
 		return `${name("kafkaDeadLetter")}: ${topic} is read as well (${name(reads)}), so a bad record would be read and written again without end; name another topic`;
 	},
 	function topicToPublish(config, name) {

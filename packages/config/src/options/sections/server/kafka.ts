@@ -26,6 +26,13 @@ export const kafkaOptions = {
 		default: "",
 		help: "Topics to deliver, by name or as /regular expression/, such as orders,/ticks\\..+/.",
 	}),
+	kafkaMessageTopics: option({
+		flag: "kafka-message-topics",
+		key: "message_topics",
+		kind: checkedText({ argument: "<list>", check: parseSubscription }),
+		default: "",
+		help: "Topics to deliver, like --kafka-topics, whose records may say in headers to whom they go, their type and their priority. Who can write to them can reach every user and channel.",
+	}),
 	kafkaGroup: option({
 		flag: "kafka-group",
 		key: "group",

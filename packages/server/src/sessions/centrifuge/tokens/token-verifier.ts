@@ -1,8 +1,8 @@
 import { createPublicKey } from "node:crypto";
 import { type Config, parseRegex } from "@shardcast/config";
+import { isUserIdTooLong, userIdBytesMax } from "@shardcast/wire";
 import type { CryptoKey, errors, FlattenedJWSInput, JWTHeaderParameters, JWTPayload, KeyObject } from "jose";
 import { FieldError } from "../../../json/fields.ts";
-import { isUserIdTooLong, userIdBytesMax } from "../../../json/user-id.ts";
 import { jose } from "./jose.ts";
 import { KeySets, KeysUnavailable } from "./token-verifier-key-sets.ts";
 import { VerificationTurns } from "./verification-turns.ts";
