@@ -20,6 +20,8 @@ const patience = process.env.CI === "true" ? 4 : 2;
 const shared = {
 	environment: "node" as const,
 	globals: false,
+	// Chai's proxies only find misspelt matchers, which `npm run check` does as well, and take a third of the time of each expectation.
+	chaiConfig: { useProxy: false } as object,
 	// The default of a second is short for a busy machine.
 	expect: { poll: { timeout: 8_000 * patience, interval: 10 } },
 };

@@ -221,7 +221,8 @@ describe("Lane", () => {
 						if (kind === "latest") newest.set(key ?? "", sent);
 						sent++;
 						// One publication more: the newest is kept.
-						expect(rig.lane.getBufferedAmount() - bytesOfReplies).toBeLessThanOrEqual(bufferedBytesMax + 40_000);
+						const held = rig.lane.getBufferedAmount() - bytesOfReplies;
+						if (held > bufferedBytesMax + 40_000) expect.fail(`${held} bytes of publications in the lane`);
 					} else if ("reply" in each) {
 						const reply = Buffer.from(text("reply", replies++, each.reply));
 						bytesOfReplies += Math.max(128, reply.length);
