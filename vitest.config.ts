@@ -43,6 +43,8 @@ export default defineConfig({
 		// Sources are transformed once, not in each run. An entry is found by the hash of its source, this file and the lock file, so it is never
 		// out of date. `npx vitest --clearCache` deletes all.
 		experimental: { fsModuleCache: true, fsModuleCachePath: "node_modules/.cache/vitest" },
+		// `npm run test:unit` leaves these out.
+		tags: [{ name: "long", description: "Takes more than a quarter of a second." }],
 		projects: [
 			{
 				...source,

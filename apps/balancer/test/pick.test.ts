@@ -223,7 +223,7 @@ describe("picker", () => {
 		expect(candidate).toMatchObject({ load: 6, taken: 5 });
 	});
 
-	it("refuses only when every shard is full, and overfills none, whatever happens", () => {
+	it("refuses only when every shard is full, and overfills none, whatever happens", { tags: ["long"] }, () => {
 		// A model of shards that report late: picks become connections, connections become WebSockets, WebSockets leave.
 		const step = fc.constantFrom("pick", "arrive", "upgrade", "leave", "look");
 		fc.assert(

@@ -71,7 +71,7 @@ describe("a process that dies at any store of a publication", () => {
 		});
 	}
 
-	it("one that dies while it finishes what a dead one had begun: the next one finishes both", () => {
+	it("one that dies while it finishes what a dead one had begun: the next one finishes both", { tags: ["long"] }, () => {
 		let tried = 0;
 		for (let first = 0; ; first++) {
 			for (let second = first % 4; ; second += 4) {

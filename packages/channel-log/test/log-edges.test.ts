@@ -221,7 +221,7 @@ describe("more than there is room for", () => {
 		{ memoryBytes: 2 ** 25, channels: 0, used: 10_000 },
 		{ memoryBytes: 2 ** 25, channels: 0, used: 16_384 },
 		{ memoryBytes: 2 ** 26, channels: 100_000, used: 100_000 },
-	])("but not of $used channels, with room for $channels in $memoryBytes bytes", ({ memoryBytes, channels, used }) => {
+	])("but not of $used channels, with room for $channels in $memoryBytes bytes", { tags: ["long"] }, ({ memoryBytes, channels, used }) => {
 		const rig = new Rig(memoryBytes, { channels });
 		const tables = rig.memories.map((memory) => new ChannelTable(memory, 1));
 		const keys = new Int32Array(randomBytes(used * 16).buffer);
@@ -263,6 +263,7 @@ describe("more than there is room for", () => {
 		{ memoryBytes: 2 ** 20, keys: 3000, perSecond: 10, channels: 2000 },
 	])(
 		"but not of $perSecond keys a second that live for 300 s, with room for $keys in $memoryBytes bytes",
+		{ tags: ["long"] },
 		({ memoryBytes, keys, perSecond, channels }) => {
 			const { memories } = new Rig(memoryBytes, { idempotencyKeys: keys });
 			const tables = memories.map((memory) => new IdempotencyTable(memory));

@@ -141,7 +141,7 @@ describe("records from Kafka in the log", () => {
 		expect(historyOf(member, "channel")).toEqual(["10:k9", "11:k10"]);
 	});
 
-	it("a process that dies at any store: the next one appends the record, or finds it, and never both", () => {
+	it("a process that dies at any store: the next one appends the record, or finds it, and never both", { tags: ["long"] }, () => {
 		const outcomes = { known: 0, published: 0 };
 		for (const kind of ["new", "follows", "recreated", "mixed"] as const) {
 			for (let diesAt = 0; ; diesAt++) {

@@ -62,7 +62,7 @@ const stepOf = fc.oneof(
 type Step = typeof stepOf extends fc.Arbitrary<infer T> ? T : never;
 
 describe("ChannelLog against a plain model", () => {
-	it("publishes, keeps, forgets and evicts as a list would; readers see everything once, in order", () => {
+	it("publishes, keeps, forgets and evicts as a list would; readers see everything once, in order", { tags: ["long"] }, () => {
 		fc.assert(fc.property(fc.array(stepOf, { minLength: 20, maxLength: 150 }), check), { numRuns: stressed(60) });
 	});
 });

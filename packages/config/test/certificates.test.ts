@@ -71,7 +71,7 @@ describe("certificates", () => {
 		expect(usesTls(defaultConfig({ tlsCert: "x" }))).toBe(true);
 	});
 
-	it("that OpenSSL takes and the WebSocket library does not are refused", () => {
+	it("that OpenSSL takes and the WebSocket library does not are refused", { tags: ["long"] }, () => {
 		const exponent = makeCertificate(folder, { name: "exponent", key: ["rsa:2048", "-pkeyopt", "rsa_keygen_pubexp:8589934593"] });
 		expect(problems(pair(exponent))).toEqual([
 			`--tlsKey: ${exponent.keyFile} has an RSA key with a public exponent of 34 bits; use 65537, as is usual`,
@@ -127,7 +127,7 @@ describe("certificates", () => {
 		expect(load({ ...pair(sealed), tlsKeyPassphrase: "open-sesame" }).certificates[0]!.key).toContain("-----BEGIN PRIVATE KEY-----");
 	});
 
-	it("with a key that the library for WebSockets does not take are refused", () => {
+	it("with a key that the library for WebSockets does not take are refused", { tags: ["long"] }, () => {
 		const edwards = makeCertificate(folder, { name: "edwards", key: ["ed25519"] });
 		expect(problems(pair(edwards))).toEqual([expect.stringContaining("has a key of type ed25519; use RSA or ECDSA")]);
 		const short = makeCertificate(folder, { name: "short", key: ["rsa:1024"] });

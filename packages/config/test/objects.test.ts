@@ -167,7 +167,7 @@ house:
 		expect(read(yaml).mistakes).toEqual(['f:4: house.rooms[0].presence: "maybe" is neither true nor false']);
 	});
 
-	it("says what is wrong with the first of many, whose rest is only counted: to find a line takes time", () => {
+	it("says what is wrong with the first of many, whose rest is only counted: to find a line takes time", { tags: ["long"] }, () => {
 		const lines = (count: number, line: (index: number) => string) => Array.from({ length: count }, (_, index) => line(index)).join("\n");
 		const items = read(`house:\n  rooms:\n${lines(1_000, (i) => `    - name: ${i}`)}`).mistakes;
 		const keys = read(`house:\n  rooms:\n    - name: a\n${lines(1_000, (i) => `      k${i}: 1`)}`).mistakes;

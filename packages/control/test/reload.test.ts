@@ -221,7 +221,7 @@ describe("an attempt to reload", () => {
 		expect(lines[0]!.text).not.toMatch(/[\n\r]/);
 	});
 
-	it("many keys cost time in proportion to their number", () => {
+	it("many keys cost time in proportion to their number", { tags: ["long"] }, () => {
 		writeFileSync(file, "limits: {message_rate: 5}\n");
 		const { reloader, lines } = setup({ file });
 		writeFileSync(file, Array.from({ length: 20_000 }, (_, i) => `key${i}: 1`).join("\n"));

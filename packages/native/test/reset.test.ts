@@ -66,7 +66,10 @@ describe("closeWithReset", () => {
 		return bytes;
 	}
 
-	it("frees what could not be sent; other connections and other kinds of descriptors are left alone", { timeout: 60_000 }, async () => {
+	it("frees what could not be sent; other connections and other kinds of descriptors are left alone", {
+		tags: ["long"],
+		timeout: 60_000,
+	}, async () => {
 		const [cut, stays] = [await stuckConnection(), await stuckConnection()];
 		const idle = await connection();
 		const before = descriptorsOf(process.pid);

@@ -107,7 +107,7 @@ describe("questions between nodes", () => {
 		expect(node("n2").counts.requests.busy).toBe(1);
 	});
 
-	it("a long answer is compressed; one that is too long is an error that says so", async () => {
+	it("a long answer is compressed; one that is too long is an error that says so", { tags: ["long"] }, async () => {
 		const long = Array.from({ length: 50_000 }, (_, index) => ({ client: `client-${index}`, user: "ann" }));
 		const { node } = await together({ n1: says(), n2: says(long), n3: says("x".repeat(controlLimits.inflatedBytes)) });
 		const answers = byNode(await node("n1").ask("count", null, deadlineMs));

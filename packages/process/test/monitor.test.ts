@@ -34,7 +34,7 @@ it("measures CPU time, memory and how late the loop is, afresh with each sample"
 	monitor.stop();
 });
 
-it("each sample is told how late the latest heartbeat was since the one before", async () => {
+it("each sample is told how late the latest heartbeat was since the one before", { tags: ["long"] }, async () => {
 	const told: number[] = [];
 	const heartbeat = new HeartbeatTimer({
 		counters: { set: () => {} },

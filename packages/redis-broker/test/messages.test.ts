@@ -243,7 +243,7 @@ describe("IncomingMessages", () => {
 		incoming.stop();
 	});
 
-	it("waits for room in the ring, keeps the order, and drops what exceeds 16 MiB", async () => {
+	it("waits for room in the ring, keeps the order, and drops what exceeds 16 MiB", { tags: ["long"] }, async () => {
 		const { incoming, read, batch } = start();
 		const payload = "x".repeat(5000);
 		const sent = Array.from({ length: 40 }, (_, index) => `${index} ${payload}`);

@@ -170,7 +170,7 @@ describe("ring fuzz", () => {
 	const startPosition = fc.oneof(fc.constantFrom(0, 2 ** 31 - 70, 2 ** 31 - 1, -(2 ** 31), -70), fc.integer());
 	const memory = fc.constantFrom("SharedArrayBuffer" as const, "ArrayBuffer" as const);
 
-	it(`does what the model does, step by step (seed ${seed})`, () => {
+	it(`does what the model does, step by step (seed ${seed})`, { tags: ["long"] }, () => {
 		fc.assert(
 			fc.property(startPosition, memory, fc.array(step, { maxLength: 300, size: "max" }), (start, kind, steps) => {
 				follow(newRing({ capacityBytes, readersMax, startPosition: start, memory: kind }), start, steps);
@@ -179,7 +179,7 @@ describe("ring fuzz", () => {
 		);
 	});
 
-	it(`reads nothing outside the data from damaged memory, and says RING_CORRUPT or goes on (seed ${seed})`, () => {
+	it(`reads nothing outside the data from damaged memory, and says RING_CORRUPT or goes on (seed ${seed})`, { tags: ["long"] }, () => {
 		const damage = fc.record({
 			word: fc.nat(),
 			value: fc.oneof(fc.integer(), fc.integer({ min: -10, max: 200 }), fc.constantFrom(-1, 2 ** 31 - 1, -(2 ** 31))),

@@ -86,7 +86,7 @@ describe("httpRequest", () => {
 });
 
 describe("/proc", () => {
-	it("tells CPU time that agrees with the process's own account", () => {
+	it("tells CPU time that agrees with the process's own account", { tags: ["long"] }, () => {
 		const measure = () => {
 			const before = { own: process.cpuUsage(), schedule: cpuMs(process.pid), ticks: cpuTicksMs(process.pid), machine: machineBusyMs() };
 			const endsMs = performance.now() + 300;

@@ -25,7 +25,7 @@ function mostEqual(values: readonly number[]): number {
 }
 
 describe("the hash of a channel name", () => {
-	it("names that collide in an unkeyed hash are spread, under every key", () => {
+	it("names that collide in an unkeyed hash are spread, under every key", { tags: ["long"] }, () => {
 		const names = collidingNames(9);
 		expect(new Set(names.map((name) => fnv1a(0x811c9dc5, encoder.encode(name)))).size).toBe(1);
 		// The start value of FNV-1a is no key: another one that has the same lower 8 bits changes nothing.

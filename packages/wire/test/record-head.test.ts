@@ -181,7 +181,7 @@ describe("a record of any type", () => {
 		expect(readExtensions(u8, view, head)).toEqual({ offset: 7, epoch: "e", tags: { a: "b" } });
 	});
 
-	it("with bytes changed or cut off is read within its bounds, or refused", () => {
+	it("with bytes changed or cut off is read within its bounds, or refused", { tags: ["long"] }, () => {
 		let refused = 0;
 		const mutation = fc.record({ place: fc.nat(300), byte: fc.integer({ min: 0, max: 255 }) });
 		fc.assert(

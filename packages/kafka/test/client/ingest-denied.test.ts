@@ -24,7 +24,9 @@ const soon = (what: string, is: () => boolean) => waitFor(is, { deadlineMs: 5000
 
 describe("a topic that we may not read", () => {
 	for (const access of ["nothing", "describe"] as const)
-		it(`is denied, not missing, while we may ${access === "nothing" ? "not even see it" : "only see it"}; found once we may read it`, async () => {
+		it(`is denied, not missing, while we may ${access === "nothing" ? "not even see it" : "only see it"}; found once we may read it`, {
+			tags: ["long"],
+		}, async () => {
 			const kafka = await brokers();
 			kafka.create("open");
 			const hidden = kafka.create("hidden", 2);

@@ -70,7 +70,7 @@ describe("nodes that share the reading of a partition", () => {
 		return nodes;
 	}
 
-	it("one fetches, the other takes what it is sent; each delivers every record once, in order", async () => {
+	it("one fetches, the other takes what it is sent; each delivers every record once, in order", { tags: ["long"] }, async () => {
 		const nodes = await setup();
 		await nodes.follows(1);
 		const fetches = nodes.kafkas[1]!.fetches.length;
@@ -90,7 +90,7 @@ describe("nodes that share the reading of a partition", () => {
 		expect(worker.get("relayTaken")).toBeGreaterThan(0);
 	});
 
-	it("a lost message is a gap: what it held is read from Kafka, and then the node follows again", async () => {
+	it("a lost message is a gap: what it held is read from Kafka, and then the node follows again", { tags: ["long"] }, async () => {
 		const nodes = await setup();
 		await nodes.follows(1);
 		nodes.hub.copies = () => 0;
@@ -106,7 +106,7 @@ describe("nodes that share the reading of a partition", () => {
 		expect(nodes.rigs[1]!.memory.worker.get("followGaps")).toBeGreaterThan(0);
 	});
 
-	it("a node whose reader falls silent reads from Kafka by itself, and follows the next reader", async () => {
+	it("a node whose reader falls silent reads from Kafka by itself, and follows the next reader", { tags: ["long"] }, async () => {
 		const nodes = await setup(3);
 		await Promise.all([nodes.follows(1), nodes.follows(2)]);
 		nodes.append(values("a", 0, 10));
@@ -123,7 +123,7 @@ describe("nodes that share the reading of a partition", () => {
 		expect(nodes.rigs[2]!.memory.worker.get("followSilences")).toBeGreaterThan(0);
 	});
 
-	it("records that a failed leader lost are noticed by the node that follows, too", async () => {
+	it("records that a failed leader lost are noticed by the node that follows, too", { tags: ["long"] }, async () => {
 		const nodes = await setup();
 		await nodes.follows(1);
 		nodes.append(values("both", 0, 20), { inSync: [2] });
@@ -142,7 +142,7 @@ describe("nodes that share the reading of a partition", () => {
 		await nodes.rigs[1]!.has("49:new49");
 	});
 
-	it("records wait at a node without room, and none is lost when more come than may wait", async () => {
+	it("records wait at a node without room, and none is lost when more come than may wait", { tags: ["long"] }, async () => {
 		const nodes = await setup();
 		await nodes.follows(1);
 		const { sent } = nodes.hub;
@@ -211,7 +211,10 @@ describe("nodes that share the reading of a partition", () => {
 		expect(nodes.rigs[1]!.got).toEqual(numbered("a", 0, 9));
 	});
 
-	it("whatever is lost, late, doubled or overtaken, and whoever reads: each node delivers every record once, in order", async () => {
+	it("whatever is lost, late, doubled or overtaken, and whoever reads: each node delivers every record once, in order", {
+		tags: ["long"],
+		timeout: 60_000,
+	}, async () => {
 		const nodes = await setup(3);
 		// A separate generator, so that a failure can be repeated.
 		let seed = 7;
@@ -240,5 +243,5 @@ describe("nodes that share the reading of a partition", () => {
 		for (const rig of nodes.rigs) expect(rig.got).toEqual(numbered("a", 0, total));
 		const taken = nodes.rigs.map(({ memory }) => memory.worker.get("relayTaken"));
 		expect(Math.max(...taken), "answers taken from other nodes").toBeGreaterThan(0);
-	}, 60_000);
+	});
 });

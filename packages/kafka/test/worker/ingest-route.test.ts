@@ -67,7 +67,7 @@ describe("ChannelTemplate", () => {
 		expect(why("{key}.{key}", { key: "k".repeat(200) })).toContain("gives a name of 401 bytes");
 	});
 
-	it("gives no name to a key that is too long or no UTF-8, whatever its length, and keeps only so many", () => {
+	it("gives no name to a key that is too long or no UTF-8, whatever its length, and keeps only so many", { tags: ["long"] }, () => {
 		const template = new ChannelTemplate("{key}");
 		const of = (key: string | Buffer) => template.channelsOf(partition, recordOf({ key }))?.names;
 		expect(of("x".repeat(255))).toEqual(["x".repeat(255)]);

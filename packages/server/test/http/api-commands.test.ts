@@ -104,7 +104,7 @@ describe("a limit of the server API is named and counted", () => {
 		["batch", "x"],
 		["", "x"],
 		["batch", "é"],
-	])("beyond 16 MiB of replies, later commands get error 106 (%j, names of %s)", async (method, letter) => {
+	])("beyond 16 MiB of replies, later commands get error 106 (%j, names of %s)", { tags: ["long"] }, async (method, letter) => {
 		const connection = {
 			client: "c",
 			user: "ann",

@@ -65,7 +65,7 @@ const calls: Readonly<Record<string, { readonly request: object; readonly answer
 };
 
 describe("the OpenAPI document", () => {
-	it("is valid, and contains each method of the server API", async () => {
+	it("is valid, and contains each method of the server API", { tags: ["long"] }, async () => {
 		const { valid, errors } = await new Validator().validate(structuredClone(document));
 		expect(errors ?? []).toEqual([]);
 		expect(valid).toBe(true);

@@ -207,7 +207,7 @@ describe("a batch", () => {
 		expect(() => batched([...most, '{"data":1}'])).toThrow(expect.objectContaining({ code: "too_large" }));
 	});
 
-	it("is read as a list of single messages would be, whatever they are", () => {
+	it("is read as a list of single messages would be, whatever they are", { tags: ["long"] }, () => {
 		const property = fc.property(
 			fc.array(fc.tuple(fc.option(fc.string({ minLength: 1, maxLength: 20 })), fc.json()), { minLength: 1, maxLength: 8 }),
 			(items) => {
@@ -330,7 +330,7 @@ const document = fc
 	.map(([mark, gap, members, tail]) => `${mark}${gap}{${members.join(",")}}${tail}`);
 
 describe("our scanner and JSON.parse agree", () => {
-	it("on documents of every shape", () => {
+	it("on documents of every shape", { tags: ["long"] }, () => {
 		let taken = 0;
 		const property = fc.property(document, (body) => {
 			if (agree(Buffer.from(body))) taken++;
@@ -339,7 +339,7 @@ describe("our scanner and JSON.parse agree", () => {
 		expect(taken, "documents that both take").toBeGreaterThan(400);
 	});
 
-	it("on documents with bytes removed, inserted and changed", () => {
+	it("on documents with bytes removed, inserted and changed", { tags: ["long"] }, () => {
 		const good = fc.tuple(fc.json(), fc.string()).map(([data, channel]) => `{"channel":${JSON.stringify(channel)}, "data":${data}}`);
 		const byte = fc.oneof(fc.nat({ max: 255 }), fc.constantFrom(...Buffer.from('{}[]":,\\ue0-.')));
 		const edits = fc.array(fc.tuple(fc.nat(), fc.constantFrom("out", "in", "change"), byte), { maxLength: 3 });
@@ -353,7 +353,7 @@ describe("our scanner and JSON.parse agree", () => {
 		expect(taken, "documents that both take").toBeGreaterThan(400);
 	});
 
-	it("on every byte at every position of a document", () => {
+	it("on every byte at every position of a document", { tags: ["long"] }, () => {
 		const body = Buffer.from('{"channel":"c","data":["a\\n\\u00e9",-10.5e+2,true,{"b":null}]} ');
 		for (let at = 0; at < body.length; at++)
 			for (let byte = 0; byte < 256; byte++) {
@@ -363,7 +363,7 @@ describe("our scanner and JSON.parse agree", () => {
 			}
 	});
 
-	it("on every document of a few tokens", () => {
+	it("on every document of a few tokens", { tags: ["long"] }, () => {
 		const pieces = ["{", "}", "[", "]", ",", ":", '"data"', "0"];
 		const build = (body: string, left: number): void => {
 			agree(Buffer.from(body));

@@ -125,7 +125,9 @@ describe("events from a shard to the webhook collector", () => {
 		expect(told(), "events again").toEqual([["disconnect", 3, 1000]]);
 	});
 
-	it("a client with more channels than fit into the ring is sent in parts, and changes in the meantime are not lost", async () => {
+	it("a client with more channels than fit into the ring is sent in parts, and changes in the meantime are not lost", {
+		tags: ["long"],
+	}, async () => {
 		const { rig, told, snapshot } = rigWith([]);
 		const [changes, leaves] = [rig.connected(), rig.connected()];
 		const channel = (n: number) => `${"a-long-name-of-a-channel-".repeat(6)}${n}`;
@@ -156,7 +158,9 @@ describe("events from a shard to the webhook collector", () => {
 		).toEqual(expect.arrayContaining(["client", "disconnect"]));
 	});
 
-	it("a client that changes while it is sent is sent again before the snapshot ends, even when it is the last one", async () => {
+	it("a client that changes while it is sent is sent again before the snapshot ends, even when it is the last one", {
+		tags: ["long"],
+	}, async () => {
 		const { rig, told, snapshot } = rigWith([]);
 		const [changes] = [rig.connected(), rig.connected()];
 		for (let n = 0; n < 120; n++) changes.send({ subscribe: { channel: `${"a-long-name-of-a-channel-".repeat(6)}${n}` }, id: n + 10 });

@@ -103,7 +103,7 @@ const wire = ({ method, channel, token, subs }: Command, id: number): object => 
 	};
 };
 
-it("a session answers any sequence of commands, in any frames, as the model does", async () => {
+it("a session answers any sequence of commands, in any frames, as the model does", { tags: ["long"] }, async () => {
 	await fc.assert(
 		fc.asyncProperty(
 			fc.boolean(),
@@ -157,7 +157,7 @@ it("a session answers any sequence of commands, in any frames, as the model does
 	);
 });
 
-it("any bytes are answered or close the connection: nothing throws, and nothing is kept", () => {
+it("any bytes are answered or close the connection: nothing throws, and nothing is kept", { tags: ["long"] }, () => {
 	const valid = '{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"a"}}\n{"id":3,"publish":{"channel":"a","data":{"x":[1,"é"]}}}';
 	const mutated = fc.array(fc.tuple(fc.nat(valid.length), fc.nat(255)), { minLength: 1, maxLength: 4 }).map((changes) => {
 		const bytes = new Uint8Array(Buffer.from(valid));

@@ -196,7 +196,9 @@ describe("Lane", () => {
 		expect(got).toEqual(Array.from(got, (_, index) => index));
 	});
 
-	it("keeps order, silent gaps only where allowed, all replies, and bounded memory, whatever arrives and however it is read", () => {
+	it("keeps order, silent gaps only where allowed, all replies, and bounded memory, whatever arrives and however it is read", {
+		tags: ["long"],
+	}, () => {
 		const publication = fc.record({
 			kind: fc.constantFrom<Kind>("oldest", "latest", "recovers"),
 			bytes: fc.integer({ min: 0, max: 40_000 }),

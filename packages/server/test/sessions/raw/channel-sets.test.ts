@@ -104,7 +104,7 @@ describe("channel sets", () => {
 		expect(topicsFor(channelSets, [])).toEqual([]);
 	});
 
-	it("distinguish channels with equal hashes", () => {
+	it("distinguish channels with equal hashes", { tags: ["long"] }, () => {
 		const [one, other] = twoWithOneHash();
 		for (const order of [
 			[one, other],

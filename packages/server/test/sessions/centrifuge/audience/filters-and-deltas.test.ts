@@ -195,7 +195,7 @@ describe("deltas", () => {
 		expect(pubs(returns).map((pub) => [pub.delta, reader.take(pub)])).toEqual([[true, text(4)]]);
 	});
 
-	it("let every client reconstruct what was published, whoever subscribes and unsubscribes", () => {
+	it("let every client reconstruct what was published, whoever subscribes and unsubscribes", { tags: ["long"] }, () => {
 		const action = fc.oneof(
 			{
 				weight: 4,
