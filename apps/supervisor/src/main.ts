@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { useCompileCache } from "./compile-cache.ts";
 import { nodeVersionProblem } from "./node-version.ts";
 
 const problem = nodeVersionProblem(process.versions.node);
@@ -7,7 +8,8 @@ if (problem !== null) {
 	process.exit(2);
 }
 
-// Imported only now, since the imports may fail on an older Node.
+useCompileCache();
+// Imported only now, since the imports may fail on an older Node, and what was imported earlier is not in the cache.
 const { reportError, runCommandLine } = await import("@shardcast/config");
 const { surviveClosedOutput } = await import("@shardcast/process");
 surviveClosedOutput();
