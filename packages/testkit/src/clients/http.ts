@@ -1,6 +1,7 @@
 import { type IncomingHttpHeaders, request } from "node:http";
 import { request as secureRequest } from "node:https";
 import { connect } from "node:net";
+import { scaledDeadline } from "../wait.ts";
 
 export interface HttpAnswer {
 	readonly status: number;
@@ -12,6 +13,7 @@ interface HttpOptions {
 	readonly method?: string;
 	readonly headers?: Readonly<Record<string, string>>;
 	readonly body?: string | Uint8Array;
+	/** As `waitFor` takes it; 5 s. */
 	readonly deadlineMs?: number;
 	/** Sent before the request, such as a PROXY header. */
 	readonly opening?: string;
@@ -19,7 +21,7 @@ interface HttpOptions {
 
 /** One request on a separate connection. A pool would keep sending requests to the process that answered the last one. An upgrade is closed. */
 export function httpRequest(url: string, options: HttpOptions = {}): Promise<HttpAnswer> {
-	const deadlineMs = options.deadlineMs ?? 5_000;
+	const deadlineMs = scaledDeadline(options.deadlineMs ?? 5_000);
 	return new Promise((resolve, reject) => {
 		const outgoing = (url.startsWith("https:") ? secureRequest : request)(url, {
 			method: options.method ?? "GET",
