@@ -1,4 +1,4 @@
-/** Keys and channels in Redis. See docs/how-to/several-machines.md. */
+/** Keys and channels in Redis. See docs/reference/nodes.md. */
 export interface NodeKeys {
 	/** JSON about one node; it expires after the node timeout. */
 	node(id: string): string;
