@@ -193,7 +193,7 @@ export class Balancer {
 		// The client's address is in the head of each request.
 		const preface = config.proxyProtocol ? proxyHeader(noAddress, token) : null;
 		const targets = new ShardTargets(picker, dialHost(config.host));
-		const unused = { secure: null, idleMs: 0, onIdle: () => {} };
+		const unused = { targetTls: null, secure: null, idleMs: 0, onIdle: () => {} };
 		return new ProxyPath({ ...shared, ...unused, targets, token, preface: preface === null ? null : () => preface });
 	}
 

@@ -63,6 +63,7 @@ export { redisNamesOf } from "./redis/redis-names.ts";
 export { type BackendTls, readBackendTls } from "./tls/backend-tls.ts";
 export { type Certificate, certificateFor, type TlsConfig, usesTls } from "./tls/certificate.ts";
 export { loadCertificates } from "./tls/load-certificates.ts";
+export { type NodesTls, readNodesTls } from "./tls/nodes-tls.ts";
 export { expiryWarning } from "./tls/read-pair.ts";
 export { type Address, parseAddress, urlHost } from "./units/address.ts";
 export { addressBytes } from "./units/address-bytes.ts";

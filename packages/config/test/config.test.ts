@@ -158,7 +158,8 @@ describe("every wrong value is one line that names its place and the fix", () =>
 		const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
 		const pem = privateKey.export({ type: "pkcs8", format: "pem" }) as string;
 		const base64 = Buffer.from(pem).toString("base64");
-		const keys = ["tlsCert", "tlsKey", "kafkaTlsCa", "kafkaTlsCert", "kafkaTlsKey", "redisTlsCa", "redisTlsCert", "redisTlsKey"] as const;
+		const certificates = ["tlsCert", "kafkaTlsCa", "kafkaTlsCert", "redisTlsCa", "redisTlsCert", "edgeNodesTlsCa"] as const;
+		const keys = [...certificates, "tlsKey", "kafkaTlsKey", "redisTlsKey"] as const;
 		for (const key of keys)
 			for (const text of [pem, base64])
 				expect(mistakesOf(() => load({ [key]: text }))).toEqual([

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { loadConfig, parseEdgeNode } from "../src/index.ts";
+import { type ConfigKey, optionOf } from "../src/options/options.ts";
 
+const flagOf = (key: ConfigKey, raw: string) => ({ raw, layer: { kind: "flag", name: `--${optionOf(key).flag}` } }) as const;
 const load = (nodes: string) => loadConfig({ flags: new Map(), file: undefined, environment: { SHARDCAST_NODES: nodes } }).config;
 const problem = (nodes: string): string => {
 	try {
@@ -28,5 +30,37 @@ describe("--nodes", () => {
 		const list = (count: number) => Array.from({ length: count }, (_, index) => `10.0.0.7:${index + 1}`).join();
 		expect(load(list(256)).edgeNodes).toHaveLength(256);
 		expect(problem(list(257))).toBe("SHARDCAST_NODES: there are 257 nodes; the most is 256");
+	});
+});
+
+describe("TLS to the nodes", () => {
+	const flags = (given: Readonly<Record<string, string>>): string => {
+		try {
+			const found = Object.entries(given).map(([key, value]) => [key as ConfigKey, flagOf(key as ConfigKey, value)] as const);
+			loadConfig({ flags: new Map(found), file: undefined, environment: {} });
+			return "";
+		} catch (error) {
+			return (error as Error).message;
+		}
+	};
+
+	it.each([
+		[{ edgeNodesTlsCa: import.meta.filename }, "--nodes-tls-ca: the nodes are not reached with TLS; set --nodes-tls"],
+		[{ edgeNodesTlsName: "n.example.com" }, "--nodes-tls-name: the nodes are not reached with TLS; set --nodes-tls"],
+		[
+			{ edgeNodesTls: "true", edgeSendProxy: "true" },
+			"--send-proxy: nodes with TLS take no PROXY header; leave it out: X-Forwarded-For names the clients' addresses",
+		],
+		[{ edgeNodesTls: "true", edgeNodesTlsCa: "/none.pem" }, "--nodes-tls-ca: /none.pem does not exist; name a file that does"],
+		[{ edgeNodesTls: "true", edgeNodesTlsName: "a b" }, '--nodes-tls-name: "a b" is not a server name, such as nodes.example.com'],
+		[{ edgeNodesTls: "true", edgeNodesTlsName: "n.example.com" }, ""],
+	])("%j", (given, line) => {
+		expect(flags(given)).toBe(line);
+	});
+
+	it("a file without a certificate", () => {
+		expect(flags({ edgeNodesTls: "true", edgeNodesTlsCa: import.meta.filename })).toMatch(
+			/^--nodes-tls-ca: .*edge-options\.test\.ts .*certificate/,
+		);
 	});
 });

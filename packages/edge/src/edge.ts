@@ -1,8 +1,8 @@
-import { addressBytes, type Certificate, type Config, parseAddress } from "@shardcast/config";
+import { addressBytes, type Certificate, type Config, parseAddress, readNodesTls } from "@shardcast/config";
 import { edgeMetrics, noCertificateReloads, noReloads, redisMetrics, reloadMetrics, tlsMetrics } from "@shardcast/control";
 import { allowedOrigins, proxyHeader, Router } from "@shardcast/http";
 import { cannotListen, descriptorsMax } from "@shardcast/process";
-import { Answers, ProxyPath, Responder, ServerContexts } from "@shardcast/relay";
+import { Answers, ProxyPath, Responder, ServerContexts, TargetTls } from "@shardcast/relay";
 import type { BalancerCounter } from "@shardcast/scoreboard";
 import { type Log, ProcessMetrics, renderMetrics } from "@shardcast/telemetry";
 import { edgeRoutes } from "./edge-routes.ts";
@@ -49,10 +49,14 @@ export class Edge {
 		const source = config.edgeNodes.length > 0 ? new StaticNodes(config.edgeNodes) : new RedisNodes(config, log);
 		this.about = source.about;
 		const { edgeSendProxy: sendProxy, edgeCheckTimeoutMs: timeoutMs, edgeCheckIntervalMs: checkIntervalMs, headBytesMax } = config;
+		const nodesTls = readNodesTls(config);
+		// The options have been checked.
+		if (nodesTls !== null && "problem" in nodesTls) throw new Error(`--nodes-tls-ca ${nodesTls.problem.text}`);
+		const targetTls = nodesTls === null ? null : new TargetTls(nodesTls);
 		this.#nodes = new EdgeNodes({
 			source,
 			checkIntervalMs,
-			check: { sendProxy, timeoutMs },
+			check: { sendProxy, tls: targetTls, timeoutMs },
 			toldForMs: config.nodeTimeoutMs,
 			onLost: () => this.#path.tick(),
 			log,
@@ -81,6 +85,7 @@ export class Edge {
 			proxyProtocol: config.proxyProtocol,
 			// Of the connection, not of the request: a proxy in front may send requests of several clients through one connection.
 			preface: sendProxy ? (address) => proxyHeader(addressBytes(address), "") : null,
+			targetTls,
 			token: null,
 			secure: contexts === null ? null : (socket) => contexts.secure(socket),
 			descriptorsMax: descriptorsMax(),

@@ -11,3 +11,4 @@ export { PlacementQueue, type PlacementRules } from "./placement-queue.ts";
 export { ProxyPath } from "./proxy-path.ts";
 export type { Target, TargetRequest, Targets } from "./targets.ts";
 export { ServerContexts } from "./tls/server-contexts.ts";
+export { TargetTls } from "./tls/target-tls.ts";

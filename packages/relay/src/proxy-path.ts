@@ -14,6 +14,7 @@ import { proxyHead } from "./pass/proxy-head.ts";
 import { Splice } from "./pass/splice.ts";
 import { PlacementQueue } from "./placement-queue.ts";
 import type { Target, TargetRequest, Targets } from "./targets.ts";
+import type { TargetTls } from "./tls/target-tls.ts";
 
 /** Resolves once the loop has polled all its sockets. */
 const turnOfLoop = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
@@ -27,6 +28,8 @@ interface ProxyPathOptions {
 	readonly proxyProtocol: boolean;
 	/** Returns what each connection to a target begins with; null = nothing. @param address of the PROXY header, or of the connection itself. */
 	readonly preface: ((address: string) => Uint8Array) | null;
+	/** Connects to the targets with TLS; null = without. */
+	readonly targetTls: TargetTls | null;
 	/** With this token a shard knows its own balancer; null = the targets are other machines. */
 	readonly token: string | null;
 	/** Turns an accepted connection into one that is decrypted here; null = no TLS. */
@@ -341,7 +344,7 @@ export class ProxyPath implements DataPath {
 
 	#dial(connection: ProxiedConnection, target: Target): void {
 		const { socket, head, bytes } = connection;
-		const { token, headBytesMax, preface, idleMs, onIdle } = this.#options;
+		const { token, headBytesMax, preface, idleMs, onIdle, targetTls } = this.#options;
 		let lasting = 0;
 		const count = (connections: number, more: number) => {
 			lasting += more;
@@ -351,6 +354,7 @@ export class ProxyPath implements DataPath {
 		const spliced = { connection, target, isReleased: false };
 		const splice = new Splice(socket, {
 			target,
+			targetTls,
 			head,
 			bytes: bytes.all(),
 			headBytesMax,

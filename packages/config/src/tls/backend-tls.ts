@@ -15,7 +15,7 @@ export interface BackendTls {
 }
 
 /** What is wrong with one of the options of `http.tls`: the rest of a sentence that begins with its name. */
-interface BackendTlsProblem {
+export interface BackendTlsProblem {
 	readonly option: "server_ca_pem" | "cert_pem" | "key_pem";
 	readonly text: string;
 }

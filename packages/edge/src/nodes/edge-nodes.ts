@@ -6,7 +6,7 @@ import type { NodeSource } from "./node-source.ts";
 interface EdgeNodesParts {
 	readonly source: NodeSource;
 	readonly checkIntervalMs: number;
-	readonly check: Pick<CheckTarget, "sendProxy" | "timeoutMs">;
+	readonly check: Pick<CheckTarget, "sendProxy" | "tls" | "timeoutMs">;
 	/** How long what the source tells counts. */
 	readonly toldForMs: number;
 	/** Called when a node is lost, and after each further check of it. */

@@ -1,6 +1,7 @@
 import { request } from "node:http";
 import { connect } from "node:net";
 import { localProxyHeader } from "@shardcast/http";
+import type { TargetTls } from "@shardcast/relay";
 
 /** What a node's /health says. */
 export interface NodeHealth {
@@ -17,6 +18,8 @@ export interface CheckTarget {
 	readonly port: number;
 	/** The connection begins with a PROXY header. */
 	readonly sendProxy: boolean;
+	/** Null = the node is reached without TLS. */
+	readonly tls: TargetTls | null;
 	readonly timeoutMs: number;
 }
 
@@ -24,7 +27,7 @@ export interface CheckTarget {
 const bodyBytesMax = 262_144;
 
 /** Asks a node for /health. @throws Error whose message completes the sentence "it …". */
-export function checkNode({ host, port, sendProxy, timeoutMs }: CheckTarget): Promise<NodeHealth> {
+export function checkNode({ host, port, sendProxy, tls, timeoutMs }: CheckTarget): Promise<NodeHealth> {
 	const beganMs = performance.now();
 	return new Promise((resolve, reject) => {
 		const fail = (why: string) => {
@@ -33,6 +36,7 @@ export function checkNode({ host, port, sendProxy, timeoutMs }: CheckTarget): Pr
 			reject(new Error(why));
 		};
 		const timer = setTimeout(() => fail(`did not answer within ${timeoutMs} ms`), timeoutMs);
+		const reading = { sendProxy, tls: tls !== null };
 		const asked = request(
 			{
 				host,
@@ -40,6 +44,7 @@ export function checkNode({ host, port, sendProxy, timeoutMs }: CheckTarget): Pr
 				path: "/health",
 				// Without an agent: it would make the connection itself.
 				createConnection: () => {
+					if (tls !== null) return tls.connect({ host, port });
 					const socket = connect({ host, port });
 					if (sendProxy) socket.write(localProxyHeader());
 					return socket;
@@ -56,25 +61,55 @@ export function checkNode({ host, port, sendProxy, timeoutMs }: CheckTarget): Pr
 				response.on("end", () => {
 					clearTimeout(timer);
 					const health = read(text, performance.now() - beganMs);
-					if (health === null) fail(`answered ${response.statusCode} without a report of its health; is it a node?`);
+					if (health === null) fail(strange(response.statusCode ?? 0, text, reading));
 					else resolve({ ...health, isServing: health.isServing && response.statusCode === 200 });
 				});
 			},
 		);
-		asked.on("error", (error: NodeJS.ErrnoException) => fail(`cannot be reached: ${error.code ?? error.message}`));
+		asked.on("error", (error: NodeJS.ErrnoException) => fail(unreachable(error, reading)));
 		asked.end();
 	});
 }
 
+interface HowItWasAsked {
+	readonly sendProxy: boolean;
+	readonly tls: boolean;
+}
+
+/** What is wrong with an answer that is no report of a node: in most cases an option. */
+function strange(status: number, text: string, { sendProxy, tls }: HowItWasAsked): string {
+	const { error, nodes, connections } = parsed(text) as { error?: { code?: unknown }; nodes?: unknown; connections?: unknown };
+	if (error?.code === "tls_required") return "wants TLS: give the edge --nodes-tls";
+	if (error?.code === "proxy_header")
+		return "wants a PROXY header: give the edge --send-proxy, and the node this edge in --trusted-proxies";
+	if (Array.isArray(nodes) && connections !== undefined) return "is an edge, not a node: name the nodes themselves";
+	const why = `answered ${status} without a report of its health; is it a node?`;
+	return sendProxy && !tls && (status === 400 || status === 505) ? `${why} Perhaps it runs without --proxy-protocol` : why;
+}
+
+function unreachable({ code, message }: NodeJS.ErrnoException, { tls }: HowItWasAsked): string {
+	if (tls && (code === "ECONNRESET" || code?.startsWith("ERR_SSL_") === true || code === "EPROTO"))
+		return `cannot be reached with TLS: ${code}; does it have a certificate (--tls-cert)?`;
+	return tls && code !== undefined && /CERT|SIGN|ISSUER|ALTNAME/.test(code)
+		? `has a certificate that cannot be trusted: ${code}; see --nodes-tls-ca and --nodes-tls-name`
+		: `cannot be reached: ${code ?? message}`;
+}
+
+/** Of JSON; {} = it is none. */
+function parsed(text: string): object {
+	try {
+		const value: unknown = JSON.parse(text);
+		return typeof value === "object" && value !== null ? value : {};
+	} catch {
+		return {};
+	}
+}
+
 /** Null = a node has not written it. */
 function read(text: string, tookMs: number): NodeHealth | null {
-	try {
-		const { status, draining, connections, maxConnections } = JSON.parse(text) as Record<string, unknown>;
-		if (typeof status !== "string" || !isCount(connections) || !isCount(maxConnections)) return null;
-		return { isServing: status !== "unhealthy", isDraining: draining === true, connections, maxConnections, tookMs };
-	} catch {
-		return null;
-	}
+	const { status, draining, connections, maxConnections } = parsed(text) as Record<string, unknown>;
+	if (typeof status !== "string" || !isCount(connections) || !isCount(maxConnections)) return null;
+	return { isServing: status !== "unhealthy", isDraining: draining === true, connections, maxConnections, tookMs };
 }
 
 function isCount(value: unknown): value is number {

@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import type { Refusal } from "../answer/refusal.ts";
 import type { HeadParser } from "../head/head.ts";
+import type { TargetTls } from "../tls/target-tls.ts";
 import { PassedRequests, type PassedRequestsOptions } from "./passed-requests.ts";
 import { ResponseReader } from "./response-reader.ts";
 
@@ -10,9 +11,11 @@ interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "re
 	/** The complete head of the first request; `bytes` is everything received so far. */
 	readonly head: HeadParser;
 	readonly bytes: Buffer;
+	/** Null = the target is reached without TLS. */
+	readonly targetTls: TargetTls | null;
 	/** Bytes to write to the target first; null = none. */
 	readonly preface: Uint8Array | null;
-	/** Limit for connecting, in milliseconds. */
+	/** Limit for connecting, with the TLS handshake, in milliseconds. */
 	readonly dialMs: number;
 	/** Both connections are closed when nothing has passed for so long; 0 = never. */
 	readonly idleMs: number;
@@ -43,9 +46,10 @@ export class Splice {
 	#isReleased = false;
 
 	constructor(client: Socket, options: SpliceOptions) {
-		const { onConnected, onTargetClosed, onRefused, dialMs, idleMs } = options;
+		const { onConnected, onTargetClosed, onRefused, dialMs, idleMs, targetTls } = options;
 		this.#client = client;
-		const target = connect({ host: options.target.host, port: options.target.port, noDelay: true, allowHalfOpen: true });
+		const { host, port } = options.target;
+		const target = targetTls?.connect({ host, port }) ?? connect({ host, port, noDelay: true, allowHalfOpen: true });
 		this.#target = target;
 		this.#requests = new PassedRequests({
 			...options,
@@ -67,7 +71,7 @@ export class Splice {
 			if (this.#isConnected) options.onIdle();
 			target.destroy();
 		});
-		target.once("connect", () => {
+		target.once(targetTls === null ? "connect" : "secureConnect", () => {
 			target.setTimeout(idleMs);
 			this.#isConnected = true;
 			onConnected();

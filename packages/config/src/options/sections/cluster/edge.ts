@@ -1,5 +1,5 @@
 import { edgeNodeText } from "../../../units/edge-node.ts";
-import { address, duration, integer, list, toggle } from "../../kinds.ts";
+import { address, duration, integer, list, pemFile, text, toggle } from "../../kinds.ts";
 import { option } from "../../option.ts";
 
 const commands = ["edge"] as const;
@@ -29,6 +29,42 @@ export const edgeOptions = {
 		default: false,
 		commands,
 		help: "Begin each connection to a node with a PROXY header, version 2, for nodes that run with --proxy-protocol.",
+	}),
+	edgeNodesTls: option({
+		flag: "nodes-tls",
+		key: "nodes_tls.enabled",
+		kind: toggle(),
+		default: false,
+		commands,
+		help: "Connect to the nodes with TLS, for nodes that have a certificate (--tls-cert). All of them must have one.",
+	}),
+	edgeNodesTlsCa: option({
+		flag: "nodes-tls-ca",
+		key: "nodes_tls.ca",
+		kind: pemFile(),
+		default: "",
+		commands,
+		help: "PEM file of the CA that signed the nodes' certificates; none = the CAs that Node trusts.",
+	}),
+	edgeNodesTlsName: option({
+		flag: "nodes-tls-name",
+		key: "nodes_tls.server_name",
+		kind: text({
+			argument: "<name>",
+			matches: /^$|^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i,
+			expected: "a server name, such as nodes.example.com",
+		}),
+		default: "",
+		commands,
+		help: "Name that the nodes' certificates must have, such as nodes.example.com; none = the host of each node's address.",
+	}),
+	edgeNodesTlsVerify: option({
+		flag: "nodes-tls-verify",
+		key: "nodes_tls.verify",
+		kind: toggle(),
+		default: true,
+		commands,
+		help: "Verify the nodes' certificates; without this, anyone on the network path can read the traffic.",
 	}),
 	edgeMaxConnections: option({
 		flag: "edge-max-connections",
