@@ -1,7 +1,18 @@
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Cluster, describeEnd, handshakeKey, httpRequest, ManagedProcess, RawSocket, startCluster } from "@shardcast/testkit";
+import {
+	type Cluster,
+	describeEnd,
+	handshakeKey,
+	httpRequest,
+	ManagedProcess,
+	RawSocket,
+	RedisServer,
+	Scrape,
+	startCluster,
+	waitFor,
+} from "@shardcast/testkit";
 import { connectKafka, KafkaBroker } from "@shardcast/testkit/kafka";
 import { Servers } from "../servers.ts";
 import { roundsFrom, runBench } from "./support/report.ts";
@@ -10,7 +21,7 @@ import { benchProgram, withCleanup } from "./support/subject.ts";
 /**
  * What Kafka costs a shard. First, how fast one shard takes records from Kafka to one subscriber, against a bare kafkajs consumer
  * that only counts them. Then what it costs that N shards each read everything (per-shard), against one reader per partition
- * and the bus (shared).
+ * and the bus (shared). Then the same with two nodes, which pass records on through Redis in shared mode.
  */
 const topic = "bench";
 const partitions = 4;
@@ -146,6 +157,49 @@ function modes(broker: KafkaBroker, mode: string, shards: number): Promise<{ cpu
 	});
 }
 
+/** CPU of Redis since its start. */
+function cpuMsOf(redis: RedisServer): number {
+	const text = redis.order("INFO", "cpu");
+	const seconds = ["used_cpu_sys", "used_cpu_user"].map((name) => Number(new RegExp(`${name}:([\\d.]+)`).exec(text)?.[1] ?? Number.NaN));
+	return (seconds[0]! + seconds[1]!) * 1000;
+}
+
+/** Two nodes of one shard, each with a subscriber. */
+function nodes(broker: KafkaBroker, mode: string): Promise<{ cpuUsPerRecord: number; redisUsPerRecord: number }> {
+	const records = 40_000;
+	const perSecond = 10_000;
+	return withCleanup(async (ends) => {
+		const redis = await RedisServer.start();
+		ends.push(() => redis.stop());
+		const kafka = ["--kafka-brokers", broker.brokers, "--kafka-topics", topic, "--kafka-mode", mode, ...patience];
+		const clusters = await Promise.all(
+			["n1", "n2"].map((id) => startCluster({ shards: 1, flags: [...kafka, "--redis-url", redis.url, "--node-id", id] })),
+		);
+		ends.push(async () => void (await Promise.all(clusters.map((cluster) => cluster.stop()))));
+		const subscribers = await Promise.all(clusters.map((cluster) => Subscriber.open(cluster.shardUrl(0))));
+		const readHere = mode === "shared" ? partitions / clusters.length : partitions;
+		const isDivided = async (cluster: Cluster) =>
+			(await Scrape.of(cluster.httpUrl)).sum("shardcast_kafka_partitions", { source: "kafka" }) === readHere;
+		await waitFor(async () => (await Promise.all(clusters.map(isDivided))).every(Boolean), {
+			deadlineMs: 30_000,
+			what: "the partitions to be divided",
+			everyMs: 200,
+		});
+		const servers = await Promise.all(clusters.map((cluster) => Servers.find(cluster.httpUrl)));
+		const cpuMs = () => servers.reduce((sum, each) => sum + each.cpuMs(), 0);
+		const [cpuMsBefore, redisMsBefore] = [cpuMs(), cpuMsOf(redis)];
+		await produce(broker.brokers, records, 128, perSecond);
+		await Promise.all(subscribers.map((subscriber) => subscriber.until(records)));
+		const cpuUsPerRecord = ((cpuMs() - cpuMsBefore) * 1000) / records;
+		const redisUsPerRecord = ((cpuMsOf(redis) - redisMsBefore) * 1000) / records;
+		for (const subscriber of subscribers) {
+			if (subscriber.count !== records) throw new Error(`${subscriber.count} records came of ${records}`);
+			subscriber.close();
+		}
+		return { cpuUsPerRecord, redisUsPerRecord };
+	});
+}
+
 await benchProgram(async () => {
 	for (const { bytes, records } of [
 		{ bytes: 128, records: 1_200_000 },
@@ -188,6 +242,17 @@ await benchProgram(async () => {
 				perShard4: () => modes(broker, "per-shard", 4),
 				shared4: () => modes(broker, "shared", 4),
 			},
+			setup: { bytes: 128, partitions },
+		});
+		await runBench({
+			name: "ingest-nodes",
+			rounds,
+			figures: {
+				cpuUsPerRecord: { unit: "µs", better: "lower", help: "CPU of all server processes per record, 10,000/s, two nodes of one shard" },
+				redisUsPerRecord: { unit: "µs", better: "lower", help: "CPU of Redis per record" },
+			},
+			baseline: "perShard",
+			variants: { perShard: () => nodes(broker, "per-shard"), shared: () => nodes(broker, "shared") },
 			setup: { bytes: 128, partitions },
 		});
 	});
