@@ -275,7 +275,10 @@ export class RecordRouter {
 	}
 }
 
-/** Remembers its answers: it is asked for each record. Topics are few. */
+/** Most topics whose answer is remembered. Beyond it all are asked again. */
+const topicsMax = 10_000;
+
+/** Remembers its answers: it is asked for each record. */
 function rememberedMatcher(topics: Subscription): (topic: string) => boolean {
 	if (topics.names.length === 0 && topics.patterns.length === 0) return () => false;
 	const isMatched = topicMatcher(topics);
@@ -284,6 +287,7 @@ function rememberedMatcher(topics: Subscription): (topic: string) => boolean {
 		let answer = answers.get(topic);
 		if (answer === undefined) {
 			answer = isMatched(topic);
+			if (answers.size >= topicsMax) answers.clear();
 			answers.set(topic, answer);
 		}
 		return answer;
