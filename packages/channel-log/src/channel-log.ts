@@ -61,7 +61,10 @@ export interface FeedOptions extends Pick<PublishOptions, "history" | "kind" | "
 }
 
 /** Options for a publication of the durable store, or of Redis. */
-export interface MirrorOptions extends Pick<PublishOptions, "history" | "kind" | "sender" | "info" | "tags" | "delta"> {
+export interface MirrorOptions extends Pick<PublishOptions, "history" | "kind" | "delta"> {
+	readonly sender?: PublishOptions["sender"] | undefined;
+	readonly info?: Uint8Array | undefined;
+	readonly tags?: PublishOptions["tags"] | undefined;
 	/** Its offset in the store, from 1. */
 	readonly offset: number;
 	readonly epoch0: number;
@@ -311,7 +314,7 @@ export class ChannelLog implements Broker {
 	}
 
 	/** Fills in the fields common to all publications, without an idempotency key. */
-	#prepare(name: ChannelName, data: Uint8Array, { history, kind, sender }: Pick<PublishOptions, "history" | "kind" | "sender">) {
+	#prepare(name: ChannelName, data: Uint8Array, { history, kind, sender }: Pick<MirrorOptions, "history" | "kind" | "sender">) {
 		const { head } = this.#logs[name.log]!;
 		takeLimits(head, history);
 		const appending = this.#appending;

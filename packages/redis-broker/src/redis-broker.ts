@@ -9,16 +9,18 @@ import {
 	checkLimits,
 	epochText,
 	type History,
+	type HistoryLimits,
 	type HistoryOptions,
 	type Position,
 	type Publication,
 	type PublishOptions,
 } from "@shardcast/channel-log";
-import { type Redis, RedisError } from "@shardcast/redis";
+import { type Argument, type Redis, RedisError } from "@shardcast/redis";
 import { channelList } from "@shardcast/wire";
 import { type Compressor, unpack } from "./compression.ts";
 import { Keys } from "./keys.ts";
 import type { NodeId } from "./node-id.ts";
+import { type OutgoingPublication, OutgoingPublications, type PublicationOutcome } from "./outgoing-publications.ts";
 import { publishAnswer, readAnswer, type StreamPart } from "./script-answers.ts";
 import { publishScript, readScript, removeScript } from "./scripts.ts";
 import { decodePublication, encodePublication, type StoredPublication } from "./stored-publication.ts";
@@ -43,11 +45,12 @@ const idleMetaTtlMs = 3_600_000;
 
 /**
  * The broker for several nodes. Redis assigns each publication its position, and keeps the last ones in a stream. **Any number of processes on any
- * number of nodes.** Publishing is one script, so it is atomic. Subscribers get publications through pub/sub; see `Feeder`.
+ * number of nodes.** Publishing is one script, so it is atomic; publications of a channel that wait together share it. Subscribers get publications through pub/sub; see `Feeder`.
  */
 export class RedisBroker implements Broker {
 	readonly keys: Keys;
 	readonly #options: RedisBrokerOptions;
+	readonly #outgoing = new OutgoingPublications((channel, limits, publications) => this.#publishAll(channel, limits, publications));
 
 	constructor(options: RedisBrokerOptions) {
 		this.keys = new Keys(options.prefix);
@@ -59,34 +62,44 @@ export class RedisBroker implements Broker {
 		data: Uint8Array,
 		options: PublishOptions,
 	): Promise<BrokerAccepted | BrokerFull | BrokerTooLarge | BrokerUnacknowledged> {
-		const { node, waitMs, publicationBytesMax, compressor } = this.#options;
+		const { node, publicationBytesMax, compressor } = this.#options;
 		const { history, idempotency } = options;
-		channelList([channel]);
+		// Such a name has been checked.
+		if (!this.#outgoing.has(channel)) channelList([channel]);
 		checkLimits(history);
 		if (idempotency !== undefined) checkKeyTtl(idempotency.ttlMs);
 		const bytes = encodePublication(node, data, options);
 		if (bytes.length > publicationBytesMax)
 			return { outcome: "too_large", detail: `a publication of ${bytes.length} bytes; the most is ${publicationBytesMax}` };
+		return this.#outgoing.take(channel, history, { bytes: compressor.pack(bytes), idempotency });
+	}
+
+	async #publishAll(
+		channel: string,
+		{ size, ttlMs, metaTtlMs }: HistoryLimits,
+		publications: readonly OutgoingPublication[],
+	): Promise<readonly PublicationOutcome[]> {
 		const keys = [this.keys.meta(channel), this.keys.stream(channel)];
-		if (idempotency !== undefined) keys.push(this.keys.once(channel, idempotency.key));
-		const args = [
-			...this.#common(),
-			...[history.size, Math.floor(history.ttlMs), Math.floor(history.metaTtlMs)].map(String),
-			compressor.pack(bytes),
-			this.keys.topic(channel),
-			idempotency === undefined ? "" : String(Math.floor(idempotency.ttlMs)),
-		];
+		const args: Argument[] = [...this.#common(), ...[size, Math.floor(ttlMs), Math.floor(metaTtlMs)].map(String), this.keys.topic(channel)];
+		for (const { bytes, idempotency } of publications) {
+			if (idempotency !== undefined) keys.push(this.keys.once(channel, idempotency.key));
+			args.push(bytes, idempotency === undefined ? "" : String(Math.floor(idempotency.ttlMs)));
+		}
 		try {
-			const answer = publishAnswer(await this.#options.redis.run(publishScript, keys, args, { waitMs }));
-			if (answer === null) return { outcome: "unacknowledged", reason: "broker", detail: "Redis gave an answer that cannot be read" };
-			const { position, isKnown } = answer;
-			return isKnown ? { outcome: "accepted", position, duplicate: true } : { outcome: "accepted", position };
+			const answer = await this.#options.redis.run(publishScript, keys, args, { waitMs: this.#options.waitMs });
+			const unreadable: PublicationOutcome = {
+				...{ outcome: "unacknowledged", reason: "broker" },
+				detail: "Redis gave an answer that cannot be read",
+			};
+			return publishAnswer(answer, publications.length) ?? publications.map(() => unreadable);
 		} catch (error) {
 			if (!(error instanceof RedisError)) throw error;
 			const { kind, message: detail } = error;
-			return kind === "interrupted"
-				? { outcome: "unacknowledged", reason: "broker", detail: `Redis did not answer; it may have been published (${detail})` }
-				: { outcome: "full", reason: "broker", detail };
+			const outcome: PublicationOutcome =
+				kind === "interrupted"
+					? { outcome: "unacknowledged", reason: "broker", detail: `Redis did not answer; it may have been published (${detail})` }
+					: { outcome: "full", reason: "broker", detail };
+			return publications.map(() => outcome);
 		}
 	}
 

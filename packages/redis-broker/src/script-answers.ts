@@ -1,4 +1,4 @@
-import type { Position } from "@shardcast/channel-log";
+import type { BrokerAccepted, Position } from "@shardcast/channel-log";
 
 /** The position of a channel, and some of its publications as stored in Redis. */
 export interface StreamPart {
@@ -13,12 +13,26 @@ export interface StreamPart {
  * other programs that write to the same keys.
  */
 
-/** Null = not an answer of the script. */
-export function publishAnswer(answer: unknown): { readonly position: Position; readonly isKnown: boolean } | null {
+/** @param count of publications in the batch. @returns an outcome for each, in order; null = not an answer of the script. */
+export function publishAnswer(answer: unknown, count: number): readonly BrokerAccepted[] | null {
 	if (!Array.isArray(answer)) return null;
-	const [known, offset, epoch] = answer as readonly unknown[];
-	const position = positionIn(offset, epoch);
-	return position === null || (known !== 0 && known !== 1) ? null : { position, isKnown: known === 1 };
+	const [epoch, last, known] = answer as readonly unknown[];
+	if (!Array.isArray(known) || known.length % 3 !== 0 || known.length / 3 > count) return null;
+	const before = new Map<unknown, Position>();
+	for (let at = 0; at < known.length; at += 3) {
+		const position = positionIn(known[at + 1], known[at + 2]);
+		if (position === null) return null;
+		before.set(known[at], position);
+	}
+	const added = count - before.size;
+	const end = added === 0 ? { offset: 0, epoch: "" } : positionIn(last, epoch);
+	if (end === null || end.offset < added) return null;
+	let offset = end.offset - added;
+	return Array.from({ length: count }, (_, index) => {
+		const position = before.get(index);
+		if (position !== undefined) return { outcome: "accepted", position, duplicate: true };
+		return { outcome: "accepted", position: { offset: ++offset, epoch: end.epoch } };
+	});
 }
 
 /** @param answer with Buffers. @returns null = not an answer of the script. Entries that this program has not written are left out. */

@@ -20,28 +20,51 @@ end
 `;
 
 /**
- * Arguments: trusts, new epoch, size, ttl, meta ttl, publication, pub/sub channel, ttl of the idempotency key ("" = it has none).
- * Answer: 1 = the key was used before, offset, epoch.
+ * Arguments: trusts, new epoch, size, ttl, meta ttl, pub/sub channel, then two for each publication: itself, and the ttl of its idempotency key ("" = it
+ * has none). Those of idempotency keys follow the other two keys, in the order of the publications.
+ * Answer: epoch, offset of the last publication ("" if all were known), and three entries for each publication whose key was used before: its index, offset and
+ * epoch. The others have consecutive offsets.
+ *
+ * So the fixed costs (the epoch's check, the meta hash, the announcement) are paid once for a batch.
  */
 export const publishScript = new Script(`${open}
-local trusts, fresh, size, ttl, meta, publication, topic, key_ttl = unpack(ARGV)
-if key_ttl ~= '' then
-  local known = redis.call('GET', KEYS[3])
-  if known then
-    local offset, epoch = known:match('^(%d+) (.+)$')
+local trusts, fresh, size, ttl, meta, topic = unpack(ARGV, 1, 6)
+local e, s, run, first
+local key, known, added, lengths = 2, {}, {}, {}
+for index = 7, #ARGV, 2 do
+  local publication, key_ttl = ARGV[index], ARGV[index + 1]
+  local offset, epoch
+  if key_ttl ~= '' then
+    key = key + 1
     -- Another program may have written something else.
-    if offset then return {1, offset, epoch} end
+    offset, epoch = (redis.call('GET', KEYS[key]) or ''):match('^(%d+) (.+)$')
+  end
+  if offset then
+    known[#known + 1] = (index - 7) / 2
+    known[#known + 1] = offset
+    known[#known + 1] = epoch
+  else
+    if not e then
+      e, s, run = open(trusts, fresh, meta)
+      first = string.format('%.0f', s + 1)
+      -- As if none was known, and before the stream: an error in between leaves a hole, and no offset that the stream has already.
+      redis.call('HSET', KEYS[1], 's', string.format('%.0f', s + (#ARGV - index + 1) / 2), 'r', run, 'm', meta, 'z', size)
+      redis.call('PEXPIRE', KEYS[1], meta)
+    end
+    s = s + 1
+    offset = string.format('%.0f', s)
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', size, offset .. '-0', 'p', publication)
+    if key_ttl ~= '' then redis.call('SET', KEYS[key], offset .. ' ' .. e, 'PX', key_ttl) end
+    added[#added + 1] = publication
+    lengths[#lengths + 1] = #publication
   end
 end
-local e, s, run = open(trusts, fresh, meta)
-s = string.format('%.0f', s + 1)
-redis.call('HSET', KEYS[1], 's', s, 'r', run, 'm', meta, 'z', size)
-redis.call('PEXPIRE', KEYS[1], meta)
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', size, s .. '-0', 'p', publication)
+if not e then return {'', '', known} end
+s = string.format('%.0f', s)
+if #known > 0 then redis.call('HSET', KEYS[1], 's', s) end
 redis.call('PEXPIRE', KEYS[2], ttl)
-if key_ttl ~= '' then redis.call('SET', KEYS[3], s .. ' ' .. e, 'PX', key_ttl) end
-redis.call('SPUBLISH', topic, s .. ' ' .. e .. ' ' .. publication)
-return {0, s, e}
+redis.call('SPUBLISH', topic, first .. ' ' .. e .. ' ' .. table.concat(lengths, ',') .. ' ' .. table.concat(added))
+return {e, s, known}
 `);
 
 /**
@@ -80,6 +103,6 @@ local last = string.format('%.0f', s)
 redis.call('DEL', KEYS[2])
 redis.call('HSET', KEYS[1], 'f', last)
 redis.call('PEXPIRE', KEYS[1], ttl)
-redis.call('SPUBLISH', topic, '-' .. last .. ' ' .. e .. ' ')
+redis.call('SPUBLISH', topic, '-' .. last .. ' ' .. e .. '  ')
 return last
 `);

@@ -3,7 +3,7 @@ import { isPublisherInfo, RecordKind } from "@shardcast/wire";
 import type { NodeId } from "./node-id.ts";
 
 /**
- * A publication as it is stored in a stream. In pub/sub messages, offset and epoch come before it. Little-endian:
+ * A publication as it is stored in a stream. Little-endian:
  * ```
  * 0 version u8 | 1 kind u8 | 2 flags u8 | 3 0 | 4 node i32 × 2 | 12 sender u32 | 16 sender's life u32 | 20 info bytes u32 | 24 tags bytes u32 | 28 info, tags (JSON), data
  * ```
@@ -77,24 +77,4 @@ function tagsIn(bytes: Buffer): Readonly<Record<string, string>> | undefined | n
 	} catch {
 		return null;
 	}
-}
-
-const space = 32;
-
-/** A publication as received through pub/sub. */
-export interface Announcement {
-	/** Negative: not a publication, the history was removed. */
-	readonly offset: number;
-	readonly epoch: string;
-	readonly bytes: Buffer;
-}
-
-/** Null = sent by another program. */
-export function readAnnouncement(message: Buffer): Announcement | null {
-	const afterOffset = message.indexOf(space);
-	const afterEpoch = message.indexOf(space, afterOffset + 1);
-	if (afterOffset < 1 || afterEpoch < 0 || afterEpoch > 64) return null;
-	const offset = Number(message.toString("latin1", 0, afterOffset));
-	if (!Number.isSafeInteger(offset)) return null;
-	return { offset, epoch: message.toString("latin1", afterOffset + 1, afterEpoch), bytes: message.subarray(afterEpoch + 1) };
 }

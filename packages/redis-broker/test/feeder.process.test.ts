@@ -3,7 +3,7 @@ import type { Redis } from "@shardcast/redis";
 import { redisForTests } from "@shardcast/testkit";
 import { channelNameAt, createRecordHead, readRecordHead } from "@shardcast/wire";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { FeedCounts, Feeder } from "../src/feed/feeder.ts";
+import { FeedCounts, Feeder, type FeederParts } from "../src/feed/feeder.ts";
 import type { RedisBroker } from "../src/redis-broker.ts";
 import { newNodeId, RedisRig } from "./redis-rig.ts";
 
@@ -28,9 +28,9 @@ class Node {
 		this.broker = broker;
 	}
 
-	feeder(redis: ConstructorParameters<typeof Feeder>[0]["redis"] = this.redis): Feeder {
+	feeder(redis: FeederParts["redis"] = this.redis, broker: FeederParts["broker"] = this.broker): Feeder {
 		const feeder = new Feeder({
-			...{ redis, broker: this.broker, node: this.id, log: this.log, limitsOf: () => limits, counts: this.counts },
+			...{ redis, broker, node: this.id, log: this.log, limitsOf: () => limits, counts: this.counts },
 			reached: (channel, { offset }) => this.reached.push(`${channel}@${offset}`),
 			lost: (channel) => this.lost.push(channel),
 			nowMs: () => this.nowMs,
@@ -39,8 +39,8 @@ class Node {
 		return feeder;
 	}
 
-	async publish(channel: string, data: string): Promise<void> {
-		const result = await this.broker.publish(channel, Buffer.from(data), { history: limits });
+	async publish(channel: string, data: string, history = limits): Promise<void> {
+		const result = await this.broker.publish(channel, Buffer.from(data), { history });
 		expect(result, `publishing ${data} to ${channel}`).toMatchObject({ outcome: "accepted" });
 	}
 
@@ -83,6 +83,58 @@ class Node {
 
 	stop(): void {
 		for (const feeder of this.#feeders) feeder.stop();
+	}
+}
+
+const short = { ...limits, size: 10 };
+
+/** The two ways by which publications come, which the test can hold back. */
+class SlowWays {
+	readonly redis: FeederParts["redis"];
+	readonly broker: FeederParts["broker"];
+	loses = false;
+	dropped = 0;
+	#held: (() => void)[] | null = null;
+	#mayRead: Promise<void> = Promise.resolve();
+	releaseReads: () => void = () => {};
+
+	constructor({ redis, broker }: Node) {
+		this.redis = {
+			state: "ready",
+			unsubscribe: (name) => redis.unsubscribe(name),
+			onRestored: () => () => {},
+			subscribe: (name, listener, options) =>
+				redis.subscribe(
+					name,
+					(message) => {
+						if (this.#held !== null) this.#held.push(() => listener(message));
+						else if (this.loses) this.dropped++;
+						else listener(message);
+					},
+					options,
+				),
+		};
+		const read: RedisBroker["read"] = async (...args) => {
+			await this.#mayRead;
+			return broker.read(...args);
+		};
+		this.broker = { read, decode: (bytes) => broker.decode(bytes), keys: broker.keys };
+	}
+
+	holdReads(): void {
+		this.#mayRead = new Promise((resolve) => {
+			this.releaseReads = resolve;
+		});
+	}
+
+	holdMessages(): void {
+		this.#held = [];
+	}
+
+	releaseMessages(): void {
+		const held = this.#held ?? [];
+		this.#held = null;
+		for (const deliver of held) deliver();
 	}
 }
 
@@ -141,35 +193,64 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 
 	it("what pub/sub loses is read from the stream: at the next publication, or at a look", () =>
 		withNode(async (node, channel) => {
-			let loses = false;
-			const { redis } = node;
-			const deaf = {
-				state: "ready" as const,
-				unsubscribe: (name: string) => redis.unsubscribe(name),
-				onRestored: () => () => {},
-				subscribe: (name: string, listener: (message: Buffer) => void, options: { sharded?: boolean }) =>
-					redis.subscribe(
-						name,
-						(message: Buffer) => {
-							if (!loses) listener(message);
-						},
-						options,
-					),
-			};
-			const feeder = node.feeder(deaf);
+			const slow = new SlowWays(node);
+			const feeder = node.feeder(slow.redis);
 			feeder.follow(channel);
 			await node.isReached(`${channel}@0`);
-			loses = true;
+			slow.loses = true;
 			await node.publish(channel, "a");
 			await node.publish(channel, "b");
-			loses = false;
+			slow.loses = false;
 			await node.publish(channel, "c");
 			await node.gets("1:a", "2:b", "3:c");
-			loses = true;
+			slow.loses = true;
 			await node.publish(channel, "d");
 			for (let second = 0; second < 10; second++) feeder.everySecond();
 			await node.gets("1:a", "2:b", "3:c", "4:d");
 			expect(node.lost).toEqual([]);
+		}));
+
+	it.each([
+		["before", false],
+		["after", true],
+	])(
+		"a burst longer than the history, while the stream is read: nothing is lost if pub/sub delivers it %s the stream's answer",
+		(_when, isLate) =>
+			withNode(async (node, channel) => {
+				const slow = new SlowWays(node);
+				const feeder = node.feeder(slow.redis, slow.broker);
+				feeder.follow(channel);
+				await node.isReached(`${channel}@0`);
+				slow.holdReads();
+				for (let second = 0; second < 10; second++) feeder.everySecond();
+				if (isLate) slow.holdMessages();
+				const expected = Array.from({ length: 1000 }, (_, index) => `${index + 1}:${index}`);
+				await Promise.all(expected.map((_, index) => node.publish(channel, String(index), short)));
+				const { reads } = node.counts;
+				slow.releaseReads();
+				await vi.waitFor(() => expect(node.counts.reads, "reads of the stream").toBeGreaterThan(reads), { timeout: 8000, interval: 1 });
+				slow.releaseMessages();
+				await node.gets(...expected);
+				expect(node.lost).toEqual([]);
+				expect(node.counts).toMatchObject({ lost: 0, brought: 1000 });
+			}),
+	);
+
+	it("if pub/sub loses one that the short history no longer has, that one is lost and told, and none of those that came", () =>
+		withNode(async (node, channel) => {
+			const slow = new SlowWays(node);
+			node.feeder(slow.redis, slow.broker).follow(channel);
+			await node.isReached(`${channel}@0`);
+			slow.loses = true;
+			await node.publish(channel, "0", short);
+			await vi.waitFor(() => expect(slow.dropped).toBe(1), { timeout: 8000, interval: 1 });
+			slow.loses = false;
+			slow.holdReads();
+			for (let index = 1; index < 30; index++) await node.publish(channel, String(index), short);
+			slow.releaseReads();
+			await node.gets(...Array.from({ length: 29 }, (_, index) => `${index + 2}:${index + 1}`));
+			expect(node.lost).toContain(channel);
+			expect(node.counts.lost).toBe(1);
 		}));
 
 	it("another feeder goes on where the one before it was", () =>

@@ -97,6 +97,50 @@ describe.skipIf(!redisForTests())("RedisBroker and its server", () => {
 		});
 	});
 
+	it("publications of one callback are one script: consecutive offsets in their order, keys that are known, and keys twice in it", async () => {
+		const redis = await rig.client();
+		let runs = 0;
+		const counted: Pick<Redis, "run"> = {
+			run: (...args) => {
+				runs++;
+				return redis.run(...args);
+			},
+		};
+		const broker = await rig.broker({ redis: counted });
+		const channel = rig.channel();
+		const publish = (data: string, key?: string) =>
+			broker.publish(channel, bytes(data), { ...kept, ...(key !== undefined && { idempotency: { key, ttlMs: 60_000 } }) });
+		const placed = async (...all: ReturnType<typeof publish>[]) =>
+			(await Promise.all(all)).map((result) => result.outcome === "accepted" && [result.position.offset, result.duplicate === true]);
+		expect(await placed(publish("a", "one"))).toEqual([[1, false]]);
+		runs = 0;
+		const answers = await placed(
+			publish("b"),
+			publish("a", "one"),
+			publish("c", "two"),
+			publish("c", "two"),
+			publish("d"),
+			publish("e", "three"),
+		);
+		expect(answers).toEqual([
+			[2, false],
+			[1, true],
+			[3, false],
+			[3, true],
+			[4, false],
+			[5, false],
+		]);
+		expect(runs).toBe(1);
+		expect(await placed(publish("e", "three"), publish("c", "two"))).toEqual([
+			[5, true],
+			[3, true],
+		]);
+		const { publications, position } = (await broker.history(channel))!;
+		expect(publications.map(({ offset, data }) => `${offset}${Buffer.from(data)}`)).toEqual(["1a", "2b", "3c", "4d", "5e"]);
+		expect(position.offset).toBe(5);
+		expect(await placed(publish("f"))).toEqual([[6, false]]);
+	});
+
 	it("names with braces stay in one slot of a cluster, and apart from each other", async () => {
 		const broker = await rig.broker();
 		for (const channel of ["a}b", "}", "{}", "}{", "{a}"]) {

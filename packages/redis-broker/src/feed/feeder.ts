@@ -2,8 +2,9 @@ import type { ChannelLog, HistoryLimits, Position } from "@shardcast/channel-log
 import type { Redis } from "@shardcast/redis";
 import type { NodeId } from "../node-id.ts";
 import type { RedisBroker } from "../redis-broker.ts";
-import { readAnnouncement } from "../stored-publication.ts";
+import { readAnnouncements } from "./announcement.ts";
 import { FollowedChannel } from "./followed-channel.ts";
+import { WaitingBytes } from "./waiting-publications.ts";
 
 /** Counters of a feeder. */
 export class FeedCounts {
@@ -52,6 +53,7 @@ export class Feeder {
 	readonly #parts: FeederParts;
 	readonly #channels = new Map<string, FollowedChannel>();
 	readonly #behind = new Set<FollowedChannel>();
+	readonly #waitingBytes = new WaitingBytes();
 	/** Channels whose unsubscribe Redis has not confirmed yet. */
 	readonly #ending = new Map<string, Promise<unknown>>();
 	readonly #forget: () => void;
@@ -116,6 +118,7 @@ export class Feeder {
 			name,
 			{
 				...this.#parts,
+				waitingBytes: this.#waitingBytes,
 				reached: ({ name: reached, position }) => position !== null && this.#parts.reached(reached, position),
 				behind: (of) => this.#behind.add(of),
 			},
@@ -123,7 +126,7 @@ export class Feeder {
 		);
 		this.#channels.set(name, channel);
 		void this.#subscribe(channel, (message) => {
-			const announced = readAnnouncement(message);
+			const announced = readAnnouncements(message);
 			if (announced !== null) channel.announced(announced);
 		});
 	}

@@ -1,16 +1,20 @@
 import { epochParts, epochText, type MirrorOptions, type Position } from "@shardcast/channel-log";
-import type { Announcement } from "../stored-publication.ts";
+import type { Announcement } from "./announcement.ts";
 import type { FeederParts } from "./feeder.ts";
+import { type WaitingBytes, WaitingPublications } from "./waiting-publications.ts";
 
-/** Most publications that wait for earlier ones. Further ones are read from the stream instead. */
-const waitingMax = 256;
-/** Most publications of one read. */
-const readMax = 128;
+/** Most publications of a read: so many as have about `readBytes`, by those of the read before. */
+const readMost = { first: 128, min: 16, max: 2048 } as const;
+const readBytes = 1024 * 1024;
 const retryMs = 1;
+/** Longest of the pauses, each twice as long as the one before, for pub/sub to deliver what the stream no longer has: half a second altogether. */
+const announcedMsMax = 256;
 const nothing = new Uint8Array(0);
 /** Replaces the epoch of a channel that is no longer fed, so that later publications do not continue from it. */
 const nobodys = { offset: 1, epoch0: 1, epoch1: 1 };
 const nobodysEpoch = epochText(nobodys.epoch0, nobodys.epoch1);
+
+type Mirrored = Omit<MirrorOptions, "history" | "epoch0" | "epoch1">;
 
 /** What a channel needs from its feeder. */
 interface ChannelParts extends Pick<FeederParts, "broker" | "node" | "log" | "limitsOf" | "counts"> {
@@ -20,6 +24,8 @@ interface ChannelParts extends Pick<FeederParts, "broker" | "node" | "log" | "li
 	readonly behind: (channel: FollowedChannel) => void;
 	/** Publications were removed before this node got them. */
 	readonly lost: (channel: string) => void;
+	/** Shared by all channels. */
+	readonly waitingBytes: WaitingBytes;
 }
 
 /**
@@ -36,7 +42,8 @@ export class FollowedChannel {
 	#epoch: string | null = null;
 	#epochs: readonly [number, number] = [0, 0];
 	#last = 0;
-	#waiting: Announcement[] = [];
+	readonly #waiting: WaitingPublications;
+	#readMax: number = readMost.first;
 	#reading = false;
 	/** Something has arrived, or may have, since the read began. */
 	#mustRead = false;
@@ -53,6 +60,7 @@ export class FollowedChannel {
 		this.#since = since;
 		this.wantedMs = nowMs;
 		this.#parts = parts;
+		this.#waiting = new WaitingPublications(parts.waitingBytes);
 	}
 
 	/** Null = not yet. */
@@ -66,11 +74,10 @@ export class FollowedChannel {
 		return this.#last === 0 || logged === null || (logged.epoch === this.#epoch && logged.offset >= this.#last);
 	}
 
-	/** Received through pub/sub. */
-	announced(publication: Announcement): void {
+	/** Received through pub/sub, in order. What finds no room is read from the stream later. */
+	announced(publications: readonly Announcement[]): void {
 		if (this.#stopped) return;
-		if (publication.offset > 0 && this.#waiting.length < waitingMax) this.#waiting.push(publication);
-		else this.#mustRead = true;
+		for (const publication of publications) if (publication.offset <= 0 || !this.#waiting.add(publication)) this.#mustRead = true;
 		if (!this.#reading && this.#retry === undefined) this.#go();
 	}
 
@@ -83,7 +90,7 @@ export class FollowedChannel {
 	stop(): void {
 		this.#stopped = true;
 		clearTimeout(this.#retry);
-		this.#waiting = [];
+		this.#waiting.clear();
 	}
 
 	/** No client of this node wants it any more. When it is followed again, older publications are not delivered. */
@@ -96,21 +103,25 @@ export class FollowedChannel {
 	/** Appends what waits, and reads what is missing. */
 	#go(): void {
 		if (this.#stopped) return;
-		while (this.#epoch !== null && this.#waiting.length > 0) {
-			const [next] = this.#waiting as [Announcement];
+		if (!this.#appendWaiting()) this.#later();
+		else if (this.#epoch === null || this.#mustRead) void this.#read();
+	}
+
+	/** Appends what waits, as far as nothing is missing. False = the log has no room now. */
+	#appendWaiting(): boolean {
+		while (this.#epoch !== null) {
+			const { next } = this.#waiting;
+			if (next === null) return true;
 			if (next.epoch !== this.#epoch || next.offset > this.#last + 1) {
 				// It was in the stream before it was announced, and so were the missing ones.
-				this.#waiting = [];
+				if (next.epoch !== this.#epoch) this.#waiting.clear();
 				this.#mustRead = true;
-				break;
+				return true;
 			}
-			if (next.offset === this.#last + 1 && !this.#bring(next.offset, next.bytes)) {
-				this.#later();
-				return;
-			}
+			if (next.offset === this.#last + 1 && !this.#bring(next.offset, next.bytes)) return false;
 			this.#waiting.shift();
 		}
-		if (this.#epoch === null || this.#mustRead) void this.#read();
+		return true;
 	}
 
 	#later(): void {
@@ -139,7 +150,7 @@ export class FollowedChannel {
 	async #readOnce(): Promise<boolean> {
 		const { broker, counts } = this.#parts;
 		const since = this.#epoch === null ? undefined : { offset: this.#last, epoch: this.#epoch };
-		const part = await broker.read(this.name, since === undefined ? { limit: 0 } : { since, limit: readMax });
+		const part = await broker.read(this.name, since === undefined ? { limit: 0 } : { since, limit: this.#readMax });
 		if (this.#stopped) return false;
 		if (part === null) {
 			this.#mustRead = true;
@@ -148,20 +159,49 @@ export class FollowedChannel {
 		}
 		counts.reads++;
 		const { position, entries, removed } = part;
+		const limit = this.#readMax;
+		if (entries.length > 0) this.#readMax = readMaxFor(entries);
 		if (position.epoch !== this.#epoch) {
 			this.#removed = 0;
 			return this.#enter(position);
 		}
 		if (position.offset < this.#last && !(await this.#goBack(position.offset))) return false;
 		for (const { offset, bytes } of entries) {
-			if (offset <= this.#last) continue;
-			if (offset > this.#last + 1 && !(await this.#skipTo(offset - 1))) return false;
-			while (!this.#bring(offset, bytes)) if (!(await this.#pause())) return false;
+			if (offset > this.#last + 1 && !(await this.#reachOrSkipTo(offset - 1))) return false;
+			while (offset > this.#last && !this.#bring(offset, bytes, true)) if (!(await this.#pause())) return false;
 		}
-		if (this.#last < position.offset && entries.length < readMax && !(await this.#skipTo(position.offset))) return false;
+		if (this.#last < position.offset && entries.length < limit && !(await this.#reachOrSkipTo(position.offset))) return false;
 		if (removed > this.#removed && !(await this.#forget(removed))) return false;
+		// What pub/sub has delivered meanwhile may go on from here. Then it need not be read, so a node that is behind catches up.
+		if (this.#last < position.offset && !(await this.#appendAllWaiting())) return false;
 		if (this.#last < position.offset) this.#mustRead = true;
 		else this.#reach();
+		return true;
+	}
+
+	/** Appends what waits, as far as nothing is missing. False = it is over. */
+	async #appendAllWaiting(): Promise<boolean> {
+		while (!this.#appendWaiting()) if (!(await this.#pause())) return false;
+		return true;
+	}
+
+	/**
+	 * The stream no longer has what is missing up to `offset`: with a short history, a burst removes publications before anyone can read them. But pub/sub
+	 * delivers them, in order. So they are lost only if a later one has come by pub/sub, or none for a while.
+	 */
+	async #reachOrSkipTo(offset: number): Promise<boolean> {
+		let waitMs = retryMs;
+		while (this.#last < offset) {
+			const last = this.#last;
+			if (!(await this.#appendAllWaiting())) return false;
+			if (this.#last > last) waitMs = retryMs;
+			if (this.#last >= offset) break;
+			const { next } = this.#waiting;
+			if (next !== null || waitMs > announcedMsMax) {
+				if (!(await this.#skipTo(Math.min(offset, next === null ? offset : next.offset - 1)))) return false;
+			} else if (!(await this.#pause(waitMs))) return false;
+			else waitMs *= 2;
+		}
 		return true;
 	}
 
@@ -219,8 +259,9 @@ export class FollowedChannel {
 	/** A trusted server without the last publications has taken over, and assigns their offsets again. */
 	async #goBack(offset: number): Promise<boolean> {
 		this.#last = offset;
+		this.#waiting.clear();
 		this.#parts.lost(this.name);
-		while (!this.#mirrorAs([nobodys.epoch0, nobodys.epoch1], nothing, { offset: nobodys.offset, hidden: true }))
+		while (!this.#mirror(nothing, { offset: nobodys.offset, hidden: true }, [nobodys.epoch0, nobodys.epoch1]))
 			if (!(await this.#pause())) return false;
 		return offset === 0 || this.#hide();
 	}
@@ -231,15 +272,16 @@ export class FollowedChannel {
 		return true;
 	}
 
-	#bring(offset: number, bytes: Buffer): boolean {
+	/** @param isRead from the stream. */
+	#bring(offset: number, bytes: Buffer, isRead = false): boolean {
 		const { node, lost, counts, broker } = this.#parts;
 		const stored = broker.decode(bytes);
+		const { brought } = counts;
 		let isIn = false;
 		if (stored !== null) {
 			const { data, kind, delta, info, tags, senderId: id, senderLife: life } = stored;
 			const isOurs = stored.node.id0 === node.id0 && stored.node.id1 === node.id1;
-			const sender = isOurs && id !== 0 ? { sender: { id, life } } : {};
-			isIn = this.#mirror(data, { offset, kind, delta, ...(info && { info }), ...(tags && { tags }), ...sender });
+			isIn = this.#mirror(data, { offset, kind, delta, info, tags, sender: isOurs && id !== 0 ? { id, life } : undefined });
 		} else {
 			isIn = this.#mirror(nothing, { offset, hidden: true });
 			if (isIn) {
@@ -248,28 +290,18 @@ export class FollowedChannel {
 			}
 		}
 		if (isIn) this.#last = offset;
+		if (isRead) counts.caughtUp += counts.brought - brought;
 		return isIn;
 	}
 
 	/** False = the log has no room now. */
-	#mirror(data: Uint8Array, options: Omit<MirrorOptions, "history" | "epoch0" | "epoch1">): boolean {
-		return this.#mirrorAs(this.#epochs, data, options);
-	}
-
-	#mirrorAs(
-		[epoch0, epoch1]: readonly [number, number],
-		data: Uint8Array,
-		options: Omit<MirrorOptions, "history" | "epoch0" | "epoch1">,
-	): boolean {
+	#mirror(data: Uint8Array, options: Mirrored, [epoch0, epoch1] = this.#epochs): boolean {
 		const { log, limitsOf, lost, counts } = this.#parts;
 		const history = limitsOf(this.name);
 		// The channel no longer keeps history.
 		if (history === null) return true;
 		const outcome = log.mirror(this.name, data, { ...options, history, epoch0, epoch1 });
-		if (outcome === "published" && options.hidden !== true) {
-			counts.brought++;
-			if (this.#reading) counts.caughtUp++;
-		}
+		if (outcome === "published" && options.hidden !== true) counts.brought++;
 		if (outcome !== "too_large") return outcome === "published" || outcome === "known";
 		counts.unreadable++;
 		lost(this.name);
@@ -282,8 +314,13 @@ export class FollowedChannel {
 	}
 
 	/** False = it is over. */
-	async #pause(): Promise<boolean> {
-		await new Promise((resolve) => setTimeout(resolve, retryMs));
+	async #pause(ms = retryMs): Promise<boolean> {
+		await new Promise((resolve) => setTimeout(resolve, ms));
 		return !this.#stopped;
 	}
+}
+
+function readMaxFor(entries: readonly { readonly bytes: Buffer }[]): number {
+	const bytes = entries.reduce((sum, entry) => sum + entry.bytes.length, 0);
+	return Math.max(readMost.min, Math.min(readMost.max, Math.floor((readBytes * entries.length) / Math.max(1, bytes))));
 }
