@@ -50,7 +50,7 @@ function recipe(file: string, port: number, nodes: readonly Node[]): string {
 		.replace("/etc/nginx/certs/privkey.pem", join(folder, "clients.key"))
 		.replace("10.0.0.11:3005", `127.0.0.1:${nodes[0]!.server.port}`)
 		.replace("10.0.0.12:3005", `127.0.0.1:${nodes[1]!.server.port}`);
-	expect(text).not.toMatch(/:443|\/etc\/(haproxy|nginx)\/certs|10\.0\.0\./);
+	expect(text).not.toMatch(/:443\b|\/etc\/(haproxy|nginx)\/certs|10\.0\.0\./);
 	return text;
 }
 
