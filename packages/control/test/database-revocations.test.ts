@@ -63,6 +63,38 @@ describe("blocked users and revoked tokens in a database", () => {
 		await vi.waitFor(() => expect(database.ids).toBe("bob"), { timeout: 8_000, interval: 1 });
 	});
 
+	it("a change that the database refused, and whose connection stays, is written when the database accepts it", async () => {
+		const store = await open();
+		database.isAway = true;
+		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+		try {
+			expect(await store.change(block("ann"))).toBe("unwritten");
+			database.isAway = false;
+			await vi.advanceTimersByTimeAsync(2000);
+			expect(database.ids).toBe("ann");
+		} finally {
+			vi.useRealTimers();
+		}
+	});
+
+	it("a change while the list is read for the first time does not make the folder forgotten", async () => {
+		const folder = mkdtempSync(join(tmpdir(), "shardcast-"));
+		await new RevocationStore({ folder, log: silentLog() }).change(block("ann"));
+		let read: () => void = () => {};
+		const reading = new Promise<void>((resolve) => (read = resolve));
+		const load = database.load.bind(database);
+		database.load = async () => {
+			await reading;
+			return load();
+		};
+		const store = await open(folder, () => {}, 1);
+		const changing = store.change(block("bob"));
+		read();
+		expect(await changing).toBe("kept");
+		expect([ids(store), database.ids]).toEqual(["ann bob", "ann bob"]);
+		rmSync(folder, { recursive: true });
+	});
+
 	it("a database that is reached after the start brings its list, and what was changed meanwhile stays", async () => {
 		await (await open()).change(block("ann"));
 		await stores[0]!.change(block("cat"));

@@ -1,5 +1,6 @@
-import { RevocationStore } from "@shardcast/control";
+import { type RevocationChange, RevocationStore } from "@shardcast/control";
 import { silentLog } from "@shardcast/telemetry";
+import { FakeRevocationDatabase } from "@shardcast/testkit";
 import { expect, it, vi } from "vitest";
 import { nodeKeys } from "../src/node-keys.ts";
 import { SharedRevocations } from "../src/revocations/shared-revocations.ts";
@@ -60,4 +61,45 @@ it("the list is compared with that in Redis by one run at a time, whenever it is
 	await Promise.all(runs);
 	expect(steps.length, "steps of several runs").toBeGreaterThan(6);
 	expect(steps, "a run ends before the next one begins").toEqual(steps.map((_, index) => (index % 2 === 0 ? "state" : "changes")));
+});
+
+it("while Redis is away, what is in PostgreSQL comes into force on the shards as soon as PostgreSQL answers, except for what was changed here meanwhile", async () => {
+	vi.useFakeTimers();
+	try {
+		const block = (id: string): RevocationChange => ({ add: { kind: "user", id } });
+		const database = new FakeRevocationDatabase();
+		const other = new RevocationStore({ folder: "", database, log: silentLog() });
+		await other.start(1000, () => undefined);
+		for (const id of ["ann", "bob"]) await other.change(block(id));
+		const kept = new RevocationStore({ folder: "", log: silentLog() });
+		const applied: unknown[] = [];
+		const shared = new SharedRevocations({
+			redis: { run: () => Promise.reject(new Error("Redis is away")), onRestored: () => () => undefined, state: "connecting" } as never,
+			keys: nodeKeys("ws", false),
+			kept,
+			database,
+			known: { read: () => null, write: async () => undefined },
+			apply: async (change) => {
+				applied.push(change);
+				return 0;
+			},
+			everyMs: 500,
+			log: silentLog(),
+		});
+		// PostgreSQL refuses statements for a while, and keeps its connections.
+		const load = database.load.bind(database);
+		database.load = () => Promise.reject(new Error("canceling statement due to statement timeout"));
+		const started = shared.start(1000);
+		await vi.advanceTimersByTimeAsync(1000);
+		await started;
+		expect(await shared.change({ remove: { kind: "user", id: "ann" } })).toBe("alone");
+		expect([kept.list.length, applied]).toEqual([0, []]);
+		database.load = load;
+		await vi.advanceTimersByTimeAsync(1000);
+		expect([kept.list.map(({ id }) => id), applied]).toEqual([["bob"], ["all"]]);
+		shared.stop();
+		other.stop();
+	} finally {
+		vi.useRealTimers();
+	}
 });

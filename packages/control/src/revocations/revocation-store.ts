@@ -29,8 +29,10 @@ export class RevocationStore {
 	readonly #database: RevocationDatabase | null;
 	/** Changes that the database does not have, by key: the last one of each entry. Bound: that of the list, and those removed while the database is away. */
 	readonly #unwritten = new Map<string, RevocationChange>();
-	/** The list in the database has been read. */
-	#isLoaded = false;
+	/** Reading the list in the database; null = not begun, or it failed. */
+	#loading: Promise<void> | null = null;
+	/** Called when it has been read, with whether the list has changed. */
+	#loaded: (isChanged: boolean) => void = () => undefined;
 	#writing: Promise<void> = Promise.resolve();
 	#retry: NodeJS.Timeout | undefined;
 	#isStopped = false;
@@ -60,28 +62,18 @@ export class RevocationStore {
 	async start(waitMs: number, changed: () => void): Promise<void> {
 		const database = this.#database;
 		if (database === null) return;
-		let isWaiting = true;
 		const ready = new Promise<void>((resolve) => {
-			const look = async () => {
-				clearTimeout(this.#retry);
-				try {
-					const isChanged = await this.#catchUp();
-					resolve();
-					if (isChanged && !isWaiting) changed();
-				} catch (error) {
-					if (this.#isStopped) return;
-					this.#tell((error as Error).message);
-					this.#retry = setTimeout(() => void look(), retryMs);
-				}
-			};
-			database.start(() => void look());
+			this.#loaded = () => resolve();
+			database.start(() => void this.#catchUp().catch(() => undefined));
 		});
 		await withDeadline(ready, waitMs, "reading the list").catch(() => {
 			this.#parts.log.error(
 				`blocked users and revoked tokens are not known yet: ${database.where} cannot be reached; until then they are let in`,
 			);
 		});
-		isWaiting = false;
+		this.#loaded = (isChanged) => {
+			if (isChanged) changed();
+		};
 	}
 
 	stop(): void {
@@ -125,7 +117,7 @@ export class RevocationStore {
 		this.#unwritten.delete(key);
 		this.#unwritten.set(key, change);
 		try {
-			await withDeadline(this.#writeAll(), databaseMsMax, "writing to PostgreSQL");
+			await withDeadline(this.#catchUp(), databaseMsMax, "writing to PostgreSQL");
 		} catch (error) {
 			this.#tell((error as Error).message);
 		}
@@ -148,22 +140,41 @@ export class RevocationStore {
 		return written;
 	}
 
-	/** The database can be reached. Resolves with whether the list has changed. */
-	async #catchUp(): Promise<boolean> {
+	/**
+	 * Reads the list in the database, if that was not done yet, and writes what is unwritten. Nothing is written before: the first write says that the
+	 * list there is no longer new. If it fails, it is tried again, since a database that refuses a statement may keep its connection.
+	 */
+	async #catchUp(): Promise<void> {
+		clearTimeout(this.#retry);
+		try {
+			this.#loading ??= this.#load();
+			await this.#loading;
+			await this.#writeAll();
+			this.#problem = "";
+		} catch (error) {
+			if (this.#isStopped) return;
+			this.#tell((error as Error).message);
+			clearTimeout(this.#retry);
+			this.#retry = setTimeout(() => void this.#catchUp().catch(() => undefined), retryMs);
+			throw error;
+		}
+	}
+
+	async #load(): Promise<void> {
 		const { log } = this.#parts;
 		const { where } = this.#database!;
-		let isChanged = false;
-		if (!this.#isLoaded) {
+		try {
+			let isChanged = false;
 			const { epoch, entries } = await this.#database!.load();
 			// The first start with this database: it takes over what was in the folder.
 			if (epoch === null) for (const add of this.list) this.#unwritten.set(rowOf({ add }, noMark).key, { add });
 			else isChanged = this.#take(entriesIn(entries, (problem) => log.error(`an entry in ${where} is invalid: ${problem}`)));
-			this.#isLoaded = true;
 			if (entries.length > 0) log.info(`${entries.length} blocked users and revoked tokens from ${where} are in force`);
+			this.#loaded(isChanged);
+		} catch (error) {
+			this.#loading = null;
+			throw error;
 		}
-		await this.#writeAll();
-		this.#problem = "";
-		return isChanged;
 	}
 
 	/** Logs each problem once until it is over. */

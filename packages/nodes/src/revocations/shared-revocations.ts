@@ -69,6 +69,11 @@ export class SharedRevocations {
 	#mustStore: boolean;
 	/** Of which list in Redis the list is a copy that this node took from PostgreSQL when it had none. */
 	#takenEpoch: string | null = null;
+	/** What was in PostgreSQL at the start is in force; it is being read. */
+	#isTaken = false;
+	#isTaking = false;
+	/** The shards may have read the list already. */
+	#isStarted = false;
 	/** The last problem with PostgreSQL that was logged. */
 	#problem = "";
 	/** Of the list of which this node has a copy; null = it has not read it since its start. */
@@ -104,30 +109,51 @@ export class SharedRevocations {
 	async start(waitMs: number): Promise<void> {
 		const { redis, everyMs, database } = this.#parts;
 		this.#endWatch = redis.onRestored(() => this.#look());
-		this.#timer = setInterval(() => this.#look(), everyMs);
-		if (database == null) return;
-		const ready = new Promise<void>((resolve) => {
+		if (database == null) {
+			this.#timer = setInterval(() => this.#look(), everyMs);
+			return;
+		}
+		const taken = new Promise<void>((resolve) => {
+			const take = () => void this.#takeStored().then((isTaken) => isTaken && resolve());
+			this.#timer = setInterval(() => {
+				take();
+				this.#look();
+			}, everyMs);
 			database.start(() => {
 				this.#mustStore = true;
-				resolve();
+				take();
 				this.#look();
 			});
 		});
-		await withDeadline(
-			ready.then(() => this.#takeStored()),
-			waitMs,
-			"reading from PostgreSQL",
-		).catch((error: Error) => this.#tell(error));
+		await withDeadline(taken, waitMs, "reading from PostgreSQL").catch((error: Error) => this.#tell(error));
+		this.#isStarted = true;
 	}
 
-	/** At the start, until Redis is reached: what is in PostgreSQL is in force. */
-	async #takeStored(): Promise<void> {
-		const { database, kept } = this.#parts;
-		const { epoch, entries } = await database!.load();
-		if (this.#position !== null) return;
-		if (kept.list.length === 0) this.#takenEpoch = epoch;
-		const changes = entriesIn(entries, (problem) => this.#invalid(problem)).map((add) => ({ add }));
-		await Promise.all(changes.filter((change) => !kept.has(change)).map((change) => kept.change(change)));
+	/** Until Redis is reached, what is in PostgreSQL is in force. Resolves with whether it is not needed any more. */
+	async #takeStored(): Promise<boolean> {
+		const { database, kept, apply } = this.#parts;
+		if (this.#isTaken || this.#position !== null) return true;
+		if (this.#isTaking) return false;
+		this.#isTaking = true;
+		try {
+			const { epoch, entries } = await database!.load();
+			if (this.#position !== null) return true;
+			if (kept.list.length === 0) this.#takenEpoch = epoch;
+			const changes = entriesIn(entries, (problem) => this.#invalid(problem)).map((add) => ({ add }));
+			// What was changed here meanwhile is newer.
+			const news = changes.filter((change) => !kept.has(change) && !this.#pending.has(keyOf(change)));
+			await Promise.all(news.map((change) => kept.change(change)));
+			// The shards have read the list when they started.
+			if (news.length > 0) this.#isUntold = this.#isStarted;
+			if (this.#isUntold) await apply("all");
+			this.#isUntold = false;
+			this.#isTaken = true;
+		} catch (error) {
+			this.#tell(error as Error);
+		} finally {
+			this.#isTaking = false;
+		}
+		return this.#isTaken;
 	}
 
 	stop(): void {
