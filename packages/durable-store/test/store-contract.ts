@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import type { DurableStore, Storing } from "../src/store.ts";
@@ -83,6 +84,17 @@ export function storeContract(harness: () => StoreHarness): void {
 			expect(await store.publish("other", once)).toMatchObject({ offset: 2, duplicate: false });
 			await harness().later(1001);
 			expect(await store.publish("c", once)).toMatchObject({ offset: 3, duplicate: false });
+		});
+
+		it("a key may be of any length and have any characters; it does not disturb the publications of others", async () => {
+			const store = await harness().open();
+			const long = randomBytes(5000).toString("base64");
+			const keys = [long, `${long.slice(0, -1)}!`, "\0", "\ud800", ""];
+			const publish = () => Promise.all(keys.map((key) => store.publish("c", message("a", { idempotency: { key, ttlMs: 1000 } }))));
+			const [first, others] = [await publish(), await Promise.all([publish(), store.publish("c", message("b"))])];
+			expect(first.map((outcome) => outcome !== "full" && outcome.offset)).toEqual([2, 3, 4, 5, 6]);
+			expect(others[0].map((outcome) => outcome !== "full" && outcome.duplicate)).toEqual([true, true, true, true, true]);
+			expect(others[1]).toMatchObject({ offset: 7 });
 		});
 
 		it("expired publications are not read, and are swept; offset and epoch go on until their own time is up", async () => {

@@ -13,6 +13,8 @@ interface LinkParts {
 	/** Called with each new connection, when `query` can be used. */
 	readonly onReady?: () => void;
 	readonly onNotification?: (payload: string) => void;
+	/** Why statements are rejected; null = they are not any more. Called when that changes. */
+	readonly onProblem?: (problem: string | null) => void;
 }
 
 const reconnectMsMax = 2000;
@@ -108,6 +110,7 @@ export class PostgresLink {
 	#recovered(): void {
 		this.#failures = 0;
 		if (this.#logged !== "") this.#parts.log.info(`${this.#parts.user}: PostgreSQL is reached again`);
+		if (this.#logged !== "") this.#parts.onProblem?.(null);
 		this.#logged = "";
 		this.#problem = null;
 	}
@@ -117,6 +120,7 @@ export class PostgresLink {
 		this.#problem = problem;
 		if (problem === this.#logged) return;
 		this.#logged = problem;
+		this.#parts.onProblem?.(problem);
 		this.#parts.log.error(`${this.#parts.user}: ${problem}`);
 	}
 }

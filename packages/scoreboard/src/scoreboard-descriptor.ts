@@ -152,6 +152,7 @@ export const shardTroubles = [
 	["kafkaRoute", "Kafka: the route module can't be loaded"],
 	["kafkaStalled", "Kafka: a partition is stalled"],
 	["postgresConnection", "PostgreSQL can't be used"],
+	["durableConnection", "durable channels: PostgreSQL can't be used"],
 ] as const;
 export type ShardTrouble = (typeof shardTroubles)[number][0];
 

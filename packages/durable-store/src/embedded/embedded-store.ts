@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import type { Database, RootDatabase } from "lmdb";
 import { type DurableStore, lateMax, type StoredChannel, type StoreOutcome, type Storing } from "../store.ts";
 import { StoreError, StoreErrorCode } from "../store-error.ts";
+import { storedKey } from "../stored-key.ts";
 import { decodeRecord, encodeRecord, type StoredPublication } from "../stored-record.ts";
 import { EmbeddedPositions } from "./embedded-positions.ts";
 import { openStoreFile } from "./lmdb-file.ts";
@@ -209,15 +210,16 @@ export class EmbeddedStore implements DurableStore {
 		const offsets = batch.map(({ publication }) => {
 			if (publication === null) return { offset: row.last, duplicate: false };
 			const { history, idempotency } = publication;
-			if (idempotency !== undefined) {
-				const used = keys.get(idempotency.key) ?? this.#key(channel, idempotency.key);
+			const key = idempotency === undefined ? null : storedKey(idempotency.key);
+			if (key !== null) {
+				const used = keys.get(key) ?? this.#key(channel, key);
 				if (used !== null && used.untilMs > nowMs && used.epoch0 === row.epoch0) return { offset: used.offset, duplicate: true };
 			}
 			const first = this.#firstOf(row);
 			const last = row.last + 1;
 			row = { ...row, ...history, last, first: Math.max(first, last - history.size + 1), publishedMs: nowMs };
 			records.push([last, encodeRecord(publication)]);
-			if (idempotency !== undefined) keys.set(idempotency.key, { offset: last, epoch0: row.epoch0, untilMs: nowMs + idempotency.ttlMs });
+			if (key !== null) keys.set(key, { offset: last, epoch0: row.epoch0, untilMs: nowMs + idempotency!.ttlMs });
 			return { offset: last, duplicate: false };
 		});
 		const after = row;

@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import { PostgresLink, type PostgresOptions, quoted } from "@shardcast/postgres";
 import type { Log } from "@shardcast/telemetry";
 import type { DurableStore, StoredChannel, StoreOutcome, Storing } from "../store.ts";
+import { storedKey } from "../stored-key.ts";
 import { decodeRecord, encodeRecord, type StoredPublication } from "../stored-record.ts";
 import { KnownChannels } from "./known-channels.ts";
 import { PostgresPositions } from "./postgres-positions.ts";
@@ -16,6 +17,8 @@ interface PostgresStoreParts {
 	readonly nowMs: () => number;
 	/** Called while following, when any process may have stored something in the channel; null = in any channel. */
 	readonly onStored: (channel: string | null) => void;
+	/** Why nothing can be stored; null = it can again. Called when that changes. */
+	readonly onProblem?: (problem: string | null) => void;
 	readonly log: Pick<Log, "info" | "error">;
 }
 
@@ -72,13 +75,14 @@ export class PostgresStore implements DurableStore {
 	#isClosing = false;
 
 	constructor(parts: PostgresStoreParts) {
-		const { options, log, positionsMax, nowMs, onStored } = parts;
+		const { options, log, positionsMax, nowMs, onStored, onProblem } = parts;
 		this.#parts = parts;
 		this.#schema = quoted(options.schema);
 		this.#link = new PostgresLink({
 			...{ options, log, user: "durable channels" },
 			onReady: () => (this.#follows ? this.#listen("LISTEN") : onStored(null)),
 			onNotification: (payload) => this.#notified(payload),
+			...(onProblem && { onProblem }),
 		});
 		this.positions = new PostgresPositions({ link: this.#link, schema: this.#schema, countMax: positionsMax, nowMs });
 		this.#link.start();
@@ -255,7 +259,7 @@ export class PostgresStore implements DurableStore {
 			[
 				batch.map(({ channel }) => Buffer.from(channel)),
 				batch.map(({ record }) => record),
-				batch.map(({ storing: { idempotency } }) => (idempotency === undefined ? null : Buffer.from(idempotency.key))),
+				batch.map(({ storing: { idempotency } }) => (idempotency === undefined ? null : Buffer.from(storedKey(idempotency.key)))),
 				batch.map(({ storing: { idempotency } }) => idempotency?.ttlMs ?? null),
 				batch.map(({ storing: { history } }) => history.size),
 				batch.map(({ storing: { history } }) => history.ttlMs),

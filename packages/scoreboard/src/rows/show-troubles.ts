@@ -7,7 +7,7 @@ import type { BoardRow } from "./board-row.ts";
  */
 export function showTroubles(
 	row: Pick<BoardRow, "troubles" | "troubleDetails">,
-	part: "kafka" | "postgres",
+	part: "kafka" | "postgres" | "durable",
 	troubles: ReadonlyMap<ShardTrouble, string>,
 ): void {
 	const others = row.troubles.filter((name) => !name.startsWith(part));

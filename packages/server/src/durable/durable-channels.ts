@@ -5,7 +5,7 @@ import type { Config } from "@shardcast/config";
 import { postgresStoreMetrics } from "@shardcast/control";
 import { type DurableStore, EmbeddedStore, lateMax, PostgresStore, StoreError } from "@shardcast/durable-store";
 import { StartupError } from "@shardcast/process";
-import type { Counters } from "@shardcast/scoreboard";
+import { type BoardRow, type Counters, showTroubles } from "@shardcast/scoreboard";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import { monotonicMs, type PublishResult, publishFull, type RecordKind } from "@shardcast/wire";
 import type { Feature } from "../lifecycle/feature.ts";
@@ -22,6 +22,8 @@ interface DurableChannelsParts {
 	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
 	readonly history: Pick<ChannelLog, "position" | "mirror" | "history" | "publish" | "once">;
 	readonly counters: Pick<Counters, "add" | "set">;
+	/** Where health finds the troubles of this shard. */
+	readonly row: Pick<BoardRow, "troubles" | "troubleDetails">;
 	/** Identifies this shard and its present run, see `incarnationId`. */
 	readonly life: number;
 	/** Where durable channels are if there is no folder for them; null or absent = nowhere. */
@@ -89,7 +91,14 @@ export class DurableChannels implements Feature, HistoryReader {
 	): Remote {
 		const { live, history: log } = this.#parts;
 		const nowMs = monotonicMs;
-		const store = new PostgresStore({ options, ...limits, nowMs, onStored: (channel) => this.#stored(channel), log: this.#parts.log });
+		const store = new PostgresStore({
+			options,
+			...limits,
+			nowMs,
+			onStored: (channel) => this.#stored(channel),
+			onProblem: (problem) => this.#showProblem(problem),
+			log: this.#parts.log,
+		});
 		const metaTtlMs = (channel: string) => this.#limitsOf(channel)?.metaTtlMs ?? live.config.channelHistoryMetaTtlMs;
 		const broker = new StoreBroker({ store, metaTtlMs, failed: this.failed });
 		const reads = new StreamReads({ broker, nowMs });
@@ -231,6 +240,11 @@ export class DurableChannels implements Feature, HistoryReader {
 			.finally(() => {
 				this.#sweeping = false;
 			});
+	}
+
+	/** Each process has a connection of its own: that of the outbox may work while this one is refused. */
+	#showProblem(problem: string | null): void {
+		showTroubles(this.#parts.row, "durable", new Map(problem === null ? [] : [["durableConnection", problem]]));
 	}
 
 	drain(leftMs: number): Promise<void> {

@@ -54,7 +54,7 @@ export class ShardChannels {
 		this.history = options.openHistory(onCommit);
 		this.reader = this.history.reader(row.slot);
 		const life = incarnationId(bus.member, row.incarnation);
-		this.durable = DurableChannels.open({ live, history: this.history, database: shardDatabase(options), counters: row, life, log });
+		this.durable = DurableChannels.open({ live, history: this.history, database: shardDatabase(options), counters: row, row, life, log });
 		this.redis = this.#openRedis(parts, life);
 		const logs: Feature = { name: "logs", stop: () => this.#closeLogs() };
 		this.features = [logs, this.durable, this.redis].filter((feature) => feature !== null);
