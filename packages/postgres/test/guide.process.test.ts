@@ -42,7 +42,9 @@ describe.skipIf(!postgresForTests())("the guide of the outbox", () => {
 		});
 		await migrate(connection, "shardcast");
 		connection.close();
-		await admin.query("CREATE ROLE backend LOGIN PASSWORD 'b'; CREATE TABLE account (id int, balance int); GRANT ALL ON account TO backend");
+		await admin.query(
+			"CREATE ROLE backend LOGIN PASSWORD 'b'; CREATE TABLE account (id int, balance int); GRANT ALL ON account TO backend",
+		);
 		const owner = await login("shardcast", "change-me");
 		await owner.query(block("GRANT USAGE"));
 		const backend = await login("backend", "b");
