@@ -91,11 +91,12 @@ export class Connection {
 		return this.#isLost;
 	}
 
-	/** @throws PostgresError; when there was no answer, the connection is closed. */
-	async query<Row>(text: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
+	/** @param timeoutMs instead of the usual one. @throws PostgresError; when there was no answer, the connection is closed. */
+	async query<Row>(text: string, values: readonly unknown[] = [], timeoutMs?: number): Promise<readonly Row[]> {
 		if (this.#isLost) throw new PostgresError("unavailable", `PostgreSQL at ${this.where}: the connection is lost`);
 		try {
-			const { rows } = await this.#client.query(text, [...values]);
+			const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs };
+			const { rows } = await this.#client.query({ text, values: [...values], ...limit });
 			return rows as readonly Row[];
 		} catch (error) {
 			const problem = postgresError(error, this.where, true);

@@ -1,4 +1,5 @@
 export { checkPostgres } from "./at-start.ts";
+export type { Connection } from "./connection.ts";
 export { PostgresLink } from "./link.ts";
 export { Outbox, type OutboxParts } from "./outbox/outbox.ts";
 export type { OutboxRow, RowResult } from "./outbox/outbox-row.ts";

@@ -10,6 +10,8 @@ interface LinkParts {
 	/** What needs PostgreSQL, for the log, such as "durable channels". */
 	readonly user: string;
 	readonly log: Pick<Log, "info" | "error">;
+	/** Called with each new connection, before `query` can be used. If it rejects, the connection is opened again. */
+	readonly prepare?: (connection: Connection) => Promise<void>;
 	/** Called with each new connection, when `query` can be used. */
 	readonly onReady?: () => void;
 	readonly onNotification?: (payload: string) => void;
@@ -80,7 +82,7 @@ export class PostgresLink {
 
 	/** Holds one connection until it is lost. */
 	async #session(): Promise<void> {
-		const { options, onReady, onNotification } = this.#parts;
+		const { options, prepare, onReady, onNotification } = this.#parts;
 		const connection = await Connection.open(options);
 		this.#opened = connection;
 		const pause = new Pause();
@@ -91,6 +93,7 @@ export class PostgresLink {
 		connection.onNotification = (payload) => onNotification?.(payload);
 		try {
 			await migrate(connection, options.schema);
+			await prepare?.(connection);
 			if (this.#isStopping || connection.isLost) return;
 			this.#connection = connection;
 			this.#recovered();

@@ -1,7 +1,7 @@
 import type { Connection } from "./connection.ts";
 import { PostgresError } from "./postgres-error.ts";
 import { quoted } from "./postgres-options.ts";
-import { durableTables } from "./tables/durable-tables.ts";
+import { durableServer, durableTables } from "./tables/durable-tables.ts";
 import { revocationTables } from "./tables/revocation-tables.ts";
 
 /**
@@ -72,6 +72,7 @@ const steps: readonly ((schema: string, name: string) => string)[] = [
 	`,
 	revocationTables,
 	durableTables,
+	durableServer,
 ];
 
 /**

@@ -1,9 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, connect as open, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { durableSubscription } from "@shardcast/client";
 import { type Cluster, httpRequest, PostgresServer, postgresForTests, startCluster, waitFor } from "@shardcast/testkit";
+import { Centrifuge } from "centrifuge";
 import type { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
 
 const file = `
 client: { insecure: true }
@@ -13,12 +17,52 @@ channel:
     - { name: orders, durable: true, history_size: 5000, history_ttl: 10m }
 `;
 
+/** An address that can be moved from one server to another, as a DNS name does. */
+class Address {
+	target: number;
+	readonly #forwarder: Server;
+	readonly #sockets = new Set<Socket>();
+
+	constructor(target: number) {
+		this.target = target;
+		this.#forwarder = createServer((client) => {
+			const server = open(this.target, "127.0.0.1");
+			for (const [one, other] of [
+				[client, server],
+				[server, client],
+			] as const) {
+				this.#sockets.add(one);
+				one.pipe(other);
+				one.on("error", () => other.destroy());
+				one.on("close", () => {
+					this.#sockets.delete(one);
+					other.destroy();
+				});
+			}
+		});
+	}
+
+	listen(): Promise<number> {
+		return new Promise((resolve) => {
+			this.#forwarder.listen(0, "127.0.0.1", () => resolve((this.#forwarder.address() as { readonly port: number }).port));
+		});
+	}
+
+	close(): void {
+		this.#forwarder.close();
+		for (const socket of this.#sockets) socket.destroy();
+	}
+}
+
 describe.skipIf(!postgresForTests())("a cluster whose PostgreSQL gives trouble", () => {
 	let postgres: PostgresServer;
 	let admin: Client;
 	let directory: string;
 	let schemas = 0;
 	const clusters: Cluster[] = [];
+	const consumers: Centrifuge[] = [];
+	const servers: PostgresServer[] = [];
+	const addresses: Address[] = [];
 	beforeAll(async () => {
 		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
 		writeFileSync(join(directory, "shardcast.yaml"), file);
@@ -27,20 +71,22 @@ describe.skipIf(!postgresForTests())("a cluster whose PostgreSQL gives trouble",
 		await admin.query("CREATE ROLE app LOGIN PASSWORD 'app'");
 	});
 	afterAll(async () => {
+		for (const client of consumers) client.disconnect();
 		await Promise.all(clusters.map((cluster) => cluster.stop()));
+		for (const address of addresses) address.close();
+		await Promise.all(servers.map((server) => server.stop()));
 		await admin?.end();
 		await postgres?.stop();
 		rmSync(directory, { recursive: true });
 	});
 
 	/** Of the role `app`, which owns the schema. */
-	async function start(): Promise<{ readonly cluster: Cluster; readonly schema: string }> {
-		const schema = `s${++schemas}`;
-		await admin.query(`CREATE SCHEMA ${schema} AUTHORIZATION app`);
+	async function start(port = postgres.port, schema = `s${++schemas}`): Promise<{ readonly cluster: Cluster; readonly schema: string }> {
+		await admin.query(`CREATE SCHEMA IF NOT EXISTS ${schema} AUTHORIZATION app`);
 		const cluster = await startCluster({
 			shards: 1,
 			flags: ["--config", join(directory, "shardcast.yaml"), "--postgres-schema", schema],
-			env: { SHARDCAST_POSTGRES_URL: `postgres://app:app@127.0.0.1:${postgres.port}/postgres` },
+			env: { SHARDCAST_POSTGRES_URL: `postgres://app:app@127.0.0.1:${port}/postgres` },
 		});
 		clusters.push(cluster);
 		return { cluster, schema };
@@ -66,5 +112,72 @@ describe.skipIf(!postgresForTests())("a cluster whose PostgreSQL gives trouble",
 		await admin.query("ALTER ROLE app CONNECTION LIMIT -1");
 		await until(async () => (await cluster.health()).status === "healthy", "a healthy cluster");
 		expect(await publish(cluster, "orders:new", 2)).toBe(200);
+	});
+
+	it("a standby that lacks the last publications takes over: consumers get all that are published from then on, in order", async () => {
+		const address = new Address(postgres.port);
+		addresses.push(address);
+		const port = await address.listen();
+		const schema = `s${++schemas}`;
+		const nodes = [(await start(port, schema)).cluster, (await start(port, schema)).cluster];
+		const handled: number[][] = [[], []];
+		const told: number[] = [];
+		const subscriptions = nodes.map((node, index) => {
+			const client = new Centrifuge(`${node.shardUrl(0)}/connection/websocket`, { websocket: WebSocket, minReconnectDelay: 20 });
+			consumers.push(client);
+			const durable = durableSubscription<number>(client, "orders:new", {
+				consumer: `c${index}`,
+				retryMs: 200,
+				acknowledgeMs: 10,
+				onMessage: async ({ data }) => void handled[index]!.push(data),
+			});
+			client.connect();
+			return durable.subscription.ready(20_000);
+		});
+		await Promise.all(subscriptions);
+		const listener = new Centrifuge(`${nodes[0]!.shardUrl(0)}/connection/websocket`, { websocket: WebSocket, minReconnectDelay: 20 });
+		consumers.push(listener);
+		const listening = listener.newSubscription("orders:new", { recoverable: true, minResubscribeDelay: 20 });
+		let unrecovered = 0;
+		listening.on("publication", ({ data }) => told.push(data as number));
+		listening.on("subscribed", ({ wasRecovering, recovered }) => {
+			if (wasRecovering && !recovered) unrecovered++;
+		});
+		listening.subscribe();
+		listener.connect();
+		await listening.ready(20_000);
+
+		for (let n = 0; n < 10; n++) expect(await publish(nodes[n % 2]!, "orders:new", n)).toBe(200);
+		const all = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => n + from);
+		await until(() => [...handled, told].every(({ length }) => length === 10), "10 messages at each");
+		const positions = async () =>
+			(await admin.query(`SELECT "offset"::int AS at FROM ${schema}.durable_position`)).rows.map(({ at }) => at);
+		await until(async () => (await positions()).join() === "11,11", "their acknowledgements");
+
+		// From now on the standby gets nothing any more.
+		const standby = await postgres.standby();
+		servers.push(standby);
+		const other = await standby.connect();
+		await other.query("ALTER SYSTEM SET primary_conninfo = ''");
+		await other.query("SELECT pg_reload_conf()");
+		await until(async () => (await other.query("SELECT FROM pg_stat_wal_receiver")).rowCount === 0, "a standby that follows no more");
+		for (let n = 10; n < 15; n++) expect(await publish(nodes[n % 2]!, "orders:new", n)).toBe(200);
+		await until(() => [...handled, told].every(({ length }) => length === 15), "15 messages at each");
+
+		await admin.end();
+		await postgres.end();
+		await other.query("SELECT pg_promote()");
+		await other.end();
+		address.target = standby.port;
+		admin = await standby.connect();
+		for (let n = 15; n < 30; n++) await until(async () => (await publish(nodes[n % 2]!, "orders:new", n)) === 200, `publication ${n}`);
+		await until(() => handled.every((each) => each.includes(29)), "the last one at the consumers");
+		expect(handled, "each once, in order").toEqual([all(0, 30), all(0, 30)]);
+		await until(() => told.includes(29), "the last one at the other subscriber");
+		expect(
+			told.toSorted((a, b) => a - b).filter((n, index, sorted) => sorted.indexOf(n) !== index),
+			"doubles",
+		).toEqual([]);
+		expect([unrecovered, told.slice(15).every((n, index, rest) => index === 0 || n === rest[index - 1]! + 1)]).toEqual([1, true]);
 	});
 });

@@ -5,6 +5,7 @@ import type { DurableStore, StoredChannel, StoreOutcome, Storing } from "../stor
 import { storedKey } from "../stored-key.ts";
 import { decodeRecord, encodeRecord, type StoredPublication } from "../stored-record.ts";
 import { KnownChannels } from "./known-channels.ts";
+import { knowServer } from "./known-server.ts";
 import { PostgresPositions } from "./postgres-positions.ts";
 
 interface PostgresStoreParts {
@@ -80,6 +81,10 @@ export class PostgresStore implements DurableStore {
 		this.#schema = quoted(options.schema);
 		this.#link = new PostgresLink({
 			...{ options, log, user: "durable channels" },
+			prepare: async (connection) => {
+				if (await knowServer(connection, this.#schema))
+					log.info(`${connection.where} has taken over: durable channels have a new epoch, since their last publications may be lost`);
+			},
 			onReady: () => (this.#follows ? this.#listen("LISTEN") : onStored(null)),
 			onNotification: (payload) => this.#notified(payload),
 			...(onProblem && { onProblem }),

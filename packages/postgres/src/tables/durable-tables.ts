@@ -146,3 +146,40 @@ export const durableTables = (schema: string, name: string): string => `
 	END
 	$body$;
 `;
+
+/**
+ * Which server the tables were on when they were last used. One that takes over, or a backup, may lack the last publications, and gives their offsets
+ * again. Then all channels get another epoch, so that nobody takes the new publications for those that he has already. What this server has stays valid:
+ * keys, and the positions of consumers, who go on where they were.
+ */
+export const durableServer = (schema: string, name: string): string => `
+	CREATE TABLE ${schema}.durable_server (
+		identity text NOT NULL,
+		only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row)
+	);
+	-- fresh0 is the first half of the epoch, also as in the text of an epoch.
+	CREATE FUNCTION ${schema}.durable_server_is(given text, fresh0 integer, fresh0_text text) RETURNS boolean LANGUAGE plpgsql AS $body$
+	#variable_conflict use_column
+	DECLARE
+		known text;
+	BEGIN
+		SELECT d.identity INTO known FROM ${schema}.durable_server d;
+		IF known = given THEN
+			RETURN false;
+		END IF;
+		PERFORM pg_advisory_xact_lock(hashtextextended('${name}.durable_server', 0));
+		SELECT d.identity INTO known FROM ${schema}.durable_server d;
+		IF known = given THEN
+			RETURN false;
+		END IF;
+		INSERT INTO ${schema}.durable_server (identity) VALUES (given) ON CONFLICT (only_row) DO UPDATE SET identity = excluded.identity;
+		IF known IS NULL THEN
+			RETURN false;
+		END IF;
+		UPDATE ${schema}.durable_key k SET epoch0 = fresh0 FROM ${schema}.durable_channel d WHERE d.channel = k.channel AND d.epoch0 = k.epoch0;
+		UPDATE ${schema}.durable_channel SET epoch0 = fresh0;
+		UPDATE ${schema}.durable_position SET epoch = fresh0_text || '-' || split_part(epoch, '-', 2);
+		RETURN true;
+	END
+	$body$;
+`;

@@ -28,6 +28,8 @@ interface DurableChannelsParts {
 	readonly life: number;
 	/** Where durable channels are if there is no folder for them; null or absent = nowhere. */
 	readonly database?: ShardDatabase | null;
+	/** Makes positioned subscribers of these channels resubscribe. Not called before the start. */
+	readonly endSubscriptions: (channels: ReadonlySet<string>) => void;
 	readonly log: Pick<Log, "info" | "error">;
 }
 
@@ -40,6 +42,8 @@ interface Remote {
 	readonly older: OlderPublications;
 }
 
+/** How long channels with another epoch are collected, so that all clients are visited once for all of them. */
+const restartedMs = 20;
 const idempotencyTtlMs = 300_000;
 const unacknowledged: PublishResult = { outcome: "unacknowledged", detail: "the durable store could not be written" };
 
@@ -54,6 +58,9 @@ export class DurableChannels implements Feature, HistoryReader {
 	readonly #mirror: Mirror;
 	/** Null = the store is a file of this machine. */
 	readonly #remote: Remote | null;
+	/** Channels with another epoch, whose subscribers are told soon. Bound: that of the mirror. */
+	#restarted = new Set<string>();
+	#restartedTimer: NodeJS.Timeout | undefined;
 	#failedMs = Number.NEGATIVE_INFINITY;
 	#unwritten = 0;
 	#sweeping = false;
@@ -82,7 +89,7 @@ export class DurableChannels implements Feature, HistoryReader {
 		const folder = live.config.durableStorePath;
 		this.#remote = folder === "" ? this.#openRemote(database!, limits) : null;
 		this.store = this.#remote?.store ?? EmbeddedStore.open({ folder, ...limits });
-		this.#mirror = new Mirror({ store: this.store, log, failed: this.failed });
+		this.#mirror = new Mirror({ store: this.store, log, failed: this.failed, restarted: (channel) => this.#restart(channel) });
 	}
 
 	#openRemote(
@@ -252,7 +259,19 @@ export class DurableChannels implements Feature, HistoryReader {
 	}
 
 	stop(): Promise<void> {
+		clearTimeout(this.#restartedTimer);
 		return this.store.close();
+	}
+
+	/** Subscribers know offsets of the former epoch. */
+	#restart(channel: string): void {
+		this.#restarted.add(channel);
+		this.#restartedTimer ??= setTimeout(() => {
+			this.#restartedTimer = undefined;
+			const channels = this.#restarted;
+			this.#restarted = new Set();
+			this.#parts.endSubscriptions(channels);
+		}, restartedMs);
 	}
 
 	/** A process has stored something. */

@@ -6,6 +6,14 @@ interface MirrorParts {
 	readonly store: Pick<DurableStore, "channel" | "open" | "readLate" | "refresh">;
 	readonly log: Pick<ChannelLog, "position" | "mirror">;
 	readonly failed: (error: unknown) => void;
+	/** The channel has another epoch than before: who follows it has to start over. */
+	readonly restarted?: (channel: string) => void;
+}
+
+interface Tracked {
+	readonly limits: HistoryLimits;
+	/** As last seen; null = not yet. */
+	epoch: string | null;
 }
 
 const retryMs = 1;
@@ -31,8 +39,8 @@ export class Mirror {
 	readonly #busy = new Set<string>();
 	/** Of those that are busy, the ones that must be compared once more. */
 	readonly #again = new Set<string>();
-	#recent = new Map<string, HistoryLimits>();
-	#older = new Map<string, HistoryLimits>();
+	#recent = new Map<string, Tracked>();
+	#older = new Map<string, Tracked>();
 	#turn = 0;
 	#isComparing = false;
 
@@ -57,7 +65,10 @@ export class Mirror {
 		this.#use(channel, limits);
 		const waits = this.#ensuring.get(channel);
 		if (waits !== undefined) return waits;
-		if (known !== null) return Promise.resolve(known);
+		if (known !== null) {
+			this.#see(channel);
+			return Promise.resolve(known);
+		}
 		const made = this.#ensure(channel, limits).finally(() => this.#ensuring.delete(channel));
 		this.#ensuring.set(channel, made);
 		return made;
@@ -98,7 +109,7 @@ export class Mirror {
 		void this.#compare([...this.#recent, ...this.#older]);
 	}
 
-	async #compare(channels: readonly (readonly [string, HistoryLimits])[]): Promise<void> {
+	async #compare(channels: readonly (readonly [string, Tracked])[]): Promise<void> {
 		const { store, failed } = this.#parts;
 		if (store.refresh !== undefined) {
 			if (this.#isComparing || channels.length === 0) return;
@@ -112,7 +123,21 @@ export class Mirror {
 				this.#isComparing = false;
 			}
 		}
-		for (const [channel, limits] of channels) if (this.#isBehind(channel)) this.due(channel, limits);
+		for (const [channel, { limits }] of channels) {
+			this.#see(channel);
+			if (this.#isBehind(channel)) this.due(channel, limits);
+		}
+	}
+
+	/** Each process does that for its own clients. */
+	#see(channel: string): void {
+		const { store, restarted } = this.#parts;
+		const tracked = this.#recent.get(channel) ?? this.#older.get(channel);
+		const stored = store.channel(channel);
+		if (tracked === undefined || stored === null) return;
+		const epoch = epochIn(stored);
+		if (tracked.epoch !== null && tracked.epoch !== epoch) restarted?.(channel);
+		tracked.epoch = epoch;
 	}
 
 	#isBehind(channel: string): boolean {
@@ -135,6 +160,7 @@ export class Mirror {
 			const position = log.position(channel);
 			if (position !== null && position.offset > 0 && position.epoch === epochIn(stored)) {
 				await this.#afterEnsuring(channel, limits);
+				this.#see(channel);
 				return stored;
 			}
 			if (position !== null) {
@@ -183,11 +209,12 @@ export class Mirror {
 
 	#use(channel: string, limits: HistoryLimits): void {
 		if (this.#recent.has(channel)) return;
+		const epoch = this.#older.get(channel)?.epoch ?? null;
 		if (this.#recent.size >= channelsMax / 2) {
 			this.#older = this.#recent;
 			this.#recent = new Map();
 		}
-		this.#recent.set(channel, limits);
+		this.#recent.set(channel, { limits, epoch });
 		this.#older.delete(channel);
 	}
 }

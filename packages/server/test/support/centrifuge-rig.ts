@@ -104,7 +104,10 @@ export class CentrifugeRig extends ClientList {
 		answerInventory(this.questions);
 		const kept = new RevocationStore({ folder: "", log: silentLog() });
 		answerRevocations(this.questions, () => kept);
-		this.durable = DurableChannels.open({ live: this.#live, history: this.log, counters: row, life: 1, log: silentLog() });
+		this.durable = DurableChannels.open({
+			...{ live: this.#live, history: this.log, counters: row, row, life: 1, log: silentLog() },
+			endSubscriptions: () => undefined,
+		});
 		this.events = new ClientEvents(
 			{
 				...{ config, counters: row, log: silentLog() },

@@ -61,6 +61,19 @@ export class PostgresServer {
 		return server;
 	}
 
+	/** A standby that follows this server, on a port of its own. Its own `stop` must be called. */
+	async standby(): Promise<PostgresServer> {
+		const folder = mkdtempSync(join(tmpdir(), "postgres-"));
+		const { uid, gid } = owner();
+		if (uid !== undefined) chownSync(folder, uid, gid!);
+		const args = ["-D", join(folder, "data"), "-d", this.url, "-R", "--checkpoint=fast", "--no-sync"];
+		const { status, stderr } = spawnSync(`${binaries()}/pg_basebackup`, args, { encoding: "utf8", cwd: folder, ...owner() });
+		if (status !== 0) throw new Error(`pg_basebackup ended with status ${status}: ${stderr}`);
+		const server = new PostgresServer(await freePorts(), folder);
+		await server.start();
+		return server;
+	}
+
 	/** With user and password. */
 	get url(): string {
 		return `postgres://postgres:${PostgresServer.password}@127.0.0.1:${this.port}/postgres`;

@@ -27,7 +27,7 @@ interface ShardChannelsParts {
 	readonly onCommit: () => void;
 	/** Called after each record with high priority. */
 	readonly onUrgent: () => void;
-	/** Called when channels come from Redis, not before the start. */
+	/** Not called before the start. */
 	readonly subscribers: () => ChannelSubscribers;
 }
 
@@ -54,7 +54,10 @@ export class ShardChannels {
 		this.history = options.openHistory(onCommit);
 		this.reader = this.history.reader(row.slot);
 		const life = incarnationId(bus.member, row.incarnation);
-		this.durable = DurableChannels.open({ live, history: this.history, database: shardDatabase(options), counters: row, row, life, log });
+		this.durable = DurableChannels.open({
+			...{ live, history: this.history, database: shardDatabase(options), counters: row, row, life, log },
+			endSubscriptions: (channels) => parts.subscribers().endSubscriptions(channels),
+		});
 		this.redis = this.#openRedis(parts, life);
 		const logs: Feature = { name: "logs", stop: () => this.#closeLogs() };
 		this.features = [logs, this.durable, this.redis].filter((feature) => feature !== null);
