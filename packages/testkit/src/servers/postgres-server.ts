@@ -39,11 +39,13 @@ export class PostgresServer {
 	static readonly password = "s3cret-of-postgres";
 	readonly port: number;
 	readonly #folder: string;
+	readonly #more: readonly string[];
 	#child: ChildProcess | null = null;
 
-	private constructor(port: number, folder: string) {
+	private constructor(port: number, folder: string, more: readonly string[] = []) {
 		this.port = port;
 		this.#folder = folder;
+		this.#more = more;
 	}
 
 	static async start(): Promise<PostgresServer> {
@@ -61,15 +63,15 @@ export class PostgresServer {
 		return server;
 	}
 
-	/** A standby that follows this server, on a port of its own. Its own `stop` must be called. */
-	async standby(): Promise<PostgresServer> {
+	/** A standby with what this server has now, on a port of its own. It receives nothing later, and can be promoted. Its own `stop` must be called. */
+	async lateStandby(): Promise<PostgresServer> {
 		const folder = mkdtempSync(join(tmpdir(), "postgres-"));
 		const { uid, gid } = owner();
 		if (uid !== undefined) chownSync(folder, uid, gid!);
 		const args = ["-D", join(folder, "data"), "-d", this.url, "-R", "--checkpoint=fast", "--no-sync"];
 		const { status, stderr } = spawnSync(`${binaries()}/pg_basebackup`, args, { encoding: "utf8", cwd: folder, ...owner() });
 		if (status !== 0) throw new Error(`pg_basebackup ended with status ${status}: ${stderr}`);
-		const server = new PostgresServer(await freePorts(), folder);
+		const server = new PostgresServer(await freePorts(), folder, ["primary_conninfo="]);
 		await server.start();
 		return server;
 	}
@@ -88,6 +90,7 @@ export class PostgresServer {
 			"autovacuum=off",
 			"listen_addresses=127.0.0.1",
 			"dynamic_shared_memory_type=mmap",
+			...this.#more,
 		];
 		const args = [
 			"-D",
