@@ -107,7 +107,7 @@ describe.skipIf(!postgresForTests())("a cluster whose PostgreSQL gives trouble",
 		await until(async () => (await publish(cluster, "orders:new", 1)) === 200, "a publication");
 		expect((await cluster.health()).status).toBe("healthy");
 		await admin.query("ALTER ROLE app CONNECTION LIMIT 2");
-		// The outbox holds a lock, and blocked users have a name of their own.
+		// The outbox holds a lock, and the name of the session for blocked users ends in another way.
 		await admin.query(
 			`SELECT pg_terminate_backend(pid) FROM pg_stat_activity a WHERE usename = 'app' AND application_name LIKE '%:shard-0'
 			AND NOT EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND locktype = 'advisory')`,

@@ -249,7 +249,7 @@ export class DurableChannels implements Feature, HistoryReader {
 			});
 	}
 
-	/** Each process has a connection of its own: that of the outbox may work while this one is refused. */
+	/** The outbox has another connection, which may work while this one is refused. */
 	#showProblem(problem: string | null): void {
 		showTroubles(this.#parts.row, "durable", new Map(problem === null ? [] : [["durableConnection", problem]]));
 	}

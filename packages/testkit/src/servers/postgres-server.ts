@@ -63,7 +63,7 @@ export class PostgresServer {
 		return server;
 	}
 
-	/** A standby with what this server has now, on a port of its own. It receives nothing later, and can be promoted. Its own `stop` must be called. */
+	/** A standby with what this server has now, on another port. It receives nothing later, and can be promoted. Its own `stop` must be called. */
 	async lateStandby(): Promise<PostgresServer> {
 		const folder = mkdtempSync(join(tmpdir(), "postgres-"));
 		const { uid, gid } = owner();
