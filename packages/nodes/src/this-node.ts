@@ -22,7 +22,7 @@ import {
 } from "@shardcast/control";
 import { pidNamespace, processStartTicks } from "@shardcast/native";
 import { StartupError, withDeadline } from "@shardcast/process";
-import { Redis, type RedisError } from "@shardcast/redis";
+import { Redis, type RedisError, type ServerInfo } from "@shardcast/redis";
 import { healthStatus, type NodeSummary, readBoard, type Scoreboard } from "@shardcast/scoreboard";
 import { takesClients } from "@shardcast/selection";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
@@ -36,6 +36,7 @@ import type { LeftReason, NodeChanges } from "./node-view.ts";
 import { ClientMover } from "./orders/client-mover.ts";
 import { Orders } from "./orders/orders.ts";
 import { clientUrl, ownAddress } from "./own-address.ts";
+import { missingPermissions } from "./permissions.ts";
 import { redisOptionsOf } from "./redis-from-config.ts";
 import { KnownPosition } from "./revocations/known-position.ts";
 import { SharedRevocations } from "./revocations/shared-revocations.ts";
@@ -222,7 +223,7 @@ export class ThisNode {
 	/**
 	 * Joins the other machines, before it serves: so an id that is taken is found out at once. Without Redis it serves its clients alone, and joins when
 	 * Redis is reached.
-	 * @throws StartupError when Redis refuses the login or will not do, or another machine has the id.
+	 * @throws StartupError when Redis refuses the login, a command or a key, or will not do, or another machine has the id.
 	 */
 	async join(): Promise<void> {
 		const { config, log } = this.#parts;
@@ -237,6 +238,7 @@ export class ThisNode {
 			}
 			this.#tell("bad", `${message}; node ${this.id} ${this.#refuses ? "refuses clients" : "serves its clients alone"}, and tries again`);
 		}
+		await this.#checkPermissions();
 		// Before it has clients that the others could want to reach.
 		await this.control.start();
 		try {
@@ -257,7 +259,31 @@ export class ThisNode {
 		await withDeadline(this.revocations.catchUp(), config.redisTimeoutMs, "reading the list").catch((error: Error) => {
 			log.warn(`blocked users and revoked tokens of other nodes are not known yet: ${error.message}`);
 		});
-		if (this.#redis.server !== null) log.info(`Redis at ${this.#redis.where}: ${this.#redis.server.name} ${this.#redis.server.version}`);
+		if (this.#redis.server !== null) this.#tellAbout(this.#redis.server);
+	}
+
+	#tellAbout({ name, version, eviction }: ServerInfo): void {
+		const { where } = this.#redis;
+		this.#parts.log.info(`Redis at ${where}: ${name} ${version}`);
+		if (eviction === null) return;
+		const advice = `histories, idempotency keys and nodes may disappear. Set maxmemory-policy to noeviction, or use a separate Redis`;
+		this.#tell("warn", `Redis at ${where} removes keys when its memory is full (${eviction}): ${advice}`);
+	}
+
+	/** @throws StartupError when Redis does not permit something that a node does. */
+	async #checkPermissions(): Promise<void> {
+		if (this.#redis.state !== "ready") return;
+		const { config, log } = this.#parts;
+		const { isCluster } = parseRedisAddress(config.redisAddress!);
+		const names = redisNamesOf(config);
+		const missing = await missingPermissions(this.#redis, nodeKeys(names, isCluster), names).catch((error: Error) => {
+			log.warn(`the permissions in Redis are not checked: ${error.message}`);
+			return null;
+		});
+		if (missing === null) return;
+		this.#redis.close();
+		const text = `--redis-url: cannot use Redis at ${this.#redis.where}: ${missing}; see "Permissions" in docs/reference/nodes.md`;
+		throw new StartupError(text, { flag: "--redis-url" });
 	}
 
 	/** It serves now. @param listens where, with the port that it really has. */

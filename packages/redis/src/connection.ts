@@ -155,7 +155,7 @@ function clusterConnection(options: RedisOptions, events: ConnectionEvents): Con
 			for (const { client } of cluster.masters)
 				try {
 					if (client?.isReady !== true) continue;
-					return await translated(client.sendCommand<string>(["INFO", "server"]));
+					return await translated(client.sendCommand<string>(["INFO", "server", "memory"]));
 				} catch (error) {
 					problem = error as RedisError;
 				}

@@ -23,6 +23,8 @@ export type Outcome = { readonly value: unknown } | { readonly error: RedisError
 const checkEveryMs = 100;
 /** Delay before another attempt to restore subscriptions. */
 const restoreEveryMs = 500;
+/** Minimum interval between lines in the log about refused subscriptions. */
+const warnEveryMs = 60_000;
 const why = (error: RedisError): string => (error.kind === "login" ? `it refuses the login: ${error.message}` : error.message);
 /** Servers with and without TLS do not understand each other, and do not say so: one waits for more, the other hangs up. */
 function tlsHint(tls: boolean, reason: string): string {
@@ -57,6 +59,8 @@ export class Redis {
 	#retry: NodeJS.Timeout | undefined;
 	#restoring: NodeJS.Timeout | undefined;
 	#attempt = 0;
+	/** When the last line about a refused subscription was logged, by `performance.now()`. */
+	#refusedMs = Number.NEGATIVE_INFINITY;
 
 	constructor(options: RedisOptions, log: Pick<Log, "info" | "warn">) {
 		this.#options = options;
@@ -188,6 +192,7 @@ export class Redis {
 		try {
 			await this.#subscriptions.send(connection, subscription);
 		} catch (error) {
+			this.#warnOfRefusal(error as RedisError);
 			if (this.#connection === connection) this.#restoreLater(connection);
 			throw error;
 		}
@@ -268,11 +273,20 @@ export class Redis {
 	async #restore(connection: Connection): Promise<void> {
 		try {
 			await this.#subscriptions.sendAll(connection, this.#options.address.isCluster);
-		} catch {
+		} catch (error) {
+			this.#warnOfRefusal(error as RedisError);
 			this.#restoreLater(connection);
 			return;
 		}
 		if (this.#connection === connection && this.#state === "ready") for (const listener of this.#listeners) listener();
+	}
+
+	/** Redis can be reached, and nobody hears what is published: the only sign of that is this line. */
+	#warnOfRefusal({ kind, message }: RedisError): void {
+		const nowMs = performance.now();
+		if ((kind !== "login" && kind !== "refused") || nowMs - this.#refusedMs < warnEveryMs) return;
+		this.#refusedMs = nowMs;
+		this.#log.warn({ redis: this.where, problem: message }, `Redis refuses a subscription: ${message}; trying again`);
 	}
 
 	/** For example, a server of a cluster is being replaced. If the connection is lost meanwhile, the next one restores the subscriptions. */

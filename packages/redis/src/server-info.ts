@@ -8,6 +8,8 @@ export interface ServerInfo {
 	readonly version: string;
 	/** Changes when the server process restarts or is replaced by another one. */
 	readonly runId: string;
+	/** How it removes keys when its memory is full, such as "allkeys-lru"; null = it removes none, or has no limit. */
+	readonly eviction: string | null;
 }
 
 const versionMin = 7;
@@ -32,5 +34,7 @@ export function readServerInfo(text: string, isCluster: boolean): ServerInfo {
 		throw new RedisError("unsuitable", "the server belongs to a Redis Cluster; write redis+cluster:// in its address");
 	if (!isCluster && fields.get("role") === "slave")
 		throw new RedisError("unavailable", "the server is a replica; the address must lead to the master");
-	return { name, version, runId: fields.get("run_id") ?? "" };
+	const policy = fields.get("maxmemory_policy") ?? "noeviction";
+	const isLimited = Number(fields.get("maxmemory") ?? 0) > 0;
+	return { name, version, runId: fields.get("run_id") ?? "", eviction: isLimited && policy !== "noeviction" ? policy : null };
 }

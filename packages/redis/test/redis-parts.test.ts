@@ -15,7 +15,11 @@ describe("what a client of Redis consists of", () => {
 			name: "redis",
 			version: "7.0.15",
 			runId: "abc",
+			eviction: null,
 		});
+		const memory = (max: number, policy: string) =>
+			readServerInfo(`redis_version:7.0.15\r\nmaxmemory:${max}\r\nmaxmemory_policy:${policy}\r\n`, true).eviction;
+		expect([memory(0, "allkeys-lru"), memory(1, "noeviction"), memory(1, "volatile-ttl")]).toEqual([null, null, "volatile-ttl"]);
 		expect(readServerInfo("server_name:valkey\r\nredis_version:7.2.4\r\nvalkey_version:8.0.1\r\n", true).name).toBe("valkey");
 		expect(() => readServerInfo("redis_version:6.2.1\r\n", false)).toThrow(/6\.2\.1/);
 		expect(() => readServerInfo("HTTP/1.1 400", false)).toThrow(/unknown/);

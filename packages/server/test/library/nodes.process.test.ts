@@ -1,11 +1,13 @@
+import { readFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { defaultConfig, loadConfig, parseRedisAddress } from "@shardcast/config";
 import { Redis } from "@shardcast/redis";
 import { silentLog } from "@shardcast/telemetry";
 import { httpRequest, LibraryClient, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
 import { Centrifuge } from "centrifuge";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { createServer, type Server } from "../../src/library/server.ts";
 import { tokenOf, tokenSecret } from "../support/tokens.ts";
@@ -420,6 +422,64 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 			for (const socket of sockets) socket.terminate();
 			await Promise.all([one.shutdown(), two.shutdown(), same.shutdown()]);
 		}
+	});
+
+	it("a user of Redis with the permissions that the guide names is enough, and a node does not start with fewer", async () => {
+		const guide = readFileSync(join(import.meta.dirname, "../../../../docs/reference/nodes.md"), "utf8");
+		const [, rules] = /^ACL SETUSER shardcast on >password (.+)$/m.exec(guide)!;
+		const allow = (...more: readonly string[]) =>
+			admin.send(null, ["ACL", "SETUSER", "limited", "reset", "on", ">secret", ...rules!.split(" "), ...more]);
+		const redisAddress = redis.url.replace("//", "//limited:secret@");
+		await admin.ready(10_000);
+		for (const [fewer, missing] of [
+			["-ssubscribe", /may not do "SSUBSCRIBE ws:cluster:control"/],
+			["-evalsha", /NOPERM.*evalsha/],
+			["resetkeys", /may not do .*ws:/],
+			["resetchannels", /may not do .*ws:/],
+			["-xadd", /may not do "XADD ws:cluster:revocations:changes/],
+		] as const) {
+			await allow(fewer);
+			const refused = create("limited", { redisAddress });
+			await expect(refused.run(), fewer).rejects.toThrow(missing);
+			await refused.shutdown();
+		}
+		await allow();
+		await admin.send(null, ["ACL", "LOG", "RESET"]);
+		const { channelWithoutNamespace: plain } = defaultConfig();
+		const channelNamespaces = [{ ...plain, name: "news", historySize: 10, historyTtlMs: 60_000 }];
+		const [one, two] = [create("one", { redisAddress, channelNamespaces }), create("two", { redisAddress, channelNamespaces })];
+		try {
+			await Promise.all([one.run(), two.run()]);
+			await waitFor(() => [one, two].every((server) => server.nodes()!.nodes.length === 2), { deadlineMs: 10_000, what: "both nodes" });
+			await one.publish("with history", { channel: "news:1" });
+			await one.publish("without");
+			await one.users.blockUser("mallory");
+			await waitFor(async () => Number(await admin.send(null, ["XLEN", "ws:stream:{news:1}"])) === 1, {
+				deadlineMs: 10_000,
+				what: "a publication in Redis",
+			});
+		} finally {
+			await Promise.all([one.shutdown(), two.shutdown()]);
+		}
+		expect(await admin.send(null, ["ACL", "LOG"]), "what was refused").toEqual([]);
+	});
+
+	it("a node warns of a Redis that removes keys when its memory is full", async () => {
+		await admin.ready(10_000);
+		const set = (policy: string, bytes: string) => admin.send(null, ["CONFIG", "SET", "maxmemory-policy", policy, "maxmemory", bytes]);
+		const log = silentLog();
+		const warn = vi.spyOn(log, "warn");
+		await set("allkeys-lru", "1gb");
+		const server = createServer({ addr: "127.0.0.1:0", redisAddress: redis.url, nodeId: "one" }, { log, statusLine: false });
+		try {
+			await server.run();
+		} finally {
+			await set("noeviction", "0");
+			await server.shutdown();
+		}
+		expect(warn.mock.calls.map(([text]) => text)).toContainEqual(
+			expect.stringMatching(/^Redis at .* removes keys when its memory is full \(allkeys-lru\): .*noeviction/),
+		);
 	});
 
 	it("a node does not start if its id is taken, or if Redis refuses its login", async () => {
