@@ -47,6 +47,20 @@ describe("whether the cluster should grow or shrink", () => {
 		).toEqual(["30 scaleUp", "40 calm"]);
 	});
 
+	it("also with limits near 0 or near each other, a side ends when the load is beyond the other limit", () => {
+		for (const [upAt, downAt] of [
+			[0.05, 0],
+			[0.04, 0.02],
+			[0.5, 0.48],
+		] as const) {
+			const [above, below] = [upAt + 0.01, downAt / 2];
+			const change = (from: number, to: number) => (second: number) => nodes(3, second < 40 ? from : to);
+			expect(watched(change(above, below), 45, { upAt, downAt }), `from ${above} to ${below}`).toEqual(["30 scaleUp", "40 calm"]);
+			if (downAt > 0)
+				expect(watched(change(below, above), 45, { upAt, downAt }), `from ${below} to ${above}`).toEqual(["30 scaleDown", "40 calm"]);
+		}
+	});
+
 	it("the hold time begins again when the load was not known meanwhile", () => {
 		const watch = new ScaleWatch(rules);
 		expect(watch.look(nodes(3, 0.9), 0)).toBeNull();

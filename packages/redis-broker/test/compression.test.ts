@@ -1,4 +1,4 @@
-import { deflateRawSync } from "node:zlib";
+import { constants, deflateRawSync } from "node:zlib";
 import { encodePublisherInfo } from "@shardcast/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -76,6 +76,18 @@ describe("compression between nodes", () => {
 				(rest) => (unpack(Buffer.concat([Buffer.of(0xc0, 1), rest]), 1000)?.length ?? 0) <= 1000,
 			),
 		);
+	});
+
+	it("a short message that would become half a gigabyte is refused without becoming that", () => {
+		const head = Buffer.alloc(24);
+		head[0] = 0xc0;
+		head[1] = 1;
+		head.writeUInt32LE(2000, 4);
+		const mebibyte = deflateRawSync(Buffer.alloc(1_048_576), { finishFlush: constants.Z_FULL_FLUSH });
+		const bomb = Buffer.concat([head, ...Array.from({ length: 512 }, () => mebibyte), deflateRawSync(Buffer.alloc(0))]);
+		const beforeKib = process.resourceUsage().maxRSS;
+		expect(unpack(bomb, bytesMax)).toBeNull();
+		expect(process.resourceUsage().maxRSS - beforeKib, "growth of the process in KiB").toBeLessThan(100_000);
 	});
 
 	it("a publication with all its parts comes back", () => {

@@ -24,8 +24,11 @@ export interface ClusterLoad {
 	readonly load: number;
 }
 
-/** A side is left only when the load is beyond its limit by this, so that a load that changes around the limit does not start the hold time again. */
-const band = 0.05;
+/**
+ * A side is left only when the load is beyond its limit by this, so that a load that changes around the limit does not start the hold time again. Less where
+ * the limits are near each other or near 0: a side that no load leaves would be announced once and never again.
+ */
+const bandMax = 0.05;
 
 /** Of the nodes that serve. */
 export function loadOf(nodes: readonly ClusterNode[]): ClusterLoad {
@@ -41,6 +44,7 @@ export function loadOf(nodes: readonly ClusterNode[]): ClusterLoad {
  */
 export class ScaleWatch {
 	readonly #rules: ScaleRules;
+	readonly #band: number;
 	#side: ScaleType | null = null;
 	/** When the present hold time began, by the clock of `look`; null = with the next look. */
 	#sinceMs: number | null = null;
@@ -48,6 +52,8 @@ export class ScaleWatch {
 
 	constructor(rules: ScaleRules) {
 		this.#rules = rules;
+		const { upAt, downAt } = rules;
+		this.#band = Math.min(bandMax, upAt / 2, (upAt - downAt) / 2);
 	}
 
 	/**
@@ -88,7 +94,7 @@ export class ScaleWatch {
 
 	#hasLeft(load: number): boolean {
 		const { upAt, downAt } = this.#rules;
-		return this.#side === "scaleUp" ? load < upAt - band : load > downAt + band;
+		return this.#side === "scaleUp" ? load < upAt - this.#band : load > downAt + this.#band;
 	}
 
 	#mayScale(side: ScaleType, { nodes: serving, load }: ClusterLoad, nodes: readonly ClusterNode[]): boolean {
@@ -96,6 +102,6 @@ export class ScaleWatch {
 		const is = (wanted: ClusterNode["status"]) => nodes.some(({ status }) => status === wanted);
 		if (side === "scaleUp") return serving < maxNodes && !is("starting");
 		const withOneLess = serving <= 1 ? Number.POSITIVE_INFINITY : (load * serving) / (serving - 1);
-		return serving > minNodes && !is("draining") && withOneLess < upAt - band;
+		return serving > minNodes && !is("draining") && withOneLess < upAt - this.#band;
 	}
 }
