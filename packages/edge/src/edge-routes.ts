@@ -3,15 +3,19 @@ import type { EdgeNode } from "./nodes/edge-node.ts";
 
 interface EdgeRoutesParts {
 	readonly nodes: () => readonly EdgeNode[];
+	/** Why it does not learn which nodes there are; null = it does. */
+	readonly sourceProblem: () => string | null;
 	readonly isDraining: () => boolean;
 	readonly connections: () => number;
 	readonly metrics: () => Promise<string>;
 }
 
 /** What the edge answers itself. All other requests go to a node. */
-export function edgeRoutes({ nodes, isDraining, connections, metrics }: EdgeRoutesParts): AnswerRoute[] {
+export function edgeRoutes({ nodes, sourceProblem, isDraining, connections, metrics }: EdgeRoutesParts): AnswerRoute[] {
 	const reasons = () => {
 		const lines = nodes().flatMap(({ id, problem }) => (problem === null ? [] : [`node ${id} ${problem}`]));
+		const problem = sourceProblem();
+		if (problem !== null) lines.push(problem);
 		if (isDraining()) lines.push("the edge is stopping");
 		return lines;
 	};

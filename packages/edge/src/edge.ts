@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { addressBytes, type Certificate, type Config, parseAddress, readNodesTls } from "@shardcast/config";
 import { edgeMetrics, noCertificateReloads, noReloads, redisMetrics, reloadMetrics, tlsMetrics } from "@shardcast/control";
 import { allowedOrigins, proxyHeader, Router } from "@shardcast/http";
@@ -64,6 +65,7 @@ export class Edge {
 		this.#targets = new NodeTargets({ nodes: this.#nodes, rules: () => this.#config, dialMs: config.edgeConnectTimeoutMs });
 		const routes = edgeRoutes({
 			nodes: () => this.#nodes.all,
+			sourceProblem: () => source.problem,
 			isDraining: () => this.#isDraining,
 			connections: () => this.#targets.connections,
 			metrics: () => this.metrics(),
@@ -141,9 +143,13 @@ export class Edge {
 		return renderMetrics([await this.#metrics.values()]);
 	}
 
-	/** Stops listening, lets connections go on for `--drain-timeout`, then ends them. @returns how many were cut off. */
+	/**
+	 * Says for `--drain-delay` that it is not ready. Then stops listening, lets connections go on for `--drain-timeout`, and ends them.
+	 * @returns how many were cut off.
+	 */
 	async drain(): Promise<number> {
 		this.#isDraining = true;
+		if (this.#config.drainDelayMs > 0) await sleep(this.#config.drainDelayMs);
 		const cutOff = await this.#path.drain(this.#config.edgeDrainTimeoutMs);
 		this.#nodes.stop();
 		return cutOff;

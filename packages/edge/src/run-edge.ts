@@ -56,9 +56,11 @@ export async function runEdge({ loaded, input }: Pick<CommandInput, "loaded" | "
 	});
 	const stopInOrder = async (signal: string): Promise<number> => {
 		const { connections } = edge;
+		const { drainDelayMs } = edge.config;
+		const stillTaken = drainDelayMs === 0 ? "" : ` new clients are accepted for another ${formatDuration(drainDelayMs)};`;
 		log.info(
 			{ connections },
-			`shutting down: ${signal}; ${connections} connections may go on for ${formatDuration(edge.config.edgeDrainTimeoutMs)}`,
+			`shutting down: ${signal};${stillTaken} ${connections} connections may go on for ${formatDuration(edge.config.edgeDrainTimeoutMs)}`,
 		);
 		certificateWatch.stop();
 		const cutOff = await edge.drain();

@@ -271,4 +271,24 @@ describe("an edge", () => {
 		expect(await other.edge.drain()).toBe(1);
 		await closed;
 	});
+
+	it("a drain with --drain-delay: it still takes clients for that time, and /ready says that it will stop", async () => {
+		const rig = await edge([await node("a")], { drainDelayMs: 3000, edgeDrainTimeoutMs: 60_000 });
+		const drained = rig.edge.drain();
+		const ready = await httpRequest(`http://127.0.0.1:${rig.port}/ready`);
+		expect([ready.status, ready.body]).toEqual([503, expect.stringContaining("the edge is stopping")]);
+		const late = await client(rig);
+		expect(await late.nodeName()).toBe("a");
+		await waitFor(
+			() =>
+				client(rig).then(
+					() => Promise.reject(new Error("it still listens")),
+					() => true,
+				),
+			{ ...soon, what: "the end of the delay" },
+		);
+		expect(await late.nodeName()).toBe("a");
+		late.socket.close();
+		await drained;
+	});
 });

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
+import { httpRequest, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import WebSocket from "ws";
 import { EdgeRig } from "./support/edge-rig.ts";
@@ -74,5 +74,15 @@ describe.skipIf(!redisForTests())("an edge with the nodes in Redis", () => {
 		await redis.end();
 		await waitFor(async () => (await rig.metric("shardcast_redis_state", { state: "ready" })) === 0, { ...soon, what: "no Redis" });
 		expect(await names(4)).toBe("b,c");
+		const health = await httpRequest(`http://127.0.0.1:${rig.port}/health`);
+		const reason = "cannot be reached, so the nodes are those that were known before";
+		expect([health.status, health.body]).toEqual([200, expect.stringContaining(reason)]);
+
+		const late = await EdgeRig.start({ redisAddress: redis.url });
+		opened.push(late);
+		const unknown = await httpRequest(`http://127.0.0.1:${late.port}/health`);
+		expect([unknown.status, unknown.body]).toEqual([503, expect.stringContaining("cannot be reached, so no nodes are known yet")]);
+		const refused = await httpRequest(`http://127.0.0.1:${late.port}/x`, { deadlineMs: 20_000 });
+		expect([refused.status, refused.headers["retry-after"]]).toEqual([503, "1"]);
 	});
 });

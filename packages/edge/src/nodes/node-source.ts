@@ -26,6 +26,8 @@ export interface NodeSource {
 	readonly about: string;
 	/** It has not found out yet. */
 	readonly isLooking: boolean;
+	/** Why it cannot find out now, as a sentence; null = it can. */
+	readonly problem: string | null;
 	readonly nodes: readonly KnownNode[];
 	/** @param onChange called when the nodes may have changed. */
 	start(onChange: () => void): void;

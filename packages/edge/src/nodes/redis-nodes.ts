@@ -22,6 +22,12 @@ export class RedisNodes implements NodeSource {
 		return !this.#watch.hasLooked;
 	}
 
+	get problem(): string | null {
+		if (this.redis.state === "ready") return null;
+		const since = this.isLooking ? "no nodes are known yet" : "the nodes are those that were known before";
+		return `Redis at ${this.redis.where} cannot be reached, so ${since}`;
+	}
+
 	get nodes(): readonly KnownNode[] {
 		return this.#watch.nodes.flatMap((node) => known(node) ?? []);
 	}

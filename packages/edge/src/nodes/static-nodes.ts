@@ -5,6 +5,7 @@ import type { KnownNode, NodeSource } from "./node-source.ts";
 export class StaticNodes implements NodeSource {
 	readonly about: string;
 	readonly isLooking = false;
+	readonly problem = null;
 	readonly nodes: readonly KnownNode[];
 
 	constructor(items: readonly string[]) {

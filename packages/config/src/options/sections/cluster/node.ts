@@ -130,7 +130,8 @@ export const nodeOptions = {
 		key: "heartbeat",
 		kind: duration({ minMs: 100, maxMs: 60_000 }),
 		default: 5000,
-		help: "How often this node sends a heartbeat, with its state, to the others.",
+		commands: withEdge,
+		help: "How often this node sends a heartbeat, with its state, to the others. An edge sends none: it takes the nodes' value, if its --node-timeout is shorter than 10 s.",
 	}),
 	nodeTimeoutMs: option({
 		flag: "node-timeout",

@@ -1,6 +1,6 @@
 import { Heartbeat } from "@shardcast/wire";
 import { choice, duration, integer } from "../../kinds.ts";
-import { option } from "../../option.ts";
+import { option, withEdge } from "../../option.ts";
 
 /** Section `supervision`. */
 export const supervisionOptions = {
@@ -77,8 +77,9 @@ export const shutdownOptions = {
 		key: "drain_delay",
 		kind: duration({ minMs: 1, maxMs: 3_600_000, zero: true }),
 		default: 0,
+		commands: withEdge,
 		live: true,
-		help: "How long new clients are still accepted after the signal to stop, while /ready already answers 503, so that a load balancer in front notices; --shutdown-timeout starts afterwards; 0 = none, or 5 s with --failover delayed. Not used with --failover immediate.",
+		help: "How long new clients are still accepted after the signal to stop, while /ready already answers 503, so that a load balancer in front notices; --shutdown-timeout starts afterwards; 0 = none, or 5 s with --failover delayed. Not used with --failover immediate. An edge's --drain-timeout starts afterwards, too.",
 	}),
 	drainRate: option({
 		flag: "drain-rate",
