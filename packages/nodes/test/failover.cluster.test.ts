@@ -224,6 +224,42 @@ describe.skipIf(!redisForTests())("two nodes of two shards whose clients know bo
 		},
 	);
 
+	it("a planned failover, delayed: the node serves on for the delay, and is neither ready nor selected; then nothing is lost", async () => {
+		const running = publisher();
+		await running.more(20);
+		const moving = on("n2");
+		const n2 = nodes.get("n2")!;
+		const orderedMs = performance.now();
+		expect((await post("n1", "/cluster/failover", { node: "n2", strategy: "delayed" })).status).toBe(200);
+		await waitFor(async () => (await httpRequest(`${n2.httpUrl}/ready`)).status === 503, { deadlineMs: waitMs, what: "n2 not ready" });
+		await together("n1 serving", "n2 draining");
+		const selected = await httpRequest(`${nodes.get("n1")!.httpUrl}/cluster/select`);
+		expect(JSON.parse(selected.body)).toMatchObject({ id: "n1" });
+		// Both still publish, and nobody was asked to move.
+		await running.more(20);
+		expect(
+			moving.map((client) => client.client.state),
+			"within the delay",
+		).toEqual(moving.map(() => "connected"));
+		expect(moving.every((client) => client.codes.at(-1) !== 3001)).toBe(true);
+		nodes.delete("n2");
+		expect(await n2.process.exited, n2.log()).toMatchObject({ code: 0 });
+		await waitFor(() => on("n1").length === clientsCount, { deadlineMs: waitMs, what: "all clients on n1" });
+		await running.more(20);
+		await running.stop();
+		await allHave(running.published);
+		expect(moving.map((client) => client.codes.at(-1))).toEqual(moving.map(() => 3001));
+		expect(
+			Math.min(...moving.map(({ subscribedMs }) => subscribedMs)) - orderedMs,
+			"the delay, which is 5 s where the options name none",
+		).toBeGreaterThan(4900);
+		tell("failover, delayed", moving, orderedMs);
+		await together("n1 serving");
+		await start("n2");
+		await together("n1 serving", "n2 serving");
+		await spread("n1");
+	});
+
 	it("a node is killed: its clients recover everything on the other", async () => {
 		const running = publisher();
 		await running.more(20);

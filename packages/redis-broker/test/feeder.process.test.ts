@@ -5,6 +5,7 @@ import { channelNameAt, createRecordHead, readRecordHead } from "@shardcast/wire
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { FeedCounts, Feeder, type FeederParts } from "../src/feed/feeder.ts";
 import type { RedisBroker } from "../src/redis-broker.ts";
+import { encodePublication } from "../src/stored-publication.ts";
 import { newNodeId, RedisRig } from "./redis-rig.ts";
 
 const limits = { size: 1000, ttlMs: 60_000, metaTtlMs: 600_000 };
@@ -251,6 +252,25 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 			await node.gets(...Array.from({ length: 29 }, (_, index) => `${index + 2}:${index + 1}`));
 			expect(node.lost).toContain(channel);
 			expect(node.counts.lost).toBe(1);
+		}));
+
+	it("one that was announced and is not in the stream is not waited for, and takes no place", () =>
+		withNode(async (node, channel) => {
+			await node.follows(channel);
+			const { epoch } = (await node.broker.position(channel))!;
+			// As the last one of a server that is lost, and whose replica, which is trusted, has not got it.
+			const ghost = encodePublication(node.id, Buffer.from("ghost"), {});
+			const topic = node.broker.keys.topic(channel);
+			await node.redis.send(topic, ["SPUBLISH", topic, Buffer.concat([Buffer.from(`9 ${epoch} ${ghost.length} `), ghost])]);
+			const { reads } = node.counts;
+			const expected = ["1:a"];
+			for (let offset = 2; offset <= 30; offset++) {
+				await node.publish(channel, `b${offset}`);
+				expected.push(`${offset}:b${offset}`);
+			}
+			await node.gets(...expected);
+			expect(node.counts.reads - reads, "reads of the stream").toBeLessThan(10);
+			expect(node.lost).toEqual([]);
 		}));
 
 	it("another feeder goes on where the one before it was", () =>

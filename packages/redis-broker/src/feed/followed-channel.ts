@@ -150,6 +150,7 @@ export class FollowedChannel {
 	async #readOnce(): Promise<boolean> {
 		const { broker, counts } = this.#parts;
 		const since = this.#epoch === null ? undefined : { offset: this.#last, epoch: this.#epoch };
+		const oldest = this.#waiting.next;
 		const part = await broker.read(this.name, since === undefined ? { limit: 0 } : { since, limit: this.#readMax });
 		if (this.#stopped) return false;
 		if (part === null) {
@@ -164,6 +165,12 @@ export class FollowedChannel {
 		if (position.epoch !== this.#epoch) {
 			this.#removed = 0;
 			return this.#enter(position);
+		}
+		// It was announced before the read, and yet is not in the stream: a server that has taken over lacks it, or another program has announced it. It
+		// would be in the way of all that follows, or take the place of the one that gets its offset.
+		if (oldest !== null && this.#waiting.next === oldest && oldest.offset > position.offset) {
+			this.#waiting.clear();
+			this.#mustRead = true;
 		}
 		if (position.offset < this.#last && !(await this.#goBack(position.offset))) return false;
 		for (const { offset, bytes } of entries) {
