@@ -36,9 +36,15 @@ describe("blocked users and revoked tokens in a database", () => {
 		expect(await store.change(block("ann", 4_000_000_000))).toBe("kept");
 		await Promise.all([store.change(block("bob")), store.change(block("eve")), store.change(unblock("eve"))]);
 		expect(database.ids).toBe("ann bob");
+		const tokens: RevocationChange[] = [
+			{ add: { kind: "token", id: "t1", until: 4_000_000_000 } },
+			{ add: { kind: "user_tokens", id: "ann", before: 1_700_000_000, until: 4_000_000_000 } },
+		];
+		for (const change of tokens) expect(await store.change(change)).toBe("kept");
 		expect((await open()).list).toEqual([
 			{ kind: "user", id: "ann", until: 4_000_000_000 },
 			{ kind: "user", id: "bob" },
+			...tokens.flatMap((change) => ("add" in change ? [change.add] : [])),
 		]);
 	});
 

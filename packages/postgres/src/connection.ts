@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
 import { type PostgresAddress, postgresAddressText } from "@shardcast/config";
 import type { Client } from "pg";
-import { PostgresError, postgresError } from "./postgres-error.ts";
+import { PostgresError, type PostgresErrorKind, postgresError } from "./postgres-error.ts";
 import type { PostgresOptions } from "./postgres-options.ts";
 
 /** `server_version_num` of the oldest version that works. */
@@ -22,6 +22,9 @@ const sessionParameters = [
 	"SET tcp_keepalives_count = 3",
 	"SET default_transaction_isolation = 'read committed'",
 ].join(";");
+
+/** With them, the connection can be used for other statements. */
+const answers: ReadonlySet<PostgresErrorKind> = new Set(["busy", "refused", "unsuitable"]);
 
 /** How often a session in use runs a statement at least: `ping`. */
 export const aliveEveryMs = 4000;
@@ -100,7 +103,7 @@ export class Connection {
 			return rows as readonly Row[];
 		} catch (error) {
 			const problem = postgresError(error, this.where, true);
-			if (problem.kind !== "refused" && problem.kind !== "unsuitable") this.close();
+			if (!answers.has(problem.kind)) this.close();
 			throw problem;
 		}
 	}

@@ -141,6 +141,19 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 		for (const { message } of [gone, wrong, none, missing, plain]) expect(message).not.toContain("hidden");
 	});
 
+	it.each([
+		["a full disk", "53100", "busy"],
+		["a time limit", "57014", "busy"],
+		["a deadlock", "40P01", "busy"],
+		["a mistake", "22012", "refused"],
+	])("keeps its connection after %s", async (_what, code, kind) => {
+		const connection = await Connection.open(optionsOf());
+		const fails = connection.query(`DO $$ BEGIN RAISE EXCEPTION 'no luck' USING ERRCODE = '${code}'; END $$`);
+		await expect(fails).rejects.toMatchObject({ kind, message: expect.stringContaining("no luck") });
+		expect(await connection.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+		connection.close();
+	});
+
 	it("creates its tables once, while several nodes start", async () => {
 		const options = optionsOf();
 		const connections = await Promise.all([1, 2, 3, 4].map(() => Connection.open(options)));
