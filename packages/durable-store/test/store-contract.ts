@@ -153,7 +153,7 @@ export function storeContract(harness: () => StoreHarness): void {
 			expect([await positions.look("u", "c", "k"), positions.of("u", "c", "k")]).toEqual([null, null]);
 		});
 
-		it("another process's older acknowledgement does not move a position back", async () => {
+		it("another process's older acknowledgement or renewal does not move a position back", async () => {
 			const [one, other] = [await harness().open(), await harness().open()];
 			for (const { positions } of [one, other]) await positions.begin("u", "c", "k", { offset: 1, epoch: "e" }, 60_000);
 			one.positions.acknowledge("u", "c", "k", { offset: 9, epoch: "e" });
@@ -161,6 +161,17 @@ export function storeContract(harness: () => StoreHarness): void {
 			await one.positions.flush();
 			await other.positions.flush();
 			expect(await other.positions.look("u", "c", "k")).toEqual({ offset: 9, epoch: "e" });
+			one.positions.acknowledge("u", "c", "k", { offset: 12, epoch: "e" });
+			await one.positions.flush();
+			await harness().later(30_000);
+			await other.positions.renew("u", "c", "k");
+			await other.positions.flush();
+			expect(await other.positions.look("u", "c", "k")).toEqual({ offset: 12, epoch: "e" });
+			await other.positions.jump("u", "c", "k", { offset: 3, epoch: "f" });
+			await harness().later(30_000);
+			await one.positions.renew("u", "c", "k");
+			await one.positions.flush();
+			expect(await other.positions.look("u", "c", "k"), "the other still has the former epoch").toEqual({ offset: 3, epoch: "f" });
 		});
 
 		it("refuses publications, and loses none, when it has its largest size", async () => {

@@ -443,7 +443,8 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 	});
 
 	it("keeps blocked users: of each entry the last version, until it expires or the whole list is replaced", async () => {
-		const table = new RevocationTable({ options: optionsOf(), log: silentLog() });
+		const options = optionsOf();
+		const table = new RevocationTable({ options, log: silentLog() });
 		await new Promise<void>((resolve) => table.start(resolve));
 		const row = (id: string, version: number, until: number | null = null) => ({
 			...{ key: JSON.stringify(id), entry: JSON.stringify({ kind: "user", id }), until, epoch: "e", version },
@@ -463,7 +464,19 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 		await table.replace([{ ...row("dan", 2), epoch: "f" }], "f", 2);
 		await table.write([{ ...row("ann", 1), epoch: "f" }], true);
 		expect(await stored(), "ann was removed later").toEqual(["f", ["dan"]]);
-		expect(table.reading()).toEqual({ isConnected: true, lost: 0, written: 10, failed: 0 });
+		await table.write([{ ...row("eve", 9), epoch: "f" }], true);
+		await table.replace([{ ...row("dan", 2), epoch: "f" }], "f", 3);
+		expect(await stored(), "eve was added later than this list was read").toEqual(["f", ["dan", "eve"]]);
+		await table.write(
+			[10, 11].map((version) => ({ ...row("eve", version), entry: version === 11 ? null : row("eve", 0).entry, epoch: "f" })),
+			true,
+		);
+		expect(await stored(), "the last of two changes in one write").toEqual(["f", ["dan"]]);
+		await client.query(`UPDATE ${options.schema}.revocation SET changed_at = changed_at - interval '2 days' WHERE entry IS NULL`);
+		await table.load();
+		const { rows } = await client.query(`SELECT count(*)::int AS removed FROM ${options.schema}.revocation WHERE entry IS NULL`);
+		expect(rows, "what was removed long ago is forgotten").toEqual([{ removed: 0 }]);
+		expect(table.reading()).toEqual({ isConnected: true, lost: 0, written: 14, failed: 0 });
 		table.stop();
 		await expect(table.load()).rejects.toThrow();
 	});
