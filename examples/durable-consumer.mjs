@@ -1,12 +1,13 @@
 // Handles each message of a durable channel at least once, in order, also after a restart of this program or of the server.
 //   node examples/durable-consumer.mjs ws://127.0.0.1:3005 orders:new billing
+// With TOKEN=… in the environment it connects with that token: npx shardcast token create --user ann
 import { Centrifuge } from "centrifuge";
 import { durableSubscription } from "shardcast/client";
 import { WebSocket } from "ws";
 
 const [server = "ws://127.0.0.1:3005", channel = "orders:new", consumer = "billing"] = process.argv.slice(2);
 
-const client = new Centrifuge(`${server}/connection/websocket`, { websocket: WebSocket });
+const client = new Centrifuge(`${server}/connection/websocket`, { token: process.env.TOKEN ?? "", websocket: WebSocket });
 client.on("connected", () => console.error(`connected to ${server}`));
 client.on("disconnected", ({ code, reason }) => {
 	console.error(`closed: ${code} ${reason}`);

@@ -53,7 +53,15 @@ export interface AssignedSession<N> {
 /** The application has named a node that is not there. */
 export class UnknownNode extends Error {
 	override readonly name = "UnknownNode";
+
+	/** @param nodes those that there are; the message lists the first ones. */
+	constructor(id: string, nodes: readonly { readonly id: string }[]) {
+		const listed = nodes.slice(0, listedMax).map((node) => node.id);
+		const more = nodes.length > listedMax ? [`${nodes.length - listedMax} more`] : [];
+		super(`there is no node "${id.slice(0, 64)}"; there are ${[...listed, ...more].join(", ") || "none"}`);
+	}
 }
+const listedMax = 20;
 
 /** Nodes are looked up again after this time. They send heartbeats less often. */
 const freshMs = 200;
@@ -104,7 +112,7 @@ export class NodeSelection<N extends SelectableNode> {
 	async assign(known: KnownNodes<N>, request: AssignRequest, needsUrl: boolean): Promise<AssignedSession<N>> {
 		const { user, connection, address, metadata } = request;
 		const given = known.nodes.find(({ id }) => id === request.node);
-		if (request.node !== "" && given === undefined) throw new UnknownNode(`there is no node "${request.node.slice(0, 64)}"`);
+		if (request.node !== "" && given === undefined) throw new UnknownNode(request.node, known.nodes);
 		const chosen = given === undefined ? this.#choose(known, request, needsUrl) : { node: given, able: [] };
 		const about = { address, metadata };
 		const first = await this.#follow(

@@ -269,7 +269,11 @@ describe("assigning a session", () => {
 
 	it("not to a node that is not there", async () => {
 		const { selection, requests } = rig();
-		await expect(selection.assign(three!, { ...request, user: "ann", node: "n9" }, false)).rejects.toThrow(UnknownNode);
+		const refused = selection.assign(three!, { ...request, user: "ann", node: "n9" }, false);
+		await expect(refused).rejects.toThrow(UnknownNode);
+		await expect(refused).rejects.toThrow(/^there is no node "n9"; there are n0, n1, n2$/);
+		const many = Array.from({ length: 25 }, (_, index) => ({ id: `m${index}` }));
+		expect(new UnknownNode("n9", many).message).toMatch(/ m18, m19, 5 more$/);
 		expect(requests).toEqual([]);
 	});
 });

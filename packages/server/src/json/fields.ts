@@ -1,5 +1,5 @@
 import type { ChannelOptions } from "@shardcast/config";
-import { asJson, RecordKind } from "@shardcast/wire";
+import { asJson, JsonSyntaxError, RecordKind, scanJson } from "@shardcast/wire";
 
 /** A JSON object from outside, such as the claims of a token or the body of a request, whose fields have not been checked yet. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -10,9 +10,31 @@ export const infoBytesMax = 16_384;
 /** A field has an invalid type or value; the message names it. */
 export class FieldError extends Error {}
 
-/** The JSON object in the body of a request. Null = the body is `null`. @throws SyntaxError; FieldError when it is not an object. */
+/**
+ * The JSON object in the body of a request. Null = the body is `null`.
+ * @throws SyntaxError that says where the body is not JSON; FieldError when it is not an object.
+ */
 export function bodyFields(body: Uint8Array): Fields | null {
-	return tableField({ body: JSON.parse(Buffer.from(body).toString()) as unknown }, "body");
+	return tableField({ body: bodyValue(body) }, "body");
+}
+
+function bodyValue(body: Uint8Array): unknown {
+	try {
+		return JSON.parse(Buffer.from(body).toString());
+	} catch (error) {
+		throw new SyntaxError(`the body is not JSON: ${whyNotJson(body) ?? (error as Error).message}`);
+	}
+}
+
+/** What is wrong, and at which byte; the message of JSON.parse differs between versions of Node, and repeats the text. Null = nothing. */
+function whyNotJson(bytes: Uint8Array): string | null {
+	try {
+		scanJson(bytes, { member: () => {}, element: () => {} });
+		return null;
+	} catch (error) {
+		if (error instanceof JsonSyntaxError) return error.message;
+		throw error;
+	}
 }
 
 export function textField(fields: Fields, name: string): string {

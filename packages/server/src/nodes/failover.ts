@@ -1,4 +1,5 @@
 import { type Ask, type ClusterNodes, type FailoverOrder, failoverQuestion } from "@shardcast/control";
+import { UnknownNode } from "@shardcast/http";
 import { takesClients } from "@shardcast/selection";
 
 /** The order cannot be carried out as things are. */
@@ -13,11 +14,7 @@ export class FailoverRefused extends Error {
 
 /** Makes a node stop. Rejects when it may not have got the order; with FailoverRefused if it is unknown, or no other node could take its clients. */
 export async function failover(ask: Ask, { nodes }: ClusterNodes, order: FailoverOrder): Promise<void> {
-	if (!nodes.some(({ id }) => id === order.node))
-		throw new FailoverRefused(
-			"not_found",
-			`there is no node "${order.node.slice(0, 64)}"; there are ${nodes.map(({ id }) => id).join(", ")}`,
-		);
+	if (!nodes.some(({ id }) => id === order.node)) throw new FailoverRefused("not_found", new UnknownNode(order.node, nodes).message);
 	if (!nodes.some((node) => node.id !== order.node && takesClients(node)))
 		throw new FailoverRefused("no_node", `no other node takes clients now; to stop ${order.node} nevertheless, send it a signal`);
 	await ask(failoverQuestion, order);

@@ -22,13 +22,13 @@ export function orderRoute({ method, path, access, fields: known, carryOut }: Or
 	const answer = async (body: Uint8Array): Promise<Reply> => {
 		try {
 			// The body is valid only in this step.
-			const fields = fieldsIn(body);
+			const fields = fieldsIn(body, known);
 			const unknown = Object.keys(fields).find((name) => !known.includes(name));
 			if (unknown !== undefined) throw new FieldError(`"${unknown.slice(0, 40)}" is not one of ${known.join(", ")}`);
 			const result = await carryOut(fields);
 			return result === null ? alone : json(200, result, noStore);
 		} catch (error) {
-			if (error instanceof FieldError || error instanceof SyntaxError) return refusal("bad_request", error.message, { close: false });
+			if (error instanceof FieldError) return refusal("bad_request", error.message, { close: false });
 			return refusal(error instanceof FailoverRefused ? error.code : "unavailable", (error as Error).message, { close: false });
 		}
 	};
@@ -47,10 +47,14 @@ export function orderRoute({ method, path, access, fields: known, carryOut }: Or
 
 export const alone = refusal("not_found", "this machine works alone: it has no Redis (--redis-url)", { close: false });
 
-function fieldsIn(body: Uint8Array): Fields {
+function fieldsIn(body: Uint8Array, known: readonly string[]): Fields {
 	if (body.length === 0) return {};
-	if (!isUtf8(body)) throw new FieldError("the body is not JSON: it is not UTF-8");
-	const fields = bodyFields(body);
-	if (fields === null) throw new FieldError("body is not an object");
-	return fields;
+	try {
+		if (!isUtf8(body)) throw new FieldError("the body is not JSON: it is not UTF-8");
+		const fields = bodyFields(body);
+		if (fields === null) throw new FieldError("body is not an object");
+		return fields;
+	} catch (error) {
+		throw new FieldError(`${(error as Error).message}; it must be a JSON object, and its fields are ${known.join(", ")}`);
+	}
 }

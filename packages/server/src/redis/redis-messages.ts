@@ -69,7 +69,7 @@ export class RedisMessages implements Feature {
 		const { bytesMax } = this.#parts;
 		if (message.length > bytesMax) {
 			this.counts.tooLong++;
-			this.#warn(`it has ${message.length} bytes; the most is ${bytesMax}`);
+			this.#warn(() => `it has ${message.length} bytes; the most is ${bytesMax}`);
 			return;
 		}
 		if (this.#inProgress.count >= inProgressMax) {
@@ -97,18 +97,26 @@ export class RedisMessages implements Feature {
 				// Of a broadcast, too; names of channels are in no reply.
 				const isRefused = reply.includes('"error":{"code":');
 				this.counts[isRefused ? "refused" : "accepted"]++;
-				if (isRefused) this.#warn(reply.slice(0, 300));
+				if (isRefused) this.#warn(() => reasonIn(reply));
 			}
 		} catch (error) {
 			this.counts.unreadable++;
-			this.#warn((error as Error).message.slice(0, 300));
+			this.#warn(() => (error as Error).message);
 		}
 	}
 
-	#warn(why: string): void {
+	#warn(why: () => string): void {
 		const nowMs = performance.now();
 		if (nowMs - this.#warnedMs < warnEveryMs) return;
 		this.#warnedMs = nowMs;
-		this.#parts.log.warn(`a message that was published to Redis was not delivered: ${why}`);
+		this.#parts.log.warn(`a message that was published to Redis was not delivered: ${why().slice(0, 300)}`);
 	}
+}
+
+/** Why a command was refused, from its reply; of a broadcast, the first reason. */
+function reasonIn(reply: string): string {
+	const error = /"error":(\{"code":\d+,"message":"(?:[^"\\]|\\.)*"\})/.exec(reply)?.[1];
+	if (error === undefined) return reply;
+	const { code, message } = JSON.parse(error) as { readonly code: number; readonly message: string };
+	return `error ${code}: ${message}`;
 }

@@ -126,6 +126,12 @@ describe("a limit of the server API is named and counted", () => {
 	});
 });
 
-it.each(["batch", "broadcast"])("%s with a body that is not JSON: 400", async (method) => {
-	expect(await serverApi().post(method, "{")).toMatchObject({ status: 400 });
-});
+it.each(["batch", "broadcast", "send_to_user", "block_user", "assign_session"])(
+	"%s with a body that is not JSON: 400, and what is wrong at which byte",
+	async (method) => {
+		const post = async (body: string) => JSON.stringify(await serverApi().post(method, body));
+		expect(await serverApi().post(method, "{")).toMatchObject({ status: 400 });
+		expect(await post("{")).toContain("the body is not JSON: it ends too early, after 1 bytes");
+		expect(await post("{'user': 'ann'}")).toContain("the body is not JSON: ' is not expected at byte 1");
+	},
+);

@@ -54,6 +54,9 @@ it("needs a key that permits this order", async () => {
 it.each([
 	["", 400, /node is missing/],
 	['{"node": ""}', 400, /node is missing/],
+	["to=n2", 400, /^the body is not JSON: o is not expected at byte 1; it must be a JSON object, and its fields are node, strategy$/],
+	["{'node': 'n2'}", 400, /^the body is not JSON: ' is not expected at byte 1;/],
+	["[]", 400, /^body is not an object; it must be a JSON object/],
 	['{"node": 7}', 400, /node is not a string/],
 	['{"node": "n2", "strategy": "now"}', 400, /strategy is not one of graceful, immediate, delayed/],
 	['{"node": "n2", "delay": 3}', 400, /"delay" is not one of node, strategy/],

@@ -72,7 +72,26 @@ describe("messages that backends publish to Redis", () => {
 		await take({ method: "publish", params: { channel: "kept", data: 4, skip_history: true } });
 		expect(published).toEqual(["plain 2 redis", "kept 3 redis", "kept 4 redis"]);
 		expect(messages.counts).toMatchObject({ accepted: 2, refused: 2 });
-		expect(warnings).toEqual([expect.stringContaining("a channel with history needs an idempotency_key here")]);
+		expect(warnings).toEqual([
+			expect.stringContaining("was not delivered: error 107: bad request: a channel with history needs an idempotency_key here:"),
+		]);
+	});
+
+	it("the log says why in plain words: no JSON in it, for a broadcast the first reason, and for what is not JSON the place", async () => {
+		const logged = async (message: unknown) => {
+			const { take, warnings } = rig();
+			await take(message);
+			return warnings;
+		};
+		expect(await logged({ method: "broadcast", params: { channels: ["plain", "kept"], data: 2 } })).toEqual([
+			expect.stringContaining("was not delivered: error 107: bad request: a channel with history"),
+		]);
+		expect(await logged({ method: "publish", params: { chanel: "a", data: 1 } })).toEqual([
+			expect.stringMatching(/was not delivered: error 107: bad request: "chanel" is not known/),
+		]);
+		expect(await logged('{"method": "publish"}\nhello')).toEqual([
+			expect.stringContaining("was not delivered: line 2 is not JSON: h is not expected at byte 0 of the line"),
+		]);
 	});
 
 	it("at most 256 are in progress, and none is longer than a request may be", async () => {

@@ -52,7 +52,7 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 		selection: {
 			assign: async (known, request) => {
 				assigned.push(request);
-				if (request.node === "n9") throw new UnknownNode('there is no node "n9"');
+				if (request.node === "n9") throw new UnknownNode("n9", known.nodes);
 				if (request.region === "full") throw new NoNode(new Map([["full", 2]]));
 				return { node: known.nodes[0]!, outcome: "new" };
 			},

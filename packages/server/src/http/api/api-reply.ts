@@ -23,8 +23,8 @@ export function resultReply(result: JsonText, form: ResultForm): Reply {
  * @throws errors that the request did not cause.
  */
 export function errorReply(error: unknown, inStatus: boolean, form: ResultForm): Reply {
-	if (error instanceof SyntaxError || error instanceof NotJsonError || error instanceof JsonSyntaxError)
-		return refusal("bad_request", "the body is not JSON", { close: false });
+	if (error instanceof SyntaxError || error instanceof NotJsonError) return refusal("bad_request", error.message, { close: false });
+	if (error instanceof JsonSyntaxError) return refusal("bad_request", `the body is not JSON: ${error.message}`, { close: false });
 	const { code, isForbidden } = apiErrorOf(error);
 	const status = isForbidden ? 403 : inStatus ? statusOf(code) : 200;
 	return { ...json(status, null), body: `${errorText(error)}${form === "lines" ? "" : "\n"}` };

@@ -29,14 +29,14 @@ export async function pipeline(all: Pick<ApiCommands, "run">, call: ApiCall): Pr
 /** Accepts one document over several lines, or one document per line. */
 function commandsIn(body: Uint8Array): readonly PipelineCommand[] {
 	const only = commandIn(body, 0, body.length);
-	if (only !== null) return [only];
+	if (!(only instanceof JsonSyntaxError)) return [only];
 	const commands: PipelineCommand[] = [];
-	for (let start = 0; start < body.length; ) {
+	for (let start = 0, line = 1; start < body.length; line++) {
 		const newline = body.indexOf(lineFeed, start);
 		const end = newline < 0 ? body.length : newline;
 		if (!isBlank(body.subarray(start, end))) {
 			const command = commandIn(body, start, end);
-			if (command === null) throw new SyntaxError("a line is not JSON");
+			if (command instanceof JsonSyntaxError) throw new SyntaxError(`line ${line} is not JSON: ${command.message} of the line`);
 			if (commands.length === commandsMax) throw new ApiError(ErrorCode.limitExceeded, `a request has ${commandsMax} commands at most`);
 			commands.push(command);
 		}
@@ -46,13 +46,13 @@ function commandsIn(body: Uint8Array): readonly PipelineCommand[] {
 	return commands;
 }
 
-/** Null = not JSON. Like Centrifugo, ignores the case of method names. @throws FieldError */
-function commandIn(body: Uint8Array, start: number, end: number): PipelineCommand | null {
+/** Returns the error if it is not JSON. Like Centrifugo, ignores the case of method names. @throws FieldError */
+function commandIn(body: Uint8Array, start: number, end: number): PipelineCommand | JsonSyntaxError {
 	const line = body.subarray(start, end);
 	const found = new Map<string, JsonSpan>();
 	const visitor = { member: (key: JsonSpan, value: JsonSpan) => void found.set(jsonText(line, key), value), element: () => {} };
 	const shape = scanned(line, visitor);
-	if (shape === null) return null;
+	if (shape instanceof JsonSyntaxError) return shape;
 	const textOf = (name: string) => {
 		const span = found.get(name);
 		return span === undefined ? "" : Buffer.from(line.subarray(span.start, span.end)).toString();
@@ -65,11 +65,11 @@ function commandIn(body: Uint8Array, start: number, end: number): PipelineComman
 	return { method: method.slice(1, -1).toLowerCase(), params: span, id };
 }
 
-function scanned(bytes: Uint8Array, visitor: JsonVisitor): JsonShape | null {
+function scanned(bytes: Uint8Array, visitor: JsonVisitor): JsonShape | JsonSyntaxError {
 	try {
 		return scanJson(bytes, visitor);
 	} catch (error) {
-		if (error instanceof JsonSyntaxError) return null;
+		if (error instanceof JsonSyntaxError) return error;
 		throw error;
 	}
 }
