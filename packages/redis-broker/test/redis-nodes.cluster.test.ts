@@ -16,6 +16,7 @@ client: { insecure: true, recovery_max_publication_limit: 5000 }
 channel:
   namespaces:
     - { name: news, history_size: 5000, history_ttl: 10m, force_recovery: true, force_positioning: true, allow_publish_for_client: true }
+    - { name: short, history_size: 10, history_ttl: 10m, force_recovery: true, force_positioning: true }
     - { name: market, history_size: 100, history_ttl: 10m, allow_wildcard: true }
 `;
 
@@ -146,6 +147,54 @@ describe.skipIf(!redisForTests())("two machines of two shards on one redis-serve
 		await until(() => got.length === 30, "the 30 that it missed");
 		expect(got).toEqual(later.slice(30));
 		back.disconnect();
+	});
+
+	/** Longer than the ten seconds between two comparisons of a channel with Redis. */
+	it("bursts longer than the history: a subscriber of another machine that only listens gets each publication once and in order", async () => {
+		const name = `short:${channels++}`;
+		const [, , ...others] = urls();
+		const all = others.map((url) => listen(url, name));
+		const raw = await LibraryClient.open(`${nodes[1]!.url}/?channels=${name}`);
+		await Promise.all(all.map(({ subscription }) => subscription.ready(20_000)));
+		const expected: string[] = [];
+		const endsMs = performance.now() + 11_000;
+		while (performance.now() < endsMs) {
+			const batch = Array.from({ length: 100 }, (_, index) => String(expected.length + index));
+			const reply = await postJson(
+				`${nodes[0]!.httpUrl}/api/publish`,
+				batch.map((data) => ({ channel: name, data })),
+			);
+			expect(reply.status, reply.body).toBe(200);
+			expected.push(...batch);
+		}
+		await allGot(all, expected);
+		await until(() => raw.messages.length >= expected.length, "all publications at the raw client");
+		expect(raw.texts()).toEqual(expected);
+		const metrics = await Scrape.of(nodes[1]!.httpUrl);
+		expect(metrics.sum("shardcast_shared_lost_total", { reason: "gone" })).toBe(0);
+		await raw.close();
+	}, 60_000);
+
+	it("what Redis no longer has, and pub/sub did not deliver, is told to every subscriber with a position, and counted", async () => {
+		const name = `short:${channels++}`;
+		const all = await everywhere(name);
+		const codes = all.map(({ subscription }) => {
+			const seen: number[] = [];
+			subscription.on("subscribing", ({ code }) => seen.push(code));
+			return seen;
+		});
+		const gone = async ({ httpUrl }: Cluster) => (await Scrape.of(httpUrl)).sum("shardcast_shared_lost_total", { reason: "gone" });
+		const before = await Promise.all(nodes.map(gone));
+		await publish(urls()[0]!, name, "first");
+		await allGot(all, ["first"]);
+		// As if 50 had been published that no node has heard of, more than the history keeps.
+		await admin.send(null, ["HINCRBY", `ws:meta:{${name}}`, "s", "50"]);
+		await publish(urls()[0]!, name, "after");
+		await until(() => all.every(({ unrecovered }) => unrecovered === 1), "everyone to learn that it could not recover");
+		expect(codes).toEqual(all.map(() => [2500]));
+		expect((await Promise.all(nodes.map(gone))).map((count, index) => count - before[index]!)).toEqual([50, 50]);
+		await publish(urls()[3]!, name, "last");
+		await until(() => all.every(({ got }) => got.at(-1) === "53:last"), "the next one everywhere");
 	});
 
 	it("messages without a history reach every subscriber of every machine once, those of one publisher in order", async () => {

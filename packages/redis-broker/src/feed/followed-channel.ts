@@ -9,6 +9,11 @@ const readBytes = 1024 * 1024;
 const retryMs = 1;
 /** Longest of the pauses, each twice as long as the one before, for pub/sub to deliver what the stream no longer has: half a second altogether. */
 const announcedMsMax = 256;
+/**
+ * Pause after a loss. Shards end the subscriptions meanwhile, which takes about 40 ms: a client that gets a later publication first would give its position
+ * when it subscribes again, and be told that it has recovered everything.
+ */
+const toldMs = 250;
 const nothing = new Uint8Array(0);
 /** Replaces the epoch of a channel that is no longer fed, so that later publications do not continue from it. */
 const nobodys = { offset: 1, epoch0: 1, epoch1: 1 };
@@ -260,7 +265,7 @@ export class FollowedChannel {
 		this.#parts.counts.lost += offset - this.#last;
 		this.#last = offset;
 		this.#parts.lost(this.name);
-		return this.#hide();
+		return (await this.#hide()) && this.#pause(toldMs);
 	}
 
 	/** A trusted server without the last publications has taken over, and assigns their offsets again. */
