@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { createServer, type Server } from "@shardcast/server/library";
 import { silentLog } from "@shardcast/telemetry";
 import { freePorts, Haproxy, haproxyForTests, httpRequest, makeCertificate, Nginx, nginxForTests, waitFor } from "@shardcast/testkit";
@@ -98,6 +99,15 @@ const local = (host: number): string => `127.0.${host >> 8}.${host & 255}`;
 const reconnect = (port: number, nodes: readonly Node[], localAddress: string): Promise<Client> =>
 	waitFor(() => connect(port, nodes, localAddress), { ...soon, what: "a connection" });
 
+/** Whether a process has the connection with these ports open at its first one. After that, the kernel waits for the other side's end on its own. */
+function isHeld(port: number, clientPort: number): boolean {
+	const hex = (number: number) => `:${number.toString(16).toUpperCase().padStart(4, "0")}`;
+	return readFileSync("/proc/net/tcp", "utf8")
+		.split("\n")
+		.map((line) => line.trim().split(/\s+/))
+		.some((fields) => fields[1]?.endsWith(hex(port)) === true && fields[2]?.endsWith(hex(clientPort)) === true && fields[9] !== "0");
+}
+
 const installed = { haproxy: haproxyForTests(), nginx: nginxForTests() };
 
 describe.each([
@@ -154,5 +164,24 @@ describe.each([
 		expect(again.node).toBe(staying);
 		again.socket.send("back");
 		await waitFor(() => other.messages.includes("back"), { ...soon, what: "its message" });
+	});
+
+	it.skipIf(!installed[program])("a client that does not close after its node has, and sends nothing, loses its place soon", async () => {
+		const { nodes, port } = await start(file, proxyProtocol);
+		const options: ConnectionOptions & { readonly allowHalfOpen: boolean } = { port, rejectUnauthorized: false, allowHalfOpen: true };
+		const socket = connectTls({ ...options, host: "127.0.0.1" });
+		opened.push({ stop: () => socket.destroy() });
+		let text = "";
+		socket.on("data", (piece: Buffer) => {
+			text += piece.toString("latin1");
+		});
+		socket.on("error", () => {});
+		const key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+		socket.write(`GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${key}\r\n\r\n`);
+		await waitFor(() => text.includes(" 101 "), { ...soon, what: "the upgrade" });
+		const clientPort = socket.localPort!;
+		expect(isHeld(port, clientPort)).toBe(true);
+		await nodes.find(({ addresses }) => addresses.length > 0)!.server.shutdown(1);
+		await waitFor(() => !isHeld(port, clientPort), { ...soon, what: "the end of the connection" });
 	});
 });
