@@ -1,6 +1,6 @@
 import { canonicalAddress } from "@shardcast/http";
 import { type Refusal, Refusals, type Target, type TargetRequest, type Targets, withMessage } from "@shardcast/relay";
-import { NodeSelector, NoNode, type SelectionRules } from "@shardcast/selection";
+import { NodeSelector, NoNode, type SelectionRules, usesUser } from "@shardcast/selection";
 import type { EdgeNode } from "./nodes/edge-node.ts";
 import type { EdgeNodes } from "./nodes/edge-nodes.ts";
 
@@ -68,7 +68,7 @@ export class NodeTargets implements Targets {
 		const able = all.filter((node) => node.mayTake(nowMs) && !tried.has(node)).map(({ selectable }) => selectable);
 		const asked = {
 			address: canonicalAddress(request.address()),
-			user: strategy === "user_hash" ? userIn(request) : "",
+			user: usesUser(strategy) ? userIn(request) : "",
 			region: selectRegion === "own" ? nodeRegion : "",
 			avoid: [],
 		};
@@ -135,7 +135,7 @@ class NodeTarget implements Target {
 	}
 }
 
-/** The user in the URL's query, for the strategy user_hash. Anyone may write anything there: it only decides which node comes first. */
+/** The user in the URL's query, for strategies that use it. Anyone may write anything there: it only decides which node comes first. */
 function userIn({ head, bytes }: TargetRequest): string {
 	const target = bytes.toString("latin1", head.targetStart, head.targetEnd);
 	const mark = target.indexOf("?");

@@ -1,4 +1,6 @@
-import type { Affinity, SessionRequest } from "@shardcast/selection";
+import { readFileSync } from "node:fs";
+import { optionOf } from "@shardcast/config";
+import { type Affinity, type SessionRequest, strategyNames } from "@shardcast/selection";
 import { describe, expect, it } from "vitest";
 import { allowedOrigins, type FindSessions, type HttpRequest, NodeSelection, type Reply, Router, UnknownNode } from "../src/index.ts";
 
@@ -244,6 +246,13 @@ describe("affinity", () => {
 		expect((await ids("region=asia")).size, "no node there").toBeGreaterThan(1);
 		expect(await ids("region=us&avoid=n1")).not.toContain("n1");
 	});
+});
+
+it("every strategy can be chosen by the option, and the guide has a row for it", () => {
+	expect(optionOf("selectStrategy").argument).toBe(`<${strategyNames.join("|")}>`);
+	const guide = readFileSync(new URL("../../../docs/how-to/choose-a-node.md", import.meta.url), "utf8");
+	const rows = [...guide.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
+	expect(strategyNames.filter((name) => !rows.includes(name))).toEqual([]);
 });
 
 describe("assigning a session", () => {

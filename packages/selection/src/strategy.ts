@@ -30,8 +30,26 @@ const strategies = {
 	adaptive: (random) => (candidates) => adaptive(candidates, random),
 } satisfies Record<string, (random: () => number) => Strategy>;
 
+/**
+ * Whether a strategy looks at the user of its key. For the others, who asks need not find out who the user is: the edge would read each URL for it.
+ */
+const usersOf: Readonly<Record<keyof typeof strategies, boolean>> = {
+	least_connections: false,
+	round_robin: false,
+	random: false,
+	weighted: false,
+	ip_hash: false,
+	user_hash: true,
+	adaptive: false,
+};
+
+/** Those of the option `selectStrategy`; a test of packages/http compares them. */
 export type StrategyName = keyof typeof strategies;
 export const strategyNames = Object.keys(strategies) as readonly StrategyName[];
+
+export function usesUser(name: StrategyName): boolean {
+	return usersOf[name];
+}
 
 /** A strategy with its own memory of turns. @param random returns a number from 0 to below 1. */
 export function createStrategy(name: StrategyName, random: () => number = Math.random): Strategy {
