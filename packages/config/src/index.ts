@@ -69,7 +69,7 @@ export { type Address, parseAddress, urlHost } from "./units/address.ts";
 export { addressBytes } from "./units/address-bytes.ts";
 export { formatBytes, parseBytes } from "./units/bytes.ts";
 export { formatDuration, parseDuration } from "./units/duration.ts";
-export { parseEdgeNode } from "./units/edge-node.ts";
+export { nodeWeightMax, parseEdgeNode } from "./units/edge-node.ts";
 export { type Network, parseNetwork } from "./units/network.ts";
 export { parseNodeUrl } from "./units/node-url.ts";
 export { parseRegex } from "./units/regex.ts";

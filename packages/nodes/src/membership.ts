@@ -22,8 +22,8 @@ interface MembershipParts {
 	readonly timeoutMs: number;
 	/** What each heartbeat sends to the others. */
 	readonly describe: () => { readonly facts: NodeFacts; readonly load: NodeLoad };
-	/** @param after how long the previous state lasted, in milliseconds. */
-	readonly onState: (state: NodeState, after: number) => void;
+	/** @param afterMs how long the previous state lasted. */
+	readonly onState: (state: NodeState, afterMs: number) => void;
 	readonly onChanges: (changes: NodeChanges) => void;
 	/** Called after each heartbeat, when the other nodes have been read. */
 	readonly onLook?: () => void;

@@ -1,4 +1,4 @@
-import { parseNodeUrl } from "@shardcast/config";
+import { nodeWeightMax, parseNodeUrl } from "@shardcast/config";
 import type { ClusterNode, NodeFacts } from "@shardcast/control";
 import { processStartTicks } from "@shardcast/native";
 
@@ -28,10 +28,8 @@ export function toldOf({ address, url, region, version, status, health, shards, 
 }
 
 const textMax = 256;
-/** As in the options. */
-const weightMax = 1000;
-const statuses = ["starting", "serving", "draining"] as const;
-const healths = ["healthy", "degraded", "unhealthy"] as const;
+const statuses = namesOf<NodeFacts["status"]>({ starting: true, serving: true, draining: true });
+const healths = namesOf<NodeFacts["health"]>({ healthy: true, degraded: true, unhealthy: true });
 
 /** Null when a node of this version cannot have written it. */
 export function parseNodeRecord(json: unknown): NodeRecord | null {
@@ -57,8 +55,8 @@ function checked(raw: Record<string, unknown>): NodeRecord {
 	};
 	/** Nodes of a version before this field do not write it. */
 	const newer = <T>(name: string, read: (name: string) => T, otherwise: T): T => (raw[name] === undefined ? otherwise : read(name));
-	const oneOf = <const T extends readonly string[]>(name: string, values: T): T[number] => {
-		const value = text(name);
+	const oneOf = <T extends string>(name: string, values: readonly T[]): T => {
+		const value = text(name) as T;
 		if (!values.includes(value)) throw new TypeError(name);
 		return value;
 	};
@@ -75,7 +73,7 @@ function checked(raw: Record<string, unknown>): NodeRecord {
 		shards: number("shards"),
 		connections: number("connections"),
 		maxConnections: number("maxConnections"),
-		weight: newer("weight", (name) => Math.min(weightMax, Math.max(1, number(name))), 1),
+		weight: newer("weight", (name) => Math.min(nodeWeightMax, Math.max(1, number(name))), 1),
 		messagesPerSecond: number("messagesPerSecond"),
 		bytesPerSecond: number("bytesPerSecond"),
 		deliveriesPerSecond: number("deliveriesPerSecond"),
@@ -92,6 +90,11 @@ function checked(raw: Record<string, unknown>): NodeRecord {
 			startTicks: startTicks === null ? null : Number(startTicks),
 		},
 	};
+}
+
+/** All names of a type: a node that writes one that is missing here would be invisible, so the compiler asks for each. */
+function namesOf<T extends string>(all: Readonly<Record<T, true>>): readonly T[] {
+	return Object.keys(all) as T[];
 }
 
 /** Clients are sent there, so anything but the URL of a WebSocket server counts as none. */

@@ -1,5 +1,6 @@
 import type { NodeParts, NodeState } from "@shardcast/control";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { nodesMax } from "../src/membership-scripts.ts";
 import { ClientMover } from "../src/orders/client-mover.ts";
 import { rebalanceOrder } from "../src/orders/order-requests.ts";
 import { Orders } from "../src/orders/orders.ts";
@@ -235,9 +236,16 @@ describe("an order to nodes", () => {
 		[{ ...order, keep: { ["x".repeat(65)]: 1 } }, "keep is not a table of counts"],
 		[{ ...order, to: "n3" }, "to is not a list of nodes"],
 		[{ ...order, to: [7] }, "to is not a list of nodes"],
-		[{ ...order, to: Array(1001).fill("n") }, "to is not a list of nodes"],
 		[{ ...order, rate: "10" }, "rate is not a whole number"],
 	])("%j is refused", (request, problem) => {
 		expect(() => rebalanceOrder(request)).toThrow(problem);
+	});
+
+	it("has room for as many nodes as a cluster may have", () => {
+		const nodes = (count: number) => Array.from({ length: count }, (_, index) => `n${index}`);
+		const keepOf = (count: number) => ({ ...order, keep: Object.fromEntries(nodes(count).map((id) => [id, 1])) });
+		expect(Object.keys(rebalanceOrder(keepOf(nodesMax)).keep).length).toBe(nodesMax);
+		expect(() => rebalanceOrder(keepOf(nodesMax + 1))).toThrow("keep is not a table of counts");
+		expect(() => rebalanceOrder({ ...order, to: nodes(nodesMax + 1) })).toThrow("to is not a list of nodes");
 	});
 });

@@ -7,7 +7,8 @@ interface EdgeNodeAddress extends Required<Address> {
 	readonly weight: number;
 }
 
-const weightMax = 1000;
+/** Of any node. */
+export const nodeWeightMax = 1000;
 
 /** "10.0.0.7:3005" or, with a weight, "10.0.0.7:3005=2". @throws RangeError whose message completes the sentence `"<text>" …`. */
 export function parseEdgeNode(item: string): EdgeNodeAddress {
@@ -15,7 +16,7 @@ export function parseEdgeNode(item: string): EdgeNodeAddress {
 	const { host, port } = parseAddress(text);
 	if (host === undefined || port === 0) throw new RangeError("has no host and port of a node; write 10.0.0.7:3005");
 	const weight = /^\d{1,4}$/.test(digits) ? Number(digits) : 0;
-	if (weight < 1 || weight > weightMax) throw new RangeError(`has no weight from 1 to ${weightMax} after "="`);
+	if (weight < 1 || weight > nodeWeightMax) throw new RangeError(`has no weight from 1 to ${nodeWeightMax} after "="`);
 	return { text, host, port, weight };
 }
 

@@ -4,6 +4,7 @@ import type { Redis } from "@shardcast/redis";
 import type { Log } from "@shardcast/telemetry";
 import type { NodeKeys } from "../node-keys.ts";
 import type { NodeRecord } from "../node-record.ts";
+import { awayIn, connectedCommand } from "./connected.ts";
 import { type ControlAnswer, readAnswer, readRequest, writeAnswer, writeRequest } from "./control-messages.ts";
 
 export interface NodeControlParts {
@@ -80,11 +81,8 @@ export class NodeControl implements OtherNodes {
 		});
 		try {
 			const text = writeRequest({ id, node: own.id, instance: own.instance, question, request });
-			const channels = nodes.map(({ instance }) => keys.answers(instance));
-			const sending = redis.pipeline([
-				{ key: keys.control, args: ["SPUBLISH", keys.control, text] },
-				{ key: keys.control, args: ["PUBSUB", "SHARDNUMSUB", ...channels] },
-			]);
+			const instances = [...missing.values()];
+			const sending = redis.pipeline([{ key: keys.control, args: ["SPUBLISH", keys.control, text] }, connectedCommand(keys, instances)]);
 			const late = ended.then(() => null);
 			const outcomes = await Promise.race([sending, late]);
 			if (outcomes === null) {
@@ -92,7 +90,7 @@ export class NodeControl implements OtherNodes {
 			} else {
 				const [sent, receivers] = outcomes;
 				if (sent === undefined || "error" in sent) return this.#nobody(sent?.error.message ?? "Redis did not answer");
-				if (receivers !== undefined && "value" in receivers) this.#removeAway(id, nodes, channels, receivers.value);
+				if (receivers !== undefined && "value" in receivers) this.#removeAway(id, awayIn(receivers.value, keys, instances));
 				if (missing.size > 0) await ended;
 			}
 		} catch (error) {
@@ -114,14 +112,13 @@ export class NodeControl implements OtherNodes {
 		return nodes.map(({ id }) => ({ node: id, problem, isAway: true }));
 	}
 
-	/** @param receivers channel, number of its subscribers, channel … */
-	#removeAway(id: string, nodes: readonly { readonly id: string }[], channels: readonly string[], receivers: unknown): void {
+	/** @param away instances of processes that do not get the question. */
+	#removeAway(id: string, away: ReadonlySet<string>): void {
 		const waiting = this.#waiting.get(id);
-		if (waiting === undefined || !Array.isArray(receivers)) return;
-		const counts = new Map<string, number>();
-		for (let at = 0; at + 1 < receivers.length; at += 2) counts.set(String(receivers[at]), Number(receivers[at + 1]));
-		for (const [index, { id: node }] of nodes.entries()) {
-			if (counts.get(channels[index]!) !== 0 || !waiting.missing.delete(node)) continue;
+		if (waiting === undefined) return;
+		for (const [node, instance] of [...waiting.missing]) {
+			if (!away.has(instance)) continue;
+			waiting.missing.delete(node);
 			this.counts.asked.away++;
 			waiting.answers.set(node, { node, problem: "it is not connected to Redis", isAway: true });
 		}

@@ -2,6 +2,7 @@ import { withDeadline } from "@shardcast/process";
 import type { Redis } from "@shardcast/redis";
 import type { NodeKeys } from "../node-keys.ts";
 import type { NodeRecord } from "../node-record.ts";
+import { awayIn, connectedCommand } from "./connected.ts";
 
 interface NodePresenceParts {
 	readonly redis: Pick<Redis, "send" | "state">;
@@ -57,12 +58,9 @@ export class NodePresence {
 			this.#away = new Set();
 			return;
 		}
-		const channels = instances.map((instance) => keys.answers(instance));
+		const { key, args } = connectedCommand(keys, instances);
 		try {
-			const answer = (await redis.send(keys.control, ["PUBSUB", "SHARDNUMSUB", ...channels])) as readonly unknown[];
-			const without = new Set<string>();
-			for (let at = 0; at + 1 < answer.length; at += 2) if (Number(answer[at + 1]) === 0) without.add(String(answer[at]));
-			this.#away = new Set(instances.filter((_, index) => without.has(channels[index]!)));
+			this.#away = awayIn(await redis.send(key, args), keys, instances);
 		} catch {
 			// Redis cannot be reached, or may not be asked: then only heartbeats count.
 			this.#away = new Set();

@@ -1,7 +1,7 @@
 import { type Failover, failovers } from "@shardcast/config";
 import type { FailoverOrder, RebalanceOrder } from "@shardcast/control";
+import { nodesMax } from "../membership-scripts.ts";
 
-const nodesMax = 1000;
 const idMax = 64;
 const countMax = 1_000_000_000;
 
