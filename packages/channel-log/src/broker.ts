@@ -75,12 +75,15 @@ export interface History {
 	readonly publications: readonly Publication[];
 	/** Current position of the channel, whatever the options. */
 	readonly position: Position;
-	/** Present only if the channel has Kafka's offsets. */
-	readonly kafka?: KafkaNumbering;
+	/** Present only if the channel gets its offsets and epoch from elsewhere: a Kafka partition, Redis, or the durable store. */
+	readonly given?: GivenNumbering;
 }
 
-/** Numbering of a channel that is fed by a single Kafka partition: its offset is Kafka's + 1, and its epoch identifies the partition. */
-export interface KafkaNumbering {
+/**
+ * Numbering of a channel that another place decides. Of one that a single Kafka partition feeds, the offset is Kafka's + 1, and the epoch identifies the
+ * partition. Of one that mirrors Redis or the durable store, both are as there.
+ */
+export interface GivenNumbering {
 	readonly epoch: string;
 	/** The epoch that subscribers got before the first publication. Offsets other than 0 in it count as offsets of the current epoch. */
 	readonly formerEpoch: string;

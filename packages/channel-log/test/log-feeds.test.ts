@@ -21,11 +21,11 @@ describe("records from Kafka in the log", () => {
 	it("one partition: the offset is Kafka's + 1, gaps included, and the epoch stands for topic id and partition", () => {
 		const log = new Rig().member();
 		for (const offset of [7, 8, 11]) expect(feed(log, topic(), offset)).toBe("published");
-		const { publications, position, kafka } = log.history("channel")!;
+		const { publications, position, given } = log.history("channel")!;
 		expect(shown(publications)).toEqual(["8:k7", "9:k8", "12:k11"]);
 		expect(publications.map(({ previousOffset }) => previousOffset)).toEqual([0, 8, 9]);
 		expect(position).toEqual({ offset: 12, epoch: ChannelLog.epochOf(topic()) });
-		expect(kafka).toMatchObject({ born: 8, removed: 0, epoch: position.epoch });
+		expect(given).toMatchObject({ born: 8, removed: 0, epoch: position.epoch });
 		expect(ChannelLog.epochOf(feedOf("orders", "id-1", 1))).not.toBe(position.epoch);
 		expect(ChannelLog.epochOf(feedOf("orders", "id-2", 0))).not.toBe(position.epoch);
 	});
@@ -35,7 +35,7 @@ describe("records from Kafka in the log", () => {
 		const told = log.position("channel")!;
 		expect(told.offset).toBe(0);
 		feed(log, topic(), 41);
-		expect(log.history("channel")!.kafka!.formerEpoch).toBe(told.epoch);
+		expect(log.history("channel")!.given!.formerEpoch).toBe(told.epoch);
 	});
 
 	it("what one process has appended is known to all others, also in a channel whose row is gone", () => {
@@ -85,7 +85,7 @@ describe("records from Kafka in the log", () => {
 			const own = log.position("channel")!;
 			expect(own.offset).toBe(1);
 			expect(own.epoch).not.toBe(epoch);
-			expect(log.history("channel")!.kafka).toBeUndefined();
+			expect(log.history("channel")!.given).toBeUndefined();
 			feed(log, topic(), 41);
 			expect(log.position("channel")).toEqual({ offset: 2, epoch: own.epoch });
 		}
@@ -109,7 +109,7 @@ describe("records from Kafka in the log", () => {
 		feed(log, again, 1);
 		expect(historyOf(log, "channel")).toEqual(["1:k0", "2:k1"]);
 		feed(log, topic(), 41);
-		expect(log.history("channel")!.kafka).toBeUndefined();
+		expect(log.history("channel")!.given).toBeUndefined();
 		feed(log, again, 2);
 		expect(historyOf(log, "channel")).toEqual(["1:k41", "2:k2"]);
 	});

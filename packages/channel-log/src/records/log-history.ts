@@ -1,5 +1,5 @@
 import { createRecordHead, readRecordHead } from "@shardcast/wire";
-import type { History, HistoryOptions, HistorySummary, KafkaNumbering, Position, Publication } from "../broker.ts";
+import type { GivenNumbering, History, HistoryOptions, HistorySummary, Position, Publication } from "../broker.ts";
 import { type ChannelName, epochOf, epochText } from "../channel-names.ts";
 import { LogRecord, RecordFlag } from "../memory/log-descriptor.ts";
 import { fence, offsetOf, skipPadding } from "../memory/log-memory.ts";
@@ -35,13 +35,13 @@ export class LogHistory {
 		if (!this.#readState(channel, before, nowMs)) return null;
 		const state = this.#state;
 		let at = this.#skip(before);
-		const kafka = this.#numbering();
+		const given = this.#numbering();
 		const position: Position = {
 			offset: state.last,
-			// At offset 0 the channel has its normal epoch, since 0 is not a position in Kafka's.
-			epoch: kafka !== null && state.last > 0 ? kafka.epoch : epochOf(channel, state.epoch0, state.epoch1),
+			// At offset 0 the channel has its normal epoch, since 0 is not a position in a given one.
+			epoch: given !== null && state.last > 0 ? given.epoch : epochOf(channel, state.epoch0, state.epoch1),
 		};
-		const answer = (publications: Publication[]): History => ({ publications, position, ...(kafka && { kafka }) });
+		const answer = (publications: Publication[]): History => ({ publications, position, ...(given && { given }) });
 		if (limit <= 0 || (since !== undefined && since.epoch !== position.epoch)) return answer([]);
 
 		// The whole history expires at once, `ttlMs` after the last publication.
@@ -78,8 +78,8 @@ export class LogHistory {
 		return answer(publications);
 	}
 
-	/** Null unless the channel has Kafka's offsets. */
-	#numbering(): KafkaNumbering | null {
+	/** Null unless another place decides the channel's offsets. */
+	#numbering(): GivenNumbering | null {
 		const { feed0, feed1, epoch0, epoch1, born, removed } = this.#state;
 		if ((feed0 | feed1) === 0) return null;
 		return { epoch: epochText(feed0, feed1), formerEpoch: epochText(epoch0, epoch1), born, removed };

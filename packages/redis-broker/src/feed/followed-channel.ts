@@ -233,7 +233,7 @@ export class FollowedChannel {
 		if (epochs === null || limitsOf(this.name) === null) return false;
 		const logged = log.history(this.name, { limit: 0 });
 		if (logged === null) return this.#tryAgain();
-		const fedEpoch = logged.kafka === undefined || logged.kafka.epoch === nobodysEpoch ? null : logged.kafka.epoch;
+		const fedEpoch = logged.given === undefined || logged.given.epoch === nobodysEpoch ? null : logged.given.epoch;
 		const goesOn = fedEpoch === position.epoch && logged.position.offset > 0;
 		// Start here, or at the position of the former feeder: subscribers have the former epoch.
 		const isNew = !goesOn && (this.#epoch !== null || fedEpoch !== null);

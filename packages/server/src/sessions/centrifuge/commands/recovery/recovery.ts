@@ -1,4 +1,4 @@
-import type { ChannelLog, History, KafkaNumbering, Publication as LoggedPublication, LogReader, Position } from "@shardcast/channel-log";
+import type { ChannelLog, GivenNumbering, History, Publication as LoggedPublication, LogReader, Position } from "@shardcast/channel-log";
 import type { RecordRange } from "@shardcast/kafka";
 import { type Publication, quoteJson, type StreamPosition } from "@shardcast/protocol";
 import { asJson, decodePublisherInfo } from "@shardcast/wire";
@@ -66,7 +66,7 @@ export class Recovery {
 		const { log, reader } = this.#parts;
 		const now = log.history(channel, { limit: 0, asOf: reader });
 		if (now === null) return null;
-		const { position, kafka } = now;
+		const { position, given } = now;
 		const failed = { recovered: false, position, publications: [], gap: null };
 		if (!isEpochOf(now, since.epoch)) return failed;
 		if (since.offset > position.offset) {
@@ -85,7 +85,7 @@ export class Recovery {
 		// Kafka's offsets have gaps, so each publication carries the offset of the one before it.
 		const isWhole = publications[0]?.previousOffset === since.offset && publications.at(-1)!.offset === position.offset;
 		if (isWhole) return { ...failed, recovered: true, publications };
-		return { ...failed, gap: kafka === undefined ? null : gapIn(kafka, since, position.offset) };
+		return { ...failed, gap: given === undefined ? null : gapIn(given, since, position.offset) };
 	}
 
 	/**
@@ -100,8 +100,8 @@ export class Recovery {
 		const { log, reader } = this.#parts;
 		const now = log.history(channel, { limit: 0, asOf: reader });
 		if (now === null) return null;
-		const { position, kafka } = now;
-		const gap = kafka === undefined || !isEpochOf(now, since.epoch) ? null : gapIn(kafka, since, position.offset);
+		const { position, given } = now;
+		const gap = given === undefined || !isEpochOf(now, since.epoch) ? null : gapIn(given, since, position.offset);
 		if (gap === null || position.offset <= since.offset) return { gap: null, position };
 		const start = placeAfter(records, since.offset);
 		// Wire offsets are Kafka's + 1, so the range has all up to the offset `to`.
@@ -119,13 +119,13 @@ export class Recovery {
 	}
 }
 
-/** An empty epoch matches any. Subscribers of a channel that had no publications yet were given an epoch other than Kafka's. */
-function isEpochOf({ position, kafka }: History, epoch: string): boolean {
-	return epoch === "" || epoch === position.epoch || epoch === kafka?.epoch || epoch === kafka?.formerEpoch;
+/** An empty epoch matches any. Subscribers of a channel that had no publications yet were given an epoch other than that of Kafka, Redis or the store. */
+function isEpochOf({ position, given }: History, epoch: string): boolean {
+	return epoch === "" || epoch === position.epoch || epoch === given?.epoch || epoch === given?.formerEpoch;
 }
 
-/** What Kafka may hold for a client at `since`; null = it is not known whether everything it missed is there. */
-function gapIn({ epoch, born, removed }: KafkaNumbering, since: StreamPosition, offset: number): KafkaGap | null {
+/** What Kafka may hold for a client at `since`, if it feeds the channel; null = it is not known whether everything it missed is there. */
+function gapIn({ epoch, born, removed }: GivenNumbering, since: StreamPosition, offset: number): KafkaGap | null {
 	if (since.offset < removed) return null;
 	// The client had seen none, so it missed everything since the channel's first publication. In Kafka's own epoch, 0 is not a position.
 	if (since.offset === 0) return since.epoch === epoch ? null : { epoch, from: born - 1, to: offset };
