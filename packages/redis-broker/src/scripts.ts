@@ -1,11 +1,14 @@
 import { Script } from "@shardcast/redis";
 
 /**
- * The keys of a channel: 1 its meta hash, 2 its stream, 3 one idempotency key. In the hash: `e` epoch, `s` offset of the last publication, `r` the
+ * The keys of a channel: 1 its meta hash, 2 its stream, 3 and on, only to publish: idempotency keys. In the hash: `e` epoch, `s` offset of the last publication, `r` the
  * server that assigned it, `m` how long the hash is kept after its last use, `z` how many publications are kept, `f` the last removed
  * offset.
  *
  * A restarted or promoted server may lack the last acknowledged publications. So the channel gets a new epoch there, unless `trusts` is 1.
+ *
+ * `open` returns: epoch, offset of the last publication, the server, how long the hash is kept, how many publications are kept (nil = not known yet). The
+ * first two arguments of each script are those of `open`: `RedisBroker` adds them.
  */
 const open = `
 local function open(trusts, fresh, ttl)

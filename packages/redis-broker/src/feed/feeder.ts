@@ -127,7 +127,9 @@ export class Feeder {
 		this.#channels.set(name, channel);
 		void this.#subscribe(channel, (message) => {
 			const announced = readAnnouncements(message);
-			if (announced !== null) channel.announced(announced);
+			// Of a node of another version, perhaps: what it has published is in the stream.
+			if (announced === null) channel.check();
+			else channel.announced(announced);
 		});
 	}
 
