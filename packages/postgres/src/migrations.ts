@@ -5,9 +5,9 @@ import { durableServer, durableTables } from "./tables/durable-tables.ts";
 import { revocationTables } from "./tables/revocation-tables.ts";
 
 /**
- * The steps from one version of the tables to the next. A released step never changes. `schema` is quoted, since it may be a reserved word; `name` is not.
+ * The steps from one version of the tables to the next. A released step never changes, and a test compares them: for other tables or functions, add a step. `schema` is quoted, since it may be a reserved word; `name` is not.
  */
-const steps: readonly ((schema: string, name: string) => string)[] = [
+export const steps: readonly ((schema: string, name: string) => string)[] = [
 	(schema, name) => `
 		CREATE TABLE ${schema}.installation (
 			id uuid NOT NULL DEFAULT gen_random_uuid(),

@@ -1,4 +1,4 @@
-/** Publications older than a history that are kept for nodes that are late, as in the embedded store. */
+/** Publications older than a history that are kept for nodes that are late: `lateMax` of packages/durable-store, which a test there compares. */
 const lateMax = 1024;
 
 /** The tables of durable channels, and the functions that change them. Names of channels and users may hold any bytes. */
