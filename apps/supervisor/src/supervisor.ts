@@ -109,7 +109,8 @@ export class Supervisor {
 		const { redisAddress, durableStorePath: folder } = facts.config;
 		const database = openRevocations(facts.config, log);
 		// Several nodes share one list, so the node writes it.
-		const revocations = new RevocationStore({ folder, database: redisAddress === undefined ? database : null, log });
+		const isShared = redisAddress !== undefined;
+		const revocations = new RevocationStore({ folder, database: isShared ? null : database, isShared, log });
 		this.#revocations = revocations;
 		if (database !== null) own.addReading(postgresRevocationMetrics, () => database.reading());
 		answerCluster({

@@ -121,4 +121,10 @@ describe("blocked users and revoked tokens", () => {
 		expect(infos).toEqual([expect.stringContaining("until this server ends; to keep them, name a folder with channel.durable_store.path")]);
 		expect(existsSync(path)).toBe(false);
 	});
+
+	it("without a folder, but in Redis, they do not end with the process, and the log does not say so", async () => {
+		const shared = new RevocationStore({ folder: "", isShared: true, log });
+		expect(await shared.change({ add: user("ann") })).toBe("kept");
+		expect(infos).toEqual([]);
+	});
 });

@@ -18,6 +18,8 @@ export interface RevocationStoreParts {
 	readonly folder: string;
 	/** Instead of the folder; null or absent = none. */
 	readonly database?: RevocationDatabase | null;
+	/** Several nodes share the list: it is in Redis as well, so it does not end with this process. */
+	readonly isShared?: boolean;
 	readonly log: Pick<Log, "error" | "info">;
 }
 
@@ -93,9 +95,9 @@ export class RevocationStore {
 	async change(change: RevocationChange): Promise<RevocationOutcome> {
 		if (!this.#apply(change)) return "full";
 		if (this.#database !== null) return this.#writeToDatabase(change);
-		const { log } = this.#parts;
+		const { log, isShared = false } = this.#parts;
 		if (this.#file === null) {
-			if (!this.#warnedNotStored)
+			if (!this.#warnedNotStored && !isShared)
 				log.info(
 					"blocked users and revoked tokens hold until this server ends; to keep them, name a folder with channel.durable_store.path, or a PostgreSQL with postgres.url",
 				);

@@ -101,11 +101,8 @@ export class Host {
 		this.#questions = questions;
 		const database = openRevocations(config, log);
 		// Several nodes share one list, so the node writes it.
-		const revocations = new RevocationStore({
-			folder: config.durableStorePath,
-			database: config.redisAddress === undefined ? database : null,
-			log,
-		});
+		const isShared = config.redisAddress !== undefined;
+		const revocations = new RevocationStore({ folder: config.durableStorePath, database: isShared ? null : database, isShared, log });
 		this.#revocations = revocations;
 		if (database !== null) this.#own.addReading(postgresRevocationMetrics, () => database.reading());
 		answerCluster({
