@@ -12,6 +12,7 @@ const zeroNames = [
 	"tooLarge",
 	"invalidText",
 	"badChannel",
+	"badHeader",
 	"deadLetters",
 	"deadLettersLost",
 	"pauses",
