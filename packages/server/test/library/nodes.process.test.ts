@@ -157,7 +157,7 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 				[command("send_to_all", { type: "redis all" }), all, "redis all"],
 				[command("publish", { channel: "lobby", type: "redis room" }), anns, "redis room"],
 			] as const) {
-				expect(await admin.send(null, ["PUBLISH", "ws/2:publish", text]), "both nodes").toBe(2);
+				expect(await admin.send(null, ["PUBLISH", "ws:publish", text]), "both nodes").toBe(2);
 				expectAt(names, type);
 			}
 			const wanted = (name: string) => [...expected.get(name)!].sort();
