@@ -16,18 +16,26 @@ export type Scheduled = ReadonlyMap<string, ScheduledThread>;
 /** Reads two files of /proc per thread: about 0.3 ms for a shard. @returns empty if there is no such process, or the kernel does not count this. Never throws. */
 export function scheduled(pid: number): Scheduled {
 	const threads = new Map<string, ScheduledThread>();
-	try {
-		for (const thread of readdirSync(`/proc/${pid}/task`)) {
-			const [ran, waited] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "latin1").split(" ").map(Number);
-			const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "latin1");
+	for (const id of threadsOf(pid)) {
+		try {
+			const [ran, waited] = readFileSync(`/proc/${pid}/task/${id}/schedstat`, "latin1").split(" ").map(Number);
+			const stat = readFileSync(`/proc/${pid}/task/${id}/stat`, "latin1");
 			// The name, in parentheses before the state, may contain any character.
 			const ready = stat[stat.lastIndexOf(")") + 2] === "R";
-			threads.set(thread, { ranMs: ran! / 1e6, waitedMs: waited! / 1e6, ready });
+			threads.set(id, { ranMs: ran! / 1e6, waitedMs: waited! / 1e6, ready });
+		} catch {
+			// This thread has ended since they were listed; the others count.
 		}
-	} catch {
-		// A thread ended meanwhile, or the process. Whoever reads this repeatedly compares what is there.
 	}
 	return threads;
+}
+
+function threadsOf(pid: number): readonly string[] {
+	try {
+		return readdirSync(`/proc/${pid}/task`);
+	} catch {
+		return [];
+	}
 }
 
 /**
