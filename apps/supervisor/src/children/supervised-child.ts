@@ -105,14 +105,17 @@ export class SupervisedChild implements Watched {
 		if (life.process.pid !== undefined) life.link.send(this.#spec.prepare(this.#incarnation, life.process.pid));
 	}
 
-	/** A draining child also sends heartbeats. */
+	/** The process that should send heartbeats, also while it drains; null = none. */
+	get #beating(): Life | null {
+		return this.#state.kind === "serving" || this.#state.kind === "leaving" ? this.#state.life : null;
+	}
+
 	get beatMs(): number | null {
-		return this.#state.kind === "serving" || this.#state.kind === "leaving" ? this.#spec.lastBeatMs() : null;
+		return this.#beating === null ? null : this.#spec.lastBeatMs();
 	}
 
 	scheduled(): Scheduled {
-		const state = this.#state;
-		const pid = state.kind === "serving" || state.kind === "leaving" ? state.life.process.pid : undefined;
+		const pid = this.#beating?.process.pid;
 		return pid === undefined ? new Map() : scheduled(pid);
 	}
 
@@ -131,9 +134,10 @@ export class SupervisedChild implements Watched {
 
 	/** Kills the hung child, since others wait for it. What it may still use can be freed only after it was reaped. */
 	onHung(silentMs: number, waitedMs: number): void {
-		if (this.#state.kind !== "serving" && this.#state.kind !== "leaving") return;
+		const life = this.#beating;
+		if (life === null) return;
 		const waited = waitedMs < 1 ? "" : `, of which it waited ${Math.round(waitedMs)} ms for a CPU`;
-		this.#killHung(this.#state.life, `no heartbeat for ${Math.round(silentMs)} ms${waited}`);
+		this.#killHung(life, `no heartbeat for ${Math.round(silentMs)} ms${waited}`);
 	}
 
 	/** Kills the child because it does not release the lock of a log, which cannot be freed before it was reaped. */
