@@ -37,10 +37,10 @@ async function start(port: number, config: Partial<Config> = {}): Promise<EdgeRi
 }
 
 /** Why the only node gets no clients. */
-const reason = (rig: EdgeRig, scheme = "http") =>
+const reason = (rig: EdgeRig) =>
 	waitFor(
 		async () => {
-			const { body } = await httpRequest(`${scheme}://127.0.0.1:${rig.port}/health`);
+			const { body } = await httpRequest(`http://127.0.0.1:${rig.port}/health`);
 			const [one] = (JSON.parse(body) as { nodes: readonly { reason?: string }[] }).nodes;
 			return one!.reason === "has not answered yet" ? null : one!.reason;
 		},

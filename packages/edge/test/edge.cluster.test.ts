@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Cluster, httpRequest, ManagedProcess, RedisServer, redisForTests, Scrape, startCluster, waitFor } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -43,9 +43,9 @@ describe.skipIf(!redisForTests())("two edges before two nodes with one Redis", (
 	let before = 0;
 
 	async function startNode(id: string, shards: number): Promise<void> {
-		const flags = ["--config", join(directory, "shardcast.yaml"), "--cluster-directory", directory, "--node-id", id];
+		const flags = ["--cluster-directory", directory, "--node-id", id];
 		flags.push("--node-heartbeat", "400ms", "--node-timeout", "6s", "--redis-timeout", "2s");
-		nodes.set(id, await startCluster({ shards, flags, env: { REDIS_URL: redis.url } }));
+		nodes.set(id, await startCluster({ shards, config: file, flags, env: { REDIS_URL: redis.url } }));
 	}
 	async function startEdge(): Promise<RunningEdge> {
 		const flags = [
@@ -138,7 +138,6 @@ describe.skipIf(!redisForTests())("two edges before two nodes with one Redis", (
 
 	beforeAll(async () => {
 		directory = mkdtempSync("/dev/shm/shardcast-test-");
-		writeFileSync(join(directory, "shardcast.yaml"), file);
 		redis = await RedisServer.start();
 		await Promise.all([startNode("n1", 1), startNode("n2", 2)]);
 		edges.push(await startEdge(), await startEdge());
