@@ -52,12 +52,8 @@ export class PostgresServer {
 		const folder = mkdtempSync(join(tmpdir(), "postgres-"));
 		const password = join(folder, "password");
 		writeFileSync(password, PostgresServer.password);
-		const { uid, gid } = owner();
-		if (uid !== undefined) for (const path of [folder, password]) chownSync(path, uid, gid!);
-		const args = ["-D", join(folder, "data"), "-U", "postgres", "--auth=scram-sha-256", `--pwfile=${password}`];
-		const more = ["--no-sync", "-E", "UTF8", "--locale=C.UTF-8"];
-		const { status, stderr } = spawnSync(`${binaries()}/initdb`, [...args, ...more], { encoding: "utf8", cwd: folder, ...owner() });
-		if (status !== 0) throw new Error(`initdb ended with status ${status}: ${stderr}`);
+		giveToOwner(folder, password);
+		makeData(folder, "initdb", ["-U", "postgres", "--auth=scram-sha-256", `--pwfile=${password}`, "-E", "UTF8", "--locale=C.UTF-8"]);
 		const server = new PostgresServer(await freePorts(), folder);
 		await server.start();
 		return server;
@@ -66,11 +62,8 @@ export class PostgresServer {
 	/** A standby with what this server has now, on another port. It receives nothing later, and can be promoted. Its own `stop` must be called. */
 	async lateStandby(): Promise<PostgresServer> {
 		const folder = mkdtempSync(join(tmpdir(), "postgres-"));
-		const { uid, gid } = owner();
-		if (uid !== undefined) chownSync(folder, uid, gid!);
-		const args = ["-D", join(folder, "data"), "-d", this.url, "-R", "--checkpoint=fast", "--no-sync"];
-		const { status, stderr } = spawnSync(`${binaries()}/pg_basebackup`, args, { encoding: "utf8", cwd: folder, ...owner() });
-		if (status !== 0) throw new Error(`pg_basebackup ended with status ${status}: ${stderr}`);
+		giveToOwner(folder);
+		makeData(folder, "pg_basebackup", ["-d", this.url, "-R", "--checkpoint=fast"]);
 		const server = new PostgresServer(await freePorts(), folder, ["primary_conninfo="]);
 		await server.start();
 		return server;
@@ -127,8 +120,7 @@ export class PostgresServer {
 	/** Accepts TLS from now on, also after `end` and `start`. Returns the file of its certificate, which is for 127.0.0.1. */
 	async acceptTls(): Promise<string> {
 		const { certFile, keyFile } = makeCertificate(this.#folder, { name: "tls" });
-		const { uid, gid } = owner();
-		if (uid !== undefined) for (const path of [certFile, keyFile]) chownSync(path, uid, gid!);
+		giveToOwner(certFile, keyFile);
 		const client = await this.connect();
 		await client.query(`ALTER SYSTEM SET ssl_cert_file = '${certFile}'`);
 		await client.query(`ALTER SYSTEM SET ssl_key_file = '${keyFile}'`);
@@ -171,4 +163,16 @@ export class PostgresServer {
 /** Another user, if this is root. */
 function owner(): { readonly uid?: number; readonly gid?: number } {
 	return process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {};
+}
+
+function giveToOwner(...paths: readonly string[]): void {
+	const { uid, gid } = owner();
+	if (uid !== undefined) for (const path of paths) chownSync(path, uid, gid!);
+}
+
+/** Runs a program of PostgreSQL that writes the data of a server into its folder. */
+function makeData(folder: string, program: string, args: readonly string[]): void {
+	const all = ["-D", join(folder, "data"), "--no-sync", ...args];
+	const { status, stderr } = spawnSync(`${binaries()}/${program}`, all, { encoding: "utf8", cwd: folder, ...owner() });
+	if (status !== 0) throw new Error(`${program} ended with status ${status}: ${stderr}`);
 }
