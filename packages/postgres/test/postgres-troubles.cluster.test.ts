@@ -1,9 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, connect as open, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { durableSubscription } from "@shardcast/client";
-import { type Cluster, httpRequest, PostgresServer, postgresForTests, startCluster, waitFor } from "@shardcast/testkit";
+import { type Cluster, httpRequest, MovableAddress, PostgresServer, postgresForTests, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge } from "centrifuge";
 import type { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -17,43 +16,6 @@ channel:
     - { name: orders, durable: true, history_size: 5000, history_ttl: 10m }
 `;
 
-/** An address that can be moved from one server to another, as a DNS name does. */
-class Address {
-	target: number;
-	readonly #forwarder: Server;
-	readonly #sockets = new Set<Socket>();
-
-	constructor(target: number) {
-		this.target = target;
-		this.#forwarder = createServer((client) => {
-			const server = open(this.target, "127.0.0.1");
-			for (const [one, other] of [
-				[client, server],
-				[server, client],
-			] as const) {
-				this.#sockets.add(one);
-				one.pipe(other);
-				one.on("error", () => other.destroy());
-				one.on("close", () => {
-					this.#sockets.delete(one);
-					other.destroy();
-				});
-			}
-		});
-	}
-
-	listen(): Promise<number> {
-		return new Promise((resolve) => {
-			this.#forwarder.listen(0, "127.0.0.1", () => resolve((this.#forwarder.address() as { readonly port: number }).port));
-		});
-	}
-
-	close(): void {
-		this.#forwarder.close();
-		for (const socket of this.#sockets) socket.destroy();
-	}
-}
-
 describe.skipIf(!postgresForTests())("a cluster whose PostgreSQL gives trouble", () => {
 	let postgres: PostgresServer;
 	let admin: Client;
@@ -62,7 +24,7 @@ describe.skipIf(!postgresForTests())("a cluster whose PostgreSQL gives trouble",
 	const clusters: Cluster[] = [];
 	const consumers: Centrifuge[] = [];
 	const servers: PostgresServer[] = [];
-	const addresses: Address[] = [];
+	const addresses: MovableAddress[] = [];
 	beforeAll(async () => {
 		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
 		writeFileSync(join(directory, "shardcast.yaml"), file);
@@ -73,7 +35,7 @@ describe.skipIf(!postgresForTests())("a cluster whose PostgreSQL gives trouble",
 	afterAll(async () => {
 		for (const client of consumers) client.disconnect();
 		await Promise.all(clusters.map((cluster) => cluster.stop()));
-		for (const address of addresses) address.close();
+		await Promise.all(addresses.map((address) => address.close()));
 		await Promise.all(servers.map((server) => server.stop()));
 		await admin?.end();
 		await postgres?.stop();
@@ -122,9 +84,9 @@ describe.skipIf(!postgresForTests())("a cluster whose PostgreSQL gives trouble",
 	});
 
 	it("a standby that lacks the last publications takes over: consumers get all that are published from then on, in order", async () => {
-		const address = new Address(postgres.port);
+		const address = await MovableAddress.open(postgres.port);
 		addresses.push(address);
-		const port = await address.listen();
+		const { port } = address;
 		const schema = `s${++schemas}`;
 		const nodes = [(await start(port, schema)).cluster, (await start(port, schema)).cluster];
 		const handled: number[][] = [[], []];

@@ -5,6 +5,7 @@ export * from "./cluster.ts";
 export * from "./delivery-checker.ts";
 export * from "./exposition.ts";
 export * from "./network/loopback.ts";
+export * from "./network/movable-address.ts";
 export * from "./network/ports.ts";
 export * from "./network/socket-queues.ts";
 export * from "./processes/managed-process.ts";

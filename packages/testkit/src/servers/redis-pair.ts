@@ -1,39 +1,19 @@
-import { createServer, connect as open, type Server, type Socket } from "node:net";
-import { freePorts } from "../network/ports.ts";
+import { MovableAddress } from "../network/movable-address.ts";
 import { waitFor } from "../wait.ts";
 import { RedisServer } from "./redis-server.ts";
 
 /**
- * A redis-server with a replica, behind one address that can be moved from one to the other, as a load balancer or a DNS name does. `stop` must be called.
+ * A redis-server with a replica, behind one address that can be moved from one to the other. `stop` must be called.
  */
 export class RedisPair {
 	readonly master: RedisServer;
 	readonly replica: RedisServer;
-	readonly #port: number;
-	readonly #forwarder: Server;
-	readonly #sockets = new Set<Socket>();
-	#target: RedisServer;
+	readonly #address: MovableAddress;
 
-	private constructor(master: RedisServer, replica: RedisServer, port: number) {
+	private constructor(master: RedisServer, replica: RedisServer, address: MovableAddress) {
 		this.master = master;
 		this.replica = replica;
-		this.#port = port;
-		this.#target = master;
-		this.#forwarder = createServer((client) => {
-			const server = open(this.#target.port, "127.0.0.1");
-			for (const [one, other] of [
-				[client, server],
-				[server, client],
-			] as const) {
-				this.#sockets.add(one);
-				one.pipe(other);
-				one.on("error", () => other.destroy());
-				one.on("close", () => {
-					this.#sockets.delete(one);
-					other.destroy();
-				});
-			}
-		}).listen(port, "127.0.0.1");
+		this.#address = address;
 	}
 
 	static async start(): Promise<RedisPair> {
@@ -43,11 +23,11 @@ export class RedisPair {
 			deadlineMs: 20_000,
 			what: "a replica that has caught up",
 		});
-		return new RedisPair(master, replica, await freePorts());
+		return new RedisPair(master, replica, await MovableAddress.open(master.port));
 	}
 
 	get url(): string {
-		return `redis://127.0.0.1:${this.#port}`;
+		return `redis://127.0.0.1:${this.#address.port}`;
 	}
 
 	/** Waits until the replica has everything. */
@@ -63,13 +43,12 @@ export class RedisPair {
 
 	/** The address leads to the replica. @param closing close the connections to the master, too. */
 	move({ closing = true } = {}): void {
-		this.#target = this.replica;
-		if (closing) for (const socket of this.#sockets) socket.destroy();
+		this.#address.target = this.replica.port;
+		if (closing) this.#address.cut();
 	}
 
 	async stop(): Promise<void> {
-		for (const socket of this.#sockets) socket.destroy();
-		await new Promise((resolve) => this.#forwarder.close(resolve));
+		await this.#address.close();
 		await Promise.all([this.master.stop(), this.replica.stop()]);
 	}
 }
