@@ -66,7 +66,7 @@ export class Mirror {
 		const waits = this.#ensuring.get(channel);
 		if (waits !== undefined) return waits;
 		if (known !== null) {
-			this.#see(channel);
+			this.#see(channel, known);
 			return Promise.resolve(known);
 		}
 		const made = this.#ensure(channel, limits).finally(() => this.#ensuring.delete(channel));
@@ -124,27 +124,24 @@ export class Mirror {
 			}
 		}
 		for (const [channel, { limits }] of channels) {
-			this.#see(channel);
-			if (this.#isBehind(channel)) this.due(channel, limits);
+			const stored = store.channel(channel);
+			if (stored === null) continue;
+			this.#see(channel, stored);
+			if (this.#isBehind(channel, stored)) this.due(channel, limits);
 		}
 	}
 
 	/** Each process does that for its own clients. */
-	#see(channel: string): void {
-		const { store, restarted } = this.#parts;
+	#see(channel: string, stored: StoredChannel): void {
 		const tracked = this.#recent.get(channel) ?? this.#older.get(channel);
-		const stored = store.channel(channel);
-		if (tracked === undefined || stored === null) return;
+		if (tracked === undefined) return;
 		const epoch = epochIn(stored);
-		if (tracked.epoch !== null && tracked.epoch !== epoch) restarted?.(channel);
+		if (tracked.epoch !== null && tracked.epoch !== epoch) this.#parts.restarted?.(channel);
 		tracked.epoch = epoch;
 	}
 
-	#isBehind(channel: string): boolean {
-		const { store, log } = this.#parts;
-		const stored = store.channel(channel);
-		if (stored === null) return false;
-		const position = log.position(channel);
+	#isBehind(channel: string, stored: StoredChannel): boolean {
+		const position = this.#parts.log.position(channel);
 		return position === null || position.epoch !== epochIn(stored) || position.offset < stored.last;
 	}
 
@@ -160,7 +157,6 @@ export class Mirror {
 			const position = log.position(channel);
 			if (position !== null && position.offset > 0 && position.epoch === epochIn(stored)) {
 				await this.#afterEnsuring(channel, limits);
-				this.#see(channel);
 				return stored;
 			}
 			if (position !== null) {
@@ -175,9 +171,11 @@ export class Mirror {
 	/** What another machine has stored before the log knew the channel was not brought by anybody. */
 	async #afterEnsuring(channel: string, limits: HistoryLimits): Promise<void> {
 		const { store } = this.#parts;
-		if (store.refresh === undefined) return;
-		await store.refresh([channel]);
-		if (this.#isBehind(channel)) setImmediate(() => this.due(channel, limits));
+		await store.refresh?.([channel]);
+		const stored = store.channel(channel);
+		if (stored === null) return;
+		this.#see(channel, stored);
+		if (store.refresh !== undefined && this.#isBehind(channel, stored)) setImmediate(() => this.due(channel, limits));
 	}
 
 	async #bring(channel: string, limits: HistoryLimits): Promise<void> {
