@@ -112,10 +112,11 @@ export class PostgresLink {
 
 	#recovered(): void {
 		this.#failures = 0;
-		if (this.#logged !== "") this.#parts.log.info(`${this.#parts.user}: PostgreSQL is reached again`);
-		if (this.#logged !== "") this.#parts.onProblem?.(null);
-		this.#logged = "";
 		this.#problem = null;
+		if (this.#logged === "") return;
+		this.#logged = "";
+		this.#parts.log.info(`${this.#parts.user}: PostgreSQL is reached again`);
+		this.#parts.onProblem?.(null);
 	}
 
 	/** Logs each problem once until it is over. */
