@@ -69,9 +69,8 @@ export class SharedRevocations {
 	#mustStore: boolean;
 	/** Of which list in Redis the list is a copy that this node took from PostgreSQL when it had none. */
 	#takenEpoch: string | null = null;
-	/** What was in PostgreSQL at the start is in force; it is being read. */
-	#isTaken = false;
-	#isTaking = false;
+	/** Taking over what was in PostgreSQL at the start; null = not begun, or it failed. */
+	#taking: Promise<void> | null = null;
 	/** The shards may have read the list already. */
 	#isStarted = false;
 	/** The last problem with PostgreSQL that was logged. */
@@ -114,7 +113,7 @@ export class SharedRevocations {
 			return;
 		}
 		const taken = new Promise<void>((resolve) => {
-			const take = () => void this.#takeStored().then((isTaken) => isTaken && resolve());
+			const take = () => void this.#takeStored().then(resolve, () => undefined);
 			this.#timer = setInterval(() => {
 				take();
 				this.#look();
@@ -129,31 +128,30 @@ export class SharedRevocations {
 		this.#isStarted = true;
 	}
 
-	/** Until Redis is reached, what is in PostgreSQL is in force. Resolves with whether it is not needed any more. */
-	async #takeStored(): Promise<boolean> {
+	/** Until Redis is reached, what is in PostgreSQL is in force. If that fails, the next call tries again. */
+	#takeStored(): Promise<void> {
+		if (this.#position !== null) return Promise.resolve();
+		this.#taking ??= this.#take().catch((error: Error) => {
+			this.#taking = null;
+			this.#tell(error);
+			throw error;
+		});
+		return this.#taking;
+	}
+
+	async #take(): Promise<void> {
 		const { database, kept, apply } = this.#parts;
-		if (this.#isTaken || this.#position !== null) return true;
-		if (this.#isTaking) return false;
-		this.#isTaking = true;
-		try {
-			const { epoch, entries } = await database!.load();
-			if (this.#position !== null) return true;
-			if (kept.list.length === 0) this.#takenEpoch = epoch;
-			const changes = entriesIn(entries, (problem) => this.#invalid(problem)).map((add) => ({ add }));
-			// What was changed here meanwhile is newer.
-			const news = changes.filter((change) => !kept.has(change) && !this.#pending.has(keyOf(change)));
-			await Promise.all(news.map((change) => kept.change(change)));
-			// The shards have read the list when they started.
-			if (news.length > 0) this.#isUntold = this.#isStarted;
-			if (this.#isUntold) await apply("all");
-			this.#isUntold = false;
-			this.#isTaken = true;
-		} catch (error) {
-			this.#tell(error as Error);
-		} finally {
-			this.#isTaking = false;
-		}
-		return this.#isTaken;
+		const { epoch, entries } = await database!.load();
+		if (this.#position !== null) return;
+		if (kept.list.length === 0) this.#takenEpoch = epoch;
+		const changes = entriesIn(entries, (problem) => this.#invalid(problem)).map((add) => ({ add }));
+		// What was changed here meanwhile is newer.
+		const news = changes.filter((change) => !kept.has(change) && !this.#pending.has(keyOf(change)));
+		await Promise.all(news.map((change) => kept.change(change)));
+		// The shards have read the list when they started.
+		if (news.length > 0) this.#isUntold = this.#isStarted;
+		if (this.#isUntold) await apply("all");
+		this.#isUntold = false;
 	}
 
 	stop(): void {
