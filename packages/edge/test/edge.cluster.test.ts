@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Cluster, httpRequest, ManagedProcess, RedisServer, redisForTests, Scrape, startCluster, waitFor } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RoamingClient } from "../../nodes/test/support/roaming-client.ts";
+import { allGot, RoamingReader, SteadyPublishing } from "../../nodes/test/support/roaming-reader.ts";
 
 const main = join(import.meta.dirname, "../../../apps/supervisor/dist/main.js");
 const key = "a-key-of-the-operations";
@@ -24,22 +24,12 @@ interface RunningEdge {
 	readonly address: string;
 }
 
-/** A client that knows the edges, and notes each publication with its offset. */
-class Reader extends RoamingClient {
-	readonly got: string[] = [];
-
-	constructor(...args: ConstructorParameters<typeof RoamingClient>) {
-		super(...args);
-		this.subscription.on("publication", ({ data, offset }) => this.got.push(`${offset}:${data as string}`));
-	}
-}
-
 describe.skipIf(!redisForTests())("two edges before two nodes with one Redis", () => {
 	let redis: RedisServer;
 	let directory: string;
 	const nodes = new Map<string, Cluster>();
 	const edges: RunningEdge[] = [];
-	const clients: Reader[] = [];
+	const clients: RoamingReader[] = [];
 	let before = 0;
 
 	async function startNode(id: string, shards: number): Promise<void> {
@@ -88,46 +78,18 @@ describe.skipIf(!redisForTests())("two edges before two nodes with one Redis", (
 
 	/** Publishes one after the other through the edges until `stop`; what one edge or its node does not accept goes to the next. */
 	function publisher() {
-		const published: string[] = [];
-		let goesOn = true;
-		const running = (async () => {
-			for (let at = 0; goesOn; at++) {
-				const data = `p${before + published.length}`;
-				await waitFor(
-					async () => {
-						const { address } = edges[at++ % edges.length]!;
-						const body = JSON.stringify({ channel, data, idempotency_key: data });
-						const answer = await httpRequest(`http://${address}/api/publish`, { method: "POST", headers, body, deadlineMs: 3000 });
-						if (answer.status >= 300) throw new Error(`${answer.status} ${answer.body}`);
-						return true;
-					},
-					{ deadlineMs: waitMs, what: `publishing ${data}`, everyMs: 5 },
-				);
-				published.push(data);
-			}
-		})();
-		return {
-			published,
-			more: async (count: number) => {
-				const wanted = published.length + count;
-				await waitFor(() => published.length >= wanted, { deadlineMs: waitMs, what: `${count} more publications` });
-			},
-			stop: async () => {
-				goesOn = false;
-				await running;
-			},
-		};
+		const first = before;
+		return new SteadyPublishing({
+			channel,
+			headers,
+			urls: () => edges.map(({ address }) => `http://${address}`),
+			publishers: [{ data: (index) => `p${first + index}`, place: (index) => index }],
+			deadlineMs: waitMs,
+		});
 	}
 	/** Each client has all of these, once, in the order of their offsets, and never lost its place. */
 	async function allHave(published: readonly string[]): Promise<void> {
-		await waitFor(
-			() => {
-				const short = clients.filter(({ got }) => got.length < before + published.length);
-				if (short.length > 0) throw new Error(`${short.length} clients have ${short.map(({ got }) => got.length - before)}`);
-				return true;
-			},
-			{ deadlineMs: waitMs, what: `${published.length} publications at ${clients.length} clients` },
-		);
+		await allGot(clients, before + published.length, waitMs);
 		const wanted = published.map((data, index) => `${before + index + 1}:${data}`);
 		for (const { got, unrecovered } of clients) {
 			expect(got.slice(before)).toEqual(wanted);
@@ -143,7 +105,7 @@ describe.skipIf(!redisForTests())("two edges before two nodes with one Redis", (
 		edges.push(await startEdge(), await startEdge());
 		await Promise.all(edges.map((each) => takesClients(each, "n1,n2")));
 		const urls = () => edges.map(({ address }) => `ws://${address}`);
-		for (let index = 0; index < clientsCount; index++) clients.push(new Reader(urls, index, channel));
+		for (let index = 0; index < clientsCount; index++) clients.push(new RoamingReader(urls, index, channel));
 		await Promise.all(clients.map(({ subscription }) => subscription.ready(waitMs)));
 	});
 	afterAll(async () => {
@@ -190,7 +152,7 @@ describe.skipIf(!redisForTests())("two edges before two nodes with one Redis", (
 	it("the node comes back, at another address: it gets clients again", async () => {
 		await startNode("n2", 1);
 		await Promise.all(edges.map((each) => takesClients(each, "n1,n2")));
-		const late = new Reader(() => edges.map(({ address }) => `ws://${address}`), 0, channel);
+		const late = new RoamingReader(() => edges.map(({ address }) => `ws://${address}`), 0, channel);
 		try {
 			await late.subscription.ready(waitMs);
 			expect(await connectionsOf("n2")).toBe(1);

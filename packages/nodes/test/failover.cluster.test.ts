@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Cluster, httpRequest, RedisServer, redisForTests, startCluster, waitFor } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RoamingClient } from "./support/roaming-client.ts";
+import type { RoamingClient } from "./support/roaming-client.ts";
+import { allGot, RoamingReader, SteadyPublishing } from "./support/roaming-reader.ts";
 
 const key = "a-key-of-the-operations";
 const headers = { "x-api-key": key, "content-type": "application/json" };
@@ -16,22 +17,12 @@ channel:
 const waitMs = 30_000;
 const clientsCount = 16;
 
-class Reader extends RoamingClient {
-	/** Offset and data of each publication, over all connections. */
-	readonly got: string[] = [];
-
-	constructor(...args: ConstructorParameters<typeof RoamingClient>) {
-		super(...args);
-		this.subscription.on("publication", ({ data, offset }) => this.got.push(`${offset}:${data as string}`));
-	}
-}
-
 describe.skipIf(!redisForTests())("two nodes of two shards whose clients know both", () => {
 	let redis: RedisServer;
 	let directory: string;
 	const nodes = new Map<string, Cluster>();
 	const urls: string[] = [];
-	const clients: Reader[] = [];
+	const clients: RoamingReader[] = [];
 
 	const start = async (id: string): Promise<void> => {
 		const flags = ["--config", join(directory, "shardcast.yaml"), "--cluster-directory", directory];
@@ -100,49 +91,19 @@ describe.skipIf(!redisForTests())("two nodes of two shards whose clients know bo
 
 	/** Publishes one after the other through both nodes until `stop`; what a node refuses goes to the other. */
 	function publisher() {
-		const published: string[] = [];
-		let goesOn = true;
-		const one = async (name: string, first: number) => {
-			for (let index = 0; goesOn; index++) {
-				const data = `${name}-${index}`;
-				let at = first;
-				await waitFor(
-					async () => {
-						const url = urls[at++ % urls.length]!.replace("ws:", "http:");
-						const body = JSON.stringify({ channel, data, idempotency_key: data });
-						const answer = await httpRequest(`${url}/api/publish`, { method: "POST", headers, body, deadlineMs: 3000 });
-						if (answer.status >= 300) throw new Error(`${answer.status} ${answer.body}`);
-						return true;
-					},
-					{ deadlineMs: waitMs, what: `publishing ${data}`, everyMs: 5 },
-				);
-				published.push(data);
-			}
-		};
-		const running = Promise.all([one(`a${clients[0]!.got.length}`, 0), one(`b${clients[0]!.got.length}`, 1)]);
-		return {
-			published,
-			more: async (count: number) => {
-				const before = published.length;
-				await waitFor(() => published.length >= before + count, { deadlineMs: waitMs, what: `${count} more publications` });
-			},
-			stop: async () => {
-				goesOn = false;
-				await running;
-			},
-		};
+		const already = clients[0]!.got.length;
+		return new SteadyPublishing({
+			channel,
+			headers,
+			urls: () => urls.map((url) => url.replace("ws:", "http:")),
+			publishers: ["a", "b"].map((name, first) => ({ data: (index) => `${name}${already}-${index}`, place: () => first })),
+			deadlineMs: waitMs,
+		});
 	}
 	let before = 0;
 	/** Each client has all of these, once, in the order of their offsets. */
 	async function allHave(published: readonly string[]): Promise<void> {
-		await waitFor(
-			() => {
-				const short = clients.filter(({ got }) => got.length < before + published.length);
-				if (short.length > 0) throw new Error(`${short.length} clients have ${short.map(({ got }) => got.length - before)}`);
-				return true;
-			},
-			{ deadlineMs: waitMs, what: `${published.length} publications at ${clients.length} clients` },
-		);
+		await allGot(clients, before + published.length, waitMs);
 		for (const { got, unrecovered } of clients) {
 			const own = got.slice(before);
 			expect(
@@ -167,7 +128,7 @@ describe.skipIf(!redisForTests())("two nodes of two shards whose clients know bo
 		redis = await RedisServer.start();
 		await Promise.all([start("n1"), start("n2")]);
 		await together("n1 serving", "n2 serving");
-		for (let index = 0; index < clientsCount; index++) clients.push(new Reader(() => urls, 0, channel));
+		for (let index = 0; index < clientsCount; index++) clients.push(new RoamingReader(() => urls, 0, channel));
 		await Promise.all(clients.map(({ subscription }) => subscription.ready(waitMs)));
 	});
 	afterAll(async () => {
