@@ -22,7 +22,6 @@ interface ChannelQueue {
 	waitingBytes: number;
 	/** Batches without a reply. */
 	underWay: number;
-	isDue: boolean;
 	timer: NodeJS.Timeout | undefined;
 }
 
@@ -74,26 +73,17 @@ export class OutgoingPublications {
 		return new Promise((resolve, reject) => {
 			const waiting = queue.waiting.push({ bytes, idempotency, resolve, reject });
 			if (waiting >= batchMessagesMax) this.#sendBatch(queue);
-			else if (queue.underWay === 0) this.#sendSoon(queue);
-			else queue.timer ??= setTimeout(() => this.#sendBatch(queue), waitMsMax);
+			else if (queue.underWay > 0) queue.timer ??= setTimeout(() => this.#sendBatch(queue), waitMsMax);
+			else if (waiting === 1) queueMicrotask(() => this.#sendBatch(queue));
 		});
 	}
 
 	#queueOf(channel: string, limits: HistoryLimits): ChannelQueue {
 		const known = this.#queues.get(channel);
 		if (known !== undefined) return known;
-		const queue: ChannelQueue = { channel, limits, waiting: [], waitingBytes: 0, underWay: 0, isDue: false, timer: undefined };
+		const queue: ChannelQueue = { channel, limits, waiting: [], waitingBytes: 0, underWay: 0, timer: undefined };
 		this.#queues.set(channel, queue);
 		return queue;
-	}
-
-	#sendSoon(queue: ChannelQueue): void {
-		if (queue.isDue) return;
-		queue.isDue = true;
-		queueMicrotask(() => {
-			queue.isDue = false;
-			this.#sendBatch(queue);
-		});
 	}
 
 	#sendBatch(queue: ChannelQueue): void {
