@@ -1,12 +1,12 @@
-import { type Config, parseRedisAddress, redisNamesOf } from "@shardcast/config";
+import type { Config } from "@shardcast/config";
 import type { ClusterNode } from "@shardcast/control";
 import { Redis } from "@shardcast/redis";
 import type { Log } from "@shardcast/telemetry";
 import { nodesMax } from "./membership-scripts.ts";
-import { type NodeKeys, nodeKeys } from "./node-keys.ts";
+import type { NodeKeys } from "./node-keys.ts";
 import { publicNode } from "./node-record.ts";
 import { readNodeEvent, readNodes } from "./read-nodes.ts";
-import { redisOptionsOf } from "./redis-from-config.ts";
+import { nodeKeysOf, redisOptionsOf } from "./redis-from-config.ts";
 
 interface NodeWatchParts {
 	/** With an address of Redis. */
@@ -52,7 +52,7 @@ export class NodeWatch {
 		this.#parts = parts;
 		const { config } = parts;
 		this.redis = new Redis(redisOptionsOf(config, parts.clientName)!, parts.log);
-		this.#keys = nodeKeys(redisNamesOf(config), parseRedisAddress(config.redisAddress!).isCluster);
+		this.#keys = nodeKeysOf(config);
 	}
 
 	/** Redis has told at least once which nodes there are. */

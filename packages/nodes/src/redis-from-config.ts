@@ -1,5 +1,6 @@
-import { type Config, parseRedisAddress } from "@shardcast/config";
+import { type Config, parseRedisAddress, redisNamesOf } from "@shardcast/config";
 import type { RedisOptions } from "@shardcast/redis";
+import { type NodeKeys, nodeKeys } from "./node-keys.ts";
 
 /** Most commands that may wait while Redis cannot be reached. */
 const waitingMax = 10_000;
@@ -20,4 +21,9 @@ export function redisOptionsOf(config: Config, clientName: string): RedisOptions
 		clientName,
 		waitingMax,
 	};
+}
+
+/** Where the nodes keep what they share. Only if Redis is configured. */
+export function nodeKeysOf(config: Config): NodeKeys {
+	return nodeKeys(redisNamesOf(config), parseRedisAddress(config.redisAddress!).isCluster);
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { type Address, type Config, type Failover, formatDuration, nodeIdOf, parseRedisAddress, redisNamesOf } from "@shardcast/config";
+import { type Address, type Config, type Failover, formatDuration, nodeIdOf, redisNamesOf } from "@shardcast/config";
 import {
 	type ClusterNode,
 	type ClusterNodes,
@@ -30,14 +30,13 @@ import { NodeControl } from "./control/node-control.ts";
 import { NodePresence } from "./control/node-presence.ts";
 import { LoadMeter } from "./load-meter.ts";
 import { Membership, NodeIdTaken, type NodeReport } from "./membership.ts";
-import { nodeKeys } from "./node-keys.ts";
 import { publicNode } from "./node-record.ts";
 import type { LeftReason, NodeChanges } from "./node-view.ts";
 import { ClientMover } from "./orders/client-mover.ts";
 import { Orders } from "./orders/orders.ts";
 import { clientUrl, ownAddress } from "./own-address.ts";
 import { missingPermissions } from "./permissions.ts";
-import { redisOptionsOf } from "./redis-from-config.ts";
+import { nodeKeysOf, redisOptionsOf } from "./redis-from-config.ts";
 import { KnownPosition } from "./revocations/known-position.ts";
 import { SharedRevocations } from "./revocations/shared-revocations.ts";
 import { ScaleEvents } from "./scale/scale-events.ts";
@@ -119,8 +118,7 @@ export class ThisNode {
 		this.#parts = parts;
 		this.id = nodeIdOf(config);
 		this.#redis = new Redis(redisOptionsOf(config, `shardcast:${this.id}`)!, log);
-		const { isCluster } = parseRedisAddress(config.redisAddress!);
-		const keys = nodeKeys(redisNamesOf(config), isCluster);
+		const keys = nodeKeysOf(config);
 		const own = { id: this.id, instance: randomUUID() };
 		this.#membership = new Membership({
 			redis: this.#redis,
@@ -274,9 +272,7 @@ export class ThisNode {
 	async #checkPermissions(): Promise<void> {
 		if (this.#redis.state !== "ready") return;
 		const { config, log } = this.#parts;
-		const { isCluster } = parseRedisAddress(config.redisAddress!);
-		const names = redisNamesOf(config);
-		const missing = await missingPermissions(this.#redis, nodeKeys(names, isCluster), names).catch((error: Error) => {
+		const missing = await missingPermissions(this.#redis, nodeKeysOf(config), redisNamesOf(config)).catch((error: Error) => {
 			log.warn(`the permissions in Redis are not checked: ${error.message}`);
 			return null;
 		});
