@@ -1,9 +1,7 @@
 export { type CompressionMethod, Compressor } from "./compression.ts";
-export { type Announcement, readAnnouncements } from "./feed/announcement.ts";
 export { FeedCounts, Feeder, type FeederParts } from "./feed/feeder.ts";
 export { Keys } from "./keys.ts";
 export { IncomingMessages } from "./messages/incoming-messages.ts";
 export { OutgoingMessages } from "./messages/outgoing-messages.ts";
 export type { NodeId } from "./node-id.ts";
 export { RedisBroker } from "./redis-broker.ts";
-export type { StoredPublication } from "./stored-publication.ts";

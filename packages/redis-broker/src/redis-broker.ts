@@ -42,6 +42,7 @@ interface RedisBrokerOptions {
 
 /** How long the metadata of a channel without publications is kept. */
 const idleMetaTtlMs = 3_600_000;
+const unreadable: PublicationOutcome = { outcome: "unacknowledged", reason: "broker", detail: "Redis gave an answer that cannot be read" };
 
 /**
  * The broker for several nodes. Redis assigns each publication its position, and keeps the last ones in a stream. **Any number of processes on any
@@ -90,10 +91,6 @@ export class RedisBroker implements Broker {
 		}
 		try {
 			const answer = await this.#options.redis.run(publishScript, keys, args, { waitMs: this.#options.waitMs });
-			const unreadable: PublicationOutcome = {
-				...{ outcome: "unacknowledged", reason: "broker" },
-				detail: "Redis gave an answer that cannot be read",
-			};
 			return publishAnswer(answer, publications.length) ?? publications.map(() => unreadable);
 		} catch (error) {
 			if (!(error instanceof RedisError)) throw error;

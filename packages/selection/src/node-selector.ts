@@ -48,7 +48,7 @@ interface Picks {
 }
 
 /** A selected node. */
-export interface Selected<N> {
+interface Selected<N> {
 	readonly node: N;
 	/** All that could take the client, in any region. Those to avoid are among them only if there are no others. */
 	readonly able: readonly N[];
