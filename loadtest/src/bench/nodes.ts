@@ -30,7 +30,10 @@ const inFlight = 400;
 type Measured = { readonly servers: { cpuMs(): number } };
 
 const rounds = roundsFrom(process.argv.slice(2), 3);
-/** More than is published in a round: a node that falls behind by the whole history loses messages (counted as `gone`), and the round would never end. */
+/**
+ * More than is published in a round. A node loses messages (counted as `gone`) only if it falls behind by more than a feeder holds and by the whole history,
+ * but then the round would never end.
+ */
 const file = "channel: { namespaces: [{ name: kept, history_size: 100000, history_ttl: 10m }] }\n";
 
 /** CPU of Redis since its start. */
