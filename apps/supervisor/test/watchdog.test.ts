@@ -14,7 +14,9 @@ class Child implements Watched {
 	readonly told: string[] = [];
 	/** Its main thread. */
 	thread = { ranMs: 0, waitedMs: 0, ready: false };
+	asked = 0;
 	scheduled() {
+		this.asked++;
 		return new Map([["1", { ...this.thread }]]);
 	}
 	onSilent(): void {
@@ -60,6 +62,12 @@ it("says within a second that a child does not respond, and has it killed a litt
 	expect(child.told).toEqual(["silent"]);
 	run(300, false);
 	expect(child.told).toEqual(["silent", "hung"]);
+});
+
+it("reads nothing of a child that beats in time, however often it looks", () => {
+	const { child, run } = watched(1000);
+	run(5000, true);
+	expect([child.told, child.asked]).toEqual([[], 0]);
 });
 
 it("leaves a child alone that was only held up, and says that it is back", () => {

@@ -114,6 +114,8 @@ export class Watchdog {
 			seen.waitedMs = 0;
 			return;
 		}
+		// Between two heartbeats in time, nothing is read.
+		if (silentMs <= Heartbeat.everyMs) return;
 		const scheduled = child.scheduled();
 		if (seen.scheduled !== null) seen.waitedMs += waitedForCpu(seen.scheduled, scheduled, passedMs);
 		seen.scheduled = scheduled;
