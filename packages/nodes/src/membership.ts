@@ -287,6 +287,7 @@ export class Membership {
 			// One that has expired is still there if this machine may not remove it yet.
 			if (leftMs > 0) nextMs = Math.min(nextMs, leftMs);
 		}
+		this.#view.beginLook();
 		const there = await readNodes(redis, keys, others);
 		if (this.#state === "left") return;
 		const changes = this.#view.update(there, performance.now() < this.#lateUntilMs);

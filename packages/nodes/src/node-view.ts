@@ -16,15 +16,22 @@ export class NodeView {
 	readonly #nodes = new Map<string, NodeRecord>();
 	/** Nodes whose end was announced. */
 	readonly #announced = new Map<string, LeftReason>();
+	/** Those of them that the present look can confirm or refute. */
+	#checked: readonly string[] = [];
 
 	/** By id. */
 	get nodes(): readonly NodeRecord[] {
 		return [...this.#nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 	}
 
-	/** Redis has announced that a node has left; the next `update` checks it. */
+	/** Redis has announced that a node has left; the next look checks it. */
 	onLeft(id: string, reason: LeftReason): void {
 		if (this.#nodes.has(id)) this.#announced.set(id, reason);
+	}
+
+	/** Call before the nodes are read for `update`. Those whose end is announced while they are read may still be among them: the look after that checks it. */
+	beginLook(): void {
+		this.#checked = [...this.#announced.keys()];
 	}
 
 	/**
@@ -39,6 +46,7 @@ export class NodeView {
 			const announced = this.#announced.get(id);
 			if (now.has(id) || (mayBeLate && announced === undefined)) continue;
 			this.#nodes.delete(id);
+			this.#announced.delete(id);
 			changes.left.push({ node, reason: announced ?? "timeout" });
 		}
 		for (const [id, node] of now) {
@@ -50,7 +58,7 @@ export class NodeView {
 				changes.joined.push(node);
 			} else if (toldOf(before) !== toldOf(node)) changes.updated.push(node);
 		}
-		this.#announced.clear();
+		for (const id of this.#checked) this.#announced.delete(id);
 		return changes;
 	}
 }

@@ -75,8 +75,19 @@ describe("what is known of other machines", () => {
 		const view = new NodeView();
 		view.update([record("a")], false);
 		view.onLeft("a", "timeout");
+		view.beginLook();
 		expect(told(view.update([record("a")], false))).toEqual([]);
 		expect(told(view.update([], true))).toEqual([]);
+	});
+
+	it("an end that is announced while the machines are read is checked by the next look, with its reason", () => {
+		const view = new NodeView();
+		view.update([record("a")], false);
+		view.beginLook();
+		view.onLeft("a", "stopped");
+		expect(told(view.update([record("a")], false))).toEqual([]);
+		view.beginLook();
+		expect(told(view.update([], true))).toEqual(["-a stopped"]);
 	});
 });
 
