@@ -15,6 +15,7 @@ import {
 } from "@shardcast/testkit";
 import { connectKafka, KafkaBroker } from "@shardcast/testkit/kafka";
 import { Servers } from "../servers.ts";
+import { redisCpuMs } from "./support/redis-cpu.ts";
 import { roundsFrom, runBench } from "./support/report.ts";
 import { benchProgram, withCleanup } from "./support/subject.ts";
 
@@ -157,13 +158,6 @@ function modes(broker: KafkaBroker, mode: string, shards: number): Promise<{ cpu
 	});
 }
 
-/** CPU of Redis since its start. */
-function cpuMsOf(redis: RedisServer): number {
-	const text = redis.order("INFO", "cpu");
-	const seconds = ["used_cpu_sys", "used_cpu_user"].map((name) => Number(new RegExp(`${name}:([\\d.]+)`).exec(text)?.[1] ?? Number.NaN));
-	return (seconds[0]! + seconds[1]!) * 1000;
-}
-
 /** Two nodes of one shard, each with a subscriber. */
 function nodes(broker: KafkaBroker, mode: string): Promise<{ cpuUsPerRecord: number; redisUsPerRecord: number }> {
 	const records = 40_000;
@@ -187,11 +181,12 @@ function nodes(broker: KafkaBroker, mode: string): Promise<{ cpuUsPerRecord: num
 		});
 		const servers = await Promise.all(clusters.map((cluster) => Servers.find(cluster.httpUrl)));
 		const cpuMs = () => servers.reduce((sum, each) => sum + each.cpuMs(), 0);
-		const [cpuMsBefore, redisMsBefore] = [cpuMs(), cpuMsOf(redis)];
+		const redisMs = () => redisCpuMs(redis.order("INFO", "cpu"));
+		const [cpuMsBefore, redisMsBefore] = [cpuMs(), redisMs()];
 		await produce(broker.brokers, records, 128, perSecond);
 		await Promise.all(subscribers.map((subscriber) => subscriber.until(records)));
 		const cpuUsPerRecord = ((cpuMs() - cpuMsBefore) * 1000) / records;
-		const redisUsPerRecord = ((cpuMsOf(redis) - redisMsBefore) * 1000) / records;
+		const redisUsPerRecord = ((redisMs() - redisMsBefore) * 1000) / records;
 		for (const subscriber of subscribers) {
 			if (subscriber.count !== records) throw new Error(`${subscriber.count} records came of ${records}`);
 			subscriber.close();

@@ -10,6 +10,7 @@ import { installSocketIo, SocketIoClient, type SocketIoServer, startSocketIo } f
 import { HttpLoad, publishRequest } from "./support/http-load.ts";
 import { watchOtherCpu } from "./support/other-cpu.ts";
 import { pacedLatency } from "./support/paced-latency.ts";
+import { redisCpuMs } from "./support/redis-cpu.ts";
 import { otherCpuPercent, roundsFrom, runBench } from "./support/report.ts";
 import { benchProgram, benchShards, startBenchCluster } from "./support/subject.ts";
 
@@ -36,12 +37,7 @@ const rounds = roundsFrom(process.argv.slice(2), 3);
  */
 const file = "channel: { namespaces: [{ name: kept, history_size: 100000, history_ttl: 10m }] }\n";
 
-/** CPU of Redis since its start. */
-async function redisCpuMs(redis: Redis): Promise<number> {
-	const text = String(await redis.send(null, ["INFO", "cpu"]));
-	const seconds = ["used_cpu_sys", "used_cpu_user"].map((name) => Number(new RegExp(`${name}:([\\d.]+)`).exec(text)?.[1] ?? Number.NaN));
-	return (seconds[0]! + seconds[1]!) * 1000;
-}
+const cpuMsOfRedis = async (redis: Redis) => redisCpuMs(String(await redis.send(null, ["INFO", "cpu"])));
 
 await benchProgram(async (ends) => {
 	const server = await RedisServer.start();
@@ -73,7 +69,7 @@ await benchProgram(async (ends) => {
 	/** Sends, waits until all of it has come, and says what it cost. */
 	const measure = async (subjects: readonly Measured[], send: () => Promise<number>, received: () => number) => {
 		const cpuMs = cpuMsOf(subjects);
-		const before = { ms: performance.now(), otherCpu: watchOtherCpu(), cpuMs: cpuMs(), redisMs: await redisCpuMs(publisher) };
+		const before = { ms: performance.now(), otherCpu: watchOtherCpu(), cpuMs: cpuMs(), redisMs: await cpuMsOfRedis(publisher) };
 		const already = received();
 		const sent = await send();
 		const arrived = (): boolean => {
@@ -82,7 +78,7 @@ await benchProgram(async (ends) => {
 		};
 		await waitFor(arrived, { deadlineMs: 20_000, what: `${sent} messages on every other node` });
 		const tookMs = performance.now() - before.ms;
-		const redisMs = (await redisCpuMs(publisher)) - before.redisMs;
+		const redisMs = (await cpuMsOfRedis(publisher)) - before.redisMs;
 		const nodesMs = cpuMs() - before.cpuMs;
 		return {
 			messagesPerSecond: (sent * 1000) / tookMs,
