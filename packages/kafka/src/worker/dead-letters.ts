@@ -3,6 +3,7 @@ import type { ProducedHeader, ProducerRecord } from "../client/produced-record.t
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { SourcePartition, SourceRecord } from "../source.ts";
 import { DeadLetterCopies } from "./dead-letter-copies.ts";
+import { LetterHeader } from "./message-headers.ts";
 import type { Refusal } from "./record-router.ts";
 import type { Reporter } from "./reporter.ts";
 
@@ -22,9 +23,6 @@ interface DeadLetterParts {
 const roomWaitMsMax = 5000;
 const queueFull = "the queue is full";
 const heldMax = { lettersMax: 5000, bytesMax: 4 * 1024 * 1024 };
-
-/** Headers added to a dead letter. A record that has them already was one before. */
-const LetterHeader = { reason: "shardcast-reason", source: "shardcast-source" } as const;
 
 /**
  * Writes records that could not be delivered to a separate topic: unchanged key, value, timestamp and headers (a null header becomes

@@ -13,6 +13,9 @@ export const MessageHeader = {
 	priority: "shardcast-priority",
 } as const;
 
+/** Headers added to a dead letter. A record that has them already was one before. */
+export const LetterHeader = { reason: "shardcast-reason", source: "shardcast-source" } as const;
+
 /** What a record's headers say. */
 export interface MessageHeaders {
 	/** To the connections of this user, whose id takes the place of a channel, or of all; null = to the clients of channels. */
@@ -28,8 +31,8 @@ export const noMessageHeaders: MessageHeaders = { direct: null, room: null, type
 
 const prefix = "shardcast-";
 const known: readonly string[] = Object.values(MessageHeader);
-/** Headers of dead letters, which may be written back to their topic as they are. */
-const ignored: readonly string[] = ["shardcast-reason", "shardcast-source"];
+/** Dead letters may be written back to their topic as they are. */
+const ignored: readonly string[] = Object.values(LetterHeader);
 const toAll = channelList([]);
 /** Caches: users and channels repeat. */
 const userLists = new ChannelListCache((id) => (id === "" || isUserIdTooLong(id) ? null : channelList([id])));
