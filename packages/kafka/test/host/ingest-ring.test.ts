@@ -1,4 +1,4 @@
-import { MemoryBus } from "@shardcast/bus";
+import { type BusLink, MemoryBus } from "@shardcast/bus";
 import { RingReader } from "@shardcast/ring";
 import { everybody, RecordKind } from "@shardcast/wire";
 import { describe, expect, it, vi } from "vitest";
@@ -32,6 +32,14 @@ function setup(destinationOf: (table: ReturnType<typeof positionsInMemory>) => D
 	const write = (position: number) => feed.write(row, position, RecordKind.text, 0, 0, everybody, payload);
 	return { table, memory, reader, feed, write, revoked, wakes: () => wakes };
 }
+
+const onBus = (link: BusLink) => (positions: ReturnType<typeof positionsInMemory>) =>
+	new BusDestination(
+		link,
+		positions.intent(0),
+		() => {},
+		() => {},
+	);
 
 /** Wakes the worker, which waits for room, and waits until it has looked and sleeps again. */
 async function looksInVain({ roomSignal }: IngestMemory): Promise<void> {
@@ -99,15 +107,7 @@ describe("the ring between ingest worker and loop", () => {
 	it("a full bus holds one record and leaves the others in the ring, in order, until there is room", () => {
 		const bus = new MemoryBus({ members: 2, capacityBytes: 16_384 });
 		const [writer, other] = [bus.link(0), bus.link(1)];
-		const { table, memory, reader, write, feed, revoked } = setup(
-			(positions) =>
-				new BusDestination(
-					writer!,
-					positions.intent(0),
-					() => {},
-					() => {},
-				),
-		);
+		const { table, memory, reader, write, feed, revoked } = setup(onBus(writer!));
 		for (let position = 1; position <= 40; position++) expect(write(position)).toBe(true);
 		feed.mark(row, IngestMark.revoked, 0);
 		const read = (): number => other!.read(1000, () => {}) + writer!.read(1000, () => {}) / 1e9;
@@ -132,15 +132,7 @@ describe("the ring between ingest worker and loop", () => {
 	it("a full bus is tried again and again while the loop sleeps, also after a try that the loop did not hear", async () => {
 		const bus = new MemoryBus({ members: 2, capacityBytes: 16_384 });
 		const writer = bus.link(0);
-		const { reader, write, wakes } = setup(
-			(positions) =>
-				new BusDestination(
-					writer!,
-					positions.intent(0),
-					() => {},
-					() => {},
-				),
-		);
+		const { reader, write, wakes } = setup(onBus(writer!));
 		for (let position = 1; position <= 40; position++) write(position);
 		reader.read(100, () => {});
 		for (let round = 1; round <= 3; round++) {
