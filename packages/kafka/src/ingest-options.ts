@@ -4,7 +4,7 @@ import { redisOptionsOf } from "@shardcast/nodes";
 import type { KafkaConnectionOptions } from "./client/connection-options.ts";
 import type { FetchLimits } from "./protocol/fetch-protocol.ts";
 import type { RelayOptions } from "./relay/open-relay.ts";
-import type { StartPolicy } from "./source.ts";
+import type { StartPolicy, TopicOptions } from "./source.ts";
 
 export type KafkaMode = "per-shard" | "shared";
 export type PayloadFormat = "text" | "json" | "binary";
@@ -13,6 +13,8 @@ export type PayloadFormat = "text" | "json" | "binary";
 export interface IngestOptions {
 	readonly connection: KafkaConnectionOptions;
 	readonly subscription: Subscription;
+	/** Those that name topics of `subscription`. */
+	readonly topicOptions: TopicOptions;
 	/** Topics whose records may have the headers of `MessageHeader`. They are in `subscription`, too. */
 	readonly messageTopics: Subscription;
 	readonly mode: KafkaMode;
@@ -79,6 +81,7 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 	const plain = parseSubscription(config.kafkaTopics);
 	const withHeaders = parseSubscription(config.kafkaMessageTopics);
 	const publishTopic = orNull(config.kafkaPublishTopic);
+	const published = publishTopic === null ? [] : [publishTopic];
 	const deadLetterTopic = orNull(config.kafkaDeadLetter);
 	const group = kafkaGroupOf(config);
 	const groups = Array.from({ length: shardsTotal }, (_, index) => `${group}-${index}`);
@@ -102,10 +105,15 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 			connectionTimeoutMs,
 		},
 		subscription: {
-			names: [...new Set([...plain.names, ...withHeaders.names, ...(publishTopic === null ? [] : [publishTopic])])],
+			names: [...new Set([...plain.names, ...withHeaders.names, ...published])],
 			patterns: [...plain.patterns, ...withHeaders.patterns],
 			excluded: deadLetterTopic === null ? [] : [deadLetterTopic],
 		},
+		topicOptions: [
+			["--kafka-topics", plain.names],
+			["--kafka-message-topics", withHeaders.names],
+			["--kafka-publish-topic", published],
+		],
 		messageTopics: withHeaders,
 		mode: config.kafkaMode,
 		from: config.kafkaFrom,

@@ -39,6 +39,9 @@ export interface TopicFound {
 	readonly partitions: number;
 }
 
+/** Options that name topics, such as `--kafka-topics`, with those topics. */
+export type TopicOptions = readonly (readonly [option: string, topics: readonly string[]])[];
+
 /** What the brokers report about the requested topics. */
 export interface TopicList {
 	readonly topics: readonly TopicFound[];

@@ -15,6 +15,7 @@ import type {
 	StartRule,
 	TopicFound,
 	TopicList,
+	TopicOptions,
 	TroubleKind,
 } from "../source.ts";
 import type { KafkaConnectionOptions } from "./connection-options.ts";
@@ -27,6 +28,8 @@ import { TopicFinder } from "./topic-finder.ts";
 interface KafkaSourceOptions {
 	readonly connection: KafkaConnectionOptions;
 	readonly subscription: Subscription;
+	/** Those that name topics of the subscription. */
+	readonly topicOptions: TopicOptions;
 	/** Where offsets are committed. */
 	readonly group: string;
 	/** Groups whose commits count for the start policy `committed`: the lowest offset wins. */
@@ -296,7 +299,7 @@ export class KafkaSource implements Source, FetcherOwner {
 		else
 			this.#sink.trouble(
 				"topicMissing",
-				`${namesOf("topic", missing)} ${missing.length === 1 ? "does" : "do"} not exist; create what is missing, or correct --kafka-topics`,
+				`${namesOf("topic", missing)} ${missing.length === 1 ? "does" : "do"} not exist; create what is missing, or correct ${this.#optionsOf(missing)}`,
 			);
 		for (const [topic, triedMs] of this.#unfetchable) if (performance.now() - triedMs > quietMs) this.#unfetchable.delete(topic);
 		if (denied.length > 0) this.#reportDenied(denied);
@@ -309,6 +312,11 @@ export class KafkaSource implements Source, FetcherOwner {
 		if (told === this.#lastTopics) return;
 		this.#lastTopics = told;
 		this.#sink.topicsFound(list);
+	}
+
+	#optionsOf(topics: readonly string[]): string {
+		const naming = this.#options.topicOptions.filter(([, names]) => names.some((name) => topics.includes(name)));
+		return naming.map(([option]) => option).join(" and ");
 	}
 
 	#reportDenied(topics: readonly string[], where?: { topic: string; partition: number; offset: number }): void {

@@ -53,6 +53,24 @@ describe("a topic that we may not read", () => {
 			expect(rig.found("hidden")).toBeDefined();
 		});
 
+	it("and one that does not exist: the warning says which options to correct", async () => {
+		const kafka = await brokers();
+		kafka.create("open");
+		const topicOptions = [
+			["--kafka-topics", ["open", "both"]],
+			["--kafka-message-topics", ["notices", "both"]],
+			["--kafka-publish-topic", ["sent"]],
+		] as const;
+		const missingOf = async (...names: readonly string[]) => {
+			const rig = rigOf(kafka, { names: ["open", ...names], topicOptions });
+			await rig.find("open");
+			return rig.troubles.find(({ kind }) => kind === "topicMissing")?.message;
+		};
+		expect(await missingOf("notices")).toBe("topic notices does not exist; create what is missing, or correct --kafka-message-topics");
+		expect(await missingOf("sent")).toBe("topic sent does not exist; create what is missing, or correct --kafka-publish-topic");
+		expect(await missingOf("both")).toMatch(/, or correct --kafka-topics and --kafka-message-topics$/);
+	});
+
 	it("under a pattern is denied while we may only see it; asked for by name beside the pattern, also while we may not", async () => {
 		const kafka = await brokers();
 		kafka.create("a.open");

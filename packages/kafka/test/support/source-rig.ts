@@ -2,13 +2,15 @@ import { waitFor } from "@shardcast/testkit";
 import { KafkaSource } from "../../src/client/kafka-source.ts";
 import { IngestMemory } from "../../src/ingest-memory.ts";
 import type { RelayLink } from "../../src/relay/relay-link.ts";
-import type { SourceSink, TopicFound, TopicList, TroubleKind } from "../../src/source.ts";
+import type { SourceSink, TopicFound, TopicList, TopicOptions, TroubleKind } from "../../src/source.ts";
 import type { FakeKafka } from "./fake-kafka.ts";
 import { listOf } from "./topic-lists.ts";
 
 interface SourceRigOptions {
 	readonly names?: readonly string[];
 	readonly patterns?: readonly string[];
+	/** Which options name the topics; by default all are in `--kafka-topics`. */
+	readonly topicOptions?: TopicOptions;
 	/** To other sources. */
 	readonly link?: RelayLink;
 	readonly nowMs?: () => number;
@@ -28,7 +30,7 @@ export class SourceRig {
 
 	readonly memory = IngestMemory.create(8, 65_536);
 
-	constructor(kafka: FakeKafka, { names = [], patterns = [], link, nowMs }: SourceRigOptions) {
+	constructor(kafka: FakeKafka, { names = [], patterns = [], topicOptions = [["--kafka-topics", names]], link, nowMs }: SourceRigOptions) {
 		const sink: SourceSink = {
 			topicsFound: (list) => {
 				this.list = list;
@@ -56,6 +58,7 @@ export class SourceRig {
 			{
 				connection,
 				subscription: { names, patterns, excluded: [] },
+				topicOptions,
 				...{ group: "g", groupsToStartFrom: ["g"], cluster: "c", metadataAgeMs: 50, backoffMsMax: 50 },
 				limits: { waitMsMax: 20, bytesMax: 1 << 20, partitionBytesMax: 1 << 20 },
 			},
