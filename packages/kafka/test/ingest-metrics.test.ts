@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { hostCounters, workerCounters } from "../src/ingest-counters.ts";
 import { IngestMemory } from "../src/ingest-memory.ts";
 import { kafkaReading } from "../src/ingest-metrics.ts";
+import { type Refusal, refusalWords } from "../src/worker/record-router.ts";
 
 const market = { row: 3, topic: "market", partition: 0 };
 const other = { row: 4, topic: "market", partition: 1 };
@@ -15,7 +16,7 @@ function ingestWith(memory: IngestMemory) {
 	});
 }
 
-// The table in @shardcast/service names the ingest's counters by string. Here the two are held against each other.
+// The table in @shardcast/scoreboard names the ingest's counters by string. Here the two are held against each other.
 describe("metrics of the ingest", () => {
 	it("every counter is a number in some metric, and every metric's values are numbers", () => {
 		const read = new Set<string>();
@@ -36,6 +37,17 @@ describe("metrics of the ingest", () => {
 		expect([...workerCounters, ...hostCounters].map(([name]) => name).filter((name) => !read.has(name) && !elsewhere.has(name))).toEqual(
 			[],
 		);
+	});
+
+	it("a record that is not delivered has the same word in the log as in the metric", () => {
+		const memory = IngestMemory.create(8, 65_536);
+		const counters = Object.keys(refusalWords) as Refusal[];
+		for (const [index, counter] of counters.entries()) memory.worker.add(counter, index + 1);
+		const { sample } = kafkaMetrics.find(({ name }) => name === "shardcast_kafka_skipped_total")!;
+		const counts = new Map(Array.from(sample(ingestWith(memory)), ({ labels, value }) => [labels.reason, value]));
+		expect(counters.map((counter) => counts.get(refusalWords[counter]))).toEqual(counters.map((_, index) => index + 1));
+		// The loop counts the last one, and logs it in other words.
+		expect([...counts.keys()].toSorted()).toEqual([...Object.values(refusalWords), "too_large_for_history"].toSorted());
 	});
 
 	it("lag is what this shard has yet to deliver of the partitions that it reads", () => {

@@ -10,20 +10,20 @@ import type { SourcePartition, SourceRecord } from "../source.ts";
 import { MessageHeader, type MessageHeaders, noMessageHeaders, readMessageHeaders } from "./message-headers.ts";
 import { PublishedHeader, parsePublished, parseSender } from "./published-headers.ts";
 
-/** Why a record is not delivered. Also the name of its counter. */
-export type Refusal = Extract<
-	WorkerCounter,
-	| "tombstones"
-	| "tooLarge"
-	| "invalidText"
-	| "invalidJson"
-	| "badChannel"
-	| "badHeader"
-	| "routeSkipped"
-	| "routeErrors"
-	| "routeInvalid"
-	| "routeTimeouts"
->;
+/** Why a record is not delivered: by the name of its counter, the word for the log, which is that of `shardcast_kafka_skipped_total`. */
+export const refusalWords = {
+	tombstones: "tombstone",
+	tooLarge: "too_large",
+	invalidText: "invalid_text",
+	invalidJson: "invalid_json",
+	badChannel: "bad_channel",
+	badHeader: "bad_header",
+	routeSkipped: "route_skipped",
+	routeErrors: "route_error",
+	routeInvalid: "route_invalid",
+	routeTimeouts: "route_timeout",
+} as const satisfies Partial<Record<WorkerCounter, string>>;
+export type Refusal = keyof typeof refusalWords;
 
 interface RouterParts {
 	readonly template: ChannelTemplate;

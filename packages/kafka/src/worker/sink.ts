@@ -3,7 +3,7 @@ import type { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker } from "../ingest-messages.ts";
 import { IngestMark } from "../ingest-record.ts";
 import type { SourcePartition, SourceRecord, SourceSink, TopicList, TroubleKind } from "../source.ts";
-import type { RecordRouter, Refusal, RouteCallback } from "./record-router.ts";
+import { type RecordRouter, type Refusal, type RouteCallback, refusalWords } from "./record-router.ts";
 import type { Reporter } from "./reporter.ts";
 import type { RingFeed } from "./ring-feed.ts";
 
@@ -132,7 +132,8 @@ export class IngestSink implements SourceSink {
 		memory.worker.add(refusal);
 		if (normal.includes(refusal)) return null;
 		const where = { topic: partition.topic, partition: partition.partition, offset: record.offset };
-		reporter.warn(refusal, () => `a record is not delivered (${refusal}): ${router.explain(refusal, partition, record)}`, where);
+		const word = refusalWords[refusal];
+		reporter.warn(word, () => `a record is not delivered (${word}): ${router.explain(refusal, partition, record)}`, where);
 		return deadLetter?.(partition, record, refusal) ?? null;
 	}
 }

@@ -165,7 +165,7 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 		await waitFor(async () => (await high()) === 4, { deadlineMs: 20_000, what: "the dead letters" });
 		expect(rig.cluster.log()).toContain(`"topic":"${topic}","partition":0,"offset":4`);
 		expect(rig.cluster.log()).toMatch(
-			/"offset":5.*a record is not delivered \(badChannel\): its key is null, and --kafka-channel \{key\}\.\{topic\} needs one/,
+			/"offset":5.*a record is not delivered \(bad_channel\): its key is null, and --kafka-channel \{key\}\.\{topic\} needs one/,
 		);
 		expect(rig.cluster.log()).toMatch(
 			/kafka +reads bad\d+ from 127\.0\.0\.1:\d+; per-shard; group shardcast-0; begins at the latest record; dead letters to bad/,

@@ -63,4 +63,26 @@ describe("IngestSink", () => {
 		expect(payloads.at(-1)!.length).toBe(100_000);
 		expect(payloads.at(-1)!.every((byte) => byte === 1)).toBe(true);
 	});
+
+	it("logs a record that is not delivered with the word that the metric has", () => {
+		const memory = IngestMemory.create(4, 1 << 20);
+		const router = {
+			decide: (_: unknown, of: SourceRecord, decided: RouteCallback) => decided("badHeader", partition, of),
+			explain: () => "why",
+		};
+		const lines: unknown[] = [];
+		const reporter = new Reporter((...line) => lines.push(line));
+		const sink = new IngestSink({
+			memory,
+			feed: new RingFeed(memory),
+			router: router as never,
+			reporter,
+			send: () => {},
+			deadLetter: null,
+		});
+		expect(sink.take(partition, record)).toBe(true);
+		const where = { kind: "bad_header", topic: "t", partition: 0, offset: 7 };
+		expect(lines).toEqual([["warn", where, "kafka: a record is not delivered (bad_header): why"]]);
+		expect(memory.worker.get("badHeader")).toBe(1);
+	});
 });
