@@ -216,14 +216,14 @@ describe("nodes that share the reading of a partition", () => {
 		timeout: 60_000,
 	}, async () => {
 		const nodes = await setup(3);
-		// A separate generator, so that a failure can be repeated.
-		let seed = 7;
-		const random = () => {
+		const generator = (seed: number) => () => {
 			seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
 			return seed / 2 ** 32;
 		};
-		nodes.hub.copies = () => [0, 1, 1, 1, 2][Math.floor(random() * 5)]!;
-		nodes.hub.delayMs = () => (random() < 0.7 ? 0 : random() * 20);
+		// Two generators: how often messages travel depends on time, who reads when does not.
+		const [random, ofMessage] = [generator(7), generator(8)];
+		nodes.hub.copies = () => [0, 1, 1, 1, 2][Math.floor(ofMessage() * 5)]!;
+		nodes.hub.delayMs = () => (ofMessage() < 0.7 ? 0 : ofMessage() * 20);
 		const total = 900;
 		for (let next = 0; next < total; next += 15) {
 			nodes.append(values("a", next, next + 15), { inSync: [1, 2] });
