@@ -75,6 +75,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"webhooks",
 		"wire",
 	],
+	"packages/gateway": ["config", "control", "http", "limits", "process", "scoreboard", "server", "telemetry", "wire"],
 	"packages/testkit": ["ring", "native", "wire", "scoreboard", "bus", "config", "process", "telemetry"],
 	"apps/shard": [
 		"bus",
@@ -98,6 +99,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"config",
 		"control",
 		"edge",
+		"gateway",
 		"http",
 		"kafka",
 		"limits",
@@ -111,7 +113,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"wire",
 		"server",
 	],
-	loadtest: ["ring", "native", "wire", "scoreboard", "bus", "channel-log", "testkit", "config", "process", "redis"],
+	loadtest: ["ring", "native", "wire", "scoreboard", "bus", "channel-log", "gateway", "testkit", "config", "process", "redis"],
 };
 
 /** Library → the only files that may import it. */
