@@ -8,7 +8,8 @@ import { benchProgram, benchShards, startBenchCluster } from "./support/subject.
  * How long a message takes from the COMMIT of the backend's transaction to a client's read: through the outbox, against plain LISTEN and NOTIFY of the
  * same PostgreSQL. Each transaction inserts one row and is alone; PostgreSQL does not wait for its disk.
  */
-const durationMs = 4_000;
+const durationMs = 10_000;
+const warmupMs = 3_000;
 const transactionsPerSecond = 100;
 const dataBytes = 128;
 
@@ -56,7 +57,7 @@ await benchProgram(async (ends) => {
 		await waitFor(() => sentMs.size === 0, { deadlineMs: 20_000, what: "the first message" });
 		tookMs.length = 0;
 		// The other CPU is with PostgreSQL, whose processes are not counted apart.
-		return pacedLatency({ perSecond: transactionsPerSecond, durationMs, send: () => transaction(statement), tookMs, cpuMs });
+		return pacedLatency({ perSecond: transactionsPerSecond, durationMs, warmupMs, send: () => transaction(statement), tookMs, cpuMs });
 	};
 	await runBench({
 		name: "outbox",
