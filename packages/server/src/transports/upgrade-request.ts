@@ -58,8 +58,19 @@ export function judgeHandshake(head: Handshake): Reply | null {
  * @param word in lower case.
  */
 export function listIncludes(list: string, word: string): boolean {
-	const lower = list.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
-	return lower === word || lower.split(",").some((item) => trimBlanks(item) === word);
+	// Of each client's handshake: the usual spellings, without an allocation.
+	if (isWord(list, word)) return true;
+	return list.split(",").some((item) => isWord(trimBlanks(item), word));
+}
+
+function isWord(text: string, word: string): boolean {
+	if (text.length !== word.length) return false;
+	for (let index = 0; index < text.length; index++) {
+		const code = text.charCodeAt(index);
+		const lower = code >= 65 && code <= 90 ? code + 32 : code;
+		if (lower !== word.charCodeAt(index)) return false;
+	}
+	return true;
 }
 
 /** Removes surrounding spaces and tabs, which is white space in HTTP. */

@@ -9,7 +9,7 @@ export function upgradeHead(request: HttpRequest): UpgradeHead {
 		query: request.getQuery() ?? "",
 		origin: request.getHeader("origin"),
 		host: request.getHeader("host"),
-		subprotocols: listHeader(request, "sec-websocket-protocol"),
+		subprotocols: joinedHeader(request, "sec-websocket-protocol"),
 		header: (name) => joinedHeader(request, name),
 		...handshake(request),
 	};
@@ -28,25 +28,31 @@ export function hasBody(request: HttpRequest): boolean {
 	return !/^0*$/.test(request.getHeader("content-length")) || request.getHeader("transfer-encoding") !== "";
 }
 
-/** Reads headers lazily, since without forwarding proxies none is needed. */
 export function forwardedHead(request: HttpRequest, announced: string | null): ForwardedHead {
-	return {
-		announced,
-		get proxyToken() {
-			return request.getHeader("x-shardcast-proxy");
-		},
-		get realIp() {
-			return request.getHeader("x-real-ip");
-		},
-		get forwardedFor() {
-			return allLines(request, "x-forwarded-for");
-		},
-	};
+	return new RequestForwardedHead(request, announced);
 }
 
-/** The values of a list header, which may have several lines. Costs a look at each header if there is one. */
-function listHeader(request: HttpRequest, name: string): string {
-	return request.getHeader(name) === "" ? "" : joinedHeader(request, name);
+/** Reads headers lazily, since without forwarding proxies none is needed. A class: the getters of a literal are created for each request. */
+class RequestForwardedHead implements ForwardedHead {
+	readonly #request: HttpRequest;
+	readonly announced: string | null;
+
+	constructor(request: HttpRequest, announced: string | null) {
+		this.#request = request;
+		this.announced = announced;
+	}
+
+	get proxyToken(): string {
+		return this.#request.getHeader("x-shardcast-proxy");
+	}
+
+	get realIp(): string {
+		return this.#request.getHeader("x-real-ip");
+	}
+
+	get forwardedFor(): string {
+		return allLines(this.#request, "x-forwarded-for");
+	}
 }
 
 /** See `compressionOffer`. The first line usually has the offer. */
@@ -63,12 +69,14 @@ function listWith(request: HttpRequest, name: string, word: string): string {
 }
 
 /**
- * The values of all lines of a header, as one, each byte as a character. The first alone may be the client's, and a later one that of a proxy.
- * Costs a look at each header.
+ * The values of all lines of a header, as one, each byte as a character; "" if the first is empty. The first alone may be the client's, and a later one
+ * that of a proxy. Costs a look at each header if there is one of this name.
  */
 export function joinedHeader(request: HttpRequest, name: string): string {
+	const first = request.getHeader(name);
+	if (first === "") return "";
 	const lines = linesOf(request, name);
-	if (lines.length <= 1) return request.getHeader(name);
+	if (lines.length <= 1) return first;
 	// Unlike `getHeader`, the library's `forEach` decodes UTF-8.
 	return lines.map((line) => Buffer.from(line).toString("latin1")).join(name === "cookie" ? "; " : ", ");
 }
