@@ -26,6 +26,15 @@ async function run(
 	return { code, lines: child.log().trimEnd().split("\n") };
 }
 
+/** Not the default ports: another test may run a cluster there. */
+async function freeAddress(command: string): Promise<string[]> {
+	const port = await freePorts(2);
+	const address = `127.0.0.1:${port}`;
+	return command === "multi"
+		? ["--shards", "1", "--base-port", `${port + 1}`, "--cluster-directory", folder, "--lb-addr", address]
+		: ["--addr", address];
+}
+
 describe("every wrong value ends with status 2 and exactly one line", () => {
 	it.each<[string[], Record<string, string>, string]>([
 		[["multi", "--shards", "many"], {}, 'shardcast: --shards: "many" is not a whole number from 0 to 64'],
@@ -87,8 +96,7 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 	it.each(["multi", "single"])("%s: a folder for the durable store that cannot be one", async (command) => {
 		const file = join(folder, "a-file");
 		writeFileSync(file, "");
-		const cluster = command === "multi" ? ["--shards", "1", "--base-port", "1025", "--cluster-directory", folder] : [];
-		expect(await run([command, "--durable-store-path", file, ...cluster])).toEqual({
+		expect(await run([command, "--durable-store-path", file, ...(await freeAddress(command))])).toEqual({
 			code: 2,
 			lines: [
 				`shardcast: the folder of the durable store, ${file}, cannot be used (EEXIST); set channel.durable_store.path to a folder on a local disk that has free space and that this user may write to`,
@@ -101,13 +109,8 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 		const { port } = server.address() as { port: number };
 		const flag = command === "multi" ? "--lb-addr" : "--addr";
-		const args = [
-			command,
-			flag,
-			`127.0.0.1:${port}`,
-			...(command === "multi" ? ["--shards", "1", "--base-port", "1025", "--cluster-directory", folder] : []),
-		];
-		const { code, lines } = await run(args);
+		// The last value of a flag counts.
+		const { code, lines } = await run([command, ...(await freeAddress(command)), flag, `127.0.0.1:${port}`]);
 		await new Promise((resolve) => server.close(resolve));
 		expect({ code, lines }).toEqual({
 			code: 2,
