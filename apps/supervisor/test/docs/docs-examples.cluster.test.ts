@@ -242,6 +242,7 @@ it("each file of examples/ is run by a test", () => {
 		"../cluster/centrifuge/centrifuge-durable.cluster.test.ts",
 		"../cluster/hooks.cluster.test.ts",
 		"../cluster/webhooks.cluster.test.ts",
+		"../gateway/backend-libraries.process.test.ts",
 	].map((name) => readFileSync(join(import.meta.dirname, name), "utf8"));
 	expect(readdirSync(examples).filter((name) => !tests.some((test) => test.includes(name)))).toEqual([]);
 });

@@ -1,0 +1,415 @@
+// A backend of `shardcast gateway` in one file without dependencies, to copy into your project. Node 20 or later. An echo:
+//
+//   import { listen } from "./gateway-backend.mjs";
+//   await listen(9001, { onFrame: (client, frameClass, body) => client.deliver(frameClass, body) });
+//
+// docs/reference/gateway-protocol.md describes what passes between a gateway and a backend; gateway_backend.py is the same in Python.
+import { createHmac, randomBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { createServer } from "node:net";
+
+/** The first byte of each payload. The gateway answers for LINK itself. */
+export const FrameClass = Object.freeze({ LINK: 0, CONTROL: 1, VIDEO: 2, ACK: 3, FILE: 4 });
+
+const headerBytes = 12;
+const everyone = 0;
+/** A gateway that has said hello on one connection opens the other within this time. */
+const pairMsMax = 5000;
+const announceEveryMs = 5000;
+/** Clients that have left and of which frames may still arrive on the other connection. The oldest are forgotten. */
+const leftMax = 1024;
+
+const defaults = {
+	host: "127.0.0.1",
+	/**
+	 * `(client, frameClass, body)`. While the promise that it returns is pending, nothing more is read from that connection, and so the gateway
+	 * holds the client's frames back. Do not wait in it for another frame, which could not arrive; start such work without returning it.
+	 */
+	onFrame: () => {},
+	onClientJoined: (_client) => {},
+	onClientLeft: (_client) => {},
+	/** A gateway has both of its connections, or has lost them. */
+	onGatewayUp: (_gateway) => {},
+	onGatewayDown: (_gateway) => {},
+	/** An error of a handler, or of what a connection sent; the latter is closed. */
+	onProblem: (error) => console.error(`gateway-backend: ${error.message}`),
+	/** A longer payload ends its connection. Give the gateway the same limit. */
+	maxFrame: 8 << 20,
+	/** Once so many bytes wait for a connection of a gateway, it takes no more. */
+	queueBytes: 4 << 20,
+	/** The same for VIDEO, which is worthless when it is late. */
+	videoQueueBytes: 256 << 10,
+	/** `{ name, secret?, host?, to?: ["127.0.0.1:9999"] }`: tell gateways with --discover where this backend is. A broadcast address will do. */
+	announce: null,
+};
+
+/** Takes gateways on a port (0 = a free one, see `backend.port`). */
+export async function listen(port, options = {}) {
+	const unknown = Object.keys(options).filter((name) => !(name in defaults));
+	if (unknown.length > 0) throw new TypeError(`there is no option ${unknown.join(", ")}; there are ${Object.keys(defaults).join(", ")}`);
+	const backend = new Backend({ ...defaults, ...options });
+	await backend.start(port);
+	return backend;
+}
+
+class Backend {
+	stats = { framesIn: 0, framesOut: 0, refused: 0, videoDropped: 0, brokenConnections: 0, handlerErrors: 0 };
+	/** By their id. */
+	gateways = new Map();
+	#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+	#sockets = new Set();
+	#announcer = null;
+
+	constructor(options) {
+		this.options = options;
+	}
+
+	async start(port) {
+		await new Promise((resolve, reject) => {
+			this.#server.once("error", reject);
+			this.#server.listen(port, this.options.host, resolve);
+		});
+		this.port = this.#server.address().port;
+		if (this.options.announce !== null) this.#announcer = new Announcer(this.port, this.options);
+	}
+
+	/**
+	 * To all clients of all gateways. False if a gateway has no room (see `Client.send`); then none got it.
+	 */
+	send(frameClass, body) {
+		const pairs = [...this.gateways.values()].filter(({ isUp }) => isUp);
+		if (!pairs.every((pair) => pair.hasRoom(frameClass))) return this.refuse(frameClass);
+		for (const pair of pairs) pair.send(everyone, frameClass, body);
+		return true;
+	}
+
+	/** The same, once all have room. */
+	async deliver(frameClass, body) {
+		while (!this.send(frameClass, body)) await Promise.all([...this.gateways.values()].map((pair) => pair.drained(frameClass)));
+	}
+
+	/** Says goodbye to --discover, and ends all connections. */
+	async close() {
+		await this.#announcer?.stop();
+		const closed = new Promise((resolve) => this.#server.close(resolve));
+		for (const socket of this.#sockets) socket.destroy();
+		await closed;
+	}
+
+	refuse(frameClass) {
+		this.stats.refused++;
+		if (frameClass === FrameClass.VIDEO) this.stats.videoDropped++;
+		return false;
+	}
+
+	async #accept(socket) {
+		this.#sockets.add(socket);
+		const connection = { socket, pair: null };
+		const hello = setTimeout(() => {
+			socket.destroy(new Error("a connection did not become a pair in time"));
+			connection.pair?.end();
+		}, pairMsMax);
+		try {
+			const reader = new FrameReader(this.options.maxFrame);
+			for await (const chunk of socket)
+				for (const frame of reader.push(chunk)) {
+					if (connection.pair === null) {
+						this.#pair(connection, frame);
+						// Until then a frame might name a client of which the other connection has not spoken, and could not be answered.
+						await connection.pair.complete;
+						clearTimeout(hello);
+					} else {
+						const pending = this.#handle(connection.pair, frame);
+						if (pending !== undefined) await pending;
+					}
+				}
+		} catch (error) {
+			// A gateway that goes away is no problem.
+			if (error.code === undefined) {
+				this.stats.brokenConnections++;
+				this.options.onProblem(error);
+			}
+		} finally {
+			clearTimeout(hello);
+			socket.destroy();
+			this.#sockets.delete(socket);
+			connection.pair?.end();
+		}
+	}
+
+	#pair(connection, { frameClass, body }) {
+		const hello = frameClass === FrameClass.LINK ? JSON.parse(body) : {};
+		const { type, version, link, gateway } = hello;
+		if (type !== "hello" || (link !== "control" && link !== "data") || typeof gateway !== "string")
+			throw new Error("a connection did not begin with a hello; is it a gateway?");
+		if (version !== 1) throw new Error(`a gateway speaks version ${version}, and this backend version 1`);
+		let pair = this.gateways.get(gateway);
+		if (pair === undefined || pair[link] !== null) {
+			// A second one of the kind: the gateway has lost the first, even if that is not known here yet.
+			pair?.end();
+			pair = new Gateway(gateway, this);
+			this.gateways.set(gateway, pair);
+		}
+		pair.add(link, connection.socket);
+		connection.pair = pair;
+	}
+
+	/** Undefined, or a promise if the next frame must wait. */
+	#handle(pair, { clientId, frameClass, body }) {
+		if (!pair.isUp) return;
+		if (frameClass === FrameClass.LINK) return pair.linkMessage(JSON.parse(body));
+		this.stats.framesIn++;
+		return this.call(this.options.onFrame, pair.client(clientId), frameClass, body);
+	}
+
+	/** Calls a handler: an error in it ends neither the program nor a connection. */
+	call(handler, ...given) {
+		const failed = (error) => {
+			this.stats.handlerErrors++;
+			this.options.onProblem(error);
+		};
+		try {
+			const result = handler(...given);
+			return typeof result?.then === "function" ? result.then(undefined, failed) : undefined;
+		} catch (error) {
+			failed(error);
+		}
+	}
+}
+
+/** One gateway: its two connections, and the clients that are connected to it. */
+class Gateway {
+	control = null;
+	data = null;
+	/** Those that are there, by id. An id says nothing about the clients of another gateway. */
+	clients = new Map();
+	#left = new Map();
+	#ended = false;
+	/** `{ socket, bytes, resolve }`: who waits until no more than so many bytes wait. */
+	#waiters = [];
+
+	constructor(id, backend) {
+		this.id = id;
+		this.backend = backend;
+		this.complete = new Promise((resolve) => {
+			this.completed = resolve;
+		});
+	}
+
+	get isUp() {
+		return !this.#ended && this.control !== null && this.data !== null;
+	}
+
+	add(link, socket) {
+		this[link] = socket;
+		if (!this.isUp) return;
+		this.completed();
+		this.backend.call(this.backend.options.onGatewayUp, this);
+	}
+
+	linkMessage({ type, client, clients }) {
+		if (type === "ping") this.#write(this.control, everyone, FrameClass.LINK, Buffer.from('{"type":"pong"}'));
+		else if (type === "client_joined") this.client(client);
+		else if (type === "clients") for (const each of clients) this.client(each);
+		else if (type === "client_left") this.#leave(client);
+		// What it does not know is from a newer gateway.
+	}
+
+	/** A frame on one connection may be faster than the news of its client on the other. */
+	client(id) {
+		const known = this.clients.get(id) ?? this.#left.get(id);
+		if (known !== undefined) return known;
+		const client = new Client(id, this);
+		this.clients.set(id, client);
+		this.backend.call(this.backend.options.onClientJoined, client);
+		return client;
+	}
+
+	#leave(id) {
+		const client = this.clients.get(id);
+		if (client === undefined) return;
+		this.clients.delete(id);
+		client.isHere = false;
+		this.#left.set(id, client);
+		if (this.#left.size > leftMax) this.#left.delete(this.#left.keys().next().value);
+		this.backend.call(this.backend.options.onClientLeft, client);
+	}
+
+	/** A gateway that has lost one of the two opens both again. */
+	end() {
+		if (this.#ended) return;
+		const wasUp = this.isUp;
+		this.#ended = true;
+		if (this.backend.gateways.get(this.id) === this) this.backend.gateways.delete(this.id);
+		this.control?.destroy();
+		this.data?.destroy();
+		this.completed();
+		this.#wakeWaiters();
+		for (const id of [...this.clients.keys()]) this.#leave(id);
+		if (wasUp) this.backend.call(this.backend.options.onGatewayDown, this);
+	}
+
+	#socketFor(frameClass) {
+		return frameClass === FrameClass.VIDEO || frameClass === FrameClass.FILE ? this.data : this.control;
+	}
+
+	#bytesMax(frameClass) {
+		return frameClass === FrameClass.VIDEO ? this.backend.options.videoQueueBytes : this.backend.options.queueBytes;
+	}
+
+	hasRoom(frameClass) {
+		return this.#socketFor(frameClass).writableLength < this.#bytesMax(frameClass);
+	}
+
+	send(clientId, frameClass, body) {
+		this.backend.stats.framesOut++;
+		this.#write(this.#socketFor(frameClass), clientId, frameClass, body);
+	}
+
+	/** Once half of the room for that class is free, or the gateway has gone. */
+	drained(frameClass) {
+		const [socket, bytes] = [this.#socketFor(frameClass), this.#bytesMax(frameClass) / 2];
+		if (!this.isUp || socket.writableLength <= bytes) return Promise.resolve();
+		return new Promise((resolve) => this.#waiters.push({ socket, bytes, resolve }));
+	}
+
+	#wakeWaiters = () => {
+		if (this.#waiters.length === 0) return;
+		const isDone = ({ socket, bytes }) => this.#ended || socket.writableLength <= bytes;
+		for (const { resolve } of this.#waiters.filter(isDone)) resolve();
+		this.#waiters = this.#waiters.filter((waiter) => !isDone(waiter));
+	};
+
+	/** All frames of a turn of the event loop leave in one write. */
+	#write(socket, clientId, frameClass, body) {
+		const length = body.length + 1;
+		if (length > this.backend.options.maxFrame)
+			throw new RangeError(`a payload of ${length} bytes is longer than maxFrame, ${this.backend.options.maxFrame}`);
+		const head = Buffer.allocUnsafe(headerBytes + 1);
+		head.writeUInt32BE(length, 0);
+		head.writeUInt32BE(clientId, 4);
+		head.writeUInt32BE(0, 8);
+		head[headerBytes] = frameClass;
+		if (socket.writableCorked === 0) {
+			socket.cork();
+			process.nextTick(() => socket.uncork());
+		}
+		socket.write(head);
+		socket.write(body, this.#wakeWaiters);
+	}
+}
+
+class Client {
+	/** False once it has left. What is sent to it then goes nowhere. */
+	isHere = true;
+	/** For you. */
+	data = {};
+
+	constructor(id, gateway) {
+		this.id = id;
+		this.gateway = gateway;
+	}
+
+	/**
+	 * Takes `body` (bytes) for this client, without copying it. False if so much waits for the gateway that there is no room, or if the client has
+	 * left: then nothing was taken. Slow down, skip it, or use `deliver`.
+	 */
+	send(frameClass, body) {
+		if (!this.isHere || !this.gateway.isUp) return false;
+		if (!this.gateway.hasRoom(frameClass)) return this.gateway.backend.refuse(frameClass);
+		this.gateway.send(this.id, frameClass, body);
+		return true;
+	}
+
+	/** The same, once there is room. False if the client has left before. */
+	async deliver(frameClass, body) {
+		while (this.isHere && this.gateway.isUp) {
+			if (this.send(frameClass, body)) return true;
+			await this.gateway.drained(frameClass);
+		}
+		return false;
+	}
+}
+
+/** Makes frames of a stream of bytes, wherever it is split. Memory is taken for one payload at a time, after its length was checked. */
+class FrameReader {
+	#head = Buffer.alloc(headerBytes);
+	#headBytes = 0;
+	#payload = null;
+	#payloadBytes = 0;
+	#maxFrame;
+
+	constructor(maxFrame) {
+		this.#maxFrame = maxFrame;
+	}
+
+	*push(chunk) {
+		for (let at = 0; at < chunk.length; ) {
+			if (this.#payload === null) {
+				const copied = chunk.copy(this.#head, this.#headBytes, at);
+				at += copied;
+				this.#headBytes += copied;
+				if (this.#headBytes < headerBytes) return;
+				const length = this.#head.readUInt32BE(0);
+				if (length === 0 || length > this.#maxFrame)
+					throw new RangeError(`a frame with a payload of ${length} bytes; from 1 to ${this.#maxFrame} are allowed (maxFrame)`);
+				this.#payload = Buffer.allocUnsafe(length);
+				this.#payloadBytes = 0;
+			}
+			const copied = chunk.copy(this.#payload, this.#payloadBytes, at);
+			at += copied;
+			this.#payloadBytes += copied;
+			if (this.#payloadBytes < this.#payload.length) return;
+			const payload = this.#payload;
+			this.#payload = null;
+			this.#headBytes = 0;
+			yield { clientId: this.#head.readUInt32BE(4), frameClass: payload[0], body: payload.subarray(1) };
+		}
+	}
+}
+
+/** Tells gateways over UDP where this backend is. */
+class Announcer {
+	#socket = createSocket("udp4");
+	#timer;
+
+	constructor(port, { announce, onProblem }) {
+		this.port = port;
+		this.announce = announce;
+		this.targets = (announce.to ?? ["127.0.0.1:9999"]).map((target) => {
+			const [, host, targetPort] = /^(.+):(\d+)$/.exec(target) ?? [];
+			if (host === undefined) throw new TypeError(`announce.to: "${target}" is not host:port`);
+			return { host, port: Number(targetPort) };
+		});
+		this.#socket.on("error", onProblem);
+		this.#socket.bind(0, () => {
+			this.#socket.setBroadcast(true);
+			this.#send(false);
+		});
+		this.#timer = setInterval(() => this.#send(false), announceEveryMs);
+	}
+
+	async stop() {
+		clearInterval(this.#timer);
+		await this.#send(true);
+		this.#socket.close();
+	}
+
+	async #send(leaving) {
+		const datagram = announcementOf({ ...this.announce, port: this.port, leaving });
+		await Promise.all(
+			this.targets.map(({ host, port }) => new Promise((resolve) => this.#socket.send(datagram, port, host, () => resolve()))),
+		);
+	}
+}
+
+/** The datagram, signed if there is a secret: an HMAC of the values, one per line. */
+function announcementOf({ host = "", port, name = "", secret, leaving }) {
+	const [time, nonce] = [Date.now(), randomBytes(16).toString("hex")];
+	const signed = ["shardcast backend 1", host, port, name, time, nonce, leaving].join("\n");
+	const announcement = { shardcast: "backend", version: 1, port, name, time, nonce };
+	if (host !== "") announcement.host = host;
+	if (leaving) announcement.leaving = true;
+	if (secret !== undefined) announcement.signature = createHmac("sha256", secret).update(signed).digest("hex");
+	return Buffer.from(JSON.stringify(announcement));
+}
