@@ -1,4 +1,7 @@
+import { existsSync } from "node:fs";
+import { relative } from "node:path";
 import { defineConfig, type Plugin } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
  * `import("./x.ts?again=1")` loads the file once more, and with it what it imports by relative paths: a package whose state is new. Instead of
@@ -35,6 +38,61 @@ const serial = [
 	"packages/kafka/test/positions/ingest-positions.process.test.ts",
 	"apps/supervisor/test/serial/*.test.ts",
 ];
+/**
+ * Files of `processes` that take longest, the longest first: they start first, so that no worker is left with one of them when the others
+ * have ended. The rest goes by what the cache of an earlier run says, or by size.
+ */
+const startFirst = [
+	"loadtest/test/load-test.process.test.ts",
+	"packages/kafka/test/cluster/ingest-nodes-trouble.cluster.test.ts",
+	"apps/supervisor/test/docs/package.cluster.test.ts",
+	"packages/kafka/test/cluster/ingest-changes.cluster.test.ts",
+	"apps/supervisor/test/docs/docs.cluster.test.ts",
+	"packages/kafka/test/cluster/ingest-edges.cluster.test.ts",
+	"loadtest/test/load-test.cluster.test.ts",
+	"packages/kafka/test/cluster/ingest-trouble.cluster.test.ts",
+	"apps/supervisor/test/supervisor.process.test.ts",
+	"apps/supervisor/test/cluster/stop.cluster.test.ts",
+	"packages/kafka/test/cluster/ingest-publish.cluster.test.ts",
+	"apps/supervisor/test/cluster/faults.cluster.test.ts",
+	"apps/supervisor/test/cli.process.test.ts",
+	"packages/kafka/test/cluster/ingest-messages.cluster.test.ts",
+	"apps/supervisor/test/docs/troubleshooting.cluster.test.ts",
+	"packages/redis-broker/test/three-nodes.cluster.test.ts",
+	"packages/kafka/test/cluster/ingest-exactly-once.cluster.test.ts",
+	"packages/kafka/test/cluster/ingest-nodes.cluster.test.ts",
+	"packages/postgres/test/outbox.cluster.test.ts",
+	"packages/kafka/test/cluster/ingest-history.cluster.test.ts",
+	"apps/supervisor/test/cluster/nodes.cluster.test.ts",
+	"apps/supervisor/test/docs/docs-examples.cluster.test.ts",
+	"packages/nodes/test/failover.cluster.test.ts",
+	"packages/redis-broker/test/redis-cluster-nodes.cluster.test.ts",
+	"apps/balancer/test/leak.process.test.ts",
+	"apps/balancer/test/data-path/handoff.process.test.ts",
+	"packages/postgres/test/postgres-troubles.cluster.test.ts",
+	"apps/balancer/test/data-path/proxy.process.test.ts",
+	"packages/kafka/test/cluster/library-kafka.cluster.test.ts",
+	"apps/supervisor/test/cluster/console.cluster.test.ts",
+	"deploy/test/local-cluster.cluster.test.ts",
+	"apps/supervisor/test/single.process.test.ts",
+	"deploy/test/load-balancers.process.test.ts",
+	"apps/supervisor/test/cluster/secrets.cluster.test.ts",
+	"packages/redis-broker/test/redis-nodes.cluster.test.ts",
+];
+const gone = startFirst.filter((file) => !existsSync(new URL(file, import.meta.url)));
+if (gone.length > 0)
+	throw new Error(`vitest.config.ts: startFirst names ${gone.join(", ")}, which is not there; take it out or correct it`);
+
+class LongestFirst extends BaseSequencer {
+	override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+		const group = ({ project }: TestSpecification) => project.config.sequence.groupOrder;
+		const place = ({ moduleId }: TestSpecification) => {
+			const index = startFirst.indexOf(relative(import.meta.dirname, moduleId));
+			return index < 0 ? startFirst.length : index;
+		};
+		return (await super.sort(files)).sort((one, other) => group(one) - group(other) || place(one) - place(other));
+	}
+}
 const withProcesses = { ...shared, testTimeout: 120_000 * stress * patience, hookTimeout: 120_000 * patience };
 
 export default defineConfig({
@@ -43,8 +101,9 @@ export default defineConfig({
 		// Sources are transformed once, not in each run. An entry is found by the hash of its source, this file and the lock file, so it is never
 		// out of date. `npx vitest --clearCache` deletes all.
 		experimental: { fsModuleCache: true, fsModuleCachePath: "node_modules/.cache/vitest" },
-		// `npm run test:unit` leaves these out.
-		tags: [{ name: "long", description: "Takes more than a quarter of a second." }],
+		// `npm test` and `npm run test:unit` leave these out; see CONTRIBUTING.md.
+		tags: [{ name: "long", description: "Takes long, and a shorter test of the same area has no tag." }],
+		sequence: { sequencer: LongestFirst },
 		projects: [
 			{
 				...source,

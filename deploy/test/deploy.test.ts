@@ -17,7 +17,7 @@ describe("Dockerfile", () => {
 			if (existsSync(join(root, path, "package.json"))) expect(text).toContain(`COPY ${path}/package.json ${path}/`);
 	});
 
-	it("is given what its programs read of deploy/ when they start", () => {
+	it("is given what its programs read of deploy/ when they start", { tags: ["long"] }, () => {
 		const kept = read(".dockerignore").split("\n");
 		const wanted = ["apps", "packages", "loadtest"]
 			.flatMap((home) => readdirSync(join(root, home), { recursive: true, encoding: "utf8" }).map((path) => join(home, path)))

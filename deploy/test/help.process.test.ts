@@ -16,16 +16,24 @@ const programs: readonly (readonly [string, readonly string[]])[] = [
 ];
 
 describe("what is started by hand", () => {
-	it.concurrent.each(programs)("%s --help says how it is used, and does nothing else", async (_, [command, ...args]) => {
-		const { status, output } = await run(command!, [...args, "--help"]);
-		expect(output).toMatch(/^usage: /im);
-		expect(output.length).toBeLessThan(20_000);
-		expect(status, output).toBe(0);
-	});
+	it.concurrent.each(programs)(
+		"%s --help says how it is used, and does nothing else",
+		{ tags: ["long"] },
+		async (_, [command, ...args]) => {
+			const { status, output } = await run(command!, [...args, "--help"]);
+			expect(output).toMatch(/^usage: /im);
+			expect(output.length).toBeLessThan(20_000);
+			expect(status, output).toBe(0);
+		},
+	);
 
-	it.concurrent.each(programs)("%s refuses a flag that it does not know, by its name", async (_, [command, ...args]) => {
-		const { status, output } = await run(command!, [...args, "--no-such-flag"]);
-		expect(output).toContain("--no-such-flag");
-		expect(status, output).toBe(2);
-	});
+	it.concurrent.each(programs)(
+		"%s refuses a flag that it does not know, by its name",
+		{ tags: ["long"] },
+		async (_, [command, ...args]) => {
+			const { status, output } = await run(command!, [...args, "--no-such-flag"]);
+			expect(output).toContain("--no-such-flag");
+			expect(status, output).toBe(2);
+		},
+	);
 });

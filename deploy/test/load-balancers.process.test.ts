@@ -115,7 +115,7 @@ describe.each([
 	["haproxy/source.cfg", true],
 	["nginx/http.conf", false],
 	["nginx/stream.conf", true],
-] as const)("%s", (file, proxyProtocol) => {
+] as const)("%s", { tags: ["long"] }, (file, proxyProtocol) => {
 	const [program = "haproxy"] = file.split("/") as ["haproxy" | "nginx"];
 	const bySource = file === "haproxy/source.cfg" || file === "nginx/stream.conf";
 

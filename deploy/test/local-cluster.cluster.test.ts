@@ -45,7 +45,10 @@ describe.skipIf(!installed)("local/cluster.mjs", () => {
 		}
 	});
 
-	it("up starts three nodes, a second up changes nothing, test counts every message, down leaves nothing behind", async () => {
+	it("up starts three nodes, a second up changes nothing, test counts every message, down leaves nothing behind", {
+		timeout: 180_000,
+		tags: ["long"],
+	}, async () => {
 		const started = await up();
 		expect(started.status, started.output).toBe(0);
 		const { nodes } = await getJson<{ nodes: { id: string; address: string }[] }>(`http://127.0.0.1:${port}/cluster/nodes`);
@@ -62,7 +65,7 @@ describe.skipIf(!installed)("local/cluster.mjs", () => {
 		expect(sharedMemory()).toEqual(before);
 		expect(await stillTaken()).toEqual([]);
 		expect((await local("down")).output).toContain("does not run");
-	}, 180_000);
+	});
 
 	/** Addresses at which something still listens. */
 	async function stillTaken(): Promise<string[]> {

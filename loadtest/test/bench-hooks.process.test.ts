@@ -1,3 +1,4 @@
+// @module-tag long
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ManagedProcess } from "@shardcast/testkit";

@@ -13,7 +13,7 @@ describe("latency", () => {
 		expect(summary.maxMs).toBeLessThan(501);
 	});
 
-	it("agrees with sorting, below and above the range of the exact counts", () => {
+	it("agrees with sorting, below and above the range of the exact counts", { tags: ["long"] }, () => {
 		const recorder = new LatencyRecorder();
 		const values = Array.from({ length: 20_000 }, () => Math.exp(Math.random() * 8) / 10);
 		for (const value of values) recorder.record(value);

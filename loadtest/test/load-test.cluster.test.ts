@@ -46,7 +46,7 @@ describe("load test of a cluster that it starts itself", () => {
 		expect(result.cpuUsPerDelivery).toBeGreaterThan(0);
 	});
 
-	it("each message of a channel goes to the clients of that channel, on whichever shard they are", async () => {
+	it("each message of a channel goes to the clients of that channel, on whichever shard they are", { tags: ["long"] }, async () => {
 		const { status, result } = await loadCluster("--shards 2", [
 			"--connections",
 			"330",
@@ -62,7 +62,7 @@ describe("load test of a cluster that it starts itself", () => {
 		expect(status).toBe(0);
 	});
 
-	it("separate senders publish over HTTP, each in order, to everybody and to channels", async () => {
+	it("separate senders publish over HTTP, each in order, to everybody and to channels", { tags: ["long"] }, async () => {
 		const http = ["--source", "http", "--connections", "200", "--rate", "200", "--duration", "1s"];
 		const all = await loadCluster("--shards 2", [...http, "--senders", "8"]);
 		expect(all.output).toContain("passed");
@@ -72,26 +72,30 @@ describe("load test of a cluster that it starts itself", () => {
 		expect(channels.result.send).toMatchObject({ sent: 200, expected: 2_000, deliveries: 2_000 });
 	});
 
-	it.skipIf(!hasRedis)("clients of two nodes with one Redis get each broadcast once, and each node has a row", async () => {
-		const flags = ["--nodes", "2", "--connections", "200", "--rate", "50", "--duration", "1s", "--senders", "3"];
-		const { status, output, result } = await loadCluster("--shards 1", flags);
-		expect(output).toContain("passed");
-		expect(status).toBe(0);
-		expect(result.send).toMatchObject({ sent: 50, expected: 50 * 199, deliveries: 50 * 199 });
-		expect(result.nodes).toHaveLength(2);
-		// A sender does not get its own messages: those of senders 0 and 2 (17 and 16) are missing on the first node, of sender 1 (17) on the second.
-		expect(result.nodes!.map(({ expected }) => expected)).toEqual([50 * 100 - 33, 50 * 100 - 17]);
-		for (const { connections, expected, received, cpuMs, p99Ms } of result.nodes!) {
-			expect(connections).toBe(100);
-			expect(received).toBe(expected);
-			expect(cpuMs).toBeGreaterThan(0);
-			expect(p99Ms).toBeGreaterThan(0);
-		}
-		expect(result.servers).toHaveLength(2 * 3);
-		expect(output).toMatch(/^all nodes +200 /m);
-	});
+	it.skipIf(!hasRedis)(
+		"clients of two nodes with one Redis get each broadcast once, and each node has a row",
+		{ tags: ["long"] },
+		async () => {
+			const flags = ["--nodes", "2", "--connections", "200", "--rate", "50", "--duration", "1s", "--senders", "3"];
+			const { status, output, result } = await loadCluster("--shards 1", flags);
+			expect(output).toContain("passed");
+			expect(status).toBe(0);
+			expect(result.send).toMatchObject({ sent: 50, expected: 50 * 199, deliveries: 50 * 199 });
+			expect(result.nodes).toHaveLength(2);
+			// A sender does not get its own messages: those of senders 0 and 2 (17 and 16) are missing on the first node, of sender 1 (17) on the second.
+			expect(result.nodes!.map(({ expected }) => expected)).toEqual([50 * 100 - 33, 50 * 100 - 17]);
+			for (const { connections, expected, received, cpuMs, p99Ms } of result.nodes!) {
+				expect(connections).toBe(100);
+				expect(received).toBe(expected);
+				expect(cpuMs).toBeGreaterThan(0);
+				expect(p99Ms).toBeGreaterThan(0);
+			}
+			expect(result.servers).toHaveLength(2 * 3);
+			expect(output).toMatch(/^all nodes +200 /m);
+		},
+	);
 
-	it("tells how many connections a cluster that is too small refused", async () => {
+	it("tells how many connections a cluster that is too small refused", { tags: ["long"] }, async () => {
 		const { status, output } = await loadCluster("--shards 2 --max-connections 50", ["--connections", "60"]);
 		expect(status).toBe(1);
 		expect(output).toMatch(/10 of 60 connections did not open: 10 × refused with 503/);

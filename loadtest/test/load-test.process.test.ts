@@ -80,7 +80,7 @@ describe("load test against the bare server", () => {
 		expect(output).toMatch(/connect\s+200 of 200 connections/);
 	});
 
-	it("opens more connections than one process may, in several processes", async () => {
+	it("opens more connections than one process may, in several processes", { tags: ["long"] }, async () => {
 		const flags = ["--connections", "300", "--rate", "100", "--duration", "500ms", "--senders", "2"];
 		let children = 0;
 		const counted = async (run: ManagedProcess): Promise<void> => {
@@ -97,7 +97,7 @@ describe("load test against the bare server", () => {
 		expect(result.shards!.connections).toEqual([{ id: 0, connections: 300 }]);
 	});
 
-	it("sends each message of the channels scenario to its channel alone", async () => {
+	it("sends each message of the channels scenario to its channel alone", { tags: ["long"] }, async () => {
 		const { status, result } = await withServer(bareServer, [], (port) =>
 			loadTest(port, ["--connections", "220", "--scenario", "channels", "--rate", "200", "--duration", "1s"]),
 		);
@@ -106,7 +106,7 @@ describe("load test against the bare server", () => {
 		expect(status).toBe(0);
 	});
 
-	it("shows what it has when it is interrupted", async () => {
+	it("shows what it has when it is interrupted", { tags: ["long"] }, async () => {
 		const { status, output, result } = await withServer(bareServer, [], (port) =>
 			loadTest(port, ["--connections", "20", "--rate", "100", "--duration", "60s"], async (run) => {
 				await run.waitForOutput(/send\s+0 of/, 10_000);
@@ -138,7 +138,7 @@ describe("load test against the bare server", () => {
 		expect(performance.now() - diedMs).toBeLessThan(20_000);
 	});
 
-	it("fails with the reason when the server refuses what is published", async () => {
+	it("fails with the reason when the server refuses what is published", { tags: ["long"] }, async () => {
 		const { status, output } = await withServer(faultyServer, ["no-http"], (port) =>
 			loadTest(port, ["--connections", "5", "--source", "http", "--rate", "20", "--duration", "200ms", "--settle", "200ms"]),
 		);
@@ -147,7 +147,7 @@ describe("load test against the bare server", () => {
 		expect(output).toContain("20 deliveries lost");
 	});
 
-	it("fails when nobody listens", async () => {
+	it("fails when nobody listens", { tags: ["long"] }, async () => {
 		const port = await freePorts();
 		const { status, output } = await loadTest(port, ["--connections", "10"]);
 		expect(status).toBe(1);
@@ -155,7 +155,7 @@ describe("load test against the bare server", () => {
 	});
 });
 
-it("a single server, which has no balancer, is loaded and its cost is told", async () => {
+it("a single server, which has no balancer, is loaded and its cost is told", { tags: ["long"] }, async () => {
 	const port = await freePorts();
 	const server = await ManagedProcess.start(shardcast, ["single", "--addr", `127.0.0.1:${port}`]);
 	try {
@@ -173,21 +173,24 @@ describe("load test against a faulty server", () => {
 	const twentyClients = ["--connections", "20", "--rate", "50", "--duration", "200ms", "--settle", "300ms"];
 	const clean = { lost: 0, duplicated: 0, reordered: 0, unexpected: 0 };
 
-	it.each([
-		["drop", { ...clean, lost: 1 }, "1 deliveries lost"],
-		["duplicate", { ...clean, duplicated: 2 }, "2 deliveries doubled"],
-		["reorder", { ...clean, reordered: 1 }, "1 deliveries out of order"],
-		["corrupt", { ...clean, lost: 1, unexpected: 1 }, "1 messages were not what was sent"],
-		["text", { ...clean, lost: 1, unexpected: 1 }, "1 messages were not what was sent"],
-		["echo", { ...clean, unexpected: 10 }, "a message of sender 0, which was not meant for it"],
-		["hang-up", { ...clean, lost: 6 }, "1 × closed with 3008 slow"],
-	])("%s: exit status 1 and the right counts", async (fault, counts, told) => {
+	const fails = async (fault: string, counts: object, told: string) => {
 		const { status, output, result } = await withServer(faultyServer, [fault], (port) => loadTest(port, twentyClients));
 		expect(result.send!.delivery, output).toMatchObject(counts);
 		expect(output).toContain("FAILED");
 		expect(output).toContain(told);
 		expect(status).toBe(1);
-	});
+	};
+	it.each([
+		["drop", { ...clean, lost: 1 }, "1 deliveries lost"],
+		["duplicate", { ...clean, duplicated: 2 }, "2 deliveries doubled"],
+	])("%s: exit status 1 and the right counts", fails);
+	it.each([
+		["reorder", { ...clean, reordered: 1 }, "1 deliveries out of order"],
+		["corrupt", { ...clean, lost: 1, unexpected: 1 }, "1 messages were not what was sent"],
+		["text", { ...clean, lost: 1, unexpected: 1 }, "1 messages were not what was sent"],
+		["echo", { ...clean, unexpected: 10 }, "a message of sender 0, which was not meant for it"],
+		["hang-up", { ...clean, lost: 6 }, "1 × closed with 3008 slow"],
+	])("%s: exit status 1 and the right counts", { tags: ["long"] }, fails);
 
 	it.each([
 		["drop", { ...clean, lost: 1 }, "1 deliveries lost"],
@@ -195,7 +198,7 @@ describe("load test against a faulty server", () => {
 		["corrupt", { ...clean, lost: 1, unexpected: 1 }, "1 messages were not what was sent"],
 		["text", { ...clean, lost: 1, unexpected: 1 }, "1 messages were not what was sent"],
 		["no-publish", clean, "10 messages refused: 10 × 103 permission denied"],
-	])("Centrifuge protocol, %s: exit status 1 and the right counts", async (fault, counts, told) => {
+	])("Centrifuge protocol, %s: exit status 1 and the right counts", { tags: ["long"] }, async (fault, counts, told) => {
 		const flags = ["--protocol", "centrifuge", ...twentyClients];
 		const { status, output, result } = await withServer(faultyServer, [fault], (port) => loadTest(port, flags));
 		expect(result.send!.delivery, output).toMatchObject(counts);
@@ -203,7 +206,7 @@ describe("load test against a faulty server", () => {
 		expect(status).toBe(1);
 	});
 
-	it("Centrifuge protocol, no-subscribe: tells what the server answered", async () => {
+	it("Centrifuge protocol, no-subscribe: tells what the server answered", { tags: ["long"] }, async () => {
 		const flags = ["--protocol", "centrifuge", "--connections", "20"];
 		const { status, output, result } = await withServer(faultyServer, ["no-subscribe"], (port) => loadTest(port, flags));
 		expect(output).toContain("20 of 20 connections did not open: 20 × refused by the protocol: 103 permission denied");
@@ -217,7 +220,7 @@ describe("load test against a faulty server", () => {
 		expect(status).toBe(0);
 	});
 
-	it("refuse: exit status 1, the reason, and no messages sent", async () => {
+	it("refuse: exit status 1, the reason, and no messages sent", { tags: ["long"] }, async () => {
 		const { status, output, result } = await withServer(faultyServer, ["refuse"], (port) => loadTest(port, ["--connections", "25"]));
 		expect(result.ramp).toMatchObject({ opened: 20 });
 		expect(output).toMatch(/5 of 25 connections did not open: 5 × refused with 503/);
@@ -226,22 +229,26 @@ describe("load test against a faulty server", () => {
 	});
 });
 
-it.each(["centrifuge", "centrifuge-protobuf"])("%s: counts every message at each client, the sender included", async (protocol) => {
-	const port = await freePorts();
-	const server = await ManagedProcess.start(shardcast, ["single", "--addr", `127.0.0.1:${port}`, "--client-insecure"]);
-	try {
-		await server.waitForOutput(/ws:/, 10_000);
-		const flags = ["--protocol", protocol, "--connections", "40", "--rate", "100", "--duration", "300ms"];
-		const all = await loadTest(port, [...flags, "--senders", "3"]);
-		expect(all.output).toContain("passed");
-		expect(all.result.send).toMatchObject({ sent: 30, expected: 30 * 40, deliveries: 30 * 40, refusals: {} });
-		const channels = await loadTest(port, [...flags, "--scenario", "channels", "--channel-size", "9"]);
-		expect(channels.output).toContain("passed");
-		expect(channels.result.send).toMatchObject({ sent: 30, expected: 300, deliveries: 300, refusals: {} });
-	} finally {
-		await server.stop();
-	}
-});
+it.each(["centrifuge", "centrifuge-protobuf"])(
+	"%s: counts every message at each client, the sender included",
+	{ tags: ["long"] },
+	async (protocol) => {
+		const port = await freePorts();
+		const server = await ManagedProcess.start(shardcast, ["single", "--addr", `127.0.0.1:${port}`, "--client-insecure"]);
+		try {
+			await server.waitForOutput(/ws:/, 10_000);
+			const flags = ["--protocol", protocol, "--connections", "40", "--rate", "100", "--duration", "300ms"];
+			const all = await loadTest(port, [...flags, "--senders", "3"]);
+			expect(all.output).toContain("passed");
+			expect(all.result.send).toMatchObject({ sent: 30, expected: 30 * 40, deliveries: 30 * 40, refusals: {} });
+			const channels = await loadTest(port, [...flags, "--scenario", "channels", "--channel-size", "9"]);
+			expect(channels.output).toContain("passed");
+			expect(channels.result.send).toMatchObject({ sent: 30, expected: 300, deliveries: 300, refusals: {} });
+		} finally {
+			await server.stop();
+		}
+	},
+);
 
 it("a command line that is wrong: one clear line and exit status 2", async () => {
 	const run = await ManagedProcess.start(program, ["--what"]);
@@ -250,7 +257,7 @@ it("a command line that is wrong: one clear line and exit status 2", async () =>
 });
 
 describe("load test over TLS", () => {
-	it("checks the certificate with --ca, passes with it, and fails without", async () => {
+	it("checks the certificate with --ca, passes with it, and fails without", { tags: ["long"] }, async () => {
 		const port = await freePorts();
 		const { certFile, keyFile } = makeCertificate(directory, { name: "load" });
 		const tls = ["--tls-cert", certFile, "--tls-key", keyFile];

@@ -41,7 +41,9 @@ describe("Pacer", () => {
 		expect(progress.total(Progress.sent)).toBe(60);
 	});
 
-	it("offers the same message again when the source is full, and sends late what it could not send in time", async () => {
+	it("offers the same message again when the source is full, and sends late what it could not send in time", {
+		tags: ["long"],
+	}, async () => {
 		const source = new FakeSource();
 		source.full = (offered) => offered >= 10 && offered < 40;
 		const report = await new Pacer(source, 1, new ProgressCounters({ threads: 1 }), 0).run({ rate: 1000, bytes: 64, durationMs: 100 });
@@ -50,7 +52,7 @@ describe("Pacer", () => {
 		expect(report.lateMsMax).toBeGreaterThan(20);
 	});
 
-	it("gives up when the source never takes anything again, and says how many it sent", async () => {
+	it("gives up when the source never takes anything again, and says how many it sent", { tags: ["long"] }, async () => {
 		const source = new FakeSource();
 		source.full = (offered) => offered >= 5;
 		const pacer = new Pacer(source, 1, new ProgressCounters({ threads: 1 }), 0, binaryPayload, 100);

@@ -1,3 +1,4 @@
+// @module-tag long
 import { connect, type Socket } from "node:net";
 import { balancerCounters } from "@shardcast/scoreboard";
 import { openDescriptors, stressed, waitFor } from "@shardcast/testkit";

@@ -36,9 +36,15 @@ async function freeAddress(command: string): Promise<string[]> {
 }
 
 describe("every wrong value ends with status 2 and exactly one line", () => {
+	const says = async (args: string[], env: Record<string, string>, line: string) => {
+		expect(await run(args, { SHARDCAST_CLUSTER_DIRECTORY: folder, ...env })).toEqual({ code: 2, lines: [line] });
+		expect(readdirSync(folder)).toEqual([]);
+	};
 	it.each<[string[], Record<string, string>, string]>([
 		[["multi", "--shards", "many"], {}, 'shardcast: --shards: "many" is not a whole number from 0 to 64'],
 		[["multi"], { SHARDCAST_SHUTDOWN_TIMEOUT: "30" }, 'shardcast: SHARDCAST_SHUTDOWN_TIMEOUT: "30" has no unit; write 30s or 30ms'],
+	])("%j %j", says);
+	it.each<[string[], Record<string, string>, string]>([
 		[["multi", "--shrads", "3"], {}, "shardcast: unknown option '--shrads' (Did you mean --shards?); see shardcast --help"],
 		[["mutli"], {}, "shardcast: unknown command 'mutli' (Did you mean multi?); see shardcast --help"],
 		[["multi", "--shards"], {}, "shardcast: option '--shards <n>' argument missing; see shardcast --help"],
@@ -68,10 +74,7 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		],
 		[["multi", "--numa", "200"], {}, expect.stringMatching(/^shardcast: --numa: node 200 does not exist; this machine has /)],
 		[["top", "--pid", "1"], {}, "shardcast: --pid: no cluster has the supervisor 1; none runs"],
-	])("%j %j", async (args, env, line) => {
-		expect(await run(args, { SHARDCAST_CLUSTER_DIRECTORY: folder, ...env })).toEqual({ code: 2, lines: [line] });
-		expect(readdirSync(folder)).toEqual([]);
-	});
+	])("%j %j", { tags: ["long"] }, says);
 
 	it("names file and line", async () => {
 		const file = join(folder, "shardcast.yaml");
@@ -82,7 +85,7 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		});
 	});
 
-	it("a route module that cannot be loaded, by file and line, in whichever way it is started", async () => {
+	it("a route module that cannot be loaded, by file and line, in whichever way it is started", { tags: ["long"] }, async () => {
 		const route = join(folder, "route.mjs");
 		writeFileSync(route, 'const channel = "a";\nexport default ( => channel;\n');
 		const options = ["--kafka-brokers", "127.0.0.1:1", "--kafka-topics", "t", "--kafka-route", route];
@@ -128,7 +131,7 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		});
 	});
 
-	it.each(["multi", "single"])("%s: a Node for which the library for WebSockets has no binary", async (command) => {
+	it.each(["multi", "single"])("%s: a Node for which the library for WebSockets has no binary", { tags: ["long"] }, async (command) => {
 		const pretender = join(folder, "pretend.cjs");
 		// The number of the binary interface is what the name of the binary is made of.
 		const values = { node: "24.1.0", modules: "137" };
@@ -180,7 +183,7 @@ it("help lists every option with its default, and is no error", async () => {
 	expect((await run(["--help"])).code).toBe(0);
 });
 
-it("the help of each command ends with an example that works", async () => {
+it("the help of each command ends with an example that works", { tags: ["long"] }, async () => {
 	const { name, example } = commandLine.commands.at(-1)!;
 	expect((await run([...name.split(" "), "--help"])).lines.slice(-2)).toEqual(["Example:", `  ${example}`]);
 	writeFileSync(join(folder, "shardcast.yaml"), "client: {token: {hmac_secret_key: a-long-secret}}\n");

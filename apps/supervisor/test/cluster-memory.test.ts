@@ -53,7 +53,7 @@ describe("ClusterMemory", () => {
 		expect(takenBytes("addresses")).toBeLessThan(2.1 * partBytes);
 	});
 
-	it("makes the position table for clusters that read Kafka, and for no others", () => {
+	it("makes the position table for clusters that read Kafka, and for no others", { tags: ["long"] }, () => {
 		create(1, true);
 		expect(readdirSync(memory!.path)).toContain("kafka-positions");
 		memory!.remove();

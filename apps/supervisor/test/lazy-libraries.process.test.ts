@@ -34,21 +34,25 @@ const librariesIn = (files: readonly string[], names: readonly string[]) =>
 const needless = ["zod", "yaml", "jose", "lmdb", "kafkajs", "piscina", "prom-client", "pino-pretty"];
 
 describe("a process loads a library when it needs it, since all processes of a cluster pay for one that each loads", () => {
-	it.each(["apps/shard/dist/main.js", "apps/balancer/dist/main.js"])("%s loads only what every cluster needs, in few files", (program) => {
-		const files = loadedBy(program);
-		expect(librariesIn(files, needless)).toEqual([]);
-		const own = files.filter((file) => !file.includes("/node_modules/"));
-		expect(own.some((file) => file.endsWith(program))).toBe(true);
-		// Node takes about a millisecond for each, and there are 450 sources.
-		expect(own.length).toBeLessThan(60);
-	});
+	it.each(["apps/shard/dist/main.js", "apps/balancer/dist/main.js"])(
+		"%s loads only what every cluster needs, in few files",
+		{ tags: ["long"] },
+		(program) => {
+			const files = loadedBy(program);
+			expect(librariesIn(files, needless)).toEqual([]);
+			const own = files.filter((file) => !file.includes("/node_modules/"));
+			expect(own.some((file) => file.endsWith(program))).toBe(true);
+			// Node takes about a millisecond for each, and there are 450 sources.
+			expect(own.length).toBeLessThan(60);
+		},
+	);
 
 	// Node's own library for fetch, which `import` of node:http loads as well: bundle.mjs has `require` in its place.
 	it.each(["apps/shard/dist/main.js", "apps/balancer/dist/main.js", "apps/supervisor/dist/main.js"])("%s loads no undici", (program) => {
 		expect(atEnd("process.moduleLoadList.filter((each) => / http$|undici/.test(each))", program, ["--help"])).toBe("NativeModule http");
 	});
 
-	it("a command loads the YAML parser only for a config file", () => {
+	it("a command loads the YAML parser only for a config file", { tags: ["long"] }, () => {
 		const file = join(folder, "shardcast.yaml");
 		writeFileSync(file, "shard: {batch: 7}\n");
 		const check = (args: readonly string[]) =>

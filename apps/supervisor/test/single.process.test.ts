@@ -47,7 +47,9 @@ describe("shardcast single", () => {
 		await listener.close();
 	});
 
-	it("prints a status line every two seconds where people read it, and not among JSON lines; its numbers are true", async () => {
+	it("prints a status line every two seconds where people read it, and not among JSON lines; its numbers are true", {
+		tags: ["long"],
+	}, async () => {
 		const { program: json } = await startSingle({ logFormat: "json" });
 		const { program: debug } = await startSingle({ logFormat: "json", logLevel: "debug" });
 		const { program: quiet } = await startSingle({ logFormat: "pretty", logLevel: "warn" });

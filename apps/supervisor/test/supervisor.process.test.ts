@@ -31,7 +31,7 @@ describe("restart", () => {
 		expect(await cluster.event("balancer", "started", 2)).toMatchObject({ incarnation: 2 });
 	});
 
-	it("says which child could not apply new option values, and leaves it running", async () => {
+	it("says which child could not apply new option values, and leaves it running", { timeout: 20_000, tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({ faults: { "shard 1": { noReload: true, noCertificate: "second" } } });
 		await cluster.ready();
 		cluster.process.signal("SIGUSR2");
@@ -47,7 +47,7 @@ describe("restart", () => {
 		expect(cluster.events("shard 1", "started")).toHaveLength(1);
 		expect(await cluster.process.stop()).toEqual({ code: 0, signal: null });
 		expect(cluster.process.log()).not.toMatch(/shard 0 keeps/);
-	}, 20_000);
+	});
 
 	it("kills and restarts a child that hangs", async () => {
 		cluster = await FakeCluster.start({ config: { heartbeatTimeoutMs: 400 } });
@@ -58,7 +58,10 @@ describe("restart", () => {
 		expect(cluster.process.log()).toMatch(/shard 0 hangs: no heartbeat for \d+ ms; killing it/);
 	});
 
-	it("leaves children alone that are silent because they wait for a CPU, and still kills one that stands still", async () => {
+	it("leaves children alone that are silent because they wait for a CPU, and still kills one that stands still", {
+		timeout: 60_000,
+		tags: ["long"],
+	}, async () => {
 		const heartbeatTimeoutMs = 400;
 		// All on one CPU, so each turn takes four times its CPU time.
 		const names = ["shard 0", "shard 1", "shard 2", "shard 3"];
@@ -71,7 +74,7 @@ describe("restart", () => {
 		process.kill((await cluster.event("shard 2", "started")).pid, "SIGSTOP");
 		await cluster.event("shard 2", "started", 2);
 		expect(cluster.process.log()).toMatch(/shard 2 hangs: no heartbeat for \d+ ms/);
-	}, 60_000);
+	});
 
 	it("kills a child that keeps the lock of a log, and frees the lock only once it is dead", async () => {
 		cluster = await FakeCluster.start();
@@ -92,13 +95,13 @@ describe("restart", () => {
 		close();
 	});
 
-	it("kills and restarts a child whose loop runs but whose heart does not beat", async () => {
+	it("kills and restarts a child whose loop runs but whose heart does not beat", { tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({ config: { heartbeatTimeoutMs: 400 }, faults: { balancer: { mute: true } } });
 		await cluster.ready();
 		await cluster.event("balancer", "started", 2);
 	});
 
-	it("does not take children for hung when the whole machine stood still", async () => {
+	it("does not take children for hung when the whole machine stood still", { tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({ config: { heartbeatTimeoutMs: 1000 } });
 		await cluster.ready();
 		const children = cluster.events(undefined, "started");
@@ -136,7 +139,7 @@ describe("restart", () => {
 });
 
 describe("the scoreboard", () => {
-	it("says who serves, who is dead and how often it was restarted", async () => {
+	it("says who serves, who is dead and how often it was restarted", { tags: ["long"] }, async () => {
 		const config = { restartBackoffMinMs: 1000, restartBackoffMaxMs: 1000 };
 		cluster = await FakeCluster.start({ config, faults: { "shard 1": { connections: 5 } } });
 		await cluster.ready();
@@ -169,7 +172,7 @@ describe("the scoreboard", () => {
 });
 
 describe("a child that cannot start", () => {
-	it("ends the cluster at its first start, with its own line and status", async () => {
+	it("ends the cluster at its first start, with its own line and status", { tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({ faults: { "shard 1": { fatal: true } } });
 		expect((await cluster.process.exited).code).toBe(2);
 		expect(cluster.process.log()).toMatch(/^failure: port 1 is taken; choose another$/m);
@@ -177,7 +180,7 @@ describe("a child that cannot start", () => {
 		expect(cluster.directories()).toEqual([]);
 	});
 
-	it("is tried again when it has served before", async () => {
+	it("is tried again when it has served before", { tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({ config: { crashLimit: 3 }, faults: { "shard 1": { fatalFrom: 2 } } });
 		await cluster.ready();
 		process.kill((await cluster.event("shard 1", "started")).pid, "SIGKILL");
@@ -204,7 +207,7 @@ describe("stop", () => {
 		expect(cluster.directories()).toEqual([]);
 	});
 
-	it("in proxy mode waits for the balancer's listener only, since its connections end with the shards", async () => {
+	it("in proxy mode waits for the balancer's listener only, since its connections end with the shards", { tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({ mode: "proxy", faults: { balancer: { drainMs: 500 } } });
 		await cluster.ready();
 		expect((await cluster.process.stop()).code).toBe(0);
@@ -214,7 +217,7 @@ describe("stop", () => {
 		expect(shardBegan).toBeLessThan(balancer.find(({ event }) => event === "drained")!.atMs!);
 	});
 
-	it("ends with status 1 when something was cut off", async () => {
+	it("ends with status 1 when something was cut off", { tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({ faults: { "shard 1": { cutOff: 3 } } });
 		await cluster.ready();
 		expect((await cluster.process.stop()).code).toBe(1);
@@ -253,7 +256,7 @@ describe("stop", () => {
 		expect(cluster.process.log()).toMatch(/shutdown complete: 7 cut off, not all processes finished/);
 	});
 
-	it("does not let a hung balancer take the shards' time", async () => {
+	it("does not let a hung balancer take the shards' time", { tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({ config: { shutdownTimeoutMs: 2000 }, faults: { balancer: { neverDrained: true } } });
 		await cluster.ready();
 		expect((await cluster.process.stop()).code).toBe(1);
@@ -301,7 +304,7 @@ describe("stop", () => {
 	});
 });
 
-it("answers a child that asks for the metrics with those of all processes that give theirs in time", async () => {
+it("answers a child that asks for the metrics with those of all processes that give theirs in time", { tags: ["long"] }, async () => {
 	cluster = await FakeCluster.start({ shards: 3, faults: { balancer: { asks: true }, "shard 1": { noMetrics: true } } });
 	await cluster.ready();
 	const given = ["shard 0", "shard 2", "balancer"].map((name) => `fake_total{process="${name}"} 7`);

@@ -31,7 +31,7 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			}
 		});
 
-		it("keeps each origin's order, over many laps of the ring, byte for byte", () => {
+		it("keeps each origin's order, over many laps of the ring, byte for byte", { tags: ["long"] }, () => {
 			const harness = make();
 			const [writer, reader] = [harness.join(0), harness.join(1)];
 			const written: string[] = [];
@@ -250,7 +250,7 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			expect(writer.depthBytes()).toBe(0);
 		});
 
-		it("a sleeper is woken by a publisher that rings, again and again", async () => {
+		it("a sleeper is woken by a publisher that rings, again and again", { tags: ["long"] }, async () => {
 			const harness = make();
 			const [writer, reader] = [harness.join(0), harness.join(1)];
 			let wakes = 0;

@@ -9,6 +9,7 @@ const seed = testSeed();
 
 describe(`members that come and go under load (SHARDCAST_TEST_SEED=${seed})`, () => {
 	it("those who stay get all that a passing member publishes, from its first record to its last", {
+		tags: ["long"],
 		timeout: stressed(60_000),
 	}, async () => {
 		const random = randomFrom(seed);

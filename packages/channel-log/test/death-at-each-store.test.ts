@@ -56,7 +56,9 @@ const before: Readonly<Record<string, Before>> = {
 
 describe("a process that dies at any store of a publication", () => {
 	for (const [what, prepare] of Object.entries(before)) {
-		it(`${what}: nothing acknowledged is lost, nothing is there twice, the epoch stays, the lock is free after reaping`, () => {
+		it(`${what}: nothing acknowledged is lost, nothing is there twice, the epoch stays, the lock is free after reaping`, {
+			tags: ["long"],
+		}, () => {
 			let diesAt = 0;
 			const outcomes = { lost: 0, published: 0 };
 			for (; ; diesAt++) {
@@ -97,7 +99,9 @@ describe("a process that dies at any store of a publication", () => {
 		}
 	});
 
-	it("what a dead process has written over is gone, though its record never was, and though its bytes imitate what was there", () => {
+	it("what a dead process has written over is gone, though its record never was, and though its bytes imitate what was there", {
+		tags: ["long"],
+	}, () => {
 		for (const dying of [true, false]) {
 			const { rig, other, reader, visited } = scene(() => {});
 			const message = (n: number) => `${n} `.padEnd(800, "~");

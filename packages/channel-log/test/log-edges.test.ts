@@ -70,7 +70,7 @@ describe("a log that is full", () => {
 		expect(log.counter("evictedReads")).toBe(1);
 	});
 
-	it("what is written over while it is copied is left out, and so is everything older", () => {
+	it("what is written over while it is copied is left out, and so is everything older", { tags: ["long"] }, () => {
 		const rig = new Rig();
 		const log = rig.member(0);
 		let copies = 0;
@@ -170,7 +170,9 @@ describe("the lock of a log", () => {
 });
 
 describe("more than there is room for", () => {
-	it("of channels: the one that was used least recently loses its row, is counted, and comes back with another epoch", () => {
+	it("of channels: the one that was used least recently loses its row, is counted, and comes back with another epoch", {
+		tags: ["long"],
+	}, () => {
 		const rig = new Rig();
 		const log = rig.member();
 		const first = log.publish("first", bytes("x"), kept);
@@ -192,7 +194,7 @@ describe("more than there is room for", () => {
 		expect(historyOf(log, "first")).toEqual(["1:y"]);
 	});
 
-	it("of channels, again and again: none ever comes back to an epoch that it had", () => {
+	it("of channels, again and again: none ever comes back to an epoch that it had", { tags: ["long"] }, () => {
 		const rig = new Rig();
 		const log = rig.member();
 		const rows = rig.memories.reduce((sum, memory) => sum + memory.rows, 0);

@@ -13,7 +13,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 const takenBytes = (log: number) => statSync(join(directory, `log-${log}`)).blocks * 512;
 
 describe("the logs of a cluster directory", () => {
-	it("are the same for all who open them, and take memory as they fill, up to what they were given", () => {
+	it("are the same for all who open them, and take memory as they fill, up to what they were given", { tags: ["long"] }, () => {
 		const memoryBytes = 16 * 2 ** 20;
 		ChannelLog.create(directory, { memoryBytes });
 		const logs = [0, 1, 2, 3, 4, 5, 6, 7];

@@ -96,7 +96,7 @@ describe("Namespaces", () => {
 		expect(single.of("chat:a#1,2").users).toEqual(["1,2"]);
 	});
 
-	it("caches names that are used, drops others when there are many, and never caches one that is too long", () => {
+	it("caches names that are used, drops others when there are many, and never caches one that is too long", { tags: ["long"] }, () => {
 		const namespaces = new Namespaces(config());
 		const kept = namespaces.of("chat:kept");
 		const once = namespaces.of("chat:once");

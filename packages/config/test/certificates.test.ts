@@ -90,7 +90,9 @@ describe("certificates", () => {
 			expect(problems(pair(right)), right.certFile).toEqual([]);
 	});
 
-	it("that are missing, cut, swapped or in another format are refused in one line each that names the file and the fix", () => {
+	it("that are missing, cut, swapped or in another format are refused in one line each that names the file and the fix", {
+		tags: ["long"],
+	}, () => {
 		const cut = file("cut.crt", readFileSync(one.certFile, "utf8").slice(0, 300));
 		const cutKey = file("cut.key", readFileSync(one.keyFile, "utf8").slice(0, 100));
 		const der = file("der.crt", "");
@@ -137,7 +139,7 @@ describe("certificates", () => {
 		expect(load(pair(makeCertificate(folder, { name: "rsa", key: ["rsa:2048"] }))).certificates).toHaveLength(1);
 	});
 
-	it("besides the first need a name, and the first needs to be there", () => {
+	it("besides the first need a name, and the first needs to be there", { tags: ["long"] }, () => {
 		const nameless = makeCertificate(folder, { name: "nameless" });
 		const certFiles = { certFile: nameless.certFile, keyFile: nameless.keyFile, serverNames: [] };
 		expect(problems({ ...pair(one), tlsCertificates: [certFiles] })).toEqual([

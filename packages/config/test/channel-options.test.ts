@@ -244,7 +244,7 @@ describe("a mistake in the channels' options", () => {
 	});
 });
 
-it("what is printed is a file that says the same", () => {
+it("what is printed is a file that says the same", { tags: ["long"] }, () => {
 	const loaded = load(centrifugoFile);
 	const { channelWithoutNamespace, channelNamespaces } = loaded.config;
 	for (const text of [formatConfig(loaded), configJson(loaded)]) {

@@ -64,7 +64,9 @@ describe("a question to all processes", () => {
 		expect(await questions.ask(count, { of: "a" })).toBe(1);
 	});
 
-	it("does not wait for a late process longer than its deadline, nor for one that is gone, and counts both", async () => {
+	it("does not wait for a late process longer than its deadline, nor for one that is gone, and counts both", {
+		tags: ["long"],
+	}, async () => {
 		const told: string[] = [];
 		const late = asked("shard-1", () => new Promise(() => undefined));
 		const gone = asked("shard-2", () => Promise.reject(new Error("a child is gone")));
@@ -100,7 +102,9 @@ describe("a question to all processes", () => {
 		expect(await questions.ask(count, { of: "a" })).toBe(66);
 	});
 
-	it("that is an order is carried out for each request, and fails when a process may not have carried it out", async () => {
+	it("that is an order is carried out for each request, and fails when a process may not have carried it out", {
+		tags: ["long"],
+	}, async () => {
 		const order = { ...count, name: "order", isOrder: true };
 		let done = 0;
 		const working = asked("shard-0", async () => ++done);
@@ -186,7 +190,7 @@ describe("a question to all processes", () => {
 		});
 	});
 
-	it("requests of other nodes: each is taken as it was sent, and none with a field of another kind", () => {
+	it("requests of other nodes: each is taken as it was sent, and none with a field of another kind", { tags: ["long"] }, () => {
 		const user = { user: "ann" };
 		const valid: readonly (readonly [(data: unknown) => unknown, object])[] = [
 			[presenceRequest, { channel: "news" }],

@@ -149,7 +149,7 @@ describe.skipIf(!redisForTests())("two edges before two nodes with one Redis", (
 		);
 	});
 
-	it("the node comes back, at another address: it gets clients again", async () => {
+	it("the node comes back, at another address: it gets clients again", { tags: ["long"] }, async () => {
 		await startNode("n2", 1);
 		await Promise.all(edges.map((each) => takesClients(each, "n1,n2")));
 		const late = new RoamingReader(() => edges.map(({ address }) => `ws://${address}`), 0, channel);

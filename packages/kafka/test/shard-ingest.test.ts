@@ -32,7 +32,7 @@ const noHistory = { log: { feed: () => "known" as const }, isUsed: () => false, 
 const alone = async () => null;
 
 describe("Kafka in a shard", () => {
-	it("does not start any more when it was stopped before it had been loaded", async () => {
+	it("does not start any more when it was stopped before it had been loaded", { tags: ["long"] }, async () => {
 		const { ingest, loop, sources } = setup();
 		const started = ingest.start(loop, () => {}, noHistory, alone);
 		await ingest.stop();
@@ -46,7 +46,7 @@ describe("Kafka in a shard", () => {
 		}
 	});
 
-	it("is stopped only when a drain that has begun has ended too", async () => {
+	it("is stopped only when a drain that has begun has ended too", { tags: ["long"] }, async () => {
 		const { ingest, loop } = setup();
 		const started = ingest.start(loop, () => {}, noHistory, alone);
 		await waitFor(() => ingest.running !== null, { deadlineMs: 5000, what: "Kafka to be loaded" });

@@ -68,7 +68,7 @@ describe("rates of a whole cluster", () => {
 		expect(taken(20, 2000)).toBe(20);
 	});
 
-	it("are bounded: of addresses that are all busy the one that is next to full is forgotten, and counted", () => {
+	it("are bounded: of addresses that are all busy the one that is next to full is forgotten, and counted", { tags: ["long"] }, () => {
 		const [table, second] = tables(2);
 		// The first is the emptiest, so it stays.
 		for (let count = 0; count < 10; count++) table.take(connections, one, 10, 0);

@@ -52,7 +52,7 @@ describe("Doorbell", () => {
 		expect(descriptorsOpenedSince(before)).toEqual([]);
 	});
 
-	it("wakes its listener at every ring, again and again", async () => {
+	it("wakes its listener at every ring, again and again", { tags: ["long"] }, async () => {
 		const bell = made(Doorbell.create(directory.file("bell")));
 		let heard = 0;
 		bell.listen(() => heard++);

@@ -8,7 +8,7 @@ async function loadedAgain(name: string): Promise<typeof import("../src/index.ts
 }
 
 describe("nativeSupport", () => {
-	it("is there on this machine", async () => {
+	it("is there on this machine", { tags: ["long"] }, async () => {
 		const { nativeSupport } = await loadedAgain("here");
 		expect(nativeSupport()).toEqual({ available: true });
 	});
@@ -17,13 +17,18 @@ describe("nativeSupport", () => {
 		["darwin", "arm64", "needs Linux, this is darwin"],
 		["win32", "x64", "needs Linux, this is win32"],
 		["linux", "riscv64", "needs x64 or arm64, this is riscv64"],
-	])("on %s %s the package loads, says why not, and every call fails with that reason", async (platform, arch, reason) => {
-		vi.spyOn(process, "platform", "get").mockReturnValue(platform as NodeJS.Platform);
-		vi.spyOn(process, "arch", "get").mockReturnValue(arch as NodeJS.Architecture);
-		const { DescriptorChannel, nativeSupport, SharedFile } = await loadedAgain(platform + arch);
-		expect(nativeSupport()).toEqual({ available: false, reason });
-		for (const call of [() => SharedFile.create("/tmp/x", 4096), () => DescriptorChannel.bind("/tmp/x.sock")]) expect(call).toThrow(reason);
-	});
+	])(
+		"on %s %s the package loads, says why not, and every call fails with that reason",
+		{ tags: ["long"] },
+		async (platform, arch, reason) => {
+			vi.spyOn(process, "platform", "get").mockReturnValue(platform as NodeJS.Platform);
+			vi.spyOn(process, "arch", "get").mockReturnValue(arch as NodeJS.Architecture);
+			const { DescriptorChannel, nativeSupport, SharedFile } = await loadedAgain(platform + arch);
+			expect(nativeSupport()).toEqual({ available: false, reason });
+			for (const call of [() => SharedFile.create("/tmp/x", 4096), () => DescriptorChannel.bind("/tmp/x.sock")])
+				expect(call).toThrow(reason);
+		},
+	);
 });
 
 describe("NativeError", () => {

@@ -117,7 +117,7 @@ describe("SharedFile", () => {
 		expect(caught(() => SharedFile.open(directory.file("theirs"))).message).toContain(`theirs belongs to user ${uid}`);
 	});
 
-	it("returns memory and descriptors when it is closed, once", () => {
+	it("returns memory and descriptors when it is closed, once", { tags: ["long"] }, () => {
 		const before = descriptorsOf(process.pid);
 		for (let round = 0; round < 100; round++) {
 			const file = SharedFile.create(directory.file("shared"), 1 << 20);

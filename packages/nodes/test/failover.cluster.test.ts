@@ -156,9 +156,10 @@ describe.skipIf(!redisForTests())("two nodes of two shards whose clients know bo
 		await allHave(running.published);
 	});
 
-	it.each(["graceful", "immediate"])(
-		"a planned failover, %s: its clients are served by the other node, and nothing is lost",
-		async (strategy) => {
+	for (const strategy of ["graceful", "immediate"])
+		it(`a planned failover, ${strategy}: its clients are served by the other node, and nothing is lost`, {
+			tags: strategy === "graceful" ? ["long"] : [],
+		}, async () => {
 			const running = publisher();
 			await running.more(20);
 			const moving = on("n2");
@@ -182,10 +183,11 @@ describe.skipIf(!redisForTests())("two nodes of two shards whose clients know bo
 			await start("n2");
 			await together("n1 serving", "n2 serving");
 			await spread("n1");
-		},
-	);
+		});
 
-	it("a planned failover, delayed: the node serves on for the delay, and is neither ready nor selected; then nothing is lost", async () => {
+	it("a planned failover, delayed: the node serves on for the delay, and is neither ready nor selected; then nothing is lost", {
+		tags: ["long"],
+	}, async () => {
 		const running = publisher();
 		await running.more(20);
 		const moving = on("n2");

@@ -120,7 +120,9 @@ describe.skipIf(!redisForTests())("membership", () => {
 		expect(a.membership.counts.cutOffMs).toBeGreaterThan(0);
 	});
 
-	it("when Redis comes back with nothing in it, those that are there are not told of again, and one that is gone has left", async () => {
+	it("when Redis comes back with nothing in it, those that are there are not told of again, and one that is gone has left", {
+		tags: ["long"],
+	}, async () => {
 		const own = await RedisServer.start();
 		try {
 			const [a, b, c] = ["a", "b", "c"].map((id) => machine(id, { timeoutMs: 2500 }, own.url));
@@ -234,7 +236,9 @@ describe.skipIf(!redisForTests())("membership", () => {
 		await first.leave();
 	});
 
-	it("an entry under another id is none, and one that expires far too late is removed like one that has expired", async () => {
+	it("an entry under another id is none, and one that expires far too late is removed like one that has expired", {
+		tags: ["long"],
+	}, async () => {
 		const [a, b] = [await machine("a", { timeoutMs: 1500 }).join(), await machine("b", { timeoutMs: 1500 }).join()];
 		await Promise.all([a.hears("+b"), b.hears("+a")]);
 		const own = String(await a.redis.send("x", ["GET", "ws:cluster:node:a"]));

@@ -120,7 +120,7 @@ describe("questions between nodes", () => {
 		).toThrow("it has more than 524288 bytes");
 	});
 
-	it("whatever else comes over the channels harms nobody, and is counted", async () => {
+	it("whatever else comes over the channels harms nobody, and is counted", { tags: ["long"] }, async () => {
 		const { node, pubSub, warnings } = await together({ n1: says(), n2: says(1) });
 		const question = Buffer.from(writeRequest({ id: "1", node: "n9", instance: "i9", question: "count", request: { of: "a" } }));
 		const answer = await writeAnswer({ id: "1", node: "n9", parts: [1, "two"] });

@@ -51,7 +51,7 @@ describe("which nodes are connected to Redis", () => {
 		expect(presence.away.size).toBe(0);
 	});
 
-	it("an answer that takes long keeps nobody waiting, and counts later", async () => {
+	it("an answer that takes long keeps nobody waiting, and counts later", { tags: ["long"] }, async () => {
 		const { presence, redis } = await rig("n1");
 		const send = redis.send.bind(redis);
 		let release: () => void = () => {};

@@ -13,7 +13,7 @@ const guide = readFileSync(join(import.meta.dirname, "../../../docs/reference/no
 const rules = /^ACL SETUSER shardcast on >password (.+)$/m.exec(guide)![1]!.split(" ");
 
 describe.skipIf(!redisForTests())("permissions in Redis", () => {
-	it("those that the guide names are enough in a Redis Cluster, for the membership and for all the rest", async () => {
+	it("those that the guide names are enough in a Redis Cluster, for the membership and for all the rest", { tags: ["long"] }, async () => {
 		const cluster = await RedisCluster.start(3);
 		const allow = (...more: readonly string[]) => {
 			for (const server of cluster.servers) server.order("ACL", "SETUSER", "limited", "reset", "on", ">secret", ...rules, ...more);

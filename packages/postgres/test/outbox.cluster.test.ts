@@ -236,7 +236,9 @@ describe.skipIf(!postgresForTests() || !redisForTests())("the outbox", () => {
 		expect(tookMs, "milliseconds until the other node publishes").toBeLessThan(10_000);
 	});
 
-	it("a machine that hangs for longer than its session of PostgreSQL: another one takes over, and nothing is published twice", async () => {
+	it("a machine that hangs for longer than its session of PostgreSQL: another one takes over, and nothing is published twice", {
+		tags: ["long"],
+	}, async () => {
 		const schema = `s${++schemas}`;
 		const nodes = await Promise.all(
 			["h1", "h2"].map((id) => start(schema, 1, ["--node-id", id, "--redis-prefix", "hang"], { REDIS_URL: redis.url })),

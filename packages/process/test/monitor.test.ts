@@ -12,7 +12,7 @@ function spin(ms: number): void {
 	}
 }
 
-it("measures CPU time, memory and how late the loop is, afresh with each sample", async () => {
+it("measures CPU time, memory and how late the loop is, afresh with each sample", { tags: ["long"] }, async () => {
 	const monitor = new ProcessMonitor();
 	monitor.start();
 	// Whether the process is busy is judged from here on; before, it may have waited for long.

@@ -23,7 +23,7 @@ describe("already encoded publications", () => {
 });
 
 describe("a large message", () => {
-	it("lends its memory to the next one if it was released, and is not touched otherwise", () => {
+	it("lends its memory to the next one if it was released, and is not touched otherwise", { tags: ["long"] }, () => {
 		const encode = (letter: string) => jsonCodec.encodeReply({ id: 2, rpc: { data: Buffer.from(`"${letter.repeat(1_500_000)}"`) } });
 		const letters = (message: Uint8Array) => new Set(Buffer.from(message.subarray(50, 1_400_000)).toString());
 		const [kept, given] = [encode("a"), encode("b")];

@@ -53,7 +53,7 @@ describe("a fossil delta", () => {
 			expect(check(bytes(around + old + around), bytes(around + now + around))).toBeLessThan(40);
 	});
 
-	it("is applied correctly by the client, for any bytes with something in common", () => {
+	it("is applied correctly by the client, for any bytes with something in common", { tags: ["long"] }, () => {
 		const piece = fc.oneof(
 			fc.uint8Array({ maxLength: 40 }),
 			arbitraryText({ maxLength: 20 }).map(bytes),

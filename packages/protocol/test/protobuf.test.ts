@@ -25,7 +25,7 @@ describe("our Protobuf and that of npm centrifuge agree", () => {
 	it.each([
 		["Command", commandMessage],
 		["Reply", reply],
-	] as const)("on every field of every message in a %s", (name, type) => {
+	] as const)("on every field of every message in a %s", { tags: ["long"] }, (name, type) => {
 		const theirs = name === "Command" ? referenceCodec.encodeCommands : referenceCodec.encodeReplies;
 		const read = name === "Command" ? referenceCodec.decodeCommands : referenceCodec.decodeReplies;
 		const agree = (message: object): void => {
@@ -50,7 +50,7 @@ describe("our Protobuf and that of npm centrifuge agree", () => {
 		);
 	});
 
-	it("on bare pushes", () => {
+	it("on bare pushes", { tags: ["long"] }, () => {
 		fc.assert(
 			fc.property(messageOf(push).filter(lossless), (message) => {
 				const bare = protobufCodec.encodePush(message);
@@ -184,7 +184,7 @@ describe("damaged Protobuf frames", () => {
 		["one message many times", wrapped("", "2200")],
 		["one integer many times", wrapped("", "08ffffffff0f")],
 		["nested filters", filters],
-	])("%s: 64 KiB take milliseconds", (_, frame) => {
+	])("%s: 64 KiB take milliseconds", { tags: ["long"] }, (_, frame) => {
 		protobufCodec.decodeCommands(frame);
 		expect(seconds(() => protobufCodec.decodeCommands(frame))).toBeLessThan(1);
 	});

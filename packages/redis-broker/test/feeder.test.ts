@@ -4,7 +4,7 @@ import { expect, it, vi } from "vitest";
 import { FeedCounts, Feeder } from "../src/feed/feeder.ts";
 import { Keys } from "../src/keys.ts";
 
-it("a message that it cannot read, as of a node of another version, makes it read the stream at once", async () => {
+it("a message that it cannot read, as of a node of another version, makes it read the stream at once", { tags: ["long"] }, async () => {
 	const listeners = new Map<string, MessageListener>();
 	const keys = new Keys("ws");
 	const counts = new FeedCounts();

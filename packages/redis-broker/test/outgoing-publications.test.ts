@@ -101,7 +101,7 @@ describe("OutgoingPublications", () => {
 		]);
 	});
 
-	it("takes 64 MiB, refuses more, and has room again after the replies", async () => {
+	it("takes 64 MiB, refuses more, and has room again after the replies", { tags: ["long"] }, async () => {
 		const text = "x".repeat(1024 * 1024);
 		let refused: PublicationOutcome | null = null;
 		let taken = 0;

@@ -150,7 +150,10 @@ describe.skipIf(!redisForTests())("two machines of two shards on one redis-serve
 	});
 
 	/** Longer than the ten seconds between two comparisons of a channel with Redis. */
-	it("bursts longer than the history: a subscriber of another machine that only listens gets each publication once and in order", async () => {
+	it("bursts longer than the history: a subscriber of another machine that only listens gets each publication once and in order", {
+		timeout: 60_000,
+		tags: ["long"],
+	}, async () => {
 		const name = `short:${channels++}`;
 		const [, , ...others] = urls();
 		const all = others.map((url) => listen(url, name));
@@ -173,7 +176,7 @@ describe.skipIf(!redisForTests())("two machines of two shards on one redis-serve
 		const metrics = await Scrape.of(nodes[1]!.httpUrl);
 		expect(metrics.sum("shardcast_shared_lost_total", { reason: "gone" })).toBe(0);
 		await raw.close();
-	}, 60_000);
+	});
 
 	it("what Redis no longer has, and pub/sub did not deliver, is told to every subscriber with a position, and counted", async () => {
 		const name = `short:${channels++}`;

@@ -12,7 +12,7 @@ describe.skipIf(!redisForTests())("a Redis with a replica, behind an address tha
 	});
 	afterAll(() => pair?.stop());
 
-	it("a master that has become a replica is left for the new one, and subscriptions go with it", async () => {
+	it("a master that has become a replica is left for the new one, and subscriptions go with it", { tags: ["long"] }, async () => {
 		const redis = openRedis(pair.url);
 		try {
 			await redis.ready(deadlineMs);
@@ -113,7 +113,7 @@ describe.skipIf(!redisForTests())("a Redis Cluster of three masters and three re
 		await allGet(follower, 2_000_000);
 	});
 
-	it("a slot that moves to another master: commands and subscriptions follow it", async () => {
+	it("a slot that moves to another master: commands and subscriptions follow it", { tags: ["long"] }, async () => {
 		const follower = await follow();
 		await allGet(follower, 0);
 		const [name] = names as [string];

@@ -130,7 +130,7 @@ describe("requests of a proxied connection", () => {
 		expect(rig.all).toBe("<GET /ws>");
 	});
 
-	it("arrive unchanged, however their bytes are split and however soon they are answered", () => {
+	it("arrive unchanged, however their bytes are split and however soon they are answered", { tags: ["long"] }, () => {
 		const body = anyBytes({ maxLength: 30 });
 		const request = fc.oneof(
 			fc.constant({ text: get("/g"), head: "GET /g", body: "" }),

@@ -49,7 +49,7 @@ describe(`a ring whose threads are terminated at random points (seed ${seed})`, 
 	 * Legal outcomes: the reader that stays gets everything once; one that takes over a slot begins within the batch that its
 	 * predecessor died in, at most one batch back and never further on, and goes on without a gap.
 	 */
-	it("keeps for a reader's successor what the dead one had not finished, and everything for the others", async () => {
+	it("keeps for a reader's successor what the dead one had not finished, and everything for the others", { tags: ["long"] }, async () => {
 		const batchMax = 64;
 		const ring = newRing({ capacityBytes: 2 ** 14, readersMax: 2 });
 		const buffer = ring.u8.buffer;

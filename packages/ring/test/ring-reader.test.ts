@@ -32,7 +32,7 @@ describe("RingReader", () => {
 		expect(reader.hasRecords()).toBe(false);
 	});
 
-	it("looks ahead at what is unread, once at each record, and reads all of it in order afterwards", () => {
+	it("looks ahead at what is unread, once at each record, and reads all of it in order afterwards", { tags: ["long"] }, () => {
 		const ring = newRing({ capacityBytes: 1024 });
 		const reader = joined(ring);
 		const writer = new RingWriter(ring);

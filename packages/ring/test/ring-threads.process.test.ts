@@ -45,7 +45,7 @@ describe(`a ring between threads (seed ${seed})`, () => {
 	});
 
 	// A hopper's legal outcome is checked by itself: each stay is one unbroken run of intact records.
-	it("lets readers come and go at any moment, and keeps everything for the one that stays", async () => {
+	it("lets readers come and go at any moment, and keeps everything for the one that stays", { tags: ["long"] }, async () => {
 		const count = stressed(200_000);
 		const ring = newRing({ capacityBytes: 2 ** 11, readersMax: 4 });
 		const buffer = ring.u8.buffer;

@@ -6,7 +6,7 @@ import { node, nodes, tally } from "./support.ts";
 const addresses = Array.from({ length: 4000 }, (_, at) => `10.0.${at >> 8}.${at & 255}`);
 
 describe("consistent hashing", () => {
-	it("spreads the keys evenly, also addresses that differ in one digit", () => {
+	it("spreads the keys evenly, also addresses that differ in one digit", { tags: ["long"] }, () => {
 		for (const count of [2, 3, 10]) {
 			const sent = tally(addresses.map((address) => consistentHash(nodes(count), address).id));
 			expect(Object.keys(sent)).toHaveLength(count);

@@ -1,13 +1,15 @@
 /**
  * A Vitest reporter that ends the run with one plain line, `N passed, N failed, N skipped`, which people and CI systems
  * read without knowing the runner. Before it, a line with the reason for each test that failed, so that the end of a long log says
- * what is wrong. Used by vitest.config.ts beside the default reporter; .ci/run reads these lines.
+ * what is wrong. Tests that `npm test` leaves out are none of the three but have a separate line. Used by vitest.config.ts beside the
+ * default reporter; .ci/run reads these lines.
  */
 interface TestError {
 	readonly message?: string;
 }
 interface FinishedTest {
 	readonly fullName: string;
+	readonly tags: readonly string[];
 	result(): { readonly state: string; readonly errors?: readonly TestError[] | undefined };
 }
 /** A file, or a `describe` in it. */
@@ -30,15 +32,21 @@ function reason(errors: readonly TestError[] = []): string {
 
 export default class ClosingLineReporter {
 	readonly #write: (text: string) => unknown;
+	#leavesOutLong = false;
 
 	constructor(write?: ((text: string) => void) | object) {
 		// Vitest itself gives options, of which there are none.
 		this.#write = typeof write === "function" ? (write as (text: string) => void) : (text) => process.stdout.write(text);
 	}
 
+	onInit({ config }: { readonly config: { readonly tagsFilter?: readonly string[] | undefined } }): void {
+		this.#leavesOutLong = config.tagsFilter?.includes("!long") === true;
+	}
+
 	onTestRunEnd(modules: readonly FinishedModule[], unhandledErrors: readonly TestError[]): void {
 		const count = { passed: 0, failed: unhandledErrors.length, skipped: 0 };
 		const lines: string[] = [];
+		let leftOut = 0;
 		if (unhandledErrors.length > 0) lines.push(`failed: outside of any test: ${reason(unhandledErrors)}`);
 		for (const module of modules) {
 			// What does not load, or cannot be set up, has no tests that ran: it counts as one failure.
@@ -51,10 +59,12 @@ export default class ClosingLineReporter {
 			for (const test of module.children.allTests()) {
 				const { state, errors } = test.result();
 				if (state === "passed" || state === "failed") count[state]++;
+				else if (this.#leavesOutLong && test.tags.includes("long")) leftOut++;
 				else count.skipped++;
 				if (state === "failed") lines.push(`failed: ${module.relativeModuleId} > ${test.fullName}: ${reason(errors)}`);
 			}
 		}
+		if (leftOut > 0) lines.push(`left out: ${leftOut} tests with the tag "long"; SHARDCAST_LONG_TESTS=1 npm test runs them too`);
 		lines.push(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
 		// After the default reporter's own summary, which is written in the same event.
 		setImmediate(() => this.#write(`\n${lines.join("\n")}\n`));

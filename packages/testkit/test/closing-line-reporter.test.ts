@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import ClosingLineReporter from "../src/closing-line-reporter.ts";
 
 const relativeModuleId = "apps/x.cluster.test.ts";
-const test = (fullName: string, state: string, errors: readonly string[] = []) => ({
+const test = (fullName: string, state: string, errors: readonly string[] = [], tags: readonly string[] = []) => ({
 	fullName,
+	tags,
 	result: () => ({ state, errors: errors.map((message) => ({ message })) }),
 });
 const moduleOf = (...tests: ReturnType<typeof test>[]) => ({
@@ -12,11 +13,17 @@ const moduleOf = (...tests: ReturnType<typeof test>[]) => ({
 	errors: () => [] as Error[],
 });
 
-async function closing(modules: readonly ReturnType<typeof moduleOf>[], unhandled: readonly Error[] = []): Promise<string> {
+async function closing(
+	modules: readonly ReturnType<typeof moduleOf>[],
+	unhandled: readonly Error[] = [],
+	tagsFilter?: readonly string[],
+): Promise<string> {
 	let text = "";
-	new ClosingLineReporter((piece: string) => {
+	const reporter = new ClosingLineReporter((piece: string) => {
 		text += piece;
-	}).onTestRunEnd(modules, unhandled);
+	});
+	reporter.onInit({ config: { tagsFilter } });
+	reporter.onTestRunEnd(modules, unhandled);
 	await new Promise(setImmediate);
 	return text;
 }
@@ -38,6 +45,14 @@ describe("the closing line", () => {
 				"",
 			].join("\n"),
 		);
+	});
+
+	it("tells what a filter has left out, and counts as skipped only what was not left out", async () => {
+		const modules = [moduleOf(test("a", "passed"), test("b", "skipped", [], ["long"]), test("c", "skipped"))];
+		expect(await closing(modules, [], ["!long"])).toBe(
+			'\nleft out: 1 tests with the tag "long"; SHARDCAST_LONG_TESTS=1 npm test runs them too\n1 passed, 0 failed, 1 skipped\n',
+		);
+		expect(await closing(modules)).toBe("\n1 passed, 0 failed, 2 skipped\n");
 	});
 
 	it("keeps a reason to one line of bounded length", async () => {

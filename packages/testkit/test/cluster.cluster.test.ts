@@ -39,7 +39,7 @@ describe("startCluster", () => {
 		expect(family.filter(isAlive)).toEqual([]);
 	});
 
-	it("kills one process at a time, and says what is left when the cluster can not clean up", async () => {
+	it("kills one process at a time, and says what is left when the cluster can not clean up", { tags: ["long"] }, async () => {
 		// In a folder that no other test uses: any cluster that starts clears what dead ones have left there.
 		const base = mkdtempSync("/dev/shm/shardcast-test-");
 		onTestFinished(() => rmSync(base, { recursive: true }));

@@ -67,7 +67,7 @@ describe("FrameParser", () => {
 		expect(parse([...stream].map((byte) => Buffer.from([byte]))).seen).toEqual(whole);
 	});
 
-	it("reads the same from every split into three of two long frames", () => {
+	it("reads the same from every split into three of two long frames", { tags: ["long"] }, () => {
 		const long = Buffer.concat([frame(Opcode.binary, "z".repeat(300)), frame(Opcode.text, "end")]);
 		for (let first = 0; first <= long.length; first++)
 			for (let second = first; second <= Math.min(long.length, first + 20); second++) {

@@ -44,7 +44,7 @@ describe("ManagedProcess", () => {
 		expect(await child.exited).toEqual({ code: null, signal: "SIGKILL" });
 	});
 
-	it("finds a child that is left behind, and ends it", async () => {
+	it("finds a child that is left behind, and ends it", { tags: ["long"] }, async () => {
 		const child = await ManagedProcess.start(program, ["parent"]);
 		const [, pid] = await child.waitForOutput(/orphan (\d+)/, 5_000);
 		const orphan = identify(Number(pid));

@@ -21,7 +21,7 @@ class FakeBrokers {
 }
 
 describe("the broker that test files share", () => {
-	it("is started once, by the first request, and removed at the end", async () => {
+	it("is started once, by the first request, and removed at the end", { tags: ["long"] }, async () => {
 		const fake = new FakeBrokers();
 		const end = await shareBroker(undefined, fake.run);
 		expect(fake.started).toBe(0);

@@ -234,7 +234,7 @@ describe("tidy", () => {
 		expect(broken).toEqual([]);
 	});
 
-	it("no file uses a word that the project has a better one for", () => {
+	it("no file uses a word that the project has a better one for", { tags: ["long"] }, () => {
 		const broken: string[] = [];
 		for (const { path, text, lines } of files) {
 			if (path === "CHANGELOG.md" || path === "packages/testkit/test/words.ts" || path === "packages/testkit/test/words.test.ts") continue;
@@ -294,7 +294,7 @@ describe("tidy", () => {
 		expect(broken).toEqual([]);
 	});
 
-	it("every option, and every field of a namespace or proxy, is read by code outside of the tables of options", () => {
+	it("every option, and every field of a namespace or proxy, is read by code outside of the tables of options", { tags: ["long"] }, () => {
 		const readers = production.filter(({ path }) => !path.startsWith("packages/config/src/options/sections/"));
 		const words = new Set(readers.flatMap(({ text }) => text.match(/[A-Za-z]\w+/g) ?? []));
 		// Code composes these names, for each right and each hook.
@@ -303,7 +303,7 @@ describe("tidy", () => {
 		expect(names.filter((name) => !words.has(name) && !composed.test(name))).toEqual([]);
 	});
 
-	it("every source file is used: an entry of its package, or imported by another file", () => {
+	it("every source file is used: an entry of its package, or imported by another file", { tags: ["long"] }, () => {
 		const imported = new Set<string>();
 		for (const source of code)
 			for (const name of importsOf(source)) if (name.startsWith(".")) imported.add(join(source.path, "..", name).split(sep).join("/"));

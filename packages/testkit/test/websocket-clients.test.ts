@@ -69,7 +69,7 @@ describe.each([
 		await expect(Client.open(`${url}/full`)).rejects.toThrow("503");
 	});
 
-	it("fails when nobody listens, and names the number of messages that came when too few do", async () => {
+	it("fails when nobody listens, and names the number of messages that came when too few do", { tags: ["long"] }, async () => {
 		await expect(Client.open("ws://127.0.0.1:1")).rejects.toThrow();
 		const client = await Client.open(url);
 		client.send("one");

@@ -28,7 +28,7 @@ describe("output that nobody reads", () => {
 		expect(full).toEqual({ status: 1, errors: "shardcast: stdout can't be written to (ENOSPC); the output is incomplete\n" });
 	});
 
-	it("a cluster serves, logs, reloads, restarts a shard and stops in order", async () => {
+	it("a cluster serves, logs, reloads, restarts a shard and stops in order", { tags: ["long"] }, async () => {
 		const file = join(folder, "shardcast.yaml");
 		writeFileSync(file, "limits: {max_connections: 10}\n");
 		const port = await freePorts(2);

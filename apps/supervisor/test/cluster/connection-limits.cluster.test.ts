@@ -83,154 +83,155 @@ afterEach(() => {
 	for (const socket of sockets.splice(0)) socket.destroy();
 });
 
-describe.each(["handoff", "proxy"] as const)("rates of new connections, %s", (mode) => {
-	const start = (...flags: string[]) => startCluster({ shards: 2, flags: ["--lb-mode", mode, ...flags] });
+for (const mode of ["handoff", "proxy"] as const)
+	describe(`rates of new connections, ${mode}`, { tags: mode === "proxy" ? ["long"] : [] }, () => {
+		const start = (...flags: string[]) => startCluster({ shards: 2, flags: ["--lb-mode", mode, ...flags] });
 
-	it("per address: 429 with a reason above it, whichever port is asked and however; other addresses, requests and probes go on", async () => {
-		const cluster = await start("--connection-rate-per-ip", "5");
-		try {
-			const answers = await statuses(balancerPort(cluster), 12);
-			// Some come back while the test runs.
-			expect(admitted(answers)).toBeGreaterThanOrEqual(5);
-			expect(admitted(answers)).toBeLessThanOrEqual(8);
-			expect(new Set(answers)).toEqual(new Set([101, 429]));
-			const refused = await waitFor(
-				async () => {
-					const answer = await upgrade(balancerPort(cluster));
-					return answer.status === 429 ? answer : null;
-				},
-				{ deadlineMs: 5_000, what: "a refusal", everyMs: 1 },
-			);
-			expect(refused.head).toMatch(/^HTTP\/1\.1 429 Too Many Requests\r\n/);
-			expect(refused.head).toMatch(/\r\nRetry-After: 1\r\n/);
-			expect(JSON.parse(refused.body)).toEqual({
-				error: { code: "connection_rate_per_ip", message: expect.stringMatching(/one address/) },
-			});
-			expect((await upgrade(balancerPort(cluster), "127.0.0.2")).status).toBe(101);
-			for (let count = 0; count < 10; count++) {
-				expect((await httpRequest(`${cluster.httpUrl}/health`)).status).toBe(200);
-				expect((await httpRequest(`${cluster.httpUrl}/api/publish`, { method: "POST", body: '{"data":1}' })).status).toBe(200);
+		it("per address: 429 with a reason above it, whichever port is asked and however; other addresses, requests and probes go on", async () => {
+			const cluster = await start("--connection-rate-per-ip", "5");
+			try {
+				const answers = await statuses(balancerPort(cluster), 12);
+				// Some come back while the test runs.
+				expect(admitted(answers)).toBeGreaterThanOrEqual(5);
+				expect(admitted(answers)).toBeLessThanOrEqual(8);
+				expect(new Set(answers)).toEqual(new Set([101, 429]));
+				const refused = await waitFor(
+					async () => {
+						const answer = await upgrade(balancerPort(cluster));
+						return answer.status === 429 ? answer : null;
+					},
+					{ deadlineMs: 5_000, what: "a refusal", everyMs: 1 },
+				);
+				expect(refused.head).toMatch(/^HTTP\/1\.1 429 Too Many Requests\r\n/);
+				expect(refused.head).toMatch(/\r\nRetry-After: 1\r\n/);
+				expect(JSON.parse(refused.body)).toEqual({
+					error: { code: "connection_rate_per_ip", message: expect.stringMatching(/one address/) },
+				});
+				expect((await upgrade(balancerPort(cluster), "127.0.0.2")).status).toBe(101);
+				for (let count = 0; count < 10; count++) {
+					expect((await httpRequest(`${cluster.httpUrl}/health`)).status).toBe(200);
+					expect((await httpRequest(`${cluster.httpUrl}/api/publish`, { method: "POST", body: '{"data":1}' })).status).toBe(200);
+				}
+
+				const ports = [shardPort(cluster, 0), shardPort(cluster, 1), balancerPort(cluster)];
+				const anywhere = await admittedAtFive((index) => upgrade(ports[index % 3]!, "127.0.0.9"), 30);
+				expect(anywhere.count).toBeGreaterThanOrEqual(5);
+				expect(anywhere.count).toBeLessThanOrEqual(anywhere.allowed);
+				const afterRequests = await admittedAtFive((index) => upgrade(balancerPort(cluster), "127.0.0.10", 1 + (index % 2)), 30);
+				expect(afterRequests.count).toBeGreaterThanOrEqual(5);
+				expect(afterRequests.count).toBeLessThanOrEqual(afterRequests.allowed);
+				const withoutConnection = upgradeHead.replace("Connection: Upgrade\r\n", "");
+				for (const port of ports) expect((await ask(port, "127.0.0.11", withoutConnection)).status).toBe(426);
+				const direct = await waitFor(
+					async () => {
+						const answer = await upgrade(shardPort(cluster, 0), "127.0.0.9");
+						return answer.status === 429 ? answer : null;
+					},
+					{ deadlineMs: 5_000, what: "a refusal of the shard", everyMs: 1 },
+				);
+				expect(direct.head).toMatch(/\r\nRetry-After: 1\r\n/);
+				expect(JSON.parse(direct.body).error.code).toBe("connection_rate_per_ip");
+
+				const scrape = await Scrape.of(cluster.httpUrl);
+				expect(scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate_per_ip" })).toBeGreaterThanOrEqual(5);
+				expect(scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate" })).toBe(0);
+				expect(scrape.sum("shardcast_connections_refused_total", { shard: "1", reason: "rate_per_ip" })).toBeGreaterThanOrEqual(1);
+				// Of all these refusals, one line each.
+				expect(cluster.log().match(/--connection-rate-per-ip is reached: refused a connection from 127\.0\.0\.1\b/g)).toHaveLength(1);
+				expect(cluster.log().match(/--connection-rate-per-ip is reached: refused a connection from 127\.0\.0\.9\b/g)).toHaveLength(2);
+			} finally {
+				await cluster.stop();
 			}
+		});
 
-			const ports = [shardPort(cluster, 0), shardPort(cluster, 1), balancerPort(cluster)];
-			const anywhere = await admittedAtFive((index) => upgrade(ports[index % 3]!, "127.0.0.9"), 30);
-			expect(anywhere.count).toBeGreaterThanOrEqual(5);
-			expect(anywhere.count).toBeLessThanOrEqual(anywhere.allowed);
-			const afterRequests = await admittedAtFive((index) => upgrade(balancerPort(cluster), "127.0.0.10", 1 + (index % 2)), 30);
-			expect(afterRequests.count).toBeGreaterThanOrEqual(5);
-			expect(afterRequests.count).toBeLessThanOrEqual(afterRequests.allowed);
-			const withoutConnection = upgradeHead.replace("Connection: Upgrade\r\n", "");
-			for (const port of ports) expect((await ask(port, "127.0.0.11", withoutConnection)).status).toBe(426);
-			const direct = await waitFor(
-				async () => {
-					const answer = await upgrade(shardPort(cluster, 0), "127.0.0.9");
-					return answer.status === 429 ? answer : null;
-				},
-				{ deadlineMs: 5_000, what: "a refusal of the shard", everyMs: 1 },
-			);
-			expect(direct.head).toMatch(/\r\nRetry-After: 1\r\n/);
-			expect(JSON.parse(direct.body).error.code).toBe("connection_rate_per_ip");
+		it("global: a burst of a second's worth, whoever asks and where; messages over HTTP of one address on all shards together", async () => {
+			const cluster = await start("--connection-rate", "20", "--message-rate", "5");
+			try {
+				const beganMs = performance.now();
+				const answers = await Promise.all(
+					Array.from({ length: 60 }, (_, index) => upgrade(balancerPort(cluster), `127.0.0.${2 + (index % 20)}`)),
+				);
+				const tookMs = performance.now() - beganMs;
+				const count = admitted(answers.map(({ status }) => status));
+				expect(count).toBeGreaterThanOrEqual(20);
+				expect(count).toBeLessThanOrEqual(20 + Math.ceil((tookMs / 1000) * 20));
+				expect(JSON.parse(answers.find(({ status }) => status === 429)!.body).error.code).toBe("connection_rate");
+				const scrape = await Scrape.of(cluster.httpUrl);
+				const refused = scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate" });
+				expect(refused + scrape.sum("shardcast_connections_refused_total")).toBe(60 - count);
 
-			const scrape = await Scrape.of(cluster.httpUrl);
-			expect(scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate_per_ip" })).toBeGreaterThanOrEqual(5);
-			expect(scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate" })).toBe(0);
-			expect(scrape.sum("shardcast_connections_refused_total", { shard: "1", reason: "rate_per_ip" })).toBeGreaterThanOrEqual(1);
-			// Of all these refusals, one line each.
-			expect(cluster.log().match(/--connection-rate-per-ip is reached: refused a connection from 127\.0\.0\.1\b/g)).toHaveLength(1);
-			expect(cluster.log().match(/--connection-rate-per-ip is reached: refused a connection from 127\.0\.0\.9\b/g)).toHaveLength(2);
-		} finally {
-			await cluster.stop();
-		}
-	});
-
-	it("global: a burst of a second's worth, whoever asks and where; messages over HTTP of one address on all shards together", async () => {
-		const cluster = await start("--connection-rate", "20", "--message-rate", "5");
-		try {
-			const beganMs = performance.now();
-			const answers = await Promise.all(
-				Array.from({ length: 60 }, (_, index) => upgrade(balancerPort(cluster), `127.0.0.${2 + (index % 20)}`)),
-			);
-			const tookMs = performance.now() - beganMs;
-			const count = admitted(answers.map(({ status }) => status));
-			expect(count).toBeGreaterThanOrEqual(20);
-			expect(count).toBeLessThanOrEqual(20 + Math.ceil((tookMs / 1000) * 20));
-			expect(JSON.parse(answers.find(({ status }) => status === 429)!.body).error.code).toBe("connection_rate");
-			const scrape = await Scrape.of(cluster.httpUrl);
-			const refused = scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate" });
-			expect(refused + scrape.sum("shardcast_connections_refused_total")).toBe(60 - count);
-
-			const ports = [shardPort(cluster, 0), shardPort(cluster, 1), balancerPort(cluster)];
-			for (const address of ["127.0.0.20", "127.0.0.21"]) {
-				const { taken, allowed } = await publishAtFive(ports, address, 30);
-				expect(taken, address).toBeGreaterThanOrEqual(5);
-				expect(taken, address).toBeLessThanOrEqual(allowed);
+				const ports = [shardPort(cluster, 0), shardPort(cluster, 1), balancerPort(cluster)];
+				for (const address of ["127.0.0.20", "127.0.0.21"]) {
+					const { taken, allowed } = await publishAtFive(ports, address, 30);
+					expect(taken, address).toBeGreaterThanOrEqual(5);
+					expect(taken, address).toBeLessThanOrEqual(allowed);
+				}
+			} finally {
+				await cluster.stop();
 			}
-		} finally {
-			await cluster.stop();
-		}
+		});
+
+		it("connections of one address at once: exact over all shards and ports, over closing, a reload and the death of a shard", async () => {
+			const folder = mkdtempSync(join(tmpdir(), "limits-"));
+			const file = join(folder, "shardcast.yaml");
+			writeFileSync(file, "limits: {max_connections: 100}\n");
+			const cluster = await start("--config", file);
+			try {
+				const before = [(await upgrade(shardPort(cluster, 0))).socket, (await upgrade(shardPort(cluster, 1))).socket];
+				writeFileSync(file, "limits: {max_connections: 100, max_connections_per_ip: 6}\nnetwork: {trusted_proxies: [127.0.0.96/30]}\n");
+				cluster.process.signal("SIGHUP");
+				await cluster.process.waitForOutput(/limits\.max_connections_per_ip 0 → 6/, 5_000);
+				// The shards have heard of it when one refuses what would be too many.
+				const answers = await Promise.all(Array.from({ length: 40 }, () => upgrade(balancerPort(cluster))));
+				const late = admitted(answers.map(({ status }) => status));
+				expect(late, "those that were there count").toBeLessThanOrEqual(4);
+				const code = JSON.parse(answers.find(({ status }) => status === 429)!.body).error.code;
+				expect(code).toBe("connections_per_ip");
+				// Two shards that refuse one another's last may leave a place free; then one at a time gets it.
+				const one = async () => (await upgrade(balancerPort(cluster))).status;
+				for (let count = late; count < 4; count++) expect(await one()).toBe(101);
+				expect([await one(), (await upgrade(shardPort(cluster, 1))).status]).toEqual([429, 429]);
+				expect((await upgrade(balancerPort(cluster), "127.0.0.2")).status).toBe(101);
+
+				const other = await Promise.all(Array.from({ length: 10 }, () => upgrade(balancerPort(cluster), "127.0.0.3", 1)));
+				expect(admitted(other.map(({ status }) => status)), "after a request on the same connection").toBeLessThanOrEqual(6);
+				expect(admitted(other.map(({ status }) => status))).toBeGreaterThanOrEqual(5);
+				for (const { socket } of other) socket.destroy();
+
+				// A client that closes makes room for one.
+				before[0]!.destroy();
+				await waitFor(async () => (await one()) === 101, { deadlineMs: 5_000, what: "room after a close" });
+				expect(await one()).toBe(429);
+
+				// What a dead shard had is forgotten, what the other has is not.
+				const open = (await cluster.health()).shards.map(({ connections }) => connections);
+				await cluster.kill9(0);
+				await waitFor(async () => (await cluster.health()).shards[0]!.restarts === 1 && (await cluster.health()).status === "healthy", {
+					deadlineMs: 10_000,
+					what: "shard 0 to serve again",
+				});
+				// 127.0.0.2's connection is on one of the two.
+				const again = admitted(await statuses(shardPort(cluster, 1), 10));
+				expect(again).toBeGreaterThanOrEqual(open[0]! - 1);
+				expect(again).toBeLessThanOrEqual(open[0]!);
+				// Behind a load balancer of the trusted list, the client's address counts, which is the last one that is not in the list.
+				const ports = [balancerPort(cluster), shardPort(cluster, 0), shardPort(cluster, 1)];
+				const through = (index: number, ...lines: string[]) => forwarded(ports[index % 3]!, `127.0.0.${97 + (index % 2)}`, ...lines);
+				const lines = [["203.0.113.5"], ["198.51.100.9, 203.0.113.5"], ["198.51.100.8", "203.0.113.5, 127.0.0.98"]];
+				const behind: number[] = [];
+				for (let index = 0; index < 8; index++) behind.push(await through(index, ...lines[(index >> 1) % 3]!));
+				expect(behind, "connections of one client behind trusted proxies").toEqual([...Array(6).fill(101), 429, 429]);
+				expect(await through(0, "203.0.113.6"), "another client behind the same proxy").toBe(101);
+				const claimed: number[] = [];
+				for (let index = 0; index < 7; index++) claimed.push(await forwarded(ports[index % 3]!, "127.0.0.95", `203.0.113.${10 + index}`));
+				expect(claimed, "what a client outside of the list claims").toEqual([...Array(6).fill(101), 429]);
+
+				const scrape = await Scrape.of(cluster.httpUrl);
+				expect(scrape.sum("shardcast_connections_refused_total", { reason: "per_ip" })).toBeGreaterThanOrEqual(30);
+				expect(scrape.sum("shardcast_addresses_lost_total")).toBe(0);
+			} finally {
+				await cluster.stop();
+				rmSync(folder, { recursive: true });
+			}
+		});
 	});
-
-	it("connections of one address at once: exact over all shards and ports, over closing, a reload and the death of a shard", async () => {
-		const folder = mkdtempSync(join(tmpdir(), "limits-"));
-		const file = join(folder, "shardcast.yaml");
-		writeFileSync(file, "limits: {max_connections: 100}\n");
-		const cluster = await start("--config", file);
-		try {
-			const before = [(await upgrade(shardPort(cluster, 0))).socket, (await upgrade(shardPort(cluster, 1))).socket];
-			writeFileSync(file, "limits: {max_connections: 100, max_connections_per_ip: 6}\nnetwork: {trusted_proxies: [127.0.0.96/30]}\n");
-			cluster.process.signal("SIGHUP");
-			await cluster.process.waitForOutput(/limits\.max_connections_per_ip 0 → 6/, 5_000);
-			// The shards have heard of it when one refuses what would be too many.
-			const answers = await Promise.all(Array.from({ length: 40 }, () => upgrade(balancerPort(cluster))));
-			const late = admitted(answers.map(({ status }) => status));
-			expect(late, "those that were there count").toBeLessThanOrEqual(4);
-			const code = JSON.parse(answers.find(({ status }) => status === 429)!.body).error.code;
-			expect(code).toBe("connections_per_ip");
-			// Two shards that refuse one another's last may leave a place free; then one at a time gets it.
-			const one = async () => (await upgrade(balancerPort(cluster))).status;
-			for (let count = late; count < 4; count++) expect(await one()).toBe(101);
-			expect([await one(), (await upgrade(shardPort(cluster, 1))).status]).toEqual([429, 429]);
-			expect((await upgrade(balancerPort(cluster), "127.0.0.2")).status).toBe(101);
-
-			const other = await Promise.all(Array.from({ length: 10 }, () => upgrade(balancerPort(cluster), "127.0.0.3", 1)));
-			expect(admitted(other.map(({ status }) => status)), "after a request on the same connection").toBeLessThanOrEqual(6);
-			expect(admitted(other.map(({ status }) => status))).toBeGreaterThanOrEqual(5);
-			for (const { socket } of other) socket.destroy();
-
-			// A client that closes makes room for one.
-			before[0]!.destroy();
-			await waitFor(async () => (await one()) === 101, { deadlineMs: 5_000, what: "room after a close" });
-			expect(await one()).toBe(429);
-
-			// What a dead shard had is forgotten, what the other has is not.
-			const open = (await cluster.health()).shards.map(({ connections }) => connections);
-			await cluster.kill9(0);
-			await waitFor(async () => (await cluster.health()).shards[0]!.restarts === 1 && (await cluster.health()).status === "healthy", {
-				deadlineMs: 10_000,
-				what: "shard 0 to serve again",
-			});
-			// 127.0.0.2's connection is on one of the two.
-			const again = admitted(await statuses(shardPort(cluster, 1), 10));
-			expect(again).toBeGreaterThanOrEqual(open[0]! - 1);
-			expect(again).toBeLessThanOrEqual(open[0]!);
-			// Behind a load balancer of the trusted list, the client's address counts, which is the last one that is not in the list.
-			const ports = [balancerPort(cluster), shardPort(cluster, 0), shardPort(cluster, 1)];
-			const through = (index: number, ...lines: string[]) => forwarded(ports[index % 3]!, `127.0.0.${97 + (index % 2)}`, ...lines);
-			const lines = [["203.0.113.5"], ["198.51.100.9, 203.0.113.5"], ["198.51.100.8", "203.0.113.5, 127.0.0.98"]];
-			const behind: number[] = [];
-			for (let index = 0; index < 8; index++) behind.push(await through(index, ...lines[(index >> 1) % 3]!));
-			expect(behind, "connections of one client behind trusted proxies").toEqual([...Array(6).fill(101), 429, 429]);
-			expect(await through(0, "203.0.113.6"), "another client behind the same proxy").toBe(101);
-			const claimed: number[] = [];
-			for (let index = 0; index < 7; index++) claimed.push(await forwarded(ports[index % 3]!, "127.0.0.95", `203.0.113.${10 + index}`));
-			expect(claimed, "what a client outside of the list claims").toEqual([...Array(6).fill(101), 429]);
-
-			const scrape = await Scrape.of(cluster.httpUrl);
-			expect(scrape.sum("shardcast_connections_refused_total", { reason: "per_ip" })).toBeGreaterThanOrEqual(30);
-			expect(scrape.sum("shardcast_addresses_lost_total")).toBe(0);
-		} finally {
-			await cluster.stop();
-			rmSync(folder, { recursive: true });
-		}
-	});
-});

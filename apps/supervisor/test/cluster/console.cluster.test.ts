@@ -114,7 +114,7 @@ describe.skipIf(missing)("the console in a real browser", () => {
 		await page.context().close();
 	});
 
-	it("the try-it panel sends and receives, through two shards and over HTTP", async () => {
+	it("the try-it panel sends and receives, through two shards and over HTTP", { tags: ["long"] }, async () => {
 		const { page, problems } = await openConsole(browser, cluster);
 		const { page: other } = await openConsole(browser, cluster);
 		const connect = async (where: Page, shard: number): Promise<void> => {
@@ -139,7 +139,9 @@ describe.skipIf(missing)("the console in a real browser", () => {
 		await other.context().close();
 	});
 
-	it("lists busy channels with their subscribers on all shards, and tails the one that is chosen, by keyboard alone", async () => {
+	it("lists busy channels with their subscribers on all shards, and tails the one that is chosen, by keyboard alone", {
+		tags: ["long"],
+	}, async () => {
 		const { page, problems } = await openConsole(browser, cluster);
 		let going = true;
 		const sending = (async () => {
@@ -205,7 +207,7 @@ describe.skipIf(missing)("the console in a real browser", () => {
 		}
 	});
 
-	it("follows the system's theme and fits a phone", async () => {
+	it("follows the system's theme and fits a phone", { tags: ["long"] }, async () => {
 		const { page, problems } = await openConsole(browser, cluster, {
 			viewport: { width: 390, height: 844 },
 			colorScheme: "dark",
@@ -218,7 +220,7 @@ describe.skipIf(missing)("the console in a real browser", () => {
 		await page.context().close();
 	});
 
-	it("says that its feed is gone and takes it up again when a shard is restarted", async () => {
+	it("says that its feed is gone and takes it up again when a shard is restarted", { tags: ["long"] }, async () => {
 		const { page } = await openConsole(browser, cluster);
 		await cluster.kill9(0);
 		await cluster.kill9(1);

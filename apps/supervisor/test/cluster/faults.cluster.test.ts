@@ -150,7 +150,7 @@ describe("faults under load", () => {
 		await next.stop();
 	});
 
-	it("catching up after a shard stood still closes no client that reads, on that shard or on the others", async () => {
+	it("catching up after a shard stood still closes no client that reads, on that shard or on the others", { tags: ["long"] }, async () => {
 		const cluster = await startCluster({ shards: 2, flags: ["--heartbeat-timeout", "10s"] });
 		const readers = await SteadyReaders.open(
 			Array.from({ length: 8 }, (_, index) => cluster.shardUrl(index % 2)),

@@ -116,7 +116,7 @@ describe("a cluster that asks a backend", () => {
 		expect(got).toContain('"chats":["chat:all","chat:team"]');
 	});
 
-	it("the transcript of the page is true", async () => {
+	it("the transcript of the page is true", { tags: ["long"] }, async () => {
 		const page = readDocPages().find(({ file }) => file.endsWith("ask-your-backend.md"))!;
 		const blocks = page.blocks.filter(({ code }) => code.startsWith("curl "));
 		expect(blocks.length, "commands on the page").toBeGreaterThan(0);

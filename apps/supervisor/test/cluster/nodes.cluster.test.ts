@@ -165,7 +165,9 @@ describe.skipIf(!redisForTests())("several machines with Redis", () => {
 		expect(logged("n2", "node n3 joined:"), "once more than it has left").toBe(logged("n2", "node n3 left:") + 1);
 	});
 
-	it("one that is stopped for longer than the node timeout has left, and comes back once, when it goes on", async () => {
+	it("one that is stopped for longer than the node timeout has left, and comes back once, when it goes on", {
+		tags: ["long"],
+	}, async () => {
 		const before = logged("n1", "node n3 left:");
 		const n3 = running.get("n3")!;
 		const pids = [...(await n3.pids()).values()];
@@ -183,7 +185,9 @@ describe.skipIf(!redisForTests())("several machines with Redis", () => {
 		expect(logged("n3", "node n1 left:"), "to n3 the others were there all the time").toBe(0);
 	});
 
-	it("while Redis is away each serves its clients alone and says so, one may start, and afterwards nobody has left or joined twice", async () => {
+	it("while Redis is away each serves its clients alone and says so, one may start, and afterwards nobody has left or joined twice", {
+		tags: ["long"],
+	}, async () => {
 		const events = () => ["n1", "n2", "n3"].map((id) => [logged(id, " left:"), logged(id, " joined:")]);
 		const before = events();
 		await redis.end();

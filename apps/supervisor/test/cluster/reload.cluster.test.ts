@@ -63,10 +63,11 @@ async function closedAboveRate(url: string): Promise<number> {
 }
 
 describe("SIGHUP on a running cluster", () => {
-	it.each(["handoff", "proxy"] as const)(
-		"brings new limits into force everywhere, drops nobody, and holds for a shard that is started later (%s)",
-		{ timeout: 60_000 },
-		async (mode) => {
+	for (const mode of ["handoff", "proxy"] as const)
+		it(`brings new limits into force everywhere, drops nobody, and holds for a shard that is started later (${mode})`, {
+			timeout: 60_000,
+			tags: mode === "proxy" ? ["long"] : [],
+		}, async () => {
 			writeFileSync(file, "limits: {max_connections: 4}\nconsole: {token: correct-horse}\n");
 			const cluster = await startCluster({ shards: 2, flags: ["--config", file, "--lb-mode", mode, "--no-require-auth"] });
 			try {
@@ -165,8 +166,7 @@ describe("SIGHUP on a running cluster", () => {
 			} finally {
 				await cluster.stop();
 			}
-		},
-	);
+		});
 
 	it("a bad file changes nothing; a lower limit drops nobody; log level and back", async () => {
 		writeFileSync(file, "limits: {max_connections: 4}\n");
@@ -201,7 +201,7 @@ describe("SIGHUP on a running cluster", () => {
 		}
 	});
 
-	it("a shard that is starting just then gets the new options as well", async () => {
+	it("a shard that is starting just then gets the new options as well", { tags: ["long"] }, async () => {
 		writeFileSync(file, "limits: {message_rate: 0}\nsupervision: {restart_backoff_min: 1ms}\n");
 		const cluster = await startCluster({ shards: 2, flags: ["--config", file] });
 		try {

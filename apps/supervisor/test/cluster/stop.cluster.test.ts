@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { Fleet, flawless } from "../support/fleet.ts";
 
 for (const mode of ["handoff", "proxy"] as const)
-	describe(`graceful stop, ${mode}`, () => {
+	describe(`graceful stop, ${mode}`, { tags: mode === "proxy" ? ["long"] : [] }, () => {
 		it("what was sent before the stop arrives, clients are closed with 1001, exit status 0, no waiting", async () => {
 			const cluster = await startCluster({ shards: 2, flags: ["--lb-mode", mode] });
 			const fleet = new Fleet();
@@ -30,7 +30,7 @@ for (const mode of ["handoff", "proxy"] as const)
 	});
 
 describe("stop, announced", () => {
-	it("with --drain-delay /ready answers 503 at once, and new clients are served until it is over", async () => {
+	it("with --drain-delay /ready answers 503 at once, and new clients are served until it is over", { tags: ["long"] }, async () => {
 		const cluster = await startCluster({ shards: 2, flags: ["--drain-delay", "1500ms"] });
 		const before = await RawClient.open(cluster.url);
 		const beganMs = performance.now();
@@ -50,7 +50,7 @@ describe("stop, announced", () => {
 		expect(cluster.log()).toMatch(/shutting down: SIGTERM; 1 connections on 2 shards; new clients are accepted for another 1500ms/);
 	});
 
-	it("a second signal does not wait for the end of --drain-delay, nor for its timer", async () => {
+	it("a second signal does not wait for the end of --drain-delay, nor for its timer", { tags: ["long"] }, async () => {
 		const cluster = await startCluster({ shards: 1, flags: ["--drain-delay", "60s"] });
 		cluster.process.signal("SIGTERM");
 		await waitFor(async () => (await httpRequest(`${cluster.httpUrl}/ready`)).status === 503, { deadlineMs: 2000, what: "503" });
@@ -105,25 +105,29 @@ describe("stop, under npm", () => {
 	it.each([
 		["SIGTERM to npm", (command: string) => spawn("/bin/sh", ["-c", command], { cwd: root, stdio: "pipe" }), null],
 		["Ctrl-C", (command: string) => spawn("script", ["-qec", command, "/dev/null"], { cwd: root, stdio: "pipe" }), "\u0003"],
-	] as const)("%s stops the cluster in order, and npm ends with its status", { skip: !hasScript }, async (_how, run, key) => {
-		const { program, exited, base, output } = await startUnderNpm(run);
-		try {
-			if (key === null) program.kill("SIGTERM");
-			else program.stdin!.write(key);
-			expect(await exited, output()).toBe(0);
-			expect(output()).toMatch(/shutdown complete: nothing was cut off/);
-			expect(readdirSync(base)).toEqual([]);
-		} finally {
-			const pid = Number(/, pid (\d+)/.exec(output())?.[1]);
-			program.kill("SIGKILL");
+	] as const)(
+		"%s stops the cluster in order, and npm ends with its status",
+		{ skip: !hasScript, tags: ["long"] },
+		async (_how, run, key) => {
+			const { program, exited, base, output } = await startUnderNpm(run);
 			try {
-				process.kill(pid, "SIGKILL");
-			} catch {
-				// It is gone, as it should be.
+				if (key === null) program.kill("SIGTERM");
+				else program.stdin!.write(key);
+				expect(await exited, output()).toBe(0);
+				expect(output()).toMatch(/shutdown complete: nothing was cut off/);
+				expect(readdirSync(base)).toEqual([]);
+			} finally {
+				const pid = Number(/, pid (\d+)/.exec(output())?.[1]);
+				program.kill("SIGKILL");
+				try {
+					process.kill(pid, "SIGKILL");
+				} catch {
+					// It is gone, as it should be.
+				}
+				rmSync(base, { recursive: true });
 			}
-			rmSync(base, { recursive: true });
-		}
-	});
+		},
+	);
 });
 
 describe("stop, forced", () => {

@@ -1,3 +1,4 @@
+// @module-tag long
 import { join } from "node:path";
 import { type Cluster, LibraryClient, ManagedProcess, Scrape, startCluster, waitFor } from "@shardcast/testkit";
 import { acquireKafka, connectKafka, type KafkaClient, kafkaForTests, type TestKafka } from "@shardcast/testkit/kafka";

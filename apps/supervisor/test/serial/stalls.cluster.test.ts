@@ -75,7 +75,9 @@ describe("shards that stand still, and storms of clients", () => {
 		}
 	});
 
-	it("1,500 descriptors and 2,954 clients: as many as fit are served, the others answered 503, and a storm of reconnects kills nobody", async () => {
+	it("1,500 descriptors and 2,954 clients: as many as fit are served, the others answered 503, and a storm of reconnects kills nobody", {
+		tags: ["long"],
+	}, async () => {
 		const cluster = await startCluster({ shards: 2, openFiles: 1500 });
 		const pids = await cluster.pids();
 		try {

@@ -27,7 +27,9 @@ describe("a leader that fails and takes records with it", () => {
 		return { kafka, partition: topic.partitions[0]!, rig };
 	}
 
-	it("is noticed by its epoch though the new log is longer by then: reading continues where they diverge, no record is skipped or repeated", async () => {
+	it("is noticed by its epoch though the new log is longer by then: reading continues where they diverge, no record is skipped or repeated", {
+		tags: ["long"],
+	}, async () => {
 		const { kafka, partition, rig } = await setup();
 		partition.append(values("both", 0, 20), { inSync: [2] });
 		partition.append(values("lost", 20, 30));
@@ -50,7 +52,7 @@ describe("a leader that fails and takes records with it", () => {
 		expect(kafka.fetches.at(-1)).toEqual({ node: 2, topic: "t", partition: 0, leaderEpoch: 1, offset: 45, lastEpoch: 1 });
 	});
 
-	it("of what was only read ahead nothing is counted as lost", async () => {
+	it("of what was only read ahead nothing is counted as lost", { tags: ["long"] }, async () => {
 		const { kafka, partition, rig } = await setup();
 		partition.append(values("both", 0, 10), { inSync: [2] });
 		partition.append(values("lost", 10, 20));
@@ -81,7 +83,7 @@ describe("a leader that fails and takes records with it", () => {
 		expect(rig.epochs).toEqual([[1, 30]]);
 	});
 
-	it("several times over: each log is followed to where it parts from the one before", async () => {
+	it("several times over: each log is followed to where it parts from the one before", { tags: ["long"] }, async () => {
 		const { partition, rig } = await setup();
 		partition.append(values("a", 0, 10), { inSync: [2] });
 		await rig.read("t");
@@ -102,7 +104,7 @@ describe("a leader that fails and takes records with it", () => {
 		for (const prefix of ["b", "c", "d"]) expect(rig.got.filter((text) => text.includes(`:${prefix}`))).toEqual(numbered(prefix, 10, 20));
 	});
 
-	it("an ordinary change of leader resets nothing, and a leader from before is not asked again", async () => {
+	it("an ordinary change of leader resets nothing, and a leader from before is not asked again", { tags: ["long"] }, async () => {
 		const { kafka, partition, rig } = await setup();
 		partition.append(values("a", 0, 10), { inSync: [2] });
 		await rig.read("t");
@@ -129,7 +131,9 @@ describe("answers of a broker that make no sense", () => {
 		["metadata", metadataRequest(["t"], 1)],
 	] as const;
 	for (const [name, { response }] of decoders)
-		it(`${name}: any bytes are decoded or refused, at once, and nothing is allocated for what they only announce`, async () => {
+		it(`${name}: any bytes are decoded or refused, at once, and nothing is allocated for what they only announce`, {
+			tags: ["long"],
+		}, async () => {
 			await fc.assert(
 				fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), async (bytes) => {
 					const began = performance.now();

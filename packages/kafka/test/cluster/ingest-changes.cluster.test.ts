@@ -79,7 +79,7 @@ describe.skipIf(!(await kafkaForTests()))("exactly once while Kafka changes, for
 		expect(rig.report(clients)).toMatchObject(flawless);
 	});
 
-	it("topics that come to match a pattern are read from their first record, topics of others are not", async () => {
+	it("topics that come to match a pattern are read from their first record, topics of others are not", { tags: ["long"] }, async () => {
 		const clients = await rig.listen(urls());
 		await rig.produce(`${prefix}.a`, 1, 50);
 		await rig.client.createTopic(`${prefix}.b`, 2);
@@ -131,7 +131,7 @@ describe.skipIf(!(await kafkaForTests()))("exactly once while Kafka changes, for
 			expect(cluster.log()).toContain(`topic ${recreated} was deleted and recreated; reading it from its first record`);
 	});
 
-	it("begins where the group has committed, when it is told so, with what was produced meanwhile", async () => {
+	it("begins where the group has committed, when it is told so, with what was produced meanwhile", { tags: ["long"] }, async () => {
 		const topic = `${prefix}-committed`;
 		await rig.client.createTopic(topic, 2);
 		const flags = ["--kafka-topics", topic, "--kafka-from", "committed", "--kafka-group", topic];

@@ -34,7 +34,9 @@ describe.skipIf(!(await kafkaForTests()))("produced once, received exactly once,
 	const usual = { "per-shard": [1, 2], shared: [1, 4] };
 	for (const mode of modes)
 		for (const shards of stressed(1) > 1 ? [1, 2, 4] : usual[mode])
-			it(`${mode}, ${shards} shards: steady, and while a shard is killed and comes back`, async () => {
+			it(`${mode}, ${shards} shards: steady, and while a shard is killed and comes back`, {
+				tags: shards === 1 ? ["long"] : [],
+			}, async () => {
 				const topic = await freshTopic(4);
 				await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode, "--kafka-group", `g-${topic}`]);
 				const clients = await clientsOn(shards);
@@ -63,7 +65,9 @@ describe.skipIf(!(await kafkaForTests()))("produced once, received exactly once,
 				await stopCleanly();
 			});
 
-	it("shared, 3 shards: readers die again and again under load, at any instruction, and the survivor's clients notice nothing", async () => {
+	it("shared, 3 shards: readers die again and again under load, at any instruction, and the survivor's clients notice nothing", {
+		tags: ["long"],
+	}, async () => {
 		const topic = await freshTopic(6);
 		const crashes = `${Math.min(stressed(50), 1000)}`;
 		// The survivor stands still for a while: on a busy machine that must not look like a hang.

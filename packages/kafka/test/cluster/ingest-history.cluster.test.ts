@@ -72,7 +72,10 @@ describe.skipIf(!(await kafkaForTests()))("channels with a history that Kafka fe
 		);
 	};
 
-	it("a client that returns, to another shard, gets from Kafka what the memory does not hold, and everything once", async () => {
+	it("a client that returns, to another shard, gets from Kafka what the memory does not hold, and everything once", {
+		timeout: 60_000,
+		tags: ["long"],
+	}, async () => {
 		const topic = await start(1);
 		const raw = await RawClient.open(`${rig.cluster.shardUrl(1)}/?channels=kf:a`);
 		const [away, there] = [await follow(rig.cluster.shardUrl(0), "kf:a"), await follow(rig.cluster.shardUrl(1), "kf:a")];
@@ -105,10 +108,13 @@ describe.skipIf(!(await kafkaForTests()))("channels with a history that Kafka fe
 		await away.has(5019);
 		expect(away.data).toEqual(numbers(5019));
 		expect(await recoveries()).toEqual({ memory: 1, kafka: 1, failed: 0 });
-	}, 60_000);
+	});
 
 	for (const mode of ["per-shard", "shared"])
-		it(`${mode}: kill -9 while clients come and go loses nothing, doubles nothing, and keeps the order`, async () => {
+		it(`${mode}: kill -9 while clients come and go loses nothing, doubles nothing, and keeps the order`, {
+			timeout: 90_000,
+			tags: mode === "per-shard" ? ["long"] : [],
+		}, async () => {
 			const topic = await start(2, "--kafka-mode", mode);
 			const channels = ["kf:x", "kf:y", "kf:z"];
 			const clients = await Promise.all(
@@ -145,16 +151,22 @@ describe.skipIf(!(await kafkaForTests()))("channels with a history that Kafka fe
 			const { kafka, failed } = await recoveries();
 			expect(kafka).toBeGreaterThan(0);
 			expect(failed).toBe(0);
-		}, 90_000);
+		});
 
-	it("a topic that is recreated has another epoch: who returns is told that it is not recovered", async () => {
+	it("a topic that is recreated has another epoch: who returns is told that it is not recovered", {
+		timeout: 60_000,
+		tags: ["long"],
+	}, async () => {
 		const topic = await start(1);
 		const [away, there] = [await follow(rig.cluster.url, "kf:a"), await follow(rig.cluster.url, "kf:a")];
 		await produce(topic, "kf:a", 3);
 		await away.has(3);
 		away.leave();
 		await rig.client.admin.deleteTopics({ topics: [topic] });
-		await waitFor(async () => !(await rig.client.admin.listTopics()).includes(topic), { deadlineMs: 10_000, what: "the topic to be gone" });
+		await waitFor(async () => !(await rig.client.admin.listTopics()).includes(topic), {
+			deadlineMs: 10_000,
+			what: "the topic to be gone",
+		});
 		await rig.client.createTopic(topic, 1);
 		await rig.renewProducer();
 		counts.clear();
@@ -165,5 +177,5 @@ describe.skipIf(!(await kafkaForTests()))("channels with a history that Kafka fe
 		expect(away.contexts[1]).toMatchObject({ wasRecovering: true, recovered: false });
 		expect(away.contexts[1]!.streamPosition!.offset).toBe(5);
 		expect(away.contexts[1]!.streamPosition!.epoch).not.toBe(away.contexts[0]!.streamPosition!.epoch);
-	}, 60_000);
+	});
 });

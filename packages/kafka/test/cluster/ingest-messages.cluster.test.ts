@@ -139,7 +139,10 @@ describe.skipIf(!redisForTests() || !(await kafkaForTests()))("messages in Kafka
 	};
 
 	for (const mode of ["per-shard", "shared"]) {
-		it(`${mode}, two nodes of two shards: each connection gets each message once, on whichever node it is`, async () => {
+		it(`${mode}, two nodes of two shards: each connection gets each message once, on whichever node it is`, {
+			tags: ["long"],
+			timeout: 120_000,
+		}, async () => {
 			const topic = `messages-${process.pid}-${mode}`;
 			await createTopics(topic);
 			const node = (id: string) => ["--redis-url", redis.url, "--node-id", id, "--node-heartbeat", "400ms"];
@@ -147,7 +150,7 @@ describe.skipIf(!redisForTests() || !(await kafkaForTests()))("messages in Kafka
 			await check(topic, nodes);
 			// Without further checks: each shard, or one per node, counts the record.
 			expect(await refused(nodes, topic, mode === "shared" ? 2 : 4)).toEqual(mode === "shared" ? [1, 1] : [2, 2]);
-		}, 120_000);
+		});
 	}
 
 	it("one node: the same, and a shard that was killed sends nothing again", async () => {

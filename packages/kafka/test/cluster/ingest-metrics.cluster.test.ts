@@ -39,7 +39,7 @@ describe.skipIf(!(await kafkaForTests()))("metrics of Kafka ingest in a cluster"
 		);
 	}
 
-	it("per-shard: each shard counts every record; nothing lags when all has been delivered", async () => {
+	it("per-shard: each shard counts every record; nothing lags when all has been delivered", { tags: ["long"] }, async () => {
 		const topic = "metrics-per-shard";
 		const scrape = await scrapeAfter(topic, shards * partitions, ["--kafka-mode", "per-shard"]);
 		const records = partitions * perPartition;

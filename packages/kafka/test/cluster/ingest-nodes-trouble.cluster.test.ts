@@ -1,3 +1,4 @@
+// @module-tag long
 import { type Cluster, descendantsOf, httpRequest, type RawClient, RedisServer, redisForTests, Scrape, waitFor } from "@shardcast/testkit";
 import { kafkaForTests } from "@shardcast/testkit/kafka";
 import { CompressionTypes } from "kafkajs";

@@ -93,7 +93,10 @@ describe.skipIf(!redisForTests() || !(await kafkaForTests()))("Kafka with two no
 	};
 	const continuous = ({ offsets }: Follower) => expect(offsets).toEqual(offsets.map((_, index) => offsets[0]! + index));
 
-	it("per-shard: every node delivers all records once to its clients, commits under its own names, and recovers the other one's clients", async () => {
+	it("per-shard: every node delivers all records once to its clients, commits under its own names, and recovers the other one's clients", {
+		timeout: 120_000,
+		tags: ["long"],
+	}, async () => {
 		const topic = await start("per-shard");
 		const clients = await listen("n1", "n2");
 		const [away, there] = [await follow(urls("n1")[0]!), await follow(urls("n2")[1]!)];
@@ -120,7 +123,7 @@ describe.skipIf(!redisForTests() || !(await kafkaForTests()))("Kafka with two no
 		});
 		// Nothing went over Redis.
 		for (const { httpUrl } of nodes.values()) expect((await Scrape.of(httpUrl)).sum("shardcast_kafka_relay_answers_total")).toBe(0);
-	}, 120_000);
+	});
 
 	it("shared: a record is read by one node and reaches all clients once; a node is killed with -9, and comes back", async () => {
 		const topic = await start("shared");

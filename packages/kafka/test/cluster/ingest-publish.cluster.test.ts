@@ -19,7 +19,7 @@ describe.skipIf(!(await kafkaForTests()))("--publish-via kafka", () => {
 
 	/** These stop their broker, and wait for most of their time: side by side. */
 	const itWithBroker = (name: string, work: (rig: KafkaRig, broker: KafkaBroker | null) => Promise<void>) =>
-		it.concurrent(name, () => withRig({ own: true }, (rig) => work(rig, rig.kafka.broker)), 120_000);
+		it.concurrent(name, { timeout: 120_000, tags: ["long"] }, () => withRig({ own: true }, (rig) => work(rig, rig.kafka.broker)));
 
 	async function start(rig: KafkaRig, mode: string, ...flags: string[]): Promise<string> {
 		const topic = `published-${process.pid}-${topics++}`;
@@ -39,25 +39,29 @@ describe.skipIf(!(await kafkaForTests()))("--publish-via kafka", () => {
 		});
 
 	for (const mode of ["per-shard", "shared"])
-		it(`${mode}: what a client sends reaches all others once, in order, same type, and never comes back to it`, () =>
-			withRig({}, async (rig) => {
-				const topic = await start(rig, mode);
-				const urls = [rig.cluster.shardUrl(0), rig.cluster.shardUrl(0), rig.cluster.shardUrl(1), rig.cluster.url];
-				const [sender, ...others] = await rig.listen(urls);
-				const elsewhere = await RawClient.open(`${rig.cluster.shardUrl(1)}/?channels=other`);
-				for (let sequence = 0; sequence < 50; sequence++) sender!.send(`${sequence}`);
-				sender!.send(new Uint8Array([0, 255, 128]));
-				for (const client of others) await client.waitForMessages(51, 10_000);
-				for (const client of others) {
-					expect(client.texts().slice(0, 50)).toEqual(Array.from({ length: 50 }, (_, sequence) => `${sequence}`));
-					expect(client.messages[50]).toEqual({ binary: true, bytes: Buffer.from([0, 255, 128]) });
-				}
-				expect(sender!.messages).toEqual([]);
-				// A message to everybody also goes to clients that listen to some channels.
-				expect(elsewhere.messages.length).toBe(51);
-				const offsets = await rig.client.admin.fetchTopicOffsets(topic);
-				expect(offsets.reduce((sum, { high }) => sum + Number(high), 0)).toBe(51);
-			}));
+		it(
+			`${mode}: what a client sends reaches all others once, in order, same type, and never comes back to it`,
+			{ tags: mode === "per-shard" ? ["long"] : [] },
+			() =>
+				withRig({}, async (rig) => {
+					const topic = await start(rig, mode);
+					const urls = [rig.cluster.shardUrl(0), rig.cluster.shardUrl(0), rig.cluster.shardUrl(1), rig.cluster.url];
+					const [sender, ...others] = await rig.listen(urls);
+					const elsewhere = await RawClient.open(`${rig.cluster.shardUrl(1)}/?channels=other`);
+					for (let sequence = 0; sequence < 50; sequence++) sender!.send(`${sequence}`);
+					sender!.send(new Uint8Array([0, 255, 128]));
+					for (const client of others) await client.waitForMessages(51, 10_000);
+					for (const client of others) {
+						expect(client.texts().slice(0, 50)).toEqual(Array.from({ length: 50 }, (_, sequence) => `${sequence}`));
+						expect(client.messages[50]).toEqual({ binary: true, bytes: Buffer.from([0, 255, 128]) });
+					}
+					expect(sender!.messages).toEqual([]);
+					// A message to everybody also goes to clients that listen to some channels.
+					expect(elsewhere.messages.length).toBe(51);
+					const offsets = await rig.client.admin.fetchTopicOffsets(topic);
+					expect(offsets.reduce((sum, { high }) => sum + Number(high), 0)).toBe(51);
+				}),
+		);
 
 	itWithBroker("POST /api/publish answers once Kafka has it, with 503 when Kafka has not", async (rig, broker) => {
 		const topic = await start(rig, "per-shard", "--max-payload", "2MiB", "--max-buffered", "8MiB");

@@ -1,3 +1,4 @@
+// @module-tag long
 import { type Cluster, type RawClient, waitFor } from "@shardcast/testkit";
 import { kafkaForTests } from "@shardcast/testkit/kafka";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";

@@ -38,7 +38,7 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 			{ deadlineMs, what: `health to say "${sentence}"` },
 		);
 
-	it("no broker at start: the cluster serves, says so, and reads once there is one", async () => {
+	it("no broker at start: the cluster serves, says so, and reads once there is one", { tags: ["long"] }, async () => {
 		const { brokers } = guarded;
 		rig.cluster = await startCluster({
 			shards: 2,
@@ -59,7 +59,10 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 		await rig.healthy();
 	});
 
-	it("credentials: plain, SCRAM and TLS are taken; wrong ones are said to be wrong, and what alice may not read is named", async () => {
+	it("credentials: plain, SCRAM and TLS are taken; wrong ones are said to be wrong, and what alice may not read is named", {
+		timeout: 180_000,
+		tags: ["long"],
+	}, async () => {
 		const broker = guarded;
 		if (broker.pid === undefined) await broker.start();
 		const client = await connectKafka(broker.brokers);
@@ -124,7 +127,7 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 		await listener.waitForMessages(1, 20_000);
 		expect(listener.texts()).toEqual(["news"]);
 		await client.close();
-	}, 180_000);
+	});
 
 	it("records that can't be delivered are counted, go to the dead letters, and hold up no other", async () => {
 		const topic = `bad${topics++}`;
@@ -172,7 +175,7 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 		);
 	});
 
-	it("a route function that throws, hangs or answers nonsense costs that record", async () => {
+	it("a route function that throws, hangs or answers nonsense costs that record", { tags: ["long"] }, async () => {
 		const topic = `routed${topics++}`;
 		await rig.client.createTopic(topic, 1);
 		const path = join(scratch, "route.mjs");

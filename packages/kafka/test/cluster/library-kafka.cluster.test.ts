@@ -102,7 +102,10 @@ describe.skipIf(!(await kafkaForTests()))("a program's own messages through Kafk
 		["hangs", (broker) => process.kill(broker.pid!, "SIGSTOP"), (broker) => process.kill(broker.pid!, "SIGCONT")],
 		["is away", (broker) => broker.kill(), (broker) => broker.start()],
 	] as const satisfies [string, (broker: KafkaBroker) => unknown, (broker: KafkaBroker) => unknown][])
-		it.concurrent(`a broker that ${how} is an error within 20 s, and bounds what may wait; afterwards all goes on`, async () => {
+		it.concurrent(`a broker that ${how} is an error within 20 s, and bounds what may wait; afterwards all goes on`, {
+			timeout: 120_000,
+			tags: ["long"],
+		}, async () => {
 			const { broker, brokers, release } = await acquireKafka({ own: true });
 			if (broker === null) return;
 			const admin = await connectKafka(brokers);
@@ -132,5 +135,5 @@ describe.skipIf(!(await kafkaForTests()))("a program's own messages through Kafk
 				await admin.close();
 				await release();
 			}
-		}, 120_000);
+		});
 });

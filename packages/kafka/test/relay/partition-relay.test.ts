@@ -162,7 +162,7 @@ describe("nodes that share the reading of a partition", () => {
 		expect(nodes.rigs[1]!.got.map((text) => text.split(":")[0])).toEqual(Array.from({ length: 700 }, (_, index) => String(index)));
 	});
 
-	it("a node passes on only what it has taken: who follows leaves the dead letters of that to it", async () => {
+	it("a node passes on only what it has taken: who follows leaves the dead letters of that to it", { tags: ["long"] }, async () => {
 		const nodes = await setup();
 		await nodes.follows(1);
 		nodes.append(values("a", 0, 5));
@@ -180,7 +180,7 @@ describe("nodes that share the reading of a partition", () => {
 		expect(follower!.got).toEqual(numbered("a", 0, 10));
 	});
 
-	it("messages of another program, broken ones and those of a forgotten partition do no harm", async () => {
+	it("messages of another program, broken ones and those of a forgotten partition do no harm", { tags: ["long"] }, async () => {
 		const nodes = await setup();
 		await nodes.follows(1);
 		const partition = { topicId: nodes.kafkas[0]!.topics.get("t")!.id, partition: 0 };

@@ -23,7 +23,9 @@ describe("a message between nodes", () => {
 		expect(writeRelayMessage(3, 6, part(batchOf(6, ["a"], { epoch: 3 }).subarray(0, 65)))).toBeNull();
 	});
 
-	it("with any bytes, or any change of bytes, is read or refused, and never moves the position beyond its batches", () => {
+	it("with any bytes, or any change of bytes, is read or refused, and never moves the position beyond its batches", {
+		tags: ["long"],
+	}, () => {
 		const good = writeRelayMessage(3, 6, part(batchOf(6, ["a", "b"], { epoch: 3 }), [{ producerId: 1n, firstOffset: 6 }]))!;
 		const changed = fc.tuple(fc.nat(good.length - 1), fc.nat(255)).map(([at, byte]) => {
 			const bytes = Buffer.from(good);

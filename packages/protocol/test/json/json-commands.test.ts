@@ -209,7 +209,7 @@ function hasKeyTwice(written: string): boolean {
 }
 
 describe("our decoder and JSON.parse agree", () => {
-	it("on the contents of commands, and on what is not a command", () => {
+	it("on the contents of commands, and on what is not a command", { tags: ["long"] }, () => {
 		fc.assert(
 			fc.property(fc.oneof(text, likely), (written) => {
 				const { commands, error } = decode(written);

@@ -42,7 +42,7 @@ describe("damaged JSON frames", () => {
 		["unknown escaped keys", fill('"\\u0041":1,', "{", '"id":1}')],
 		["colliding map keys", fill('"__proto__":{},', '{"id":1,"connect":{"subs":{', '"a":{}}}}')],
 		["a string that never ends", fill("a", '{"id":1,"publish":{"channel":"')],
-	])("%s: 64 KiB take milliseconds", (_, frame) => {
+	])("%s: 64 KiB take milliseconds", { tags: ["long"] }, (_, frame) => {
 		jsonCodec.decodeCommands(frame);
 		expect(seconds(() => jsonCodec.decodeCommands(frame))).toBeLessThan(1);
 	});

@@ -105,7 +105,9 @@ export function audienceContract(create: () => AudienceRig): void {
 	const ways = fc.constantFrom("stays", "unsubscribes", "is gone") as fc.Arbitrary<"stays" | "unsubscribes" | "is gone">;
 	const client = fc.record({ own: someChannels, kind: kinds, way: ways });
 
-	it("every addressed client gets a message once and nobody else gets it, whichever clients connect and disconnect; it is counted, and encoded once for each group", () => {
+	it("every addressed client gets a message once and nobody else gets it, whichever clients connect and disconnect; it is counted, and encoded once for each group", {
+		tags: ["long"],
+	}, () => {
 		fc.assert(
 			fc.property(fc.array(client, { maxLength: 20 }), sets, fc.boolean(), fc.boolean(), (clients, channels, ofAClient, echoes) => {
 				const rig = create();

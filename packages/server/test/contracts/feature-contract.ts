@@ -88,7 +88,7 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 		expect(errors).toEqual([]);
 	});
 
-	it("gives up at the deadline, and says what was cut off", async () => {
+	it("gives up at the deadline, and says what was cut off", { tags: ["long"] }, async () => {
 		const { features, work, feature, held, errors } = await started();
 		await work?.begin();
 		const beganMs = performance.now();

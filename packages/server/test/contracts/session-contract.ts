@@ -77,7 +77,7 @@ export function sessionContract(create: () => SessionRig): void {
 		expect(transport.topics).toEqual([]);
 	});
 
-	it("takes any frame, or closes the connection: it throws nothing, and nothing of it is kept", async () => {
+	it("takes any frame, or closes the connection: it throws nothing, and nothing of it is kept", { tags: ["long"] }, async () => {
 		const frames = ["", "{", "\u0000", "null", "[]", "{}", '{"id":1}', '{"unknown":{}}', "x".repeat(2000), Uint8Array.of(255, 254, 0, 1)];
 		for (const frame of frames) {
 			const { rig, peer } = await opened();

@@ -326,7 +326,7 @@ describe("handlers", () => {
 		expect(handlers.waiting).toBe(0);
 	});
 
-	it("the deadline of a message counts from its arrival: 40 that hang cost one deadline, not 40", async () => {
+	it("the deadline of a message counts from its arrival: 40 that hang cost one deadline, not 40", { tags: ["long"] }, async () => {
 		const deadlineMs = 100;
 		const { handlers, take, row } = setup(deadlineMs);
 		let calls = 0;
@@ -344,7 +344,7 @@ describe("handlers", () => {
 		await handlers.whenNone();
 	});
 
-	it("waiting messages of one sender are limited; another sender still has room", async () => {
+	it("waiting messages of one sender are limited; another sender still has room", { tags: ["long"] }, async () => {
 		const { handlers, take, row, published } = setup(10_000);
 		let open = () => {};
 		const opened = new Promise<void>((resolve) => {

@@ -19,7 +19,7 @@ function aside(answer: HookAnswer<"refresh"> | Error, conclude: (result: unknown
 }
 
 describe("a request that no command waits for", () => {
-	it("passes on the result, null when nothing changes, or that it failed", async () => {
+	it("passes on the result, null when nothing changes, or that it failed", { tags: ["long"] }, async () => {
 		for (const [answer, result] of [
 			[{ result: expired }, expired],
 			["passed", null],

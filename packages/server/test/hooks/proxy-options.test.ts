@@ -29,7 +29,7 @@ it("an error about a file that has disappeared names the option, not the file", 
 	expect(begun).not.toThrow(missing);
 });
 
-it("a reload reads a new certificate from the same file, and keeps the counters", () => {
+it("a reload reads a new certificate from the same file, and keeps the counters", { tags: ["long"] }, () => {
 	const [first, second] = ["first", "second"].map((name) => makeCertificate(directory, { name }).certFile) as [string, string];
 	const file = join(directory, "ca.pem");
 	copyFileSync(first, file);

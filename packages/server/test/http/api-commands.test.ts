@@ -73,7 +73,7 @@ describe("POST /api, for older libraries", () => {
 		expect(await serverApi(1, null).post("", { method: "info" })).toMatchObject({ status: 403 });
 	});
 
-	it("accepts at most 1000 commands", async () => {
+	it("accepts at most 1000 commands", { tags: ["long"] }, async () => {
 		const { post, published } = serverApi();
 		const commands = (count: number) =>
 			lines(...Array.from({ length: count }, () => ({ method: "publish", params: { channel: "a", data: 1 } })));

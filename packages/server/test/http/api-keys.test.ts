@@ -30,7 +30,7 @@ describe("requests", () => {
 		expect(access.counts).toEqual({ requests: { billing: 1 }, refused: { unauthorized: 1, forbidden: 1 } });
 	});
 
-	it("with more than 1000 keys, over many reloads, are served, but counted without their names", () => {
+	it("with more than 1000 keys, over many reloads, are served, but counted without their names", { tags: ["long"] }, () => {
 		let config = defaultConfig({ apiKeys: [] });
 		const access = new ApiAccess({
 			get config() {

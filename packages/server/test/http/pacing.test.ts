@@ -220,7 +220,7 @@ describe("clients that do not read delay the others:", () => {
 		expect(fast.every(({ received }) => received === 64 * MiB)).toBe(true);
 	});
 
-	it("one that reads slowly costs at most three seconds plus a tenth of the time", () => {
+	it("one that reads slowly costs at most three seconds plus a tenth of the time", { tags: ["long"] }, () => {
 		const shard = new FakeShard();
 		// They are never behind: what waits, waits for the slow one.
 		const fast = shard.add(20, 2 * MiB);
@@ -232,7 +232,7 @@ describe("clients that do not read delay the others:", () => {
 		expect(fast.every(({ leaving }) => leaving === 0)).toBe(true);
 	});
 
-	it("it costs no more when several take turns at reading slowly", () => {
+	it("it costs no more when several take turns at reading slowly", { tags: ["long"] }, () => {
 		const shard = new FakeShard();
 		const fast = shard.add(40, 2 * MiB);
 		const slow = shard.add(3, 0);
@@ -247,7 +247,7 @@ describe("clients that do not read delay the others:", () => {
 		expect(fast.every(({ leaving }) => leaving === 0)).toBe(true);
 	});
 
-	it("when most read slowly, they set the pace, and messages keep going out", () => {
+	it("when most read slowly, they set the pace, and messages keep going out", { tags: ["long"] }, () => {
 		const shard = new FakeShard();
 		const slow = shard.add(100, 4 * KiB);
 		const turns: number[] = [];

@@ -39,7 +39,7 @@ describe("a publish request", () => {
 		expect(payloadOf(`\ufeff\t{"data":${data},"channel":"c"}\n`)).toBe(data);
 	});
 
-	it("publishes data nested to any depth, without recursion", () => {
+	it("publishes data nested to any depth, without recursion", { tags: ["long"] }, () => {
 		for (const depth of [15_000, 1_000_000]) {
 			const data = "[".repeat(depth) + "]".repeat(depth);
 			expect(payloadOf(`{"data":${data}}`)).toHaveLength(data.length);

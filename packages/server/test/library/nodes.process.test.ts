@@ -424,7 +424,9 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 		}
 	});
 
-	it("a user of Redis with the permissions that the guide names is enough, and a node does not start with fewer", async () => {
+	it("a user of Redis with the permissions that the guide names is enough, and a node does not start with fewer", {
+		tags: ["long"],
+	}, async () => {
 		const guide = readFileSync(join(import.meta.dirname, "../../../../docs/reference/nodes.md"), "utf8");
 		const [, rules] = /^ACL SETUSER shardcast on >password (.+)$/m.exec(guide)!;
 		const allow = (...more: readonly string[]) =>

@@ -138,7 +138,7 @@ it.each<readonly [what: string, bytes: Buffer]>([
 	expect(incoming.counts).toMatchObject({ messages: 0, unreadable: 1 });
 });
 
-it("whatever is changed in such a record, no shard ends, and no client gets what it cannot read", () => {
+it("whatever is changed in such a record, no shard ends, and no client gets what it cannot read", { tags: ["long"] }, () => {
 	const { take } = start();
 	const change = fc.record({
 		at: fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),

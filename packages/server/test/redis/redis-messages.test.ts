@@ -108,7 +108,7 @@ describe("messages that backends publish to Redis", () => {
 		expect([messages.unfinished(), messages.counts.accepted]).toEqual([0, 256]);
 	});
 
-	it("whatever else comes is counted, and harms nobody", async () => {
+	it("whatever else comes is counted, and harms nobody", { tags: ["long"] }, async () => {
 		const { take, published, messages, warnings } = rig();
 		const valid = Buffer.from(JSON.stringify({ method: "publish", params: { channel: "a", data: "x", tags: { b: "c" } } }));
 		const wrong: readonly unknown[] = [

@@ -37,7 +37,7 @@ async function setup() {
 }
 
 describe("a message to connections", () => {
-	it("reaches every connection of the user once, whatever its protocol, and nobody else", async () => {
+	it("reaches every connection of the user once, whatever its protocol, and nobody else", { tags: ["long"] }, async () => {
 		const { connect, connectRaw, messages, received } = await setup();
 		const [json, second, protobuf] = [await connect("ann"), await connect("ann"), await connect("ann", "cf_protocol=protobuf")];
 		const raw = await connectRaw("ann");
@@ -53,7 +53,7 @@ describe("a message to connections", () => {
 		expect(messages.deliver("nobody", payload)).toBe(0);
 	});
 
-	it("reaches all clients that have connected, also those that only listen, and none that is leaving", async () => {
+	it("reaches all clients that have connected, also those that only listen, and none that is leaving", { tags: ["long"] }, async () => {
 		const { rig, connect, connectRaw, messages, received } = await setup();
 		const json = await connect("ann");
 		const raw = await connectRaw("bob");
@@ -75,7 +75,7 @@ describe("a message to connections", () => {
 		]);
 	});
 
-	it("is framed once for all clients with the same framing", async () => {
+	it("is framed once for all clients with the same framing", { tags: ["long"] }, async () => {
 		const { connect, messages } = await setup();
 		const clients = [await connect("ann"), await connect("ann"), await connect("ann", "cf_protocol=protobuf")];
 		const encodings = clients.map(({ session }) => vi.spyOn(session.framing, "encode"));

@@ -247,7 +247,9 @@ describe("GET /api/console/events", () => {
 	const events = (received: string) =>
 		[...received.matchAll(/data: (\{.*\})\n\n/g)].map(([, data]) => JSON.parse(data) as { type: string; text?: string });
 
-	it("sends the console's feed as server-sent events, with the messages of ?tail=, until the shard drains", async () => {
+	it("sends the console's feed as server-sent events, with the messages of ?tail=, until the shard drains", {
+		tags: ["long"],
+	}, async () => {
 		const cluster = await start();
 		const reader = raw(cluster, get("?tail=news"));
 		await waitFor(() => events(reader.received()).some(({ type }) => type === "snapshot"), { deadlineMs: 5000, what: "a snapshot" });

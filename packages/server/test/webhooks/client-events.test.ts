@@ -102,7 +102,7 @@ describe("events from a shard to the webhook collector", () => {
 		expect(told(), "switched off").toEqual([]);
 	});
 
-	it("a full ring delays nobody: a snapshot contains the rest, and how many events were lost", async () => {
+	it("a full ring delays nobody: a snapshot contains the rest, and how many events were lost", { tags: ["long"] }, async () => {
 		const { rig, told, snapshot } = rigWith(all);
 		const clients = [rig.connected(), rig.connected(), rig.connected()];
 		const channel = (n: number) => `${"a-long-name-of-a-channel-".repeat(6)}${n}`;

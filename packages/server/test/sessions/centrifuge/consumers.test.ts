@@ -60,7 +60,9 @@ describe("consumers of durable channels", () => {
 
 	const epoch = () => rig.durable!.position("a")!.epoch;
 
-	it("one that acknowledges nothing in time is unsubscribed with 2500 and gets everything again; an acknowledgement extends its time", async () => {
+	it("one that acknowledges nothing in time is unsubscribed with 2500 and gets everything again; an acknowledgement extends its time", {
+		tags: ["long"],
+	}, async () => {
 		const client = rig.connected();
 		expect(await subscribe(client)).toMatchObject({ subscribe: { recovered: true, offset: 1 } });
 		await publish("one", "two");
@@ -80,7 +82,7 @@ describe("consumers of durable channels", () => {
 		});
 	});
 
-	it("one whose next publication is lost is told and counted, and continues at the end", async () => {
+	it("one whose next publication is lost is told and counted, and continues at the end", { tags: ["long"] }, async () => {
 		const client = rig.connected();
 		await subscribe(client);
 		client.send({ unsubscribe: { channel: "a" }, id: 4 });
@@ -92,7 +94,7 @@ describe("consumers of durable channels", () => {
 		await vi.waitFor(() => expect(rig.durable!.store.positions.of("", "a", "k")).toMatchObject({ offset: 7 }), { timeout: 8_000 });
 	});
 
-	it("another process delivers, in order, what a process stored before it died", async () => {
+	it("another process delivers, in order, what a process stored before it died", { tags: ["long"] }, async () => {
 		await publish("one");
 		const message = (text: string) => ({ kind: RecordKind.text, data: Buffer.from(text), history, senderId: 0, senderLife: 0 });
 		await rig.durable!.store.publish("a", message("two"));
@@ -120,7 +122,7 @@ describe("consumers of durable channels", () => {
 		);
 	});
 
-	it("publications beyond a reply's limit follow in order, and then the client is subscribed", async () => {
+	it("publications beyond a reply's limit follow in order, and then the client is subscribed", { tags: ["long"] }, async () => {
 		rig.reload({ recoveryLimitMax: 2 });
 		const client = rig.connected();
 		await subscribe(client);

@@ -189,32 +189,36 @@ describe("clients of each transport that read too slowly", () => {
 	it.each([
 		["drop-oldest", "news", "oldest", 1],
 		["keep-latest", "latest:prices", "replaced", 3],
-	] as const)("%s: each misses as much as is counted, none is closed, and all get what is new", async (_, channel, count, newest) => {
-		const cluster = await start();
-		const publisher = new Publisher(cluster, channel);
-		const readers = await slowReaders(cluster, channel);
-		const all = Object.values(readers);
-		while (counts(cluster).clients < all.length && publisher.sent < 5000) await publisher.publish(6, symbol);
-		expect(counts(cluster).clients, "clients that read too slowly").toBe(all.length);
-		// More than any lane holds.
-		await publisher.publish((2 * maxBufferedBytes) / bytes, symbol);
-		for (const reader of all) reader.resume();
-		await waitFor(() => counts(cluster).clients === 0, { deadlineMs: 10_000, what: "all clients out of their lanes" });
-		await publisher.publish(3, symbol);
-		let missed = 0;
-		for (const [name, reader] of Object.entries(readers)) {
-			await waitFor(() => reader.numbers().includes(publisher.sent - 1), { deadlineMs: 5000, what: `${name}: the newest message` });
-			const got = reader.numbers();
-			expect(got, `${name}: in order, none twice`).toEqual([...new Set(got)].sort((one, other) => one - other));
-			expect(got.length, `${name}: messages, of which it missed some`).toBeLessThan(publisher.sent);
-			expect(got.slice(-3 - newest), `${name}: the newest of each key, and what came later`).toEqual(
-				Array.from({ length: 3 + newest }, (_, index) => publisher.sent - 3 - newest + index),
-			);
-			missed += publisher.sent - got.length;
-		}
-		expect(counts(cluster)).toMatchObject({ oldest: 0, replaced: 0, [count]: missed, gaps: 0 });
-		for (const reader of all) reader.leave();
-	});
+	] as const)(
+		"%s: each misses as much as is counted, none is closed, and all get what is new",
+		{ tags: ["long"] },
+		async (_, channel, count, newest) => {
+			const cluster = await start();
+			const publisher = new Publisher(cluster, channel);
+			const readers = await slowReaders(cluster, channel);
+			const all = Object.values(readers);
+			while (counts(cluster).clients < all.length && publisher.sent < 5000) await publisher.publish(6, symbol);
+			expect(counts(cluster).clients, "clients that read too slowly").toBe(all.length);
+			// More than any lane holds.
+			await publisher.publish((2 * maxBufferedBytes) / bytes, symbol);
+			for (const reader of all) reader.resume();
+			await waitFor(() => counts(cluster).clients === 0, { deadlineMs: 10_000, what: "all clients out of their lanes" });
+			await publisher.publish(3, symbol);
+			let missed = 0;
+			for (const [name, reader] of Object.entries(readers)) {
+				await waitFor(() => reader.numbers().includes(publisher.sent - 1), { deadlineMs: 5000, what: `${name}: the newest message` });
+				const got = reader.numbers();
+				expect(got, `${name}: in order, none twice`).toEqual([...new Set(got)].sort((one, other) => one - other));
+				expect(got.length, `${name}: messages, of which it missed some`).toBeLessThan(publisher.sent);
+				expect(got.slice(-3 - newest), `${name}: the newest of each key, and what came later`).toEqual(
+					Array.from({ length: 3 + newest }, (_, index) => publisher.sent - 3 - newest + index),
+				);
+				missed += publisher.sent - got.length;
+			}
+			expect(counts(cluster)).toMatchObject({ oldest: 0, replaced: 0, [count]: missed, gaps: 0 });
+			for (const reader of all) reader.leave();
+		},
+	);
 });
 
 describe("a long reply", () => {

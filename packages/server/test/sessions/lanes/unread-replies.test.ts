@@ -80,7 +80,7 @@ describe("unread replies are limited for the whole shard", () => {
 		await bounded(all, (client) => client.send(comingBack(rig)), /"connect".*"offset":60/);
 	});
 
-	it("presence", async () => {
+	it("presence", { tags: ["long"] }, async () => {
 		const rig = rigged();
 		for (let index = 0; index < 400; index++) rig.connected().send({ subscribe: { channel: "many" }, id: 2 });
 		const all = Array.from({ length: clients }, () => rig.connected());

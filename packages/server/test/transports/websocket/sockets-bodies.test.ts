@@ -16,7 +16,7 @@ function usedBytes(): number {
 }
 
 // Three such bodies of 390,000 chunks ended a shard with 128 MB of heap: each chunk was a separate object, some 500 bytes.
-it("a body in one-byte chunks takes memory for its bytes, not for its chunks, and arrives whole", () => {
+it("a body in one-byte chunks takes memory for its bytes, not for its chunks, and arrives whole", { tags: ["long"] }, () => {
 	let receiver: Receiver | null = null;
 	const reader = new BodyReader(
 		{ receive: (_response, given) => (receiver = given) },

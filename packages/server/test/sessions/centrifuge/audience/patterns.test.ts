@@ -107,7 +107,7 @@ describe("patterns", () => {
 		);
 	});
 
-	it("that do not match do not slow down a publication", () => {
+	it("that do not match do not slow down a publication", { tags: ["long"] }, () => {
 		const { join, reached, patterns } = setup();
 		const cost = (channel: string): number => {
 			const before = patterns.lookups;

@@ -25,7 +25,7 @@ describe("a channel with many clients", () => {
 		expect(presence.part("a")).toMatchObject({ clients: 10_000, users: { length: 100 } });
 	});
 
-	it("is too large for an answer with more than 32,768 clients, or 16 MiB of their info", () => {
+	it("is too large for an answer with more than 32,768 clients, or 16 MiB of their info", { tags: ["long"] }, () => {
 		expect(present(presenceLimits.clients).clients("a")).toHaveLength(32_768);
 		expect(present(presenceLimits.clients + 1).clients("a")).toBeNull();
 		expect(present(1025, Buffer.alloc(16_384, "1")).clients("a")).toBeNull();

@@ -24,7 +24,7 @@ it("16 checks run at once; the others start in later turns, in order, at most 16
 	expect([begun.length, turns.waiting]).toEqual([33, 7]);
 });
 
-it("a thousand simultaneous tokens leave turns to other work, and all are verified, invalid ones as well", async () => {
+it("a thousand simultaneous tokens leave turns to other work, and all are verified, invalid ones as well", { tags: ["long"] }, async () => {
 	const turns = new VerificationTurns();
 	const verifier = new TokenVerifier(connectionTokenRules(defaultConfig({ tokenHmacSecret: tokenSecret })), {}, turns);
 	const [valid, forged] = [await tokenOf({ sub: "ann" }), await tokenOf({ sub: "ann" }, "another-secret-of-32-bytes-or-more")];
