@@ -5,3 +5,4 @@ export { type ConnectionRateConfig, ConnectionRates } from "./connection-rates.t
 export { type ConnectionLimit, LimitAudit } from "./limit-audit.ts";
 export { RateLimit } from "./rate-limit.ts";
 export { RateKind, RateTable } from "./rate-table.ts";
+export { TokenBucket } from "./token-bucket.ts";

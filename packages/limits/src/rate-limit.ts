@@ -1,27 +1,4 @@
-/** A token bucket that holds up to one second's worth. Each take passes the current rate per second. */
-export class TokenBucket {
-	#tokens: number;
-	#atMs: number;
-
-	/** Creates a full bucket. */
-	constructor(perSecond: number, nowMs: number) {
-		this.#tokens = perSecond;
-		this.#atMs = nowMs;
-	}
-
-	take(perSecond: number, nowMs: number): boolean {
-		this.#tokens = Math.min(perSecond, this.#tokens + ((nowMs - this.#atMs) / 1000) * perSecond);
-		this.#atMs = nowMs;
-		if (this.#tokens < 1) return false;
-		this.#tokens--;
-		return true;
-	}
-
-	/** Whether the bucket is full, so that dropping it makes no difference. */
-	isFull(nowMs: number): boolean {
-		return nowMs - this.#atMs >= 1000;
-	}
-}
+import { TokenBucket } from "./token-bucket.ts";
 
 /** A client's bucket in a list ordered by last use. */
 interface Entry<Key> {

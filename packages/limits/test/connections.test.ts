@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { addressKey, addressKeyOf, formatAddressKey } from "../src/address-key.ts";
 import { ConnectionRates } from "../src/connection-rates.ts";
 import { LimitAudit } from "../src/limit-audit.ts";
-import { TokenBucket } from "../src/rate-limit.ts";
 import { RateTable } from "../src/rate-table.ts";
+import { TokenBucket } from "../src/token-bucket.ts";
 
 const bytes = (hex: string) => Buffer.from(hex, "hex");
 

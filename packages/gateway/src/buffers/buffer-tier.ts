@@ -1,0 +1,143 @@
+import { BufferLimits, type TierSize } from "./buffer-tiers.ts";
+import type { ViewBudget } from "./buffer-views.ts";
+import { Frame, type FrameOwner } from "./frame.ts";
+
+/** Memory for some buffers of a tier, taken and given up as a whole. */
+interface Slab {
+	readonly buffer: ArrayBuffer;
+	readonly frames: readonly Frame[];
+}
+
+/** What a tier needs of its pool. */
+export interface TierOwner {
+	/** Asks for memory. False: there is none. */
+	reserve(bytes: number): boolean;
+	/** A buffer has come back. */
+	freed(): void;
+}
+
+/** Bytes that a buffer takes: V8 aligns typed arrays by 8, caches by 64. */
+const aligned = (bytes: number): number => Math.ceil(bytes / 16) * 16;
+
+/**
+ * All buffers of one size. Memory is taken a slab at a time, when no buffer is free. Free buffers are a list, linked through the frames;
+ * the one that came back last goes out first, since its bytes are in the CPU's cache.
+ *
+ * Bound: `buffersMax`, and the memory that the pool grants. Beyond, `take` returns null (`exhausted`).
+ */
+export class BufferTier implements FrameOwner {
+	readonly bytes: number;
+	readonly buffersMax: number;
+	/** Frames taken and come back, since the start. */
+	allocations = 0;
+	frees = 0;
+	/** Most buffers in use at once. */
+	highWater = 0;
+	/** Takes that found no buffer here. */
+	exhausted = 0;
+
+	readonly #owner: TierOwner;
+	readonly #views: ViewBudget;
+	readonly #strideBytes: number;
+	readonly #slabs = new Set<Slab>();
+	#buffers = 0;
+	#inUse = 0;
+	#free: Frame | null = null;
+
+	constructor({ bytes, buffersMax }: TierSize, owner: TierOwner, views: ViewBudget) {
+		this.bytes = bytes;
+		this.buffersMax = buffersMax;
+		this.#owner = owner;
+		this.#views = views;
+		this.#strideBytes = aligned(Frame.payloadAt + bytes);
+	}
+
+	get inUse(): number {
+		return this.#inUse;
+	}
+
+	/** Buffers that there is memory for now. */
+	get buffers(): number {
+		return this.#buffers;
+	}
+
+	/** Memory that it has now. */
+	get reservedBytes(): number {
+		return this.#buffers * this.#strideBytes;
+	}
+
+	/** @param length of the payload, at most `bytes`. */
+	take(length: number): Frame | null {
+		if (this.#free === null && !this.#grow()) {
+			this.exhausted++;
+			return null;
+		}
+		const frame = this.#free!;
+		this.#free = frame.nextFree;
+		frame.nextFree = null;
+		this.allocations++;
+		if (++this.#inUse > this.highWater) this.highWater = this.#inUse;
+		frame.start(length);
+		return frame;
+	}
+
+	takeBack(frame: Frame): void {
+		frame.nextFree = this.#free;
+		this.#free = frame;
+		this.frees++;
+		this.#inUse--;
+		this.#owner.freed();
+	}
+
+	/** Gives up slabs of which no buffer is in use, until it has given up as many bytes. @returns bytes given up. */
+	giveUp(bytesWanted: number): number {
+		if (this.#inUse === this.#buffers) return 0;
+		let bytes = 0;
+		for (const slab of this.#slabs) {
+			if (bytes >= bytesWanted) break;
+			if (slab.frames.some((frame) => frame.references > 0)) continue;
+			bytes += slab.frames.length * this.#strideBytes;
+			this.#drop(slab);
+		}
+		return bytes;
+	}
+
+	#drop(slab: Slab): void {
+		this.#slabs.delete(slab);
+		this.#buffers -= slab.frames.length;
+		const gone = new Set<Frame>(slab.frames);
+		let kept: Frame | null = null;
+		for (let frame = this.#free; frame !== null; ) {
+			const next: Frame | null = frame.nextFree;
+			frame.nextFree = null;
+			if (!gone.has(frame)) {
+				frame.nextFree = kept;
+				kept = frame;
+			}
+			frame = next;
+		}
+		this.#free = kept;
+		for (const frame of slab.frames) frame.forgetViews();
+		// Returns the memory at once, not with the next garbage collection. Node 20 cannot.
+		(slab.buffer as { transfer?: (bytes: number) => void }).transfer?.(0);
+	}
+
+	#grow(): boolean {
+		const wanted = Math.max(1, Math.floor(BufferLimits.slabBytes / this.#strideBytes));
+		const count = Math.min(wanted, this.buffersMax - this.#buffers);
+		if (count === 0 || !this.#owner.reserve(count * this.#strideBytes)) return false;
+		const buffer = new ArrayBuffer(count * this.#strideBytes);
+		const keepsViews = this.bytes <= BufferLimits.viewedBytesMax;
+		const frames = Array.from({ length: count }, (_, index) => {
+			const bytes = Buffer.from(buffer, index * this.#strideBytes, Frame.payloadAt + this.bytes);
+			return new Frame(bytes, this, this.#views, keepsViews);
+		});
+		this.#slabs.add({ buffer, frames });
+		this.#buffers += count;
+		for (const frame of frames) {
+			frame.nextFree = this.#free;
+			this.#free = frame;
+		}
+		return true;
+	}
+}

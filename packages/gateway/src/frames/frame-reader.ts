@@ -1,0 +1,251 @@
+import type { BufferPool } from "../buffers/buffer-pool.ts";
+import { Frame } from "../buffers/frame.ts";
+import { knownClass, mayDrop, readU32 } from "./frame-codec.ts";
+import { type FrameClass, FrameLayout } from "./frame-descriptor.ts";
+
+/** What becomes of a frame whose header and class have arrived. */
+export const FrameDecision = {
+	take: 0,
+	/** Its payload is read over; who decides so counts it. */
+	skip: 1,
+	/** The reader stops before the payload, and asks again at the next `push`. */
+	wait: 2,
+} as const;
+export type FrameDecision = (typeof FrameDecision)[keyof typeof FrameDecision];
+
+export interface FrameSink {
+	/** Decides about a frame, before it has a buffer. */
+	begin(frameClass: FrameClass, length: number, clientId: number, backendId: number): FrameDecision;
+	/**
+	 * A whole frame, with its header as received. The reader releases it afterwards: who keeps it retains it.
+	 * @returns false to stop after this frame.
+	 */
+	end(frame: Frame): boolean;
+}
+
+/** Why `push` has returned. */
+export const ReaderStatus = {
+	/** All bytes are read. */
+	hungry: 0,
+	/** `end` said stop. */
+	stopped: 1,
+	/** `begin` said wait. */
+	waiting: 2,
+	/** The pool had no buffer. */
+	starved: 3,
+	/** The connection is broken: see `problem`. */
+	failed: 4,
+} as const;
+export type ReaderStatus = (typeof ReaderStatus)[keyof typeof ReaderStatus];
+
+/** Counters of one reader, or of several together. */
+export class ReaderCounters {
+	/** Whole frames, and the bytes of their payloads. */
+	frames = 0;
+	bytes = 0;
+	/** Frames of a class that there is not: dropped. */
+	unknownClass = 0;
+	/** VIDEO frames dropped because the pool had no buffer. */
+	droppedWithoutBuffer = 0;
+	/** How often a frame waited because the pool had no buffer. */
+	starved = 0;
+	/** Lengths of 0, and above the limit: each ends its connection. */
+	empty = 0;
+	tooLong = 0;
+}
+
+const headBytes = FrameLayout.headerBytes + FrameLayout.payloadBytesMin;
+const Stage = { head: 0, decide: 1, body: 2, skip: 3 } as const;
+type Stage = (typeof Stage)[keyof typeof Stage];
+
+/**
+ * Reads frames from the pieces in which TCP delivers them. One for each direction of a connection. Makes no object: the payload is
+ * copied once, into a frame of the pool, and the bytes pushed are not kept.
+ *
+ * A frame is judged when its header and first payload byte are there. A length of 0 or above the limit fails the connection before
+ * anything is taken. Frames of an unknown class are dropped. If the pool has no buffer, a VIDEO frame is dropped, and any other waits
+ * (`starved`): then, as with `waiting` and `stopped`, the caller stops reading its socket, keeps the bytes from the returned offset on,
+ * and later pushes them, even if there are none.
+ */
+export class FrameReader {
+	readonly counters: ReaderCounters;
+	/** Why it has failed. */
+	problem: "empty" | "too_long" | null = null;
+	/** The length that it has failed on. */
+	problemLength = 0;
+
+	readonly #pool: BufferPool;
+	#payloadBytesMax = 0;
+	#status: ReaderStatus = ReaderStatus.hungry;
+	#stage: Stage = Stage.head;
+	/** Header and class of the frame that is being read. */
+	readonly #head = Buffer.alloc(headBytes);
+	#headFilled = 0;
+	/** Of the payload; 0 until it has arrived and was found to be within the limits. */
+	#length = 0;
+	#frame: Frame | null = null;
+	/** Bytes of the payload that are still to come. */
+	#missing = 0;
+
+	constructor(
+		pool: BufferPool,
+		payloadBytesMax: number = FrameLayout.payloadBytesMaxDefault,
+		counters: ReaderCounters = new ReaderCounters(),
+	) {
+		this.#pool = pool;
+		this.payloadBytesMax = payloadBytesMax;
+		this.counters = counters;
+	}
+
+	get payloadBytesMax(): number {
+		return this.#payloadBytesMax;
+	}
+
+	/** Applies to frames whose length has not arrived. @throws RangeError for more than the pool's buffers take. */
+	set payloadBytesMax(bytes: number) {
+		if (bytes > this.#pool.payloadBytesMax)
+			throw new RangeError(`frames of up to ${bytes} bytes: the largest buffer takes ${this.#pool.payloadBytesMax}`);
+		this.#payloadBytesMax = bytes;
+	}
+
+	get status(): ReaderStatus {
+		return this.#status;
+	}
+
+	/** Whether no part of a frame has been read: a connection that ends here has lost nothing. */
+	get isBetweenFrames(): boolean {
+		return this.#stage === Stage.head && this.#headFilled === 0;
+	}
+
+	/** Reads bytes[from … to). @returns up to where; `status` says why. */
+	push(bytes: Buffer, from: number, to: number, sink: FrameSink): number {
+		if (this.#status === ReaderStatus.failed) return from;
+		this.#status = ReaderStatus.hungry;
+		let at = from;
+		for (;;) {
+			switch (this.#stage) {
+				case Stage.head: {
+					const count = Math.min(headBytes - this.#headFilled, to - at);
+					bytes.copy(this.#head, this.#headFilled, at, at + count);
+					this.#headFilled += count;
+					at += count;
+					// The length is judged as soon as it is there, not when the class is: the rest may never come.
+					if (this.#length === 0 && this.#headFilled >= FrameLayout.clientOffset && !this.#judge()) return at;
+					if (this.#headFilled < headBytes) return at;
+					this.#stage = Stage.decide;
+					break;
+				}
+				case Stage.decide:
+					if (!this.#decide(sink)) return at;
+					break;
+				case Stage.body: {
+					const frame = this.#frame!;
+					const count = Math.min(this.#missing, to - at);
+					bytes.copy(frame.bytes, frame.end - this.#missing, at, at + count);
+					this.#missing -= count;
+					at += count;
+					if (this.#missing > 0) return at;
+					if (!this.#finish(sink)) return at;
+					break;
+				}
+				case Stage.skip: {
+					const count = Math.min(this.#missing, to - at);
+					this.#missing -= count;
+					at += count;
+					if (this.#missing > 0) return at;
+					this.#nextFrame();
+					break;
+				}
+			}
+		}
+	}
+
+	/** Releases a frame that has come in part. Nothing is pushed afterwards. */
+	close(): void {
+		this.#frame?.release();
+		this.#frame = null;
+		this.#status = ReaderStatus.failed;
+	}
+
+	#judge(): boolean {
+		const length = readU32(this.#head, FrameLayout.lengthOffset);
+		if (length >= FrameLayout.payloadBytesMin && length <= this.#payloadBytesMax) {
+			this.#length = length;
+			return true;
+		}
+		this.problem = length < FrameLayout.payloadBytesMin ? "empty" : "too_long";
+		this.problemLength = length;
+		if (this.problem === "empty") this.counters.empty++;
+		else this.counters.tooLong++;
+		this.#status = ReaderStatus.failed;
+		return false;
+	}
+
+	/** Chooses the next stage. False: stop here, in this one. */
+	#decide(sink: FrameSink): boolean {
+		const head = this.#head;
+		const frameClass = knownClass(head[FrameLayout.headerBytes + FrameLayout.classOffset]!);
+		this.#missing = this.#length - FrameLayout.payloadBytesMin;
+		if (frameClass < 0) {
+			this.counters.unknownClass++;
+			this.#stage = Stage.skip;
+			return true;
+		}
+		const clientId = readU32(head, FrameLayout.clientOffset);
+		const backendId = readU32(head, FrameLayout.backendOffset);
+		const decision = sink.begin(frameClass as FrameClass, this.#length, clientId, backendId);
+		if (this.#isClosed()) return false;
+		if (decision === FrameDecision.wait) {
+			this.#status = ReaderStatus.waiting;
+			return false;
+		}
+		if (decision === FrameDecision.skip) {
+			this.#stage = Stage.skip;
+			return true;
+		}
+		const frame = this.#pool.take(this.#length);
+		if (frame === null) {
+			if (mayDrop(frameClass)) {
+				this.counters.droppedWithoutBuffer++;
+				this.#stage = Stage.skip;
+				return true;
+			}
+			this.counters.starved++;
+			this.#status = ReaderStatus.starved;
+			return false;
+		}
+		head.copy(frame.bytes, Frame.headerAt, 0, headBytes);
+		frame.readClass();
+		this.#frame = frame;
+		this.#stage = Stage.body;
+		return true;
+	}
+
+	/** Hands over the frame. False: stop after it. */
+	#finish(sink: FrameSink): boolean {
+		const frame = this.#frame!;
+		this.#frame = null;
+		this.counters.frames++;
+		this.counters.bytes += frame.length;
+		this.#nextFrame();
+		try {
+			const goesOn = sink.end(frame);
+			if (this.#isClosed()) return false;
+			if (!goesOn) this.#status = ReaderStatus.stopped;
+			return goesOn;
+		} finally {
+			frame.release();
+		}
+	}
+
+	/** The sink may have closed this reader. */
+	#isClosed(): boolean {
+		return this.#status === ReaderStatus.failed;
+	}
+
+	#nextFrame(): void {
+		this.#stage = Stage.head;
+		this.#headFilled = 0;
+		this.#length = 0;
+	}
+}

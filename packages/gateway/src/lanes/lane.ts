@@ -1,0 +1,212 @@
+import { Frame } from "../buffers/frame.ts";
+import { mayDrop, readU32 } from "../frames/frame-codec.ts";
+import { FrameLayout } from "../frames/frame-descriptor.ts";
+import { FrameRing } from "./frame-ring.ts";
+import type { LaneCounters } from "./lane-counters.ts";
+import { Pressure } from "./pressure.ts";
+
+/** What became of an offered frame. `full`: it may not be dropped, and there is no room. Offer it again when there is. */
+export type Offered = "queued" | "dropped" | "full";
+
+/** Hears what happens within a lane. */
+export interface LaneListener {
+	/** A frame that was queued has been dropped; the lane releases it afterwards. */
+	dropped(frame: Frame): void;
+	/** Sources that paused because of `holds` may resume. It is called while a frame is taken out: make a note, and resume later. */
+	relieved(): void;
+}
+
+/** Whose frames are one stream: of all frames in a lane, one end is the same. */
+export const StreamBy = { client: FrameLayout.clientOffset, backend: FrameLayout.backendOffset } as const;
+export type StreamBy = (typeof StreamBy)[keyof typeof StreamBy];
+
+export interface LaneOptions {
+	readonly framesMax: number;
+	readonly bytesMax: number;
+	readonly streamBy: StreamBy;
+}
+
+/**
+ * Frames in the order in which they came. One thread.
+ *
+ * Bounds: `framesMax` and `bytesMax`. A frame longer than `bytesMax` is taken when nothing else waits, else it would never pass. When it is
+ * full, VIDEO makes room, the oldest first, and that of the same stream before that of others; if there is none, VIDEO is dropped, and
+ * for another frame the answer is `full`. A VIDEO frame that displaces one of its stream gets that one's place, not the last, so
+ * a stream that is fast does not lose its turn with each frame.
+ *
+ * At 80 % of a bound a back-pressure event is counted. `holds` is about those frames alone that may not be dropped: from 80 % on, until it
+ * is down at 50 %, their sources should pause.
+ *
+ * The lane retains what it queues. Who takes a frame out gets that reference.
+ */
+export class Lane {
+	readonly counters: LaneCounters;
+	readonly #ring: FrameRing;
+	readonly #bytesMax: number;
+	readonly #streamAt: number;
+	readonly #listener: LaneListener | null;
+	readonly #pressure: Pressure;
+	readonly #holdPressure: Pressure;
+	/** Frames that may not be dropped. */
+	#kept = 0;
+	#keptBytes = 0;
+
+	constructor({ framesMax, bytesMax, streamBy }: LaneOptions, counters: LaneCounters, listener: LaneListener | null = null) {
+		this.#ring = new FrameRing(framesMax);
+		this.#bytesMax = bytesMax;
+		this.#streamAt = Frame.headerAt + streamBy;
+		this.counters = counters;
+		this.#listener = listener;
+		this.#pressure = new Pressure(framesMax, bytesMax);
+		this.#holdPressure = new Pressure(framesMax, bytesMax);
+	}
+
+	get count(): number {
+		return this.#ring.count;
+	}
+
+	get bytes(): number {
+		return this.#ring.bytes;
+	}
+
+	/** Whether sources of frames that may not be dropped should pause. */
+	get holds(): boolean {
+		return this.#holdPressure.isPressed;
+	}
+
+	/** Whether a frame that may not be dropped would be queued. If not, `relieved` follows when a frame has gone. */
+	hasRoom(length: number): boolean {
+		if (this.#kept === 0 || (this.#kept < this.#ring.framesMax && this.#keptBytes + length <= this.#bytesMax)) return true;
+		this.#holdPressure.press();
+		return false;
+	}
+
+	/** VIDEO frames of a stream. */
+	countOf(streamId: number): number {
+		let count = 0;
+		for (let index = 0; index < this.#ring.count; index++) {
+			const frame = this.#ring.at(index);
+			if (mayDrop(frame.frameClass) && readU32(frame.bytes, this.#streamAt) === streamId) count++;
+		}
+		return count;
+	}
+
+	peek(): Frame | null {
+		return this.#ring.peek();
+	}
+
+	offer(frame: Frame): Offered {
+		this.counters.offered++;
+		if (this.queue(frame)) return "queued";
+		if (mayDrop(frame.frameClass)) {
+			this.counters.dropped++;
+			return "dropped";
+		}
+		this.counters.refused++;
+		return "full";
+	}
+
+	/** Like `offer`, for a frame whose offer is counted elsewhere. False: there is no room. */
+	queue(frame: Frame): boolean {
+		const ring = this.#ring;
+		const droppable = mayDrop(frame.frameClass);
+		// VIDEO is not dropped for a frame that finds no room even then.
+		if (!this.hasRoom(frame.length)) return false;
+		while (ring.count > 0 && (ring.count >= ring.framesMax || ring.bytes + frame.length > this.#bytesMax)) {
+			const oldest = droppable ? this.#oldestOf(frame) : -1;
+			if (oldest < 0) this.#drop(this.#oldestVideo());
+			else if (ring.bytes - ring.at(oldest).length + frame.length <= this.#bytesMax) return this.replace(frame);
+			else this.#drop(oldest);
+		}
+		frame.retain();
+		ring.push(frame);
+		if (!droppable) {
+			this.#kept++;
+			this.#keptBytes += frame.length;
+		}
+		const counters = this.counters;
+		counters.waiting++;
+		if (ring.count > counters.highWater) counters.highWater = ring.count;
+		this.#press();
+		return true;
+	}
+
+	/**
+	 * Puts a VIDEO frame in place of the newest one of its stream, that one in place of the one before it, and so on; the oldest is dropped.
+	 * @returns false if there is none.
+	 */
+	replace(frame: Frame): boolean {
+		const ring = this.#ring;
+		let carried = frame;
+		for (let index = ring.count - 1; index >= 0; index--) {
+			if (this.#isSameStream(ring.at(index), frame)) carried = ring.replace(index, carried);
+		}
+		if (carried === frame) return false;
+		frame.retain();
+		this.counters.waiting++;
+		this.#gone(carried);
+		this.#press();
+		return true;
+	}
+
+	shift(): Frame | null {
+		const frame = this.#ring.shift();
+		if (frame === null) return null;
+		this.counters.delivered++;
+		this.#left(frame);
+		return frame;
+	}
+
+	/** Releases all frames. */
+	clear(): void {
+		for (let frame = this.#ring.shift(); frame !== null; frame = this.#ring.shift()) {
+			this.counters.discarded++;
+			this.#left(frame);
+			frame.release();
+		}
+	}
+
+	#drop(index: number): void {
+		this.#gone(this.#ring.remove(index));
+	}
+
+	/** After a VIDEO frame was taken out to make room. */
+	#gone(frame: Frame): void {
+		this.counters.waiting--;
+		this.counters.dropped++;
+		this.#listener?.dropped(frame);
+		frame.release();
+	}
+
+	#left(frame: Frame): void {
+		this.counters.waiting--;
+		if (!mayDrop(frame.frameClass)) {
+			this.#kept--;
+			this.#keptBytes -= frame.length;
+		}
+		this.#press();
+	}
+
+	#press(): void {
+		if (this.#pressure.update(this.#ring.count, this.#ring.bytes) > 0) this.counters.backpressureEvents++;
+		if (this.#holdPressure.update(this.#kept, this.#keptBytes) < 0) this.#listener?.relieved();
+	}
+
+	/** Place of the oldest VIDEO frame. `hasRoom` has found that there is one. */
+	#oldestVideo(): number {
+		const ring = this.#ring;
+		for (let index = 0; index < ring.count; index++) if (mayDrop(ring.at(index).frameClass)) return index;
+		throw new Error("a lane is full of frames that it has not counted");
+	}
+
+	/** Place of the oldest VIDEO frame of the same stream, -1 if there is none. */
+	#oldestOf(frame: Frame): number {
+		const ring = this.#ring;
+		for (let index = 0; index < ring.count; index++) if (this.#isSameStream(ring.at(index), frame)) return index;
+		return -1;
+	}
+
+	#isSameStream(other: Frame, frame: Frame): boolean {
+		return mayDrop(other.frameClass) && readU32(other.bytes, this.#streamAt) === readU32(frame.bytes, this.#streamAt);
+	}
+}

@@ -1,0 +1,34 @@
+/** A token bucket that holds up to one second's worth. Each take passes the current rate per second. */
+export class TokenBucket {
+	#tokens: number;
+	#atMs: number;
+
+	/** Creates a full bucket. */
+	constructor(perSecond: number, nowMs: number) {
+		this.#tokens = perSecond;
+		this.#atMs = nowMs;
+	}
+
+	/** @param amount may be more than there is: the difference is owed, and nothing can be taken until it has come in. */
+	take(perSecond: number, nowMs: number, amount = 1): boolean {
+		this.#tokens = this.#tokensAt(perSecond, nowMs);
+		this.#atMs = nowMs;
+		if (this.#tokens < 1) return false;
+		this.#tokens -= amount;
+		return true;
+	}
+
+	/** Whole milliseconds until something can be taken. */
+	waitMs(perSecond: number, nowMs: number): number {
+		return Math.max(0, Math.ceil(((1 - this.#tokensAt(perSecond, nowMs)) / perSecond) * 1000));
+	}
+
+	/** Whether the bucket is full, so that dropping it makes no difference. Only where nothing is owed. */
+	isFull(nowMs: number): boolean {
+		return nowMs - this.#atMs >= 1000;
+	}
+
+	#tokensAt(perSecond: number, nowMs: number): number {
+		return Math.min(perSecond, this.#tokens + ((nowMs - this.#atMs) / 1000) * perSecond);
+	}
+}
