@@ -46,7 +46,7 @@ describe("Kafka in a shard", () => {
 		}
 	});
 
-	it("is stopped only when a drain that has begun has ended too", { tags: ["long"] }, async () => {
+	it("is stopped only when a drain that has begun has ended too", async () => {
 		const { ingest, loop } = setup();
 		const started = ingest.start(loop, () => {}, noHistory, alone);
 		await waitFor(() => ingest.running !== null, { deadlineMs: 5000, what: "Kafka to be loaded" });

@@ -89,7 +89,7 @@ describe("closeWithReset", () => {
 		expect(await bytesRead(stays)).toBe(tooMuch.length);
 	});
 
-	it("a socket whose descriptor is another file's afterwards counts as closed", { tags: ["long"], timeout: 60_000 }, async () => {
+	it("a socket whose descriptor is another file's afterwards counts as closed", { timeout: 60_000 }, async () => {
 		const cut = await stuckConnection();
 		let opened = -1;
 		const reset = closeWithReset(() => {
@@ -100,7 +100,7 @@ describe("closeWithReset", () => {
 		expect([reset, unsent(cut)]).toEqual([1, 0]);
 	});
 
-	it("lets an error of the callback through and leaves no descriptor behind", { tags: ["long"], timeout: 60_000 }, async () => {
+	it("lets an error of the callback through and leaves no descriptor behind", { timeout: 60_000 }, async () => {
 		const stays = await stuckConnection();
 		const before = descriptorsOf(process.pid);
 		expect(() =>

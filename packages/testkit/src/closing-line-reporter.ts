@@ -64,7 +64,7 @@ export default class ClosingLineReporter {
 				if (state === "failed") lines.push(`failed: ${module.relativeModuleId} > ${test.fullName}: ${reason(errors)}`);
 			}
 		}
-		if (leftOut > 0) lines.push(`left out: ${leftOut} tests with the tag "long"; SHARDCAST_LONG_TESTS=1 npm test runs them too`);
+		if (leftOut > 0) lines.push(`left out: ${leftOut} with the tag "long"; SHARDCAST_LONG_TESTS=1 npm test runs all`);
 		lines.push(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
 		// After the default reporter's own summary, which is written in the same event.
 		setImmediate(() => this.#write(`\n${lines.join("\n")}\n`));

@@ -50,7 +50,7 @@ describe("the closing line", () => {
 	it("tells what a filter has left out, and counts as skipped only what was not left out", async () => {
 		const modules = [moduleOf(test("a", "passed"), test("b", "skipped", [], ["long"]), test("c", "skipped"))];
 		expect(await closing(modules, [], ["!long"])).toBe(
-			'\nleft out: 1 tests with the tag "long"; SHARDCAST_LONG_TESTS=1 npm test runs them too\n1 passed, 0 failed, 1 skipped\n',
+			'\nleft out: 1 with the tag "long"; SHARDCAST_LONG_TESTS=1 npm test runs all\n1 passed, 0 failed, 1 skipped\n',
 		);
 		expect(await closing(modules)).toBe("\n1 passed, 0 failed, 2 skipped\n");
 	});

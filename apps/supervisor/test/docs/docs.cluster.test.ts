@@ -1,11 +1,10 @@
-// @module-tag long
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { type Cluster, freePorts, startCluster } from "@shardcast/testkit";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type DocBlock, type DocPage, missingLine, readDocPages } from "../support/doc-blocks.ts";
 
 const root = join(import.meta.dirname, "../../../..");
@@ -13,10 +12,14 @@ const bin = join(root, "apps/supervisor/dist/main.js");
 const pages = readDocPages("README.md", "CONTRIBUTING.md");
 
 /** Files and programs of the run; its own base for shared memory, so that `shardcast top` sees no other cluster of this machine. */
-const scratch = mkdtempSync(join(tmpdir(), "shardcast-docs-"));
-const sharedMemory = mkdtempSync("/dev/shm/docs-");
-mkdirSync(join(scratch, "bin"));
-writeFileSync(join(scratch, "bin/shardcast"), `#!/bin/sh\nexec ${process.execPath} ${bin} "$@"\n`, { mode: 0o755 });
+let scratch: string;
+let sharedMemory: string;
+beforeAll(() => {
+	scratch = mkdtempSync(join(tmpdir(), "shardcast-docs-"));
+	sharedMemory = mkdtempSync("/dev/shm/docs-");
+	mkdirSync(join(scratch, "bin"));
+	writeFileSync(join(scratch, "bin/shardcast"), `#!/bin/sh\nexec ${process.execPath} ${bin} "$@"\n`, { mode: 0o755 });
+});
 
 /** By the folder of its shared memory: pages with the same flags share one. */
 const clusters = new Map<string, Promise<Cluster>>();
@@ -152,7 +155,7 @@ describe("the documentation", () => {
 	for (const page of pages) {
 		const runs = page.blocks.filter(({ marker }) => marker === "test" || marker === "check");
 		if (runs.length === 0) continue;
-		describe(page.file, () => {
+		describe(page.file, { tags: page.file === "README.md" ? [] : ["long"] }, () => {
 			for (const block of runs) {
 				it(`line ${block.line}: ${block.code.trim().split("\n")[0]!.slice(0, 80)}`, async () => {
 					const output = await test(block, page);

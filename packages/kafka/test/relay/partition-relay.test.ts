@@ -180,7 +180,7 @@ describe("nodes that share the reading of a partition", () => {
 		expect(follower!.got).toEqual(numbered("a", 0, 10));
 	});
 
-	it("messages of another program, broken ones and those of a forgotten partition do no harm", { tags: ["long"] }, async () => {
+	it("messages of another program, broken ones and those of a forgotten partition do no harm", async () => {
 		const nodes = await setup();
 		await nodes.follows(1);
 		const partition = { topicId: nodes.kafkas[0]!.topics.get("t")!.id, partition: 0 };
