@@ -1,7 +1,24 @@
+export { BackendLink, type LinkListener, type LinkParts } from "./backends/backend-link.ts";
+export type { ConnectionKind } from "./backends/backend-messages.ts";
+export {
+	type Backend,
+	type BackendOrigin,
+	Backends,
+	type BackendsListener,
+	type BackendsParts,
+	backendsMaxDefault,
+} from "./backends/backends.ts";
+export { Breaker, type BreakerOptions, BreakerState, breakerDefaults } from "./backends/breaker.ts";
+export { LinkCounts, type LinkEnd, linkEnds } from "./backends/link-counts.ts";
+export { type LinkOptions, linkDefaults } from "./backends/link-options.ts";
+export { type ReconnectOptions, reconnectDefaults } from "./backends/reconnect-delay.ts";
 export { BufferPool, type BufferPoolOptions } from "./buffers/buffer-pool.ts";
 export type { BufferTier } from "./buffers/buffer-tier.ts";
 export { BufferLimits, bufferTiers, type TierSize } from "./buffers/buffer-tiers.ts";
 export { Frame } from "./buffers/frame.ts";
+export { type Announcement, announcementBytesMax, parseAnnouncement, signatureOf } from "./discovery/announcement.ts";
+export { Discovery, type DiscoveryOptions, type DiscoveryParts, discoveryDefaults, type FoundBackend } from "./discovery/discovery.ts";
+export { type AnnouncementRefusal, announcementRefusals } from "./discovery/refusals.ts";
 export { AckCounters, AckDefaults, AckWindow } from "./flow/ack-window.ts";
 export { Bandwidth } from "./flow/bandwidth.ts";
 export {

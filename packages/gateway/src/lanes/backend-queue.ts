@@ -60,11 +60,12 @@ class Part {
 		return frame;
 	}
 
-	clear(): void {
-		this.lane.clear();
+	clear(lost?: (frame: Frame) => void): void {
+		this.lane.clear(lost);
 		for (let frame = this.held.shift(); frame !== null; frame = this.held.shift()) {
 			this.#unheld();
 			this.#counters.discarded++;
+			lost?.(frame);
 			frame.release();
 		}
 	}
@@ -146,9 +147,9 @@ export class BackendQueue {
 		return this.#data.next();
 	}
 
-	/** Releases all frames: the backend is gone. */
-	clear(): void {
-		this.#control.clear();
-		this.#data.clear();
+	/** Releases all frames: the backend is gone. @param lost gets each one before its release. */
+	clear(lost?: (frame: Frame) => void): void {
+		this.#control.clear(lost);
+		this.#data.clear(lost);
 	}
 }

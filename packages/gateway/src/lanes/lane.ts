@@ -157,11 +157,12 @@ export class Lane {
 		return frame;
 	}
 
-	/** Releases all frames. */
-	clear(): void {
+	/** Releases all frames. @param lost gets each one before its release. */
+	clear(lost?: (frame: Frame) => void): void {
 		for (let frame = this.#ring.shift(); frame !== null; frame = this.#ring.shift()) {
 			this.counters.discarded++;
 			this.#left(frame);
+			lost?.(frame);
 			frame.release();
 		}
 	}

@@ -1,0 +1,132 @@
+import { connect, type Socket } from "node:net";
+import type { Frame } from "../buffers/frame.ts";
+import type { ConnectionKind } from "./backend-messages.ts";
+import { ConnectionReader, type ReaderParts } from "./connection-reader.ts";
+import { ConnectionWriter, type WriterParts } from "./connection-writer.ts";
+import type { LinkEnd } from "./link-counts.ts";
+import { WriteBuffers } from "./write-buffers.ts";
+
+const readBufferBytes = 64 * 1024;
+
+/** Buffers of all connections of a process. */
+export class SharedBuffers {
+	/** What is read is handled or copied before any other connection is read, so one buffer serves all. */
+	readonly read = Buffer.allocUnsafeSlow(readBufferBytes);
+	readonly write = new WriteBuffers();
+}
+
+interface ConnectionParts extends Omit<ReaderParts, "resume" | "onFailed" | "rate">, Omit<WriterParts, "socket" | "buffers" | "rate"> {
+	readonly kind: ConnectionKind;
+	readonly host: string;
+	readonly port: number;
+	readonly isPaused: boolean;
+	readonly buffers: SharedBuffers;
+	readonly readRate: ReaderParts["rate"];
+	readonly writeRate: WriterParts["rate"];
+	readonly onConnected: (connection: BackendConnection) => void;
+	/** Something was received. */
+	readonly onHeard: () => void;
+	/** Called at most once, and never from within `close`. */
+	readonly onEnd: (why: LinkEnd, detail: string) => void;
+}
+
+/** One TCP connection to a backend. One owner, its link. Reading and writing make no object per frame. */
+export class BackendConnection {
+	isConnected = false;
+	readonly kind: ConnectionKind;
+	readonly #socket: Socket;
+	readonly #reader: ConnectionReader;
+	readonly #writer: ConnectionWriter;
+	readonly #parts: ConnectionParts;
+	#isClosed = false;
+
+	constructor(parts: ConnectionParts) {
+		const { kind, host, port, buffers, counts, readRate, writeRate, nowMs, next, onWritten } = parts;
+		this.#parts = parts;
+		this.kind = kind;
+		const callback = (length: number, bytes: Uint8Array): boolean => {
+			if (this.#isClosed) return false;
+			parts.onHeard();
+			return this.#reader.read(bytes as Buffer, length);
+		};
+		const socket = connect({ host, port, noDelay: true, keepAlive: true, onread: { buffer: buffers.read, callback } });
+		this.#socket = socket;
+		this.#reader = new ConnectionReader(
+			{
+				...{
+					reader: parts.reader,
+					counts,
+					rate: readRate,
+					nowMs,
+					framesPerTurn: parts.framesPerTurn,
+					begin: parts.begin,
+					onFrame: parts.onFrame,
+				},
+				onFailed: (problem) => this.#end("oversized", problem),
+				resume: () => socket.resume(),
+			},
+			parts.isPaused,
+		);
+		this.#writer = new ConnectionWriter({
+			socket,
+			buffers: buffers.write,
+			backendId: parts.backendId,
+			counts,
+			rate: writeRate,
+			nowMs,
+			next,
+			onWritten,
+		});
+		socket.once("connect", this.#onConnect);
+		socket.once("end", () => this.#end("lost", "it closed the connection"));
+		socket.once("error", (error: NodeJS.ErrnoException) => this.#end(this.isConnected ? "lost" : "dial", error.code ?? error.message));
+		socket.once("close", () => this.#end("lost", "the connection broke"));
+	}
+
+	/** Whether the backend cannot be heard because nobody reads it. */
+	get isHeld(): boolean {
+		return this.#reader.isHeld;
+	}
+
+	/** Whether something is on its way to the kernel. */
+	get isWriting(): boolean {
+		return this.#writer.isBusy;
+	}
+
+	/** Something waits to be written. */
+	wake(): void {
+		if (this.isConnected) this.#writer.wake();
+	}
+
+	pause(): void {
+		this.#reader.pause();
+	}
+
+	resume(): void {
+		this.#reader.resume();
+	}
+
+	buffersFreed(): void {
+		this.#reader.buffersFreed();
+	}
+
+	/** Closes it at once. @returns frames that the kernel may not have taken, with their references. */
+	close(): Frame[] {
+		this.#isClosed = true;
+		this.#reader.stop();
+		const frames = this.#writer.stop();
+		this.#socket.destroy();
+		return frames;
+	}
+
+	readonly #onConnect = (): void => {
+		this.isConnected = true;
+		if (!this.#isClosed) this.#parts.onConnected(this);
+	};
+
+	#end(why: LinkEnd, detail: string): void {
+		if (this.#isClosed) return;
+		this.#isClosed = true;
+		this.#parts.onEnd(why, detail);
+	}
+}

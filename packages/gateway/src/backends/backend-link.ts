@@ -1,0 +1,375 @@
+import { formatDuration } from "@shardcast/config";
+import type { Log } from "@shardcast/telemetry";
+import type { BufferPool } from "../buffers/buffer-pool.ts";
+import type { Frame } from "../buffers/frame.ts";
+import { Bandwidth } from "../flow/bandwidth.ts";
+import { isUrgent, mayDrop } from "../frames/frame-codec.ts";
+import { FrameClass } from "../frames/frame-descriptor.ts";
+import { FrameDecision, FrameReader } from "../frames/frame-reader.ts";
+import type { BackendQueue } from "../lanes/backend-queue.ts";
+import type { HeldBudget } from "../lanes/held-frames.ts";
+import { BackendConnection, type SharedBuffers } from "./backend-connection.ts";
+import { type BackendMessage, type ConnectionKind, encodeBackendMessage, encodeClients } from "./backend-messages.ts";
+import { Breaker, BreakerState } from "./breaker.ts";
+import { LinkCounts, type LinkEnd, linkEnds } from "./link-counts.ts";
+import type { LinkOptions } from "./link-options.ts";
+import { LinkOutbox } from "./link-outbox.ts";
+import { reconnectDelayMs } from "./reconnect-delay.ts";
+
+export interface LinkListener {
+	/**
+	 * Decides about a frame before it has a buffer; not called for those of class LINK. After `wait`, nothing of this connection is read until
+	 * `resume`, which asks again.
+	 */
+	readonly begin: (link: BackendLink, frameClass: FrameClass, length: number, clientId: number, from: ConnectionKind) => FrameDecision;
+	/** Gets a frame that was taken; its backend id is the link's. The reference stays the link's: `retain` to keep the frame. */
+	readonly onFrame: (link: BackendLink, frame: Frame, from: ConnectionKind) => void;
+	readonly onUp: (link: BackendLink) => void;
+	readonly onDown: (link: BackendLink, why: LinkEnd) => void;
+	/** A CONTROL, ACK or FILE frame that was accepted may not have reached the backend: its link ended. The reference stays the link's. */
+	readonly onUndelivered: (link: BackendLink, frame: Frame) => void;
+	/** Ids of the clients that there are, for a backend that is up now. */
+	readonly clients: () => Iterable<number>;
+}
+
+export interface LinkParts {
+	readonly id: number;
+	/** "host:port", for people. */
+	readonly address: string;
+	readonly host: string;
+	readonly port: number;
+	/** 16 hexadecimal digits, the same for all links of this process. */
+	readonly gatewayId: string;
+	readonly options: LinkOptions;
+	readonly listener: LinkListener;
+	readonly pool: BufferPool;
+	readonly buffers: SharedBuffers;
+	readonly log: Pick<Log, "info" | "warn">;
+	/** Milliseconds, monotonic. */
+	readonly nowMs?: () => number;
+	/** From 0 to 1, for the jitter. */
+	readonly random?: () => number;
+}
+
+type LinkState = "waiting" | "dialling" | "up" | "stopped";
+
+/**
+ * The link to one backend: two connections to the same address, of which the control connection carries what must not wait for the rest. It is up
+ * when both are connected. When one ends, both are closed and dialled again after a pause, as the breaker allows.
+ *
+ * One owner; all callbacks come from this thread's event loop. What is full: see `LinkOutbox`. Frames that wait when the link ends are given to
+ * `onUndelivered`.
+ */
+export class BackendLink {
+	readonly id: number;
+	readonly address: string;
+	readonly counts = new LinkCounts();
+	readonly breaker: Breaker;
+	/** What waits for the connections. */
+	readonly outbox: LinkOutbox;
+	readonly #parts: LinkParts;
+	readonly #nowMs: () => number;
+	readonly #random: () => number;
+	#state: LinkState = "stopped";
+	#control: BackendConnection | null = null;
+	#data: BackendConnection | null = null;
+	/** Connections that nobody reads at the moment. It outlasts a connection. */
+	readonly #paused: Record<ConnectionKind, boolean> = { control: false, data: false };
+	#upMs = 0;
+	/** For the next dial, or the limit of the one under way. */
+	#dialTimer: NodeJS.Timeout | null = null;
+	#stableTimer: NodeJS.Timeout | null = null;
+	#idleTimer: NodeJS.Timeout | null = null;
+	#idleCheck: NodeJS.Immediate | null = null;
+	/** When something came on the control connection, or it was not read. */
+	#heardMs = 0;
+	/** When the backend was asked for a sign of life that has not come; null = it was not. */
+	#askedMs: number | null = null;
+	/** The last end that was logged; null = the link was up since. */
+	#logged: LinkEnd | null = null;
+	#drained: (() => void) | null = null;
+
+	constructor(parts: LinkParts) {
+		const { id, address, options } = parts;
+		this.#parts = parts;
+		this.id = id;
+		this.address = address;
+		this.#nowMs = parts.nowMs ?? (() => performance.now());
+		this.#random = parts.random ?? Math.random;
+		this.breaker = new Breaker(options.breaker, this.#nowMs);
+		this.outbox = new LinkOutbox(options);
+	}
+
+	get isUp(): boolean {
+		return this.#state === "up";
+	}
+
+	/** Since when it is up, by `nowMs`. */
+	get upMs(): number {
+		return this.#upMs;
+	}
+
+	/** Dials at once. */
+	start(): void {
+		if (this.#state !== "stopped") return;
+		this.#state = "waiting";
+		this.#dialAfter(0);
+	}
+
+	/** Closes both connections at once, and dials no more. */
+	stop(): void {
+		if (this.#state === "stopped") return;
+		this.#close("stopped", "");
+	}
+
+	/** Stops when all that waits has been written, or after this time. */
+	async drain(deadlineMs: number): Promise<void> {
+		if (this.isUp && !this.#isIdle) {
+			await new Promise<void>((resolve) => {
+				const timer = setTimeout(resolve, deadlineMs);
+				this.#drained = () => {
+					this.#drained = null;
+					clearTimeout(timer);
+					resolve();
+				};
+			});
+		}
+		this.stop();
+	}
+
+	/**
+	 * Sends a frame, which is retained if it is queued or held.
+	 * @param budget of its client, for frames that are held because the queue is full. "full": it is used up. "down": the link is not up.
+	 */
+	send(frame: Frame, budget: HeldBudget): ReturnType<BackendQueue["offer"]> | "down" {
+		if (this.#state !== "up") return "down";
+		const offered = this.outbox.offer(frame, budget);
+		if (offered === "queued") this.#connection(isUrgent(frame.frameClass) ? "control" : "data")?.wake();
+		return offered;
+	}
+
+	clientJoined(client: number): void {
+		this.#tell({ type: "client_joined", client });
+	}
+
+	clientLeft(client: number): void {
+		this.#tell({ type: "client_left", client });
+	}
+
+	/** Reads no more from this connection until `resume`, even after it was connected again. */
+	pause(kind: ConnectionKind): void {
+		this.#paused[kind] = true;
+		this.#connection(kind)?.pause();
+	}
+
+	/** Reads again, and asks again about a frame for which the answer was `wait`. */
+	resume(kind: ConnectionKind): void {
+		this.#paused[kind] = false;
+		this.#connection(kind)?.resume();
+	}
+
+	isPaused(kind: ConnectionKind): boolean {
+		return this.#paused[kind];
+	}
+
+	/** Buffers of the pool came back: connections that wait for one try again. */
+	buffersFreed(): void {
+		this.#control?.buffersFreed();
+		this.#data?.buffersFreed();
+	}
+
+	get #isIdle(): boolean {
+		return this.outbox.isEmpty && !this.#control?.isWriting && !this.#data?.isWriting;
+	}
+
+	#connection(kind: ConnectionKind): BackendConnection | null {
+		return kind === "control" ? this.#control : this.#data;
+	}
+
+	#dialAfter(pauseMs: number): void {
+		this.#dialTimer = setTimeout(this.#dial, pauseMs);
+	}
+
+	readonly #dial = (): void => {
+		this.#dialTimer = null;
+		if (!this.breaker.tryBegin()) {
+			this.#dialAfter(Math.max(1, this.breaker.waitMs));
+			return;
+		}
+		this.counts.dials++;
+		this.#state = "dialling";
+		this.#dialTimer = setTimeout(() => this.#fail("dial_timeout", ""), this.#parts.options.dialMs);
+		this.#control = this.#open("control");
+		this.#data = this.#open("data");
+	};
+
+	#open(kind: ConnectionKind): BackendConnection {
+		const { host, port, options, pool, buffers, listener } = this.#parts;
+		const isControl = kind === "control";
+		return new BackendConnection({
+			...{
+				kind,
+				host,
+				port,
+				buffers,
+				backendId: this.id,
+				counts: this.counts,
+				isPaused: this.#paused[kind],
+				framesPerTurn: options.framesPerTurn,
+			},
+			nowMs: this.#nowMs,
+			reader: new FrameReader(pool, options.frameBytesMax, this.counts.reader),
+			readRate: new Bandwidth(options.bandwidth, this.#nowMs()),
+			writeRate: new Bandwidth(options.bandwidth, this.#nowMs()),
+			begin: (frameClass, length, clientId) => {
+				if (frameClass !== FrameClass.LINK) return listener.begin(this, frameClass, length, clientId, kind);
+				// That anything came is all that `pong` says, and no other type is known.
+				this.counts.linkMessages++;
+				return FrameDecision.skip;
+			},
+			onFrame: (frame) => {
+				frame.seal(frame.clientId, this.id);
+				listener.onFrame(this, frame, kind);
+			},
+			next: () => this.outbox.next(kind),
+			onWritten: () => this.#onWritten(kind),
+			onConnected: this.#onConnected,
+			onHeard: () => {
+				if (isControl) this.#heard();
+			},
+			onEnd: (why, detail) => this.#fail(why, `${kind} connection: ${detail}`),
+		});
+	}
+
+	/** Each connection begins with who is on it. */
+	readonly #onConnected = ({ kind }: BackendConnection): void => {
+		const hello = { type: "hello", version: 1, link: kind, backend: this.id, gateway: this.#parts.gatewayId } as const;
+		this.#write(encodeBackendMessage(this.id, hello), kind);
+		if (this.#control?.isConnected && this.#data?.isConnected) this.#up();
+	};
+
+	#up(): void {
+		clearTimeout(this.#dialTimer!);
+		this.#dialTimer = null;
+		this.#state = "up";
+		this.#upMs = this.#nowMs();
+		this.counts.ups++;
+		const { options, listener, log } = this.#parts;
+		for (const message of encodeClients(this.id, listener.clients())) this.#write(message, "control");
+		this.#stableTimer = setTimeout(this.#onStable, options.stableMs);
+		this.#heard();
+		this.#idleTimer = setTimeout(this.#checkIdle, options.idleMs / 2);
+		log.info({ backend: this.id, address: this.address }, "a backend is connected");
+		this.#logged = null;
+		listener.onUp(this);
+	}
+
+	readonly #onStable = (): void => {
+		this.#stableTimer = null;
+		this.breaker.succeeded();
+	};
+
+	#tell(message: BackendMessage): void {
+		if (this.#state === "up") this.#write(encodeBackendMessage(this.id, message), "control");
+	}
+
+	#write(message: Buffer, kind: ConnectionKind): void {
+		if (this.outbox.tell(message, kind)) this.#connection(kind)?.wake();
+		else this.#fail("backlog", "");
+	}
+
+	#onWritten(kind: ConnectionKind): void {
+		if (this.outbox.has(kind)) this.#connection(kind)?.wake();
+		if (this.#drained !== null && this.#isIdle) this.#drained();
+	}
+
+	#heard(): void {
+		this.#heardMs = this.#nowMs();
+		this.#askedMs = null;
+	}
+
+	readonly #checkIdle = (): void => {
+		const halfMs = this.#parts.options.idleMs / 2;
+		// A backend that is not read cannot be heard.
+		if (this.#control!.isHeld) this.#heard();
+		const sinceMs = this.#nowMs() - (this.#askedMs ?? this.#heardMs);
+		if (sinceMs < halfMs) {
+			this.#idleTimer = setTimeout(this.#checkIdle, halfMs - sinceMs);
+		} else if (this.#askedMs === null) {
+			this.#askedMs = this.#nowMs();
+			this.counts.pings++;
+			this.#idleTimer = setTimeout(this.#checkIdle, halfMs);
+			this.#tell({ type: "ping" });
+		} else {
+			// If this process stood still, the answer may be in the socket and is read before this runs.
+			this.#idleCheck = setImmediate(() => {
+				if (this.#askedMs !== null) this.#fail("idle", "");
+				else this.#checkIdle();
+			});
+		}
+	};
+
+	#fail(why: LinkEnd, detail: string): void {
+		if (this.#state === "dialling" || this.#state === "up") this.#close(why, detail);
+	}
+
+	#close(why: LinkEnd, detail: string): void {
+		const { listener, options } = this.#parts;
+		const wasUp = this.#state === "up";
+		const wasActive = wasUp || this.#state === "dialling";
+		const wasStable = wasUp && this.#stableTimer === null;
+		this.#state = why === "stopped" ? "stopped" : "waiting";
+		this.#clearTimers();
+		const unsent = [...(this.#control?.close() ?? []), ...(this.#data?.close() ?? [])];
+		this.#control = null;
+		this.#data = null;
+		if (wasActive) this.counts.ends[why]++;
+		if (why === "stopped") {
+			if (wasActive && !wasStable) this.breaker.abandoned();
+		} else {
+			if (why !== "lost" || !wasStable) {
+				this.counts.failures++;
+				this.breaker.failed();
+			}
+			const pauseMs = this.breaker.waitMs || reconnectDelayMs(options.reconnect, this.breaker.failures, this.#random());
+			this.#dialAfter(pauseMs);
+			this.#log(why, detail, pauseMs);
+		}
+		for (const frame of unsent) {
+			this.#lost(frame);
+			frame.release();
+		}
+		this.outbox.clear((frame) => this.#lost(frame));
+		this.#drained?.();
+		if (wasUp) listener.onDown(this, why);
+	}
+
+	#lost(frame: Frame): void {
+		if (mayDrop(frame.frameClass)) return;
+		this.counts.undelivered++;
+		this.#parts.listener.onUndelivered(this, frame);
+	}
+
+	/** The first end after the link was up, another reason, and the breaker that opens: not each attempt. */
+	#log(why: LinkEnd, detail: string, pauseMs: number): void {
+		const isOpen = this.breaker.state === BreakerState.open;
+		if (this.#logged === why && !(isOpen && this.breaker.failures === this.#parts.options.breaker.failuresMax)) return;
+		this.#logged = why;
+		const because = detail === "" ? linkEnds[why] : `${linkEnds[why]} (${detail})`;
+		const what = isOpen ? `and its breaker is open after ${this.breaker.failures} failures` : "";
+		const fields = { backend: this.id, address: this.address };
+		this.#parts.log.warn(
+			fields,
+			`a backend is not connected: ${because} ${what}; dialling again in ${formatDuration(Math.round(pauseMs))}`,
+		);
+	}
+
+	#clearTimers(): void {
+		for (const timer of [this.#dialTimer, this.#stableTimer, this.#idleTimer]) if (timer !== null) clearTimeout(timer);
+		if (this.#idleCheck !== null) clearImmediate(this.#idleCheck);
+		this.#dialTimer = null;
+		this.#stableTimer = null;
+		this.#idleTimer = null;
+		this.#idleCheck = null;
+	}
+}

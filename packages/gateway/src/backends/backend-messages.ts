@@ -1,0 +1,35 @@
+import { encodeFrameHeader } from "../frames/frame-codec.ts";
+import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
+
+/** Connections of a link. What waits for the data connection never delays the control connection. */
+export type ConnectionKind = "control" | "data";
+
+/** What the gateway tells a backend: messages of class LINK. */
+export type BackendMessage =
+	| { readonly type: "hello"; readonly version: 1; readonly link: ConnectionKind; readonly backend: number; readonly gateway: string }
+	| { readonly type: "clients"; readonly clients: readonly number[] }
+	| { readonly type: "client_joined"; readonly client: number }
+	| { readonly type: "client_left"; readonly client: number }
+	| { readonly type: "ping" };
+
+/** The whole frame. */
+export function encodeBackendMessage(backendId: number, message: BackendMessage): Buffer {
+	const text = JSON.stringify(message);
+	const length = 1 + Buffer.byteLength(text);
+	const bytes = Buffer.allocUnsafe(FrameLayout.headerBytes + length);
+	const at = encodeFrameHeader(bytes, 0, length, FrameLayout.everyone, backendId);
+	bytes[at + FrameLayout.classOffset] = FrameClass.LINK;
+	bytes.write(text, at + 1, "utf8");
+	return bytes;
+}
+
+const clientsPerMessage = 1000;
+
+/** The list of clients, in as many messages as it needs; at least one. */
+export function encodeClients(backendId: number, ids: Iterable<number>): Buffer[] {
+	const clients = [...ids];
+	const messages: Buffer[] = [];
+	for (let from = 0; from === 0 || from < clients.length; from += clientsPerMessage)
+		messages.push(encodeBackendMessage(backendId, { type: "clients", clients: clients.slice(from, from + clientsPerMessage) }));
+	return messages;
+}

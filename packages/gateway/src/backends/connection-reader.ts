@@ -1,0 +1,189 @@
+import type { Frame } from "../buffers/frame.ts";
+import type { Bandwidth } from "../flow/bandwidth.ts";
+import type { FrameClass } from "../frames/frame-descriptor.ts";
+import { type FrameDecision, type FrameReader, type FrameSink, ReaderStatus } from "../frames/frame-reader.ts";
+import type { LinkCounts } from "./link-counts.ts";
+
+export interface ReaderParts {
+	readonly reader: FrameReader;
+	readonly counts: LinkCounts;
+	readonly rate: Bandwidth;
+	readonly nowMs: () => number;
+	readonly framesPerTurn: number;
+	readonly begin: (frameClass: FrameClass, length: number, clientId: number) => FrameDecision;
+	readonly onFrame: (frame: Frame) => void;
+	/** The backend broke the rules about lengths. */
+	readonly onFailed: (problem: string) => void;
+	/** The socket is to be read again, after `read` has returned false. */
+	readonly resume: () => void;
+}
+
+/**
+ * Decides when a connection is read, and takes frames out of what was read. Reading stops while the caller has paused it, a frame waits for room
+ * or for a buffer, the bandwidth is used up, or `framesPerTurn` frames were handled in this turn of the event loop: a connection does not delay
+ * others.
+ *
+ * One owner, its connection. Bound: bytes that were read and not handled when reading stopped, at most one buffer of the socket.
+ */
+export class ConnectionReader implements FrameSink {
+	readonly #parts: ReaderParts;
+	/** Bytes [from, to) that were read and are not handled. */
+	#rest: Buffer | null = null;
+	#from = 0;
+	#to = 0;
+	#turnFrames = 0;
+	#nextTurn: NodeJS.Immediate | null = null;
+	#rateTimer: NodeJS.Timeout | null = null;
+	#isPaused: boolean;
+	/** A frame waits: for room, or for a buffer. */
+	#waits: "room" | "buffer" | null = null;
+	#isStopped = false;
+	/** `read` has returned false. */
+	#isSocketStopped = false;
+	/** In `#handle`. */
+	#isHandling = false;
+
+	constructor(parts: ReaderParts, isPaused: boolean) {
+		this.#parts = parts;
+		this.#isPaused = isPaused;
+	}
+
+	/** Whether the backend cannot be heard because of what waits here, and not because it is silent. */
+	get isHeld(): boolean {
+		return this.#isPaused || this.#waits !== null || this.#rateTimer !== null;
+	}
+
+	/** The socket has read `length` bytes. They are not kept. @returns whether to read on; if not, `resume` is called when it may. */
+	read(bytes: Buffer, length: number): boolean {
+		const { counts, rate, nowMs } = this.#parts;
+		counts.receivedBytes += length;
+		const now = nowMs();
+		rate.take(length, now);
+		const waitMs = rate.waitMs(now);
+		if (waitMs > 0) {
+			counts.readingStopped.bandwidth++;
+			this.#rateTimer ??= setTimeout(this.#onRate, Math.ceil(waitMs));
+		}
+		const at = this.#handle(bytes, 0, length);
+		if (at < length) this.#keep(bytes, at, length);
+		this.#isSocketStopped = !this.#mayRead;
+		return !this.#isSocketStopped;
+	}
+
+	/** No frame is handled until `resume`, but for the one that is being handled. */
+	pause(): void {
+		if (!this.#isPaused) this.#parts.counts.readingStopped.paused++;
+		this.#isPaused = true;
+	}
+
+	/** Ends a pause, and asks again about a frame that waits for room. */
+	resume(): void {
+		this.#isPaused = false;
+		if (this.#waits === "room") this.#waits = null;
+		this.#continueSoon();
+	}
+
+	/** Buffers came back. */
+	buffersFreed(): void {
+		if (this.#waits !== "buffer") return;
+		this.#waits = null;
+		this.#continueSoon();
+	}
+
+	stop(): void {
+		this.#isStopped = true;
+		if (this.#nextTurn !== null) clearImmediate(this.#nextTurn);
+		if (this.#rateTimer !== null) clearTimeout(this.#rateTimer);
+		this.#rest = null;
+		// The reader is in use until `push` returns.
+		if (!this.#isHandling) this.#parts.reader.close();
+	}
+
+	begin(frameClass: FrameClass, length: number, clientId: number): FrameDecision {
+		return this.#parts.begin(frameClass, length, clientId);
+	}
+
+	end(frame: Frame): boolean {
+		this.#parts.counts.receivedFrames++;
+		this.#turnFrames++;
+		this.#nextTurn ??= setImmediate(this.#onTurn);
+		this.#parts.onFrame(frame);
+		return this.#mayHandle;
+	}
+
+	get #mayHandle(): boolean {
+		return !this.#isStopped && !this.#isPaused && this.#waits === null && this.#turnFrames < this.#parts.framesPerTurn;
+	}
+
+	get #mayRead(): boolean {
+		return this.#mayHandle && this.#from === this.#to && this.#rateTimer === null;
+	}
+
+	/** @returns up to where it has come. */
+	#handle(bytes: Buffer, from: number, to: number): number {
+		if (!this.#mayHandle) return from;
+		const { reader, counts, onFailed } = this.#parts;
+		this.#isHandling = true;
+		const at = reader.push(bytes, from, to, this);
+		this.#isHandling = false;
+		if (this.#isStopped) {
+			reader.close();
+			return to;
+		}
+		switch (reader.status) {
+			case ReaderStatus.waiting:
+				this.#waits = "room";
+				counts.readingStopped.paused++;
+				break;
+			case ReaderStatus.starved:
+				this.#waits = "buffer";
+				counts.readingStopped.buffer++;
+				break;
+			case ReaderStatus.failed:
+				onFailed(reader.problem === "empty" ? "a frame of no bytes" : `a frame of ${reader.problemLength} bytes`);
+				break;
+			case ReaderStatus.stopped:
+				if (this.#turnFrames >= this.#parts.framesPerTurn) counts.readingStopped.turn++;
+				break;
+			case ReaderStatus.hungry:
+				break;
+			default:
+				reader.status satisfies never;
+		}
+		return at;
+	}
+
+	#keep(bytes: Buffer, from: number, to: number): void {
+		this.#rest ??= Buffer.allocUnsafeSlow(bytes.length);
+		bytes.copy(this.#rest, 0, from, to);
+		this.#from = 0;
+		this.#to = to - from;
+	}
+
+	readonly #onRate = (): void => {
+		this.#rateTimer = null;
+		const { rate, nowMs } = this.#parts;
+		const waitMs = rate.waitMs(nowMs());
+		if (waitMs > 0) this.#rateTimer = setTimeout(this.#onRate, Math.ceil(waitMs));
+		else this.#continueSoon();
+	};
+
+	/** Not within the call that made room: it may come from a callback of this connection. */
+	#continueSoon(): void {
+		if (!this.#isStopped) this.#nextTurn ??= setImmediate(this.#onTurn);
+	}
+
+	readonly #onTurn = (): void => {
+		this.#nextTurn = null;
+		this.#turnFrames = 0;
+		// Without bytes, too: a frame may wait whose header has been read.
+		if (this.#isSocketStopped) this.#from = this.#handle(this.#rest ?? nothing, this.#from, this.#to);
+		if (!this.#mayRead) return;
+		this.#rest = null;
+		if (!this.#isSocketStopped) return;
+		this.#isSocketStopped = false;
+		this.#parts.resume();
+	};
+}
+
+const nothing = Buffer.alloc(0);

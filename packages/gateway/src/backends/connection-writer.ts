@@ -1,0 +1,141 @@
+import type { Socket } from "node:net";
+import { Frame } from "../buffers/frame.ts";
+import type { Bandwidth } from "../flow/bandwidth.ts";
+import { encodeFrameHeader, writeU32 } from "../frames/frame-codec.ts";
+import { FrameLayout } from "../frames/frame-descriptor.ts";
+import type { LinkCounts } from "./link-counts.ts";
+import { type WriteBuffers, writeBufferBytes } from "./write-buffers.ts";
+
+/** What is to be written: a frame, with a reference that is now the writer's, or the bytes of one of the link itself. */
+export type Outgoing = Frame | Buffer;
+
+export interface WriterParts {
+	/** Written into every frame: one that goes to several backends is stored once, without their ids. */
+	readonly backendId: number;
+	readonly socket: Socket;
+	readonly buffers: WriteBuffers;
+	readonly counts: LinkCounts;
+	readonly rate: Bandwidth;
+	readonly nowMs: () => number;
+	/** Takes out the next that is to be written; null = nothing waits. */
+	readonly next: () => Outgoing | null;
+	/** Called after the kernel has taken a write, with room for more. */
+	readonly onWritten: () => void;
+}
+
+/** Frames up to this size are gathered in one buffer; larger ones are written from where they are. */
+const gatheredBytesMax = 8 * 1024;
+/** No more is added to a write that has so many bytes, or large frames. */
+const writeBytesMax = 256 * 1024;
+const largeFramesMax = 16;
+
+/**
+ * Writes frames to one connection: at most one write per turn of the event loop, and one at a time. So under load many frames share a system call,
+ * and a frame alone waits only for the end of the turn. While the kernel does not take a write, the rest waits where it is.
+ *
+ * One owner, its connection. Frames are released when the kernel has them, or by `stop`.
+ */
+export class ConnectionWriter {
+	readonly #parts: WriterParts;
+	/** References until the kernel has their bytes. */
+	readonly #frames: Frame[] = [];
+	#buffer: Buffer | null = null;
+	#immediate: NodeJS.Immediate | null = null;
+	#timer: NodeJS.Timeout | null = null;
+	#isWriting = false;
+	#isStopped = false;
+
+	constructor(parts: WriterParts) {
+		this.#parts = parts;
+	}
+
+	/** Whether a write is under way or will follow. */
+	get isBusy(): boolean {
+		return this.#isWriting || this.#immediate !== null || this.#timer !== null;
+	}
+
+	/** Something waits to be written. */
+	wake(): void {
+		if (!this.isBusy && !this.#isStopped) this.#immediate = setImmediate(this.#write);
+	}
+
+	/** @returns frames that the kernel may not have taken, with their references. */
+	stop(): Frame[] {
+		this.#isStopped = true;
+		if (this.#immediate !== null) clearImmediate(this.#immediate);
+		if (this.#timer !== null) clearTimeout(this.#timer);
+		this.#immediate = null;
+		this.#timer = null;
+		// The buffer is not given back: the socket may still read from it.
+		this.#buffer = null;
+		return this.#frames.splice(0);
+	}
+
+	readonly #write = (): void => {
+		this.#immediate = null;
+		this.#timer = null;
+		const { backendId, socket, counts, rate, next, nowMs } = this.#parts;
+		const now = nowMs();
+		const waitMs = rate.waitMs(now);
+		if (waitMs > 0) {
+			this.#timer = setTimeout(this.#write, Math.ceil(waitMs));
+			return;
+		}
+		let bytes = 0;
+		let begun = 0;
+		let at = 0;
+		let large = 0;
+		// A write takes all pieces in one system call.
+		socket.cork();
+		while (bytes < writeBytesMax && large < largeFramesMax && writeBufferBytes - at >= gatheredBytesMax) {
+			const outgoing = next();
+			if (outgoing === null) break;
+			const size = outgoing instanceof Frame ? outgoing.wireBytes : outgoing.length;
+			counts.sentFrames++;
+			bytes += size;
+			if (outgoing instanceof Frame) this.#frames.push(outgoing);
+			if (size > gatheredBytesMax) {
+				const isShared = outgoing instanceof Frame && outgoing.backendId !== backendId;
+				if (isShared) {
+					this.#buffer ??= this.#parts.buffers.take();
+					at = encodeFrameHeader(this.#buffer, at, outgoing.length, outgoing.clientId, backendId);
+				}
+				if (at > begun) socket.write(this.#buffer!.subarray(begun, at));
+				begun = at;
+				large++;
+				if (isShared) socket.write(outgoing.bytes.subarray(Frame.payloadAt, outgoing.end));
+				else socket.write(outgoing instanceof Frame ? outgoing.wire() : outgoing);
+			} else {
+				this.#buffer ??= this.#parts.buffers.take();
+				if (outgoing instanceof Frame) {
+					outgoing.copyWire(this.#buffer, at);
+					writeU32(this.#buffer, at + FrameLayout.backendOffset, backendId);
+				} else this.#buffer.set(outgoing, at);
+				at += size;
+			}
+			rate.take(size, now);
+			if (rate.waitMs(now) > 0) break;
+		}
+		if (bytes > 0) {
+			this.#isWriting = true;
+			counts.sentBytes += bytes;
+			counts.writes++;
+			// Empty when the last frame was large: its callback comes after all others.
+			socket.write(at > begun ? this.#buffer!.subarray(begun, at) : nothing, this.#onWritten);
+		}
+		socket.uncork();
+	};
+
+	readonly #onWritten = (error?: Error | null): void => {
+		// The connection is about to end: its owner takes the frames by `stop`.
+		if (this.#isStopped || error) return;
+		this.#isWriting = false;
+		for (const frame of this.#frames) frame.release();
+		this.#frames.length = 0;
+		if (this.#buffer !== null) this.#parts.buffers.give(this.#buffer);
+		this.#buffer = null;
+		this.#parts.onWritten();
+	};
+}
+
+const nothing = new Uint8Array(0);

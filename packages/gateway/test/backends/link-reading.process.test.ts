@@ -1,0 +1,171 @@
+import { waitFor } from "@shardcast/testkit";
+import { beforeEach, describe, expect, it } from "vitest";
+import { FrameClass } from "../../src/frames/frame-descriptor.ts";
+import { FrameDecision } from "../../src/frames/frame-reader.ts";
+import { FakeBackend, type FakeConnection, frameBytes } from "../support/fake-backend.ts";
+import { closing, leavesNothing } from "../support/leaves-nothing.ts";
+import { linkRig } from "../support/link-rig.ts";
+
+leavesNothing();
+let backend: FakeBackend;
+beforeEach(async () => {
+	backend = await FakeBackend.open();
+	closing(() => backend.close());
+});
+
+const within = (what: string) => ({ what, deadlineMs: 5000 });
+const numbered = (from: number, count: number, size = 0) =>
+	Buffer.concat(Array.from({ length: count }, (_, index) => frameBytes(FrameClass.CONTROL, 0, `${from + index} ${"x".repeat(size)}`)));
+const numbers = (count: number) => Array.from({ length: count }, (_, index) => index);
+
+describe("reading from a backend", () => {
+	it("handles at most 64 frames of a connection in a turn of the event loop, and loses none", async () => {
+		let turn = 0;
+		const perTurn = new Map<string, number>();
+		const got: number[] = [];
+		const rig = linkRig(backend.port, {
+			listener: {
+				onFrame: (_, frame, from) => {
+					perTurn.set(`${from} ${turn}`, (perTurn.get(`${from} ${turn}`) ?? 0) + 1);
+					if (from === "control") got.push(Number(frame.bytes.toString("latin1", 17, frame.end)));
+				},
+			},
+		});
+		await rig.up();
+		const [control, data] = [await backend.connection("control"), await backend.connection("data")];
+		let isCounting = true;
+		// Counts turns: an immediate runs once in each.
+		const count = (): void => {
+			turn++;
+			if (isCounting) setImmediate(count);
+		};
+		count();
+		control.socket.write(numbered(0, 5000));
+		data.socket.write(numbered(0, 5000));
+		await waitFor(() => rig.link.counts.receivedFrames === 10_000, within("all frames"));
+		isCounting = false;
+		expect(got).toEqual(numbers(5000));
+		// An immediate of the link may run before or after the one that counts.
+		expect(Math.max(...perTurn.values())).toBeLessThanOrEqual(128);
+		expect(rig.link.counts.readingStopped.turn).toBeGreaterThanOrEqual(Math.floor(10_000 / 64) - 2);
+		await waitFor(() => !isCounting, within("the last turn"));
+	});
+
+	it("stops reading a connection that is paused, so that the backend's socket fills up, and not the other one", async () => {
+		const rig = linkRig(backend.port);
+		await rig.up();
+		const [control, data] = [await backend.connection("control"), await backend.connection("data")];
+		rig.link.pause("data");
+		rig.link.pause("data");
+		const frame = frameBytes(FrameClass.FILE, 0, Buffer.alloc(100_000));
+		for (let count = 0; count < 200; count++) data.socket.write(frame);
+		control.socket.write(frameBytes(FrameClass.CONTROL, 0, "control"));
+		await waitFor(() => rig.frames.length === 1, within("the control frame"));
+		expect(rig.frames[0]!.text).toBe("control");
+		expect(data.socket.writableLength).toBeGreaterThan(1_000_000);
+		expect(rig.link.counts.receivedBytes).toBeLessThan(100_000);
+		rig.link.resume("data");
+		await waitFor(() => rig.frames.length === 201, within("all frames"));
+		expect(rig.pool.inUse).toBe(0);
+	});
+
+	it("stays paused when the link was connected again", async () => {
+		const rig = linkRig(backend.port);
+		await rig.up();
+		rig.link.pause("data");
+		(await backend.connection("control")).socket.destroy();
+		await waitFor(() => rig.link.counts.ups === 2 && backend.open.length === 2, within("the link is up again"));
+		(await backend.connection("data")).socket.write(numbered(0, 1));
+		(await backend.connection("control")).socket.write(numbered(1, 1));
+		await waitFor(() => rig.frames.length === 1, within("the control frame"));
+		expect(rig.frames[0]!.from).toBe("control");
+		expect(rig.link.isPaused("data")).toBe(true);
+		rig.link.resume("data");
+		await waitFor(() => rig.frames.length === 2, within("the data frame"));
+	});
+
+	it("asks again about a frame that has to wait, before all later ones of its connection", async () => {
+		let room = 3;
+		const asked: number[] = [];
+		const rig = linkRig(backend.port, {
+			listener: {
+				begin: (_, _class, length, _client, from) => {
+					if (from === "control") return FrameDecision.take;
+					asked.push(length);
+					return room-- > 0 ? FrameDecision.take : FrameDecision.wait;
+				},
+			},
+		});
+		await rig.up();
+		const [control, data] = [await backend.connection("control"), await backend.connection("data")];
+		data.socket.write(Buffer.concat(numbers(10).map((index) => frameBytes(FrameClass.FILE, 0, "x".repeat(index)))));
+		await waitFor(() => rig.link.counts.readingStopped.paused === 1, within("it waits"));
+		expect(rig.frames.map(({ text }) => text.length)).toEqual([0, 1, 2]);
+		control.socket.write(frameBytes(FrameClass.CONTROL, 0, "control"));
+		await waitFor(() => rig.frames.length === 4, within("the other connection goes on"));
+		// Resumed without room: it only asks.
+		rig.link.resume("data");
+		await waitFor(() => asked.length === 5, within("it asks"));
+		expect(asked).toEqual([1, 2, 3, 4, 4]);
+		for (let frames = 5; frames < 12; frames++) {
+			room = 1;
+			rig.link.resume("data");
+			await waitFor(() => rig.frames.length === Math.min(frames, 11), within(`frame ${frames}`));
+		}
+		expect(rig.frames.filter(({ from }) => from === "data").map(({ text }) => text.length)).toEqual(numbers(10));
+		expect(rig.pool.inUse).toBe(0);
+	});
+
+	it("can be paused, resumed and stopped from within the callback of a frame", async () => {
+		const got: string[] = [];
+		const rig = linkRig(backend.port, {
+			listener: {
+				onFrame: (link, frame, from) => {
+					const text = frame.bytes.toString("latin1", 17, frame.end).trim();
+					got.push(text);
+					if (text === "1") {
+						link.pause(from);
+						setTimeout(() => link.resume(from), 20);
+					}
+					if (text === "2") {
+						link.pause(from);
+						link.resume(from);
+					}
+					if (text === "5") link.stop();
+				},
+			},
+		});
+		await rig.up();
+		const data: FakeConnection = await backend.connection("data");
+		data.socket.write(numbered(0, 10));
+		await waitFor(() => data.isClosed, within("the end"));
+		expect(got).toEqual(["0", "1", "2", "3", "4", "5"]);
+		expect(rig.states).toEqual(["up", "down stopped"]);
+		expect(rig.pool.inUse).toBe(0);
+	});
+
+	it("reads and writes each connection no faster than the bandwidth, which one of them cannot use up for the other", async () => {
+		const rig = linkRig(backend.port, { bandwidth: 400_000 });
+		await rig.up();
+		const [control, data] = [await backend.connection("control"), await backend.connection("data")];
+		const began = performance.now();
+		// One second's worth passes at once.
+		data.socket.write(numbered(0, 60, 10_000));
+		for (let count = 0; count < 60; count++) rig.send(FrameClass.FILE, Buffer.alloc(10_000));
+		const passed = (): [number, number] => [rig.frames.filter(({ from }) => from === "data").length, data.frames.length - 1];
+		await waitFor(() => passed().every((count) => count >= 35), within("the burst"));
+		expect(rig.link.counts.readingStopped.bandwidth).toBeGreaterThan(0);
+		control.socket.write(frameBytes(FrameClass.CONTROL, 0, "control"));
+		rig.send(FrameClass.CONTROL, "control");
+		await waitFor(
+			() => control.story.at(-1) === "control" && rig.frames.some(({ text }) => text === "control"),
+			within("the control frames"),
+		);
+		expect(
+			passed().some((count) => count < 60),
+			"the data is not through yet",
+		).toBe(true);
+		await waitFor(() => passed().every((count) => count === 60), within("all frames"));
+		expect(performance.now() - began).toBeGreaterThan(450);
+	});
+});

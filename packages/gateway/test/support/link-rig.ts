@@ -1,0 +1,83 @@
+import { waitFor } from "@shardcast/testkit";
+import { SharedBuffers } from "../../src/backends/backend-connection.ts";
+import { BackendLink, type LinkListener } from "../../src/backends/backend-link.ts";
+import { type LinkOptions, linkDefaults } from "../../src/backends/link-options.ts";
+import { BufferPool } from "../../src/buffers/buffer-pool.ts";
+import type { FrameClass } from "../../src/frames/frame-descriptor.ts";
+import { FrameDecision } from "../../src/frames/frame-reader.ts";
+import { HeldBudget } from "../../src/lanes/held-frames.ts";
+import { closing } from "./leaves-nothing.ts";
+
+/** Pauses that a test can wait for. */
+export const quick: LinkOptions = {
+	...linkDefaults,
+	dialMs: 2000,
+	stableMs: 60_000,
+	reconnect: { firstMs: 10, mostMs: 20, jitter: 0 },
+};
+
+interface RigOptions extends Partial<LinkOptions> {
+	readonly clients?: readonly number[];
+	readonly pool?: BufferPool;
+	readonly listener?: Partial<LinkListener>;
+}
+
+/** A link to a port of this machine, and what it tells its owner. It is stopped after the test. */
+export function linkRig(port: number, { clients = [], pool = new BufferPool(), listener = {}, ...options }: RigOptions = {}) {
+	const events: string[] = [];
+	const frames: {
+		readonly frameClass: number;
+		readonly clientId: number;
+		readonly backendId: number;
+		readonly text: string;
+		readonly from: string;
+	}[] = [];
+	const undelivered: string[] = [];
+	const link = new BackendLink({
+		...{ id: 3, address: `127.0.0.1:${port}`, host: "127.0.0.1", port, gatewayId: "0123456789abcdef" },
+		options: { ...quick, ...options },
+		pool,
+		buffers: new SharedBuffers(),
+		log: { info: () => {}, warn: (...words: unknown[]) => void events.push(`log ${String(words.at(-1))}`) },
+		listener: {
+			begin: () => FrameDecision.take,
+			onFrame: (_, frame, from) => {
+				const text = frame.bytes.toString("latin1", 17, frame.end);
+				frames.push({ frameClass: frame.frameClass, clientId: frame.clientId, backendId: frame.backendId, text, from });
+			},
+			onUp: () => events.push("up"),
+			onDown: (_, why) => events.push(`down ${why}`),
+			onUndelivered: (_, frame) => undelivered.push(frame.bytes.toString("latin1", 17, frame.end)),
+			clients: () => clients,
+			...listener,
+		},
+	});
+	closing(() => link.stop());
+	return {
+		link,
+		pool,
+		events,
+		/** Without lines of the log. */
+		get states(): string[] {
+			return events.filter((each) => !each.startsWith("log"));
+		},
+		frames,
+		undelivered,
+		/** A frame as from a client. */
+		send(frameClass: FrameClass, text: string | Buffer, clientId = 7, budget = new HeldBudget()) {
+			const content = Buffer.from(text as string);
+			const frame = pool.take(1 + content.length)!;
+			frame.bytes[16] = frameClass;
+			content.copy(frame.bytes, 17);
+			// As one that goes to all backends.
+			frame.seal(clientId, 0);
+			const sent = link.send(frame, budget);
+			frame.release();
+			return sent;
+		},
+		async up(): Promise<void> {
+			link.start();
+			await waitFor(() => link.isUp, { what: "the link is up", deadlineMs: 5000 });
+		},
+	};
+}
