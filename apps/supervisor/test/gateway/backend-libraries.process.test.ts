@@ -12,8 +12,8 @@ import { encodeFrame, FakeGateway, FrameClass, helloFrame, linkFrame } from "./s
 const programs = join(import.meta.dirname, "programs");
 const examples = join(import.meta.dirname, "../../../../examples/gateway");
 const libraries = [
-	{ library: "gateway-backend.mjs", command: process.execPath, program: join(programs, "conformance.mjs") },
-	{ library: "gateway_backend.py", command: "python3", program: join(programs, "conformance.py") },
+	{ library: "gateway-backend.mjs", command: process.execPath, program: join(programs, "conformance.mjs"), tags: [] },
+	{ library: "gateway_backend.py", command: "python3", program: join(programs, "conformance.py"), tags: ["long"] },
 ];
 
 function isMissing(command: string): boolean {
@@ -39,8 +39,8 @@ interface Report {
 	readonly stats: Readonly<Record<string, number>>;
 }
 
-for (const { library, command, program } of libraries)
-	describe.skipIf(isMissing(command))(`examples/gateway/${library}`, () => {
+for (const { library, command, program, tags } of libraries)
+	describe.skipIf(isMissing(command))(`examples/gateway/${library}`, { tags }, () => {
 		let child: ChildProcess;
 		let output = "";
 		const gateways: FakeGateway[] = [];
