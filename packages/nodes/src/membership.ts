@@ -3,7 +3,7 @@ import { type Redis, RedisError } from "@shardcast/redis";
 import { heartbeatScript, leaveScript } from "./membership-scripts.ts";
 import type { NodeKeys } from "./node-keys.ts";
 import { isDeadProcess, type NodeProcess, type NodeRecord, parseNodeRecord, publicNode, toldOf } from "./node-record.ts";
-import { type LeftReason, type NodeChanges, NodeView } from "./node-view.ts";
+import { announcementMs, type LeftReason, type NodeChanges, NodeView } from "./node-view.ts";
 import { readNodeEvent, readNodes } from "./read-nodes.ts";
 import { totalsOf } from "./totals.ts";
 
@@ -259,7 +259,7 @@ export class Membership {
 		this.#leaseEndsMs = sentMs + timeoutMs;
 		this.#watchLease();
 		if (performance.now() < this.#leaseEndsMs) this.#setState("member");
-		await this.#lookAtOthers(Number(now), entries.map(String));
+		await this.#lookAtOthers(Number(now), entries.map(String), (removed as readonly unknown[]).map(String));
 	}
 
 	/** @param isFirst whether this process has not been a member before. */
@@ -275,8 +275,8 @@ export class Membership {
 		else if (isUpdate) onReport({ type: "updated", node });
 	}
 
-	/** @param entries id, expiry, id, expiry … */
-	async #lookAtOthers(now: number, entries: readonly string[]): Promise<void> {
+	/** @param entries id, expiry, id, expiry … @param expired the ids of those that this heartbeat has removed. */
+	async #lookAtOthers(now: number, entries: readonly string[], expired: readonly string[]): Promise<void> {
 		const { redis, keys, own } = this.#parts;
 		const others: string[] = [];
 		let nextMs = Number.POSITIVE_INFINITY;
@@ -290,7 +290,8 @@ export class Membership {
 		this.#view.beginLook();
 		const there = await readNodes(redis, keys, others);
 		if (this.#state === "left") return;
-		const changes = this.#view.update(there, performance.now() < this.#lateUntilMs);
+		const nowMs = performance.now();
+		const changes = this.#view.update(there, nowMs < this.#lateUntilMs, expired, nowMs);
 		this.#counts.joined += changes.joined.length;
 		this.#counts.left += changes.left.length;
 		this.#counts.updated += changes.updated.length;
@@ -298,6 +299,7 @@ export class Membership {
 		this.#parts.onLook?.();
 		// When the next entry may have expired. The first node that checks removes it.
 		if (nextMs < this.#parts.heartbeatMs) this.#lookIn(Math.max(lookSoonMs, nextMs + 1));
+		if (this.#view.isUnexplained) this.#lookIn(announcementMs);
 		await this.#writeTotals();
 	}
 

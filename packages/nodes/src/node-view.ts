@@ -8,6 +8,9 @@ export interface NodeChanges {
 	readonly updated: NodeRecord[];
 }
 
+/** For the announcement of why a node is gone, when its absence is seen first. */
+export const announcementMs = 200;
+
 /**
  * The other nodes as known to this one. Events result from comparing the nodes in Redis with the known ones, not from messages, which may be lost.
  * So each change is reported exactly once, also after an outage.
@@ -18,10 +21,20 @@ export class NodeView {
 	readonly #announced = new Map<string, LeftReason>();
 	/** Those of them that the present look can confirm or refute. */
 	#checked: readonly string[] = [];
+	/** Nodes that are gone without an announcement, and since when. */
+	#missed: ReadonlyMap<string, number> = new Map();
 
 	/** By id. */
 	get nodes(): readonly NodeRecord[] {
 		return [...this.#nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+	}
+
+	/**
+	 * Whether a node is gone whose end was not announced. The announcement comes over another connection, and may be on its way: for `announcementMs` the
+	 * node stays in the view. Look again then.
+	 */
+	get isUnexplained(): boolean {
+		return this.#missed.size > 0;
 	}
 
 	/** Redis has announced that a node has left; the next look checks it. */
@@ -38,13 +51,21 @@ export class NodeView {
 	 * @param there all nodes that are in Redis now, without this one.
 	 * @param mayBeLate Redis was unreachable, or has lost its data: missing nodes may only not be back yet. Those whose end was announced have left
 	 * nevertheless.
+	 * @param expired those that were found to have timed out.
+	 * @param nowMs on a monotonic clock.
 	 */
-	update(there: readonly NodeRecord[], mayBeLate: boolean): NodeChanges {
+	update(there: readonly NodeRecord[], mayBeLate: boolean, expired: readonly string[], nowMs: number): NodeChanges {
 		const changes: NodeChanges = { joined: [], left: [], updated: [] };
 		const now = new Map(there.map((node) => [node.id, node]));
+		const missed = new Map<string, number>();
 		for (const [id, node] of this.#nodes) {
 			const announced = this.#announced.get(id);
 			if (now.has(id) || (mayBeLate && announced === undefined)) continue;
+			const sinceMs = this.#missed.get(id) ?? nowMs;
+			if (announced === undefined && !expired.includes(id) && nowMs < sinceMs + announcementMs) {
+				missed.set(id, sinceMs);
+				continue;
+			}
 			this.#nodes.delete(id);
 			this.#announced.delete(id);
 			changes.left.push({ node, reason: announced ?? "timeout" });
@@ -59,6 +80,7 @@ export class NodeView {
 			} else if (toldOf(before) !== toldOf(node)) changes.updated.push(node);
 		}
 		for (const id of this.#checked) this.#announced.delete(id);
+		this.#missed = missed;
 		return changes;
 	}
 }

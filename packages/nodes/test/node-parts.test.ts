@@ -3,7 +3,7 @@ import { LoadMeter } from "../src/load-meter.ts";
 import { memoryInUse } from "../src/machine-memory.ts";
 import { nodeKeys } from "../src/node-keys.ts";
 import { type NodeRecord, parseNodeRecord, publicNode } from "../src/node-record.ts";
-import { NodeView } from "../src/node-view.ts";
+import { announcementMs, NodeView } from "../src/node-view.ts";
 import { clientUrl, ownAddress } from "../src/own-address.ts";
 import { totalsOf } from "../src/totals.ts";
 
@@ -38,9 +38,28 @@ const told = ({ joined, left, updated }: ReturnType<NodeView["update"]>) => [
 	...updated.map(({ id }) => `~${id}`),
 ];
 
+/** A view with a clock that stands still. */
+function viewAt() {
+	const view = new NodeView();
+	return {
+		nowMs: 0,
+		update(there: readonly NodeRecord[], mayBeLate: boolean, expired: readonly string[] = []) {
+			return view.update(there, mayBeLate, expired, this.nowMs);
+		},
+		onLeft: view.onLeft.bind(view),
+		beginLook: view.beginLook.bind(view),
+		get nodes() {
+			return view.nodes;
+		},
+		get isUnexplained() {
+			return view.isUnexplained;
+		},
+	};
+}
+
 describe("what is known of other machines", () => {
 	it("is told as it differs from what was known: load is no difference, a new process is another machine", () => {
-		const view = new NodeView();
+		const view = viewAt();
 		expect(told(view.update([record("b"), record("a")], false))).toEqual(["+b", "+a"]);
 		expect(view.nodes.map(({ id }) => id)).toEqual(["a", "b"]);
 		expect(told(view.update([record("a", { connections: 9, cpu: 1 }), record("b", { status: "draining" })], false))).toEqual(["~b"]);
@@ -48,11 +67,11 @@ describe("what is known of other machines", () => {
 			"~a",
 			"~b",
 		]);
-		expect(told(view.update([record("a", { instance: "a-2" })], false))).toEqual(["+a", "-b timeout", "-a replaced"]);
+		expect(told(view.update([record("a", { instance: "a-2" })], false, ["b"]))).toEqual(["+a", "-b timeout", "-a replaced"]);
 	});
 
 	it("health and shards of one that starts or drains are no news", () => {
-		const view = new NodeView();
+		const view = viewAt();
 		const starting = { status: "starting", health: "unhealthy", shards: 0, maxConnections: 0 } as const;
 		view.update([record("a", starting)], false);
 		expect(told(view.update([record("a", { ...starting, shards: 2, maxConnections: 10 })], false))).toEqual([]);
@@ -63,16 +82,33 @@ describe("what is known of other machines", () => {
 	});
 
 	it("a machine that may be late has not left, unless its end was announced", () => {
-		const view = new NodeView();
+		const view = viewAt();
 		view.update([record("a"), record("b")], false);
 		view.onLeft("b", "stopped");
 		view.onLeft("unknown", "stopped");
 		expect(told(view.update([], true))).toEqual(["-b stopped"]);
-		expect(told(view.update([], false))).toEqual(["-a timeout"]);
+		expect(told(view.update([], false, ["a"]))).toEqual(["-a timeout"]);
+	});
+
+	it("one that is gone has timed out only if no announcement has come a moment later: it comes over another connection", () => {
+		const view = viewAt();
+		view.update([record("a"), record("b"), record("c")], false);
+		expect(told(view.update([record("c")], false))).toEqual([]);
+		expect([view.isUnexplained, view.nodes.map(({ id }) => id)]).toEqual([true, ["a", "b", "c"]]);
+		view.onLeft("a", "stopped");
+		expect(told(view.update([record("c")], false))).toEqual(["-a stopped"]);
+		view.nowMs += announcementMs;
+		expect(told(view.update([record("c")], false))).toEqual(["-b timeout"]);
+		expect(view.isUnexplained).toBe(false);
+		// The time counts again for one that was back meanwhile.
+		view.update([], false);
+		view.update([record("c")], false);
+		view.nowMs += announcementMs;
+		expect(told(view.update([], false))).toEqual([]);
 	});
 
 	it("an announced end does not count for one that is there again", () => {
-		const view = new NodeView();
+		const view = viewAt();
 		view.update([record("a")], false);
 		view.onLeft("a", "timeout");
 		view.beginLook();
@@ -81,7 +117,7 @@ describe("what is known of other machines", () => {
 	});
 
 	it("an end that is announced while the machines are read is checked by the next look, with its reason", () => {
-		const view = new NodeView();
+		const view = viewAt();
 		view.update([record("a")], false);
 		view.beginLook();
 		view.onLeft("a", "stopped");
