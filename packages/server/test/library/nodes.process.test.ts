@@ -239,7 +239,7 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 	});
 
 	it("a user gets the same node from all nodes, and another one when that node is gone", async () => {
-		const servers = ["ash", "birch", "cedar"].map((id) => create(id, { affinity: "user", nodeTimeoutMs: 5000 }));
+		const servers = ["ash", "birch", "cedar"].map((id) => create(id, { affinity: "user" }));
 		try {
 			for (const server of servers) await server.run();
 			await waitFor(() => servers.every((server) => server.nodes()!.nodes.filter(({ status }) => status === "serving").length === 3), {
