@@ -20,7 +20,7 @@ export class TokenBucket {
 
 	/** Whole milliseconds until something can be taken. */
 	waitMs(perSecond: number, nowMs: number): number {
-		return Math.max(0, Math.ceil(((1 - this.#tokensAt(perSecond, nowMs)) / perSecond) * 1000));
+		return Math.max(0, Math.ceil(((1 - this.#tokensAt(perSecond, nowMs)) * 1000) / perSecond));
 	}
 
 	/** Whether the bucket is full, so that dropping it makes no difference. Only where nothing is owed. */
@@ -29,6 +29,6 @@ export class TokenBucket {
 	}
 
 	#tokensAt(perSecond: number, nowMs: number): number {
-		return Math.min(perSecond, this.#tokens + ((nowMs - this.#atMs) / 1000) * perSecond);
+		return Math.min(perSecond, this.#tokens + ((nowMs - this.#atMs) * perSecond) / 1000);
 	}
 }
