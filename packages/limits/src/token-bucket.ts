@@ -1,7 +1,8 @@
 /** A token bucket that holds up to one second's worth. Each take passes the current rate per second. */
 export class TokenBucket {
-	#tokens: number;
-	#atMs: number;
+	// Fractions: V8 stores into a field that began as one without making an object, which it does for one that began as a whole number.
+	#tokens = 0.5;
+	#atMs = 0.5;
 
 	/** Creates a full bucket. */
 	constructor(perSecond: number, nowMs: number) {

@@ -24,11 +24,13 @@ export class HeldBudget {
 /** The held frames of one client. */
 class Waiting {
 	readonly frames: FrameRing;
-	budget: HeldBudget | null = null;
+	readonly budget: HeldBudget;
+	/** Of the clients that have held frames. */
 	next: Waiting | null = null;
 
-	constructor(framesMax: number) {
-		this.frames = new FrameRing(framesMax);
+	constructor(budget: HeldBudget) {
+		this.frames = new FrameRing(budget.framesMax);
+		this.budget = budget;
 	}
 }
 
@@ -42,7 +44,8 @@ export class HeldFrames {
 	/** Clients, in the order of their turns. */
 	#first: Waiting | null = null;
 	#last: Waiting | null = null;
-	readonly #of = new Map<HeldBudget, Waiting>();
+	/** Kept as long as the client is there: holding its next frame makes no object. */
+	readonly #of = new WeakMap<HeldBudget, Waiting>();
 	#count = 0;
 	#bytes = 0;
 
@@ -59,11 +62,10 @@ export class HeldFrames {
 		if (!budget.hasRoom(frame.length)) return false;
 		let waiting = this.#of.get(budget);
 		if (waiting === undefined) {
-			waiting = new Waiting(budget.framesMax);
-			waiting.budget = budget;
+			waiting = new Waiting(budget);
 			this.#of.set(budget, waiting);
-			this.#append(waiting);
 		}
+		if (waiting.frames.count === 0) this.#append(waiting);
 		frame.retain();
 		waiting.frames.push(frame);
 		budget.frames++;
@@ -83,7 +85,7 @@ export class HeldFrames {
 		const waiting = this.#first;
 		if (waiting === null) return null;
 		const frame = waiting.frames.shift()!;
-		const budget = waiting.budget!;
+		const { budget } = waiting;
 		budget.frames--;
 		budget.bytes -= frame.length;
 		this.#count--;
@@ -91,7 +93,6 @@ export class HeldFrames {
 		this.#first = waiting.next;
 		if (this.#first === null) this.#last = null;
 		if (waiting.frames.count > 0) this.#append(waiting);
-		else this.#of.delete(budget);
 		return frame;
 	}
 
