@@ -180,6 +180,9 @@ export class ConnectionReader implements FrameSink {
 		if (this.#isSocketStopped) this.#from = this.#handle(this.#rest ?? nothing, this.#from, this.#to);
 		if (!this.#mayRead) return;
 		this.#rest = null;
+		// They are offsets in what is no longer there.
+		this.#from = 0;
+		this.#to = 0;
 		if (!this.#isSocketStopped) return;
 		this.#isSocketStopped = false;
 		this.#parts.resume();
