@@ -14,6 +14,7 @@ const entries = {
 	"packages/server": {
 		index: "index.ts",
 		library: "library/index.ts",
+		listening: "listening/index.ts",
 		tokens: "sessions/centrifuge/tokens/index.ts",
 		webhooks: "webhooks/webhook-backend.ts",
 	},

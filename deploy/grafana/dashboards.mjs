@@ -372,6 +372,50 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "The n
 		query("sum by (node, instance) (shardcast_edge_node_up)", "{{instance}} {{node}} gets clients"),
 	]),
 	lines(
+		"Gateways: clients and backends",
+		"Clients of gateways, those that a gateway closed or refused, and whether its backends are up.",
+		"short",
+		[
+			query("sum by (instance) (shardcast_gateway_clients)", "{{instance}} clients"),
+			query(`sum by (cause, instance) (${rate("shardcast_gateway_clients_closed_total")})`, "{{instance}} closed: {{cause}}"),
+			query(`sum by (reason, instance) (${rate("shardcast_gateway_clients_refused_total")})`, "{{instance}} refused: {{reason}}"),
+			query("sum by (backend, instance) (shardcast_gateway_backend_up)", "{{instance}} {{backend}} up"),
+			query(
+				`sum by (backend, reason, instance) (${rate("shardcast_gateway_backend_ends_total")})`,
+				"{{instance}} {{backend}} ended: {{reason}}",
+			),
+		],
+	),
+	lines("Gateways: frames", "Frames that gateways passed on, and those that they dropped, refused or skipped.", "short", [
+		query(`sum by (way, instance) (${rate("shardcast_gateway_frames_total")})`, "{{instance}} {{way}}"),
+		query(`sum by (reason, instance) (${rate("shardcast_gateway_frames_dropped_total")})`, "{{instance}} dropped: {{reason}}"),
+		query(`sum by (reason, instance) (${rate("shardcast_gateway_frames_refused_total")})`, "{{instance}} refused: {{reason}}"),
+		query(`sum by (instance) (${rate("shardcast_gateway_video_skipped_total")})`, "{{instance}} VIDEO skipped"),
+		query(`sum by (instance) (${rate("shardcast_gateway_ack_timeouts_total")})`, "{{instance}} acknowledgements overdue"),
+		query(`sum by (backend, instance) (${rate("shardcast_gateway_backend_undelivered_total")})`, "{{instance}} {{backend}} perhaps lost"),
+	]),
+	lines("Gateways: bytes", "Payloads of these frames, and memory for those that wait.", "bytes", [
+		query(`sum by (way, instance) (${rate("shardcast_gateway_bytes_total")})`, "{{instance}} {{way}} per second"),
+		query("sum by (instance) (shardcast_gateway_buffer_bytes)", "{{instance}} buffers"),
+	]),
+	lines("Gateways: queues", "Frames that wait for clients and backends, and what happens when a queue is nearly full.", "short", [
+		query("sum by (queue, instance) (shardcast_gateway_queue_frames)", "{{instance}} {{queue}}"),
+		query("sum by (instance) (shardcast_gateway_held_frames)", "{{instance}} held"),
+		query(`sum by (queue, instance) (${rate("shardcast_gateway_queue_dropped_total")})`, "{{instance}} {{queue}} dropped"),
+		query(`sum by (queue, instance) (${rate("shardcast_gateway_queue_pressed_total")})`, "{{instance}} {{queue}} nearly full"),
+		query(
+			`sum by (backend, reason, instance) (${rate("shardcast_gateway_backend_paused_total")})`,
+			"{{instance}} {{backend}} not read: {{reason}}",
+		),
+		query(`sum by (instance) (${rate("shardcast_gateway_buffers_refused_total")})`, "{{instance}} no buffer"),
+	]),
+	lines("Gateways: latency", "Average time of a frame in a gateway, from a backend to a client's socket.", "s", [
+		query(
+			`sum by (instance) (${rate("shardcast_gateway_wait_seconds_total")}) / sum by (instance) (${rate("shardcast_gateway_waits_total")})`,
+			"{{instance}}",
+		),
+	]),
+	lines(
 		"Questions between nodes",
 		"Answers of other nodes, questions that a node answered for others, and messages that it could not read.",
 		"short",

@@ -115,6 +115,20 @@ const notShown = new Set([
 	"shardcast_edge_accept_errors_total", // in the log of the system; refused connections show it as well
 	"shardcast_edge_checks_total", // whether a node gets clients says more
 	"shardcast_edge_pending", // is near zero unless nodes are away, which another panel shows
+	"shardcast_gateway_clients_opened_total", // the gauge is shown
+	"shardcast_gateway_callback_errors_total", // one is a bug, and in the log
+	"shardcast_gateway_acknowledgements_total", // missing ones are shown
+	"shardcast_gateway_queue_high_water", // shown as times that a queue was nearly full
+	"shardcast_gateway_buffers", // shown as bytes
+	"shardcast_gateway_buffers_taken_total", // of interest for the sizes of buffers only
+	"shardcast_gateway_buffers_exhausted_total", // shown where no larger one served
+	"shardcast_gateway_backend_breaker", // whether a backend is up says more
+	"shardcast_gateway_backend_failures", // the same
+	"shardcast_gateway_backend_dials_total", // the same
+	"shardcast_gateway_backend_frames_total", // shown for all backends
+	"shardcast_gateway_backend_bytes_total", // the same
+	"shardcast_gateway_backend_waiting", // the same
+	"shardcast_gateway_announcements_total", // whether backends are up says more
 	"shardcast_cluster_state", // the shards' states say more
 	"shardcast_balancer_state", // the target is down when it is not serving
 	"shardcast_balancer_mode", // does not change while a cluster runs

@@ -21,7 +21,7 @@ describe("what a running cluster exports", () => {
 		const missing: string[] = [];
 		for (const [where, expr] of queries(dashboards))
 			for (const name of metricsOf(expr))
-				if (!exported.has(name) && !/^shardcast_((kafka|hook|webhook|redis|nodes?|shared|outbox|postgres|edge)_|nodes$)/.test(name))
+				if (!exported.has(name) && !/^shardcast_((kafka|hook|webhook|redis|nodes?|shared|outbox|postgres|edge|gateway)_|nodes$)/.test(name))
 					missing.push(`${where}: ${name}`);
 		expect(missing).toEqual([]);
 	});

@@ -32,6 +32,7 @@ const mayBeEmpty = [
 	/shardcast_(redis_|shared_|nodes?[_{])/, // one machine, without Redis
 	/shardcast_(outbox|postgres)_/, // no PostgreSQL here
 	/shardcast_edge_/, // no edge here
+	/shardcast_gateway_/, // no gateway here
 	/shardcast_deliveries_total\{[^}]*\}\[[^\]]*\]\) > 0/, // a shard may have nothing to deliver in the last seconds
 ];
 

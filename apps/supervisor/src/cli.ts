@@ -1,6 +1,7 @@
 import { type CommandLineSpec, configKeys, keysOf } from "@shardcast/config";
 import { configCheck, configPrint } from "./commands/config.ts";
 import { edge } from "./commands/edge.ts";
+import { gateway } from "./commands/gateway.ts";
 import { multi } from "./commands/multi.ts";
 import { single } from "./commands/single.ts";
 import { publicTokenKeys } from "./commands/token-options.ts";
@@ -33,6 +34,22 @@ export const commandLine: CommandLineSpec = {
 			example: "shardcast edge --edge-addr :3010 --nodes 10.0.0.7:3005,10.0.0.8:3005 --select-strategy user_hash",
 			options: keysOf("edge"),
 			run: edge,
+		},
+		{
+			name: "gateway",
+			summary: "Connect WebSocket clients to TCP backends.",
+			example: "shardcast gateway 3020 127.0.0.1:9001 127.0.0.1:9002 --allowed-origins https://example.com",
+			options: keysOf("gateway"),
+			arguments: [
+				{
+					name: "ws_port",
+					option: "gatewayAddr",
+					help: "Port or address for clients, such as 3020 or 127.0.0.1:3020.",
+					spell: portAsAddress,
+				},
+				{ name: "host:port", option: "gatewayBackends", help: "TCP backends.", isRest: true },
+			],
+			run: gateway,
 		},
 		{
 			name: "top",
@@ -87,3 +104,8 @@ export const commandLine: CommandLineSpec = {
 		},
 	],
 };
+
+/** A port alone, as the address of all interfaces. */
+function portAsAddress(text: string): string {
+	return /^\d+$/.test(text) ? `:${text}` : text;
+}

@@ -10,6 +10,7 @@ export { apiMetrics } from "./metrics/api-table.ts";
 export { type BackendReading, backendMetrics } from "./metrics/backend-table.ts";
 export { answerMetrics } from "./metrics/cluster-metrics.ts";
 export { edgeMetrics } from "./metrics/edge-table.ts";
+export { type GatewayReading, gatewayMetrics } from "./metrics/gateway-table.ts";
 export { historyMetrics } from "./metrics/history-table.ts";
 export { type ControlCounts, nodeControlMetrics } from "./metrics/nodes/node-control-table.ts";
 export { type NodeCounts, nodeMetrics } from "./metrics/nodes/node-table.ts";

@@ -46,3 +46,4 @@ export { ClientLaneCounters, ClientLaneDefaults, ClientLanes, type ClientLanesOp
 export { HeldBudget, HeldDefaults } from "./lanes/held-frames.ts";
 export type { Offered } from "./lanes/lane.ts";
 export { LaneCounters } from "./lanes/lane-counters.ts";
+export { runGateway } from "./run-gateway.ts";

@@ -1,6 +1,7 @@
 import { OutputClosed, print, StartupError } from "@shardcast/process";
 import { Command, CommanderError, Option as Flag } from "commander";
 import { type ConfigKey, optionOf, sections } from "../options/options.ts";
+import { ConfigError } from "./config-error.ts";
 import type { FoundValue } from "./layer.ts";
 import { type ConfigInput, type LoadedConfig, loadConfig } from "./load.ts";
 
@@ -9,6 +10,18 @@ interface CommandFlag {
 	readonly name: string;
 	readonly argument?: string;
 	readonly help: string;
+}
+
+/** A value without a flag, which means the same as an option. */
+interface CommandArgument {
+	/** As in `<ws_port>`. */
+	readonly name: string;
+	readonly option: ConfigKey;
+	readonly help: string;
+	/** Takes all further ones; only the last may. */
+	readonly isRest?: boolean;
+	/** As the option spells it; absent = the same. */
+	readonly spell?: (text: string) => string;
 }
 
 export interface CommandInput {
@@ -30,6 +43,8 @@ interface CommandSpec {
 	/** The options that it takes as flags. */
 	readonly options: readonly ConfigKey[];
 	readonly ownFlags?: readonly CommandFlag[];
+	/** In order. None is required, since the option may come from elsewhere. */
+	readonly arguments?: readonly CommandArgument[];
 	/** Resolves with the exit status, or "serving" when the process goes on and leaves by itself. */
 	run(input: CommandInput): Promise<CommandOutcome>;
 }
@@ -79,9 +94,13 @@ export async function runCommandLine(
 		const target = parent.command(words[words.length - 1]).description(command.summary);
 		addFlags(target, command);
 		target.addHelpText("after", `\nExample:\n  ${command.example}`);
+		for (const { name, help: text, isRest = false } of command.arguments ?? [])
+			target.argument(isRest ? `[${name}...]` : `[${name}]`, text);
 		target.action(async () => {
 			const given = target.opts<Record<string, string | boolean | undefined>>();
-			const input = { flags: flagsOf(command, given), file: given.config as string | undefined, environment };
+			const flags = flagsOf(command, given);
+			addArguments(flags, command, target.processedArgs);
+			const input = { flags, file: given.config as string | undefined, environment };
 			outcome = await command.run({ loaded: loadConfig(input), input, own: ownFlagsOf(command, given) });
 		});
 	}
@@ -152,6 +171,21 @@ function flagsOf(command: CommandSpec, given: Record<string, string | boolean | 
 		if (raw !== undefined) found.set(key, { raw, layer: { kind: "flag", name: `--${flag}` } });
 	}
 	return found;
+}
+
+/** @throws ConfigError when an option is given both ways. */
+function addArguments(
+	flags: Map<ConfigKey, FoundValue>,
+	{ arguments: known = [] }: CommandSpec,
+	given: readonly (string | readonly string[] | undefined)[],
+): void {
+	for (const [index, { name, option, spell = String }] of known.entries()) {
+		const values = [given[index] ?? []].flat();
+		if (values.length === 0) continue;
+		const { flag } = optionOf(option);
+		if (flags.has(option)) throw new ConfigError([`<${name}>: means the same as --${flag}; give one of the two`]);
+		flags.set(option, { raw: values.map(spell).join(","), layer: { kind: "flag", name: `<${name}>` } });
+	}
 }
 
 function ownFlagsOf(command: CommandSpec, given: Record<string, string | boolean | undefined>): Record<string, string | true> {

@@ -1,9 +1,15 @@
 import type { Kind } from "./kind.ts";
 
-export type ServingCommand = "multi" | "single" | "edge";
+export type ServingCommand = "multi" | "single" | "edge" | "gateway";
 
 /** For options that the edge has, too. */
 export const withEdge = ["multi", "single", "edge"] as const;
+
+/** For options that the gateway has, too. */
+export const withGateway = ["multi", "single", "gateway"] as const;
+
+/** For options that every server has. */
+export const everywhere = ["multi", "single", "edge", "gateway"] as const;
 
 /** One option: its names, its default, and the kind of value that it has. */
 export interface Option<T> extends Kind<T> {

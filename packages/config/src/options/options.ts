@@ -6,6 +6,7 @@ import { proxiesOptions, rpcOptions } from "./sections/clients/proxy.ts";
 import { webSocketOptions } from "./sections/clients/websocket.ts";
 import { balancerOptions, clusterOptions, singleOptions } from "./sections/cluster/cluster.ts";
 import { edgeOptions } from "./sections/cluster/edge.ts";
+import { gatewayOptions } from "./sections/cluster/gateway.ts";
 import { nodeOptions } from "./sections/cluster/node.ts";
 import { redisOptions } from "./sections/cluster/redis.ts";
 import { redisBrokerOptions } from "./sections/cluster/redis-broker.ts";
@@ -49,6 +50,7 @@ export const sections = {
 	},
 	node: { about: "This node of a cluster. Without Redis, these options have no effect.", options: nodeOptions },
 	edge: { about: "What `shardcast edge` does: it passes clients on to nodes.", options: edgeOptions },
+	gateway: { about: "What `shardcast gateway` does: it connects WebSocket clients to TCP backends.", options: gatewayOptions },
 	postgres: { about: "The database with the outbox. Without a URL, these options have no effect.", options: postgresOptions },
 	supervision: { about: "When processes are restarted, and when the supervisor gives up.", options: supervisionOptions },
 	shutdown: { about: "How a server stops.", options: shutdownOptions },
@@ -78,6 +80,7 @@ export const options = {
 	...redisBrokerOptions,
 	...nodeOptions,
 	...edgeOptions,
+	...gatewayOptions,
 	...postgresOptions,
 	...supervisionOptions,
 	...shutdownOptions,

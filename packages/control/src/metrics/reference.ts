@@ -5,6 +5,7 @@ import { apiMetrics } from "./api-table.ts";
 import { backendMetrics } from "./backend-table.ts";
 import { collectorMetrics } from "./collector-table.ts";
 import { edgeMetrics } from "./edge-table.ts";
+import { gatewayMetrics } from "./gateway-table.ts";
 import { historyMetrics } from "./history-table.ts";
 import { nodeControlMetrics } from "./nodes/node-control-table.ts";
 import { nodeMetrics } from "./nodes/node-table.ts";
@@ -43,6 +44,7 @@ const groups: Readonly<Record<string, readonly Kept[]>> = {
 		["shard", [...sharedChannelMetrics, ...redisMessageMetrics]],
 	],
 	"The edge": [["process", edgeMetrics]],
+	"The gateway": [["process", gatewayMetrics]],
 	Redis: [["process", redisMetrics]],
 	"Outbox in PostgreSQL": [["shard", outboxMetrics]],
 	"Durable channels and blocked users in PostgreSQL": [

@@ -1,11 +1,16 @@
 import { CloseCode } from "@shardcast/wire";
-import type { ClientSession } from "../sessions/client-session.ts";
 
-interface ClosingParts {
+interface ClosableClient {
+	/** Negative when its connection has ended. */
+	readonly place: number;
+	readonly transport: { getBufferedAmount(): number };
+}
+
+interface ClosingParts<Client extends ClosableClient> {
 	/** Returns all current clients. */
-	readonly clients: () => ClientSession[];
+	readonly clients: () => Client[];
 	/** Closes a client. Writing the close may take a while. */
-	readonly close: (client: ClientSession, code: CloseCode) => void;
+	readonly close: (client: Client, code: CloseCode) => void;
 	/** Minimum number of clients per second (`--drain-rate`). */
 	readonly clientsPerSecond: number;
 	/** Total time: all clients are closed in the first half; the second half is for those that read slowly. */
@@ -24,7 +29,7 @@ const tickMs = 20;
  *
  * Clients with unwritten messages are closed last, so that they get those first. Resolves when no client is left, or when the time is over.
  */
-export async function closeAll(parts: ClosingParts): Promise<void> {
+export async function closeAll<Client extends ClosableClient>(parts: ClosingParts<Client>): Promise<void> {
 	const { close, deadlineMs, nowMs, pause, random } = parts;
 	const endsMs = nowMs() + deadlineMs;
 	let waiting = shuffled(parts.clients(), random);
@@ -39,7 +44,7 @@ export async function closeAll(parts: ClosingParts): Promise<void> {
 		credit += (tickAtMs - sinceMs) * perMs;
 		sinceMs = tickAtMs;
 		const allowed = Math.floor(credit);
-		const rest: ClientSession[] = [];
+		const rest: Client[] = [];
 		let told = 0;
 		for (const client of waiting) {
 			if (client.place < 0) continue;
@@ -62,7 +67,7 @@ export async function closeAll(parts: ClosingParts): Promise<void> {
  */
 export async function waitUntilClosed(
 	openAtMost: number,
-	parts: Pick<ClosingParts, "deadlineMs" | "nowMs" | "pause"> & { open: () => number },
+	parts: Pick<ClosingParts<ClosableClient>, "deadlineMs" | "nowMs" | "pause"> & { open: () => number },
 ): Promise<void> {
 	const endsMs = parts.nowMs() + parts.deadlineMs;
 	while (parts.open() > openAtMost && parts.nowMs() < endsMs) await parts.pause(5);

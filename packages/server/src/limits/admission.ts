@@ -3,7 +3,6 @@ import type { AddressTable } from "@shardcast/limits";
 import { type AddressKey, addressKeyOf, type ConnectionLimit, ConnectionRates, type LimitAudit, type RateTable } from "@shardcast/limits";
 import type { Counters, ShardCounter } from "@shardcast/scoreboard";
 import type { Commit } from "../lifecycle/feature.ts";
-import type { ClientSession } from "../sessions/client-session.ts";
 
 type AdmissionConfig = Pick<Config, "connectionRate" | "connectionRatePerIp" | "maxConnectionsPerIp">;
 
@@ -24,6 +23,13 @@ const counterOf = {
 	connection_rate_per_ip: "refusedRatePerIp",
 	connections_per_ip: "refusedPerIp",
 } as const satisfies Readonly<Record<ConnectionLimit, ShardCounter>>;
+
+/** A connected client of any protocol. */
+export interface AdmittedClient {
+	readonly address: string;
+	/** Where it is counted by its address. */
+	addressSlot: number;
+}
 
 /** The slot of a client that is not counted. */
 export const noAddressSlot = -1;
@@ -52,7 +58,7 @@ export class Admission {
 	 * @param clients all connected clients, to be counted when the limit per address is enabled.
 	 * @throws Error when the table of addresses cannot be opened.
 	 */
-	prepare(config: AdmissionConfig, clients: () => readonly ClientSession[]): Commit {
+	prepare(config: AdmissionConfig, clients: () => readonly AdmittedClient[]): Commit {
 		if (config.maxConnectionsPerIp > 0) this.#addresses ??= this.#parts.openAddresses();
 		return () => {
 			this.#rates.change(config);

@@ -5,10 +5,9 @@ import { monotonicMs } from "@shardcast/wire";
 import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
-import type { ClientSession } from "../sessions/client-session.ts";
 import { type ForwardedHead, forwardedAddress } from "../transports/client-address.ts";
 import { judgeUpgrade, type UpgradeHead, type UpgradeRequest } from "../transports/upgrade-request.ts";
-import { Admission, noAddressSlot } from "./admission.ts";
+import { Admission, type AdmittedClient, noAddressSlot } from "./admission.ts";
 import { CutOff } from "./cut-off.ts";
 
 interface ConnectionCheckParts {
@@ -16,7 +15,7 @@ interface ConnectionCheckParts {
 	readonly options: Pick<ShardOptions, "config" | "row" | "board" | "rates" | "openAddresses" | "isProxy" | "log">;
 	readonly live: Pick<LiveConfig, "allowedOrigins" | "trustedProxies">;
 	/** All connected clients, of all protocols. */
-	readonly clients: () => readonly ClientSession[];
+	readonly clients: () => readonly AdmittedClient[];
 }
 
 /** The result of an admission. */

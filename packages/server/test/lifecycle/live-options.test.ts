@@ -43,6 +43,12 @@ const elsewhere: Partial<Record<ConfigKey, readonly [file: string, title: string
 	],
 	tlsCert: ["packages/control/test/certificate-watch.test.ts", "follow new option values, all or none"],
 	tlsCertificates: ["packages/control/test/certificate-watch.test.ts", "follow new option values, all or none"],
+	...Object.fromEntries(
+		(["stalledClientTimeoutMs", "videoWindow", "ackTimeoutMs", "clientBandwidth"] as const).map((key) => [
+			key,
+			["packages/gateway/test/gateway-reload.process.test.ts", "live options apply to clients that are connected"],
+		]),
+	),
 	logLevel: ["packages/control/test/reload.test.ts", "says so when the level goes from %s to %s"],
 	tlsKey: ["packages/control/test/certificate-watch.test.ts", "follow new option values, all or none"],
 	webhookVacatedDelayMs: [
@@ -180,7 +186,7 @@ async function shard(read: Set<string>): Promise<void> {
 	delivery.stop();
 }
 
-const live = [...new Set([...liveKeysOf("multi"), ...liveKeysOf("single")])].sort();
+const live = [...new Set([...liveKeysOf("multi"), ...liveKeysOf("single"), ...liveKeysOf("gateway")])].sort();
 
 describe("a live option", () => {
 	const read = new Set<string>();

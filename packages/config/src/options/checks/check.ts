@@ -8,6 +8,7 @@ import type { Config, ConfigKey } from "../options.ts";
 import { jwksNames } from "../sections/clients/token.ts";
 import { channelRules } from "./check-channel.ts";
 import { edgeRules } from "./check-edge.ts";
+import { gatewayRules } from "./check-gateway.ts";
 import { kafkaRules } from "./check-kafka.ts";
 import { nodeRules } from "./check-nodes.ts";
 import { postgresRules } from "./check-postgres.ts";
@@ -134,6 +135,7 @@ export function checkAcross(config: Config, name: NameOf, open: ReadonlySet<Conf
 		...kafkaRules,
 		...nodeRules,
 		...edgeRules,
+		...gatewayRules,
 		...postgresRules,
 		...channelRules,
 		...proxyRules,

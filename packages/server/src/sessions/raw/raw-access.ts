@@ -50,15 +50,24 @@ export class RawAccess {
 
 	/** Never rejects. If a token is sent it must be valid, even where none is required. */
 	async judge(token: string, asked: ChannelList): Promise<RawGrant | { readonly refused: Reply }> {
+		const known = await this.identify(token);
+		if ("refused" in known) return known;
+		const { identity } = known;
+		if (!this.#parts.live.authRequired) return { identity, channels: asked, receivesAll: true };
+		const channels = this.#channels(identity, asked);
+		return "refused" in channels ? channels : { identity, ...channels, receivesAll: false };
+	}
+
+	/** Who the client is, apart from channels; null = it has not authenticated, and need not. Never rejects. */
+	async identify(token: string): Promise<{ readonly identity: ConnectionClaims | null } | { readonly refused: Reply }> {
 		const claims = token === "" ? null : await this.#verified(token);
 		if (claims !== null && "refused" in claims) return claims;
 		const { live } = this.#parts;
 		const { config } = live;
-		if (!live.authRequired) return { identity: claims, channels: asked, receivesAll: true };
+		if (!live.authRequired) return { identity: claims };
 		if (claims === null && !config.allowAnonymousConnect) return unauthorized(needsToken(config.rawTokenCookie));
 		if (connectDisconnect(claims?.user ?? null, config) !== null) return forbidden("the token must name a user");
-		const channels = this.#channels(claims, asked);
-		return "refused" in channels ? channels : { identity: claims, ...channels, receivesAll: false };
+		return { identity: claims };
 	}
 
 	/** Whether the client may publish to its channels. @param user "" = anonymous. */

@@ -1,6 +1,6 @@
 import { oneOrAll, parseOrigin } from "../../../units/origin.ts";
 import { choice, duration, integer, list, secret, size, text, toggle } from "../../kinds.ts";
-import { option } from "../../option.ts";
+import { option, withGateway } from "../../option.ts";
 import { clientProxyOptions } from "./proxy.ts";
 import { rateLimitOptions } from "./rate-limit.ts";
 import { subscriptionTokenOptions, tokenOptions } from "./token.ts";
@@ -12,6 +12,7 @@ export const clientOptions = {
 		key: "allowed_origins",
 		kind: list({ argument: "<list>", item: parseOrigin, check: oneOrAll }),
 		default: [],
+		commands: withGateway,
 		live: true,
 		help: "Origins of other sites whose pages may connect and publish, such as https://example.com; * = all, null = files and sandboxed frames. The server's own pages, and local pages on any port, are always allowed.",
 	}),
@@ -28,6 +29,7 @@ export const clientOptions = {
 		key: "idle_timeout",
 		kind: duration({ minMs: 8000, maxMs: 960_000, zero: true }),
 		default: 120_000,
+		commands: withGateway,
 		live: true,
 		help: "How long a client may be silent and leave pings unanswered before it is closed; 0 = no limit.",
 	}),
@@ -52,6 +54,7 @@ export const clientOptions = {
 		key: "allow_anonymous_connect_without_token",
 		kind: toggle(),
 		default: false,
+		commands: withGateway,
 		live: true,
 		help: "Clients of the Centrifuge protocol may connect without a token, as anonymous users; otherwise they are closed with 3501.",
 	}),
@@ -60,6 +63,7 @@ export const clientOptions = {
 		key: "disallow_anonymous_connection_tokens",
 		kind: toggle(),
 		default: false,
+		commands: withGateway,
 		live: true,
 		help: "A connection token must name a user; a client whose token does not is closed with 3507.",
 	}),
@@ -118,6 +122,7 @@ export const clientOptions = {
 		key: "expired_close_delay",
 		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
 		default: 25_000,
+		commands: withGateway,
 		live: true,
 		help: "Time for a client to send a new token after its token has expired, before it is closed with 3005.",
 	}),
@@ -172,6 +177,7 @@ export const consoleOptions = {
 		key: "token",
 		kind: secret({ argument: "<token>", charactersMin: 8 }),
 		default: undefined,
+		commands: withGateway,
 		live: true,
 		help: "Token, at least 8 characters, that opens /console from anywhere (/console?token=…); none = the console answers this machine only.",
 	}),

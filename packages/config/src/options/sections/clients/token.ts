@@ -1,77 +1,90 @@
 import { createPublicKey } from "node:crypto";
 import { parseRegex } from "../../../units/regex.ts";
 import { checkedText, secret, text, toggle } from "../../kinds.ts";
-import { option } from "../../option.ts";
+import { option, type ServingCommand, withGateway } from "../../option.ts";
 
 /** The place of the options of one kind of token, and its name in `--help`. */
 interface TokenKind {
 	readonly flag: string;
 	readonly key: string;
 	readonly words: string;
+	/** The commands that use such tokens. */
+	readonly commands: readonly ServingCommand[];
 }
 
-const hmacSecret = ({ flag, key, words }: TokenKind) =>
+const hmacSecret = ({ flag, key, words, commands }: TokenKind) =>
 	option({
 		flag: `${flag}-hmac-secret`,
 		key: `${key}.hmac_secret_key`,
 		kind: secret({ argument: "<key>", charactersMin: 8 }),
 		default: undefined,
+		commands,
 		live: true,
 		help: `Key of ${words} signed with HS256, HS384 or HS512, at least 8 characters; set it in the environment, where ps does not show it.`,
 	});
 
-const publicKey = ({ flag, key, words }: TokenKind, type: "rsa" | "ecdsa", algorithms: string) =>
+const publicKey = ({ flag, key, words, commands }: TokenKind, type: "rsa" | "ecdsa", algorithms: string) =>
 	option({
 		flag: `${flag}-${type}-public-key`,
 		key: `${key}.${type}_public_key`,
 		kind: checkedText({ argument: "<pem>", check: (pem) => checkPublicKey(pem, type === "rsa" ? "rsa" : "ec") }),
 		default: "",
+		commands,
 		live: true,
 		help: `Public key, in PEM, of ${words} signed with ${algorithms}; empty = none are valid.`,
 	});
 
-const jwks = ({ flag, key, words }: TokenKind) =>
+const jwks = ({ flag, key, words, commands }: TokenKind) =>
 	option({
 		flag: `${flag}-jwks-endpoint`,
 		key: `${key}.jwks_public_endpoint`,
 		kind: checkedText({ argument: "<url>", check: checkEndpoint }),
 		default: "",
+		commands,
 		live: true,
 		help: `URL of a JSON Web Key Set with the public keys of ${words} (RS*, ES*, EdDSA); no other key is used then; {{name}} in its path is replaced by what the group of that name matches in the issuer or audience regex; empty = none.`,
 	});
 
-const exactly = ({ flag, key, words }: TokenKind, claim: "audience" | "issuer", jwt: string) =>
+const exactly = ({ flag, key, words, commands }: TokenKind, claim: "audience" | "issuer", jwt: string) =>
 	option({
 		flag: `${flag}-${claim}`,
 		key: `${key}.${claim}`,
 		kind: text({ argument: "<text>", matches: /^[^\n]{0,1024}$/, expected: "one line of at most 1024 characters" }),
 		default: "",
+		commands,
 		live: true,
 		help: `Value that the claim ${jwt} of ${words} must have; empty = not checked.`,
 	});
 
-const matching = ({ flag, key, words }: TokenKind, claim: "audience" | "issuer", jwt: string) =>
+const matching = ({ flag, key, words, commands }: TokenKind, claim: "audience" | "issuer", jwt: string) =>
 	option({
 		flag: `${flag}-${claim}-regex`,
 		key: `${key}.${claim}_regex`,
 		kind: checkedText({ argument: "<regex>", check: parseRegex }),
 		default: "",
+		commands,
 		live: true,
 		help: `Regular expression that the claim ${jwt} of ${words} must match; empty = not checked.`,
 	});
 
-const userClaim = ({ flag, key, words }: TokenKind) =>
+const userClaim = ({ flag, key, words, commands }: TokenKind) =>
 	option({
 		flag: `${flag}-user-id-claim`,
 		key: `${key}.user_id_claim`,
 		kind: text({ argument: "<name>", matches: /^([a-zA-Z_]+)?$/, expected: "a name of letters and _" }),
 		default: "",
+		commands,
 		live: true,
 		help: `Claim of ${words} that names the user; empty = sub.`,
 	});
 
-const connection: TokenKind = { flag: "token", key: "token", words: "connection tokens" };
-const subscription: TokenKind = { flag: "subscription-token", key: "subscription_token", words: "subscription tokens" };
+const connection: TokenKind = { flag: "token", key: "token", words: "connection tokens", commands: withGateway };
+const subscription: TokenKind = {
+	flag: "subscription-token",
+	key: "subscription_token",
+	words: "subscription tokens",
+	commands: ["multi", "single"],
+};
 const rsa = "RS256, RS384 or RS512";
 const ecdsa = "ES256, ES384 or ES512";
 

@@ -1,5 +1,5 @@
 import { size, toggle } from "../../kinds.ts";
-import { option } from "../../option.ts";
+import { option, withGateway } from "../../option.ts";
 
 /** Section `websocket`: all endpoints that speak WebSocket. */
 export const webSocketOptions = {
@@ -8,6 +8,7 @@ export const webSocketOptions = {
 		key: "compression",
 		kind: toggle(),
 		default: false,
+		commands: withGateway,
 		help: "Compress messages to WebSocket clients that offer permessage-deflate. It saves bandwidth and costs CPU for each delivery: every client's copy is compressed.",
 	}),
 	webSocketCompressionBytesMin: option({
@@ -15,6 +16,7 @@ export const webSocketOptions = {
 		key: "compression_min_size",
 		kind: size({ minBytes: 0, maxBytes: 16 * 1024 * 1024 }),
 		default: 256,
+		commands: withGateway,
 		help: "Shorter messages are not compressed, since that saves little or nothing.",
 	}),
 } as const;

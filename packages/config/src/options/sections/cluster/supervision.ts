@@ -1,6 +1,6 @@
 import { Heartbeat } from "@shardcast/wire";
 import { choice, duration, integer } from "../../kinds.ts";
-import { option, withEdge } from "../../option.ts";
+import { everywhere, option, withGateway } from "../../option.ts";
 
 /** Section `supervision`. */
 export const supervisionOptions = {
@@ -77,7 +77,7 @@ export const shutdownOptions = {
 		key: "drain_delay",
 		kind: duration({ minMs: 1, maxMs: 3_600_000, zero: true }),
 		default: 0,
-		commands: withEdge,
+		commands: everywhere,
 		live: true,
 		help: "How long new clients are still accepted after the signal to stop, while /ready already answers 503, so that a load balancer in front notices; --shutdown-timeout starts afterwards; 0 = none, or 5 s with --failover delayed. Not used with --failover immediate. An edge's --drain-timeout starts afterwards, too.",
 	}),
@@ -86,6 +86,7 @@ export const shutdownOptions = {
 		key: "drain_rate",
 		kind: integer({ min: 1, max: 1_000_000 }),
 		default: 5000,
+		commands: withGateway,
 		live: true,
 		help: "Clients per second and shard that are told to reconnect during a graceful stop.",
 	}),
@@ -94,6 +95,7 @@ export const shutdownOptions = {
 		key: "timeout",
 		kind: duration({ minMs: 1, maxMs: 3_600_000 }),
 		default: 30_000,
+		commands: withGateway,
 		live: true,
 		help: "Maximum time for a graceful stop; what is left then is cut off.",
 	}),

@@ -1,7 +1,7 @@
 import { field } from "../../kind.ts";
 import { autoToggle, list, pemFile, secret } from "../../kinds.ts";
 import { objects } from "../../objects.ts";
-import { option, withEdge } from "../../option.ts";
+import { everywhere, option } from "../../option.ts";
 
 const path = () => pemFile("<path>");
 
@@ -19,7 +19,7 @@ export const httpServerOptions = {
 		key: "tls.enabled",
 		kind: autoToggle(),
 		default: undefined,
-		commands: withEdge,
+		commands: everywhere,
 		help: "TLS (https:// and wss://) on the balancer's address and the shards' ports, which then accept nothing else; auto = as soon as a certificate is given.",
 	}),
 	tlsCert: option({
@@ -28,7 +28,7 @@ export const httpServerOptions = {
 		otherKey: "tls.cert_pem",
 		kind: path(),
 		default: "",
-		commands: withEdge,
+		commands: everywhere,
 		live: true,
 		help: "PEM file with the server's certificate, followed by the intermediate ones; it is read again when it changes, and on SIGHUP.",
 	}),
@@ -38,7 +38,7 @@ export const httpServerOptions = {
 		otherKey: "tls.key_pem",
 		kind: path(),
 		default: "",
-		commands: withEdge,
+		commands: everywhere,
 		live: true,
 		help: "PEM file with the certificate's private key, RSA or ECDSA; it may be the same file.",
 	}),
@@ -47,7 +47,7 @@ export const httpServerOptions = {
 		key: "tls.key_passphrase",
 		kind: secret({ argument: "<text>", charactersMin: 4 }),
 		default: undefined,
-		commands: withEdge,
+		commands: everywhere,
 		live: true,
 		help: "Passphrase of encrypted private keys; set it in the environment, where ps does not show it.",
 	}),
@@ -56,7 +56,7 @@ export const httpServerOptions = {
 		key: "tls.certificates",
 		kind: objects({ identity: "certFile", fields: certificateFields }),
 		default: [],
-		commands: withEdge,
+		commands: everywhere,
 		live: true,
 		help: "More certificates, for clients that ask for other server names (SNI): a list of objects with cert_pem_file, key_pem_file and server_names (none = the names in the certificate).",
 	}),

@@ -1,5 +1,5 @@
 import { duration, integer, size } from "../../kinds.ts";
-import { option, withEdge } from "../../option.ts";
+import { everywhere, option, withEdge, withGateway } from "../../option.ts";
 
 /** Section `limits`. */
 export const limitOptions = {
@@ -8,6 +8,7 @@ export const limitOptions = {
 		key: "max_connections",
 		kind: integer({ min: 1, max: 10_000_000 }),
 		default: 12_000,
+		commands: withGateway,
 		live: true,
 		help: "Maximum WebSockets in the whole cluster; each shard takes an equal share.",
 	}),
@@ -16,6 +17,7 @@ export const limitOptions = {
 		key: "max_connections_per_ip",
 		kind: integer({ min: 0, max: 1_000_000 }),
 		default: 0,
+		commands: withGateway,
 		live: true,
 		help: "Maximum WebSockets from one address (IPv6: one /64) at once in the whole cluster; more get 429. Behind a NAT or a proxy, many clients share an address; 0 = no limit.",
 	}),
@@ -24,6 +26,7 @@ export const limitOptions = {
 		key: "connection_rate",
 		kind: integer({ min: 0, max: 1_000_000 }),
 		default: 0,
+		commands: withGateway,
 		live: true,
 		help: "New WebSockets per second in the whole cluster, with bursts of one second's worth; more get 429; 0 = no limit.",
 	}),
@@ -32,6 +35,7 @@ export const limitOptions = {
 		key: "connection_rate_per_ip",
 		kind: integer({ min: 0, max: 1_000_000 }),
 		default: 0,
+		commands: withGateway,
 		live: true,
 		help: "New WebSockets per second from one address (IPv6: one /64). Behind a NAT or a proxy, many clients share an address; 0 = no limit.",
 	}),
@@ -55,7 +59,7 @@ export const limitOptions = {
 		key: "head_timeout",
 		kind: duration({ minMs: 100, maxMs: 300_000 }),
 		default: 5000,
-		commands: withEdge,
+		commands: everywhere,
 		live: true,
 		help: "Maximum time for a client to send its request head; then the client gets 408.",
 	}),

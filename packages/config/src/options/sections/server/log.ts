@@ -1,5 +1,5 @@
 import { choice, toggle } from "../../kinds.ts";
-import { option, withEdge } from "../../option.ts";
+import { everywhere, option } from "../../option.ts";
 
 /** Section `log`. */
 export const logOptions = {
@@ -8,7 +8,7 @@ export const logOptions = {
 		key: "level",
 		kind: choice(["debug", "info", "warn", "error", "silent"]),
 		default: "info",
-		commands: withEdge,
+		commands: everywhere,
 		live: true,
 		help: "Minimum level of log lines that are written.",
 	}),
@@ -17,7 +17,7 @@ export const logOptions = {
 		key: "format",
 		kind: choice(["auto", "json", "pretty"]),
 		default: "auto",
-		commands: withEdge,
+		commands: everywhere,
 		help: "Format of log lines; auto = pretty on a terminal, json elsewhere. With pretty, single prints a status line every two seconds.",
 	}),
 	debug: option({
@@ -25,7 +25,7 @@ export const logOptions = {
 		key: "debug",
 		kind: toggle(),
 		default: false,
-		commands: withEdge,
+		commands: everywhere,
 		live: true,
 		help: "Log at level debug.",
 	}),

@@ -1,6 +1,6 @@
 import { networkText } from "../../../units/network.ts";
 import { list, toggle } from "../../kinds.ts";
-import { option, withEdge } from "../../option.ts";
+import { everywhere, option } from "../../option.ts";
 
 /** Section `network`. */
 export const networkOptions = {
@@ -9,7 +9,7 @@ export const networkOptions = {
 		key: "trusted_proxies",
 		kind: list({ argument: "<list>", item: networkText }),
 		default: [],
-		commands: withEdge,
+		commands: everywhere,
 		live: true,
 		help: "Networks of load balancers and proxies in front of the server, such as 10.0.0.0/8,2001:db8::7: X-Forwarded-For is trusted from these addresses only; none = the header is ignored.",
 	}),
@@ -18,7 +18,7 @@ export const networkOptions = {
 		key: "proxy_protocol",
 		kind: toggle(),
 		default: false,
-		commands: withEdge,
+		commands: everywhere,
 		help: "Each connection begins with a PROXY header, version 1 or 2, from one of --trusted-proxies, and counts for the address in it; a connection without one is refused.",
 	}),
 } as const;

@@ -1,0 +1,40 @@
+import { formatBytes } from "../../units/bytes.ts";
+import { formatDuration } from "../../units/duration.ts";
+import type { Rule } from "./check.ts";
+
+/** Discovered ones included. */
+const backendsMax = 64;
+
+/** What must hold between the options of the gateway. */
+export const gatewayRules: readonly Rule[] = [
+	function backendsAreNamedOnce({ gatewayBackends: backends }, name) {
+		if (backends.length > backendsMax)
+			return `${name("gatewayBackends")}: there are ${backends.length} backends; the most is ${backendsMax}`;
+		const twice = backends.find((text, index) => backends.indexOf(text) < index);
+		return twice === undefined ? null : `${name("gatewayBackends")}: ${twice} is there twice`;
+	},
+	function discoveryIsOn(config, name) {
+		if (config.discover) return null;
+		if (config.discoverySecret !== undefined) return `${name("discoverySecret")}: has no effect without ${name("discover")}; add that`;
+		return config.discoveryNetworks.length === 0
+			? null
+			: `${name("discoveryNetworks")}: has no effect without ${name("discover")}; add that`;
+	},
+	function oneProofOfAnnouncements({ discoverySecret, discoveryNetworks }, name) {
+		if (discoverySecret === undefined || discoveryNetworks.length === 0) return null;
+		return `${name("discoveryNetworks")}: with ${name("discoverySecret")} only signed announcements count, from anywhere; leave one of the two out`;
+	},
+	function queuesHoldAFrame(config, name) {
+		const queues = ["clientQueueBytes", "backendQueueBytes", "bufferMemoryBytes"] as const;
+		return queues
+			.filter((key) => config[key] < config.maxFrameBytes)
+			.map(
+				(key) =>
+					`${name(key)}: a frame of ${formatBytes(config.maxFrameBytes)} (${name("maxFrameBytes")}) would not fit; give at least that`,
+			);
+	},
+	function reconnectMaximumIsLonger({ backendReconnectMinMs: least, backendReconnectMaxMs: most }, name) {
+		if (least <= most) return null;
+		return `${name("backendReconnectMinMs")}: ${formatDuration(least)} is longer than the longest pause, ${formatDuration(most)} (${name("backendReconnectMaxMs")}); give at most that`;
+	},
+];

@@ -1,0 +1,86 @@
+import type { Config } from "@shardcast/config";
+import type { Reply } from "@shardcast/http";
+import type { Counters } from "@shardcast/scoreboard";
+import type {
+	Admitted,
+	ClientTokens,
+	Connecting,
+	ConnectionCheck,
+	PendingConnect,
+	SessionFactory,
+	TopicTransport,
+	TransportLimits,
+	UpgradeRequest,
+} from "@shardcast/server/listening";
+import { FrameLayout } from "../frames/frame-descriptor.ts";
+import { type ClientOwner, GatewayClient } from "./gateway-client.ts";
+
+type Connected = Connecting<TopicTransport> | { readonly refused: Reply };
+
+interface ClientEndpointParts {
+	readonly live: { readonly config: Pick<Config, "idleTimeoutMs" | "maxFrameBytes"> };
+	readonly check: Pick<ConnectionCheck, "judge" | "admit" | "left" | "stopping" | "full">;
+	readonly tokens: Pick<ClientTokens, "tokenIn" | "isOpenTo" | "identify">;
+	readonly counters: Pick<Counters, "add">;
+	/** Most bytes that may wait in a client's socket. */
+	readonly bufferedBytesMax: number;
+	/** Whether there is room for one more client. */
+	readonly hasRoom: () => boolean;
+	readonly owner: ClientOwner;
+}
+
+/** A message somewhat above the limit is read, so that its client is told that it is refused; a longer one cuts the connection. */
+const slackBytes = 1024 * 1024;
+
+/** The endpoint of WebSocket clients: decides who may connect, by the rules of the raw endpoint of a shard. */
+export class ClientEndpoint implements SessionFactory<TopicTransport> {
+	readonly paths = ["/", "/ws"];
+	readonly #parts: ClientEndpointParts;
+
+	constructor(parts: ClientEndpointParts) {
+		this.#parts = parts;
+	}
+
+	limits(): TransportLimits {
+		const { live, bufferedBytesMax } = this.#parts;
+		const { idleTimeoutMs, maxFrameBytes } = live.config;
+		return { frameBytesMax: FrameLayout.messageHeaderBytes + maxFrameBytes + slackBytes, bufferedBytesMax, idleTimeoutMs };
+	}
+
+	connect(request: UpgradeRequest): Connected | PendingConnect<TopicTransport> {
+		const { check, tokens } = this.#parts;
+		const refused = check.judge(request.head);
+		if (refused !== null) return { refused };
+		const admitted = check.admit(request);
+		if ("refused" in admitted) return admitted;
+		const token = tokens.tokenIn(request.head);
+		if (tokens.isOpenTo(token)) return this.#enter(admitted, Number.POSITIVE_INFINITY);
+		return {
+			decided: tokens
+				.identify(token)
+				.then((known) => () => ("refused" in known ? this.#refuse(admitted, known.refused) : this.#recheck(admitted, known.identity))),
+			abandon: () => check.left(admitted.addressSlot),
+		};
+	}
+
+	/** Checks again what may have changed while the token was verified. @param identity null = the client need not authenticate. */
+	#recheck(admitted: Admitted, identity: { readonly expiresAt: number } | null): Connected {
+		const { check, hasRoom } = this.#parts;
+		const refused = check.stopping() ?? (hasRoom() ? null : check.full());
+		if (refused === null) return this.#enter(admitted, identity?.expiresAt ?? Number.POSITIVE_INFINITY);
+		check.left(admitted.addressSlot);
+		return { refused };
+	}
+
+	#refuse(admitted: Admitted, refused: Reply): Connected {
+		const { check, counters } = this.#parts;
+		check.left(admitted.addressSlot);
+		if (refused.status === 401) counters.add("refusedUnauthorized", 1);
+		else if (refused.status === 403) counters.add("refusedForbidden", 1);
+		return { refused };
+	}
+
+	#enter(admitted: Admitted, expiresAt: number): Connected {
+		return { session: new GatewayClient(this.#parts.owner, admitted, expiresAt) };
+	}
+}

@@ -1,0 +1,59 @@
+import type { Frame } from "../buffers/frame.ts";
+import type { Bandwidth } from "../flow/bandwidth.ts";
+import { mayDrop } from "../frames/frame-codec.ts";
+import { type HeldBudget, HeldFrames } from "../lanes/held-frames.ts";
+
+interface ClientIntakeParts {
+	readonly bandwidth: Bandwidth;
+	readonly budget: HeldBudget;
+	/** Milliseconds, monotonic. */
+	readonly nowMs: () => number;
+	/** Passes on a frame that had to wait. The reference stays the intake's. */
+	readonly pass: (frame: Frame) => void;
+}
+
+/**
+ * Holds frames from one client to `--client-bandwidth`: those above it wait, in order, and VIDEO among them is dropped. What waits is passed on even if
+ * the client goes meanwhile.
+ *
+ * One owner, the client. Bound: its budget, which it shares with what waits for backends.
+ */
+export class ClientIntake {
+	readonly #parts: ClientIntakeParts;
+	readonly #waiting = new HeldFrames();
+	#timer: NodeJS.Timeout | null = null;
+
+	constructor(parts: ClientIntakeParts) {
+		this.#parts = parts;
+	}
+
+	/** Bytes per second. */
+	set bytesPerSecond(value: number) {
+		this.#parts.bandwidth.bytesPerSecond = value;
+	}
+
+	/** "now": pass it on. "later": it is retained, and passed on when it may. "full": too many wait. */
+	admit(frame: Frame): "now" | "later" | "dropped" | "full" {
+		const { bandwidth, budget, nowMs } = this.#parts;
+		if (this.#waiting.count === 0 && bandwidth.take(frame.length, nowMs())) return "now";
+		if (mayDrop(frame.frameClass)) return "dropped";
+		if (!this.#waiting.hold(frame, budget)) return "full";
+		this.#timer ??= setTimeout(this.#again, bandwidth.waitMs(nowMs())).unref();
+		return "later";
+	}
+
+	readonly #again = (): void => {
+		this.#timer = null;
+		const { bandwidth, nowMs, pass } = this.#parts;
+		for (let frame = this.#waiting.peek(); frame !== null; frame = this.#waiting.peek()) {
+			const now = nowMs();
+			if (!bandwidth.take(frame.length, now)) {
+				this.#timer = setTimeout(this.#again, bandwidth.waitMs(now)).unref();
+				return;
+			}
+			this.#waiting.shift();
+			pass(frame);
+			frame.release();
+		}
+	};
+}

@@ -1,0 +1,219 @@
+import type { TopicTransport } from "@shardcast/server/listening";
+import type { Frame } from "../buffers/frame.ts";
+import type { Bandwidth } from "../flow/bandwidth.ts";
+import { isUrgent } from "../frames/frame-codec.ts";
+import { FrameClass } from "../frames/frame-descriptor.ts";
+import type { ClientLanes } from "../lanes/client-lanes.ts";
+import type { GatewayCounts } from "../monitor/gateway-counts.ts";
+import type { Source } from "../routing/source.ts";
+
+/** A WebSocket that can gather what is sent into one write. */
+export interface GatewayTransport extends TopicTransport {
+	cork(callback: () => void): unknown;
+}
+
+interface ClientOutputParts {
+	readonly lanes: ClientLanes;
+	readonly bandwidth: Bandwidth;
+	readonly counts: GatewayCounts;
+	/** Milliseconds, monotonic. */
+	readonly nowMs: () => number;
+	/** Runs `pump` at the end of this turn of the loop. */
+	readonly pumpSoon: () => void;
+}
+
+/** Frames go to the WebSocket only while fewer bytes wait there, so that the lanes decide what goes first. */
+export const socketLowMark = 64 * 1024;
+
+/** A frame that found its lane full, and its source, which the client holds until it has room. */
+interface Parked {
+	readonly frame: Frame;
+	readonly source: Source;
+}
+
+/**
+ * What goes to one client: its lanes, and from these to its WebSocket. When a lane is nearly full, the sources that fill it are held.
+ *
+ * One owner, the client. Bounds: those of the lanes, and one more frame for each source, since a source that is held brings no other.
+ */
+export class ClientOutput {
+	/** When the client last took a frame, or bytes of one. */
+	tookMs: number;
+	readonly #parts: ClientOutputParts;
+	#transport: GatewayTransport | null = null;
+	/** Of the high and the low lane. */
+	readonly #held: readonly [Set<Source>, Set<Source>] = [new Set(), new Set()];
+	readonly #parked: readonly [Parked[], Parked[]] = [[], []];
+	#timer: NodeJS.Timeout | null = null;
+	#isPumping = false;
+
+	constructor(parts: ClientOutputParts) {
+		this.#parts = parts;
+		this.tookMs = parts.nowMs();
+	}
+
+	/** Whether it keeps sources waiting. */
+	get holdsSources(): boolean {
+		return this.#held[0].size + this.#held[1].size > 0;
+	}
+
+	/** Whether the client has not taken all that it is to get. */
+	get isBehind(): boolean {
+		const { lanes } = this.#parts;
+		return lanes.count > 0 || this.holdsSources || (this.#transport?.getBufferedAmount() ?? 0) > 0;
+	}
+
+	open(transport: GatewayTransport): void {
+		this.#transport = transport;
+	}
+
+	/** Takes a frame of the gateway itself. False = there is no room. */
+	tell(frame: Frame): boolean {
+		if (this.#parts.lanes.offer(frame) !== "queued") return false;
+		this.#parts.pumpSoon();
+		return true;
+	}
+
+	/** Takes a frame. It has its own reference as long as it needs the frame. VIDEO holds no source. */
+	take(frame: Frame, source: Source): void {
+		const { lanes, pumpSoon } = this.#parts;
+		const { frameClass } = frame;
+		if (frameClass === FrameClass.VIDEO) lanes.offer(frame);
+		else {
+			const lane = isUrgent(frameClass) ? 0 : 1;
+			const hasRoom = this.#parked[lane].length === 0 && lanes.hasRoom(frameClass, frame.length);
+			if (hasRoom) lanes.offer(frame);
+			else {
+				frame.retain();
+				this.#parked[lane].push({ frame, source });
+			}
+			// Perhaps nothing but the end of this turn is waited for.
+			if (!hasRoom || lanes.holds(frameClass)) this.pump();
+			if (this.#isPressed(lane)) this.#hold(lane, source);
+		}
+		pumpSoon();
+	}
+
+	/** The client has acknowledged a VIDEO frame of this backend. */
+	acknowledge(backendId: number): void {
+		const { lanes, nowMs, pumpSoon } = this.#parts;
+		if (lanes.acknowledge(backendId, nowMs())) pumpSoon();
+	}
+
+	/** Call it every fraction of a second: goes on with VIDEO whose acknowledgement is overdue. */
+	expire(nowMs: number): void {
+		const { lanes, pumpSoon } = this.#parts;
+		if (lanes.expire(nowMs)) pumpSoon();
+	}
+
+	forgetBackend(backendId: number): void {
+		this.#parts.lanes.forgetBackend(backendId);
+	}
+
+	set window(value: number) {
+		this.#parts.lanes.window = value;
+	}
+
+	set ackTimeoutMs(value: number) {
+		this.#parts.lanes.ackTimeoutMs = value;
+	}
+
+	/** Bytes per second. */
+	set bytesPerSecond(value: number) {
+		this.#parts.bandwidth.bytesPerSecond = value;
+	}
+
+	/** Sends what the WebSocket takes. */
+	readonly pump = (): void => {
+		const transport = this.#transport;
+		if (transport === null || this.#isPumping) return;
+		this.#isPumping = true;
+		if (this.#parts.lanes.count > 0 && transport.getBufferedAmount() < socketLowMark) transport.cork(this.#send);
+		this.#isPumping = false;
+		this.#settle();
+	};
+
+	/** The WebSocket has written something. */
+	writable(): void {
+		this.tookMs = this.#parts.nowMs();
+		this.pump();
+	}
+
+	/** The connection has ended: everything is let go. */
+	close(): void {
+		this.#transport = null;
+		if (this.#timer !== null) clearTimeout(this.#timer);
+		this.#parts.lanes.clear();
+		for (const lane of [0, 1] as const) {
+			for (const { frame } of this.#parked[lane].splice(0)) frame.release();
+			this.#letGo(lane);
+		}
+	}
+
+	readonly #send = (): void => {
+		const { lanes, bandwidth, counts, nowMs } = this.#parts;
+		const transport = this.#transport!;
+		const now = nowMs();
+		do {
+			const next = lanes.peek();
+			if (next === null) return;
+			if (!bandwidth.take(next.length, now)) {
+				this.#timer ??= setTimeout(this.#again, bandwidth.waitMs(now));
+				return;
+			}
+			const frame = lanes.next(now)!;
+			transport.send(frame.message(), true);
+			counts.frames.to_clients++;
+			counts.bytes.to_clients += frame.length;
+			if (frame.receivedMs > 0) counts.waited(now - frame.receivedMs);
+			frame.release();
+			this.tookMs = now;
+			this.#unpark();
+		} while (transport.getBufferedAmount() < socketLowMark);
+	};
+
+	readonly #again = (): void => {
+		this.#timer = null;
+		this.pump();
+	};
+
+	/** Moves frames that found their lane full into it. */
+	#unpark(): void {
+		for (const lane of [0, 1] as const) {
+			const parked = this.#parked[lane];
+			for (let first = parked[0]; first !== undefined && this.#hasRoom(first.frame); first = parked[0]) {
+				parked.shift();
+				this.#parts.lanes.offer(first.frame);
+				first.frame.release();
+			}
+		}
+	}
+
+	/** Lets sources go when there is room again. */
+	#settle(): void {
+		for (const lane of [0, 1] as const) if (this.#held[lane].size > 0 && !this.#isPressed(lane)) this.#letGo(lane);
+	}
+
+	#hasRoom({ frameClass, length }: Frame): boolean {
+		return this.#parts.lanes.hasRoom(frameClass, length);
+	}
+
+	/** Whether the sources that fill this lane have to wait. */
+	#isPressed(lane: 0 | 1): boolean {
+		return this.#parked[lane].length > 0 || this.#parts.lanes.holds(lane === 0 ? FrameClass.CONTROL : FrameClass.FILE);
+	}
+
+	#hold(lane: 0 | 1, source: Source): void {
+		const held = this.#held[lane];
+		if (held.has(source)) return;
+		if (!this.holdsSources) this.tookMs = this.#parts.nowMs();
+		held.add(source);
+		source.hold();
+	}
+
+	#letGo(lane: 0 | 1): void {
+		const held = [...this.#held[lane]];
+		this.#held[lane].clear();
+		for (const source of held) source.release();
+	}
+}

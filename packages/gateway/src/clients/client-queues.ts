@@ -1,0 +1,56 @@
+import type { Config } from "@shardcast/config";
+import type { Frame } from "../buffers/frame.ts";
+import { Bandwidth } from "../flow/bandwidth.ts";
+import { type ClientLaneCounters, ClientLanes } from "../lanes/client-lanes.ts";
+import { HeldBudget } from "../lanes/held-frames.ts";
+import type { GatewayCounts } from "../monitor/gateway-counts.ts";
+import { ClientIntake } from "./client-intake.ts";
+import { ClientOutput } from "./client-output.ts";
+import type { ClientQueues, GatewayClient } from "./gateway-client.ts";
+
+interface QueueMakerParts {
+	/** Read at each use. */
+	readonly config: () => Pick<Config, "clientQueueFrames" | "clientQueueBytes" | "videoWindow" | "ackTimeoutMs" | "clientBandwidth">;
+	readonly counts: GatewayCounts;
+	readonly laneCounters: ClientLaneCounters;
+	/** Milliseconds, monotonic. */
+	readonly nowMs: () => number;
+	/** Sends what the client takes at the end of this turn of the loop. */
+	readonly pumpSoon: (client: GatewayClient) => void;
+	/** Passes on a frame of a client that had to wait. */
+	readonly pass: (client: GatewayClient, frame: Frame) => void;
+}
+
+/** Makes the queues of clients, and changes those of connected ones when options change. */
+export class QueueMaker {
+	readonly #parts: QueueMakerParts;
+
+	constructor(parts: QueueMakerParts) {
+		this.#parts = parts;
+	}
+
+	queuesOf(client: GatewayClient): ClientQueues {
+		const { config, counts, laneCounters, nowMs, pumpSoon, pass } = this.#parts;
+		const { clientQueueFrames, clientQueueBytes, videoWindow, ackTimeoutMs, clientBandwidth } = config();
+		const lanes = new ClientLanes(
+			{ framesMax: clientQueueFrames, bytesMax: clientQueueBytes, window: videoWindow, ackTimeoutMs },
+			laneCounters,
+		);
+		const bandwidth = () => new Bandwidth(clientBandwidth, nowMs());
+		const budget = new HeldBudget(clientQueueFrames, clientQueueBytes);
+		return {
+			output: new ClientOutput({ lanes, bandwidth: bandwidth(), counts, nowMs, pumpSoon: () => pumpSoon(client) }),
+			intake: new ClientIntake({ bandwidth: bandwidth(), budget, nowMs, pass: (frame) => pass(client, frame) }),
+			budget,
+		};
+	}
+
+	/** Options have changed. */
+	update({ output, intake }: ClientQueues): void {
+		const { videoWindow, ackTimeoutMs, clientBandwidth } = this.#parts.config();
+		output.window = videoWindow;
+		output.ackTimeoutMs = ackTimeoutMs;
+		output.bytesPerSecond = clientBandwidth;
+		intake.bytesPerSecond = clientBandwidth;
+	}
+}

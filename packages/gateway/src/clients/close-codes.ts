@@ -1,0 +1,11 @@
+import type { CloseCause } from "../monitor/gateway-counts.ts";
+
+/** With what the gateway closes a client, and the reason that it sends. */
+export const closings: Readonly<Record<CloseCause, { readonly code: number; readonly reason: string }>> = {
+	text: { code: 1003, reason: "frames are binary messages" },
+	too_many_held: { code: 1013, reason: "too many frames wait for backends; try again later" },
+	no_buffer: { code: 1013, reason: "no memory for a frame; try again later" },
+	stalled: { code: 3008, reason: "slow" },
+	token_expired: { code: 3005, reason: "connection expired" },
+	draining: { code: 1001, reason: "shutdown" },
+};

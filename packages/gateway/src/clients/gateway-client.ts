@@ -1,0 +1,86 @@
+import type { ForwardedAddress } from "@shardcast/http";
+import type { AdmittedClient, Session, TopicTransport } from "@shardcast/server/listening";
+import { noAddressSlot } from "@shardcast/server/listening";
+import type { HeldBudget } from "../lanes/held-frames.ts";
+import type { ClientIntake } from "./client-intake.ts";
+import type { ClientOutput, GatewayTransport } from "./client-output.ts";
+
+/** What the gateway does for its clients. */
+export interface ClientOwner {
+	/** Gives the client its id and its queues. */
+	opened(client: GatewayClient): void;
+	/** @param message valid until this returns. */
+	received(client: GatewayClient, message: ArrayBuffer, isBinary: boolean): void;
+	closed(client: GatewayClient, code: number): void;
+}
+
+/** What a client has from when it is open. */
+export interface ClientQueues {
+	/** Towards the client. */
+	readonly output: ClientOutput;
+	/** From the client. */
+	readonly intake: ClientIntake;
+	/** For frames of the client that wait. */
+	readonly budget: HeldBudget;
+}
+
+/** One WebSocket client, from open to close. */
+export class GatewayClient implements Session<TopicTransport>, AdmittedClient {
+	/** Set when it opens; never 0 from then on. */
+	id = 0;
+	/** Index in the list of all clients; -1 = not in the list. Written only by `GatewayClients`. */
+	place = -1;
+	/** It is being closed: nothing of it is passed on, and nothing to it. */
+	isLeaving = false;
+	transport!: GatewayTransport;
+	queues!: ClientQueues;
+	addressSlot: number;
+	/** When its token expires, in seconds since 1970; Infinity = never. */
+	readonly expiresAt: number;
+	readonly #forwarded: ForwardedAddress | null;
+	readonly #owner: ClientOwner;
+
+	constructor(
+		owner: ClientOwner,
+		{ addressSlot, forwarded }: { readonly addressSlot: number; readonly forwarded: ForwardedAddress | null },
+		expiresAt: number,
+	) {
+		this.#owner = owner;
+		this.addressSlot = addressSlot;
+		this.#forwarded = forwarded;
+		this.expiresAt = expiresAt;
+	}
+
+	/** True when it is closing, or its connection has ended. */
+	get isGone(): boolean {
+		return this.isLeaving || this.place < 0;
+	}
+
+	/** Must not be read after the connection has closed. */
+	get address(): string {
+		return this.#forwarded?.address ?? Buffer.from(this.transport.getRemoteAddressAsText()).toString("latin1");
+	}
+
+	opened(transport: TopicTransport): void {
+		this.transport = transport as GatewayTransport;
+		this.#owner.opened(this);
+	}
+
+	frame(message: ArrayBuffer, isBinary: boolean): void {
+		if (!this.isGone) this.#owner.received(this, message, isBinary);
+	}
+
+	writable(): void {
+		if (!this.isGone) this.queues.output.writable();
+	}
+
+	/** It does not happen: no more is given to the transport than it takes. */
+	dropped(): void {
+		throw new Error(`a message to client ${this.id} was dropped, which its queues must not let happen`);
+	}
+
+	closed(code: number): void {
+		this.#owner.closed(this, code);
+		this.addressSlot = noAddressSlot;
+	}
+}

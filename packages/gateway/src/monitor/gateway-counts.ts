@@ -1,0 +1,47 @@
+import { refusalReasons } from "../clients/link-messages.ts";
+
+/** Why a frame was dropped. */
+export const dropReasons = [
+	"unknown_class",
+	"malformed",
+	"link_from_client",
+	"unknown_client",
+	"no_backend",
+	"no_buffer",
+	"bandwidth",
+	"client_closed",
+] as const;
+export type DropReason = (typeof dropReasons)[number];
+
+/** What closed a client, other than the client itself. */
+export const closeCauses = ["text", "too_many_held", "no_buffer", "stalled", "token_expired", "draining"] as const;
+export type CloseCause = (typeof closeCauses)[number];
+
+export const ways = ["from_clients", "to_clients", "from_backends", "to_backends"] as const;
+export type Way = (typeof ways)[number];
+
+function zeros<Name extends string>(names: readonly Name[]): Record<Name, number> {
+	return Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
+}
+
+/** The gateway's counters since its start. Written by its parts, on its loop. */
+export class GatewayCounts {
+	readonly frames = zeros(ways);
+	/** Payloads with their class. */
+	readonly bytes = zeros(ways);
+	readonly dropped = zeros(dropReasons);
+	readonly refused = zeros(refusalReasons);
+	readonly closed = zeros(closeCauses);
+	/** Clients that came, and went. */
+	opened = 0;
+	gone = 0;
+	/** Time from when a frame came until it was given to its client's socket. */
+	readonly latency = { count: 0, ms: 0, mostMs: 0 };
+
+	waited(ms: number): void {
+		const { latency } = this;
+		latency.count++;
+		latency.ms += ms;
+		if (ms > latency.mostMs) latency.mostMs = ms;
+	}
+}

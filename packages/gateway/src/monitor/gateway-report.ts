@@ -1,0 +1,104 @@
+import type { GatewayReading } from "@shardcast/control";
+import type { BoardRow } from "@shardcast/scoreboard";
+import type { Backend } from "../backends/backends.ts";
+import type { BufferTier } from "../buffers/buffer-tier.ts";
+import type { Discovery } from "../discovery/discovery.ts";
+import type { LaneCounters } from "../lanes/lane-counters.ts";
+import type { GatewayHub } from "../routing/gateway-hub.ts";
+
+/** All that a gateway tells about itself: to /metrics, /health, the console and the terminal. */
+export type GatewayReport = GatewayReading;
+
+interface ReportParts {
+	readonly hub: GatewayHub;
+	readonly row: Pick<BoardRow, "connectionsMax" | "get">;
+	readonly discovery: Pick<Discovery, "accepted" | "refused" | "errors"> | null;
+}
+
+export function gatewayReport({ hub, row, discovery }: ReportParts): GatewayReport {
+	const { counts, laneCounters, pool } = hub;
+	const backends = [...hub.backends.all].map((backend) => backendReport(hub, backend));
+	const links = [...hub.backends.all].map(({ link }) => link);
+	const { latency } = counts;
+	return {
+		clients: {
+			open: hub.clients.count,
+			max: row.connectionsMax,
+			opened: counts.opened,
+			closed: { ...counts.closed },
+			refused: {
+				limit: row.get("refused"),
+				rate: row.get("refusedRate"),
+				rate_per_ip: row.get("refusedRatePerIp"),
+				per_ip: row.get("refusedPerIp"),
+				unauthorized: row.get("refusedUnauthorized"),
+				forbidden: row.get("refusedForbidden"),
+			},
+			callbackErrors: row.get("callbackErrors"),
+		},
+		frames: { ...counts.frames },
+		bytes: { ...counts.bytes },
+		dropped: dropped(hub),
+		refused: { ...counts.refused },
+		acks: { ...laneCounters.acks },
+		latency: { count: latency.count, seconds: latency.ms / 1000, mostSeconds: latency.mostMs / 1000 },
+		queues: {
+			to_clients_high: queueReport([laneCounters.high]),
+			to_clients_low: queueReport([laneCounters.low]),
+			to_backends_control: queueReport(links.map(({ outbox }) => outbox.queue.counters.control)),
+			to_backends_data: queueReport(links.map(({ outbox }) => outbox.queue.counters.data)),
+		},
+		held: links.reduce((sum, { outbox }) => sum + outbox.queue.heldCount, 0),
+		buffers: {
+			reservedBytes: pool.reservedBytes,
+			bytesMax: pool.memoryBytesMax,
+			refused: pool.refused,
+			tiers: pool.tiers.map(tierReport),
+		},
+		backends,
+		discovery: discovery === null ? null : { accepted: discovery.accepted, refused: { ...discovery.refused }, errors: discovery.errors },
+	};
+}
+
+function dropped(hub: GatewayHub): Record<string, number> {
+	const all: Record<string, number> = { ...hub.counts.dropped };
+	for (const { link } of hub.backends.all) {
+		all.unknown_class! += link.counts.reader.unknownClass;
+		all.no_buffer! += link.counts.reader.droppedWithoutBuffer;
+	}
+	all.video_to_client = hub.laneCounters.low.dropped;
+	return all;
+}
+
+function queueReport(all: readonly Readonly<LaneCounters>[]): GatewayReading["queues"][string] {
+	const sum = { waiting: 0, delivered: 0, dropped: 0, highWater: 0, pressed: 0 };
+	for (const { waiting, delivered, dropped, highWater, backpressureEvents } of all) {
+		sum.waiting += waiting;
+		sum.delivered += delivered;
+		sum.dropped += dropped;
+		sum.highWater = Math.max(sum.highWater, highWater);
+		sum.pressed += backpressureEvents;
+	}
+	return sum;
+}
+
+function tierReport({ bytes, buffersMax, buffers, inUse, allocations, frees, highWater, exhausted }: BufferTier) {
+	return { bytes, buffersMax, buffers, inUse, allocations, frees, highWater, exhausted };
+}
+
+function backendReport(hub: GatewayHub, { link, name }: Backend): GatewayReading["backends"][number] {
+	const { id, address, isUp, breaker, counts, outbox } = link;
+	return {
+		...{ id, address, name, isUp, breaker: breaker.state, failures: breaker.failures, opened: breaker.opened },
+		dials: counts.dials,
+		ups: counts.ups,
+		ends: { ...counts.ends },
+		sentFrames: counts.sentFrames,
+		sentBytes: counts.sentBytes,
+		receivedFrames: counts.receivedFrames,
+		receivedBytes: counts.receivedBytes,
+		undelivered: counts.undelivered,
+		waiting: outbox.queue.controlCount + outbox.queue.dataCount + outbox.queue.heldCount,
+		stopped: { ...counts.readingStopped, client: hub.fromBackends.pausesOf(link) },
+	};
+}

@@ -1,0 +1,90 @@
+import type { BackendLink } from "../backends/backend-link.ts";
+import type { ConnectionKind } from "../backends/backend-messages.ts";
+import type { Frame } from "../buffers/frame.ts";
+import type { GatewayClient } from "../clients/gateway-client.ts";
+import type { GatewayClients } from "../clients/gateway-clients.ts";
+import { type FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
+import { FrameDecision } from "../frames/frame-reader.ts";
+import type { GatewayCounts } from "../monitor/gateway-counts.ts";
+import { Source } from "./source.ts";
+
+interface FromBackendsParts {
+	readonly clients: Pick<GatewayClients, "get" | "all">;
+	readonly counts: GatewayCounts;
+	/** Milliseconds, monotonic. */
+	readonly nowMs: () => number;
+}
+
+type Sources = Readonly<Record<ConnectionKind, Source>>;
+
+/**
+ * Passes frames of backends on to clients. A frame for all is stored once. While a lane of a client is nearly full, the connections that fill it are
+ * not read; the frame with which that began is the last, so that no frame needs a place that it does not have.
+ *
+ * Owned by the gateway's loop.
+ */
+export class FromBackends {
+	readonly #parts: FromBackendsParts;
+	readonly #sources = new Map<BackendLink, Sources>();
+
+	constructor(parts: FromBackendsParts) {
+		this.#parts = parts;
+	}
+
+	/** Times that a connection to this backend was not read because of a client. */
+	pausesOf(link: BackendLink): number {
+		const sources = this.#sources.get(link);
+		return sources === undefined ? 0 : sources.control.pauses + sources.data.pauses;
+	}
+
+	readonly begin = (link: BackendLink, _class: FrameClass, _length: number, clientId: number, from: ConnectionKind): FrameDecision => {
+		if (clientId !== FrameLayout.everyone && !this.#isThere(clientId)) {
+			this.#parts.counts.dropped.unknown_client++;
+			return FrameDecision.skip;
+		}
+		return this.#sourcesOf(link)[from].mayTake() ? FrameDecision.take : FrameDecision.wait;
+	};
+
+	readonly onFrame = (link: BackendLink, frame: Frame, from: ConnectionKind): void => {
+		const { clients, counts, nowMs } = this.#parts;
+		counts.frames.from_backends++;
+		counts.bytes.from_backends += frame.length;
+		frame.receivedMs = nowMs();
+		const source = this.#sourcesOf(link)[from];
+		const { clientId } = frame;
+		if (clientId === FrameLayout.everyone) for (const client of clients.all) this.#give(client, frame, source);
+		else {
+			const client = clients.get(clientId);
+			if (client === undefined) counts.dropped.unknown_client++;
+			else this.#give(client, frame, source);
+		}
+	};
+
+	/** The backend is not there any more. */
+	forget(link: BackendLink): void {
+		this.#sources.delete(link);
+	}
+
+	#isThere(clientId: number): boolean {
+		const client = this.#parts.clients.get(clientId);
+		return client !== undefined && !client.isLeaving;
+	}
+
+	#give(client: GatewayClient, frame: Frame, source: Source): void {
+		if (client.isGone) {
+			this.#parts.counts.dropped.client_closed++;
+			return;
+		}
+		client.queues.output.take(frame, source);
+	}
+
+	#sourcesOf(link: BackendLink): Sources {
+		let sources = this.#sources.get(link);
+		if (sources === undefined) {
+			const source = (kind: ConnectionKind) => new Source({ resume: () => link.resume(kind) });
+			sources = { control: source("control"), data: source("data") };
+			this.#sources.set(link, sources);
+		}
+		return sources;
+	}
+}

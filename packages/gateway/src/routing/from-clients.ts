@@ -1,0 +1,138 @@
+import type { BackendLink } from "../backends/backend-link.ts";
+import type { BufferPool } from "../buffers/buffer-pool.ts";
+import { Frame } from "../buffers/frame.ts";
+import type { GatewayClient } from "../clients/gateway-client.ts";
+import type { RefusalReason } from "../clients/link-messages.ts";
+import { ackedClass, classOf, messageProblem, readU32 } from "../frames/frame-codec.ts";
+import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
+import type { CloseCause, GatewayCounts } from "../monitor/gateway-counts.ts";
+
+/** The backends that there are. */
+export interface Links {
+	get(id: number): BackendLink | undefined;
+	readonly all: Iterable<BackendLink>;
+}
+
+interface FromClientsParts {
+	/** By id; undefined = it is gone. */
+	readonly client: (id: number) => GatewayClient | undefined;
+	readonly links: Links;
+	readonly pool: BufferPool;
+	readonly counts: GatewayCounts;
+	readonly payloadBytesMax: number;
+	readonly nowMs: () => number;
+	/** Tells the client that a frame was not passed on. */
+	readonly refuse: (client: GatewayClient, backendId: number, frameClass: number, reason: RefusalReason) => void;
+	/** Closes the client. */
+	readonly close: (client: GatewayClient, cause: CloseCause) => void;
+	/** The client has acknowledged a VIDEO frame. */
+	readonly acknowledged: (client: GatewayClient, backendId: number) => void;
+}
+
+/**
+ * Passes frames of clients on to backends. CONTROL and FILE frames that find no room there are held by the link: `BackendQueue`. They are passed on even
+ * if their client goes meanwhile. A client for which too many frames wait is closed.
+ *
+ * Owned by the gateway's loop.
+ */
+export class FromClients {
+	readonly #parts: FromClientsParts;
+
+	constructor(parts: FromClientsParts) {
+		this.#parts = parts;
+	}
+
+	/** @param message valid until this returns. */
+	take(client: GatewayClient, message: Buffer): void {
+		const { counts, payloadBytesMax } = this.#parts;
+		const problem = messageProblem(message, payloadBytesMax);
+		if (problem === "too_short") {
+			counts.dropped.malformed++;
+			return;
+		}
+		counts.frames.from_clients++;
+		counts.bytes.from_clients += message.length - FrameLayout.messageHeaderBytes;
+		const frameClass = classOf(message, FrameLayout.messageHeaderBytes);
+		const backendId = readU32(message, FrameLayout.messageBackendOffset);
+		if (frameClass === -1) counts.dropped.unknown_class++;
+		else if (frameClass === FrameClass.LINK) counts.dropped.link_from_client++;
+		else if (problem === "too_long") this.#giveUp(client, backendId, frameClass, "too_long");
+		else if (frameClass === FrameClass.ACK && ackedClass(message.subarray(FrameLayout.messageHeaderBytes)) === FrameClass.VIDEO)
+			this.#parts.acknowledged(client, backendId);
+		else this.#pass(client, message, frameClass, backendId);
+	}
+
+	/** Passes on a frame of a client, which may be gone. */
+	readonly pass = (client: GatewayClient, frame: Frame): void => {
+		const { links } = this.#parts;
+		const { backendId } = frame;
+		if (backendId === FrameLayout.everyone) {
+			for (const link of links.all) if (link.isUp) this.#offer(client, frame, link);
+			return;
+		}
+		const link = links.get(backendId);
+		if (link === undefined) this.#giveUp(client, backendId, frame.frameClass, "unknown_backend");
+		else this.#offer(client, frame, link);
+	};
+
+	/** A frame that a link had taken may not have reached its backend. */
+	onUndelivered(link: BackendLink, { clientId, frameClass }: Frame): void {
+		const client = this.#parts.client(clientId);
+		if (client === undefined) this.#parts.counts.dropped.client_closed++;
+		else this.#giveUp(client, link.id, frameClass, "backend_down");
+	}
+
+	#pass(client: GatewayClient, message: Buffer, frameClass: FrameClass, backendId: number): void {
+		const { pool, counts, close, nowMs } = this.#parts;
+		const reason = this.#whyNot(backendId);
+		if (reason !== null) {
+			this.#giveUp(client, backendId, frameClass, reason);
+			return;
+		}
+		const frame = pool.take(message.length - FrameLayout.messageHeaderBytes);
+		if (frame === null) {
+			if (frameClass === FrameClass.VIDEO) counts.dropped.no_buffer++;
+			else close(client, "no_buffer");
+			return;
+		}
+		message.copy(frame.bytes, Frame.payloadAt, FrameLayout.messageHeaderBytes);
+		frame.seal(client.id, backendId);
+		frame.receivedMs = nowMs();
+		const admitted = client.queues.intake.admit(frame);
+		if (admitted === "now") this.pass(client, frame);
+		else if (admitted === "dropped") counts.dropped.bandwidth++;
+		else if (admitted === "full") close(client, "too_many_held");
+		frame.release();
+	}
+
+	#offer(client: GatewayClient, frame: Frame, link: BackendLink): void {
+		const { counts, close } = this.#parts;
+		const offered = link.send(frame, client.queues.budget);
+		if (offered === "queued" || offered === "held") {
+			counts.frames.to_backends++;
+			counts.bytes.to_backends += frame.length;
+		} else if (offered === "full" && client.isGone) counts.dropped.client_closed++;
+		else if (offered === "full") close(client, "too_many_held");
+		else if (offered === "down") this.#giveUp(client, link.id, frame.frameClass, "backend_down");
+	}
+
+	/** Why a frame for this backend cannot be passed on; null = it can. */
+	#whyNot(backendId: number): RefusalReason | null {
+		const { links } = this.#parts;
+		if (backendId === FrameLayout.everyone) {
+			for (const { isUp } of links.all) if (isUp) return null;
+			return "backend_down";
+		}
+		const link = links.get(backendId);
+		if (link === undefined) return "unknown_backend";
+		return link.isUp ? null : "backend_down";
+	}
+
+	/** A frame is not passed on. Its client is told, unless it is one of those of which only the newest matters. */
+	#giveUp(client: GatewayClient, backendId: number, frameClass: number, reason: RefusalReason): void {
+		const { counts, refuse } = this.#parts;
+		if (frameClass === FrameClass.VIDEO || frameClass === FrameClass.ACK) counts.dropped.no_backend++;
+		else if (client.isGone) counts.dropped.client_closed++;
+		else refuse(client, backendId, frameClass, reason);
+	}
+}

@@ -1,0 +1,107 @@
+import {
+	authRequired,
+	type CommandInput,
+	type Config,
+	ConfigError,
+	formatDuration,
+	hasTokenKey,
+	loadCertificates,
+	optionNames,
+	parseAddress,
+	urlHost,
+	usesTls,
+} from "@shardcast/config";
+import { CertificateWatch, ConfigReloader } from "@shardcast/control";
+import { exitOnSignals } from "@shardcast/process";
+import { createLog } from "@shardcast/telemetry";
+import { Gateway } from "./gateway.ts";
+import { MonitorReport } from "./monitor/monitor-report.ts";
+
+/** Runs a gateway until a signal stops it. SIGHUP reloads options and certificates. @throws StartupError */
+export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" | "input">): Promise<void> {
+	process.title = "shardcast gateway";
+	const { config, layers } = loaded;
+	const name = optionNames(layers);
+	if (config.gatewayBackends.length === 0 && !config.discover)
+		throw new ConfigError([
+			`${name("gatewayBackends")}: there are no backends; name them, as in "shardcast gateway 3020 127.0.0.1:9001", or let them announce themselves with ${name("discover")}`,
+		]);
+	const log = createLog({ name: "gateway", level: config.logLevel, format: config.logFormat });
+	const { certificates, warnings } = loadCertificates(config, name);
+	for (const warning of [...loaded.warnings, ...warnings]) log.warn(warning);
+	const gateway = new Gateway({ config, certificates, log });
+	const port = await gateway.start();
+	const tell = () => {};
+	const certificateWatch = new CertificateWatch({
+		config: () => gateway.config,
+		certificates,
+		reloads: gateway.certificateReloads,
+		name,
+		apply: (next) => gateway.useCertificates(next),
+		log,
+		tell,
+	});
+	const reloader = new ConfigReloader({
+		command: "gateway",
+		input,
+		started: config,
+		running: () => gateway.config,
+		apply: (options) => {
+			const useCertificates = certificateWatch.prepare(options);
+			gateway.reload(options);
+			useCertificates();
+			const open = openMode(options);
+			if (open !== null) log.warn(open);
+		},
+		counts: gateway.reloads,
+		log,
+		tell,
+	});
+	const report = new MonitorReport({
+		read: () => gateway.report(),
+		everyMs: config.monitorIntervalMs,
+		print: (text) => process.stdout.write(text),
+	});
+	const stopInOrder = async (signal: string): Promise<number> => {
+		const { clients } = gateway;
+		const { drainDelayMs, shutdownTimeoutMs } = gateway.config;
+		const stillTaken = drainDelayMs === 0 ? "" : `; new clients are accepted for another ${formatDuration(drainDelayMs)}`;
+		log.info({ clients, drainDelayMs, timeoutMs: shutdownTimeoutMs }, `shutting down: ${signal}; ${clients} clients${stillTaken}`);
+		report.stop();
+		certificateWatch.stop();
+		const cutOff = await gateway.drain();
+		log[cutOff === 0 ? "info" : "warn"]({ cutOff }, `shutdown complete: ${cutOff === 0 ? "nothing was" : cutOff} cut off`);
+		return cutOff === 0 ? 0 : 1;
+	};
+	exitOnSignals({
+		stop: stopInOrder,
+		reload: () => {
+			reloader.reload();
+			certificateWatch.reload();
+		},
+		log,
+	});
+	certificateWatch.start();
+	report.start();
+	const s = usesTls(config) ? "s" : "";
+	const host = urlHost({ ...parseAddress(config.gatewayAddr), port });
+	const open = openMode(config);
+	if (open !== null) log.warn(open);
+	// Last, since a reader of the banner may send a signal at once.
+	process.stdout.write(
+		`shardcast gateway, pid ${process.pid}: ws${s}://${host}, http${s}://${host}/health; to ${gateway.about}; ${access(config)}\n`,
+	);
+}
+
+/** What everyone may do who reaches the gateway; null = clients must show a token. */
+function openMode(config: Config): string | null {
+	if (authRequired(config) && !config.allowAnonymousConnect) return null;
+	return "open mode: every client that reaches this gateway can send frames to its backends, and gets theirs; a key for tokens (client.token) or --require-auth closes it";
+}
+
+function access(config: Config): string {
+	if (openMode(config) !== null) return "open mode: no client needs a token";
+	return hasTokenKey(config)
+		? "clients need a token"
+		: "no client can connect, since there is no key for tokens (client.token, or --no-require-auth)";
+}

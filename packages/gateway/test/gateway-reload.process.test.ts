@@ -1,0 +1,87 @@
+import { type Config, defaultConfig } from "@shardcast/config";
+import { waitFor } from "@shardcast/testkit";
+import { afterEach, describe, expect, it } from "vitest";
+import { frameBytes } from "./support/fake-backend.ts";
+import { GatewayRig } from "./support/gateway-rig.ts";
+
+const [control, video, file] = [1, 2, 4];
+const opened: { stop(): Promise<void> }[] = [];
+afterEach(async () => {
+	for (const each of opened.splice(0).reverse()) await each.stop();
+});
+const start = async (config: Partial<Config> = {}): Promise<GatewayRig> => {
+	const rig = await GatewayRig.start(config);
+	opened.push(rig);
+	return rig;
+};
+const within = { deadlineMs: 10_000 };
+
+describe("options of a gateway", () => {
+	it("live options apply to clients that are connected", async () => {
+		const rig = await start({ ackTimeoutMs: 600_000, stalledClientTimeoutMs: 600_000 });
+		const client = await rig.client();
+		const data = await rig.backends[0]!.connection("data");
+		const send = (text: string) => data.socket.write(frameBytes(video, client.id, text));
+		send("1");
+		await waitFor(() => client.texts.length === 1, { ...within, what: "the first frame" });
+		send("2");
+		await waitFor(() => rig.report.frames.from_backends === 2, { ...within, what: "a second frame" });
+		const reload = (changes: Partial<Config>) => rig.gateway.reload({ ...rig.gateway.config, ...changes });
+		reload({ ackTimeoutMs: 50 });
+		await waitFor(() => client.texts.length === 2, { ...within, what: "the frame that was overdue" });
+		reload({ ackTimeoutMs: 600_000, videoWindow: 4 });
+		for (const text of ["3", "4", "5"]) send(text);
+		await waitFor(() => client.texts.length === 5, { ...within, what: "frames within the larger window" });
+		reload({ clientBandwidth: 1000 });
+		const beganMs = performance.now();
+		for (let sent = 0; sent < 4; sent++) data.socket.write(frameBytes(file, client.id, Buffer.alloc(999)));
+		await waitFor(() => client.frames.length === 9, { ...within, what: "frames at the bandwidth" });
+		// The bucket was empty at first, since there was no limit before.
+		expect(performance.now() - beganMs).toBeGreaterThan(1900);
+		reload({ clientBandwidth: 0 });
+		client.pause();
+		for (let sent = 0; sent < 400; sent++) data.socket.write(frameBytes(file, client.id, Buffer.alloc(64 * 1024)));
+		await waitFor(() => rig.report.backends[0]!.stopped.client! > 0, { ...within, what: "the backend waits" });
+		reload({ stalledClientTimeoutMs: 100 });
+		await waitFor(() => rig.report.clients.closed.stalled === 1, { ...within, what: "the client is closed" });
+	});
+
+	it("--client-bandwidth holds what a client sends, in order, and drops VIDEO above it", async () => {
+		const rig = await start({ clientBandwidth: 2000 });
+		const client = await rig.client();
+		const controls = await rig.backends[0]!.connection("control");
+		const beganMs = performance.now();
+		for (let sent = 0; sent < 6; sent++) client.send(control, 1, Buffer.from(String(sent).padEnd(999)));
+		client.send(video, 1, "dropped");
+		await waitFor(() => rig.report.dropped.bandwidth === 1, { ...within, what: "the VIDEO frame" });
+		const numbers = () =>
+			controls.frames.filter(({ frameClass }) => frameClass === control).map(({ content }) => Number(content.toString()));
+		await waitFor(() => numbers().length === 6, { ...within, what: "all frames" });
+		expect(numbers()).toEqual([0, 1, 2, 3, 4, 5]);
+		expect(performance.now() - beganMs).toBeGreaterThan(1400);
+	});
+
+	it("tokens: without one 401, with a wrong one 401, and new clients follow a reload", async () => {
+		const rig = await start({ tokenHmacSecret: "a-secret-of-some-length" });
+		const refused = async (query = ""): Promise<number> => {
+			const { socket } = rig.open({}, query);
+			return new Promise((resolve) => socket.on("unexpected-response", (_, response) => resolve(response.statusCode!)));
+		};
+		expect([await refused(), await refused("?token=wrong")]).toEqual([401, 401]);
+		expect(rig.report.clients.refused.unauthorized).toBe(2);
+		rig.gateway.reload(defaultConfig({ ...rig.gateway.config, tokenHmacSecret: undefined }));
+		await rig.client();
+	});
+
+	it("limits and origins are those of raw clients", async () => {
+		const rig = await start({ maxConnections: 1 });
+		const refused = async (origin?: string): Promise<number> => {
+			const { socket } = rig.open(origin === undefined ? {} : { origin });
+			return new Promise((resolve) => socket.on("unexpected-response", (_, response) => resolve(response.statusCode!)));
+		};
+		expect(await refused("https://evil.example")).toBe(403);
+		await rig.client();
+		expect(await refused()).toBe(503);
+		expect(rig.report.clients.refused.limit).toBe(1);
+	});
+});
