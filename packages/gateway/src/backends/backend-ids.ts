@@ -1,5 +1,3 @@
-const idMax = 0xffff_ffff;
-
 /**
  * Gives backends their ids, from 1. The same address gets its former id again, and no other address gets it: frames for the former holder may
  * still be on their way.
@@ -13,13 +11,14 @@ export class BackendIds {
 	readonly #addressesMax: number;
 	/** The least recently asked first. */
 	readonly #ids = new Map<string, number>();
-	#last: number;
+	readonly #idMax: number;
+	#last = 0;
 	#hasWrapped = false;
 
-	/** @param last the id before the first one. */
-	constructor(addressesMax = 4096, last = 0) {
+	/** @param idMax must be larger than `addressesMax`. */
+	constructor(addressesMax = 4096, idMax = 0xffff_ffff) {
 		this.#addressesMax = addressesMax;
-		this.#last = last;
+		this.#idMax = idMax;
 	}
 
 	of(address: string): number {
@@ -35,7 +34,7 @@ export class BackendIds {
 
 	#next(): number {
 		do {
-			if (this.#last === idMax) {
+			if (this.#last === this.#idMax) {
 				this.#last = 0;
 				this.#hasWrapped = true;
 			}

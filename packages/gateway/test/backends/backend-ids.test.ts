@@ -13,8 +13,9 @@ describe("ids of backends", () => {
 		expect(ids.forgotten).toBe(2);
 	});
 
-	it("begin again with 1 after 2^32, without those that are remembered and without 0", () => {
-		const ids = new BackendIds(4, 2 ** 32 - 3);
-		expect(["a", "b", "c", "d", "a", "e"].map((address) => ids.of(address))).toEqual([2 ** 32 - 2, 2 ** 32 - 1, 1, 2, 2 ** 32 - 2, 3]);
+	it("begin again after the last one, without those that are remembered", () => {
+		const ids = new BackendIds(3, 5);
+		expect(["a", "b", "c", "a", "d", "a", "e", "a", "f"].map((address) => ids.of(address))).toEqual([1, 2, 3, 1, 4, 1, 5, 1, 2]);
+		expect(ids.of("a")).toBe(1);
 	});
 });
