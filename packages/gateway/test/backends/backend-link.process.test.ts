@@ -12,7 +12,7 @@ beforeEach(async () => {
 	closing(() => backend.close());
 });
 
-const within = (what: string) => ({ what, deadlineMs: 5000 });
+const within = (what: string) => ({ what, deadlineMs: 20_000 });
 
 describe("the link to a backend", () => {
 	it("opens two connections, which begin with who they are, and tells the clients on the control connection", async () => {

@@ -8,7 +8,7 @@ import { closing, leavesNothing } from "../support/leaves-nothing.ts";
 import { quick } from "../support/link-rig.ts";
 
 leavesNothing();
-const within = (what: string) => ({ what, deadlineMs: 5000 });
+const within = (what: string) => ({ what, deadlineMs: 20_000 });
 
 function rig(backendsMax?: number) {
 	const events: string[] = [];

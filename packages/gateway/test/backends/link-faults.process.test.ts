@@ -18,7 +18,7 @@ beforeEach(async () => {
 	closing(() => backend.close());
 });
 
-const within = (what: string) => ({ what, deadlineMs: 5000 });
+const within = (what: string) => ({ what, deadlineMs: 20_000 });
 const ended = (link: BackendLink, counts: Partial<LinkCounts>) =>
 	waitFor(() => expect(link.counts).toMatchObject(counts) ?? true, within("the end"));
 

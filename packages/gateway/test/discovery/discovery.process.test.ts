@@ -6,7 +6,7 @@ import { Discovery, type DiscoveryOptions } from "../../src/discovery/discovery.
 import { closing, leavesNothing } from "../support/leaves-nothing.ts";
 
 leavesNothing();
-const within = (what: string) => ({ what, deadlineMs: 5000 });
+const within = (what: string) => ({ what, deadlineMs: 20_000 });
 const log = { info: () => {}, warn: () => {} };
 
 async function rig(options: Partial<DiscoveryOptions> = {}) {

@@ -110,7 +110,7 @@ export class FakeBackend {
 
 	/** The open connection that said that it is this one. */
 	async connection(kind: "control" | "data"): Promise<FakeConnection> {
-		return waitFor(() => this.open.find((each) => each.kind === kind), { what: `a ${kind} connection`, deadlineMs: 5000 });
+		return waitFor(() => this.open.find((each) => each.kind === kind), { what: `a ${kind} connection`, deadlineMs: 20_000 });
 	}
 
 	cut(): void {

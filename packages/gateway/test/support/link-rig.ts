@@ -77,7 +77,7 @@ export function linkRig(port: number, { clients = [], pool = new BufferPool(), l
 		},
 		async up(): Promise<void> {
 			link.start();
-			await waitFor(() => link.isUp, { what: "the link is up", deadlineMs: 5000 });
+			await waitFor(() => link.isUp, { what: "the link is up", deadlineMs: 20_000 });
 		},
 	};
 }
