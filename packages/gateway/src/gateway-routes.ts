@@ -1,4 +1,4 @@
-import { type AnswerRoute, stateRoutes } from "@shardcast/http";
+import { type AnswerRoute, gatewayConsoleRoutes, stateRoutes } from "@shardcast/http";
 import type { GatewayReport } from "./monitor/gateway-report.ts";
 
 interface GatewayRoutesParts {
@@ -7,10 +7,11 @@ interface GatewayRoutesParts {
 	readonly authRequired: () => boolean;
 	readonly isDraining: () => boolean;
 	readonly metrics: () => Promise<string>;
+	readonly consoleToken: () => string | undefined;
 }
 
-/** `/health`, `/ready` and `/metrics` of a gateway. It can take clients while at least one backend is up. */
-export function gatewayRoutes({ report, authRequired, isDraining, metrics }: GatewayRoutesParts): AnswerRoute[] {
+/** The console, and `/health`, `/ready` and `/metrics` of a gateway. It can take clients while at least one backend is up. */
+export function gatewayRoutes({ report, authRequired, isDraining, metrics, consoleToken }: GatewayRoutesParts): AnswerRoute[] {
 	const reasonsOf = ({ backends }: GatewayReport): string[] => {
 		const lines = backends.filter(({ isUp }) => !isUp).map(({ id, address }) => `backend ${id} (${address}) is not connected`);
 		if (backends.length === 0) lines.push("no backend has announced itself");
@@ -28,5 +29,6 @@ export function gatewayRoutes({ report, authRequired, isDraining, metrics }: Gat
 		const now = report();
 		return { ready: now.backends.some(({ isUp }) => isUp) && !isDraining(), reasons: reasonsOf(now) };
 	};
-	return stateRoutes({ health, readiness, metrics });
+	const page = gatewayConsoleRoutes(() => ({ token: consoleToken(), authRequired: authRequired() }), health);
+	return [...stateRoutes({ health, readiness, metrics }), ...page];
 }

@@ -82,6 +82,7 @@ export class Gateway {
 			authRequired: () => live.authRequired,
 			isDraining: () => this.#isDraining,
 			metrics: () => this.metrics(),
+			consoleToken: () => live.config.consoleToken,
 		});
 		this.#listener = new Listener({
 			options: { row, log, address: parseAddress(config.gatewayAddr), handoff: null, isProxy: null, certificates, config },

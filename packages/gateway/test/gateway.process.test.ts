@@ -1,3 +1,4 @@
+import { createSocket } from "node:dgram";
 import { waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { FakeBackend, frameBytes } from "./support/fake-backend.ts";
@@ -141,5 +142,73 @@ describe("a gateway", () => {
 		client.send(ack, 1);
 		client.send(ack, 1);
 		await waitFor(() => rig.report.acks.surplusAcks === 1, { ...within, what: "a surplus acknowledgement" });
+	});
+
+	it("a console page with the figures of /health, under the rules of the console", async () => {
+		const rig = await start({ consoleToken: "a-token-for-the-page", requireAuth: false });
+		const get = (path: string) => fetch(`http://127.0.0.1:${rig.port}${path}`);
+		expect((await get("/console")).status).toBe(403);
+		expect((await get("/console/gateway.json")).status).toBe(403);
+		const page = await get("/console?token=a-token-for-the-page");
+		expect([page.status, await page.text()]).toEqual([200, expect.stringContaining("/console/gateway.js")]);
+		for (const file of ["gateway.js", "dom.js", "console.css"]) expect((await get(`/console/${file}`)).status, file).toBe(200);
+		const figures = await (await get("/console/gateway.json?token=a-token-for-the-page")).json();
+		expect(figures).toMatchObject({ status: "healthy", clients: { open: 0 }, backends: [{ id: 1, isUp: true, breaker: "CLOSED" }] });
+	});
+
+	it("/health and /ready say which backends are away, and that no client is of use without any", async () => {
+		const rig = await start({}, 2);
+		const get = async (path: string) => {
+			const answer = await fetch(`http://127.0.0.1:${rig.port}${path}`);
+			return [answer.status, ((await answer.json()) as { reasons?: string[] }).reasons];
+		};
+		const addresses = rig.report.backends.map(({ address }) => address);
+		expect(await get("/health")).toEqual([200, []]);
+		await rig.backends[0]!.close();
+		await rig.up(1);
+		expect(await get("/health")).toEqual([200, [`backend 1 (${addresses[0]}) is not connected`]]);
+		expect(await get("/ready")).toEqual([200, undefined]);
+		await rig.backends[1]!.close();
+		await rig.up(0);
+		expect((await get("/health"))[0]).toBe(503);
+		expect(await get("/ready")).toEqual([503, addresses.map((address, index) => `backend ${index + 1} (${address}) is not connected`)]);
+	});
+
+	it("--discover: a backend that announces itself is connected, and gone when it leaves", async () => {
+		const backend = await FakeBackend.open();
+		const rig = await start({ discover: true, discoveryPort: 0, gatewayBackends: [] }, []);
+		rig.backends.push(backend);
+		const client = await rig.client();
+		const [, udp] = /UDP port (\d+)/.exec(rig.gateway.about)!;
+		const socket = createSocket("udp4");
+		const say = (more: object) => {
+			const announcement = { shardcast: "backend", version: 1, port: backend.port, name: "camera", ...more };
+			socket.send(JSON.stringify(announcement), Number(udp), "127.0.0.1");
+		};
+		say({});
+		await rig.up(1);
+		expect(rig.report.backends[0]).toMatchObject({ id: 1, name: "camera" });
+		client.send(control, 1, "found");
+		const link = await backend.connection("control");
+		await waitFor(() => link.story.includes("found"), { ...within, what: "the frame" });
+		say({ leaving: true });
+		await waitFor(() => rig.report.backends.length === 0, { ...within, what: "the backend is gone" });
+		await waitFor(() => client.told.filter(({ type }) => type === "backend").at(-1)?.up === false, {
+			...within,
+			what: "the client is told",
+		});
+		socket.close();
+	});
+
+	it("gives a client's id to no other client", async () => {
+		const rig = await start();
+		const ids = new Set<number>();
+		for (let count = 0; count < 20; count++) {
+			const client = await rig.client();
+			ids.add(client.id);
+			client.socket.terminate();
+		}
+		expect(ids.size).toBe(20);
+		expect(ids.has(0)).toBe(false);
 	});
 });

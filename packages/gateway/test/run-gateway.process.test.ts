@@ -43,6 +43,10 @@ describe("shardcast gateway", () => {
 		[["port", "127.0.0.1:9001"], 'shardcast: <ws_port>: "port" is not an address; write :3020, 127.0.0.1:3020 or [::1]:3020'],
 		[["3020", "localhost"], 'shardcast: <host:port>: "localhost" is not an address; write :9001, 127.0.0.1:9001 or [::1]:9001'],
 		[["3020", "a:1", "a:1"], "shardcast: <host:port>: a:1 is there twice"],
+		[
+			["3020", "a:1", "--shards", "2"],
+			"shardcast: --shards: a gateway is one process, and cannot have 2 of them; start several gateways, each with its own port and the same backends, behind a load balancer",
+		],
 		[["3020", "a:1", "--gateway-addr", ":1"], "shardcast: <ws_port>: means the same as --gateway-addr; give one of the two"],
 	] as const)("%j: status 2 and one line", async (args, line) => {
 		const program = await run(...args);

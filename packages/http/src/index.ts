@@ -2,7 +2,7 @@ export { type ConsoleRules, consoleToken, isLoopback, isLoopbackName, mayUseCons
 export { type MayPublish, mayPublish, newlyOpen, openAccess, openToClients, whoPublishes } from "./access/may-publish.ts";
 export { type AllowedOrigins, allowedOrigins, hostName, isCrossSite, isSameOrigin, originAllowed } from "./access/origin.ts";
 export { clusterRoutes, stateRoutes } from "./cluster-routes.ts";
-export { consoleRoutes } from "./console/console-routes.ts";
+export { consoleRoutes, gatewayConsoleRoutes } from "./console/console-routes.ts";
 export { GrowingBytes } from "./growing-bytes.ts";
 export { describedMethods, openApiDocument, openApiRoute } from "./openapi/document.ts";
 export { fieldsOf, type Schema } from "./openapi/schema.ts";

@@ -107,8 +107,8 @@ export class GatewayHub implements ClientOwner {
 		clients.add(client);
 		counts.opened++;
 		const backends = [...this.backends.all].map(({ link }) => known(link));
-		this.#tell(client, { type: "welcome", version: 1, client: client.id, backends });
 		this.backends.clientJoined(client.id);
+		if (!this.#tell(client, { type: "welcome", version: 1, client: client.id, backends })) this.close(client, "no_buffer");
 	}
 
 	received(client: GatewayClient, message: ArrayBuffer, isBinary: boolean): void {

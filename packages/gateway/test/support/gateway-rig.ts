@@ -111,6 +111,8 @@ export class GatewayRig {
 			gatewayBackends: opened.map(({ port }) => `127.0.0.1:${port}`),
 			backendReconnectMinMs: 20,
 			backendReconnectMaxMs: 50,
+			// A backend may be away for more failures than open the breaker.
+			breakerOpenMs: 100,
 			shutdownTimeoutMs: 2000,
 			logLevel: "silent",
 			...config,

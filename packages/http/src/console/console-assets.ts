@@ -35,10 +35,16 @@ const files: Readonly<Record<string, string>> = {
 	),
 };
 
+/** The files of a gateway's console. */
+const gatewayFiles: Readonly<Record<string, string>> = {
+	"/console": join(consoleFolder, "gateway.html"),
+	...Object.fromEntries(["console.css", "dom.js", "gateway.js"].map((name) => [`/console/${name}`, join(consoleFolder, name)])),
+};
+
 /** @throws when a file of the console is missing: an error at start is better than a blank page. */
-export function loadConsoleAssets(): ReadonlyMap<string, Asset> {
+export function loadConsoleAssets(of: "cluster" | "gateway"): ReadonlyMap<string, Asset> {
 	return new Map(
-		Object.entries(files).map(([path, file]) => {
+		Object.entries(of === "cluster" ? files : gatewayFiles).map(([path, file]) => {
 			const body = readFileSync(file);
 			const type = types[file.slice(file.lastIndexOf(".") + 1)] ?? "application/octet-stream";
 			return [path, { type, body, etag: `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"` }];

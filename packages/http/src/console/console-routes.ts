@@ -1,5 +1,5 @@
 import { type ConsoleRules, consoleToken, mayUseConsole } from "../access/access.ts";
-import { type Reply, refusal } from "../routing/reply.ts";
+import { json, type Reply, refusal } from "../routing/reply.ts";
 import type { HttpRequest } from "../routing/request.ts";
 import type { AnswerRoute } from "../routing/route.ts";
 import { noStore } from "../routing/router.ts";
@@ -10,7 +10,17 @@ import { type Asset, consoleHeaders, loadConsoleAssets } from "./console-assets.
  * The assets (code and styles, the same for everybody and public) are not restricted, because a browser does not send the page's token with them.
  */
 export function consoleRoutes(rules: () => ConsoleRules): AnswerRoute[] {
-	const assets = [...loadConsoleAssets()].map(
+	return pageRoutes("cluster", rules);
+}
+
+/** The same for a gateway. Its page asks for its figures, under the same rule. @param figures what the page shows, as JSON. */
+export function gatewayConsoleRoutes(rules: () => ConsoleRules, figures: () => object): AnswerRoute[] {
+	const answer = (request: HttpRequest): Reply => refused(request, rules()) ?? json(200, figures(), noStore);
+	return [...pageRoutes("gateway", rules), { kind: "answer", method: "GET", path: "/console/gateway.json", answer }];
+}
+
+function pageRoutes(of: "cluster" | "gateway", rules: () => ConsoleRules): AnswerRoute[] {
+	const assets = [...loadConsoleAssets(of)].map(
 		([path, asset]): AnswerRoute => ({
 			kind: "answer",
 			method: "GET",
@@ -22,9 +32,13 @@ export function consoleRoutes(rules: () => ConsoleRules): AnswerRoute[] {
 }
 
 function page(request: HttpRequest, asset: Asset, rules: ConsoleRules): Reply {
-	const { address } = request;
+	return refused(request, rules) ?? give(request, asset);
+}
+
+/** Null = the request may use the console. */
+function refused(request: HttpRequest, rules: ConsoleRules): Reply | null {
 	const given = consoleToken(request);
-	if (mayUseConsole(address, given, rules)) return give(request, asset);
+	if (mayUseConsole(request.address, given, rules)) return null;
 	return refusal("forbidden", whyNot(given, rules), { headers: noStore, close: true });
 }
 
