@@ -3,9 +3,21 @@ import type { ViewBudget } from "./buffer-views.ts";
 import { Frame, type FrameOwner } from "./frame.ts";
 
 /** Memory for some buffers of a tier, taken and given up as a whole. */
-interface Slab {
+class Slab implements FrameOwner {
 	readonly buffer: ArrayBuffer;
-	readonly frames: readonly Frame[];
+	readonly frames: Frame[] = [];
+	/** Of its frames. */
+	inUse = 0;
+	readonly #tier: BufferTier;
+
+	constructor(bytes: number, tier: BufferTier) {
+		this.buffer = new ArrayBuffer(bytes);
+		this.#tier = tier;
+	}
+
+	takeBack(frame: Frame): void {
+		this.#tier.takeBack(frame, this);
+	}
 }
 
 /** What a tier needs of its pool. */
@@ -25,7 +37,7 @@ const aligned = (bytes: number): number => Math.ceil(bytes / 16) * 16;
  *
  * Bound: `buffersMax`, and the memory that the pool grants. Beyond, `take` returns null (`exhausted`).
  */
-export class BufferTier implements FrameOwner {
+export class BufferTier {
 	readonly bytes: number;
 	readonly buffersMax: number;
 	/** Frames taken and come back, since the start. */
@@ -42,6 +54,8 @@ export class BufferTier implements FrameOwner {
 	readonly #slabs = new Set<Slab>();
 	#buffers = 0;
 	#inUse = 0;
+	/** Slabs of which no buffer is in use. Counted, since a refused take asks for them: under overload, for each frame. */
+	#idleSlabs = 0;
 	#free: Frame | null = null;
 
 	constructor({ bytes, buffersMax }: TierSize, owner: TierOwner, views: ViewBudget) {
@@ -75,13 +89,17 @@ export class BufferTier implements FrameOwner {
 		const frame = this.#free!;
 		this.#free = frame.nextFree;
 		frame.nextFree = null;
+		const slab = frame.owner as Slab;
+		if (slab.inUse++ === 0) this.#idleSlabs--;
 		this.allocations++;
 		if (++this.#inUse > this.highWater) this.highWater = this.#inUse;
 		frame.start(length);
 		return frame;
 	}
 
-	takeBack(frame: Frame): void {
+	/** Only its slabs call this. */
+	takeBack(frame: Frame, slab: Slab): void {
+		if (--slab.inUse === 0) this.#idleSlabs++;
 		frame.nextFree = this.#free;
 		this.#free = frame;
 		this.frees++;
@@ -91,11 +109,11 @@ export class BufferTier implements FrameOwner {
 
 	/** Gives up slabs of which no buffer is in use, until it has given up as many bytes. @returns bytes given up. */
 	giveUp(bytesWanted: number): number {
-		if (this.#inUse === this.#buffers) return 0;
 		let bytes = 0;
+		if (this.#idleSlabs === 0) return bytes;
 		for (const slab of this.#slabs) {
 			if (bytes >= bytesWanted) break;
-			if (slab.frames.some((frame) => frame.references > 0)) continue;
+			if (slab.inUse > 0) continue;
 			bytes += slab.frames.length * this.#strideBytes;
 			this.#drop(slab);
 		}
@@ -104,6 +122,7 @@ export class BufferTier implements FrameOwner {
 
 	#drop(slab: Slab): void {
 		this.#slabs.delete(slab);
+		this.#idleSlabs--;
 		this.#buffers -= slab.frames.length;
 		const gone = new Set<Frame>(slab.frames);
 		let kept: Frame | null = null;
@@ -126,18 +145,18 @@ export class BufferTier implements FrameOwner {
 		const wanted = Math.max(1, Math.floor(BufferLimits.slabBytes / this.#strideBytes));
 		const count = Math.min(wanted, this.buffersMax - this.#buffers);
 		if (count === 0 || !this.#owner.reserve(count * this.#strideBytes)) return false;
-		const buffer = new ArrayBuffer(count * this.#strideBytes);
+		const slab = new Slab(count * this.#strideBytes, this);
 		const keepsViews = this.bytes <= BufferLimits.viewedBytesMax;
-		const frames = Array.from({ length: count }, (_, index) => {
-			const bytes = Buffer.from(buffer, index * this.#strideBytes, Frame.payloadAt + this.bytes);
-			return new Frame(bytes, this, this.#views, keepsViews);
-		});
-		this.#slabs.add({ buffer, frames });
-		this.#buffers += count;
-		for (const frame of frames) {
+		for (let index = 0; index < count; index++) {
+			const bytes = Buffer.from(slab.buffer, index * this.#strideBytes, Frame.payloadAt + this.bytes);
+			const frame = new Frame(bytes, slab, this.#views, keepsViews);
+			slab.frames.push(frame);
 			frame.nextFree = this.#free;
 			this.#free = frame;
 		}
+		this.#slabs.add(slab);
+		this.#idleSlabs++;
+		this.#buffers += count;
 		return true;
 	}
 }

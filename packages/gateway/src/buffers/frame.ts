@@ -32,11 +32,12 @@ export class Frame {
 	/** When it came, in milliseconds of the caller's clock. It begins as a fraction so that V8 stores others without making objects. */
 	receivedMs = 0.5;
 
-	/** The next one in the pool's list of free frames; only the pool uses it. */
+	/** Only the pool uses these. */
+	readonly owner: FrameOwner;
+	/** The next one in a list of free frames. */
 	nextFree: Frame | null = null;
 
 	#references = 0;
-	readonly #owner: FrameOwner;
 	readonly #messages: BufferViews;
 	readonly #wires: BufferViews;
 
@@ -45,7 +46,7 @@ export class Frame {
 
 	constructor(bytes: Buffer, owner: FrameOwner, views: ViewBudget, keepsViews: boolean) {
 		this.bytes = bytes;
-		this.#owner = owner;
+		this.owner = owner;
 		this.#messages = new BufferViews(bytes, Frame.headerAt + FrameLayout.clientOffset, views, keepsViews);
 		this.#wires = new BufferViews(bytes, Frame.headerAt, views, keepsViews);
 	}
@@ -94,7 +95,7 @@ export class Frame {
 	/** @throws Error for a frame that has no reference left: a broken invariant, since another frame may be in its buffer. */
 	release(): void {
 		if (this.#references <= 0) throw new Error("a frame was released twice");
-		if (--this.#references === 0) this.#owner.takeBack(this);
+		if (--this.#references === 0) this.owner.takeBack(this);
 	}
 
 	/** Writes the header and notes the class. The payload must be there, or at least its first byte. */

@@ -89,7 +89,7 @@ describe("backend queue", () => {
 	});
 
 	it("does not let a frame overtake held ones, of its client or of others", () => {
-		const { offer, control } = queueWith({ controlFramesMax: 1, bytesMax: 400 });
+		const { offer, control } = queueWith({ controlFramesMax: 4, bytesMax: 400 });
 		offer(CONTROL, 1, { client: 1, bytes: 60 });
 		offer(CONTROL, 2, { client: 1, bytes: 60 });
 		expect(offer(CONTROL, 3, { client: 2, bytes: 5 })).toBe("held");
