@@ -1,0 +1,116 @@
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { freePorts, ManagedProcess, waitFor } from "@shardcast/testkit";
+import { afterEach, expect, it } from "vitest";
+import WebSocket from "ws";
+
+const root = join(import.meta.dirname, "../../../..");
+const page = readFileSync(join(root, "docs/reference/gateway-protocol.md"), "utf8");
+/** The frames of the example on the page, in its order. */
+const [fromClient, toBackend, fromBackend, toClient, acknowledgement] = [
+	...page.matchAll(/^ *((?:[\da-f]{8} +)+[\da-f]{2} [\da-f]+)$/gm),
+].map(([, hex]) => Buffer.from(hex!.replaceAll(" ", ""), "hex")) as [Buffer, Buffer, Buffer, Buffer, Buffer];
+/** As JSON: the messages in the tables of the page. */
+const documented = [...page.matchAll(/^\| `(\{"type".*?\})` \|/gm)].map(([, json]) => JSON.parse(json!) as Record<string, unknown>);
+const shapeOf = (type: string): string[] => Object.keys(documented.find((each) => each.type === type)!);
+
+let gateway: ManagedProcess | undefined;
+const servers: Server[] = [];
+const sockets: (Socket | WebSocket)[] = [];
+afterEach(async () => {
+	for (const socket of sockets.splice(0)) "terminate" in socket ? socket.terminate() : socket.destroy();
+	await gateway?.stop();
+	for (const server of servers.splice(0)) server.close();
+});
+
+/** Collects all that a gateway writes to a backend, by connection. */
+async function backend(): Promise<{ port: number; connections: { socket: Socket; bytes: Buffer }[] }> {
+	const connections: { socket: Socket; bytes: Buffer }[] = [];
+	const server = createServer((socket) => {
+		const connection = { socket, bytes: Buffer.alloc(0) };
+		connections.push(connection);
+		sockets.push(socket);
+		socket.on("error", () => {});
+		socket.on("data", (data) => {
+			connection.bytes = Buffer.concat([connection.bytes, data]);
+		});
+	});
+	servers.push(server);
+	server.listen(0, "127.0.0.1");
+	await once(server, "listening");
+	return { port: (server.address() as AddressInfo).port, connections };
+}
+/** The frames in it, with their lengths. */
+function framesIn(bytes: Buffer): Buffer[] {
+	const frames: Buffer[] = [];
+	for (let at = 0; at + 12 <= bytes.length; at += 12 + bytes.readUInt32BE(at))
+		frames.push(bytes.subarray(at, at + 12 + bytes.readUInt32BE(at)));
+	return frames;
+}
+const jsonOf = (frame: Buffer, at: number) => JSON.parse(frame.subarray(at).toString()) as Record<string, unknown>;
+
+it("the example of the protocol's page is what passes, and its messages are the gateway's", async () => {
+	const [one, two, three] = [await backend(), await backend(), await backend()];
+	const port = await freePorts();
+	gateway = await ManagedProcess.start(join(root, "apps/supervisor/dist/main.js"), [
+		"gateway",
+		`127.0.0.1:${port}`,
+		// On a slow machine as well, only the acknowledgement lets the next frame through.
+		...["--ack-timeout", "10m"],
+		...[one, two, three].map((each) => `127.0.0.1:${each.port}`),
+	]);
+	const control = await waitFor(
+		() => three.connections.find(({ bytes }) => framesIn(bytes).some((frame) => frame[12] === 0 && jsonOf(frame, 13).link === "control")),
+		{ deadlineMs: 20_000, what: "the control connection of backend 3" },
+	);
+	await waitFor(() => one.connections.length === 2 && two.connections.length === 2 && three.connections.length === 2, {
+		deadlineMs: 20_000,
+		what: "two connections to each backend",
+	});
+	const client = new WebSocket(`ws://127.0.0.1:${port}`);
+	sockets.push(client);
+	const messages: Buffer[] = [];
+	client.on("message", (data: Buffer) => messages.push(data));
+	await once(client, "open");
+	const welcome = await waitFor(() => messages[0], { deadlineMs: 10_000, what: "welcome" });
+	expect(Object.keys(jsonOf(welcome, 9))).toEqual(shapeOf("welcome"));
+	const id = jsonOf(welcome, 9).client as number;
+	/** The example with this client instead of client 7. */
+	const ours = (frame: Buffer, at: number): Buffer => {
+		const copy = Buffer.from(frame);
+		expect(copy.readUInt32BE(at)).toBe(7);
+		copy.writeUInt32BE(id, at);
+		return copy;
+	};
+
+	client.send(fromClient);
+	const arrived = await waitFor(() => framesIn(control.bytes).find((frame) => frame[12] === 1), { deadlineMs: 10_000, what: "its frame" });
+	expect(arrived.toString("hex")).toBe(ours(toBackend, 4).toString("hex"));
+	for (const frame of framesIn(control.bytes).filter((each) => each[12] === 0)) {
+		const message = jsonOf(frame, 13);
+		expect(Object.keys(message)).toEqual(shapeOf(message.type as string));
+	}
+
+	control.socket.write(ours(fromBackend, 4));
+	const answer = await waitFor(() => messages.find((message) => message[8] === 1), { deadlineMs: 10_000, what: "the answer" });
+	expect(answer.toString("hex")).toBe(ours(toClient, 0).toString("hex"));
+
+	// With a window of one, the second VIDEO frame comes when the first is acknowledged.
+	const video = (text: string): Buffer => {
+		const body = Buffer.from(`\x02${text}`);
+		const frame = Buffer.concat([ours(fromBackend, 4).subarray(0, 12), body]);
+		frame.writeUInt32BE(body.length, 0);
+		return frame;
+	};
+	const shown = (): string[] => messages.filter((message) => message[8] === 2).map((message) => message.subarray(9).toString());
+	control.socket.write(video("first"));
+	await waitFor(() => shown().length > 0, { deadlineMs: 10_000, what: "a VIDEO frame" });
+	control.socket.write(Buffer.concat([video("skipped"), video("newest"), ours(fromBackend, 4)]));
+	await waitFor(() => messages.filter((message) => message[8] === 1).length === 2, { deadlineMs: 10_000, what: "what came after them" });
+	expect(shown()).toEqual(["first"]);
+	client.send(acknowledgement);
+	await waitFor(() => shown().length === 2, { deadlineMs: 10_000, what: "the next VIDEO frame" });
+	expect(shown()).toEqual(["first", "newest"]);
+});
