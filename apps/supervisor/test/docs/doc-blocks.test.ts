@@ -28,7 +28,7 @@ describe("blocks of the documentation", () => {
 		expect(page("```sh", "ls", "```").mistakes).toEqual([expect.stringMatching(/^page\.md:1: sh needs test or check or no-test/)]);
 		expect(page("```sh no-test", "ls", "```").mistakes).toEqual(['page.md:1: no-test needs reason="…"']);
 		expect(page("```", "ls", "```").mistakes).toHaveLength(1);
-		expect(page("```python test", "ls", "```").mistakes).toHaveLength(1);
+		expect(page("```ruby test", "ls", "```").mistakes).toHaveLength(1);
 		expect(page("```sh test", "ls").mistakes).toEqual(["page.md: a fence is not closed"]);
 		expect(page("```text", "anything", "```").mistakes).toEqual([]);
 	});

@@ -66,6 +66,8 @@ function run(page: DocPage, command: string, args: readonly string[], stays: boo
 			PATH: `${join(scratch, "bin")}:${join(root, "node_modules/.bin")}:${process.env.PATH}`,
 			SHARDCAST_CLUSTER_DIRECTORY: folderFor(page),
 			TMPDIR: scratch,
+			PYTHONPATH: join(root, "examples/gateway"),
+			PYTHONDONTWRITEBYTECODE: "1",
 		},
 	});
 	let output = "";
@@ -101,11 +103,22 @@ function endGroup(pid: number): void {
 
 /** The ports that the documents speak of, as they are in this run. */
 async function onOurPorts(code: string, page: DocPage): Promise<string> {
+	if (page.file === gatewayGuide) return onFreePorts(code);
 	if (!/\b(300[2-5]|9002)\b/.test(code)) return code;
 	const { basePort, httpUrl } = await clusterFor(page);
 	const ports: Record<string, number> = { 3005: Number(new URL(httpUrl).port), 9002: await freePorts() };
 	for (let shard = 0; shard < 3; shard++) ports[3002 + shard] = basePort + shard;
 	return code.replace(/\b(300[2-5]|9002)\b/g, (port) => String(ports[port]));
+}
+
+/** Needs no cluster, but ports for a gateway, a backend, its page and announcements. */
+const gatewayGuide = "docs/how-to/gateway.md";
+async function onFreePorts(code: string): Promise<string> {
+	const [gateway, backend, web, discovery] = [await freePorts(), await freePorts(), await freePorts(), await freePorts()];
+	return code
+		.replace(/\bgateway 3020\b/g, `gateway 3020 --discovery-port ${discovery}`)
+		.replace(/\bdemo\.mjs\b/g, `demo.mjs --port ${backend} --web ${web}`)
+		.replace(/\b(3020|9001|9999)\b/g, (port) => String({ 3020: gateway, 9001: backend, 9999: discovery }[port]));
 }
 
 /** A server's command line as one that only checks its options. */
@@ -123,7 +136,7 @@ function withoutNpx(code: string): string {
 
 async function test(block: DocBlock, page: DocPage): Promise<string> {
 	const { language, marker, options } = block;
-	await clusterFor(page);
+	if (page.file !== gatewayGuide) await clusterFor(page);
 	const stays = options.has("stays");
 	const wanted = Number(options.get("exit") ?? 0);
 	const judge = ({ code, output, stayed }: Ran): string => {
@@ -142,6 +155,7 @@ async function test(block: DocBlock, page: DocPage): Promise<string> {
 	}
 	if (language === "js")
 		return judge(await run(page, process.execPath, ["--input-type=module", "-e", await onOurPorts(block.code, page)], stays));
+	if (language === "python") return judge(await run(page, "python3", ["-c", await onOurPorts(block.code, page)], stays));
 	const code = marker === "check" ? asCheck(block.code) : await onOurPorts(block.code, page);
 	if (marker === "check") expect(code, "what is checked starts a server").toContain("config check");
 	return judge(await run(page, "bash", ["-euo", "pipefail", "-c", withoutNpx(code)], stays));

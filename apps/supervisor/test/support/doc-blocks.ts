@@ -12,6 +12,7 @@ export const root = join(import.meta.dirname, "../../../..");
  *   ```yaml test            a config file: `config check`
  *   ```json test            is JSON
  *   ```js test              a module: runs; `stays` as above
+ *   ```python test          a program: the same; it finds what is in examples/gateway
  *   ```text output          what the block before it prints, line by line; … stands for anything
  *   ```… no-test reason="…" is not run, and why
  *
@@ -43,6 +44,7 @@ const markers: Readonly<Record<string, readonly string[]>> = {
 	yaml: ["test"],
 	json: ["test"],
 	js: ["test"],
+	python: ["test"],
 	text: ["output", ""],
 };
 
