@@ -154,6 +154,8 @@ describe("what waits in a gateway", () => {
 		controls.socket.write(frameBytes(control, client.id, "urgent"));
 		await waitFor(() => rig.report.queues.to_clients_high!.waiting === 1, { ...within, what: "the urgent frame waits" });
 		const waiting = rig.report.queues.to_clients_low!.waiting;
+		// What is in the socket already cannot be passed, so it is little.
+		expect(rig.gateway.hub.clients.all[0]!.transport.getBufferedAmount()).toBeLessThan(2 * 64 * kibibyte + 100);
 		client.socket.resume();
 		await waitFor(() => client.frames.length === writing.count + 1, { ...within, what: "all frames" });
 		const place = client.frames.findIndex(({ frameClass }) => frameClass === control);
