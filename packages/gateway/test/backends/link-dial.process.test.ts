@@ -67,6 +67,18 @@ describe("dialling a backend", () => {
 		await waitFor(() => rig.link.counts.ups >= 2, within("the link is up again"));
 	});
 
+	it("can be stopped before it is connected", async () => {
+		const { port } = await standingStill();
+		await fill(port, 2);
+		const rig = linkRig(port);
+		rig.link.start();
+		await waitFor(() => rig.link.counts.dials === 1, within("it dials"));
+		rig.link.stop();
+		rig.link.stop();
+		expect(rig.states).toEqual([]);
+		expect(rig.link.counts).toMatchObject({ failures: 0, ends: { stopped: 1 } });
+	});
+
 	it("does not dial while it is stopped, and begins again when it is started", async () => {
 		const backend = await FakeBackend.open();
 		closing(() => backend.close());
