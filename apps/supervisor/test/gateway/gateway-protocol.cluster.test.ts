@@ -26,7 +26,7 @@ afterEach(async () => {
 });
 
 /** Collects all that a gateway writes to a backend, by connection. */
-async function backend(): Promise<{ port: number; connections: { socket: Socket; bytes: Buffer }[] }> {
+async function backend(): Promise<TestBackend> {
 	const connections: { socket: Socket; bytes: Buffer }[] = [];
 	const server = createServer((socket) => {
 		const connection = { socket, bytes: Buffer.alloc(0) };
@@ -51,24 +51,31 @@ function framesIn(bytes: Buffer): Buffer[] {
 }
 const jsonOf = (frame: Buffer, at: number) => JSON.parse(frame.subarray(at).toString()) as Record<string, unknown>;
 
-it("the example of the protocol's page is what passes, and its messages are the gateway's", async () => {
-	const [one, two, three] = [await backend(), await backend(), await backend()];
+interface TestBackend {
+	readonly port: number;
+	readonly connections: { socket: Socket; bytes: Buffer }[];
+}
+
+/** A gateway with these backends. @returns its port, once all are connected */
+async function start(backends: readonly TestBackend[]): Promise<number> {
 	const port = await freePorts();
 	gateway = await ManagedProcess.start(join(root, "apps/supervisor/dist/main.js"), [
-		"gateway",
-		`127.0.0.1:${port}`,
+		...["gateway", `127.0.0.1:${port}`, ...backends.map((each) => `127.0.0.1:${each.port}`)],
 		// On a slow machine as well, only the acknowledgement lets the next frame through.
 		...["--ack-timeout", "10m"],
-		...[one, two, three].map((each) => `127.0.0.1:${each.port}`),
 	]);
-	const control = await waitFor(
-		() => three.connections.find(({ bytes }) => framesIn(bytes).some((frame) => frame[12] === 0 && jsonOf(frame, 13).link === "control")),
-		{ deadlineMs: 20_000, what: "the control connection of backend 3" },
-	);
-	await waitFor(() => one.connections.length === 2 && two.connections.length === 2 && three.connections.length === 2, {
+	await waitFor(() => backends.every(({ connections }) => connections.filter(({ bytes }) => bytes.length > 0).length === 2), {
 		deadlineMs: 20_000,
 		what: "two connections to each backend",
 	});
+	return port;
+}
+
+function controlOf({ connections }: TestBackend): { socket: Socket; bytes: Buffer } {
+	return connections.find(({ bytes }) => framesIn(bytes).some((frame) => frame[12] === 0 && jsonOf(frame, 13).link === "control"))!;
+}
+
+async function connect(port: number): Promise<{ client: WebSocket; id: number; messages: Buffer[] }> {
 	const client = new WebSocket(`ws://127.0.0.1:${port}`);
 	sockets.push(client);
 	const messages: Buffer[] = [];
@@ -76,7 +83,13 @@ it("the example of the protocol's page is what passes, and its messages are the 
 	await once(client, "open");
 	const welcome = await waitFor(() => messages[0], { deadlineMs: 10_000, what: "welcome" });
 	expect(Object.keys(jsonOf(welcome, 9))).toEqual(shapeOf("welcome"));
-	const id = jsonOf(welcome, 9).client as number;
+	return { client, id: jsonOf(welcome, 9).client as number, messages };
+}
+
+it("the example of the protocol's page is what passes, and its messages are the gateway's", async () => {
+	const backends = [await backend(), await backend(), await backend()];
+	const { client, id, messages } = await connect(await start(backends));
+	const control = controlOf(backends[2]!);
 	/** The example with this client instead of client 7. */
 	const ours = (frame: Buffer, at: number): Buffer => {
 		const copy = Buffer.from(frame);
@@ -113,4 +126,24 @@ it("the example of the protocol's page is what passes, and its messages are the 
 	client.send(acknowledgement);
 	await waitFor(() => shown().length === 2, { deadlineMs: 10_000, what: "the next VIDEO frame" });
 	expect(shown()).toEqual(["first", "newest"]);
+});
+
+it("neither a client nor a backend can send in the name of another", async () => {
+	const backends = [await backend(), await backend()];
+	const port = await start(backends);
+	const [one, two] = [await connect(port), await connect(port)];
+	const control = controlOf(backends[1]!);
+	const message = Buffer.from(fromClient);
+	message.writeUInt32BE(two.id, 0);
+	message.writeUInt32BE(2, 4);
+	one.client.send(message);
+	const arrived = await waitFor(() => framesIn(control.bytes).find((frame) => frame[12] === 1), { deadlineMs: 10_000, what: "its frame" });
+	expect(arrived.readUInt32BE(4)).toBe(one.id);
+	const frame = Buffer.from(fromBackend);
+	frame.writeUInt32BE(two.id, 4);
+	frame.writeUInt32BE(1, 8);
+	control.socket.write(frame);
+	const answer = await waitFor(() => two.messages.find((each) => each[8] === 1), { deadlineMs: 10_000, what: "the answer" });
+	expect(answer.readUInt32BE(4)).toBe(2);
+	expect(one.messages.some((each) => each[8] === 1)).toBe(false);
 });
