@@ -1,7 +1,10 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManagedProcess, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
-import { FakeBackend } from "./support/fake-backend.ts";
+import type { GatewayReport } from "../src/monitor/gateway-report.ts";
+import { FakeBackend, frameBytes } from "./support/fake-backend.ts";
 import { RigClient } from "./support/gateway-rig.ts";
 
 const main = join(import.meta.dirname, "../../../apps/supervisor/dist/main.js");
@@ -33,6 +36,59 @@ describe("shardcast gateway", () => {
 		expect((await program.exited).code).toBe(0);
 		await waitFor(() => link.isClosed, { deadlineMs: 5000, what: "the connection has ended" });
 		expect(link.messages.at(-1)).toEqual({ type: "client_left", client: client.id });
+	});
+
+	it("takes its options from a file, and new ones on SIGHUP; what is fixed waits for a restart, and a mistake changes nothing", async () => {
+		const folder = mkdtempSync(join(tmpdir(), "gateway-"));
+		opened.push({ stop: () => rmSync(folder, { recursive: true }) });
+		const backend = await FakeBackend.open();
+		opened.push(backend);
+		const file = join(folder, "gateway.yaml");
+		const write = (timeout: string, queue: number): void =>
+			writeFileSync(
+				file,
+				`gateway:\n  address: 127.0.0.1:0\n  backends: [127.0.0.1:${backend.port}]\n  stalled_client_timeout: ${timeout}\n  client_queue: ${queue}\n`,
+			);
+		write("10s", 64);
+		const program = await run("--config", file, "--log-format", "json");
+		const [, port] = await program.waitForOutput(/ws:\/\/127\.0\.0\.1:(\d+)/, 20_000);
+		const client = await new RigClient(`ws://127.0.0.1:${port}`).welcome();
+		write("5s", 128);
+		process.kill(program.pid, "SIGHUP");
+		await program.waitForOutput(
+			/configuration reloaded from \S+: gateway\.stalled_client_timeout 10s → 5s; only a restart brings gateway\.client_queue 64 → 128/,
+			10_000,
+		);
+		write("soon", 128);
+		process.kill(program.pid, "SIGHUP");
+		await program.waitForOutput(/configuration not reloaded, all options keep their values: [^"]*stalled_client_timeout/, 10_000);
+		expect(client.closed).toBe(null);
+		client.socket.terminate();
+	});
+
+	it("on SIGTERM waits for a client that is behind until --shutdown-timeout allows no more, then cuts it off, with status 1", async () => {
+		const backend = await FakeBackend.open();
+		opened.push(backend);
+		const program = await run("127.0.0.1:0", `127.0.0.1:${backend.port}`, "--shutdown-timeout", "2s", "--log-format", "json");
+		const [, port] = await program.waitForOutput(/ws:\/\/127\.0\.0\.1:(\d+)/, 20_000);
+		const [slow, quick] = [
+			await new RigClient(`ws://127.0.0.1:${port}`).welcome(),
+			await new RigClient(`ws://127.0.0.1:${port}`).welcome(),
+		];
+		const data = await backend.connection("data");
+		slow.pause();
+		// More than sockets take.
+		for (let sent = 0; sent < 256; sent++) data.socket.write(frameBytes(4, slow.id, Buffer.alloc(256 * 1024)));
+		const waiting = async (): Promise<number> => {
+			const { queues } = (await (await fetch(`http://127.0.0.1:${port}/health`)).json()) as GatewayReport;
+			return queues.to_clients_low!.waiting;
+		};
+		await waitFor(async () => (await waiting()) > 0, { deadlineMs: 10_000, what: "frames wait" });
+		process.kill(program.pid, "SIGTERM");
+		expect(await quick.closing()).toEqual({ code: 1001, reason: "shutdown" });
+		expect((await program.exited).code).toBe(1);
+		expect(program.log()).toContain("shutdown complete: 1 cut off");
+		slow.socket.terminate();
 	});
 
 	it.each([
