@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { Transform } from "node:stream";
 import { stressed, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
@@ -52,6 +53,26 @@ function echo(): Transform {
 }
 
 describe("what waits in a gateway", () => {
+	it("a client may send thousands of frames at once: what the backend's socket takes does not wait", async () => {
+		const rig = await start({ clientQueueFrames: 8, backendQueueFrames: 8, backendPriorityFrames: 8 });
+		const client = await rig.client();
+		const count = 3000;
+		// One write, so that one turn of the gateway reads hundreds of them.
+		const { _socket: socket } = client.socket as unknown as { readonly _socket: Socket };
+		socket.cork();
+		for (let index = 0; index < count; index++) client.send(index % 2 === 0 ? control : file, 1, `${index}`);
+		socket.uncork();
+		const got = () => rig.backends[0]!.connections.flatMap(({ frames }) => frames.filter(({ frameClass }) => frameClass !== 0));
+		await waitFor(() => got().length >= count, { ...within, what: "all frames" });
+		expect(client.closed).toBeNull();
+		for (const wanted of [control, file]) {
+			const of = got().filter(({ frameClass }) => frameClass === wanted);
+			expect(of.map(({ content }) => Number(content))).toEqual(
+				Array.from({ length: count / 2 }, (_, at) => 2 * at + (wanted === file ? 1 : 0)),
+			);
+		}
+	});
+
 	it("a backend that does not read its data connection: its CONTROL passes, other backends get all, and too much held closes the client", async () => {
 		const first = await FakeBackend.open();
 		// The data connection says hello, and is not read after that.

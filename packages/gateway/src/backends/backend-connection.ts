@@ -98,6 +98,11 @@ export class BackendConnection {
 		if (this.isConnected) this.#writer.wake();
 	}
 
+	/** So much waits that it should be written in this turn. */
+	hurry(): void {
+		if (this.isConnected) this.#writer.hurry();
+	}
+
 	pause(): void {
 		this.#reader.pause();
 	}

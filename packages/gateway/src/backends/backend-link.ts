@@ -144,7 +144,12 @@ export class BackendLink {
 	send(frame: Frame, budget: HeldBudget): ReturnType<BackendQueue["offer"]> | "down" {
 		if (this.#state !== "up") return "down";
 		const offered = this.outbox.offer(frame, budget);
-		if (offered === "queued") this.#connection(isUrgent(frame.frameClass) ? "control" : "data")?.wake();
+		if (offered !== "queued") return offered;
+		const kind = isUrgent(frame.frameClass) ? "control" : "data";
+		const connection = this.#connection(kind);
+		connection?.wake();
+		// One turn can bring more messages of a client than a queue takes. Only what the socket does not take has to wait.
+		if (this.outbox.queue.isHalfFull(kind)) connection?.hurry();
 		return offered;
 	}
 

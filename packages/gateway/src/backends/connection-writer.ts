@@ -30,8 +30,8 @@ const writeBytesMax = 256 * 1024;
 const largeFramesMax = 16;
 
 /**
- * Writes frames to one connection: at most one write per turn of the event loop, and one at a time. So under load many frames share a system call,
- * and a frame alone waits only for the end of the turn. While the kernel does not take a write, the rest waits where it is.
+ * Writes frames to one connection: a write per turn of the event loop, unless it must `hurry`, and one at a time. So under load many frames share a
+ * system call, and a frame alone waits only for the end of the turn. While the kernel does not take a write, the rest waits where it is.
  *
  * One owner, its connection. Frames are released when the kernel has them, or by `stop`.
  */
@@ -57,6 +57,13 @@ export class ConnectionWriter {
 	/** Something waits to be written. */
 	wake(): void {
 		if (!this.isBusy && !this.#isStopped) this.#immediate = setImmediate(this.#write);
+	}
+
+	/** Writes in this turn, if the kernel has taken the write before: many frames have come in it, and their queue would be full. */
+	hurry(): void {
+		if (this.#immediate === null) return;
+		clearImmediate(this.#immediate);
+		this.#write();
 	}
 
 	/** @returns frames that the kernel may not have taken, with their references. */

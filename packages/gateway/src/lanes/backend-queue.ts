@@ -115,6 +115,10 @@ export class BackendQueue {
 		return this.#data.lane.count;
 	}
 
+	isHalfFull(kind: "control" | "data"): boolean {
+		return (kind === "control" ? this.#control : this.#data).lane.isHalfFull;
+	}
+
 	get heldCount(): number {
 		return this.#control.held.count + this.#data.held.count;
 	}

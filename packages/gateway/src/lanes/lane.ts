@@ -65,6 +65,10 @@ export class Lane {
 		return this.#ring.count;
 	}
 
+	get isHalfFull(): boolean {
+		return this.count * 2 >= this.#ring.framesMax || this.bytes * 2 >= this.#bytesMax;
+	}
+
 	get bytes(): number {
 		return this.#ring.bytes;
 	}
