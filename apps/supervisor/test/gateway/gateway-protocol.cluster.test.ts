@@ -1,8 +1,9 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
-import { freePorts, ManagedProcess, waitFor } from "@shardcast/testkit";
+import { freePorts, httpRequest, ManagedProcess, startGuard, waitFor } from "@shardcast/testkit";
 import { afterEach, expect, it } from "vitest";
 import WebSocket from "ws";
 
@@ -17,12 +18,17 @@ const documented = [...page.matchAll(/^\| `(\{"type".*?\})` \|/gm)].map(([, json
 const shapeOf = (type: string): string[] => Object.keys(documented.find((each) => each.type === type)!);
 
 let gateway: ManagedProcess | undefined;
+const libraries: ChildProcess[] = [];
 const servers: Server[] = [];
 const sockets: (Socket | WebSocket)[] = [];
 afterEach(async () => {
 	for (const socket of sockets.splice(0)) "terminate" in socket ? socket.terminate() : socket.destroy();
 	await gateway?.stop();
 	for (const server of servers.splice(0)) server.close();
+	for (const library of libraries.splice(0)) {
+		library.kill("SIGKILL");
+		await once(library, "exit");
+	}
 });
 
 /** Collects all that a gateway writes to a backend, by connection. */
@@ -56,14 +62,21 @@ interface TestBackend {
 	readonly connections: { socket: Socket; bytes: Buffer }[];
 }
 
+async function startGateway(backendPorts: readonly number[], flags: readonly string[]): Promise<number> {
+	const port = await freePorts();
+	const addresses = [port, ...backendPorts].map((each) => `127.0.0.1:${each}`);
+	gateway = await ManagedProcess.start(join(root, "apps/supervisor/dist/main.js"), ["gateway", ...addresses, ...flags]);
+	await gateway.waitForOutput(/shardcast gateway, pid/, 20_000);
+	return port;
+}
+
 /** A gateway with these backends. @returns its port, once all are connected */
 async function start(backends: readonly TestBackend[]): Promise<number> {
-	const port = await freePorts();
-	gateway = await ManagedProcess.start(join(root, "apps/supervisor/dist/main.js"), [
-		...["gateway", `127.0.0.1:${port}`, ...backends.map((each) => `127.0.0.1:${each.port}`)],
-		// On a slow machine as well, only the acknowledgement lets the next frame through.
-		...["--ack-timeout", "10m"],
-	]);
+	// On a slow machine as well, only the acknowledgement lets the next frame through.
+	const port = await startGateway(
+		backends.map((each) => each.port),
+		["--ack-timeout", "10m"],
+	);
 	await waitFor(() => backends.every(({ connections }) => connections.filter(({ bytes }) => bytes.length > 0).length === 2), {
 		deadlineMs: 20_000,
 		what: "two connections to each backend",
@@ -146,4 +159,41 @@ it("neither a client nor a backend can send in the name of another", async () =>
 	const answer = await waitFor(() => two.messages.find((each) => each[8] === 1), { deadlineMs: 10_000, what: "the answer" });
 	expect(answer.readUInt32BE(4)).toBe(2);
 	expect(one.messages.some((each) => each[8] === 1)).toBe(false);
+});
+
+it("the libraries in examples/gateway speak with a gateway, and answer its pings", async () => {
+	const commands = [[process.execPath, "conformance.mjs"]];
+	if (spawnSync("python3", ["--version"]).status === 0) commands.push(["python3", "conformance.py"]);
+	const ports: number[] = [];
+	for (const [command, program] of commands) {
+		const library = spawn(command!, [join(import.meta.dirname, "programs", program!)], { stdio: ["ignore", "pipe", "inherit"] });
+		libraries.push(library);
+		const guard = startGuard(library.pid!);
+		library.once("exit", () => guard.kill("SIGKILL"));
+		const [said] = (await once(library.stdout!, "data")) as [Buffer];
+		ports.push(Number(/listening on (\d+)/.exec(said.toString())![1]));
+	}
+	const port = await startGateway(ports, ["--backend-idle-timeout", "1s"]);
+	const backends = async (): Promise<{ isUp: boolean; ups: number; sentFrames: number }[]> =>
+		JSON.parse((await httpRequest(`http://127.0.0.1:${port}/health`)).body).backends;
+	await waitFor(async () => (await backends()).every(({ isUp }) => isUp), { deadlineMs: 20_000, what: "the backends" });
+	const { client, id, messages } = await connect(port);
+	for (let backendId = 1; backendId <= ports.length; backendId++)
+		for (const frameClass of [1, 2, 4]) {
+			const frame = Buffer.from([0, 0, 0, 0, 0, 0, 0, backendId, frameClass, ...Buffer.from("héllo")]);
+			client.send(frame);
+			const echo = await waitFor(() => messages.find((each) => each.readUInt32BE(4) === backendId && each[8] === frameClass), {
+				deadlineMs: 10_000,
+				what: `frame ${frameClass} from backend ${backendId}`,
+			});
+			frame.writeUInt32BE(id, 0);
+			expect(echo.toString("hex")).toBe(frame.toString("hex"));
+		}
+	// Nothing else is said from here on, for longer than the idle timeout.
+	const before = await backends();
+	await waitFor(async () => (await backends()).every(({ sentFrames }, index) => sentFrames >= before[index]!.sentFrames + 4), {
+		deadlineMs: 20_000,
+		what: "four pings",
+	});
+	expect((await backends()).map(({ ups }) => ups)).toEqual(ports.map(() => 1));
 });
