@@ -191,7 +191,12 @@ it("the help of each command ends with an example that works", { tags: ["long"] 
 	const env = { PATH: `${folder}:${process.env.PATH}`, SHARDCAST_CLUSTER_DIRECTORY: folder };
 	const tried = commandLine.commands.map(async ({ name, example }) => {
 		// Those that serve are only checked.
-		const command = example.replace(/\bshardcast (multi|single|edge) /, "shardcast config check ");
+		const command = example
+			.replace(/\bshardcast (multi|single|edge) /, "shardcast config check ")
+			.replace(
+				/\bshardcast gateway (\d+) (\S+) (\S+) /,
+				(_, port: string, ...backends) => `shardcast config check --gateway-addr :${port} --backends ${backends.slice(0, 2)} `,
+			);
 		const child = spawn("bash", ["-o", "pipefail", "-c", command], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
 		const [output, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
 		return [name, example.includes(`shardcast ${name} `) ? "has one" : `none: "${example}"`, code === 0 ? "works" : `${output}${errors}`];
