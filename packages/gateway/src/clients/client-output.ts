@@ -57,6 +57,11 @@ export class ClientOutput {
 		return this.#held[0].size + this.#held[1].size > 0;
 	}
 
+	/** Whether sources have waited for so long, and not because of its bandwidth, without that it took anything. */
+	isStalled(nowMs: number, timeoutMs: number): boolean {
+		return this.holdsSources && this.#timer === null && nowMs - this.tookMs >= timeoutMs;
+	}
+
 	/** Whether the client has not taken all that it is to get. */
 	get isBehind(): boolean {
 		const { lanes } = this.#parts;
@@ -69,7 +74,10 @@ export class ClientOutput {
 
 	/** Takes a frame of the gateway itself. False = there is no room. */
 	tell(frame: Frame): boolean {
-		if (this.#parts.lanes.offer(frame) !== "queued") return false;
+		const { lanes } = this.#parts;
+		// Perhaps nothing but the end of this turn is waited for.
+		if (!lanes.hasRoom(frame.frameClass, frame.length)) this.pump();
+		if (lanes.offer(frame) !== "queued") return false;
 		this.#parts.pumpSoon();
 		return true;
 	}
@@ -174,6 +182,7 @@ export class ClientOutput {
 
 	readonly #again = (): void => {
 		this.#timer = null;
+		this.tookMs = this.#parts.nowMs();
 		this.pump();
 	};
 

@@ -1,5 +1,8 @@
 import { TokenBucket } from "@shardcast/limits";
 
+/** A timer for longer than this fires at once. */
+const timerMsMax = 2 ** 31 - 1;
+
 /**
  * A limit in bytes per second for one direction of one connection. 0 = no limit. One thread; makes no object per frame.
  *
@@ -36,8 +39,8 @@ export class Bandwidth {
 		return false;
 	}
 
-	/** Milliseconds until `take` says yes; 0 if it would now. */
+	/** Milliseconds until `take` says yes, at most what a timer takes: ask again then. 0 if it would now. */
 	waitMs(nowMs: number): number {
-		return this.#bytesPerSecond === 0 ? 0 : this.#bucket.waitMs(this.#bytesPerSecond, nowMs);
+		return this.#bytesPerSecond === 0 ? 0 : Math.min(timerMsMax, this.#bucket.waitMs(this.#bytesPerSecond, nowMs));
 	}
 }

@@ -240,7 +240,7 @@ export class GatewayHub implements ClientOwner {
 			if (client.isGone) continue;
 			const { output } = client.queues;
 			output.expire(now);
-			if (output.holdsSources && now - output.tookMs >= stalledClientTimeoutMs) this.close(client, "stalled");
+			if (output.isStalled(now, stalledClientTimeoutMs)) this.close(client, "stalled");
 		}
 		if (this.#untold.size > 0) this.#tellUntold();
 	};

@@ -56,4 +56,10 @@ describe("bandwidth", () => {
 		bandwidth.bytesPerSecond = 1000;
 		expect(bandwidth.take(1, 10_000)).toBe(true);
 	});
+
+	it("never asks for a longer wait than a timer takes", () => {
+		const bandwidth = new Bandwidth(1, 0);
+		bandwidth.take(8 * 2 ** 20, 0);
+		expect(bandwidth.waitMs(0)).toBe(2 ** 31 - 1);
+	});
 });

@@ -1,0 +1,87 @@
+import { waitFor } from "@shardcast/testkit";
+import { afterEach, describe, expect, it } from "vitest";
+import { frameBytes } from "./support/fake-backend.ts";
+import { GatewayRig, messageBytes, type RigClient } from "./support/gateway-rig.ts";
+
+const [control, file] = [1, 4];
+const opened: { stop(): Promise<void> }[] = [];
+afterEach(async () => {
+	for (const each of opened.splice(0).reverse()) await each.stop();
+});
+const start = async (...parts: Parameters<typeof GatewayRig.start>): Promise<GatewayRig> => {
+	const rig = await GatewayRig.start(...parts);
+	opened.push(rig);
+	return rig;
+};
+const within = { deadlineMs: 10_000 };
+
+/** Sends frames so that the gateway reads many of them at once. */
+function burst({ socket }: RigClient, count: number, frame: (index: number) => Buffer): void {
+	const tcp = (socket as unknown as { readonly _socket: { cork(): void; uncork(): void } })._socket;
+	tcp.cork();
+	for (let index = 0; index < count; index++) socket.send(frame(index));
+	tcp.uncork();
+}
+
+const numbered = (index: number): Buffer => {
+	const content = Buffer.alloc(16);
+	content.writeUInt32BE(index);
+	return content;
+};
+
+describe("bursts from a client", () => {
+	it.each([
+		["CONTROL", control, "control"],
+		["FILE", file, "data"],
+	] as const)("of %s pass, each frame once and in order, when the backend reads", async (_name, frameClass, kind) => {
+		const rig = await start();
+		const client = await rig.client();
+		const connection = await rig.backends[0]!.connection(kind);
+		burst(client, 2000, (index) => messageBytes(frameClass, 1, numbered(index)));
+		const got = () => connection.frames.filter((frame) => frame.frameClass === frameClass);
+		await waitFor(() => got().length === 2000 || client.closed !== null, { ...within, what: "all frames" });
+		expect(client.closed).toBeNull();
+		expect(got().map(({ content }) => content.readUInt32BE(0))).toEqual(Array.from({ length: 2000 }, (_, index) => index));
+	});
+
+	it("to a backend that is not there: the client that reads is told of each, and stays", async () => {
+		const rig = await start();
+		const client = await rig.client();
+		burst(client, 500, (index) => messageBytes(control, 77, numbered(index)));
+		await waitFor(() => client.told.filter(({ type }) => type === "refused").length === 500 || client.closed !== null, {
+			...within,
+			what: "all refusals",
+		});
+		expect(client.closed).toBeNull();
+	});
+
+	it("that wait when their backend goes: the client is told of each, and stays", async () => {
+		const rig = await start();
+		const client = await rig.client();
+		const data = await rig.backends[0]!.connection("data");
+		data.socket.pause();
+		const big = Buffer.alloc(128 * 1024);
+		while (rig.report.queues.to_backends_data!.waiting < 120) {
+			client.send(file, 1, big);
+			await waitFor(() => client.socket.bufferedAmount === 0, { ...within, what: "the frame has left the client", everyMs: 1 });
+			await rig.metric("shardcast_gateway_held_frames");
+		}
+		data.socket.destroy();
+		await waitFor(() => client.told.filter(({ type }) => type === "refused").length >= 120 || client.closed !== null, {
+			...within,
+			what: "all refusals",
+		});
+		expect(client.closed).toBeNull();
+	});
+});
+
+describe("bandwidth", () => {
+	it("a client is not stalled while the gateway's limit keeps frames from it", async () => {
+		const rig = await start({ clientBandwidth: 25_000, clientQueueFrames: 4, stalledClientTimeoutMs: 200 });
+		const client = await rig.client();
+		const data = await rig.backends[0]!.connection("data");
+		for (let index = 0; index < 8; index++) data.socket.write(frameBytes(file, client.id, Buffer.alloc(10_000)));
+		await waitFor(() => client.frames.length === 8 || client.closed !== null, { ...within, what: "frames" });
+		expect(client.closed).toBeNull();
+	});
+});
