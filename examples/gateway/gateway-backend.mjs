@@ -282,6 +282,8 @@ class Gateway {
 
 	/** All frames of a turn of the event loop leave in one write. */
 	#write(socket, clientId, frameClass, body) {
+		// A string has fewer characters than bytes, so the gateway would look for the next frame in the wrong place.
+		if (!(body instanceof Uint8Array)) throw new TypeError("a body is bytes: wrap text in Buffer.from(…)");
 		const length = body.length + 1;
 		if (length > this.backend.options.maxFrame)
 			throw new RangeError(`a payload of ${length} bytes is longer than maxFrame, ${this.backend.options.maxFrame}`);

@@ -142,8 +142,8 @@ class Backend:
         self._connections.add(connection)
         try:
             await connection.run()
-        except (OSError, EOFError):
-            pass  # A gateway that goes away is no problem.
+        except (OSError, EOFError, asyncio.CancelledError):
+            pass  # A gateway that goes away is no problem, nor is the end of the program.
         except Exception as error:
             self.stats["broken_connections"] += 1
             self.on_problem(error)

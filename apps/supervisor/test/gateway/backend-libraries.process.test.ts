@@ -309,6 +309,12 @@ for (const { library, command, program, tags } of libraries)
 			expect(await report(gateway)).toMatchObject({ problems: ["the handler has failed"], stats: { handlerErrors: 1 }, down: 0 });
 		});
 
+		it("refuses to send text, which would put the gateway out of step", async () => {
+			const gateway = await open(await start());
+			gateway.order(7, { do: "text" });
+			expect(await report(gateway)).toMatchObject({ problems: [expect.stringMatching(/bytes/)], stats: { handlerErrors: 1 }, down: 0 });
+		});
+
 		/** Where its announcements arrive. */
 		async function listener(): Promise<{ to: string; datagrams: Record<string, unknown>[] }> {
 			const socket = createSocket("udp4");

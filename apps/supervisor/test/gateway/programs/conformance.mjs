@@ -35,6 +35,10 @@ const orders = {
 	release() {
 		release();
 	},
+	/** Text in place of bytes. */
+	text(client) {
+		client.send(FrameClass.CONTROL, "größe");
+	},
 	fail() {
 		throw new Error("the handler has failed");
 	},

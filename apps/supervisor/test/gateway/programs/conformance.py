@@ -59,6 +59,9 @@ async def main():
     async def release(*_):
         held.set()
 
+    async def text(client, _):
+        client.send(CONTROL, "größe")
+
     async def fail(*_):
         raise RuntimeError("the handler has failed")
 
@@ -67,7 +70,8 @@ async def main():
 
     closing = []
     orders = {"report": report, "flood": flood, "floodAll": flood_all, "fill": fill}
-    orders.update({"hold": hold, "release": release, "fail": fail, "close": close})
+    orders.update({"hold": hold, "release": release, "text": text})
+    orders.update({"fail": fail, "close": close})
 
     async def on_frame(client, frame_class, body):
         if frame_class == FILE:
