@@ -41,7 +41,10 @@ describe("options of the gateway", () => {
 			"--discovery-networks: with --discovery-secret only signed announcements count, from anywhere; leave one of the two out",
 		],
 		[{ discover: "true", discoverySecret: "short" }, "--discovery-secret: the value must have at least 16 characters and no white space"],
-		[{ clientQueueBytes: "1MiB" }, "--client-queue-bytes: a frame of 8MiB (--max-frame) would not fit; give at least that"],
+		[
+			{ clientQueueBytes: "1MiB" },
+			"--client-queue-bytes: a frame of 8MiB (--max-frame) would not fit; give at least that, or a smaller --max-frame",
+		],
 		[{ clientQueueBytes: "1MiB", maxFrameBytes: "1MiB" }, ""],
 		[
 			{ backendReconnectMinMs: "40s" },

@@ -96,7 +96,10 @@ export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" 
 /** What everyone may do who reaches the gateway; null = clients must show a token. */
 function openMode(config: Config): string | null {
 	if (authRequired(config) && !config.allowAnonymousConnect) return null;
-	return "open mode: every client that reaches this gateway can send frames to its backends, and gets theirs; a key for tokens (client.token) or --require-auth closes it";
+	const closes = authRequired(config)
+		? "--no-allow-anonymous-connect closes it"
+		: "a key for tokens (client.token, such as --token-hmac-secret) closes it";
+	return `open mode: every client that reaches this gateway can send frames to its backends, and gets theirs; ${closes}`;
 }
 
 function access(config: Config): string {

@@ -142,7 +142,7 @@ export const gatewayMetrics: readonly ReadMetric<GatewayReading>[] = [
 	counter(
 		"shardcast_gateway_frames_dropped_total",
 		"messages",
-		"Frames that were dropped, by reason.",
+		"Frames that were dropped, by reason; video_to_client = VIDEO for clients that are slower than it, which is normal.",
 		singleBy("reason", ({ dropped }) => dropped),
 	),
 	counter(

@@ -1,4 +1,3 @@
-import { formatDuration } from "@shardcast/config";
 import type { Log } from "@shardcast/telemetry";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
 import type { Frame } from "../buffers/frame.ts";
@@ -361,12 +360,9 @@ export class BackendLink {
 		if (this.#logged === why && !(isOpen && this.breaker.failures === this.#parts.options.breaker.failuresMax)) return;
 		this.#logged = why;
 		const because = detail === "" ? linkEnds[why] : `${linkEnds[why]} (${detail})`;
-		const what = isOpen ? `and its breaker is open after ${this.breaker.failures} failures` : "";
+		const what = isOpen ? `, and its breaker is open after ${this.breaker.failures} failures` : "";
 		const fields = { backend: this.id, address: this.address };
-		this.#parts.log.warn(
-			fields,
-			`a backend is not connected: ${because} ${what}; dialling again in ${formatDuration(Math.round(pauseMs))}`,
-		);
+		this.#parts.log.warn(fields, `a backend is not connected: ${because}${what}; next attempt in ${(pauseMs / 1000).toFixed(1)} s`);
 	}
 
 	#clearTimers(): void {

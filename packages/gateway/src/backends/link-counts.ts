@@ -2,11 +2,11 @@ import { ReaderCounters } from "../frames/frame-reader.ts";
 
 /** Why both connections of a link were closed: a line each, for the log and the metrics. */
 export const linkEnds = {
-	dial: "it could not be connected",
+	dial: "it cannot be reached: does it run, and listen at this address?",
 	dial_timeout: "it did not accept both connections in time",
 	lost: "it closed a connection, or a connection broke",
 	idle: "nothing came from it",
-	oversized: "it sent a frame that is empty or longer than the limit",
+	oversized: "it sent a frame that is empty or longer than --max-frame: does it speak the gateway's protocol?",
 	backlog: "it does not read what it is told about clients",
 	stopped: "the gateway closed it",
 } as const;

@@ -3,7 +3,7 @@ export const announcementRefusals = {
 	oversized: "it is larger than 1,024 bytes",
 	untrusted: "its sender is in none of the networks of --discovery-networks, and there is no --discovery-secret",
 	rate: "too many datagrams come",
-	malformed: "it is no announcement",
+	malformed: "it is not an announcement: it is no JSON object, or a field is missing, unknown, given twice or wrong",
 	other_version: "it is of another version",
 	foreign_host: "it names another host than its sender, which only signed announcements may",
 	unsigned: "it has no signature, time and nonce, and --discovery-secret is set",

@@ -54,7 +54,7 @@ export function reportText(now: GatewayReport, before: GatewayReport, seconds: n
 	const averageMs = count === 0 ? 0 : ((now.latency.seconds - before.latency.seconds) * 1000) / count;
 	const { clients, buffers, held } = now;
 	const lines = [
-		`gateway: ${clients.open} clients of ${clients.max}, ${now.backends.filter(({ isUp }) => isUp).length} of ${now.backends.length} backends up`,
+		`gateway: clients ${clients.open} of ${clients.max}, backends up ${now.backends.filter(({ isUp }) => isUp).length} of ${now.backends.length}`,
 		`  messages: ${way("from_clients")}, ${way("to_clients")}`,
 		`            ${way("from_backends")}, ${way("to_backends")}; average latency ${averageMs.toFixed(2)} ms`,
 		`  dropped ${sum(now.dropped)}, refused ${sum(now.refused)}, video skipped ${now.acks.skipped}, ack timeouts ${now.acks.resets}`,
@@ -69,7 +69,8 @@ export function reportText(now: GatewayReport, before: GatewayReport, seconds: n
 				`    ${bytesText(bytes)} × ${buffersMax}: allocations ${allocations}, frees ${frees}, in use ${inUse} (${Math.round((100 * inUse) / buffersMax)} %), high water ${highWater}`,
 		),
 		...now.backends.map(
-			({ id, address, breaker, failures, sentFrames }) => `[${id}] ${address} [${breaker}] fails=${failures} sent=${sentFrames}`,
+			({ id, address, isUp, breaker, failures, sentFrames }) =>
+				`[${id}] ${address} [${breaker}] fails=${failures} sent=${sentFrames}${isUp ? "" : " down"}`,
 		),
 	];
 	return `${lines.join("\n")}\n`;

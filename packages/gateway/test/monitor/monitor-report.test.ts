@@ -24,13 +24,17 @@ const report = (sent: number): GatewayReport => ({
 			...{ id: 1, address: "127.0.0.1:9001", name: "", isUp: true, breaker: "CLOSED", failures: 0, opened: 0, dials: 1, ups: 1, ends: {} },
 			...{ sentFrames: 45_123, sentBytes: 1, receivedFrames: 1, receivedBytes: 1, undelivered: 0, waiting: 0, stopped: {} },
 		},
+		{
+			...{ id: 2, address: "127.0.0.1:9002", name: "", isUp: false, breaker: "CLOSED", failures: 1, opened: 0, dials: 1, ups: 0, ends: {} },
+			...{ sentFrames: 0, sentBytes: 0, receivedFrames: 0, receivedBytes: 0, undelivered: 0, waiting: 0, stopped: {} },
+		},
 	],
 	discovery: null,
 });
 
 describe("the report on the terminal", () => {
 	it("has rates since the last one, queues, buffers, and a line for each backend", () => {
-		expect(reportText(report(500), report(0), 5)).toBe(`gateway: 7 clients of 1000, 1 of 1 backends up
+		expect(reportText(report(500), report(0), 5)).toBe(`gateway: clients 7 of 1000, backends up 1 of 2
   messages: from clients 100/s 100KiB/s, to clients 200/s 1000B/s
             from backends 200/s 1000B/s, to backends 100/s 100KiB/s; average latency 1.00 ms
   dropped 3, refused 4, video skipped 3, ack timeouts 4
@@ -39,6 +43,7 @@ describe("the report on the terminal", () => {
   buffers: 64KiB of 256MiB, refused 8
     512B × 2048: allocations 700, frees 188, in use 512 (25 %), high water 600
 [1] 127.0.0.1:9001 [CLOSED] fails=0 sent=45123
+[2] 127.0.0.1:9002 [CLOSED] fails=1 sent=0 down
 `);
 	});
 });

@@ -30,7 +30,7 @@ export const gatewayRules: readonly Rule[] = [
 			.filter((key) => config[key] < config.maxFrameBytes)
 			.map(
 				(key) =>
-					`${name(key)}: a frame of ${formatBytes(config.maxFrameBytes)} (${name("maxFrameBytes")}) would not fit; give at least that`,
+					`${name(key)}: a frame of ${formatBytes(config.maxFrameBytes)} (${name("maxFrameBytes")}) would not fit; give at least that, or a smaller ${name("maxFrameBytes")}`,
 			);
 	},
 	function reconnectMaximumIsLonger({ backendReconnectMinMs: least, backendReconnectMaxMs: most }, name) {

@@ -56,7 +56,7 @@ export const clientOptions = {
 		default: false,
 		commands: withGateway,
 		live: true,
-		help: "Clients of the Centrifuge protocol may connect without a token, as anonymous users; otherwise they are closed with 3501.",
+		help: "Clients may connect without a token, those of the Centrifuge protocol as anonymous users; otherwise these are closed with 3501, and others get 401 once authentication is required.",
 	}),
 	disallowAnonymousTokens: option({
 		flag: "disallow-anonymous-tokens",
