@@ -48,6 +48,8 @@ const startFirst = [
 	"apps/supervisor/test/docs/package.cluster.test.ts",
 	"packages/kafka/test/cluster/ingest-changes.cluster.test.ts",
 	"apps/supervisor/test/docs/docs.cluster.test.ts",
+	"apps/supervisor/test/gateway/backend-libraries.process.test.ts",
+	"apps/supervisor/test/gateway/gateway-page.cluster.test.ts",
 	"packages/kafka/test/cluster/ingest-edges.cluster.test.ts",
 	"loadtest/test/load-test.cluster.test.ts",
 	"packages/kafka/test/cluster/ingest-trouble.cluster.test.ts",
