@@ -106,5 +106,5 @@ function access(config: Config): string {
 	if (openMode(config) !== null) return "open mode: no client needs a token";
 	return hasTokenKey(config)
 		? "clients need a token"
-		: "no client can connect, since there is no key for tokens (client.token, or --no-require-auth)";
+		: "no client can connect: authentication is required, and there is no key for tokens; set one, such as --token-hmac-secret, or --no-require-auth";
 }

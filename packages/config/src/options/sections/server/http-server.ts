@@ -20,7 +20,7 @@ export const httpServerOptions = {
 		kind: autoToggle(),
 		default: undefined,
 		commands: everywhere,
-		help: "TLS (https:// and wss://) on the balancer's address and the shards' ports, which then accept nothing else; auto = as soon as a certificate is given.",
+		help: "TLS (https:// and wss://) on the balancer's address and the shards' ports, or on that of an edge or a gateway, which then accept nothing else; auto = as soon as a certificate is given.",
 	}),
 	tlsCert: option({
 		flag: "tls-cert",
