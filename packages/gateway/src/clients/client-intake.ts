@@ -10,11 +10,16 @@ interface ClientIntakeParts {
 	readonly nowMs: () => number;
 	/** Passes on a frame that had to wait. The reference stays the intake's. */
 	readonly pass: (frame: Frame) => void;
+	/** A frame is not passed on: its client has gone too long ago. */
+	readonly dropped: () => void;
 }
+
+/** How long frames of a client that has gone may wait. */
+const goneMsMax = 10_000;
 
 /**
  * Holds frames from one client to `--client-bandwidth`: those above it wait, in order, and VIDEO among them is dropped. What waits is passed on even if
- * the client goes meanwhile.
+ * the client goes meanwhile, but what waits for 10 seconds more is dropped: clients that come and go would fill the memory.
  *
  * One owner, the client. Bound: its budget, which it shares with what waits for backends.
  */
@@ -41,6 +46,20 @@ export class ClientIntake {
 		this.#timer ??= setTimeout(this.#again, bandwidth.waitMs(nowMs())).unref();
 		return "later";
 	}
+
+	/** The client has gone. */
+	leave(): void {
+		if (this.#waiting.count > 0) setTimeout(this.#drop, goneMsMax).unref();
+	}
+
+	readonly #drop = (): void => {
+		if (this.#timer !== null) clearTimeout(this.#timer);
+		this.#timer = null;
+		for (let frame = this.#waiting.shift(); frame !== null; frame = this.#waiting.shift()) {
+			this.#parts.dropped();
+			frame.release();
+		}
+	};
 
 	readonly #again = (): void => {
 		this.#timer = null;

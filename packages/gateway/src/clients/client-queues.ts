@@ -40,7 +40,13 @@ export class QueueMaker {
 		const budget = new HeldBudget(clientQueueFrames, clientQueueBytes);
 		return {
 			output: new ClientOutput({ lanes, bandwidth: bandwidth(), counts, nowMs, pumpSoon: () => pumpSoon(client) }),
-			intake: new ClientIntake({ bandwidth: bandwidth(), budget, nowMs, pass: (frame) => pass(client, frame) }),
+			intake: new ClientIntake({
+				bandwidth: bandwidth(),
+				budget,
+				nowMs,
+				pass: (frame) => pass(client, frame),
+				dropped: () => counts.dropped.client_closed++,
+			}),
 			budget,
 		};
 	}

@@ -121,6 +121,7 @@ export class GatewayHub implements ClientOwner {
 		if (client.place < 0) return;
 		this.clients.remove(client);
 		client.queues.output.close();
+		client.queues.intake.leave();
 		this.#untold.delete(client);
 		this.#isToPump.delete(client);
 		this.counts.gone++;

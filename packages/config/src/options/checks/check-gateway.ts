@@ -25,7 +25,7 @@ export const gatewayRules: readonly Rule[] = [
 		return `${name("discoveryNetworks")}: with ${name("discoverySecret")} only signed announcements count, from anywhere; leave one of the two out`;
 	},
 	function queuesHoldAFrame(config, name) {
-		const queues = ["clientQueueBytes", "backendQueueBytes", "bufferMemoryBytes"] as const;
+		const queues = ["clientQueueBytes", "backendQueueBytes"] as const;
 		return queues
 			.filter((key) => config[key] < config.maxFrameBytes)
 			.map(

@@ -153,7 +153,8 @@ export const gatewayOptions = {
 	bufferMemoryBytes: option({
 		flag: "buffer-memory",
 		key: "buffer_memory",
-		kind: size({ minBytes: 1_048_576, maxBytes: 17_179_869_184 }),
+		// Room for a buffer of the largest tier, which is longer than the longest frame.
+		kind: size({ minBytes: 2 * gatewayFrameBytesMax, maxBytes: 17_179_869_184 }),
 		default: 256 * 1024 * 1024,
 		commands,
 		help: "Maximum memory for frames that wait, taken as it is needed. When it is used up, VIDEO is dropped, and other frames wait at their source.",
