@@ -251,7 +251,7 @@ it.skipIf(!canRunAsOtherUser())("top shows nothing that another user has put bes
 	});
 });
 
-it("top of a cluster that another build runs is one line, which names the pid and both versions", async () => {
+it("top of a cluster that another build runs is one line, which names the pid and both versions", { tags: ["long"] }, async () => {
 	const made = ClusterDirectory.create(folder);
 	Scoreboard.create(made.boardPath, 1).close();
 	const file = readFileSync(made.boardPath);

@@ -301,7 +301,7 @@ describe.skipIf(!redisForTests())("membership", () => {
 		expect([a.toldOfOthers, b.toldOfOthers], "no change of the nodes").toEqual([["+b"], ["+a"]]);
 	});
 
-	it("works on a Redis Cluster: all keys are in one slot", async () => {
+	it("works on a Redis Cluster: all keys are in one slot", { tags: ["long"] }, async () => {
 		const cluster = await RedisCluster.start(3);
 		try {
 			const [a, b] = ["a", "b"].map((id) => machine(id, {}, cluster.url));

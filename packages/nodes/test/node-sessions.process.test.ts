@@ -143,7 +143,7 @@ describe.skipIf(!redisForTests())("sessions in Redis", () => {
 		expect(made.counts.unavailable).toBe(1);
 	});
 
-	it("works on a Redis Cluster, where sessions are spread over all slots", async () => {
+	it("works on a Redis Cluster, where sessions are spread over all slots", { tags: ["long"] }, async () => {
 		const cluster = await RedisCluster.start(3);
 		try {
 			const redis = await connect(cluster.url);

@@ -172,7 +172,9 @@ describe.skipIf(!postgresForTests() || !redisForTests())("the outbox", () => {
 		}
 	}
 
-	it("one machine: every committed row once and in order, while the publishing shard is killed between publishing and deleting", async () => {
+	it("one machine: every committed row once and in order, while the publishing shard is killed between publishing and deleting", {
+		tags: ["long"],
+	}, async () => {
 		const schema = `s${++schemas}`;
 		const cluster = await start(schema, 2);
 		const urls = [0, 1].map((shard) => cluster.shardUrl(shard));

@@ -24,7 +24,8 @@ const getHead = "GET /where HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 /** What both ways to a shard, handoff and proxy, do for clients. Each implementation passes it. */
 export function dataPathContract(mode: Mode): void {
-	describe(`dataPath contract, ${mode}`, () => {
+	// In both modes only in CI: the tests are the same, and broadcast.cluster has proxy mode too.
+	describe(`dataPath contract, ${mode}`, { tags: mode === "proxy" ? ["long"] : [] }, () => {
 		let rig: Rig;
 		/** Serves all tests that start with nothing special and leave the cluster as it was. */
 		let shared: Rig | null = null;

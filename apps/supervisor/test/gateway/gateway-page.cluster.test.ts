@@ -113,7 +113,7 @@ describe.skipIf(missing)("examples/gateway/page.html with demo.mjs and a gateway
 		await shows(page, 5);
 	});
 
-	it("gets a file as a slow client, at its pace, while another page is as fast as before", async () => {
+	it("gets a file as a slow client, at its pace, while another page is as fast as before", { tags: ["long"] }, async () => {
 		const [slow, fast] = [await open(), await open()];
 		await slow.check("#slow");
 		await slow.click("#get");

@@ -90,7 +90,9 @@ describe.skipIf(!(await kafkaForTests()))("exactly once while Kafka changes, for
 		for (const client of clients) expect(client.texts()).not.toContain("not for us");
 	});
 
-	it("batches that the broker keeps as gzip, snappy, lz4 and zstd are all read, and records of an aborted transaction are not", async () => {
+	it("batches that the broker keeps as gzip, snappy, lz4 and zstd are all read, and records of an aborted transaction are not", {
+		tags: ["long"],
+	}, async () => {
 		// All shards of both: one that nobody listens to would bring these records to the clients of the next test.
 		const clients = await rig.listen(urls());
 		const codecs = ["gzip", "snappy", "lz4", "zstd", "uncompressed"];

@@ -153,12 +153,12 @@ describe.skipIf(!redisForTests() || !(await kafkaForTests()))("messages in Kafka
 		});
 	}
 
-	it("one node: the same, and a shard that was killed sends nothing again", async () => {
+	it("one node: the same, and a shard that was killed sends nothing again", { tags: ["long"], timeout: 120_000 }, async () => {
 		const topic = `messages-${process.pid}-one`;
 		await createTopics(topic);
 		const node = await rig.start(2, flagsOf(topic, "shared"));
 		await check(topic, [node]);
 		await rig.servesAgain(0, await node.kill9(0));
 		await check(topic, [node]);
-	}, 120_000);
+	});
 });

@@ -90,7 +90,7 @@ describe.skipIf(!(await kafkaForTests()))("a program's own messages through Kafk
 		expect(await written(topic)).toBe(1);
 	});
 
-	it("what is under way when the server is shut down is settled", async () => {
+	it("what is under way when the server is shut down is settled", { tags: ["long"] }, async () => {
 		await start();
 		const outcomes = await host.call<string[]>("publishThenShutdown", { count: 500 });
 		expect([outcomes.length, new Set(outcomes)]).toEqual([500, new Set(["accepted"])]);
