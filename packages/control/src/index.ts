@@ -114,4 +114,5 @@ export type { RevocationChange } from "./revocations/revocation-file.ts";
 export { type RevocationOutcome, RevocationStore } from "./revocations/revocation-store.ts";
 export { type Revocation, type RevocationKind, Revocations, revocationsMax } from "./revocations/revocations.ts";
 export { RouteReloader } from "./route-reloader.ts";
+export { runUntilSignal } from "./run-until-signal.ts";
 export type { ScaleEvent } from "./scale-event.ts";

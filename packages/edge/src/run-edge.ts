@@ -8,8 +8,7 @@ import {
 	urlHost,
 	usesTls,
 } from "@shardcast/config";
-import { CertificateWatch, ConfigReloader } from "@shardcast/control";
-import { exitOnSignals } from "@shardcast/process";
+import { runUntilSignal } from "@shardcast/control";
 import { createLog } from "@shardcast/telemetry";
 import { Edge } from "./edge.ts";
 
@@ -30,31 +29,7 @@ export async function runEdge({ loaded, input }: Pick<CommandInput, "loaded" | "
 	for (const warning of [...loaded.warnings, ...warnings]) log.warn(warning);
 	const edge = new Edge({ config, certificates, log });
 	const port = await edge.start();
-	const tell = () => {};
-	const certificateWatch = new CertificateWatch({
-		config: () => edge.config,
-		certificates,
-		reloads: edge.certificateReloads,
-		name,
-		apply: (next) => edge.useCertificates(next),
-		log,
-		tell,
-	});
-	const reloader = new ConfigReloader({
-		command: "edge",
-		input,
-		started: config,
-		running: () => edge.config,
-		apply: (options) => {
-			const useCertificates = certificateWatch.prepare(options);
-			edge.reload(options);
-			useCertificates();
-		},
-		counts: edge.reloads,
-		log,
-		tell,
-	});
-	const stopInOrder = async (signal: string): Promise<number> => {
+	const onStop = (signal: string): void => {
 		const { connections } = edge;
 		const { drainDelayMs } = edge.config;
 		const stillTaken = drainDelayMs === 0 ? "" : ` new clients are accepted for another ${formatDuration(drainDelayMs)};`;
@@ -62,20 +37,8 @@ export async function runEdge({ loaded, input }: Pick<CommandInput, "loaded" | "
 			{ connections },
 			`shutting down: ${signal};${stillTaken} ${connections} connections may go on for ${formatDuration(edge.config.edgeDrainTimeoutMs)}`,
 		);
-		certificateWatch.stop();
-		const cutOff = await edge.drain();
-		log[cutOff === 0 ? "info" : "warn"]({ cutOff }, `shutdown complete: ${cutOff === 0 ? "nothing was" : cutOff} cut off`);
-		return cutOff === 0 ? 0 : 1;
 	};
-	exitOnSignals({
-		stop: stopInOrder,
-		reload: () => {
-			reloader.reload();
-			certificateWatch.reload();
-		},
-		log,
-	});
-	certificateWatch.start();
+	runUntilSignal({ command: "edge", input, started: config, certificates, name, server: edge, onStop, log });
 	const s = usesTls(config) ? "s" : "";
 	const host = urlHost({ ...parseAddress(config.edgeAddr), port });
 	// Last, since a reader of the banner may send a signal at once.

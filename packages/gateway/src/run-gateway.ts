@@ -11,8 +11,7 @@ import {
 	urlHost,
 	usesTls,
 } from "@shardcast/config";
-import { CertificateWatch, ConfigReloader } from "@shardcast/control";
-import { exitOnSignals } from "@shardcast/process";
+import { runUntilSignal } from "@shardcast/control";
 import { createLog } from "@shardcast/telemetry";
 import { Gateway } from "./gateway.ts";
 import { MonitorReport } from "./monitor/monitor-report.ts";
@@ -31,57 +30,23 @@ export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" 
 	for (const warning of [...loaded.warnings, ...warnings]) log.warn(warning);
 	const gateway = new Gateway({ config, certificates, log });
 	const port = await gateway.start();
-	const tell = () => {};
-	const certificateWatch = new CertificateWatch({
-		config: () => gateway.config,
-		certificates,
-		reloads: gateway.certificateReloads,
-		name,
-		apply: (next) => gateway.useCertificates(next),
-		log,
-		tell,
-	});
-	const reloader = new ConfigReloader({
-		command: "gateway",
-		input,
-		started: config,
-		running: () => gateway.config,
-		apply: (options) => {
-			const useCertificates = certificateWatch.prepare(options);
-			gateway.reload(options);
-			useCertificates();
-			const open = openMode(options);
-			if (open !== null) log.warn(open);
-		},
-		counts: gateway.reloads,
-		log,
-		tell,
-	});
 	const report = new MonitorReport({
 		read: () => gateway.report(),
 		everyMs: config.monitorIntervalMs,
 		print: (text) => process.stdout.write(text),
 	});
-	const stopInOrder = async (signal: string): Promise<number> => {
+	const onReload = (options: Config): void => {
+		const open = openMode(options);
+		if (open !== null) log.warn(open);
+	};
+	const onStop = (signal: string): void => {
 		const { clients } = gateway;
 		const { drainDelayMs, shutdownTimeoutMs } = gateway.config;
 		const stillTaken = drainDelayMs === 0 ? "" : `; new clients are accepted for another ${formatDuration(drainDelayMs)}`;
 		log.info({ clients, drainDelayMs, timeoutMs: shutdownTimeoutMs }, `shutting down: ${signal}; ${clients} clients${stillTaken}`);
 		report.stop();
-		certificateWatch.stop();
-		const cutOff = await gateway.drain();
-		log[cutOff === 0 ? "info" : "warn"]({ cutOff }, `shutdown complete: ${cutOff === 0 ? "nothing was" : cutOff} cut off`);
-		return cutOff === 0 ? 0 : 1;
 	};
-	exitOnSignals({
-		stop: stopInOrder,
-		reload: () => {
-			reloader.reload();
-			certificateWatch.reload();
-		},
-		log,
-	});
-	certificateWatch.start();
+	runUntilSignal({ command: "gateway", input, started: config, certificates, name, server: gateway, onReload, onStop, log });
 	report.start();
 	const s = usesTls(config) ? "s" : "";
 	const host = urlHost({ ...parseAddress(config.gatewayAddr), port });

@@ -1,18 +1,10 @@
 import { waitFor } from "@shardcast/testkit";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { frameBytes } from "./support/fake-backend.ts";
-import { GatewayRig, messageBytes, type RigClient } from "./support/gateway-rig.ts";
+import { gatewayRigs, messageBytes, type RigClient } from "./support/gateway-rig.ts";
 
 const [control, file] = [1, 4];
-const opened: { stop(): Promise<void> }[] = [];
-afterEach(async () => {
-	for (const each of opened.splice(0).reverse()) await each.stop();
-});
-const start = async (...parts: Parameters<typeof GatewayRig.start>): Promise<GatewayRig> => {
-	const rig = await GatewayRig.start(...parts);
-	opened.push(rig);
-	return rig;
-};
+const { start } = gatewayRigs();
 const within = { deadlineMs: 10_000 };
 
 /** Sends frames so that the gateway reads many of them at once. */

@@ -1,19 +1,11 @@
 import { createSocket } from "node:dgram";
 import { waitFor } from "@shardcast/testkit";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { FakeBackend, frameBytes } from "./support/fake-backend.ts";
-import { GatewayRig } from "./support/gateway-rig.ts";
+import { gatewayRigs } from "./support/gateway-rig.ts";
 
 const [control, video, ack, file] = [1, 2, 3, 4];
-const opened: { stop(): Promise<void> }[] = [];
-afterEach(async () => {
-	for (const each of opened.splice(0).reverse()) await each.stop();
-});
-const start = async (...parts: Parameters<typeof GatewayRig.start>): Promise<GatewayRig> => {
-	const rig = await GatewayRig.start(...parts);
-	opened.push(rig);
-	return rig;
-};
+const { start } = gatewayRigs();
 const within = { deadlineMs: 5000 };
 
 describe("a gateway", () => {

@@ -1,6 +1,7 @@
 import { type Config, defaultConfig, loadCertificates } from "@shardcast/config";
 import { silentLog } from "@shardcast/telemetry";
 import { Scrape, waitFor } from "@shardcast/testkit";
+import { afterEach } from "vitest";
 import WebSocket, { type ClientOptions } from "ws";
 import { Gateway } from "../../src/gateway.ts";
 import type { GatewayReport } from "../../src/monitor/gateway-report.ts";
@@ -155,4 +156,18 @@ export class GatewayRig {
 		await this.gateway.stop();
 		await Promise.all(this.backends.map((backend) => backend.close()));
 	}
+}
+
+/** Starts gateways that are stopped after each test of the file. `opened` takes more that has to be. */
+export function gatewayRigs() {
+	const opened: { stop(): Promise<void> }[] = [];
+	afterEach(async () => {
+		for (const each of opened.splice(0).reverse()) await each.stop();
+	});
+	const start = async (...parts: Parameters<typeof GatewayRig.start>): Promise<GatewayRig> => {
+		const rig = await GatewayRig.start(...parts);
+		opened.push(rig);
+		return rig;
+	};
+	return { opened, start };
 }
