@@ -34,8 +34,6 @@ describe("options of the gateway", () => {
 			{ gatewayBackends: Array.from({ length: 65 }, (_, index) => `a:${index + 1}`).join() },
 			"--backends: there are 65 backends; the most is 64",
 		],
-		[{ discoverySecret: "a-secret-of-16-ch" }, "--discovery-secret: has no effect without --discover; add that"],
-		[{ discoveryNetworks: "10.0.0.0/8" }, "--discovery-networks: has no effect without --discover; add that"],
 		[
 			{ discover: "true", discoverySecret: "a-secret-of-16-ch", discoveryNetworks: "10.0.0.0/8" },
 			"--discovery-networks: with --discovery-secret only signed announcements count, from anywhere; leave one of the two out",

@@ -25,6 +25,9 @@ export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" 
 		throw new ConfigError([
 			`${name("gatewayBackends")}: there are no backends; name them, as in "shardcast gateway 3020 127.0.0.1:9001", or let them announce themselves with ${name("discover")}`,
 		]);
+	// Not a rule of the options: other commands may have the secret in their environment.
+	const unused = config.discover ? undefined : (["discoverySecret", "discoveryNetworks"] as const).find((key) => isGiven(config[key]));
+	if (unused !== undefined) throw new ConfigError([`${name(unused)}: has no effect without ${name("discover")}; add that`]);
 	const log = createLog({ name: "gateway", level: config.logLevel, format: config.logFormat });
 	const { certificates, warnings } = loadCertificates(config, name);
 	for (const warning of [...loaded.warnings, ...warnings]) log.warn(warning);
@@ -56,6 +59,10 @@ export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" 
 	process.stdout.write(
 		`shardcast gateway, pid ${process.pid}: ws${s}://${host}, http${s}://${host}/health; to ${gateway.about}; ${access(config)}\n`,
 	);
+}
+
+function isGiven(value: string | readonly string[] | undefined): boolean {
+	return value !== undefined && value.length > 0;
 }
 
 /** What everyone may do who reaches the gateway; null = clients must show a token. */

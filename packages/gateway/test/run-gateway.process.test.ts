@@ -99,6 +99,11 @@ describe("shardcast gateway", () => {
 		[["port", "127.0.0.1:9001"], 'shardcast: <ws_port>: "port" is not an address; write :3020, 127.0.0.1:3020 or [::1]:3020'],
 		[["3020", "localhost"], 'shardcast: <host:port>: "localhost" is not an address; write :9001, 127.0.0.1:9001 or [::1]:9001'],
 		[["3020", "a:1", "a:1"], "shardcast: <host:port>: a:1 is there twice"],
+		[["3020", "a:1", "--discovery-networks", "10.0.0.0/8"], "shardcast: --discovery-networks: has no effect without --discover; add that"],
+		[
+			["3020", "a:1", "--discovery-secret", "a-secret-of-16-ch"],
+			"shardcast: --discovery-secret: has no effect without --discover; add that",
+		],
 		[
 			["3020", "a:1", "--shards", "2"],
 			"shardcast: --shards: a gateway is one process, and cannot have 2 of them; start several gateways, each with its own port and the same backends, behind a load balancer",

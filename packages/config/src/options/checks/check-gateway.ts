@@ -13,13 +13,6 @@ export const gatewayRules: readonly Rule[] = [
 		const twice = backends.find((text, index) => backends.indexOf(text) < index);
 		return twice === undefined ? null : `${name("gatewayBackends")}: ${twice} is there twice`;
 	},
-	function discoveryIsOn(config, name) {
-		if (config.discover) return null;
-		if (config.discoverySecret !== undefined) return `${name("discoverySecret")}: has no effect without ${name("discover")}; add that`;
-		return config.discoveryNetworks.length === 0
-			? null
-			: `${name("discoveryNetworks")}: has no effect without ${name("discover")}; add that`;
-	},
 	function oneProofOfAnnouncements({ discoverySecret, discoveryNetworks }, name) {
 		if (discoverySecret === undefined || discoveryNetworks.length === 0) return null;
 		return `${name("discoveryNetworks")}: with ${name("discoverySecret")} only signed announcements count, from anywhere; leave one of the two out`;
