@@ -379,23 +379,25 @@ describe.skipIf(!postgresForTests())("PostgreSQL", () => {
 		const { schema, reader } = await reading({ answerTimeoutMs });
 		const { got, outbox } = reader;
 		await isReader(reader);
-		const holder = await server.connect();
-		await holder.query(
-			`BEGIN; LOCK TABLE ${schema}.outbox IN ${mode} MODE; INSERT INTO ${schema}.outbox (channel, data) VALUES ('a', '1')`,
-		);
-		if (mode === "SHARE") {
-			await holder.query(`COMMIT; BEGIN; LOCK TABLE ${schema}.outbox IN SHARE MODE`);
-			await until(() => got.length === 1, "the row");
-		}
-		const waits = async () =>
-			(await client.query("SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'", [`${schema}-reader`]))
-				.rowCount === 1;
-		await until(waits, "a reader that waits for PostgreSQL");
+		const [writer, holder] = await Promise.all([server.connect(), server.connect()]);
+		const waits = async (column: "application_name" | "pid", value: unknown) => {
+			const sql = `SELECT 1 FROM pg_stat_activity WHERE ${column} = $1 AND wait_event_type = 'Lock'`;
+			return (await client.query(sql, [value])).rowCount === 1;
+		};
+		await writer.query(`BEGIN; INSERT INTO ${schema}.outbox (channel, data) VALUES ('a', '1')`);
+		// Its turn comes at the COMMIT, before the reader has seen the row: it could delete it between a COMMIT and a LOCK after it.
+		const pid = (await holder.query("SELECT pg_backend_pid() AS pid")).rows[0].pid;
+		const locked = holder.query(`BEGIN; LOCK TABLE ${schema}.outbox IN ${mode} MODE`);
+		await until(() => waits("pid", pid), "a lock that waits for the row");
+		await writer.query("COMMIT");
+		await locked;
+		if (mode === "SHARE") await until(() => got.length === 1, "the row");
+		await until(() => waits("application_name", `${schema}-reader`), "a reader that waits for PostgreSQL");
 		const beganMs = performance.now();
 		await outbox.drain();
 		expect(performance.now() - beganMs, "milliseconds").toBeLessThan(15_000);
 		await holder.query("ROLLBACK");
-		await holder.end();
+		await Promise.all([writer.end(), holder.end()]);
 	});
 
 	it("a row that has the id of one that was published is published too: a standby without the last rows has taken over", async () => {
