@@ -7,9 +7,7 @@ interface ClientIdsParts {
 }
 
 const slotBits = 6;
-const countBits = 32 - slotBits;
-const counts = 2 ** countBits;
-export const clientSlotsMax = 2 ** slotBits;
+const counts = 2 ** (32 - slotBits);
 
 /** A process that has not given more ids per second than this until it ended repeats none of them when it is started again. */
 const idsPerSecond = 1024;

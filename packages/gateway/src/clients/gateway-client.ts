@@ -11,7 +11,7 @@ export interface ClientOwner {
 	opened(client: GatewayClient): void;
 	/** @param message valid until this returns. */
 	received(client: GatewayClient, message: ArrayBuffer, isBinary: boolean): void;
-	closed(client: GatewayClient, code: number): void;
+	closed(client: GatewayClient): void;
 }
 
 /** What a client has from when it is open. */
@@ -79,8 +79,8 @@ export class GatewayClient implements Session<TopicTransport>, AdmittedClient {
 		throw new Error(`a message to client ${this.id} was dropped, which its queues must not let happen`);
 	}
 
-	closed(code: number): void {
-		this.#owner.closed(this, code);
+	closed(): void {
+		this.#owner.closed(this);
 		this.addressSlot = noAddressSlot;
 	}
 }

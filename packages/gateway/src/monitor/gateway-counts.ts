@@ -32,9 +32,8 @@ export class GatewayCounts {
 	readonly dropped = zeros(dropReasons);
 	readonly refused = zeros(refusalReasons);
 	readonly closed = zeros(closeCauses);
-	/** Clients that came, and went. */
+	/** Clients that came. */
 	opened = 0;
-	gone = 0;
 	/** Time from when a frame came until it was given to its client's socket. */
 	readonly latency = { count: 0, ms: 0, mostMs: 0 };
 

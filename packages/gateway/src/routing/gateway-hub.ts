@@ -116,7 +116,7 @@ export class GatewayHub implements ClientOwner {
 		else this.close(client, "text");
 	}
 
-	closed(client: GatewayClient, _code: number): void {
+	closed(client: GatewayClient): void {
 		this.#parts.left(client.addressSlot);
 		if (client.place < 0) return;
 		this.clients.remove(client);
@@ -124,7 +124,6 @@ export class GatewayHub implements ClientOwner {
 		client.queues.intake.leave();
 		this.#untold.delete(client);
 		this.#isToPump.delete(client);
-		this.counts.gone++;
 		this.backends.clientLeft(client.id);
 	}
 
