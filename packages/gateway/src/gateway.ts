@@ -4,7 +4,7 @@ import { gatewayMetrics, noCertificateReloads, noReloads, reloadMetrics, tlsMetr
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { cannotListen, clientsThatFit, Deadline } from "@shardcast/process";
 import { Scoreboard } from "@shardcast/scoreboard";
-import { ClientTokens, ConnectionCheck, closeAll, Listener, LiveConfig } from "@shardcast/server/listening";
+import { ClientTokens, ConnectionCheck, closeAll, Listener, LiveConfig, limitByFiles } from "@shardcast/server/listening";
 import { type Log, ProcessMetrics, renderMetrics } from "@shardcast/telemetry";
 import { ClientEndpoint } from "./clients/client-endpoint.ts";
 import { socketLowMark } from "./clients/client-output.ts";
@@ -37,8 +37,9 @@ export class Gateway {
 	readonly #listener: Listener;
 	readonly #discovery: Discovery | null;
 	readonly #metrics = new ProcessMetrics("gateway");
-	/** Counts what the listener and the limits of a shard count. */
-	readonly #row = Scoreboard.inMemory(1).row(0);
+	/** Its only row counts what the listener and the limits of a shard count. */
+	readonly #board = Scoreboard.inMemory(1);
+	readonly #row = this.#board.row(0);
 	#certificates: readonly Certificate[];
 	#second: NodeJS.Timeout | null = null;
 	#isDraining = false;
@@ -60,10 +61,9 @@ export class Gateway {
 			nowMs,
 		});
 		const { clients } = this.hub;
-		const board = Scoreboard.inMemory(1);
 		this.#check = new ConnectionCheck({
 			options: {
-				...{ config, row, board, log, isProxy: null },
+				...{ config, row, board: this.#board, log, isProxy: null },
 				rates: RateTable.inMemory(),
 				openAddresses: () => AddressTable.inMemory(2 * config.maxConnections),
 			},
@@ -119,7 +119,7 @@ export class Gateway {
 	/** @returns the port that it listens on. @throws StartupError when it cannot listen. */
 	async start(): Promise<number> {
 		const { config } = this;
-		this.#row.connectionsFit = Number.isFinite(clientsThatFit()) ? clientsThatFit() : 0;
+		limitByFiles({ row: this.#row, log: this.#log, connectionsFit: clientsThatFit() });
 		try {
 			await this.#discovery?.start();
 			await this.#listener.start();
@@ -173,7 +173,7 @@ export class Gateway {
 		await this.#listener.drain(deadline.leftMs() / 4);
 		const { hub } = this;
 		await closeAll({
-			clients: () => hub.clients.snapshot().map(leavingClient),
+			clients: () => hub.clients.all.map(leavingClient),
 			close: ({ client }) => hub.close(client, "draining"),
 			clientsPerSecond: drainRate,
 			deadlineMs: deadline.leftMs() / 2,

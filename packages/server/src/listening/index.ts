@@ -1,11 +1,11 @@
 /** What another program of this project needs to serve WebSocket clients as a shard does: with its limits, tokens, TLS and guards. */
 export { closeAll } from "../lifecycle/drain.ts";
-export type { Commit, Feature } from "../lifecycle/feature.ts";
+export { limitByFiles } from "../lifecycle/limit-by-files.ts";
 export { LiveConfig } from "../lifecycle/live-config.ts";
 export { type AdmittedClient, noAddressSlot } from "../limits/admission.ts";
 export { type Admitted, ConnectionCheck } from "../limits/connection-check.ts";
 export type { Connecting, PendingConnect, Session, SessionFactory, TransportLimits } from "../sessions/session.ts";
-export { Sent, type TopicTransport } from "../transports/transport.ts";
+export type { TopicTransport } from "../transports/transport.ts";
 export type { UpgradeRequest } from "../transports/upgrade-request.ts";
 export { Listener } from "../transports/websocket/listener.ts";
 export { ClientTokens } from "./client-tokens.ts";
