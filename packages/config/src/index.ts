@@ -54,6 +54,7 @@ export {
 } from "./options/sections/clients/proxy.ts";
 export type { CommandRates, RateBucket, RateOperation } from "./options/sections/clients/rate-limit.ts";
 export { jwksNames, jwksPart } from "./options/sections/clients/token.ts";
+export { gatewayBackendsMax } from "./options/sections/cluster/gateway.ts";
 export { type WebhookOptions, wantsEvent, withoutNamespace } from "./options/sections/server/webhooks.ts";
 export { type WebhookEventType, webhookEventTypes } from "./options/webhook-events.ts";
 export { type PostgresAddress, parsePostgresAddress, postgresAddressText } from "./postgres/postgres-address.ts";

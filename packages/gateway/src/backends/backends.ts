@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { urlHost } from "@shardcast/config";
+import { gatewayBackendsMax, urlHost } from "@shardcast/config";
 import type { Log } from "@shardcast/telemetry";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
 import { canonicalHost } from "../discovery/announcement.ts";
@@ -34,8 +34,6 @@ export interface BackendsParts {
 	readonly nowMs?: () => number;
 	readonly random?: () => number;
 }
-
-export const backendsMaxDefault = 64;
 
 /**
  * The backends of a gateway, from the command line and from discovery, with a link to each. Ids begin with 1; the same address has the same id when it
@@ -83,7 +81,7 @@ export class Backends {
 			if (name !== "") known.name = name;
 			return known;
 		}
-		const { options, listener, pool, log, backendsMax = backendsMaxDefault, nowMs, random } = this.#parts;
+		const { options, listener, pool, log, backendsMax = gatewayBackendsMax, nowMs, random } = this.#parts;
 		if (this.#byId.size >= backendsMax) {
 			if (this.refused++ === 0) log.warn({ address }, `a backend is not used: there are ${backendsMax} others`);
 			return null;

@@ -1,6 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { urlHost } from "@shardcast/config";
+import { gatewayBackendsMax, urlHost } from "@shardcast/config";
 import { TrustedProxies } from "@shardcast/http";
 import { RateLimit } from "@shardcast/limits";
 import { cannotListen } from "@shardcast/process";
@@ -43,7 +43,7 @@ export const discoveryDefaults: DiscoveryOptions = {
 	networks: [],
 	expireMs: 15_000,
 	freshMs: 30_000,
-	backendsMax: 64,
+	backendsMax: gatewayBackendsMax,
 	datagramsPerSecond: 100,
 	flag: "--discover",
 };

@@ -1,15 +1,13 @@
 import { formatBytes } from "../../units/bytes.ts";
 import { formatDuration } from "../../units/duration.ts";
+import { gatewayBackendsMax } from "../sections/cluster/gateway.ts";
 import type { Rule } from "./check.ts";
-
-/** Discovered ones included. */
-const backendsMax = 64;
 
 /** What must hold between the options of the gateway. */
 export const gatewayRules: readonly Rule[] = [
 	function backendsAreNamedOnce({ gatewayBackends: backends }, name) {
-		if (backends.length > backendsMax)
-			return `${name("gatewayBackends")}: there are ${backends.length} backends; the most is ${backendsMax}`;
+		if (backends.length > gatewayBackendsMax)
+			return `${name("gatewayBackends")}: there are ${backends.length} backends; the most is ${gatewayBackendsMax}`;
 		const twice = backends.find((text, index) => backends.indexOf(text) < index);
 		return twice === undefined ? null : `${name("gatewayBackends")}: ${twice} is there twice`;
 	},

@@ -5,8 +5,11 @@ import { option } from "../../option.ts";
 
 const commands = ["gateway"] as const;
 
+/** Most backends of one gateway, discovered ones included. */
+export const gatewayBackendsMax = 64;
+
 /** Longest frame; the largest tier of the gateway's buffers. */
-export const gatewayFrameBytesMax = 8 * 1024 * 1024;
+const gatewayFrameBytesMax = 8 * 1024 * 1024;
 
 /** Section `gateway`. */
 export const gatewayOptions = {
