@@ -143,7 +143,7 @@ describe("a gateway", () => {
 		expect((await get("/console/gateway.json")).status).toBe(403);
 		const page = await get("/console?token=a-token-for-the-page");
 		expect([page.status, await page.text()]).toEqual([200, expect.stringContaining("/console/gateway.js")]);
-		for (const file of ["gateway.js", "dom.js", "console.css"]) expect((await get(`/console/${file}`)).status, file).toBe(200);
+		for (const file of ["gateway.js", "dom.js", "format.js", "console.css"]) expect((await get(`/console/${file}`)).status, file).toBe(200);
 		const figures = await (await get("/console/gateway.json?token=a-token-for-the-page")).json();
 		expect(figures).toMatchObject({ status: "healthy", clients: { open: 0 }, backends: [{ id: 1, isUp: true, breaker: "CLOSED" }] });
 	});

@@ -21,8 +21,8 @@ export const msTick = (value) => `${tenths.format(value)} ms`;
 
 export function bytes(value) {
 	if (value < 1024) return `${whole.format(value)} B`;
-	if (value < 1024 * 1024) return `${(value / 1024).toFixed(1)} KiB`;
-	return `${(value / 1024 / 1024).toFixed(1)} MiB`;
+	const power = Math.min(4, Math.floor(Math.log2(value) / 10));
+	return `${(value / 1024 ** power).toFixed(1)} ${["B", "KiB", "MiB", "GiB", "TiB"][power]}`;
 }
 
 export function duration(seconds) {

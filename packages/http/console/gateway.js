@@ -1,14 +1,9 @@
 import { byId, element, meter, text } from "./dom.js";
+import { bytes as bytesText, exact } from "./format.js";
 
 // The page of a gateway: its report, asked for every two seconds, as tiles and tables. The page's own token, if any, goes along.
 const everyMs = 2000;
-const whole = new Intl.NumberFormat("en");
 let before = null;
-
-function bytesText(bytes) {
-	const power = bytes < 1024 ? 0 : Math.min(4, Math.floor(Math.log2(bytes) / 10));
-	return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${["B", "KiB", "MiB", "GiB", "TiB"][power]}`;
-}
 
 const sum = (values) => Object.values(values).reduce((total, value) => total + value, 0);
 const cells = (...values) => values.map((value) => element("td", {}, value instanceof Node ? value : String(value)));
@@ -16,7 +11,7 @@ const cells = (...values) => values.map((value) => element("td", {}, value insta
 function show(now, seconds) {
 	const last = before ?? now;
 	const perSecond = (read) => Math.round((read(now) - read(last)) / seconds);
-	const way = (name) => `${bytesText(perSecond(({ bytes }) => bytes[name]))}/s, ${whole.format(now.frames[name])} in all`;
+	const way = (name) => `${bytesText(perSecond(({ bytes }) => bytes[name]))}/s, ${exact(now.frames[name])} in all`;
 	byId("status").className = `pill ${now.draining ? "draining" : now.status}`;
 	text(byId("status"), now.draining ? "draining" : now.status);
 	text(
@@ -25,21 +20,18 @@ function show(now, seconds) {
 	);
 	byId("reasons").hidden = now.reasons.length === 0;
 	text(byId("reasons"), now.reasons.join("; "));
-	text(byId("tile-clients"), whole.format(now.clients.open));
-	text(byId("tile-clients-sub"), `of ${whole.format(now.clients.max)}; closed by the gateway: ${sum(now.clients.closed)}`);
-	text(byId("tile-in"), `${whole.format(perSecond(({ frames }) => frames.from_clients))}/s`);
+	text(byId("tile-clients"), exact(now.clients.open));
+	text(byId("tile-clients-sub"), `of ${exact(now.clients.max)}; closed by the gateway: ${sum(now.clients.closed)}`);
+	text(byId("tile-in"), `${exact(perSecond(({ frames }) => frames.from_clients))}/s`);
 	text(byId("tile-in-sub"), way("from_clients"));
-	text(byId("tile-out"), `${whole.format(perSecond(({ frames }) => frames.to_clients))}/s`);
+	text(byId("tile-out"), `${exact(perSecond(({ frames }) => frames.to_clients))}/s`);
 	text(byId("tile-out-sub"), way("to_clients"));
 	const count = now.latency.count - last.latency.count;
 	const averageMs = count === 0 ? 0 : ((now.latency.seconds - last.latency.seconds) * 1000) / count;
 	text(byId("tile-latency"), `${averageMs.toFixed(2)} ms`);
 	text(byId("tile-latency-sub"), `most since the start: ${(now.latency.mostSeconds * 1000).toFixed(1)} ms`);
-	text(byId("tile-trouble"), whole.format(sum(now.dropped) + sum(now.refused)));
-	text(
-		byId("tile-trouble-sub"),
-		`VIDEO skipped ${whole.format(now.acks.skipped)}, acknowledgements overdue ${whole.format(now.acks.resets)}`,
-	);
+	text(byId("tile-trouble"), exact(sum(now.dropped) + sum(now.refused)));
+	text(byId("tile-trouble-sub"), `VIDEO skipped ${exact(now.acks.skipped)}, acknowledgements overdue ${exact(now.acks.resets)}`);
 	byId("backend-rows").replaceChildren(
 		...now.backends.map((backend) => {
 			const former = last.backends.find(({ id }) => id === backend.id) ?? backend;

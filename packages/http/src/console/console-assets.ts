@@ -38,7 +38,9 @@ const files: Readonly<Record<string, string>> = {
 /** The files of a gateway's console. */
 const gatewayFiles: Readonly<Record<string, string>> = {
 	"/console": join(consoleFolder, "gateway.html"),
-	...Object.fromEntries(["console.css", "dom.js", "gateway.js"].map((name) => [`/console/${name}`, join(consoleFolder, name)])),
+	...Object.fromEntries(
+		["console.css", "dom.js", "format.js", "gateway.js"].map((name) => [`/console/${name}`, join(consoleFolder, name)]),
+	),
 };
 
 /** @throws when a file of the console is missing: an error at start is better than a blank page. */
