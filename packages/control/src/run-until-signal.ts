@@ -21,11 +21,10 @@ interface OneProcessServer {
 interface RunUntilSignalParts {
 	readonly command: ServingCommand;
 	readonly input: ConfigInput;
-	/** The options and certificates at the start. */
-	readonly started: Config;
+	/** The certificates at the start. */
 	readonly certificates: readonly Certificate[];
 	readonly name: NameOf;
-	/** It serves already. */
+	/** It serves already, with the options of the start. */
 	readonly server: OneProcessServer;
 	/** Called with new options that are in force. */
 	readonly onReload?: (config: Config) => void;
@@ -36,7 +35,7 @@ interface RunUntilSignalParts {
 
 /** Reloads options and certificates on SIGHUP, and certificates when their files change. Other signals stop the server in order, then the process. */
 export function runUntilSignal(parts: RunUntilSignalParts): void {
-	const { command, input, started, certificates, name, server, onReload, onStop, log } = parts;
+	const { command, input, certificates, name, server, onReload, onStop, log } = parts;
 	const tell = () => {};
 	const certificateWatch = new CertificateWatch({
 		config: () => server.config,
@@ -50,7 +49,7 @@ export function runUntilSignal(parts: RunUntilSignalParts): void {
 	const reloader = new ConfigReloader({
 		command,
 		input,
-		started,
+		started: server.config,
 		running: () => server.config,
 		apply: (options) => {
 			const useCertificates = certificateWatch.prepare(options);

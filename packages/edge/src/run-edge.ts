@@ -38,7 +38,7 @@ export async function runEdge({ loaded, input }: Pick<CommandInput, "loaded" | "
 			`shutting down: ${signal};${stillTaken} ${connections} connections may go on for ${formatDuration(edge.config.edgeDrainTimeoutMs)}`,
 		);
 	};
-	runUntilSignal({ command: "edge", input, started: config, certificates, name, server: edge, onStop, log });
+	runUntilSignal({ command: "edge", input, certificates, name, server: edge, onStop, log });
 	const s = usesTls(config) ? "s" : "";
 	const host = urlHost({ ...parseAddress(config.edgeAddr), port });
 	// Last, since a reader of the banner may send a signal at once.

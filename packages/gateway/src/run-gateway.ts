@@ -49,7 +49,7 @@ export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" 
 		log.info({ clients, drainDelayMs, timeoutMs: shutdownTimeoutMs }, `shutting down: ${signal}; ${clients} clients${stillTaken}`);
 		report.stop();
 	};
-	runUntilSignal({ command: "gateway", input, started: config, certificates, name, server: gateway, onReload, onStop, log });
+	runUntilSignal({ command: "gateway", input, certificates, name, server: gateway, onReload, onStop, log });
 	report.start();
 	const s = usesTls(config) ? "s" : "";
 	const host = urlHost({ ...parseAddress(config.gatewayAddr), port });
