@@ -32,6 +32,8 @@ export class ConnectionReader implements FrameSink {
 	#from = 0;
 	#to = 0;
 	#turnFrames = 0;
+	/** The time of all frames of what is being handled. It begins as a fraction so that V8 stores others without making objects. */
+	#handledMs = 0.5;
 	#nextTurn: NodeJS.Immediate | null = null;
 	#rateTimer: NodeJS.Timeout | null = null;
 	#isPaused: boolean;
@@ -59,6 +61,7 @@ export class ConnectionReader implements FrameSink {
 		counts.receivedBytes += length;
 		const now = nowMs();
 		rate.take(length, now);
+		this.#handledMs = now;
 		const waitMs = rate.waitMs(now);
 		if (waitMs > 0) {
 			counts.readingStopped.bandwidth++;
@@ -106,6 +109,7 @@ export class ConnectionReader implements FrameSink {
 	end(frame: Frame): boolean {
 		this.#parts.counts.receivedFrames++;
 		this.#turnFrames++;
+		frame.receivedMs = this.#handledMs;
 		this.#nextTurn ??= setImmediate(this.#onTurn);
 		this.#parts.onFrame(frame);
 		return this.#mayHandle;
@@ -177,7 +181,10 @@ export class ConnectionReader implements FrameSink {
 		this.#nextTurn = null;
 		this.#turnFrames = 0;
 		// Without bytes, too: a frame may wait whose header has been read.
-		if (this.#isSocketStopped) this.#from = this.#handle(this.#rest ?? nothing, this.#from, this.#to);
+		if (this.#isSocketStopped) {
+			this.#handledMs = this.#parts.nowMs();
+			this.#from = this.#handle(this.#rest ?? nothing, this.#from, this.#to);
+		}
 		if (!this.#mayRead) return;
 		this.#rest = null;
 		// They are offsets in what is no longer there.

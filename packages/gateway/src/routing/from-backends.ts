@@ -11,8 +11,6 @@ import { Source } from "./source.ts";
 interface FromBackendsParts {
 	readonly clients: Pick<GatewayClients, "get" | "all">;
 	readonly counts: GatewayCounts;
-	/** Milliseconds, monotonic. */
-	readonly nowMs: () => number;
 }
 
 type Sources = Readonly<Record<ConnectionKind, Source>>;
@@ -46,10 +44,9 @@ export class FromBackends {
 	};
 
 	readonly onFrame = (link: BackendLink, frame: Frame, from: ConnectionKind): void => {
-		const { clients, counts, nowMs } = this.#parts;
+		const { clients, counts } = this.#parts;
 		counts.frames.from_backends++;
 		counts.bytes.from_backends += frame.length;
-		frame.receivedMs = nowMs();
 		const source = this.#sourcesOf(link)[from];
 		const { clientId } = frame;
 		if (clientId === FrameLayout.everyone) for (const client of clients.all) this.#give(client, frame, source);

@@ -20,7 +20,6 @@ interface FromClientsParts {
 	readonly pool: BufferPool;
 	readonly counts: GatewayCounts;
 	readonly payloadBytesMax: number;
-	readonly nowMs: () => number;
 	/** Tells the client that a frame was not passed on. */
 	readonly refuse: (client: GatewayClient, backendId: number, frameClass: number, reason: RefusalReason) => void;
 	/** Closes the client. */
@@ -83,7 +82,7 @@ export class FromClients {
 	}
 
 	#pass(client: GatewayClient, message: Buffer, frameClass: FrameClass, backendId: number): void {
-		const { pool, counts, close, nowMs } = this.#parts;
+		const { pool, counts, close } = this.#parts;
 		const reason = this.#whyNot(backendId);
 		if (reason !== null) {
 			this.#giveUp(client, backendId, frameClass, reason);
@@ -97,7 +96,6 @@ export class FromClients {
 		}
 		message.copy(frame.bytes, Frame.payloadAt, FrameLayout.messageHeaderBytes);
 		frame.seal(client.id, backendId);
-		frame.receivedMs = nowMs();
 		const admitted = client.queues.intake.admit(frame);
 		if (admitted === "now") this.pass(client, frame);
 		else if (admitted === "dropped") counts.dropped.bandwidth++;

@@ -68,15 +68,14 @@ export class GatewayHub implements ClientOwner {
 			pumpSoon: this.#pumpSoon,
 			pass: (client, frame) => this.fromClients.pass(client, frame),
 		});
-		this.fromBackends = new FromBackends({ clients, counts, nowMs });
-		this.backends = new Backends({ options: linkOptions, listener: this.#listener(), pool: this.pool, log });
+		this.fromBackends = new FromBackends({ clients, counts });
+		this.backends = new Backends({ options: linkOptions, listener: this.#listener(), pool: this.pool, log, nowMs });
 		this.fromClients = new FromClients({
 			client: (id) => clients.get(id),
 			links: { get: (id) => this.backends.get(id)?.link, all: this.#links() },
 			pool: this.pool,
 			counts,
 			payloadBytesMax: config().maxFrameBytes,
-			nowMs,
 			refuse: (client, backend, frameClass, reason) => this.#refuse(client, backend, frameClass, reason),
 			close: (client, cause) => this.close(client, cause),
 			acknowledged: (client, backend) => client.queues.output.acknowledge(backend),
