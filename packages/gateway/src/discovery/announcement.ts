@@ -1,6 +1,6 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac } from "node:crypto";
 import { isIP } from "node:net";
-import { canonicalAddress } from "@shardcast/http";
+import { canonicalAddress, secretMatches } from "@shardcast/http";
 
 /** What a backend says about itself in a datagram. */
 export interface Announcement {
@@ -104,7 +104,5 @@ export function signatureOf(announcement: Parameters<typeof signedText>[0], secr
 
 /** Compares in constant time: how long it takes says nothing about how much of the signature is right. */
 export function isSignedBy(announcement: Announcement, secret: string): boolean {
-	const expected = Buffer.from(signatureOf(announcement, secret), "latin1");
-	const given = Buffer.from(announcement.signature, "latin1");
-	return given.length === expected.length && timingSafeEqual(given, expected);
+	return secretMatches(announcement.signature, signatureOf(announcement, secret));
 }
