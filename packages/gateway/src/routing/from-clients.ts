@@ -1,22 +1,17 @@
 import type { BackendLink } from "../backends/backend-link.ts";
+import type { Backends } from "../backends/backends.ts";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
 import { Frame } from "../buffers/frame.ts";
 import type { GatewayClient } from "../clients/gateway-client.ts";
+import type { GatewayClients } from "../clients/gateway-clients.ts";
 import type { RefusalReason } from "../clients/link-messages.ts";
 import { ackedClass, classOf, messageProblem, readU32 } from "../frames/frame-codec.ts";
 import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
 import type { CloseCause, GatewayCounts } from "../monitor/gateway-counts.ts";
 
-/** The backends that there are. */
-export interface Links {
-	get(id: number): BackendLink | undefined;
-	readonly all: Iterable<BackendLink>;
-}
-
 interface FromClientsParts {
-	/** By id; undefined = it is gone. */
-	readonly client: (id: number) => GatewayClient | undefined;
-	readonly links: Links;
+	readonly clients: Pick<GatewayClients, "get">;
+	readonly backends: Pick<Backends, "get" | "all">;
 	readonly pool: BufferPool;
 	readonly counts: GatewayCounts;
 	readonly payloadBytesMax: number;
@@ -63,20 +58,20 @@ export class FromClients {
 
 	/** Passes on a frame of a client, which may be gone. */
 	readonly pass = (client: GatewayClient, frame: Frame): void => {
-		const { links } = this.#parts;
+		const { backends } = this.#parts;
 		const { backendId } = frame;
 		if (backendId === FrameLayout.everyone) {
-			for (const link of links.all) if (link.isUp) this.#offer(client, frame, link);
+			for (const { link } of backends.all) if (link.isUp) this.#offer(client, frame, link);
 			return;
 		}
-		const link = links.get(backendId);
+		const link = backends.get(backendId)?.link;
 		if (link === undefined) this.#giveUp(client, backendId, frame.frameClass, "unknown_backend");
 		else this.#offer(client, frame, link);
 	};
 
 	/** A frame that a link had taken may not have reached its backend. */
 	onUndelivered(link: BackendLink, { clientId, frameClass }: Frame): void {
-		const client = this.#parts.client(clientId);
+		const client = this.#parts.clients.get(clientId);
 		if (client === undefined) this.#parts.counts.dropped.client_closed++;
 		else this.#giveUp(client, link.id, frameClass, "backend_down");
 	}
@@ -116,12 +111,12 @@ export class FromClients {
 
 	/** Why a frame for this backend cannot be passed on; null = it can. */
 	#whyNot(backendId: number): RefusalReason | null {
-		const { links } = this.#parts;
+		const { backends } = this.#parts;
 		if (backendId === FrameLayout.everyone) {
-			for (const { isUp } of links.all) if (isUp) return null;
+			for (const { link } of backends.all) if (link.isUp) return null;
 			return "backend_down";
 		}
-		const link = links.get(backendId);
+		const link = backends.get(backendId)?.link;
 		if (link === undefined) return "unknown_backend";
 		return link.isUp ? null : "backend_down";
 	}

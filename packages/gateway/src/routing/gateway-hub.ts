@@ -71,8 +71,8 @@ export class GatewayHub implements ClientOwner {
 		this.fromBackends = new FromBackends({ clients, counts });
 		this.backends = new Backends({ options: linkOptions, listener: this.#listener(), pool: this.pool, log, nowMs });
 		this.fromClients = new FromClients({
-			client: (id) => clients.get(id),
-			links: { get: (id) => this.backends.get(id)?.link, all: this.#links() },
+			clients,
+			backends: this.backends,
 			pool: this.pool,
 			counts,
 			payloadBytesMax: config().maxFrameBytes,
@@ -162,15 +162,6 @@ export class GatewayHub implements ClientOwner {
 		};
 	}
 
-	#links(): Iterable<BackendLink> {
-		const { backends } = this;
-		return {
-			*[Symbol.iterator]() {
-				for (const { link } of backends.all) yield link;
-			},
-		};
-	}
-
 	/** Tells all clients whether a backend is up. */
 	#tellAll(link: BackendLink): void {
 		if (this.clients.count === 0) return;
@@ -195,7 +186,6 @@ export class GatewayHub implements ClientOwner {
 	}
 
 	#refuse(client: GatewayClient, backend: number, frameClass: number, reason: RefusalReason): void {
-		if (client.isGone) return;
 		this.counts.refused[reason]++;
 		// It sends faster than it reads that this is of no use.
 		if (!this.#tell(client, { type: "refused", backend, class: frameClass, reason })) this.close(client, "too_many_held");
