@@ -44,8 +44,7 @@ export class GatewayHub implements ClientOwner {
 	readonly #ids: ClientIds;
 	readonly #queues: QueueMaker;
 	/** Clients that are to be sent what waits for them. */
-	#toPump: GatewayClient[] = [];
-	readonly #isToPump = new Set<GatewayClient>();
+	#toPump = new Set<GatewayClient>();
 	/** Changes of backends that clients had no room for, by client. */
 	readonly #untold = new Map<GatewayClient, Set<BackendLink>>();
 	#freed: NodeJS.Immediate | null = null;
@@ -122,7 +121,6 @@ export class GatewayHub implements ClientOwner {
 		client.queues.output.close();
 		client.queues.intake.leave();
 		this.#untold.delete(client);
-		this.#isToPump.delete(client);
 		this.backends.clientLeft(client.id);
 	}
 
@@ -201,15 +199,13 @@ export class GatewayHub implements ClientOwner {
 	}
 
 	readonly #pumpSoon = (client: GatewayClient): void => {
-		if (this.#isToPump.has(client)) return;
-		this.#isToPump.add(client);
-		if (this.#toPump.push(client) === 1) setImmediate(this.#pump);
+		if (this.#toPump.size === 0) setImmediate(this.#pump);
+		this.#toPump.add(client);
 	};
 
 	readonly #pump = (): void => {
 		const clients = this.#toPump;
-		this.#toPump = [];
-		this.#isToPump.clear();
+		this.#toPump = new Set();
 		for (const client of clients) if (!client.isGone) client.queues.output.pump();
 	};
 
