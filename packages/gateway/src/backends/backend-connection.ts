@@ -41,7 +41,7 @@ export class BackendConnection {
 	#isClosed = false;
 
 	constructor(parts: ConnectionParts) {
-		const { kind, host, port, buffers, counts, readRate, writeRate, nowMs, next, onWritten } = parts;
+		const { kind, host, port, buffers, readRate, writeRate } = parts;
 		this.#parts = parts;
 		this.kind = kind;
 		const callback = (length: number, bytes: Uint8Array): boolean => {
@@ -51,32 +51,9 @@ export class BackendConnection {
 		};
 		const socket = connect({ host, port, noDelay: true, keepAlive: true, onread: { buffer: buffers.read, callback } });
 		this.#socket = socket;
-		this.#reader = new ConnectionReader(
-			{
-				...{
-					reader: parts.reader,
-					counts,
-					rate: readRate,
-					nowMs,
-					framesPerTurn: parts.framesPerTurn,
-					begin: parts.begin,
-					onFrame: parts.onFrame,
-				},
-				onFailed: (problem) => this.#end("oversized", problem),
-				resume: () => socket.resume(),
-			},
-			parts.isPaused,
-		);
-		this.#writer = new ConnectionWriter({
-			socket,
-			buffers: buffers.write,
-			backendId: parts.backendId,
-			counts,
-			rate: writeRate,
-			nowMs,
-			next,
-			onWritten,
-		});
+		const onFailed = (problem: string) => this.#end("oversized", problem);
+		this.#reader = new ConnectionReader({ ...parts, rate: readRate, onFailed, resume: () => socket.resume() }, parts.isPaused);
+		this.#writer = new ConnectionWriter({ ...parts, rate: writeRate, socket, buffers: buffers.write });
 		socket.once("connect", this.#onConnect);
 		socket.once("end", () => this.#end("lost", "it closed the connection"));
 		socket.once("error", (error: NodeJS.ErrnoException) => this.#end(this.isConnected ? "lost" : "dial", error.code ?? error.message));
