@@ -74,7 +74,6 @@ export class BackendLink {
 	#data: BackendConnection | null = null;
 	/** Connections that nobody reads at the moment. It outlasts a connection. */
 	readonly #paused: Record<ConnectionKind, boolean> = { control: false, data: false };
-	#upMs = 0;
 	/** For the next dial, or the limit of the one under way. */
 	#dialTimer: NodeJS.Timeout | null = null;
 	#stableTimer: NodeJS.Timeout | null = null;
@@ -101,11 +100,6 @@ export class BackendLink {
 
 	get isUp(): boolean {
 		return this.#state === "up";
-	}
-
-	/** Since when it is up, by `nowMs`. */
-	get upMs(): number {
-		return this.#upMs;
 	}
 
 	/** Dials at once. */
@@ -256,7 +250,6 @@ export class BackendLink {
 		clearTimeout(this.#dialTimer!);
 		this.#dialTimer = null;
 		this.#state = "up";
-		this.#upMs = this.#nowMs();
 		this.counts.ups++;
 		const { options, listener, log } = this.#parts;
 		for (const message of encodeClients(this.id, listener.clients())) this.#write(message, "control");

@@ -13,10 +13,6 @@ export class WriteBuffers {
 		this.#keptMax = keptMax;
 	}
 
-	get kept(): number {
-		return this.#kept.length;
-	}
-
 	take(): Buffer {
 		return this.#kept.pop() ?? Buffer.allocUnsafeSlow(writeBufferBytes);
 	}

@@ -16,7 +16,7 @@ export class AckCounters {
 
 /**
  * What is on its way in one stream, which is the VIDEO of one backend to one client. At most `window` frames are queued or unacknowledged;
- * beyond that the newest waits here (`pending`), and each newer one takes its place. It does not send or queue anything itself.
+ * beyond that the newest waits here, and each newer one takes its place. It does not send or queue anything itself.
  *
  * If frames are unacknowledged and no ACK comes for `timeoutMs`, the frames count as lost and the window is open again: a client that has
  * lost one frame, or its ACK, goes on. An ACK acknowledges the oldest frame. After a reset, an ACK that was late and one for a newer frame
@@ -35,14 +35,6 @@ export class AckWindow {
 
 	constructor(counters: AckCounters) {
 		this.#counters = counters;
-	}
-
-	get inFlight(): number {
-		return this.#inFlight;
-	}
-
-	get pending(): Frame | null {
-		return this.#pending;
 	}
 
 	/** Whether another frame may be queued. */
