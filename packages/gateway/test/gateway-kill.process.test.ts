@@ -1,13 +1,10 @@
 import { join } from "node:path";
 import { ManagedProcess, waitFor } from "@shardcast/testkit";
-import { afterEach, describe, expect, it } from "vitest";
-import { GatewayRig } from "./support/gateway-rig.ts";
+import { describe, expect, it } from "vitest";
+import { gatewayRigs } from "./support/gateway-rig.ts";
 
 const [control, file] = [1, 4];
-const opened: { stop(): unknown }[] = [];
-afterEach(async () => {
-	for (const each of opened.splice(0).reverse()) await each.stop();
-});
+const { opened, start } = gatewayRigs();
 const within = { deadlineMs: 10_000 };
 
 async function backend(port: number): Promise<{ readonly program: ManagedProcess; readonly port: number }> {
@@ -20,8 +17,7 @@ async function backend(port: number): Promise<{ readonly program: ManagedProcess
 describe("a backend that is killed", () => {
 	it("while clients send: they stay, the other backend loses nothing, none is doubled, and all goes on when it is back", async () => {
 		const [doomed, lasting] = [await backend(0), await backend(0)];
-		const rig = await GatewayRig.start({ gatewayBackends: [doomed, lasting].map(({ port }) => `127.0.0.1:${port}`) }, []);
-		opened.push(rig);
+		const rig = await start({ gatewayBackends: [doomed, lasting].map(({ port }) => `127.0.0.1:${port}`) }, []);
 		await rig.up(2);
 		const clients = [await rig.client(), await rig.client()];
 		const sent = { count: 0 };

@@ -1,19 +1,11 @@
 import { type Config, defaultConfig } from "@shardcast/config";
 import { waitFor } from "@shardcast/testkit";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { frameBytes } from "./support/fake-backend.ts";
-import { GatewayRig } from "./support/gateway-rig.ts";
+import { gatewayRigs } from "./support/gateway-rig.ts";
 
 const [control, video, file] = [1, 2, 4];
-const opened: { stop(): Promise<void> }[] = [];
-afterEach(async () => {
-	for (const each of opened.splice(0).reverse()) await each.stop();
-});
-const start = async (config: Partial<Config> = {}): Promise<GatewayRig> => {
-	const rig = await GatewayRig.start(config);
-	opened.push(rig);
-	return rig;
-};
+const { start } = gatewayRigs();
 const within = { deadlineMs: 10_000 };
 
 describe("options of a gateway", () => {

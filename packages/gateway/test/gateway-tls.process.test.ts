@@ -2,15 +2,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeCertificate, waitFor } from "@shardcast/testkit";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { frameBytes } from "./support/fake-backend.ts";
-import { GatewayRig, RigClient } from "./support/gateway-rig.ts";
+import { gatewayRigs, RigClient } from "./support/gateway-rig.ts";
 
 const file = 4;
-const opened: { stop(): unknown }[] = [];
-afterEach(async () => {
-	for (const each of opened.splice(0).reverse()) await each.stop();
-});
+const { opened, start } = gatewayRigs();
 const within = { deadlineMs: 10_000 };
 
 describe("a gateway", () => {
@@ -18,8 +15,7 @@ describe("a gateway", () => {
 		const folder = mkdtempSync(join(tmpdir(), "gateway-tls-"));
 		opened.push({ stop: () => rmSync(folder, { recursive: true }) });
 		const { certFile, keyFile } = makeCertificate(folder, { name: "gateway" });
-		const rig = await GatewayRig.start({ tlsCert: certFile, tlsKey: keyFile });
-		opened.push(rig);
+		const rig = await start({ tlsCert: certFile, tlsKey: keyFile });
 		const client = new RigClient(`wss://127.0.0.1:${rig.port}`, { rejectUnauthorized: false });
 		opened.push({ stop: () => client.socket.terminate() });
 		await client.welcome();
@@ -32,8 +28,7 @@ describe("a gateway", () => {
 	});
 
 	it("passes the longest frames both ways", async () => {
-		const rig = await GatewayRig.start();
-		opened.push(rig);
+		const rig = await start();
 		const client = await rig.client();
 		const data = await rig.backends[0]!.connection("data");
 		const content = Buffer.alloc(8 * 2 ** 20 - 1);

@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import { Backends } from "../../src/backends/backends.ts";
 import { BufferPool } from "../../src/buffers/buffer-pool.ts";
 import { FrameDecision } from "../../src/frames/frame-reader.ts";
-import { FakeBackend } from "../support/fake-backend.ts";
+import type { FakeBackend } from "../support/fake-backend.ts";
 import { closing, leavesNothing } from "../support/leaves-nothing.ts";
-import { quick } from "../support/link-rig.ts";
+import { openBackend, quick } from "../support/link-rig.ts";
 
 leavesNothing();
 const within = (what: string) => ({ what, deadlineMs: 20_000 });
@@ -32,18 +32,12 @@ function rig(backendsMax?: number) {
 	return { backends, events };
 }
 
-async function open(): Promise<FakeBackend> {
-	const backend = await FakeBackend.open();
-	closing(() => backend.close());
-	return backend;
-}
-
 const at = ({ port }: FakeBackend) => ({ host: "127.0.0.1", port });
 
 describe("the backends of a gateway", () => {
 	it("are dialled when they are added, have ids from 1, and all know which gateway it is", async () => {
 		const { backends, events } = rig();
-		const [one, two] = [await open(), await open()];
+		const [one, two] = [await openBackend(), await openBackend()];
 		expect(backends.add({ ...at(one), name: "camera" }, "static")?.link.id).toBe(1);
 		expect(backends.add(at(two), "static")?.link.id).toBe(2);
 		await waitFor(() => [...backends.all].every(({ link }) => link.isUp), within("both are up"));
@@ -57,7 +51,7 @@ describe("the backends of a gateway", () => {
 
 	it("tell all that are up who came and left", async () => {
 		const { backends } = rig();
-		const [one, two] = [await open(), await open()];
+		const [one, two] = [await openBackend(), await openBackend()];
 		for (const each of [one, two]) backends.add(at(each), "static");
 		await waitFor(() => [...backends.all].every(({ link }) => link.isUp), within("both are up"));
 		backends.clientJoined(8);
@@ -75,7 +69,7 @@ describe("the backends of a gateway", () => {
 
 	it("keep one that is known from the command line when discovery loses it, and the other way round", async () => {
 		const { backends, events } = rig();
-		const backend = await open();
+		const backend = await openBackend();
 		const address = `127.0.0.1:${backend.port}`;
 		const added = backends.add(at(backend), "static");
 		expect(backends.add({ host: "::ffff:127.0.0.1", port: backend.port, name: "camera" }, "discovered")).toBe(added);
@@ -93,7 +87,7 @@ describe("the backends of a gateway", () => {
 
 	it("close the connections of one that is removed, and give it its former id when it is back", async () => {
 		const { backends, events } = rig();
-		const [one, two] = [await open(), await open()];
+		const [one, two] = [await openBackend(), await openBackend()];
 		backends.add(at(one), "discovered");
 		await waitFor(() => backends.get(1)?.link.isUp && one.open.length === 2, within("it is up"));
 		backends.remove(`127.0.0.1:${one.port}`, "discovered");
@@ -105,7 +99,7 @@ describe("the backends of a gateway", () => {
 
 	it("are no more than they may be", async () => {
 		const { backends } = rig(2);
-		const all = [await open(), await open(), await open()];
+		const all = [await openBackend(), await openBackend(), await openBackend()];
 		expect(all.map((each) => backends.add(at(each), "static")?.link.id)).toEqual([1, 2, undefined]);
 		expect(backends.refused).toBe(1);
 		backends.remove(`127.0.0.1:${all[0]!.port}`, "static");
@@ -114,7 +108,7 @@ describe("the backends of a gateway", () => {
 
 	it("drain together", async () => {
 		const { backends } = rig();
-		const backend = await open();
+		const backend = await openBackend();
 		backends.add(at(backend), "static");
 		await waitFor(() => backends.get(1)?.link.isUp, within("it is up"));
 		await backends.drain(5000);

@@ -4,9 +4,8 @@ import { connect, type Socket } from "node:net";
 import { freePorts, waitFor } from "@shardcast/testkit";
 import { beforeAll, describe, expect, it } from "vitest";
 import { FrameClass } from "../../src/frames/frame-descriptor.ts";
-import { FakeBackend } from "../support/fake-backend.ts";
 import { closing, leavesNothing } from "../support/leaves-nothing.ts";
-import { linkRig } from "../support/link-rig.ts";
+import { linkRig, openBackend } from "../support/link-rig.ts";
 
 // Its first call opens a socket that stays open.
 beforeAll(() => freePorts());
@@ -80,8 +79,7 @@ describe("dialling a backend", () => {
 	});
 
 	it("does not dial while it is stopped, and begins again when it is started", async () => {
-		const backend = await FakeBackend.open();
-		closing(() => backend.close());
+		const backend = await openBackend();
 		const rig = linkRig(backend.port);
 		await rig.up();
 		rig.link.stop();

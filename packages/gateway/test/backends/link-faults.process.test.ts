@@ -5,17 +5,16 @@ import type { LinkCounts } from "../../src/backends/link-counts.ts";
 import { BufferPool } from "../../src/buffers/buffer-pool.ts";
 import { FrameClass } from "../../src/frames/frame-descriptor.ts";
 import { HeldBudget } from "../../src/lanes/held-frames.ts";
-import { FakeBackend, type FakeConnection, frameBytes } from "../support/fake-backend.ts";
-import { closing, leavesNothing } from "../support/leaves-nothing.ts";
-import { linkRig } from "../support/link-rig.ts";
+import { type FakeBackend, type FakeConnection, frameBytes } from "../support/fake-backend.ts";
+import { leavesNothing } from "../support/leaves-nothing.ts";
+import { linkRig, openBackend } from "../support/link-rig.ts";
 
 leavesNothing();
 let backend: FakeBackend;
 // Its first call opens a socket that stays open.
 beforeAll(() => freePorts());
 beforeEach(async () => {
-	backend = await FakeBackend.open();
-	closing(() => backend.close());
+	backend = await openBackend();
 });
 
 const within = (what: string) => ({ what, deadlineMs: 20_000 });
@@ -147,8 +146,7 @@ describe("a link whose backend fails", () => {
 	});
 
 	it("gives back what a backend that never reads did not take, and does not delay another backend", async () => {
-		const other = await FakeBackend.open();
-		closing(() => other.close());
+		const other = await openBackend();
 		backend.isReading = false;
 		const rig = linkRig(backend.port, { queueFrames: 4, priorityQueueFrames: 4 });
 		const swift = linkRig(other.port);
@@ -252,8 +250,7 @@ describe("a link whose backend fails", () => {
 		expect(performance.now() - openedAt).toBeGreaterThan(500);
 		await waitFor(() => link.breaker.opened === 2, within("it is open again after one failure"));
 		expect(link.counts).toMatchObject({ dials: 11, failures: 11 });
-		const late = await FakeBackend.open(port);
-		closing(() => late.close());
+		await openBackend(port);
 		await waitFor(() => link.isUp, within("the backend is back"));
 		expect(link.breaker.state).toBe("HALF_OPEN");
 		await waitFor(() => link.breaker.state === "CLOSED", within("it is closed"));

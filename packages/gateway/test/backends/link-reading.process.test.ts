@@ -2,15 +2,14 @@ import { waitFor } from "@shardcast/testkit";
 import { beforeEach, describe, expect, it } from "vitest";
 import { FrameClass } from "../../src/frames/frame-descriptor.ts";
 import { FrameDecision } from "../../src/frames/frame-reader.ts";
-import { FakeBackend, type FakeConnection, frameBytes } from "../support/fake-backend.ts";
-import { closing, leavesNothing } from "../support/leaves-nothing.ts";
-import { linkRig } from "../support/link-rig.ts";
+import { type FakeBackend, type FakeConnection, frameBytes } from "../support/fake-backend.ts";
+import { leavesNothing } from "../support/leaves-nothing.ts";
+import { linkRig, openBackend } from "../support/link-rig.ts";
 
 leavesNothing();
 let backend: FakeBackend;
 beforeEach(async () => {
-	backend = await FakeBackend.open();
-	closing(() => backend.close());
+	backend = await openBackend();
 });
 
 const within = (what: string) => ({ what, deadlineMs: 20_000 });

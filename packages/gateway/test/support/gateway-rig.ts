@@ -160,7 +160,7 @@ export class GatewayRig {
 
 /** Starts gateways that are stopped after each test of the file. `opened` takes more that has to be. */
 export function gatewayRigs() {
-	const opened: { stop(): Promise<void> }[] = [];
+	const opened: { stop(): unknown }[] = [];
 	afterEach(async () => {
 		for (const each of opened.splice(0).reverse()) await each.stop();
 	});

@@ -6,6 +6,7 @@ import { BufferPool } from "../../src/buffers/buffer-pool.ts";
 import type { FrameClass } from "../../src/frames/frame-descriptor.ts";
 import { FrameDecision } from "../../src/frames/frame-reader.ts";
 import { HeldBudget } from "../../src/lanes/held-frames.ts";
+import { FakeBackend } from "./fake-backend.ts";
 import { closing } from "./leaves-nothing.ts";
 
 /** Pauses that a test can wait for. */
@@ -15,6 +16,13 @@ export const quick: LinkOptions = {
 	stableMs: 60_000,
 	reconnect: { firstMs: 10, mostMs: 20, jitter: 0 },
 };
+
+/** A backend that is closed after the test. */
+export async function openBackend(port?: number): Promise<FakeBackend> {
+	const backend = await FakeBackend.open(port);
+	closing(() => backend.close());
+	return backend;
+}
 
 interface RigOptions extends Partial<LinkOptions> {
 	readonly clients?: readonly number[];
