@@ -107,7 +107,7 @@ export const gatewayOptions = {
 		kind: size({ minBytes: 1024, maxBytes: 1_073_741_824 }),
 		default: 32 * 1024 * 1024,
 		commands,
-		help: "Bytes that may wait for a backend in each of these queues.",
+		help: "The same in bytes, for both queues together; a quarter of it is for CONTROL and ACK alone.",
 	}),
 	stalledClientTimeoutMs: option({
 		flag: "stalled-client-timeout",
@@ -151,7 +151,7 @@ export const gatewayOptions = {
 		kind: size({ minBytes: 0, maxBytes: 10_737_418_240 }),
 		default: 0,
 		commands,
-		help: "The same for each backend.",
+		help: "The same for each of the two connections to a backend.",
 	}),
 	bufferMemoryBytes: option({
 		flag: "buffer-memory",
@@ -184,7 +184,7 @@ export const gatewayOptions = {
 		kind: duration({ minMs: 10, maxMs: 3_600_000 }),
 		default: 5000,
 		commands,
-		help: "Pause before the first attempt to connect to a backend again; it doubles with each further one.",
+		help: "Pause before a backend is connected again; it doubles with each failed attempt after the first.",
 	}),
 	backendReconnectMaxMs: option({
 		flag: "backend-reconnect-max",
