@@ -43,6 +43,11 @@ describe("a gateway", () => {
 		await waitFor(() => [one, other].every(({ texts }) => texts.includes("to everyone")), { ...within, what: "the broadcast" });
 		expect([one.texts, other.texts]).toEqual([["to everyone"], ["to one", "to everyone"]]);
 		expect(one.frames[0]).toMatchObject({ clientId: 0, backendId: 1 });
+		// Of what backends sent, once for each client; what the gateway itself says does not count.
+		const { latency } = rig.report;
+		expect(latency.count).toBe(3);
+		expect(latency.mostSeconds).toBeGreaterThan(0);
+		expect(latency.seconds).toBeLessThan(3 * (within.deadlineMs / 1000));
 	});
 
 	it("takes CONTROL and ACK over the control connection, VIDEO and FILE over the other", async () => {
