@@ -1,25 +1,22 @@
 import { waitFor } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import { frameBytes } from "./support/fake-backend.ts";
-import { gatewayRigs, messageBytes, type RigClient } from "./support/gateway-rig.ts";
+import { gatewayRigs, type RigClient } from "./support/gateway-rig.ts";
 
 const [control, file] = [1, 4];
 const { start } = gatewayRigs();
 const within = { deadlineMs: 10_000 };
 
-/** Sends frames so that the gateway reads many of them at once. */
-function burst({ socket }: RigClient, count: number, frame: (index: number) => Buffer): void {
-	const tcp = (socket as unknown as { readonly _socket: { cork(): void; uncork(): void } })._socket;
-	tcp.cork();
-	for (let index = 0; index < count; index++) socket.send(frame(index));
-	tcp.uncork();
+/** Sends numbered frames at once. */
+function burst(client: RigClient, count: number, frameClass: number, backend: number): void {
+	client.burst(() => {
+		for (let index = 0; index < count; index++) {
+			const content = Buffer.alloc(16);
+			content.writeUInt32BE(index);
+			client.send(frameClass, backend, content);
+		}
+	});
 }
-
-const numbered = (index: number): Buffer => {
-	const content = Buffer.alloc(16);
-	content.writeUInt32BE(index);
-	return content;
-};
 
 describe("bursts from a client", () => {
 	it.each([
@@ -29,7 +26,7 @@ describe("bursts from a client", () => {
 		const rig = await start();
 		const client = await rig.client();
 		const connection = await rig.backends[0]!.connection(kind);
-		burst(client, 2000, (index) => messageBytes(frameClass, 1, numbered(index)));
+		burst(client, 2000, frameClass, 1);
 		const got = () => connection.frames.filter((frame) => frame.frameClass === frameClass);
 		await waitFor(() => got().length === 2000 || client.closed !== null, { ...within, what: "all frames" });
 		expect(client.closed).toBeNull();
@@ -39,7 +36,7 @@ describe("bursts from a client", () => {
 	it("to a backend that is not there: the client that reads is told of each, and stays", async () => {
 		const rig = await start();
 		const client = await rig.client();
-		burst(client, 500, (index) => messageBytes(control, 77, numbered(index)));
+		burst(client, 500, control, 77);
 		await waitFor(() => client.told.filter(({ type }) => type === "refused").length === 500 || client.closed !== null, {
 			...within,
 			what: "all refusals",

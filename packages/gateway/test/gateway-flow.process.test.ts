@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import { Transform } from "node:stream";
 import { stressed, waitFor } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
@@ -49,11 +48,9 @@ describe("what waits in a gateway", () => {
 		const rig = await start({ clientQueueFrames: 8, backendQueueFrames: 8, backendPriorityFrames: 8 });
 		const client = await rig.client();
 		const count = 3000;
-		// One write, so that one turn of the gateway reads hundreds of them.
-		const { _socket: socket } = client.socket as unknown as { readonly _socket: Socket };
-		socket.cork();
-		for (let index = 0; index < count; index++) client.send(index % 2 === 0 ? control : file, 1, `${index}`);
-		socket.uncork();
+		client.burst(() => {
+			for (let index = 0; index < count; index++) client.send(index % 2 === 0 ? control : file, 1, `${index}`);
+		});
 		const got = () => rig.backends[0]!.connections.flatMap(({ frames }) => frames.filter(({ frameClass }) => frameClass !== 0));
 		await waitFor(() => got().length >= count, { ...within, what: "all frames" });
 		expect(client.closed).toBeNull();

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { type Config, defaultConfig, loadCertificates } from "@shardcast/config";
 import { silentLog } from "@shardcast/telemetry";
 import { Scrape, waitFor } from "@shardcast/testkit";
@@ -15,11 +16,10 @@ export interface ReceivedMessage {
 	readonly content: Buffer;
 }
 
-/** A WebSocket message for the gateway. */
-export function messageBytes(frameClass: number, backendId: number, content: string | Buffer = "", clientId = 0): Buffer {
+/** A WebSocket message for the gateway, which writes the client's id into it. */
+function messageBytes(frameClass: number, backendId: number, content: string | Buffer): Buffer {
 	const body = Buffer.from(content as string);
 	const bytes = Buffer.alloc(9 + body.length);
-	bytes.writeUInt32BE(clientId, 0);
 	bytes.writeUInt32BE(backendId, 4);
 	bytes[8] = frameClass;
 	body.copy(bytes, 9);
@@ -77,6 +77,14 @@ export class RigClient {
 
 	send(frameClass: number, backendId: number, content: string | Buffer = ""): void {
 		this.socket.send(messageBytes(frameClass, backendId, content));
+	}
+
+	/** Writes all that `send` sends at once, so that one turn of the gateway reads hundreds of frames. */
+	burst(send: () => void): void {
+		const { _socket: tcp } = this.socket as unknown as { readonly _socket: Socket };
+		tcp.cork();
+		send();
+		tcp.uncork();
 	}
 
 	/** Stops reading from the connection. */
