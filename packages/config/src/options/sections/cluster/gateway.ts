@@ -192,7 +192,7 @@ export const gatewayOptions = {
 		kind: duration({ minMs: 10, maxMs: 3_600_000 }),
 		default: 30_000,
 		commands,
-		help: "Maximum pause before such an attempt.",
+		help: "Maximum pause before such an attempt. Pauses vary by up to a fifth.",
 	}),
 	breakerFailures: option({
 		flag: "breaker-failures",
