@@ -17,8 +17,10 @@ export interface UpgradeHead extends Handshake {
 	readonly host: string;
 	/** Sub-protocols that the client offers, as a list. */
 	readonly subprotocols: string;
-	/** Any header by its name in lower case, all its lines as one; "" when absent. All headers of a request together have at most 4 KiB. */
+	/** Any header by its name in lower case, all its lines as one; "" when absent, or if its first line is empty. All headers of a request have at most 4 KiB. */
 	readonly header: (name: string) => string;
+	/** The same, also if its first line is empty: a client could hide by that what a proxy has added. */
+	readonly joinedHeader: (name: string) => string;
 }
 
 export interface UpgradeRules {

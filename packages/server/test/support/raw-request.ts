@@ -8,6 +8,7 @@ export const rawRequest = (query: string, headers: Readonly<Record<string, strin
 		host: "a.example",
 		subprotocols: "",
 		header: (name) => headers[name] ?? "",
+		joinedHeader: (name) => headers[name] ?? "",
 		upgrade: "websocket",
 		connection: "upgrade",
 		version: "13",

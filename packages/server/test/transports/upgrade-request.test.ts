@@ -10,6 +10,7 @@ const head: UpgradeHead = {
 	host: "trade.example:3005",
 	subprotocols: "",
 	header: () => "",
+	joinedHeader: () => "",
 	upgrade: "websocket",
 	connection: "Upgrade",
 	version: "13",

@@ -281,7 +281,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		const session = isUni
 			? new UniSession(this, admitted, framing, framePings, first)
 			: new CentrifugeSession(this, admitted, framing, framePings);
-		session.headers = this.hooks.kept(request.head.header);
+		session.headers = this.hooks.kept(request.head.joinedHeader);
 		return { session, subprotocol };
 	}
 

@@ -9,8 +9,9 @@ export function upgradeHead(request: HttpRequest): UpgradeHead {
 		query: request.getQuery() ?? "",
 		origin: request.getHeader("origin"),
 		host: request.getHeader("host"),
-		subprotocols: joinedHeader(request, "sec-websocket-protocol"),
-		header: (name) => joinedHeader(request, name),
+		subprotocols: listHeader(request, "sec-websocket-protocol"),
+		header: (name) => listHeader(request, name),
+		joinedHeader: (name) => joinedHeader(request, name),
 		...handshake(request),
 	};
 }
@@ -68,15 +69,18 @@ function listWith(request: HttpRequest, name: string, word: string): string {
 	return listIncludes(first, word) ? first : allLines(request, name);
 }
 
+/** As `joinedHeader`, but "" if the first line is empty. Costs a look at each header only if there is one of this name. */
+function listHeader(request: HttpRequest, name: string): string {
+	return request.getHeader(name) === "" ? "" : joinedHeader(request, name);
+}
+
 /**
- * The values of all lines of a header, as one, each byte as a character; "" if the first is empty. The first alone may be the client's, and a later one
- * that of a proxy. Costs a look at each header if there is one of this name.
+ * The values of all lines of a header, as one, each byte as a character. The first alone may be the client's, and a later one that of a proxy.
+ * Costs a look at each header.
  */
 export function joinedHeader(request: HttpRequest, name: string): string {
-	const first = request.getHeader(name);
-	if (first === "") return "";
 	const lines = linesOf(request, name);
-	if (lines.length <= 1) return first;
+	if (lines.length <= 1) return request.getHeader(name);
 	// Unlike `getHeader`, the library's `forEach` decodes UTF-8.
 	return lines.map((line) => Buffer.from(line).toString("latin1")).join(name === "cookie" ? "; " : ", ");
 }
