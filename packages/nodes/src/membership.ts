@@ -255,18 +255,21 @@ export class Membership {
 		const [, now, newTerm, joined, removed, ...entries] = answer;
 		if (joined !== 0 && this.#state !== "joining") this.#lateUntilMs = performance.now() + timeoutMs;
 		this.#ownRecord = { ...this.#ownRecord, term: Number(newTerm), heartbeatAt: Number(now) };
-		this.#report(joined as number, term === 0, isUpdate, removed as readonly string[]);
+		const expired = (removed as readonly unknown[]).map(String);
+		this.#report(joined as number, term === 0, isUpdate, expired);
 		this.#leaseEndsMs = sentMs + timeoutMs;
 		this.#watchLease();
 		if (performance.now() < this.#leaseEndsMs) this.#setState("member");
-		await this.#lookAtOthers(Number(now), entries.map(String), (removed as readonly unknown[]).map(String));
+		// The announcement comes over another connection.
+		for (const id of expired) this.#view.onLeft(id, "timeout");
+		await this.#lookAtOthers(Number(now), entries.map(String));
 	}
 
-	/** @param isFirst whether this process has not been a member before. */
-	#report(joined: number, isFirst: boolean, isUpdate: boolean, removed: readonly string[]): void {
+	/** @param isFirst whether this process has not been a member before. @param expired the ids of those that this heartbeat has removed. */
+	#report(joined: number, isFirst: boolean, isUpdate: boolean, expired: readonly string[]): void {
 		const { onReport, own } = this.#parts;
 		if (onReport === undefined) return;
-		for (const id of removed) onReport({ type: "left", id: String(id), reason: "timeout" });
+		for (const id of expired) onReport({ type: "left", id, reason: "timeout" });
 		const node = publicNode(this.#ownRecord!);
 		// The index still has an earlier process with this id, whose end nobody has reported. Or this process itself: nobody has missed it.
 		if (joined === 2 && isFirst) onReport({ type: "left", id: own.id, reason: "replaced" });
@@ -275,8 +278,8 @@ export class Membership {
 		else if (isUpdate) onReport({ type: "updated", node });
 	}
 
-	/** @param entries id, expiry, id, expiry … @param expired the ids of those that this heartbeat has removed. */
-	async #lookAtOthers(now: number, entries: readonly string[], expired: readonly string[]): Promise<void> {
+	/** @param entries id, expiry, id, expiry … */
+	async #lookAtOthers(now: number, entries: readonly string[]): Promise<void> {
 		const { redis, keys, own } = this.#parts;
 		const others: string[] = [];
 		let nextMs = Number.POSITIVE_INFINITY;
@@ -291,7 +294,7 @@ export class Membership {
 		const there = await readNodes(redis, keys, others);
 		if (this.#state === "left") return;
 		const nowMs = performance.now();
-		const changes = this.#view.update(there, nowMs < this.#lateUntilMs, expired, nowMs);
+		const changes = this.#view.update(there, nowMs < this.#lateUntilMs, nowMs);
 		this.#counts.joined += changes.joined.length;
 		this.#counts.left += changes.left.length;
 		this.#counts.updated += changes.updated.length;

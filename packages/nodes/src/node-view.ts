@@ -37,7 +37,7 @@ export class NodeView {
 		return this.#missed.size > 0;
 	}
 
-	/** Redis has announced that a node has left; the next look checks it. */
+	/** Redis has announced that a node has left, or this node has removed it; the next look checks it. */
 	onLeft(id: string, reason: LeftReason): void {
 		if (this.#nodes.has(id)) this.#announced.set(id, reason);
 	}
@@ -51,10 +51,9 @@ export class NodeView {
 	 * @param there all nodes that are in Redis now, without this one.
 	 * @param mayBeLate Redis was unreachable, or has lost its data: missing nodes may only not be back yet. Those whose end was announced have left
 	 * nevertheless.
-	 * @param expired those that were found to have timed out.
 	 * @param nowMs on a monotonic clock.
 	 */
-	update(there: readonly NodeRecord[], mayBeLate: boolean, expired: readonly string[], nowMs: number): NodeChanges {
+	update(there: readonly NodeRecord[], mayBeLate: boolean, nowMs: number): NodeChanges {
 		const changes: NodeChanges = { joined: [], left: [], updated: [] };
 		const now = new Map(there.map((node) => [node.id, node]));
 		const missed = new Map<string, number>();
@@ -62,7 +61,7 @@ export class NodeView {
 			const announced = this.#announced.get(id);
 			if (now.has(id) || (mayBeLate && announced === undefined)) continue;
 			const sinceMs = this.#missed.get(id) ?? nowMs;
-			if (announced === undefined && !expired.includes(id) && nowMs < sinceMs + announcementMs) {
+			if (announced === undefined && nowMs < sinceMs + announcementMs) {
 				missed.set(id, sinceMs);
 				continue;
 			}

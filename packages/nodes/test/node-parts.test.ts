@@ -43,8 +43,8 @@ function viewAt() {
 	const view = new NodeView();
 	return {
 		nowMs: 0,
-		update(there: readonly NodeRecord[], mayBeLate: boolean, expired: readonly string[] = []) {
-			return view.update(there, mayBeLate, expired, this.nowMs);
+		update(there: readonly NodeRecord[], mayBeLate: boolean) {
+			return view.update(there, mayBeLate, this.nowMs);
 		},
 		onLeft: view.onLeft.bind(view),
 		beginLook: view.beginLook.bind(view),
@@ -67,7 +67,8 @@ describe("what is known of other machines", () => {
 			"~a",
 			"~b",
 		]);
-		expect(told(view.update([record("a", { instance: "a-2" })], false, ["b"]))).toEqual(["+a", "-b timeout", "-a replaced"]);
+		view.onLeft("b", "timeout");
+		expect(told(view.update([record("a", { instance: "a-2" })], false))).toEqual(["+a", "-b timeout", "-a replaced"]);
 	});
 
 	it("health and shards of one that starts or drains are no news", () => {
@@ -87,7 +88,8 @@ describe("what is known of other machines", () => {
 		view.onLeft("b", "stopped");
 		view.onLeft("unknown", "stopped");
 		expect(told(view.update([], true))).toEqual(["-b stopped"]);
-		expect(told(view.update([], false, ["a"]))).toEqual(["-a timeout"]);
+		view.onLeft("a", "timeout");
+		expect(told(view.update([], false))).toEqual(["-a timeout"]);
 	});
 
 	it("one that is gone has timed out only if no announcement has come a moment later: it comes over another connection", () => {
