@@ -81,7 +81,11 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 	const plain = parseSubscription(config.kafkaTopics);
 	const withHeaders = parseSubscription(config.kafkaMessageTopics);
 	const publishTopic = orNull(config.kafkaPublishTopic);
-	const published = publishTopic === null ? [] : [publishTopic];
+	const topicOptions: TopicOptions = [
+		["--kafka-topics", plain.names],
+		["--kafka-message-topics", withHeaders.names],
+		["--kafka-publish-topic", publishTopic === null ? [] : [publishTopic]],
+	];
 	const deadLetterTopic = orNull(config.kafkaDeadLetter);
 	const group = kafkaGroupOf(config);
 	const groups = Array.from({ length: shardsTotal }, (_, index) => `${group}-${index}`);
@@ -105,15 +109,11 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 			connectionTimeoutMs,
 		},
 		subscription: {
-			names: [...new Set([...plain.names, ...withHeaders.names, ...published])],
+			names: [...new Set(topicOptions.flatMap(([, names]) => names))],
 			patterns: [...plain.patterns, ...withHeaders.patterns],
 			excluded: deadLetterTopic === null ? [] : [deadLetterTopic],
 		},
-		topicOptions: [
-			["--kafka-topics", plain.names],
-			["--kafka-message-topics", withHeaders.names],
-			["--kafka-publish-topic", published],
-		],
+		topicOptions,
 		messageTopics: withHeaders,
 		mode: config.kafkaMode,
 		from: config.kafkaFrom,
