@@ -119,7 +119,7 @@ describe("load test against the bare server", () => {
 		expect(result.ramp!.opened).toBe(20);
 	});
 
-	it("fails, and does not wait, when the server dies under it", async () => {
+	it("fails, and does not wait, when the server dies under it", { tags: ["long"] }, async () => {
 		let diedMs = 0;
 		await withServer(bareServer, [], async (port, server) => {
 			const { status, output } = await loadTest(

@@ -214,7 +214,7 @@ it("config print tells where each value came from, and hides secrets", async () 
 	expect(lines.join("\n")).not.toContain("swordfish");
 });
 
-it("config print --json is a config file that says the same", async () => {
+it("config print --json is a config file that says the same", { tags: ["long"] }, async () => {
 	const { code, lines } = await run(["config", "print", "--json", "--batch", "7"], { SHARDCAST_API_KEY: "swordfish" });
 	expect(code).toBe(0);
 	expect(lines.join("\n")).not.toContain("swordfish");
@@ -224,7 +224,7 @@ it("config print --json is a config file that says the same", async () => {
 	expect(JSON.parse(lines.join("\n"))).toMatchObject({ shard: { batch: 7 }, kafka: { tls: { enabled: false } } });
 });
 
-it("config check warns of a variable that was probably meant to be an option", async () => {
+it("config check warns of a variable that was probably meant to be an option", { tags: ["long"] }, async () => {
 	const { code, lines } = await run(["config", "check"], { SHARDCAST_BATHC: "7" });
 	expect(code).toBe(0);
 	expect(lines.sort()).toEqual([
@@ -233,7 +233,7 @@ it("config check warns of a variable that was probably meant to be an option", a
 	]);
 });
 
-it.skipIf(!canRunAsOtherUser())("top shows nothing that another user has put beside the clusters", async () => {
+it.skipIf(!canRunAsOtherUser())("top shows nothing that another user has put beside the clusters", { tags: ["long"] }, async () => {
 	chmodSync(folder, 0o1777);
 	const made = ClusterDirectory.create(folder);
 	Scoreboard.create(made.boardPath, 1).close();
@@ -277,7 +277,7 @@ it("top of a cluster that another build runs is one line, which names the pid an
 	made.remove();
 });
 
-it("top without a cluster says how to start one, status 1", async () => {
+it("top without a cluster says how to start one, status 1", { tags: ["long"] }, async () => {
 	const { code, lines } = await run(["top", "--cluster-directory", folder]);
 	expect({ code, lines }).toEqual({ code: 1, lines: [`shardcast: no cluster runs in ${folder}; start one with \`shardcast multi\``] });
 });
@@ -303,7 +303,7 @@ describe("a clone that is not built", () => {
 	it.each([
 		[["server", "supervisor"], "not built yet; run npm run build"],
 		[[], "not installed yet; run npm ci && npm run build"],
-	])("says so, with %j installed", async (packages, problem) => {
+	])("says so, with %j installed", { tags: ["long"] }, async (packages, problem) => {
 		clone(packages);
 		expect(await runClone("cli.js")).toEqual({ code: 2, log: `shardcast: ${problem}\n` });
 		const { code, log } = await runClone("index.js");
@@ -312,7 +312,7 @@ describe("a clone that is not built", () => {
 		expect(log).not.toContain("ERR_MODULE_NOT_FOUND");
 	});
 
-	it("built, the package exports what the library does", async () => {
+	it("built, the package exports what the library does", { tags: ["long"] }, async () => {
 		const [whole, library] = await Promise.all([import("../../../index.js"), import("@shardcast/server/library")]);
 		expect(Object.keys(whole).sort()).toEqual(Object.keys(library).sort());
 	});
@@ -355,7 +355,7 @@ describe("shardcast token", () => {
 		[["create", "--claims", "{"], "shardcast: --claims: this is not JSON"],
 		[["create", "--expires", "60"], 'shardcast: --expires: "60" has no unit; write 60s or 60ms'],
 		[["check"], "shardcast: there is no token on stdin; write: shardcast token check < file"],
-	])("%j: one line that says what is wrong, status 2", (args, line) => {
+	])("%j: one line that says what is wrong, status 2", { tags: ["long"] }, (args, line) => {
 		const { status, out, error } = token(args);
 		expect([status, out, error.split("\n").length]).toEqual([2, "", 1]);
 		expect(error).toContain(line);

@@ -117,7 +117,7 @@ describe("shardcast single", () => {
 		server.close();
 	});
 
-	it("started by hand it says who starts it", async () => {
+	it("started by hand it says who starts it", { tags: ["long"] }, async () => {
 		const program = await ManagedProcess.start(shardMain);
 		expect((await program.exited).code).toBe(2);
 		expect(program.log()).toMatch(/started by the supervisor/);

@@ -116,7 +116,7 @@ describe("restart", () => {
 		expect(cluster.events(undefined, "started")).toHaveLength(3);
 	});
 
-	it("kills and restarts a child that does not become ready, and gives up when it never does", async () => {
+	it("kills and restarts a child that does not become ready, and gives up when it never does", { tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({
 			config: { readyTimeoutMs: 2500, crashLimit: 1, crashWindowMs: 100 },
 			faults: { "shard 1": { neverReady: true } },
@@ -240,7 +240,7 @@ describe("stop", () => {
 		expect(cluster.directories()).toEqual([]);
 	});
 
-	it("does not wait for a shard that stands still, and counts what it had", async () => {
+	it("does not wait for a shard that stands still, and counts what it had", { tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({
 			config: { heartbeatTimeoutMs: 1000 },
 			faults: { "shard 0": { neverDrained: true, connections: 7 } },
@@ -263,7 +263,7 @@ describe("stop", () => {
 		for (const name of ["shard 0", "shard 1"]) expect(cluster.events(name, "drained")).toHaveLength(1);
 	});
 
-	it("does not wait for a child that is between two lives", async () => {
+	it("does not wait for a child that is between two lives", { tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({ config: { restartBackoffMinMs: 60_000, restartBackoffMaxMs: 60_000 } });
 		await cluster.ready();
 		process.kill((await cluster.event("shard 1", "started")).pid, "SIGKILL");
@@ -273,7 +273,7 @@ describe("stop", () => {
 		expect(performance.now() - beganMs).toBeLessThan(2000);
 	});
 
-	it("can be told to stop before the cluster is ready", async () => {
+	it("can be told to stop before the cluster is ready", { tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({ faults: { "shard 0": { neverReady: true } } });
 		await cluster.event("shard 0", "started");
 		expect((await cluster.process.stop()).code).toBe(0);

@@ -211,7 +211,7 @@ describe.skipIf(!redisForTests())("users of two machines with Redis", () => {
 		await each(old, "disconnected 3500");
 	});
 
-	it("a node that is stopped and starts again has what was blocked and unblocked meanwhile", async () => {
+	it("a node that is stopped and starts again has what was blocked and unblocked meanwhile", { tags: ["long"] }, async () => {
 		await done("n1", "block_user", { user: "joe" });
 		await nodes.get("n2")!.stop();
 		nodes.delete("n2");

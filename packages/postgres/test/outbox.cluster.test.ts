@@ -279,7 +279,9 @@ describe.skipIf(!postgresForTests() || !redisForTests())("the outbox", () => {
 		).toEqual([1, 2, 3]);
 	});
 
-	it("durable channels and blocked users are on every machine: one is killed, PostgreSQL stops and starts again", async () => {
+	it("durable channels and blocked users are on every machine: one is killed, PostgreSQL stops and starts again", {
+		tags: ["long"],
+	}, async () => {
 		const schema = `s${++schemas}`;
 		const first = await start(schema, 1);
 		expect(await api(first, "block_user", { user: "eve" })).toEqual({ status: 200, body: {} });

@@ -176,7 +176,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(counter("refusedBusy")).toBe(1);
 		});
 
-		it("refuses nobody while as many leave as come", async () => {
+		it("refuses nobody while as many leave as come", { tags: ["long"] }, async () => {
 			await start({ connectionsMax: 20 });
 			await openMany(40);
 			for (let round = 0; round < 20; round++) {
@@ -188,7 +188,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(rig.board.rows().map((row) => row.webSockets)).toEqual([20, 20]);
 		});
 
-		it("passes requests to a full cluster; a kept-alive connection takes no slot", async () => {
+		it("passes requests to a full cluster; a kept-alive connection takes no slot", { tags: ["long"] }, async () => {
 			await start({ connectionsMax: 5 });
 			const keptAlive = await RawConnection.open(rig.port);
 			await keptAlive.write("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -210,7 +210,7 @@ export function dataPathContract(mode: Mode): void {
 			for (const row of rig.board.rows()) row.state = ShardState.serving;
 		});
 
-		it("skips a shard that has died, even before its death was noticed", async () => {
+		it("skips a shard that has died, even before its death was noticed", { tags: ["long"] }, async () => {
 			await start({ silence: true });
 			await rig.killShard(0, { release: false });
 			const slots = (await Promise.all(Array.from({ length: 20 }, () => open()))).map(({ seen }) => seen.slot);
@@ -257,7 +257,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(counter("refusedHeadTimeout")).toBe(1);
 		});
 
-		it("answers 431 when the head does not end", async () => {
+		it("answers 431 when the head does not end", { tags: ["long"] }, async () => {
 			await start({ config: { headBytesMax: 1024 } });
 			const head = (bytes: number) => `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: ${"x".repeat(bytes - 51)}\r\n\r\n`;
 			expect(head(1024).length).toBe(1024);
@@ -444,7 +444,7 @@ export function dataPathContract(mode: Mode): void {
 			["GET", "end"],
 			["GET / HTTP/1.1\r\nHost", "resetAndDestroy"],
 			["", "end"],
-		] as const)("counts a client that leaves before there is a whole head: %j, %s", async (bytes, leave) => {
+		] as const)("counts a client that leaves before there is a whole head: %j, %s", { tags: ["long"] }, async (bytes, leave) => {
 			await start({ config: { headTimeoutMs: 60_000 } });
 			const connection = await RawConnection.open(rig.port);
 			if (bytes !== "") {
@@ -474,7 +474,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(counter("refusedBusy")).toBe(0);
 		});
 
-		it("sends no client to a stopped shard, and what it has not received to another, at most once", async () => {
+		it("sends no client to a stopped shard, and what it has not received to another, at most once", { tags: ["long"] }, async () => {
 			await start({ silence: true });
 			rig.signalShard(0, "SIGSTOP");
 			const beganMs = performance.now();
@@ -498,7 +498,7 @@ export function dataPathContract(mode: Mode): void {
 
 		// Through the proxy a request may have been begun by the shard: it is not given to another.
 		if (mode === "handoff")
-			it("gives a request that a shard has not received to one that is full of clients", async () => {
+			it("gives a request that a shard has not received to one that is full of clients", { tags: ["long"] }, async () => {
 				await start({ connectionsMax: 5, silence: true });
 				await openMany(10);
 				rig.signalShard(0, "SIGSTOP");

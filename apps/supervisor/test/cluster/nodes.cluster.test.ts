@@ -224,7 +224,7 @@ describe.skipIf(!redisForTests())("several machines with Redis", () => {
 		expect(n3.log()).toMatch(/shutting down/);
 	});
 
-	it("one that was killed is selected no more, long before it has left", async () => {
+	it("one that was killed is selected no more, long before it has left", { tags: ["long"] }, async () => {
 		// Unless it was started while Redis was away.
 		if (!running.has("n4")) await start("n4");
 		const ids = [...running.keys()].toSorted();

@@ -274,7 +274,7 @@ describe("SIGHUP on shardcast single", () => {
 		expect(await program.stop()).toEqual({ code: 0, signal: null });
 	});
 
-	it("without a config file it says so and goes on", async () => {
+	it("without a config file it says so and goes on", { tags: ["long"] }, async () => {
 		const { program, url } = await start([]);
 		program.signal("SIGHUP");
 		await program.waitForOutput(/SIGHUP: there is no config file to reload; start with --config/, 5_000);

@@ -63,7 +63,7 @@ describe.skipIf(!(await kafkaForTests()))("exactly once while Kafka changes, for
 			),
 		);
 
-	it("partitions that are added under load are read from their first record", async () => {
+	it("partitions that are added under load are read from their first record", { tags: ["long"] }, async () => {
 		const clients = await rig.listen(urls());
 		const stop = rig.produceSteadily(grown, () => 2);
 		await rig.client.admin.createPartitions({ topicPartitions: [{ topic: grown, count: 5 }] });

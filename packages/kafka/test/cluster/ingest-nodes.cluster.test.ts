@@ -125,7 +125,10 @@ describe.skipIf(!redisForTests() || !(await kafkaForTests()))("Kafka with two no
 		for (const { httpUrl } of nodes.values()) expect((await Scrape.of(httpUrl)).sum("shardcast_kafka_relay_answers_total")).toBe(0);
 	});
 
-	it("shared: a record is read by one node and reaches all clients once; a node is killed with -9, and comes back", async () => {
+	it("shared: a record is read by one node and reaches all clients once; a node is killed with -9, and comes back", {
+		timeout: 180_000,
+		tags: ["long"],
+	}, async () => {
 		const topic = await start("shared");
 		await divided("n1", "n2");
 		const survivors = await listen("n1");
@@ -172,5 +175,5 @@ describe.skipIf(!redisForTests() || !(await kafkaForTests()))("Kafka with two no
 		// Clients of the dead node: none twice, none out of order, up to its death.
 		const { duplicated, reordered, unexpected } = rig.report(victims);
 		expect({ duplicated, reordered, unexpected }).toEqual({ duplicated: 0, reordered: 0, unexpected: 0 });
-	}, 180_000);
+	});
 });
