@@ -92,6 +92,13 @@ export class BackendConnection {
 		this.#reader.buffersFreed();
 	}
 
+	/** Writes no more, and tells the backend so. It is still read. @returns frames that the kernel may not have taken, with their references. */
+	finish(): Frame[] {
+		const frames = this.#writer.stop();
+		this.#socket.end();
+		return frames;
+	}
+
 	/** Closes it at once. @returns frames that the kernel may not have taken, with their references. */
 	close(): Frame[] {
 		this.#isClosed = true;

@@ -50,11 +50,15 @@ export interface LinkParts {
 	readonly random?: () => number;
 }
 
-type LinkState = "waiting" | "dialling" | "up" | "stopped";
+type LinkState = "waiting" | "dialling" | "up" | "finishing" | "stopped";
+
+/** In how many steps the time is measured for which a connection is read after the end of the other one. */
+const finishSteps = 10;
 
 /**
  * The link to one backend: two connections to the same address, of which the control connection carries what must not wait for the rest. It is up
- * when both are connected. When one ends, both are closed and dialled again after a pause, as the breaker allows.
+ * when both are connected. When the backend ends one, nothing more is written, and the other one is read until its end, or for `finishMs`: a backend
+ * that has said all closes both. Then, and at once after other failures, both are closed and dialled again after a pause, as the breaker allows.
  *
  * One owner; all callbacks come from this thread's event loop. What is full: see `LinkOutbox`. Frames that wait when the link ends are given to
  * `onUndelivered`.
@@ -77,6 +81,10 @@ export class BackendLink {
 	/** For the next dial, or the limit of the one under way. */
 	#dialTimer: NodeJS.Timeout | null = null;
 	#stableTimer: NodeJS.Timeout | null = null;
+	/** For the next step of the time that the connection is read whose other one has ended. */
+	#finishTimer: NodeJS.Timeout | null = null;
+	/** It was up for `stableMs`. */
+	#isStable = false;
 	#idleTimer: NodeJS.Timeout | null = null;
 	#idleCheck: NodeJS.Immediate | null = null;
 	/** When something came on the control connection, or it was not read. */
@@ -235,7 +243,7 @@ export class BackendLink {
 			onHeard: () => {
 				if (isControl) this.#heard();
 			},
-			onEnd: (why, detail) => this.#fail(why, `${kind} connection: ${detail}`),
+			onEnd: (why, detail) => this.#onEnd(kind, why, `${kind} connection: ${detail}`),
 		});
 	}
 
@@ -253,6 +261,7 @@ export class BackendLink {
 		this.counts.ups++;
 		const { options, listener, log } = this.#parts;
 		for (const message of encodeClients(this.id, listener.clients())) this.#write(message, "control");
+		this.#isStable = false;
 		this.#stableTimer = setTimeout(this.#onStable, options.stableMs);
 		this.#heard();
 		this.#idleTimer = setTimeout(this.#checkIdle, options.idleMs / 2);
@@ -263,6 +272,7 @@ export class BackendLink {
 
 	readonly #onStable = (): void => {
 		this.#stableTimer = null;
+		this.#isStable = true;
 		this.breaker.succeeded();
 	};
 
@@ -306,15 +316,40 @@ export class BackendLink {
 		}
 	};
 
+	#onEnd(kind: ConnectionKind, why: LinkEnd, detail: string): void {
+		if (this.#state === "up" && why === "lost") this.#finish(kind, detail);
+		else this.#fail(why, detail);
+	}
+
+	/** One connection has ended. What the backend sent on the other one before may not be read yet. */
+	#finish(ended: ConnectionKind, detail: string): void {
+		this.#state = "finishing";
+		this.#clearTimers();
+		const other = ended === "control" ? this.#data! : this.#control!;
+		const unsent = [...this.#connection(ended)!.close(), ...other.finish()];
+		if (ended === "control") this.#control = null;
+		else this.#data = null;
+		const { finishMs, finishMsMax } = this.#parts.options;
+		const stepMs = finishMs / finishSteps;
+		let steps = 0;
+		let stepsRead = 0;
+		this.#finishTimer = setInterval(() => {
+			steps++;
+			if (!other.isHeld) stepsRead++;
+			if (stepsRead >= finishSteps || steps * stepMs >= finishMsMax) this.#fail("lost", detail);
+		}, stepMs);
+		this.#loseAll(unsent);
+	}
+
 	#fail(why: LinkEnd, detail: string): void {
-		if (this.#state === "dialling" || this.#state === "up") this.#close(why, detail);
+		if (this.#state !== "waiting" && this.#state !== "stopped") this.#close(why, detail);
 	}
 
 	#close(why: LinkEnd, detail: string): void {
 		const { listener, options } = this.#parts;
-		const wasUp = this.#state === "up";
+		const wasUp = this.#state === "up" || this.#state === "finishing";
 		const wasActive = wasUp || this.#state === "dialling";
-		const wasStable = wasUp && this.#stableTimer === null;
+		const wasStable = wasUp && this.#isStable;
 		this.#state = why === "stopped" ? "stopped" : "waiting";
 		this.#clearTimers();
 		const unsent = [...(this.#control?.close() ?? []), ...(this.#data?.close() ?? [])];
@@ -332,13 +367,18 @@ export class BackendLink {
 			this.#dialAfter(pauseMs);
 			this.#log(why, detail, pauseMs);
 		}
+		this.#loseAll(unsent);
+		if (wasUp) listener.onDown(this, why);
+	}
+
+	/** Nothing more is written. @param unsent with their references. */
+	#loseAll(unsent: readonly Frame[]): void {
 		for (const frame of unsent) {
 			this.#lost(frame);
 			frame.release();
 		}
 		this.outbox.clear((frame) => this.#lost(frame));
 		this.#drained?.();
-		if (wasUp) listener.onDown(this, why);
 	}
 
 	#lost(frame: Frame): void {
@@ -361,6 +401,8 @@ export class BackendLink {
 	#clearTimers(): void {
 		for (const timer of [this.#dialTimer, this.#stableTimer, this.#idleTimer]) if (timer !== null) clearTimeout(timer);
 		if (this.#idleCheck !== null) clearImmediate(this.#idleCheck);
+		if (this.#finishTimer !== null) clearInterval(this.#finishTimer);
+		this.#finishTimer = null;
 		this.#dialTimer = null;
 		this.#stableTimer = null;
 		this.#idleTimer = null;

@@ -9,6 +9,10 @@ export interface LinkOptions {
 	readonly stableMs: number;
 	/** The link has failed when nothing has come on its control connection for so long; after half of it, the backend is asked for a sign of life. */
 	readonly idleMs: number;
+	/** When one connection has ended, the other one is read for so long, without the time that it has to wait for clients. */
+	readonly finishMs: number;
+	/** The same, with that time. */
+	readonly finishMsMax: number;
 	/** Most bytes in a payload. */
 	readonly frameBytesMax: number;
 	/** Frames that are read from one connection in one turn of the event loop. */
@@ -29,6 +33,8 @@ export const linkDefaults: LinkOptions = {
 	dialMs: 5000,
 	stableMs: 5000,
 	idleMs: 60_000,
+	finishMs: 5000,
+	finishMsMax: 60_000,
 	frameBytesMax: FrameLayout.payloadBytesMaxDefault,
 	framesPerTurn: 64,
 	queueFrames: 256,
