@@ -250,7 +250,7 @@ describe("affinity", () => {
 
 it("every strategy can be chosen by the option, and the guide has a row for it", () => {
 	expect(optionOf("selectStrategy").argument).toBe(`<${strategyNames.join("|")}>`);
-	const guide = readFileSync(new URL("../../../docs/how-to/choose-a-node.md", import.meta.url), "utf8");
+	const guide = readFileSync(new URL("../../../docs/how-to/nodes/choose-a-node.md", import.meta.url), "utf8");
 	const rows = [...guide.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
 	expect(strategyNames.filter((name) => !rows.includes(name))).toEqual([]);
 });
