@@ -184,7 +184,7 @@ export class Gateway {
 		const late = hub.clients.snapshot();
 		for (const client of late) hub.close(client, "draining");
 		const cutOff = late.length;
-		await hub.backends.drain(deadline.leftMs());
+		await hub.drain(deadline.leftMs());
 		await this.stop();
 		return cutOff;
 	}

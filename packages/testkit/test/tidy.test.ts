@@ -75,7 +75,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"webhooks",
 		"wire",
 	],
-	"packages/gateway": ["config", "control", "http", "limits", "process", "scoreboard", "server", "telemetry", "wire"],
+	"packages/gateway": ["bus", "config", "control", "http", "limits", "process", "scoreboard", "server", "telemetry", "wire"],
 	"packages/testkit": ["ring", "native", "wire", "scoreboard", "bus", "config", "process", "telemetry"],
 	"apps/shard": [
 		"bus",

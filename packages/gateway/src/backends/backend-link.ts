@@ -7,8 +7,9 @@ import { FrameClass } from "../frames/frame-descriptor.ts";
 import { FrameDecision, FrameReader } from "../frames/frame-reader.ts";
 import type { BackendQueue } from "../lanes/backend-queue.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
+import type { Link } from "../routing/link.ts";
 import { BackendConnection, type SharedBuffers } from "./backend-connection.ts";
-import { type BackendMessage, type ConnectionKind, encodeBackendMessage, encodeClients } from "./backend-messages.ts";
+import { type BackendMessage, type ConnectionKind, encodeBackendMessage, encodeClients, encodeClientsLeft } from "./backend-messages.ts";
 import { Breaker, BreakerState } from "./breaker.ts";
 import { LinkCounts, type LinkEnd, linkEnds } from "./link-counts.ts";
 import type { LinkOptions } from "./link-options.ts";
@@ -27,8 +28,10 @@ export interface LinkListener {
 	readonly onDown: (link: BackendLink, why: LinkEnd) => void;
 	/** A CONTROL, ACK or FILE frame that was accepted may not have reached the backend: its link ended. The reference stays the link's. */
 	readonly onUndelivered: (link: BackendLink, frame: Frame) => void;
+	/** What waited for a connection has been written, with room for more. */
+	readonly onWritten?: (link: BackendLink) => void;
 	/** Ids of the clients that there are, for a backend that is up now. */
-	readonly clients: () => Iterable<number>;
+	readonly clients: (link: BackendLink) => Iterable<number>;
 }
 
 export interface LinkParts {
@@ -63,9 +66,10 @@ const finishSteps = 10;
  * One owner; all callbacks come from this thread's event loop. What is full: see `LinkOutbox`. Frames that wait when the link ends are given to
  * `onUndelivered`.
  */
-export class BackendLink {
+export class BackendLink implements Link {
 	readonly id: number;
 	readonly address: string;
+	readonly isOwn = true;
 	readonly counts = new LinkCounts();
 	readonly breaker: Breaker;
 	/** What waits for the connections. */
@@ -160,6 +164,16 @@ export class BackendLink {
 
 	clientLeft(client: number): void {
 		this.#tell({ type: "client_left", client });
+	}
+
+	/** Like `clientJoined`, for clients of another process. */
+	clientsJoined(clients: readonly number[]): void {
+		if (clients.length === 1) this.clientJoined(clients[0]!);
+		else if (this.#state === "up") for (const message of encodeClients(this.id, clients)) this.#write(message, "control");
+	}
+
+	clientsLeft(clients: readonly number[]): void {
+		if (this.#state === "up") for (const message of encodeClientsLeft(this.id, clients)) this.#write(message, "control");
 	}
 
 	/** Reads no more from this connection until `resume`, even after it was connected again. */
@@ -260,7 +274,7 @@ export class BackendLink {
 		this.#state = "up";
 		this.counts.ups++;
 		const { options, listener, log } = this.#parts;
-		for (const message of encodeClients(this.id, listener.clients())) this.#write(message, "control");
+		for (const message of encodeClients(this.id, listener.clients(this))) this.#write(message, "control");
 		this.#isStable = false;
 		this.#stableTimer = setTimeout(this.#onStable, options.stableMs);
 		this.#heard();
@@ -287,6 +301,7 @@ export class BackendLink {
 
 	#onWritten(kind: ConnectionKind): void {
 		if (this.outbox.has(kind)) this.#connection(kind)?.wake();
+		this.#parts.listener.onWritten?.(this);
 		if (this.#drained !== null && this.#isIdle) this.#drained();
 	}
 

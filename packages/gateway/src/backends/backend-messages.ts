@@ -33,3 +33,17 @@ export function encodeClients(backendId: number, ids: Iterable<number>): Buffer[
 		messages.push(encodeBackendMessage(backendId, { type: "clients", clients: clients.slice(from, from + clientsPerMessage) }));
 	return messages;
 }
+
+const leftPerWrite = 100;
+
+/** The messages that these clients have left, many in one piece. */
+export function encodeClientsLeft(backendId: number, clients: readonly number[]): Buffer[] {
+	const pieces: Buffer[] = [];
+	for (let from = 0; from < clients.length; from += leftPerWrite)
+		pieces.push(
+			Buffer.concat(
+				clients.slice(from, from + leftPerWrite).map((client) => encodeBackendMessage(backendId, { type: "client_left", client })),
+			),
+		);
+	return pieces;
+}

@@ -3,6 +3,8 @@ import { gatewayBackendsMax, urlHost } from "@shardcast/config";
 import type { Log } from "@shardcast/telemetry";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
 import { canonicalHost } from "../discovery/announcement.ts";
+import type { BackendPlace } from "../peers/backend-place.ts";
+import type { Link } from "../routing/link.ts";
 import { SharedBuffers } from "./backend-connection.ts";
 import { BackendIds } from "./backend-ids.ts";
 import { BackendLink, type LinkListener } from "./backend-link.ts";
@@ -12,17 +14,21 @@ import type { LinkOptions } from "./link-options.ts";
 export type BackendOrigin = "static" | "discovered";
 
 export interface Backend {
-	readonly link: BackendLink;
+	readonly link: Link;
+	/** The same link, if this process is connected to the backend. */
+	readonly own: BackendLink | null;
 	/** "host:port". */
 	readonly address: string;
 	/** For people; "" = none. */
 	name: string;
-	readonly origins: Set<BackendOrigin>;
+	origins: Set<BackendOrigin>;
 }
 
 export interface BackendsListener extends LinkListener {
 	readonly onAdded: (backend: Backend) => void;
 	readonly onRemoved: (backend: Backend) => void;
+	/** Another process is connected to the backend now: this link has ended, and another one begins. */
+	readonly onReplaced?: (link: Link) => void;
 }
 
 export interface BackendsParts {
@@ -30,6 +36,8 @@ export interface BackendsParts {
 	readonly listener: BackendsListener;
 	readonly pool: BufferPool;
 	readonly log: Pick<Log, "info" | "warn">;
+	/** The way to a backend to which another process is connected; null = this process is. */
+	readonly remote?: (place: BackendPlace) => Link | null;
 	readonly backendsMax?: number;
 	readonly nowMs?: () => number;
 	readonly random?: () => number;
@@ -50,6 +58,8 @@ export class Backends {
 	readonly #ids = new BackendIds();
 	readonly #byAddress = new Map<string, Backend>();
 	readonly #byId = new Map<number, Backend>();
+	/** Slots of the processes that are connected to backends, by id. */
+	readonly #owners = new Map<number, number>();
 	readonly #buffers = new SharedBuffers();
 
 	constructor(parts: BackendsParts) {
@@ -81,43 +91,50 @@ export class Backends {
 			if (name !== "") known.name = name;
 			return known;
 		}
-		const { options, listener, pool, log, backendsMax = gatewayBackendsMax, nowMs, random } = this.#parts;
+		const { log, backendsMax = gatewayBackendsMax } = this.#parts;
 		if (this.#byId.size >= backendsMax) {
 			if (this.refused++ === 0) log.warn({ address }, `a backend is not used: there are ${backendsMax} others`);
 			return null;
 		}
-		const link = new BackendLink({
-			...{
-				id: this.#ids.of(address),
-				address,
-				host,
-				port,
-				gatewayId: this.gatewayId,
-				options,
-				listener,
-				pool,
-				buffers: this.#buffers,
-				log,
-			},
-			...(nowMs !== undefined && { nowMs }),
-			...(random !== undefined && { random }),
-		});
-		const backend = { link, address, name, origins: new Set([origin]) };
-		this.#byAddress.set(address, backend);
-		this.#byId.set(link.id, backend);
-		listener.onAdded(backend);
-		link.start();
-		return backend;
+		const own = this.#linkTo({ id: this.#ids.of(address), address, host, port });
+		return this.#start({ link: own, own, address, name, origins: new Set([origin]) });
+	}
+
+	/**
+	 * For one process of several: these are the backends now, with their ids. Replaces what `add` does. A backend with another owner than before is
+	 * connected again.
+	 */
+	use(places: readonly BackendPlace[]): void {
+		const { remote, listener } = this.#parts;
+		const listed = new Set(places.map(({ id }) => id));
+		for (const backend of [...this.#byId.values()]) if (!listed.has(backend.link.id)) this.#end(backend);
+		for (const place of places) {
+			const known = this.#byId.get(place.id);
+			if (known !== undefined && this.#owners.get(place.id) === place.owner) {
+				known.name = place.name;
+				known.origins = new Set(place.origins);
+				continue;
+			}
+			if (known !== undefined) {
+				known.link.stop();
+				listener.onReplaced?.(known.link);
+			}
+			const link = remote?.(place) ?? null;
+			const own = link === null ? this.#linkTo(place) : null;
+			const backend = { link: link ?? own!, own, address: place.address, name: place.name, origins: new Set(place.origins) };
+			this.#owners.set(place.id, place.owner);
+			if (known === undefined) this.#start(backend);
+			else {
+				this.#put(backend);
+				backend.link.start();
+			}
+		}
 	}
 
 	/** Closes and removes a backend that is known from nowhere else. */
 	remove(address: string, origin: BackendOrigin): void {
 		const backend = this.#byAddress.get(address);
-		if (!backend?.origins.delete(origin) || backend.origins.size > 0) return;
-		this.#byAddress.delete(address);
-		this.#byId.delete(backend.link.id);
-		backend.link.stop();
-		this.#parts.listener.onRemoved(backend);
+		if (backend?.origins.delete(origin) && backend.origins.size === 0) this.#end(backend);
 	}
 
 	clientJoined(client: number): void {
@@ -138,8 +155,43 @@ export class Backends {
 		await Promise.all([...this.#byId.values()].map(({ link }) => link.drain(deadlineMs)));
 	}
 
+	/** The same for links through other processes alone. */
+	async drainRemote(deadlineMs: number): Promise<void> {
+		await Promise.all([...this.#byId.values()].filter(({ own }) => own === null).map(({ link }) => link.drain(deadlineMs)));
+	}
+
 	/** Closes all links at once. */
 	stop(): void {
 		for (const { link } of [...this.#byId.values()]) link.stop();
+	}
+
+	#linkTo(to: { readonly id: number; readonly address: string; readonly host: string; readonly port: number }): BackendLink {
+		const { id, address, host, port } = to;
+		const { options, listener, pool, log, nowMs, random } = this.#parts;
+		return new BackendLink({
+			...{ id, address, host, port, options, listener, pool, log, gatewayId: this.gatewayId, buffers: this.#buffers },
+			...(nowMs !== undefined && { nowMs }),
+			...(random !== undefined && { random }),
+		});
+	}
+
+	#start(backend: Backend): Backend {
+		this.#put(backend);
+		this.#parts.listener.onAdded(backend);
+		backend.link.start();
+		return backend;
+	}
+
+	#put(backend: Backend): void {
+		this.#byAddress.set(backend.address, backend);
+		this.#byId.set(backend.link.id, backend);
+	}
+
+	#end(backend: Backend): void {
+		this.#byAddress.delete(backend.address);
+		this.#byId.delete(backend.link.id);
+		this.#owners.delete(backend.link.id);
+		backend.link.stop();
+		this.#parts.listener.onRemoved(backend);
 	}
 }

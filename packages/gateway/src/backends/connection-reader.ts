@@ -55,9 +55,10 @@ export class ConnectionReader implements FrameSink {
 		return this.#isPaused || this.#waits !== null || this.#rateTimer !== null;
 	}
 
-	/** The socket has read `length` bytes. They are not kept. @returns whether to read on; if not, `resume` is called when it may. */
-	read(bytes: Buffer, length: number): boolean {
+	/** bytes[from … to) were received. They are not kept. @returns whether to read on; if not, `resume` is called when it may. */
+	read(bytes: Buffer, to: number, from = 0): boolean {
 		const { counts, rate, nowMs } = this.#parts;
+		const length = to - from;
 		counts.receivedBytes += length;
 		const now = nowMs();
 		rate.take(length, now);
@@ -67,8 +68,8 @@ export class ConnectionReader implements FrameSink {
 			counts.readingStopped.bandwidth++;
 			this.#rateTimer ??= setTimeout(this.#onRate, Math.ceil(waitMs));
 		}
-		const at = this.#handle(bytes, 0, length);
-		if (at < length) this.#keep(bytes, at, length);
+		const at = this.#handle(bytes, from, to);
+		if (at < to) this.#keep(bytes, at, to);
 		this.#isSocketStopped = !this.#mayRead;
 		return !this.#isSocketStopped;
 	}
@@ -158,7 +159,7 @@ export class ConnectionReader implements FrameSink {
 	}
 
 	#keep(bytes: Buffer, from: number, to: number): void {
-		this.#rest ??= Buffer.allocUnsafeSlow(bytes.length);
+		this.#rest = Buffer.allocUnsafeSlow(to - from);
 		bytes.copy(this.#rest, 0, from, to);
 		this.#from = 0;
 		this.#to = to - from;

@@ -9,6 +9,11 @@ interface ClientIdsParts {
 const slotBits = 6;
 const counts = 2 ** (32 - slotBits);
 
+/** The slot of the process whose client this is. */
+export function slotOfClient(id: number): number {
+	return id >>> (32 - slotBits);
+}
+
 /** A process that has not given more ids per second than this until it ended repeats none of them when it is started again. */
 const idsPerSecond = 1024;
 

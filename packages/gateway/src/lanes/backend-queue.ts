@@ -119,6 +119,12 @@ export class BackendQueue {
 		return (kind === "control" ? this.#control : this.#data).lane.isHalfFull;
 	}
 
+	/** Whether sources of frames that may not be dropped should pause. */
+	holds(kind: "control" | "data"): boolean {
+		const { lane, held } = kind === "control" ? this.#control : this.#data;
+		return lane.holds || held.count > 0;
+	}
+
 	get heldCount(): number {
 		return this.#control.held.count + this.#data.held.count;
 	}

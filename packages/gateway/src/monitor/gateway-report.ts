@@ -1,6 +1,6 @@
 import type { GatewayReading } from "@shardcast/control";
 import type { BoardRow } from "@shardcast/scoreboard";
-import type { Backend } from "../backends/backends.ts";
+import type { BackendLink } from "../backends/backend-link.ts";
 import type { BufferTier } from "../buffers/buffer-tier.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import type { LaneCounters } from "../lanes/lane-counters.ts";
@@ -17,8 +17,9 @@ interface ReportParts {
 
 export function gatewayReport({ hub, row, discovery }: ReportParts): GatewayReport {
 	const { counts, laneCounters, pool } = hub;
-	const backends = [...hub.backends.all].map((backend) => backendReport(hub, backend));
-	const links = [...hub.backends.all].map(({ link }) => link);
+	// Of each backend, the process that is connected to it reports.
+	const links = [...hub.backends.all].flatMap(({ own }) => own ?? []);
+	const backends = [...hub.backends.all].flatMap(({ own, name }) => (own === null ? [] : backendReport(hub, own, name)));
 	const { latency } = counts;
 	return {
 		clients: {
@@ -86,7 +87,7 @@ function tierReport({ bytes, buffersMax, buffers, inUse, allocations, frees, hig
 	return { bytes, buffersMax, buffers, inUse, allocations, frees, highWater, exhausted };
 }
 
-function backendReport(hub: GatewayHub, { link, name }: Backend): GatewayReading["backends"][number] {
+function backendReport(hub: GatewayHub, link: BackendLink, name: string): GatewayReading["backends"][number] {
 	const { id, address, isUp, breaker, counts, outbox } = link;
 	return {
 		...{ id, address, name, isUp, breaker: breaker.state, failures: breaker.failures, opened: breaker.opened },

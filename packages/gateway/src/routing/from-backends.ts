@@ -1,56 +1,70 @@
-import type { BackendLink } from "../backends/backend-link.ts";
 import type { ConnectionKind } from "../backends/backend-messages.ts";
 import type { Frame } from "../buffers/frame.ts";
+import { slotOfClient } from "../clients/client-ids.ts";
 import type { GatewayClient } from "../clients/gateway-client.ts";
 import type { GatewayClients } from "../clients/gateway-clients.ts";
 import { type FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
 import { FrameDecision } from "../frames/frame-reader.ts";
 import type { GatewayCounts } from "../monitor/gateway-counts.ts";
+import type { BackendPeers } from "../peers/backend-peers.ts";
+import type { Link } from "./link.ts";
 import { Source } from "./source.ts";
 
 interface FromBackendsParts {
 	readonly clients: Pick<GatewayClients, "get" | "all">;
 	readonly counts: GatewayCounts;
+	/** The slot of this process: its clients' ids begin with it. */
+	readonly slot: number;
+	/** The other processes; null = there are none. */
+	readonly peers: BackendPeers | null;
 }
 
 type Sources = Readonly<Record<ConnectionKind, Source>>;
 
 /**
- * Passes frames of backends on to clients. A frame for all is stored once. While a lane of a client is nearly full, the connections that fill it are
+ * Passes frames of backends on to clients, and frames of backends to which this process is connected to the other processes. A frame for all is stored once. While a lane of a client is nearly full, the connections that fill it are
  * not read; the frame with which that began is the last, so that no frame needs a place that it does not have.
  *
  * Owned by the gateway's loop.
  */
 export class FromBackends {
 	readonly #parts: FromBackendsParts;
-	readonly #sources = new Map<BackendLink, Sources>();
+	readonly #sources = new Map<Link, Sources>();
 
 	constructor(parts: FromBackendsParts) {
 		this.#parts = parts;
 	}
 
 	/** Times that a connection to this backend was not read because of a client. */
-	pausesOf(link: BackendLink): number {
+	pausesOf(link: Link): number {
 		const sources = this.#sources.get(link);
 		return sources === undefined ? 0 : sources.control.pauses + sources.data.pauses;
 	}
 
-	readonly begin = (link: BackendLink, _class: FrameClass, _length: number, clientId: number, from: ConnectionKind): FrameDecision => {
-		if (clientId !== FrameLayout.everyone && !this.#isThere(clientId)) {
+	readonly begin = (link: Link, _class: FrameClass, _length: number, clientId: number, from: ConnectionKind): FrameDecision => {
+		if (clientId !== FrameLayout.everyone && !this.#isThere(link, clientId)) {
 			this.#parts.counts.dropped.unknown_client++;
 			return FrameDecision.skip;
 		}
 		return this.#sourcesOf(link)[from].mayTake() ? FrameDecision.take : FrameDecision.wait;
 	};
 
-	readonly onFrame = (link: BackendLink, frame: Frame, from: ConnectionKind): void => {
-		const { clients, counts } = this.#parts;
-		counts.frames.from_backends++;
-		counts.bytes.from_backends += frame.length;
+	readonly onFrame = (link: Link, frame: Frame, from: ConnectionKind): void => {
+		const { clients, counts, peers, slot } = this.#parts;
+		if (link.isOwn) {
+			counts.frames.from_backends++;
+			counts.bytes.from_backends += frame.length;
+		}
 		const source = this.#sourcesOf(link)[from];
 		const { clientId } = frame;
-		if (clientId === FrameLayout.everyone) for (const client of clients.all) this.#give(client, frame, source);
-		else {
+		if (clientId === FrameLayout.everyone) {
+			for (const client of clients.all) this.#give(client, frame, source);
+			if (peers !== null && link.isOwn) for (const peer of peers.of(link.id)) peer.take(frame, source);
+		} else if (peers !== null && slotOfClient(clientId) !== slot) {
+			const peer = link.isOwn ? peers.ofClient(link.id, clientId) : undefined;
+			if (peer === undefined) counts.dropped.unknown_client++;
+			else peer.take(frame, source);
+		} else {
 			const client = clients.get(clientId);
 			if (client === undefined) counts.dropped.unknown_client++;
 			else this.#give(client, frame, source);
@@ -58,11 +72,13 @@ export class FromBackends {
 	};
 
 	/** The backend is not there any more. */
-	forget(link: BackendLink): void {
+	forget(link: Link): void {
 		this.#sources.delete(link);
 	}
 
-	#isThere(clientId: number): boolean {
+	#isThere(link: Link, clientId: number): boolean {
+		const { peers, slot } = this.#parts;
+		if (peers !== null && slotOfClient(clientId) !== slot) return link.isOwn && peers.ofClient(link.id, clientId) !== undefined;
 		const client = this.#parts.clients.get(clientId);
 		return client !== undefined && !client.isLeaving;
 	}
@@ -75,7 +91,7 @@ export class FromBackends {
 		client.queues.output.take(frame, source);
 	}
 
-	#sourcesOf(link: BackendLink): Sources {
+	#sourcesOf(link: Link): Sources {
 		let sources = this.#sources.get(link);
 		if (sources === undefined) {
 			const source = (kind: ConnectionKind) => new Source({ resume: () => link.resume(kind) });

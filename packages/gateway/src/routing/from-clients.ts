@@ -1,4 +1,3 @@
-import type { BackendLink } from "../backends/backend-link.ts";
 import type { Backends } from "../backends/backends.ts";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
 import { Frame } from "../buffers/frame.ts";
@@ -8,6 +7,7 @@ import type { RefusalReason } from "../clients/link-messages.ts";
 import { ackedClass, classOf, messageProblem, readU32 } from "../frames/frame-codec.ts";
 import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
 import type { CloseCause, GatewayCounts } from "../monitor/gateway-counts.ts";
+import type { Link } from "./link.ts";
 
 interface FromClientsParts {
 	readonly clients: Pick<GatewayClients, "get">;
@@ -70,10 +70,15 @@ export class FromClients {
 	};
 
 	/** A frame that a link had taken may not have reached its backend. */
-	onUndelivered(link: BackendLink, { clientId, frameClass }: Frame): void {
+	onUndelivered(link: Link, { clientId, frameClass }: Frame): void {
+		this.notPassed(link, clientId, frameClass, "backend_down");
+	}
+
+	/** A frame that was accepted was not passed on. */
+	notPassed(link: Link, clientId: number, frameClass: number, reason: RefusalReason): void {
 		const client = this.#parts.clients.get(clientId);
 		if (client === undefined) this.#parts.counts.dropped.client_closed++;
-		else this.#giveUp(client, link.id, frameClass, "backend_down");
+		else this.#giveUp(client, link.id, frameClass, reason);
 	}
 
 	#pass(client: GatewayClient, message: Buffer, frameClass: FrameClass, backendId: number): void {
@@ -98,7 +103,7 @@ export class FromClients {
 		frame.release();
 	}
 
-	#offer(client: GatewayClient, frame: Frame, link: BackendLink): void {
+	#offer(client: GatewayClient, frame: Frame, link: Link): void {
 		const { counts, close } = this.#parts;
 		const offered = link.send(frame, client.queues.budget);
 		if (offered === "queued" || offered === "held") {

@@ -1,10 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "@shardcast/config";
 import type { Log } from "@shardcast/telemetry";
-import type { BackendLink } from "../backends/backend-link.ts";
 import { Backends, type BackendsListener } from "../backends/backends.ts";
 import type { LinkOptions } from "../backends/link-options.ts";
 import { BufferPool } from "../buffers/buffer-pool.ts";
-import { ClientIds } from "../clients/client-ids.ts";
+import { ClientIds, slotOfClient } from "../clients/client-ids.ts";
 import { QueueMaker } from "../clients/client-queues.ts";
 import { closings } from "../clients/close-codes.ts";
 import type { ClientOwner, GatewayClient } from "../clients/gateway-client.ts";
@@ -12,8 +12,13 @@ import { GatewayClients } from "../clients/gateway-clients.ts";
 import { type KnownBackend, type LinkMessage, linkFrame, type RefusalReason } from "../clients/link-messages.ts";
 import { ClientLaneCounters } from "../lanes/client-lanes.ts";
 import { type CloseCause, GatewayCounts } from "../monitor/gateway-counts.ts";
+import { BackendPeers } from "../peers/backend-peers.ts";
+import type { BackendPlace } from "../peers/backend-place.ts";
+import { BusStreams, type GatewayBus } from "../peers/bus-streams.ts";
+import { RemoteLink, type RemoteLinkListener } from "../peers/remote-link.ts";
 import { FromBackends } from "./from-backends.ts";
 import { FromClients } from "./from-clients.ts";
+import type { Link } from "./link.ts";
 
 interface GatewayHubParts {
 	/** Read at each use. */
@@ -24,10 +29,16 @@ interface GatewayHubParts {
 	readonly left: (addressSlot: number) => void;
 	/** Milliseconds, monotonic. */
 	readonly nowMs: () => number;
+	/** The way to the other processes of the gateway; null = it is the only one. */
+	readonly bus?: GatewayBus | null;
 }
 
 /** How often overdue acknowledgements and stalled clients are looked for. */
 const tickMs = 100;
+/** How often a drain looks whether other processes have sent what they have. */
+const drainLookMs = 10;
+
+type HubListener = Omit<BackendsListener, "clients"> & RemoteLinkListener;
 
 /**
  * The clients and the backends, and what passes between them. One owner, the gateway's loop.
@@ -40,25 +51,31 @@ export class GatewayHub implements ClientOwner {
 	readonly backends: Backends;
 	readonly fromClients: FromClients;
 	readonly fromBackends: FromBackends;
+	/** The other processes; null = there are none. */
+	readonly streams: BusStreams | null;
+	readonly peers: BackendPeers | null;
 	readonly #parts: GatewayHubParts;
+	readonly #slot: number;
 	readonly #ids: ClientIds;
 	readonly #queues: QueueMaker;
 	/** Clients that are to be sent what waits for them. */
 	#toPump = new Set<GatewayClient>();
 	/** Changes of backends that clients had no room for, by client. */
-	readonly #untold = new Map<GatewayClient, Set<BackendLink>>();
+	readonly #untold = new Map<GatewayClient, Set<Link>>();
 	#freed: NodeJS.Immediate | null = null;
 	#ticker: NodeJS.Timeout | null = null;
 
 	constructor(parts: GatewayHubParts) {
-		const { config, linkOptions, log, nowMs } = parts;
+		const { config, linkOptions, log, nowMs, bus = null } = parts;
+		const slot = bus?.link.member ?? 0;
 		const { counts, clients } = this;
 		this.#parts = parts;
+		this.#slot = slot;
 		this.pool = new BufferPool({ memoryBytesMax: config().bufferMemoryBytes });
 		this.pool.onFreed = () => {
 			this.#freed ??= setImmediate(this.#buffersFreed);
 		};
-		this.#ids = new ClientIds({ slot: 0, isUsed: clients.has, unixTime: Date.now() / 1000 });
+		this.#ids = new ClientIds({ slot, isUsed: clients.has, unixTime: Date.now() / 1000 });
 		this.#queues = new QueueMaker({
 			config,
 			counts,
@@ -67,8 +84,24 @@ export class GatewayHub implements ClientOwner {
 			pumpSoon: this.#pumpSoon,
 			pass: (client, frame) => this.fromClients.pass(client, frame),
 		});
-		this.fromBackends = new FromBackends({ clients, counts });
-		this.backends = new Backends({ options: linkOptions, listener: this.#listener(), pool: this.pool, log, nowMs });
+		this.peers =
+			bus === null
+				? null
+				: new BackendPeers({ options: linkOptions, pool: this.pool, nowMs, link: (id) => this.backends.get(id)?.own ?? null });
+		this.streams =
+			bus === null || this.peers === null
+				? null
+				: new BusStreams(bus, { onOpen: this.peers.open, accepted: this.peers.accepted, onFound: this.#onFound });
+		this.fromBackends = new FromBackends({ clients, counts, slot, peers: this.peers });
+		const listener = this.#listener();
+		const { streams, pool } = this;
+		this.backends = new Backends({
+			...{ options: linkOptions, listener, pool, log, nowMs },
+			remote: ({ id, address, owner }) =>
+				streams === null || owner === slot
+					? null
+					: new RemoteLink({ id, address, owner, streams, options: linkOptions, listener, pool, nowMs }),
+		});
 		this.fromClients = new FromClients({
 			clients,
 			backends: this.backends,
@@ -83,6 +116,28 @@ export class GatewayHub implements ClientOwner {
 
 	start(): void {
 		this.#ticker = setInterval(this.#tick, tickMs);
+		this.streams?.start();
+	}
+
+	/** For one process of several: these are the backends now, and the processes that are connected to them. */
+	useBackends(places: readonly BackendPlace[]): void {
+		this.backends.use(places);
+	}
+
+	/**
+	 * Ends the links to backends when what waits has been written, or after this time: first those through other processes, then, when these have sent
+	 * what they have, those of this process.
+	 */
+	async drain(deadlineMs: number): Promise<void> {
+		const { streams, peers, backends } = this;
+		const endMs = performance.now() + deadlineMs;
+		const leftMs = () => Math.max(0, endMs - performance.now());
+		if (streams !== null) {
+			peers?.leave();
+			await backends.drainRemote(leftMs());
+			while (streams.open > 0 && leftMs() > 0) await sleep(drainLookMs);
+		}
+		await backends.drain(leftMs());
 	}
 
 	stop(): void {
@@ -90,6 +145,7 @@ export class GatewayHub implements ClientOwner {
 		if (this.#freed !== null) clearImmediate(this.#freed);
 		this.#freed = null;
 		this.backends.stop();
+		this.streams?.stop();
 	}
 
 	/** Options have changed. */
@@ -140,18 +196,24 @@ export class GatewayHub implements ClientOwner {
 		for (const client of this.clients.snapshot()) if (client.expiresAt + delay <= unixTime) this.close(client, "token_expired");
 	}
 
-	#listener(): BackendsListener {
+	#listener(): HubListener {
 		const { fromBackends } = this;
 		return {
 			begin: fromBackends.begin,
 			onFrame: fromBackends.onFrame,
-			onUp: (link) => this.#tellAll(link),
+			onUp: this.#onChange,
 			onDown: (link) => {
 				for (const client of this.clients.all) client.queues.output.forgetBackend(link.id);
-				this.#tellAll(link);
+				this.#onChange(link);
 			},
-			onUndelivered: (link, frame) => this.fromClients.onUndelivered(link, frame),
-			clients: () => this.clients.ids(),
+			onUndelivered: (link, frame) => {
+				if (this.peers === null || slotOfClient(frame.clientId) === this.#slot) this.fromClients.onUndelivered(link, frame);
+				else this.peers.refuse(link.id, frame.clientId, frame.frameClass, "backend_down");
+			},
+			onRefused: (link, client, frameClass, reason) => this.fromClients.notPassed(link, client, frameClass, reason),
+			onWritten: (link) => this.peers?.written(link.id),
+			clients: (link) => this.#clientsFor(link),
+			onReplaced: (link) => fromBackends.forget(link),
 			onAdded: ({ link }) => this.#tellAll(link),
 			onRemoved: ({ link }) => {
 				fromBackends.forget(link);
@@ -160,8 +222,23 @@ export class GatewayHub implements ClientOwner {
 		};
 	}
 
+	readonly #onChange = (link: Link): void => {
+		if (link.isOwn) this.peers?.told(link.id, link.isUp);
+		this.#tellAll(link);
+	};
+
+	readonly #onFound = (slot: number): void => {
+		for (const { link } of this.backends.all) if (link instanceof RemoteLink) link.onFound(slot);
+	};
+
+	/** A backend knows the clients of all processes, another process those of this one. */
+	*#clientsFor(link: Link): Iterable<number> {
+		yield* this.clients.ids();
+		if (link.isOwn && this.peers !== null) yield* this.peers.clientsOf(link.id);
+	}
+
 	/** Tells all clients whether a backend is up. */
-	#tellAll(link: BackendLink): void {
+	#tellAll(link: Link): void {
 		if (this.clients.count === 0) return;
 		const frame = linkFrame(this.pool, 0, { type: "backend", ...known(link) });
 		for (const client of this.clients.all) {
@@ -212,6 +289,7 @@ export class GatewayHub implements ClientOwner {
 	readonly #buffersFreed = (): void => {
 		this.#freed = null;
 		this.backends.buffersFreed();
+		this.peers?.buffersFreed();
 	};
 
 	readonly #tick = (): void => {
@@ -228,9 +306,10 @@ export class GatewayHub implements ClientOwner {
 			if (output.isStalled(now, stalledClientTimeoutMs)) this.close(client, "stalled");
 		}
 		if (this.#untold.size > 0) this.#tellUntold();
+		this.streams?.tick();
 	};
 }
 
-function known({ id, address, isUp }: BackendLink): KnownBackend {
+function known({ id, address, isUp }: Link): KnownBackend {
 	return { id, address, up: isUp };
 }

@@ -72,6 +72,8 @@ export const RecordType = {
 	urgent: 11,
 	/** A direct message with high priority. */
 	urgentDirect: 12,
+	/** From one process of a gateway to another: a step of a stream of bytes. No channels; the rest of the head has another meaning (`StreamRecord`). */
+	gateway: 13,
 } as const;
 export type RecordType = (typeof RecordType)[keyof typeof RecordType];
 

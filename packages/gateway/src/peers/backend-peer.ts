@@ -1,0 +1,235 @@
+import type { BackendLink } from "../backends/backend-link.ts";
+import type { ConnectionKind } from "../backends/backend-messages.ts";
+import { LinkCounts } from "../backends/link-counts.ts";
+import type { LinkOptions } from "../backends/link-options.ts";
+import { LinkOutbox } from "../backends/link-outbox.ts";
+import type { BufferPool } from "../buffers/buffer-pool.ts";
+import type { Frame } from "../buffers/frame.ts";
+import { slotOfClient } from "../clients/client-ids.ts";
+import type { RefusalReason } from "../clients/link-messages.ts";
+import { isUrgent, mayDrop } from "../frames/frame-codec.ts";
+import { FrameClass } from "../frames/frame-descriptor.ts";
+import { FrameDecision } from "../frames/frame-reader.ts";
+import { HeldBudget } from "../lanes/held-frames.ts";
+import type { Source } from "../routing/source.ts";
+import type { ChannelStreams } from "./bus-streams.ts";
+import { PeerChannel } from "./peer-channel.ts";
+import { encodeOwnerMessage, type OwnerMessage, readClientNews } from "./peer-messages.ts";
+
+/** What peers count, since the start. */
+export class PeerCounts {
+	/** Frames and messages with the id of a client that is not of the process that sent them: dropped. */
+	foreignClient = 0;
+	/** Messages that were not understood. */
+	unknownMessage = 0;
+	/** VIDEO and ACK frames for a backend that is not up: dropped. */
+	noBackend = 0;
+	/** Clients that were not noted: a process has too many. */
+	tooManyClients = 0;
+	/** Channels that were closed because their process does not read what it is told. */
+	backlog = 0;
+	/** Refusals that did not reach their process, which has gone. */
+	unrefused = 0;
+}
+
+export interface PeerParts {
+	readonly slot: number;
+	readonly backendId: number;
+	readonly options: LinkOptions;
+	readonly pool: BufferPool;
+	readonly counts: PeerCounts;
+	readonly nowMs: () => number;
+	/** The link to the backend; null = this process is not its owner, or not yet. */
+	readonly link: () => BackendLink | null;
+	/** The process has no more to say about the backend, or has gone. */
+	readonly onGone: (peer: BackendPeer) => void;
+}
+
+/** Frames of one process that may be held for a backend whose queue is full, for each of its connections. The rest waits in that process. */
+const heldFramesMax = 8;
+/** Clients that one process may have. */
+const clientsMax = 2 ** 20;
+
+/**
+ * Another process of the gateway, as a user of a backend to which this one is connected. Towards the process there are queues like those towards a
+ * backend: VIDEO is dropped, for other frames the connection to the backend is not read. When the backend's queue is full, the stream of the process
+ * is not read, so its own queues decide what becomes of its clients' frames.
+ *
+ * One owner, the gateway's loop.
+ */
+export class BackendPeer {
+	readonly slot: number;
+	readonly backendId: number;
+	readonly clients = new Set<number>();
+	readonly outbox: LinkOutbox;
+	readonly channel: PeerChannel;
+	readonly #parts: PeerParts;
+	/** For frames towards the process beyond a full queue. A source that is held brings no more, so there are few. */
+	readonly #ownBudget = new HeldBudget(64, Number.MAX_SAFE_INTEGER);
+	/** For its frames that the backend has no room for. */
+	readonly #budgets: Readonly<Record<ConnectionKind, HeldBudget>> = {
+		control: new HeldBudget(heldFramesMax, Number.MAX_SAFE_INTEGER),
+		data: new HeldBudget(heldFramesMax, Number.MAX_SAFE_INTEGER),
+	};
+	/** Sources that wait for room in the queues towards the process. */
+	readonly #held: Readonly<Record<ConnectionKind, Set<Source>>> = { control: new Set(), data: new Set() };
+	/** The streams whose next frame waits for the backend, and for which of its connections. */
+	readonly #waits: Record<ConnectionKind, ConnectionKind | null> = { control: null, data: null };
+	#isGone = false;
+
+	constructor(parts: PeerParts) {
+		const { slot, backendId, options, pool, nowMs } = parts;
+		this.#parts = parts;
+		this.slot = slot;
+		this.backendId = backendId;
+		this.outbox = new LinkOutbox(options);
+		this.channel = new PeerChannel({
+			...{ pool, nowMs, outbox: this.outbox, counts: new LinkCounts() },
+			frameBytesMax: options.frameBytesMax,
+			framesPerTurn: options.framesPerTurn,
+			begin: this.#begin,
+			onFrame: this.#onFrame,
+			onMessage: this.#onMessage,
+			onWritten: this.#onWritten,
+			onEnd: this.#onEnd,
+		});
+	}
+
+	/** Frames that wait for the process. */
+	get waiting(): number {
+		const { controlCount, dataCount, heldCount } = this.outbox.queue;
+		return controlCount + dataCount + heldCount;
+	}
+
+	attach(streams: ChannelStreams): void {
+		this.channel.attach(streams);
+		if (this.#parts.link()?.isUp) this.tell({ type: "up" });
+	}
+
+	/** Takes a frame of the backend for clients of the process. It has its own reference as long as it needs the frame. VIDEO holds no source. */
+	take(frame: Frame, source: Source): void {
+		const { frameClass } = frame;
+		const kind = isUrgent(frameClass) ? "control" : "data";
+		this.outbox.offer(frame, this.#ownBudget);
+		this.channel.wake(kind);
+		if (this.outbox.queue.isHalfFull(kind)) this.channel.hurry(kind);
+		if (!mayDrop(frameClass) && this.outbox.queue.holds(kind) && !this.#held[kind].has(source)) {
+			this.#held[kind].add(source);
+			source.hold();
+		}
+	}
+
+	tell(message: OwnerMessage): void {
+		if (this.#isGone) return;
+		if (this.outbox.tell(encodeOwnerMessage(message), "control")) this.channel.wake("control");
+		else {
+			this.#parts.counts.backlog++;
+			this.close();
+		}
+	}
+
+	refuse(client: number, frameClass: number, reason: RefusalReason): void {
+		if (this.#isGone) this.#parts.counts.unrefused++;
+		else this.tell({ type: "refused", client, class: frameClass, reason });
+	}
+
+	/** There may be room towards the backend, or it is not up any more. */
+	retry(): void {
+		const isUp = this.#parts.link()?.isUp ?? false;
+		for (const kind of ["control", "data"] as const) {
+			const waitsFor = this.#waits[kind];
+			if (waitsFor === null || (isUp && this.#budgets[waitsFor].frames >= heldFramesMax)) continue;
+			this.#waits[kind] = null;
+			this.channel.resume(kind);
+		}
+	}
+
+	/** Ends it at once. */
+	close(): void {
+		for (const frame of this.channel.close()) frame.release();
+		this.outbox.clear(() => {});
+		this.#letGo("control");
+		this.#letGo("data");
+		this.#gone();
+	}
+
+	readonly #begin = (frameClass: FrameClass, _length: number, clientId: number, from: ConnectionKind): FrameDecision => {
+		const { slot, counts, link: linkNow } = this.#parts;
+		if (slotOfClient(clientId) !== slot) {
+			counts.foreignClient++;
+			return FrameDecision.skip;
+		}
+		const link = linkNow();
+		if (link === null || !link.isUp) {
+			if (frameClass === FrameClass.VIDEO || frameClass === FrameClass.ACK) counts.noBackend++;
+			else this.refuse(clientId, frameClass, link === null ? "unknown_backend" : "backend_down");
+			return FrameDecision.skip;
+		}
+		const kind = isUrgent(frameClass) ? "control" : "data";
+		if (mayDrop(frameClass) || this.#budgets[kind].frames < heldFramesMax) return FrameDecision.take;
+		this.#waits[from] = kind;
+		return FrameDecision.wait;
+	};
+
+	readonly #onFrame = (frame: Frame): void => {
+		const { frameClass, clientId } = frame;
+		const offered = this.#parts.link()?.send(frame, this.#budgets[isUrgent(frameClass) ? "control" : "data"]) ?? "down";
+		if (offered !== "down" && offered !== "full") return;
+		// It broke while the frame came.
+		if (frameClass === FrameClass.VIDEO || frameClass === FrameClass.ACK) this.#parts.counts.noBackend++;
+		else this.refuse(clientId, frameClass, "backend_down");
+	};
+
+	readonly #onMessage = (text: string): void => {
+		const { counts, slot, link: linkNow } = this.#parts;
+		const news = readClientNews(text);
+		if (news === null) {
+			// `hello` is for backends.
+			if (!text.includes('"hello"')) counts.unknownMessage++;
+			return;
+		}
+		const changed: number[] = [];
+		for (const client of news.clients) {
+			if (slotOfClient(client) !== slot) counts.foreignClient++;
+			else if (news.type === "client_left") {
+				if (this.clients.delete(client)) changed.push(client);
+			} else if (this.clients.size >= clientsMax) counts.tooManyClients++;
+			else if (!this.clients.has(client)) {
+				this.clients.add(client);
+				changed.push(client);
+			}
+		}
+		if (changed.length === 0) return;
+		if (news.type === "client_left") linkNow()?.clientsLeft(changed);
+		else linkNow()?.clientsJoined(changed);
+	};
+
+	readonly #onWritten = (kind: ConnectionKind): void => {
+		if (this.outbox.has(kind)) this.channel.wake(kind);
+		if (!this.outbox.queue.holds(kind)) this.#letGo(kind);
+	};
+
+	readonly #onEnd = (isOrderly: boolean): void => {
+		if (!isOrderly) {
+			this.close();
+			return;
+		}
+		this.channel.end();
+		this.#gone();
+	};
+
+	/** The process gets no more frames; those that wait are still sent. */
+	#gone(): void {
+		if (this.#isGone) return;
+		this.#isGone = true;
+		this.#parts.onGone(this);
+		if (this.clients.size > 0) this.#parts.link()?.clientsLeft([...this.clients]);
+		this.clients.clear();
+	}
+
+	#letGo(kind: ConnectionKind): void {
+		const held = [...this.#held[kind]];
+		this.#held[kind].clear();
+		for (const source of held) source.release();
+	}
+}

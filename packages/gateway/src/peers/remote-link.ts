@@ -1,0 +1,255 @@
+import { type ConnectionKind, encodeBackendMessage, encodeClients } from "../backends/backend-messages.ts";
+import { LinkCounts } from "../backends/link-counts.ts";
+import type { LinkOptions } from "../backends/link-options.ts";
+import { LinkOutbox } from "../backends/link-outbox.ts";
+import type { BufferPool } from "../buffers/buffer-pool.ts";
+import type { Frame } from "../buffers/frame.ts";
+import type { RefusalReason } from "../clients/link-messages.ts";
+import { isUrgent, mayDrop } from "../frames/frame-codec.ts";
+import type { FrameClass } from "../frames/frame-descriptor.ts";
+import type { FrameDecision } from "../frames/frame-reader.ts";
+import type { HeldBudget } from "../lanes/held-frames.ts";
+import type { Link } from "../routing/link.ts";
+import type { BusStreams } from "./bus-streams.ts";
+import { PeerChannel } from "./peer-channel.ts";
+import { readOwnerMessage } from "./peer-messages.ts";
+
+export interface RemoteLinkListener {
+	readonly begin: (link: Link, frameClass: FrameClass, length: number, clientId: number, from: ConnectionKind) => FrameDecision;
+	readonly onFrame: (link: Link, frame: Frame, from: ConnectionKind) => void;
+	readonly onUp: (link: Link) => void;
+	readonly onDown: (link: Link) => void;
+	/** A CONTROL, ACK or FILE frame that was accepted may not have reached the backend. The reference stays the link's. */
+	readonly onUndelivered: (link: Link, frame: Frame) => void;
+	/** The owner has not passed on a frame of a client. */
+	readonly onRefused: (link: Link, clientId: number, frameClass: number, reason: RefusalReason) => void;
+	/** Ids of this process's clients. */
+	readonly clients: (link: Link) => Iterable<number>;
+}
+
+export interface RemoteLinkParts {
+	readonly id: number;
+	readonly address: string;
+	/** Slot of the process that is connected to the backend. */
+	readonly owner: number;
+	readonly streams: BusStreams;
+	readonly options: LinkOptions;
+	readonly listener: RemoteLinkListener;
+	readonly pool: BufferPool;
+	readonly nowMs: () => number;
+}
+
+/** Before a channel is opened again that the owner has ended or refused. */
+const reopenMs = 50;
+
+/**
+ * The way to a backend to which another process, its owner, is connected: a channel over the bus, open as long as both processes are there. It is up
+ * while the owner says so. Frames that wait when the channel ends are given to `onUndelivered`.
+ *
+ * One owner; all callbacks come from this thread's event loop. What is full: as with `BackendLink`.
+ */
+export class RemoteLink implements Link {
+	readonly id: number;
+	readonly address: string;
+	readonly owner: number;
+	readonly isOwn = false;
+	readonly counts = new LinkCounts();
+	readonly outbox: LinkOutbox;
+	isUp = false;
+	readonly #parts: RemoteLinkParts;
+	#channel: PeerChannel | null = null;
+	#reopen: NodeJS.Timeout | null = null;
+	#isStopped = true;
+	/** Nothing more is accepted. The channel ends when nothing waits any more, and then is read until the owner ends it, too. */
+	#isEnding = false;
+	#hasEnded = false;
+	#drained: (() => void) | null = null;
+
+	constructor(parts: RemoteLinkParts) {
+		this.#parts = parts;
+		this.id = parts.id;
+		this.address = parts.address;
+		this.owner = parts.owner;
+		this.outbox = new LinkOutbox(parts.options);
+	}
+
+	start(): void {
+		this.#isStopped = false;
+		this.#open();
+	}
+
+	stop(): void {
+		if (this.#isStopped) return;
+		this.#isStopped = true;
+		this.#close();
+	}
+
+	async drain(deadlineMs: number): Promise<void> {
+		if (this.#channel !== null && !this.#isStopped) {
+			await new Promise<void>((resolve) => {
+				const timer = setTimeout(resolve, deadlineMs);
+				this.#drained = () => {
+					this.#drained = null;
+					clearTimeout(timer);
+					resolve();
+				};
+				this.#end();
+			});
+		}
+		this.stop();
+	}
+
+	/** A process has come. */
+	onFound(slot: number): void {
+		if (slot === this.owner) this.#open();
+	}
+
+	send(frame: Frame, budget: HeldBudget): ReturnType<Link["send"]> {
+		if (!this.isUp) return "down";
+		const offered = this.outbox.offer(frame, budget);
+		if (offered !== "queued") return offered;
+		const kind = isUrgent(frame.frameClass) ? "control" : "data";
+		this.#channel!.wake(kind);
+		if (this.outbox.queue.isHalfFull(kind)) this.#channel!.hurry(kind);
+		return offered;
+	}
+
+	clientJoined(client: number): void {
+		this.#tell(encodeBackendMessage(this.id, { type: "client_joined", client }));
+	}
+
+	clientLeft(client: number): void {
+		this.#tell(encodeBackendMessage(this.id, { type: "client_left", client }));
+	}
+
+	resume(kind: ConnectionKind): void {
+		this.#channel?.resume(kind);
+	}
+
+	buffersFreed(): void {
+		this.#channel?.buffersFreed();
+	}
+
+	readonly #open = (): void => {
+		if (this.#reopen !== null) clearTimeout(this.#reopen);
+		this.#reopen = null;
+		const { streams, owner, options, listener, pool, nowMs, id } = this.#parts;
+		if (this.#isStopped || this.#isEnding || this.#channel !== null || !streams.isThere(owner)) return;
+		this.counts.dials++;
+		const { outbox, counts } = this;
+		const channel = new PeerChannel({
+			...{ outbox, counts, pool, nowMs, frameBytesMax: options.frameBytesMax, framesPerTurn: options.framesPerTurn },
+			begin: (frameClass, length, clientId, kind) => listener.begin(this, frameClass, length, clientId, kind),
+			onFrame: (frame, kind) => {
+				frame.seal(frame.clientId, id);
+				listener.onFrame(this, frame, kind);
+			},
+			onMessage: this.#onMessage,
+			onWritten: this.#onWritten,
+			onEnd: this.#onEnd,
+		});
+		const opened = streams.openChannel(owner, id, channel.ends);
+		if (opened === null) {
+			channel.close();
+			this.#openLater();
+			return;
+		}
+		this.#channel = channel;
+		channel.attach(opened);
+		for (const message of encodeClients(id, listener.clients(this))) this.#tell(message);
+	};
+
+	#openLater(): void {
+		this.#reopen ??= setTimeout(this.#open, reopenMs);
+	}
+
+	#tell(message: Buffer): void {
+		if (this.#channel === null) return;
+		if (this.outbox.tell(message, "control")) this.#channel.wake("control");
+		else {
+			// The list of clients with which the next channel begins makes up for it.
+			this.counts.ends.backlog++;
+			this.#close();
+			this.#openLater();
+		}
+	}
+
+	readonly #onMessage = (text: string): void => {
+		const { listener } = this.#parts;
+		const message = readOwnerMessage(text);
+		switch (message?.type) {
+			case "up":
+				if (this.isUp || this.#isEnding) return;
+				this.isUp = true;
+				this.counts.ups++;
+				listener.onUp(this);
+				break;
+			case "down":
+				this.#down();
+				break;
+			case "leaving":
+				this.#down();
+				this.#end();
+				break;
+			case "refused":
+				listener.onRefused(this, message.client, message.class, message.reason);
+				break;
+			case undefined:
+				break;
+			default:
+				message satisfies never;
+		}
+	};
+
+	#down(): void {
+		if (!this.isUp) return;
+		this.isUp = false;
+		this.#parts.listener.onDown(this);
+	}
+
+	/** Nothing more is accepted, and the channel ends when what waits has been written. */
+	#end(): void {
+		this.#isEnding = true;
+		this.#down();
+		this.#endIfIdle();
+	}
+
+	readonly #onWritten = (kind: ConnectionKind): void => {
+		if (this.outbox.has(kind)) this.#channel?.wake(kind);
+		if (this.#isEnding) this.#endIfIdle();
+	};
+
+	#endIfIdle(): void {
+		if (this.#channel === null || this.#hasEnded || !this.#channel.isIdle) return;
+		this.#hasEnded = true;
+		this.#channel.end();
+	}
+
+	readonly #onEnd = (isOrderly: boolean): void => {
+		if (!isOrderly) this.counts.ends.lost++;
+		this.#close();
+		if (!this.#isStopped) this.#openLater();
+	};
+
+	#close(): void {
+		if (this.#reopen !== null) clearTimeout(this.#reopen);
+		this.#reopen = null;
+		const unsent = this.#channel?.close() ?? [];
+		this.#channel = null;
+		this.#isEnding = false;
+		this.#hasEnded = false;
+		for (const frame of unsent) {
+			this.#lost(frame);
+			frame.release();
+		}
+		this.outbox.clear((frame) => this.#lost(frame));
+		this.#drained?.();
+		this.#down();
+	}
+
+	#lost(frame: Frame): void {
+		if (mayDrop(frame.frameClass)) return;
+		this.counts.undelivered++;
+		this.#parts.listener.onUndelivered(this, frame);
+	}
+}
