@@ -1,6 +1,6 @@
 import type { Frame } from "../buffers/frame.ts";
 import { isUrgent } from "../frames/frame-codec.ts";
-import { BackendQueue } from "../lanes/backend-queue.ts";
+import { BackendQueue, type BackendQueueCounters } from "../lanes/backend-queue.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
 import type { ConnectionKind } from "./backend-messages.ts";
 import type { Outgoing } from "./connection-writer.ts";
@@ -29,8 +29,12 @@ export class LinkOutbox {
 	#accepted = 0;
 	#taken = 0;
 
-	constructor({ queueFrames, priorityQueueFrames, queueBytes }: Pick<LinkOptions, "queueFrames" | "priorityQueueFrames" | "queueBytes">) {
-		this.queue = new BackendQueue({ controlFramesMax: priorityQueueFrames, dataFramesMax: queueFrames, bytesMax: queueBytes });
+	/** @param counters common to several outboxes; without, it has its own. */
+	constructor(
+		{ queueFrames, priorityQueueFrames, queueBytes }: Pick<LinkOptions, "queueFrames" | "priorityQueueFrames" | "queueBytes">,
+		counters?: BackendQueueCounters,
+	) {
+		this.queue = new BackendQueue({ controlFramesMax: priorityQueueFrames, dataFramesMax: queueFrames, bytesMax: queueBytes }, counters);
 	}
 
 	get isEmpty(): boolean {

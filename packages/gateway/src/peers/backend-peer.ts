@@ -10,9 +10,10 @@ import type { RefusalReason } from "../clients/link-messages.ts";
 import { isUrgent, mayDrop } from "../frames/frame-codec.ts";
 import { FrameClass } from "../frames/frame-descriptor.ts";
 import { FrameDecision } from "../frames/frame-reader.ts";
+import type { BackendQueueCounters } from "../lanes/backend-queue.ts";
 import { HeldBudget } from "../lanes/held-frames.ts";
 import type { Source } from "../routing/source.ts";
-import type { ChannelStreams } from "./bus-streams.ts";
+import type { ChannelStreams } from "./gateway-bus.ts";
 import { PeerChannel } from "./peer-channel.ts";
 import { encodeOwnerMessage, type OwnerMessage, readClientNews } from "./peer-messages.ts";
 
@@ -38,6 +39,8 @@ export interface PeerParts {
 	readonly options: LinkOptions;
 	readonly pool: BufferPool;
 	readonly counts: PeerCounts;
+	/** Of the queues towards all processes. */
+	readonly queues: BackendQueueCounters;
 	readonly nowMs: () => number;
 	/** The link to the backend; null = this process is not its owner, or not yet. */
 	readonly link: () => BackendLink | null;
@@ -82,7 +85,7 @@ export class BackendPeer {
 		this.#parts = parts;
 		this.slot = slot;
 		this.backendId = backendId;
-		this.outbox = new LinkOutbox(options);
+		this.outbox = new LinkOutbox(options, parts.queues);
 		this.channel = new PeerChannel({
 			...{ pool, nowMs, outbox: this.outbox, counts: new LinkCounts() },
 			frameBytesMax: options.frameBytesMax,
@@ -93,12 +96,6 @@ export class BackendPeer {
 			onWritten: this.#onWritten,
 			onEnd: this.#onEnd,
 		});
-	}
-
-	/** Frames that wait for the process. */
-	get waiting(): number {
-		const { controlCount, dataCount, heldCount } = this.outbox.queue;
-		return controlCount + dataCount + heldCount;
 	}
 
 	attach(streams: ChannelStreams): void {

@@ -3,8 +3,9 @@ import type { LinkOptions } from "../backends/link-options.ts";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
 import { slotOfClient } from "../clients/client-ids.ts";
 import type { RefusalReason } from "../clients/link-messages.ts";
+import { BackendQueueCounters } from "../lanes/backend-queue.ts";
 import { BackendPeer, PeerCounts } from "./backend-peer.ts";
-import type { ChannelEnds, ChannelStreams } from "./bus-streams.ts";
+import type { ChannelEnds, ChannelStreams } from "./gateway-bus.ts";
 
 interface BackendPeersParts {
 	readonly options: LinkOptions;
@@ -22,6 +23,8 @@ const nobody: ReadonlyMap<number, BackendPeer> = new Map();
  */
 export class BackendPeers {
 	readonly counts = new PeerCounts();
+	/** Queues towards all processes. */
+	readonly queues = new BackendQueueCounters();
 	readonly #parts: BackendPeersParts;
 	/** By backend, then by slot. */
 	readonly #peers = new Map<number, Map<number, BackendPeer>>();
@@ -31,17 +34,6 @@ export class BackendPeers {
 
 	constructor(parts: BackendPeersParts) {
 		this.#parts = parts;
-	}
-
-	/** Peers, and frames that wait for them. */
-	get size(): number {
-		return this.#all.size;
-	}
-
-	get waiting(): number {
-		let frames = 0;
-		for (const peer of this.#all) frames += peer.waiting;
-		return frames;
 	}
 
 	/** Those that use a backend. */
@@ -64,7 +56,7 @@ export class BackendPeers {
 		this.#peers.get(backendId)?.get(slot)?.close();
 		const { options, pool, nowMs, link } = this.#parts;
 		const peer = new BackendPeer({
-			...{ slot, backendId, options, pool, nowMs, counts: this.counts },
+			...{ slot, backendId, options, pool, nowMs, counts: this.counts, queues: this.queues },
 			link: () => link(backendId),
 			onGone: this.#onGone,
 		});

@@ -1,48 +1,9 @@
-import type { BusLink, VisitOrigin } from "@shardcast/bus";
-import { BusStream, type StreamBus, type StreamEnds, type StreamPeer } from "./bus-stream.ts";
+import type { VisitOrigin } from "@shardcast/bus";
+import { BusStream, type StreamBus, type StreamPeer } from "./bus-stream.ts";
+import type { ChannelEnds, ChannelStreams, GatewayBus, StreamsListener } from "./gateway-bus.ts";
+import { Peer, streamsOf } from "./peer.ts";
 import { StreamCounts } from "./stream-counts.ts";
 import { createStreamHead, readStreamHead, StreamRecord, StreamStep, writeStreamHead } from "./stream-record.ts";
-
-/** The bus as a gateway process uses it. */
-export interface GatewayBus {
-	readonly link: BusLink;
-	/** A number that differs between the processes that a slot has had, never 0; 0 = no process runs there. */
-	readonly incarnationOf: (slot: number) => number;
-	/** Called at the start of each turn of the loop that reads the bus. */
-	readonly beforeTurn: () => void;
-}
-
-/** The two ends of a channel: what must not wait for the rest goes through the first. */
-export interface ChannelEnds {
-	readonly control: StreamEnds;
-	readonly data: StreamEnds;
-}
-
-export interface ChannelStreams {
-	readonly control: BusStream;
-	readonly data: BusStream;
-}
-
-export interface StreamsListener {
-	/** A process opens a channel about a backend. @returns null to refuse it. `accepted` follows. */
-	readonly onOpen: (slot: number, backendId: number) => ChannelEnds | null;
-	readonly accepted: (slot: number, backendId: number, streams: ChannelStreams) => void;
-	/** A process has come; it may be opened to. Also when another one has taken its place. */
-	readonly onFound: (slot: number) => void;
-}
-
-/** Another process of the gateway. */
-class Peer implements StreamPeer {
-	readonly slot: number;
-	readonly incarnation: number;
-	readonly opened = new Map<number, BusStream>();
-	readonly accepted = new Map<number, BusStream>();
-
-	constructor(slot: number, incarnation: number) {
-		this.slot = slot;
-		this.incarnation = incarnation;
-	}
-}
 
 /** A record without bytes that must be sent. */
 interface Note {
@@ -144,9 +105,7 @@ export class BusStreams implements StreamBus {
 
 	/** Call it every fraction of a second: finds processes that have gone, and makes up for a doorbell that did not ring. */
 	tick(): void {
-		if (this.#isStopped) return;
-		this.#findLost();
-		if (this.#bus.link.overslept()) this.#turn();
+		if (!this.#isStopped && (this.#hasLost() || this.#bus.link.overslept())) this.#turn();
 	}
 
 	/** Opens a channel to a process; null if it is not there. */
@@ -206,9 +165,11 @@ export class BusStreams implements StreamBus {
 		const { link, beforeTurn } = this.#bus;
 		link.awake();
 		beforeTurn();
-		this.#findLost();
+		const hasLost = this.#hasLost();
 		this.#isReading = true;
 		const records = link.read(recordsPerTurn, this.#visit);
+		// What they had written before they went is read.
+		if (hasLost && records < recordsPerTurn) this.#loseGone();
 		this.#isReading = false;
 		const isDone = this.#flush();
 		this.#ring();
@@ -305,8 +266,18 @@ export class BusStreams implements StreamBus {
 		return streams;
 	}
 
-	#findLost(): void {
-		for (const peer of this.#peers.values()) if (this.#bus.incarnationOf(peer.slot) !== peer.incarnation) this.#lose(peer);
+	/** Whether a process has gone that is known here. */
+	#hasLost(): boolean {
+		for (const peer of this.#peers.values()) if (this.#isGone(peer)) return true;
+		return false;
+	}
+
+	#loseGone(): void {
+		for (const peer of [...this.#peers.values()]) if (this.#isGone(peer)) this.#lose(peer);
+	}
+
+	#isGone({ slot, incarnation }: Peer): boolean {
+		return this.#bus.incarnationOf(slot) !== incarnation;
 	}
 
 	#lose(peer: Peer): void {
@@ -326,21 +297,21 @@ export class BusStreams implements StreamBus {
 		const isForAll = head.target === -1 && head.step === StreamStep.hello;
 		if (head.target !== this.slot && !isForAll) return;
 		counts.receivedRecords++;
-		if (
-			head.originIncarnation !== this.#bus.incarnationOf(origin) ||
-			head.originIncarnation === 0 ||
-			(!isForAll && head.targetIncarnation !== this.#incarnation)
-		) {
+		if (!isForAll && head.targetIncarnation !== this.#incarnation) {
 			counts.stale++;
 			return;
 		}
-		if (head.step === StreamStep.hello) this.#hello(origin, head.originIncarnation, isForAll);
-		else {
-			const peer = this.#peers.get(origin);
-			if (peer?.incarnation !== head.originIncarnation) counts.stale++;
-			else if (head.step === StreamStep.open) this.#accept(peer, head.stream, head.amount);
-			else this.#step(peer, this.#ringOf(origin, u8), start + StreamRecord.headBytes, end);
+		const { originIncarnation } = head;
+		if (head.step === StreamStep.hello) {
+			if (originIncarnation !== 0 && originIncarnation === this.#bus.incarnationOf(origin))
+				this.#hello(origin, originIncarnation, isForAll);
+			else counts.stale++;
+			return;
 		}
+		const peer = this.#peers.get(origin);
+		if (peer?.incarnation !== originIncarnation) counts.stale++;
+		else if (head.step === StreamStep.open) this.#accept(peer, head.stream, head.amount);
+		else this.#step(peer, this.#ringOf(origin, u8), start + StreamRecord.headBytes, end);
 	};
 
 	#hello(slot: number, incarnation: number, mustAnswer: boolean): void {
@@ -402,8 +373,4 @@ export class BusStreams implements StreamBus {
 		}
 		return ring;
 	}
-}
-
-function streamsOf({ opened, accepted }: Peer): BusStream[] {
-	return [...opened.values(), ...accepted.values()];
 }

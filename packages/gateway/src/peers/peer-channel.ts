@@ -8,8 +8,8 @@ import { Bandwidth } from "../flow/bandwidth.ts";
 import { FrameClass } from "../frames/frame-descriptor.ts";
 import { FrameDecision, FrameReader } from "../frames/frame-reader.ts";
 import type { BusStream, StreamEnds } from "./bus-stream.ts";
-import type { ChannelEnds, ChannelStreams } from "./bus-streams.ts";
 import { FrameFeed } from "./frame-feed.ts";
+import type { ChannelEnds, ChannelStreams } from "./gateway-bus.ts";
 
 /** Messages of class LINK between processes are shorter. */
 const messageBytesMax = 64 * 1024;

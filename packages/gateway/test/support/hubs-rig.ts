@@ -1,4 +1,4 @@
-import { MemoryBus } from "@shardcast/bus";
+import { type BusLink, MemoryBus } from "@shardcast/bus";
 import { type Config, defaultConfig } from "@shardcast/config";
 import { silentLog } from "@shardcast/telemetry";
 import { waitFor } from "@shardcast/testkit";
@@ -98,10 +98,12 @@ export class HubsRig {
 	readonly incarnations: number[];
 	#starts = 0;
 	places: BackendPlace[] = [];
+	/** Slots of processes that do not read the bus at the moment. */
+	readonly hung = new Set<number>();
 	readonly #bus: MemoryBus;
 	readonly #options: RigOptions;
 	readonly #clients: HubClient[] = [];
-	readonly #closeLinks: (() => void)[] = [];
+	readonly #links: BusLink[] = [];
 
 	constructor(options: RigOptions = {}) {
 		const { members = 2, capacityBytes = 2 ** 20 } = options;
@@ -121,6 +123,9 @@ export class HubsRig {
 		const config = defaultConfig({ backendReconnectMinMs: 20, backendReconnectMaxMs: 50, logLevel: "silent", ...changed });
 		this.incarnations[slot] = ++this.#starts;
 		const busLink = this.#bus.link(slot);
+		const { read, hasRecords } = busLink;
+		busLink.read = (max, visit) => (this.hung.has(slot) ? 0 : read.call(busLink, max, visit));
+		busLink.hasRecords = () => !this.hung.has(slot) && hasRecords.call(busLink);
 		const hub = new GatewayHub({
 			config: () => config,
 			linkOptions: { ...linkOptionsOf(config), ...link },
@@ -130,7 +135,7 @@ export class HubsRig {
 			bus: { link: busLink, incarnationOf: (of) => this.incarnations[of]!, beforeTurn: () => {} },
 		});
 		this.hubs[slot] = hub;
-		this.#closeLinks[slot] = () => busLink.close();
+		this.#links[slot] = busLink;
 		hub.start();
 		hub.useBackends(this.places);
 		return hub;
@@ -142,9 +147,9 @@ export class HubsRig {
 		if (hub === null || hub === undefined) return;
 		this.hubs[slot] = null;
 		this.incarnations[slot] = 0;
-		// What it still writes is of a process that has gone.
+		this.#links[slot]!.claim = () => -1;
 		hub.stop();
-		this.#closeLinks[slot]!();
+		this.#links[slot]!.close();
 	}
 
 	/** @param owners slot of each backend's owner. */

@@ -1,7 +1,8 @@
 import { type BusLink, MemoryBus } from "@shardcast/bus";
 import { waitFor } from "@shardcast/testkit";
 import type { BusStream, StreamEnds } from "../../src/peers/bus-stream.ts";
-import { BusStreams, type ChannelEnds } from "../../src/peers/bus-streams.ts";
+import { BusStreams } from "../../src/peers/bus-streams.ts";
+import type { ChannelEnds } from "../../src/peers/gateway-bus.ts";
 import { closing } from "./leaves-nothing.ts";
 
 /** Byte number `at` of what is sent on streams about a backend. */
@@ -149,6 +150,7 @@ export class StreamsRig {
 		if (member == null) return;
 		this.members[slot] = null;
 		this.incarnations[slot] = 0;
+		member.link.claim = () => -1;
 		member.streams.stop();
 		member.link.close();
 		for (const other of this.members) other?.streams.tick();
