@@ -162,8 +162,9 @@ export class GatewayHub implements ClientOwner {
 		clients.add(client);
 		counts.opened++;
 		const backends = [...this.backends.all].map(({ link }) => known(link));
-		this.backends.clientJoined(client.id);
 		if (!this.#tell(client, { type: "welcome", version: 1, client: client.id, backends })) this.close(client, "no_buffer");
+		// Afterwards: it can be the end of a link, which clients are told.
+		this.backends.clientJoined(client.id);
 	}
 
 	received(client: GatewayClient, message: ArrayBuffer, isBinary: boolean): void {
