@@ -4,7 +4,7 @@ import { gatewayMetrics, noCertificateReloads, noReloads, reloadMetrics, tlsMetr
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { cannotListen, clientsThatFit, Deadline } from "@shardcast/process";
 import { Scoreboard } from "@shardcast/scoreboard";
-import { ClientTokens, ConnectionCheck, closeAll, Listener, LiveConfig, limitByFiles } from "@shardcast/server/listening";
+import { ClientTokens, ConnectionCheck, closeAll, Listener, LiveConfig, limitByFiles, UserLimit } from "@shardcast/server/listening";
 import { type Log, ProcessMetrics, renderMetrics } from "@shardcast/telemetry";
 import { ClientEndpoint } from "./clients/client-endpoint.ts";
 import { socketLowMark } from "./clients/client-output.ts";
@@ -34,6 +34,7 @@ export class Gateway {
 	readonly #live: LiveConfig;
 	readonly #check: ConnectionCheck;
 	readonly #tokens: ClientTokens;
+	readonly #userLimit: UserLimit;
 	readonly #listener: Listener;
 	readonly #discovery: Discovery | null;
 	readonly #metrics = new ProcessMetrics("gateway");
@@ -57,22 +58,27 @@ export class Gateway {
 			config: () => live.config,
 			linkOptions: linkOptionsOf(config),
 			log,
-			left: (addressSlot) => this.#check.left(addressSlot),
+			left: (client) => {
+				this.#check.left(client.addressSlot);
+				this.#userLimit.left(client);
+			},
 			nowMs,
 		});
 		const { clients } = this.hub;
+		const openTable = () => AddressTable.inMemory(2 * config.maxConnections);
 		this.#check = new ConnectionCheck({
 			options: {
 				...{ config, row, board: this.#board, log, isProxy: null },
 				rates: RateTable.inMemory(),
-				openAddresses: () => AddressTable.inMemory(2 * config.maxConnections),
+				openAddresses: openTable,
 			},
 			live,
 			clients: () => clients.all,
 		});
 		this.#tokens = new ClientTokens({ config, live, log });
+		this.#userLimit = new UserLimit({ config, slot: row.slot, openTable, counters: row, clients: () => clients.all });
 		const endpoint = new ClientEndpoint({
-			...{ live, check: this.#check, tokens: this.#tokens, counters: row, owner: this.hub },
+			...{ live, check: this.#check, tokens: this.#tokens, userLimit: this.#userLimit, counters: row, owner: this.hub },
 			// What is sent while fewer bytes than this wait is one frame.
 			bufferedBytesMax: 2 * socketLowMark + config.maxFrameBytes,
 			hasRoom: () => clients.count < row.connectionsMax,
@@ -127,10 +133,7 @@ export class Gateway {
 			await this.stop();
 			throw cannotListen(error, parseAddress(config.gatewayAddr), "--gateway-addr");
 		}
-		for (const address of config.gatewayBackends) {
-			const { host, port } = parseAddress(address);
-			this.hub.backends.add({ host: host!, port }, "static");
-		}
+		this.#useBackends(config);
 		this.hub.start();
 		this.#second = setInterval(this.#everySecond, 1000);
 		return this.#listener.port;
@@ -138,11 +141,22 @@ export class Gateway {
 
 	/** Applies the options that may change while it serves. @throws when a part cannot use them. Then nothing has changed. */
 	reload(config: Config): void {
-		const commits = [this.#live.prepare(config), this.#check.reload(config), this.#tokens.reload(config), this.#listener.reload()];
+		if (config.gatewayBackends.length === 0 && this.#discovery === null)
+			throw new Error("there would be no backends left; name at least one in gateway.backends, or restart with --discover");
+		const expelsAnonymous = this.#tokens.expelsAnonymous(config);
+		const commits = [
+			this.#live.prepare(config),
+			this.#check.reload(config),
+			this.#tokens.reload(config),
+			this.#userLimit.prepare(config),
+			this.#listener.reload(),
+		];
 		for (const commit of commits) commit();
+		if (expelsAnonymous) this.hub.closeAnonymous();
 		this.#row.connectionsGiven = config.maxConnections;
 		this.#log.level = config.logLevel;
 		this.hub.update();
+		this.#useBackends(config);
 	}
 
 	/** Sets the certificates for new connections. @throws Error when one cannot be used. Then nothing has changed. */
@@ -204,6 +218,17 @@ export class Gateway {
 		this.hub.closeExpired(Date.now() / 1000);
 	};
 
+	#useBackends({ gatewayBackends }: Config): void {
+		const places = gatewayBackends.map((address) => parseAddress(address));
+		this.hub.backends.useStatic(places.map(({ host, port }) => ({ host: host!, port })));
+		this.#useFound();
+	}
+
+	/** There may be room for backends that found none. */
+	#useFound(): void {
+		for (const found of this.#discovery?.backends ?? []) this.hub.backends.add(found, "discovered");
+	}
+
 	#discoveryOf({ discoveryPort, discoverySecret, discoveryNetworks }: Config): Discovery {
 		return new Discovery(
 			{
@@ -215,7 +240,10 @@ export class Gateway {
 			{
 				log: this.#log,
 				onFound: (backend) => void this.hub.backends.add(backend, "discovered"),
-				onGone: ({ address }) => this.hub.backends.remove(address, "discovered"),
+				onGone: ({ address }) => {
+					this.hub.backends.remove(address, "discovered");
+					this.#useFound();
+				},
 			},
 		);
 	}

@@ -1,10 +1,12 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { waitFor } from "@shardcast/testkit";
 import { describe, expect, it, vi } from "vitest";
-import { frameBytes } from "./support/fake-backend.ts";
+import { FakeBackend, frameBytes } from "./support/fake-backend.ts";
 import { gatewayRigs } from "./support/gateway-rig.ts";
 
 const file = 4;
-const { start } = gatewayRigs();
+const { opened, start } = gatewayRigs();
 const within = { deadlineMs: 20_000 };
 
 describe("backends of a gateway", () => {
@@ -33,5 +35,67 @@ describe("backends of a gateway", () => {
 		await waitFor(() => client.told.length >= 3, { ...within, what: "that it is down, and up again" });
 		expect(client.told.map(({ type, up }) => `${type} ${up}`).slice(0, 3)).toEqual(["welcome undefined", "backend false", "backend true"]);
 		expect(rig.report.backends[0]!.ends.backlog).toBe(1);
+	});
+
+	it("a reload connects those that are new on the list, and closes those that are gone; the others and the clients notice nothing", async () => {
+		const rig = await start({}, 2);
+		const [gone, stays] = rig.backends as [FakeBackend, FakeBackend];
+		const added = await FakeBackend.open();
+		opened.push({ stop: () => added.close() });
+		const addressOf = ({ port }: FakeBackend) => `127.0.0.1:${port}`;
+		const client = await rig.client();
+		const use = (...backends: FakeBackend[]) => rig.gateway.reload({ ...rig.gateway.config, gatewayBackends: backends.map(addressOf) });
+		use(added, stays);
+		await rig.up(2);
+		await waitFor(() => gone.open.length === 0, { ...within, what: "the end of one" });
+		expect(rig.report.backends.map(({ id, address, ups }) => ({ id, address, ups }))).toEqual([
+			{ id: 2, address: addressOf(stays), ups: 1 },
+			{ id: 3, address: addressOf(added), ups: 1 },
+		]);
+		expect([stays.connections.length, client.closed]).toEqual([2, null]);
+		await waitFor(() => client.told.length === 4, { ...within, what: "news" });
+		expect(client.told.slice(1).map(({ id, up }) => [id, up])).toEqual([
+			[1, false],
+			[3, false],
+			[3, true],
+		]);
+		client.send(file, 3, "to the new one");
+		const data = await added.connection("data");
+		await waitFor(() => data.story.at(-1) === "to the new one", { ...within, what: "a frame" });
+		use(gone, added);
+		await rig.up(2);
+		expect(rig.report.backends.map(({ id }) => id)).toEqual([3, 1]);
+		expect(() => use()).toThrow("there would be no backends left; name at least one in gateway.backends, or restart with --discover");
+		expect(rig.report.backends.map(({ isUp }) => isUp)).toEqual([true, true]);
+	});
+
+	it("clients are told the name that one has announced, when they come and when it changes", async () => {
+		const rig = await start({ discover: true, discoveryPort: 0 });
+		const early = await rig.client();
+		const [, discoveryPort] = /UDP port (\d+)/.exec(rig.gateway.about)!;
+		const sender = createSocket("udp4");
+		opened.push({ stop: () => sender.close() });
+		sender.bind(0, "127.0.0.1");
+		await once(sender, "listening");
+		const { port } = rig.backends[0]!;
+		const announce = (name: string) =>
+			sender.send(JSON.stringify({ shardcast: "backend", version: 1, port, name }), Number(discoveryPort), "127.0.0.1");
+		const known = { id: 1, address: `127.0.0.1:${port}`, up: true };
+		expect(early.told[0]!.backends).toEqual([known]);
+		for (const name of ["camera-1", "camera-2"]) {
+			announce(name);
+			await waitFor(() => early.told.at(-1)!.name === name, { ...within, what: name });
+		}
+		expect(early.told.slice(1)).toEqual(["camera-1", "camera-2"].map((name) => ({ type: "backend", ...known, name })));
+		expect((await rig.client()).told[0]!.backends).toEqual([{ ...known, name: "camera-2" }]);
+	});
+
+	it("more than 64 are counted", async () => {
+		const rig = await start();
+		const { backends } = rig.gateway.hub;
+		for (let port = 1; port <= 65; port++) backends.add({ host: "127.0.0.1", port }, "discovered");
+		expect(backends.size).toBe(64);
+		expect(rig.report.backendsRefused).toBe(2);
+		expect(await rig.metric("shardcast_gateway_backends_refused_total")).toBe(2);
 	});
 });

@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { type Config, defaultConfig } from "@shardcast/config";
 import { waitFor } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
@@ -7,6 +8,12 @@ import { gatewayRigs } from "./support/gateway-rig.ts";
 const [control, video, file] = [1, 2, 4];
 const { start } = gatewayRigs();
 const within = { deadlineMs: 10_000 };
+const key = "a-secret-of-some-length";
+
+function tokenOf(user: string): string {
+	const signed = [{ alg: "HS256" }, { sub: user }].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
+	return `${signed}.${createHmac("sha256", key).update(signed).digest("base64url")}`;
+}
 
 describe("options of a gateway", () => {
 	it("live options apply to clients that are connected", async () => {
@@ -63,6 +70,44 @@ describe("options of a gateway", () => {
 		expect(rig.report.clients.refused.unauthorized).toBe(2);
 		rig.gateway.reload(defaultConfig({ ...rig.gateway.config, tokenHmacSecret: undefined }));
 		await rig.client();
+	});
+
+	it("a reload that requires tokens closes the clients that have none, with the code of a shard, and leaves those that have one", async () => {
+		const rig = await start({ requireAuth: false, tokenHmacSecret: key });
+		const [open, known] = [await rig.client(), await rig.open({}, `?token=${tokenOf("ann")}`).welcome()];
+		const reload = (changes: Partial<Config>) => rig.gateway.reload({ ...rig.gateway.config, ...changes });
+		reload({ requireAuth: true, allowAnonymousConnect: true });
+		reload({ requireAuth: false, allowAnonymousConnect: false });
+		expect(rig.report.clients.closed.token_required).toBe(0);
+		reload({ requireAuth: true });
+		expect(await open.closing()).toEqual({ code: 3011, reason: "force reconnect" });
+		expect(rig.report.clients.closed).toMatchObject({ token_required: 1, token_expired: 0 });
+		await waitFor(() => rig.report.clients.open === 1, { ...within, what: "one client" });
+		expect(known.closed).toBeNull();
+	});
+
+	it("--user-connection-limit: one connection more of a user gets 429, also after a reload, and an end makes room", async () => {
+		const rig = await start({ tokenHmacSecret: key });
+		const ann = () => rig.open({}, `?token=${tokenOf("ann")}`);
+		const refused = async (): Promise<number> => {
+			const { socket } = ann();
+			return new Promise((resolve) => {
+				socket.on("open", () => resolve(101));
+				socket.on("unexpected-response", (_, response) => resolve(response.statusCode!));
+			});
+		};
+		const first = await ann().welcome();
+		await ann().welcome();
+		// Those that are there count.
+		rig.gateway.reload({ ...rig.gateway.config, userConnectionLimit: 2 });
+		expect(await refused()).toBe(429);
+		expect(rig.report.clients.refused.per_user).toBe(1);
+		await rig.open({}, `?token=${tokenOf("bob")}`).welcome();
+		first.socket.close();
+		await waitFor(() => rig.report.clients.open === 2, { ...within, what: "the end" });
+		await ann().welcome();
+		expect(await refused()).toBe(429);
+		expect(await rig.metric("shardcast_gateway_clients_refused_total", { reason: "per_user" })).toBe(2);
 	});
 
 	it("limits and origins are those of raw clients", async () => {

@@ -75,6 +75,8 @@ export interface GatewayReading {
 		readonly tiers: readonly TierReading[];
 	};
 	readonly backends: readonly GatewayBackendReading[];
+	/** Backends that are not used, since there were too many. */
+	readonly backendsRefused: number;
 	/** Null = it is off. */
 	readonly discovery: { readonly accepted: number; readonly refused: Numbers; readonly errors: number } | null;
 }
@@ -300,6 +302,12 @@ export const gatewayMetrics: readonly ReadMetric<GatewayReading>[] = [
 		"none",
 		"Times that reading from a backend stopped, by reason; client = the queue of a client was nearly full.",
 		ofBackends.eachBy("reason", ({ stopped }) => stopped),
+	),
+	counter(
+		"shardcast_gateway_backends_refused_total",
+		"none",
+		"Times that a backend was not taken, since there were 64 others.",
+		single(({ backendsRefused }) => backendsRefused),
 	),
 	counter(
 		"shardcast_gateway_announcements_total",

@@ -26,6 +26,8 @@ export interface Backend {
 
 export interface BackendsListener extends LinkListener {
 	readonly onAdded: (backend: Backend) => void;
+	/** It has another name. */
+	readonly onNamed: (backend: Backend) => void;
 	readonly onRemoved: (backend: Backend) => void;
 	/** Another process is connected to the backend now: this link has ended, and another one begins. */
 	readonly onReplaced?: (link: Link) => void;
@@ -88,7 +90,7 @@ export class Backends {
 		const known = this.#byAddress.get(address);
 		if (known !== undefined) {
 			known.origins.add(origin);
-			if (name !== "") known.name = name;
+			this.#name(known, name);
 			return known;
 		}
 		const { log, backendsMax = gatewayBackendsMax } = this.#parts;
@@ -111,8 +113,8 @@ export class Backends {
 		for (const place of places) {
 			const known = this.#byId.get(place.id);
 			if (known !== undefined && this.#owners.get(place.id) === place.owner) {
-				known.name = place.name;
 				known.origins = new Set(place.origins);
+				this.#name(known, place.name);
 				continue;
 			}
 			if (known !== undefined) {
@@ -129,6 +131,14 @@ export class Backends {
 				backend.link.start();
 			}
 		}
+	}
+
+	/** Adds those static backends of the list that are new, and removes those that are not in it. The links to others stay as they are. */
+	useStatic(list: readonly { readonly host: string; readonly port: number }[]): void {
+		const addresses = new Set(list.map(({ host, port }) => urlHost({ host: canonicalHost(host), port })));
+		// First, to make room.
+		for (const { address } of [...this.#byId.values()]) if (!addresses.has(address)) this.remove(address, "static");
+		for (const backend of list) this.add(backend, "static");
 	}
 
 	/** Closes and removes a backend that is known from nowhere else. */
@@ -173,6 +183,13 @@ export class Backends {
 			...(nowMs !== undefined && { nowMs }),
 			...(random !== undefined && { random }),
 		});
+	}
+
+	/** @param name "" = it has not said one. */
+	#name(backend: Backend, name: string): void {
+		if (name === "" || name === backend.name) return;
+		backend.name = name;
+		this.#parts.listener.onNamed(backend);
 	}
 
 	#start(backend: Backend): Backend {

@@ -1,5 +1,5 @@
 import type { Config } from "@shardcast/config";
-import type { Reply } from "@shardcast/http";
+import { type Reply, refusal } from "@shardcast/http";
 import type { Counters } from "@shardcast/scoreboard";
 import type {
 	Admitted,
@@ -11,9 +11,10 @@ import type {
 	TopicTransport,
 	TransportLimits,
 	UpgradeRequest,
+	UserLimit,
 } from "@shardcast/server/listening";
 import { FrameLayout } from "../frames/frame-descriptor.ts";
-import { type ClientOwner, GatewayClient } from "./gateway-client.ts";
+import { type ClientIdentity, type ClientOwner, GatewayClient } from "./gateway-client.ts";
 
 type Connected = Connecting<TopicTransport> | { readonly refused: Reply };
 
@@ -21,6 +22,7 @@ interface ClientEndpointParts {
 	readonly live: { readonly config: Pick<Config, "idleTimeoutMs" | "maxFrameBytes"> };
 	readonly check: Pick<ConnectionCheck, "judge" | "admit" | "left" | "stopping" | "full">;
 	readonly tokens: Pick<ClientTokens, "tokenIn" | "isOpenTo" | "identify">;
+	readonly userLimit: Pick<UserLimit, "admit">;
 	readonly counters: Pick<Counters, "add">;
 	/** Most bytes that may wait in a client's socket. */
 	readonly bufferedBytesMax: number;
@@ -54,7 +56,7 @@ export class ClientEndpoint implements SessionFactory<TopicTransport> {
 		const admitted = check.admit(request);
 		if ("refused" in admitted) return admitted;
 		const token = tokens.tokenIn(request.head);
-		if (tokens.isOpenTo(token)) return this.#enter(admitted, Number.POSITIVE_INFINITY);
+		if (tokens.isOpenTo(token)) return this.#enter(admitted, null);
 		return {
 			decided: tokens
 				.identify(token)
@@ -64,10 +66,10 @@ export class ClientEndpoint implements SessionFactory<TopicTransport> {
 	}
 
 	/** Checks again what may have changed while the token was verified. @param identity null = the client need not authenticate. */
-	#recheck(admitted: Admitted, identity: { readonly expiresAt: number } | null): Connected {
+	#recheck(admitted: Admitted, identity: ClientIdentity | null): Connected {
 		const { check, hasRoom } = this.#parts;
 		const refused = check.stopping() ?? (hasRoom() ? null : check.full());
-		if (refused === null) return this.#enter(admitted, identity?.expiresAt ?? Number.POSITIVE_INFINITY);
+		if (refused === null) return this.#enter(admitted, identity);
 		check.left(admitted.addressSlot);
 		return { refused };
 	}
@@ -80,7 +82,11 @@ export class ClientEndpoint implements SessionFactory<TopicTransport> {
 		return { refused };
 	}
 
-	#enter(admitted: Admitted, expiresAt: number): Connected {
-		return { session: new GatewayClient(this.#parts.owner, admitted, expiresAt) };
+	#enter(admitted: Admitted, identity: ClientIdentity | null): Connected {
+		const { owner, userLimit, check } = this.#parts;
+		const session = new GatewayClient(owner, admitted, identity);
+		if (identity === null || userLimit.admit(session, identity.user)) return { session };
+		check.left(admitted.addressSlot);
+		return { refused: refusal("connections_per_user") };
 	}
 }

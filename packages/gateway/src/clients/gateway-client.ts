@@ -1,5 +1,5 @@
 import type { ForwardedAddress } from "@shardcast/http";
-import type { AdmittedClient, Session, TopicTransport } from "@shardcast/server/listening";
+import type { AdmittedClient, CountedUser, Session, TopicTransport } from "@shardcast/server/listening";
 import { noAddressSlot } from "@shardcast/server/listening";
 import type { HeldBudget } from "../lanes/held-frames.ts";
 import type { ClientIntake } from "./client-intake.ts";
@@ -24,8 +24,16 @@ export interface ClientQueues {
 	readonly budget: HeldBudget;
 }
 
+/** Who a client is by its token. */
+export interface ClientIdentity {
+	/** "" = anonymous. */
+	readonly user: string;
+	/** When the token expires, in seconds since 1970; Infinity = never. */
+	readonly expiresAt: number;
+}
+
 /** One WebSocket client, from open to close. */
-export class GatewayClient implements Session<TopicTransport>, AdmittedClient {
+export class GatewayClient implements Session<TopicTransport>, AdmittedClient, CountedUser {
 	/** Set when it opens; never 0 from then on. */
 	id = 0;
 	/** Index in the list of all clients; -1 = not in the list. Written only by `GatewayClients`. */
@@ -35,20 +43,25 @@ export class GatewayClient implements Session<TopicTransport>, AdmittedClient {
 	transport!: GatewayTransport;
 	queues!: ClientQueues;
 	addressSlot: number;
-	/** When its token expires, in seconds since 1970; Infinity = never. */
-	readonly expiresAt: number;
+	userSlot = noAddressSlot;
+	/** Null = it has not authenticated. */
+	readonly identity: ClientIdentity | null;
 	readonly #forwarded: ForwardedAddress | null;
 	readonly #owner: ClientOwner;
 
 	constructor(
 		owner: ClientOwner,
 		{ addressSlot, forwarded }: { readonly addressSlot: number; readonly forwarded: ForwardedAddress | null },
-		expiresAt: number,
+		identity: ClientIdentity | null,
 	) {
 		this.#owner = owner;
 		this.addressSlot = addressSlot;
 		this.#forwarded = forwarded;
-		this.expiresAt = expiresAt;
+		this.identity = identity;
+	}
+
+	get user(): string {
+		return this.identity?.user ?? "";
 	}
 
 	/** True when it is closing, or its connection has ended. */

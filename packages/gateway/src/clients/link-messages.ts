@@ -6,6 +6,8 @@ import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
 export interface KnownBackend {
 	readonly id: number;
 	readonly address: string;
+	/** As it has announced itself. Absent = it has no name. */
+	readonly name?: string;
 	readonly up: boolean;
 }
 

@@ -32,6 +32,7 @@ export function gatewayReport({ hub, row, discovery }: ReportParts): GatewayRepo
 				rate: row.get("refusedRate"),
 				rate_per_ip: row.get("refusedRatePerIp"),
 				per_ip: row.get("refusedPerIp"),
+				per_user: row.get("refusedPerUser"),
 				unauthorized: row.get("refusedUnauthorized"),
 				forbidden: row.get("refusedForbidden"),
 			},
@@ -57,6 +58,7 @@ export function gatewayReport({ hub, row, discovery }: ReportParts): GatewayRepo
 			tiers: pool.tiers.map(tierReport),
 		},
 		backends,
+		backendsRefused: hub.backends.refused,
 		discovery: discovery === null ? null : { accepted: discovery.accepted, refused: { ...discovery.refused }, errors: discovery.errors },
 	};
 }

@@ -52,9 +52,9 @@ export function reportText(now: GatewayReport, before: GatewayReport, seconds: n
 	};
 	const count = now.latency.count - before.latency.count;
 	const averageMs = count === 0 ? 0 : ((now.latency.seconds - before.latency.seconds) * 1000) / count;
-	const { clients, buffers, held } = now;
+	const { clients, buffers, held, backendsRefused } = now;
 	const lines = [
-		`gateway: clients ${clients.open} of ${clients.max}, backends up ${now.backends.filter(({ isUp }) => isUp).length} of ${now.backends.length}`,
+		`gateway: clients ${clients.open} of ${clients.max}, backends up ${now.backends.filter(({ isUp }) => isUp).length} of ${now.backends.length}, refused ${backendsRefused}`,
 		`  messages: ${way("from_clients")}, ${way("to_clients")}`,
 		`            ${way("from_backends")}, ${way("to_backends")}; average latency ${averageMs.toFixed(2)} ms`,
 		`  dropped ${sum(now.dropped)}, refused ${sum(now.refused)}, video skipped ${now.acks.skipped}, ack timeouts ${now.acks.resets}`,

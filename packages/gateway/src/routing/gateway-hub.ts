@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "@shardcast/config";
 import type { Log } from "@shardcast/telemetry";
-import { Backends, type BackendsListener } from "../backends/backends.ts";
+import { type Backend, Backends, type BackendsListener } from "../backends/backends.ts";
 import type { LinkOptions } from "../backends/link-options.ts";
 import { BufferPool } from "../buffers/buffer-pool.ts";
 import { ClientIds, slotOfClient } from "../clients/client-ids.ts";
@@ -26,8 +26,8 @@ interface GatewayHubParts {
 	readonly config: () => Config;
 	readonly linkOptions: LinkOptions;
 	readonly log: Pick<Log, "info" | "warn">;
-	/** A client is gone: its address counts one less. */
-	readonly left: (addressSlot: number) => void;
+	/** A client is gone: its address and its user count one less. */
+	readonly left: (client: GatewayClient) => void;
 	/** Milliseconds, monotonic. */
 	readonly nowMs: () => number;
 	/** The way to the other processes of the gateway; null = it is the only one. */
@@ -62,7 +62,7 @@ export class GatewayHub implements ClientOwner {
 	/** Clients that are to be sent what waits for them. */
 	#toPump = new Set<GatewayClient>();
 	/** Changes of backends that clients had no room for, by client. */
-	readonly #untold = new Map<GatewayClient, Set<Link>>();
+	readonly #untold = new Map<GatewayClient, Set<Backend>>();
 	#freed: NodeJS.Immediate | null = null;
 	#ticker: NodeJS.Timeout | null = null;
 
@@ -161,7 +161,7 @@ export class GatewayHub implements ClientOwner {
 		client.queues.output.open(client.transport);
 		clients.add(client);
 		counts.opened++;
-		const backends = [...this.backends.all].map(({ link }) => known(link));
+		const backends = [...this.backends.all].map(known);
 		if (!this.#tell(client, { type: "welcome", version: 1, client: client.id, backends })) this.close(client, "no_buffer");
 		// Afterwards: it can be the end of a link, which clients are told.
 		this.backends.clientJoined(client.id);
@@ -173,7 +173,7 @@ export class GatewayHub implements ClientOwner {
 	}
 
 	closed(client: GatewayClient): void {
-		this.#parts.left(client.addressSlot);
+		this.#parts.left(client);
 		if (client.place < 0) return;
 		this.clients.remove(client);
 		client.queues.output.close();
@@ -195,7 +195,13 @@ export class GatewayHub implements ClientOwner {
 	/** Closes the clients whose tokens have expired. @param unixTime seconds since 1970. */
 	closeExpired(unixTime: number): void {
 		const delay = this.#parts.config().expiredCloseDelayMs / 1000;
-		for (const client of this.clients.snapshot()) if (client.expiresAt + delay <= unixTime) this.close(client, "token_expired");
+		for (const client of this.clients.snapshot())
+			if (client.identity !== null && client.identity.expiresAt + delay <= unixTime) this.close(client, "token_expired");
+	}
+
+	/** Closes the clients that connected without a token before it was required. They can connect again with one. */
+	closeAnonymous(): void {
+		for (const client of this.clients.snapshot()) if (client.identity === null) this.close(client, "token_required");
 	}
 
 	#listener(): HubListener {
@@ -216,17 +222,20 @@ export class GatewayHub implements ClientOwner {
 			onWritten: (link) => this.peers?.written(link.id),
 			clients: (link) => this.#clientsFor(link),
 			onReplaced: (link) => fromBackends.forget(link),
-			onAdded: ({ link }) => this.#tellAll(link),
-			onRemoved: ({ link }) => {
-				fromBackends.forget(link);
-				this.#tellAll(link);
+			onAdded: (backend) => this.#tellAll(backend),
+			onNamed: (backend) => this.#tellAll(backend),
+			onRemoved: (backend) => {
+				fromBackends.forget(backend.link);
+				this.#tellAll(backend);
 			},
 		};
 	}
 
 	readonly #onChange = (link: Link): void => {
 		if (link.isOwn) this.peers?.told(link.id, link.isUp);
-		this.#tellAll(link);
+		const backend = this.backends.get(link.id);
+		// Otherwise `onRemoved` follows.
+		if (backend !== undefined) this.#tellAll(backend);
 	};
 
 	readonly #onFound = (slot: number): void => {
@@ -240,25 +249,25 @@ export class GatewayHub implements ClientOwner {
 	}
 
 	/** Tells all clients whether a backend is up. */
-	#tellAll(link: Link): void {
+	#tellAll(backend: Backend): void {
 		if (this.clients.count === 0) return;
-		const frame = linkFrame(this.pool, 0, { type: "backend", ...known(link) });
+		const frame = linkFrame(this.pool, 0, { type: "backend", ...known(backend) });
 		for (const client of this.clients.all) {
 			if (client.isGone || (frame !== null && client.queues.output.tell(frame))) continue;
 			const untold = this.#untold.get(client);
-			if (untold === undefined) this.#untold.set(client, new Set([link]));
-			else untold.add(link);
+			if (untold === undefined) this.#untold.set(client, new Set([backend]));
+			else untold.add(backend);
 		}
 		frame?.release();
 	}
 
 	/** Tells clients that have room again how it is with the backends of which they were not told. */
 	#tellUntold(): void {
-		for (const [client, links] of this.#untold)
-			for (const link of links) {
-				if (!this.#tell(client, { type: "backend", ...known(link) })) break;
-				links.delete(link);
-				if (links.size === 0) this.#untold.delete(client);
+		for (const [client, backends] of this.#untold)
+			for (const backend of backends) {
+				if (!this.#tell(client, { type: "backend", ...known(backend) })) break;
+				backends.delete(backend);
+				if (backends.size === 0) this.#untold.delete(client);
 			}
 	}
 
@@ -312,6 +321,6 @@ export class GatewayHub implements ClientOwner {
 	};
 }
 
-function known({ id, address, isUp }: Link): KnownBackend {
-	return { id, address, up: isUp };
+function known({ link: { id, isUp }, address, name }: Backend): KnownBackend {
+	return { id, address, ...(name !== "" && { name }), up: isUp };
 }

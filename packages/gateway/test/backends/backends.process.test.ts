@@ -25,6 +25,7 @@ function rig(backendsMax?: number) {
 			onUndelivered: () => {},
 			clients: () => [7],
 			onAdded: ({ link, name }) => events.push(`added ${link.id} ${name}`.trim()),
+			onNamed: ({ name }) => events.push(`named ${name}`),
 			onRemoved: ({ link }) => events.push(`removed ${link.id}`),
 		},
 	});

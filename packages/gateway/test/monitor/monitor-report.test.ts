@@ -29,12 +29,13 @@ const report = (sent: number): GatewayReport => ({
 			...{ sentFrames: 0, sentBytes: 0, receivedFrames: 0, receivedBytes: 0, undelivered: 0, waiting: 0, stopped: {} },
 		},
 	],
+	backendsRefused: 3,
 	discovery: null,
 });
 
 describe("the report on the terminal", () => {
 	it("has rates since the last one, queues, buffers, and a line for each backend", () => {
-		expect(reportText(report(500), report(0), 5)).toBe(`gateway: clients 7 of 1000, backends up 1 of 2
+		expect(reportText(report(500), report(0), 5)).toBe(`gateway: clients 7 of 1000, backends up 1 of 2, refused 3
   messages: from clients 100/s 100KiB/s, to clients 200/s 1000B/s
             from backends 200/s 1000B/s, to backends 100/s 100KiB/s; average latency 1.00 ms
   dropped 3, refused 4, video skipped 3, ack timeouts 4

@@ -41,6 +41,11 @@ export class ClientTokens {
 		return this.#access.identify(token);
 	}
 
+	/** Whether clients that are connected without a token have to go when these options are applied. */
+	expelsAnonymous(config: Config): boolean {
+		return this.#access.expelsAnonymous(config);
+	}
+
 	/** See `Feature.reload`. */
 	reload(config: Config): Commit {
 		return this.#verifiers.reload(config);

@@ -4,6 +4,7 @@ export { limitByFiles } from "../lifecycle/limit-by-files.ts";
 export { LiveConfig } from "../lifecycle/live-config.ts";
 export { type AdmittedClient, noAddressSlot } from "../limits/admission.ts";
 export { type Admitted, ConnectionCheck } from "../limits/connection-check.ts";
+export { type CountedUser, UserLimit } from "../limits/user-limit.ts";
 export type { Connecting, PendingConnect, Session, SessionFactory, TransportLimits } from "../sessions/session.ts";
 export type { TopicTransport } from "../transports/transport.ts";
 export type { UpgradeRequest } from "../transports/upgrade-request.ts";

@@ -49,6 +49,10 @@ const elsewhere: Partial<Record<ConfigKey, readonly [file: string, title: string
 			["packages/gateway/test/gateway-reload.process.test.ts", "live options apply to clients that are connected"],
 		]),
 	),
+	gatewayBackends: [
+		"packages/gateway/test/gateway-backends.process.test.ts",
+		"a reload connects those that are new on the list, and closes those that are gone; the others and the clients notice nothing",
+	],
 	logLevel: ["packages/control/test/reload.test.ts", "says so when the level goes from %s to %s"],
 	tlsKey: ["packages/control/test/certificate-watch.test.ts", "follow new option values, all or none"],
 	webhookVacatedDelayMs: [

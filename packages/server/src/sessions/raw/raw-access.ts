@@ -1,5 +1,5 @@
 import { connectDisconnect, type Namespaces, personalChannelOf, publishError, subscribeError } from "@shardcast/channels";
-import type { Config } from "@shardcast/config";
+import { authRequired, type Config } from "@shardcast/config";
 import { type Reply, refusal } from "@shardcast/http";
 import { ErrorCode } from "@shardcast/protocol";
 import { type ChannelList, channelList } from "@shardcast/wire";
@@ -46,6 +46,11 @@ export class RawAccess {
 	/** Whether a client is admitted without a check of tokens and permissions. */
 	isOpenTo(token: string): boolean {
 		return token === "" && !this.#parts.live.authRequired;
+	}
+
+	/** Whether clients that are connected without a token have to go when these options are applied: from then on they would not be admitted. */
+	expelsAnonymous(config: Config): boolean {
+		return authRequired(config) && !this.#parts.live.authRequired && !config.allowAnonymousConnect;
 	}
 
 	/** Never rejects. If a token is sent it must be valid, even where none is required. */

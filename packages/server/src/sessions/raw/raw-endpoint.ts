@@ -1,4 +1,4 @@
-import { authRequired, type Config } from "@shardcast/config";
+import type { Config } from "@shardcast/config";
 import { type Reply, refusal } from "@shardcast/http";
 import { DisconnectCode } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
@@ -126,7 +126,7 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 
 	reload(config: Config): Commit {
 		const { messageRate } = config;
-		const closes = authRequired(config) && !this.#parts.live.authRequired && !config.allowAnonymousConnect;
+		const closes = this.#access.expelsAnonymous(config);
 		return () => {
 			if (closes) this.#closeUnidentified();
 			const { connectionsMax } = this.#parts.options.row;

@@ -27,7 +27,8 @@ export const gatewayOptions = {
 		kind: list({ argument: "<list>", item: parseBackendAddress }),
 		default: [],
 		commands,
-		help: "TCP backends to connect to, such as 127.0.0.1:9001,10.0.0.7:9001. The other arguments of the command mean the same. Their ids are 1, 2 and so on, in this order.",
+		live: true,
+		help: "TCP backends to connect to, such as 127.0.0.1:9001,10.0.0.7:9001. The other arguments of the command mean the same. Their ids are 1, 2 and so on, in this order; those that a reload adds get the next ones.",
 	}),
 	discover: option({
 		flag: "discover",
