@@ -23,7 +23,7 @@ export class HubClient {
 	#buffered = 0;
 
 	constructor(hub: GatewayHub) {
-		this.client = new GatewayClient(hub, { addressSlot: 0, forwarded: null }, Number.POSITIVE_INFINITY);
+		this.client = new GatewayClient(hub, { addressSlot: 0, forwarded: null }, null);
 		const transport = {
 			getBufferedAmount: () => this.#buffered,
 			cork: (callback: () => void) => callback(),
