@@ -18,8 +18,8 @@ interface ClientOutputParts {
 	readonly counts: GatewayCounts;
 	/** Milliseconds, monotonic. */
 	readonly nowMs: () => number;
-	/** Runs `pump` at the end of this turn of the loop. */
-	readonly pumpSoon: () => void;
+	/** Runs `pump` at the end of this turn of the loop, or of one of the next. */
+	readonly pumpSoon: (isUrgent: boolean) => void;
 }
 
 /** Frames go to the WebSocket only while fewer bytes wait there, so that the lanes decide what goes first. */
@@ -78,7 +78,7 @@ export class ClientOutput {
 		// Perhaps nothing but the end of this turn is waited for.
 		if (!lanes.hasRoom(frame.frameClass, frame.length)) this.pump();
 		if (lanes.offer(frame) !== "queued") return false;
-		this.#parts.pumpSoon();
+		this.#parts.pumpSoon(isUrgent(frame.frameClass));
 		return true;
 	}
 
@@ -99,19 +99,19 @@ export class ClientOutput {
 			if (!hasRoom || lanes.holds(frameClass)) this.pump();
 			if (this.#isPressed(lane)) this.#hold(lane, source);
 		}
-		pumpSoon();
+		pumpSoon(isUrgent(frameClass));
 	}
 
 	/** The client has acknowledged a VIDEO frame of this backend. */
 	acknowledge(backendId: number): void {
 		const { lanes, nowMs, pumpSoon } = this.#parts;
-		if (lanes.acknowledge(backendId, nowMs())) pumpSoon();
+		if (lanes.acknowledge(backendId, nowMs())) pumpSoon(false);
 	}
 
 	/** Call it every fraction of a second: goes on with VIDEO whose acknowledgement is overdue. */
 	expire(nowMs: number): void {
 		const { lanes, pumpSoon } = this.#parts;
-		if (lanes.expire(nowMs)) pumpSoon();
+		if (lanes.expire(nowMs)) pumpSoon(false);
 	}
 
 	forgetBackend(backendId: number): void {
@@ -136,7 +136,9 @@ export class ClientOutput {
 		const transport = this.#transport;
 		if (transport === null || this.#isPumping) return;
 		this.#isPumping = true;
-		if (this.#parts.lanes.count > 0 && transport.getBufferedAmount() < socketLowMark) transport.cork(this.#send);
+		const { count } = this.#parts.lanes;
+		// The library gathers the parts of one message by itself.
+		if (count > 0 && transport.getBufferedAmount() < socketLowMark) count === 1 ? this.#send() : transport.cork(this.#send);
 		this.#isPumping = false;
 		this.#settle();
 	};
@@ -177,7 +179,7 @@ export class ClientOutput {
 			frame.release();
 			this.tookMs = now;
 			this.#unpark();
-		} while (transport.getBufferedAmount() < socketLowMark);
+		} while (lanes.count > 0 && transport.getBufferedAmount() < socketLowMark);
 	};
 
 	readonly #again = (): void => {

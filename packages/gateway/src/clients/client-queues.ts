@@ -16,7 +16,7 @@ interface QueueMakerParts {
 	/** Milliseconds, monotonic. */
 	readonly nowMs: () => number;
 	/** Sends what the client takes at the end of this turn of the loop. */
-	readonly pumpSoon: (client: GatewayClient) => void;
+	readonly pumpSoon: (client: GatewayClient, isUrgent: boolean) => void;
 	/** Passes on a frame of a client that had to wait. */
 	readonly pass: (client: GatewayClient, frame: Frame) => void;
 }
@@ -39,7 +39,7 @@ export class QueueMaker {
 		const bandwidth = () => new Bandwidth(clientBandwidth, nowMs());
 		const budget = new HeldBudget(clientQueueFrames, clientQueueBytes);
 		return {
-			output: new ClientOutput({ lanes, bandwidth: bandwidth(), counts, nowMs, pumpSoon: () => pumpSoon(client) }),
+			output: new ClientOutput({ lanes, bandwidth: bandwidth(), counts, nowMs, pumpSoon: (isUrgent) => pumpSoon(client, isUrgent) }),
 			intake: new ClientIntake({
 				bandwidth: bandwidth(),
 				budget,

@@ -78,6 +78,11 @@ export class AckWindow {
 		return true;
 	}
 
+	/** When the ACK that is waited for is overdue; Infinity if none is. */
+	overdueFromMs(timeoutMs: number): number {
+		return this.#inFlight === 0 ? Number.POSITIVE_INFINITY : this.#waitingSinceMs + timeoutMs;
+	}
+
 	/** Opens the window if no ACK has come in time. @returns whether it did. */
 	expire(nowMs: number, timeoutMs: number): boolean {
 		if (this.#inFlight === 0 || nowMs - this.#waitingSinceMs < timeoutMs) return false;

@@ -47,9 +47,9 @@ export function knownClass(value: number): FrameClass | -1 {
 }
 
 /** Which class a payload of class ACK acknowledges; -1 if it is none that there is. */
-export function ackedClass(payload: Uint8Array): FrameClass | -1 {
-	if (payload.length <= FrameLayout.ackedClassOffset) return FrameClass.VIDEO;
-	return knownClass(payload[FrameLayout.ackedClassOffset]!);
+export function ackedClass(payload: Uint8Array, at = 0): FrameClass | -1 {
+	const ackedAt = at + FrameLayout.ackedClassOffset;
+	return payload.length <= ackedAt ? FrameClass.VIDEO : knownClass(payload[ackedAt]!);
 }
 
 /** Whether a frame of this class may be dropped to make room for a newer one. */

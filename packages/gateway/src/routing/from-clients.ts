@@ -51,7 +51,7 @@ export class FromClients {
 		if (frameClass === -1) counts.dropped.unknown_class++;
 		else if (frameClass === FrameClass.LINK) counts.dropped.link_from_client++;
 		else if (problem === "too_long") this.#giveUp(client, backendId, frameClass, "too_long");
-		else if (frameClass === FrameClass.ACK && ackedClass(message.subarray(FrameLayout.messageHeaderBytes)) === FrameClass.VIDEO)
+		else if (frameClass === FrameClass.ACK && ackedClass(message, FrameLayout.messageHeaderBytes) === FrameClass.VIDEO)
 			this.#parts.acknowledged(client, backendId);
 		else this.#pass(client, message, frameClass, backendId);
 	}

@@ -10,6 +10,7 @@ import { closings } from "../clients/close-codes.ts";
 import type { ClientOwner, GatewayClient } from "../clients/gateway-client.ts";
 import { GatewayClients } from "../clients/gateway-clients.ts";
 import { type KnownBackend, type LinkMessage, linkFrame, type RefusalReason } from "../clients/link-messages.ts";
+import { PumpTurns } from "../clients/pump-turns.ts";
 import { ClientLaneCounters } from "../lanes/client-lanes.ts";
 import { type CloseCause, GatewayCounts } from "../monitor/gateway-counts.ts";
 import { BackendPeers } from "../peers/backend-peers.ts";
@@ -59,8 +60,7 @@ export class GatewayHub implements ClientOwner {
 	readonly #slot: number;
 	readonly #ids: ClientIds;
 	readonly #queues: QueueMaker;
-	/** Clients that are to be sent what waits for them. */
-	#toPump = new Set<GatewayClient>();
+	readonly #pumps = new PumpTurns<GatewayClient>();
 	/** Changes of backends that clients had no room for, by client. */
 	readonly #untold = new Map<GatewayClient, Set<Backend>>();
 	#freed: NodeJS.Immediate | null = null;
@@ -82,7 +82,7 @@ export class GatewayHub implements ClientOwner {
 			counts,
 			laneCounters: this.laneCounters,
 			nowMs,
-			pumpSoon: this.#pumpSoon,
+			pumpSoon: (client, isUrgent) => this.#pumps.soon(client, isUrgent),
 			pass: (client, frame) => this.fromClients.pass(client, frame),
 		});
 		this.peers =
@@ -145,6 +145,7 @@ export class GatewayHub implements ClientOwner {
 		if (this.#ticker !== null) clearInterval(this.#ticker);
 		if (this.#freed !== null) clearImmediate(this.#freed);
 		this.#freed = null;
+		this.#pumps.stop();
 		this.backends.stop();
 		this.streams?.stop();
 	}
@@ -285,17 +286,6 @@ export class GatewayHub implements ClientOwner {
 		frame.release();
 		return isTaken;
 	}
-
-	readonly #pumpSoon = (client: GatewayClient): void => {
-		if (this.#toPump.size === 0) setImmediate(this.#pump);
-		this.#toPump.add(client);
-	};
-
-	readonly #pump = (): void => {
-		const clients = this.#toPump;
-		this.#toPump = new Set();
-		for (const client of clients) if (!client.isGone) client.queues.output.pump();
-	};
 
 	readonly #buffersFreed = (): void => {
 		this.#freed = null;

@@ -257,6 +257,36 @@ describe("client lanes", () => {
 			expect(lanes.counters.acks).toMatchObject({ resets: 1, surplusAcks: 1 });
 		});
 
+		it("opens the window of each backend in its own time, and at once when the time has become shorter", () => {
+			const { offer, take, lanes } = lanesWith();
+			/** Time at which each reset is seen, with a look every 100 ms. */
+			const resetsAt: number[] = [];
+			const look = (fromMs: number, toMs: number): void => {
+				for (let nowMs = fromMs; nowMs <= toMs; nowMs += 100) {
+					const { acks } = lanes.counters;
+					const before = acks.resets;
+					lanes.expire(nowMs);
+					for (let count = before; count < acks.resets; count++) resetsAt.push(nowMs);
+				}
+			};
+			const send = (backend: number, nowMs: number): void => {
+				offer(VIDEO, backend, { backend });
+				take(1, nowMs);
+			};
+			send(1, 0);
+			look(100, 500);
+			send(2, 550);
+			look(600, 1800);
+			send(3, 1850);
+			look(1900, 4000);
+			expect(resetsAt).toEqual([2000, 2600, 3900]);
+			send(1, 4000);
+			look(4100, 4300);
+			lanes.ackTimeoutMs = 400;
+			look(4400, 4500);
+			expect(resetsAt.slice(3)).toEqual([4400]);
+		});
+
 		it("waits two seconds from the last ACK, not from the first frame", () => {
 			const { offer, take, lanes } = lanesWith({ window: 2 });
 			offer(VIDEO, 1);
