@@ -4,6 +4,7 @@ export * from "./clients/stream-client.ts";
 export * from "./cluster.ts";
 export * from "./delivery-checker.ts";
 export * from "./exposition.ts";
+export * from "./network/accepts.ts";
 export * from "./network/loopback.ts";
 export * from "./network/movable-address.ts";
 export * from "./network/ports.ts";

@@ -1,70 +1,71 @@
-import { roundsFrom, runBench } from "../support/report.ts";
+import { parseArgs } from "node:util";
 import { benchProgram } from "../support/subject.ts";
-import { framesFor, type Passing, PlainCopy, payloadBytes, pieceBytes, ToBackend, ToClients } from "./frame-path.ts";
+import { compare } from "./compare.ts";
+import { frames } from "./frames.ts";
+import { load } from "./load.ts";
+import type { Part, PartOptions } from "./part.ts";
 
 /**
- * What the gateway's own code costs per frame, without sockets, in one thread: from the bytes that TCP delivers to the message that a
- * WebSocket sends, and back. The baseline copies the same bytes without looking at them. Each way of passing checks that
- * every frame has left.
+ * What the gateway costs, and how long CONTROL takes while VIDEO uses all it has: `npm run bench:gateway -- [--frames] [--load] [--compare] …`, all parts when
+ * none is named. Clients, backends and the gateway share the machine, on 127.0.0.1.
  */
-const rounds = roundsFrom(process.argv.slice(2), 7);
-const clients = 64;
-/** Half a second each on a machine that does nothing else. */
-const counts = { copy: 80_000_000, toClients: 3_000_000, toBackend: 4_000_000, broadcast: 6_000_000 };
-/** How often the heap is looked at: what a collection takes away in between is missed. */
-const framesPerLook = 50_000;
+const parts = { frames, load, compare } as const satisfies Readonly<Record<string, Part>>;
+type PartName = keyof typeof parts;
+const names = Object.keys(parts) as PartName[];
+const numbers = {
+	rounds: { usual: null, most: 1000, help: "rounds of each part" },
+	clients: { usual: 1_000, most: 10_000, help: "WebSocket clients" },
+	rate: { usual: 100_000, most: 1_000_000, help: "messages per second of the highest load" },
+} as const;
+type NumberName = keyof typeof numbers;
 
-const forEach = framesFor(clients, false);
-const forAll = framesFor(clients, true);
-
-/** Frames that leave: a broadcast counts once for each client. */
-function measure(passing: Passing, bytes: Buffer, count: number) {
-	const startMs = performance.now();
-	const startCpu = process.cpuUsage();
-	let heapBytes = 0;
-	let frames = 0;
-	let looked = 0;
-	let heapBefore = process.memoryUsage().heapUsed;
-	while (frames < count) {
-		frames += passing.pass(bytes);
-		if (frames - looked < framesPerLook) continue;
-		looked = frames;
-		const heapNow = process.memoryUsage().heapUsed;
-		heapBytes += Math.max(0, heapNow - heapBefore);
-		heapBefore = heapNow;
+function options(): Omit<PartOptions, "rounds"> & { readonly chosen: readonly PartName[]; readonly rounds: number | null } {
+	const usage = [
+		"usage: npm run bench:gateway -- [part …] [--clients n] [--rate n] [--rounds n]; all parts take less than three minutes",
+		...names.map((name) => `  --${name.padEnd(14)}${parts[name].help}`),
+		...Object.entries(numbers).map(
+			([name, { usual, help }]) => `  --${`${name} n`.padEnd(14)}${help}${usual === null ? "" : ` (${usual})`}`,
+		),
+	].join("\n");
+	try {
+		const { values } = parseArgs({
+			args: process.argv.slice(2),
+			options: {
+				...Object.fromEntries(names.map((name) => [name, { type: "boolean" as const }])),
+				...Object.fromEntries(Object.keys(numbers).map((name) => [name, { type: "string" as const }])),
+				help: { type: "boolean", short: "h" },
+			},
+		});
+		const given = values as Partial<Record<PartName | "help", boolean> & Record<NumberName, string>>;
+		if (given.help) {
+			console.log(usage);
+			process.exit(0);
+		}
+		const whole = (name: NumberName): number | null => {
+			const { usual, most } = numbers[name];
+			if (given[name] === undefined) return usual;
+			const value = Number(given[name]);
+			if (!Number.isInteger(value) || value < 1 || value > most)
+				throw new RangeError(`--${name} ${given[name]}: give a whole number from 1 to ${most}`);
+			return value;
+		};
+		const chosen = names.filter((name) => given[name]);
+		return {
+			chosen: chosen.length > 0 ? chosen : names,
+			rounds: whole("rounds"),
+			clients: whole("clients")!,
+			rate: whole("rate")!,
+		};
+	} catch (error) {
+		console.error(`bench: ${(error as Error).message}\n${usage}`);
+		process.exit(2);
 	}
-	const cpu = process.cpuUsage(startCpu);
-	return {
-		framesPerSecond: frames / ((performance.now() - startMs) / 1000),
-		cpuNsPerFrame: ((cpu.user + cpu.system) * 1000) / frames,
-		heapBytesPerFrame: heapBytes / frames,
-	};
 }
 
+const { chosen, rounds, ...others } = options();
 await benchProgram(async () => {
-	await runBench({
-		name: "gateway",
-		rounds,
-		warmups: 1,
-		figures: {
-			framesPerSecond: { unit: "frames/s", better: "higher" },
-			cpuNsPerFrame: { unit: "ns", better: "lower", help: "CPU of the whole process, garbage collection included" },
-			heapBytesPerFrame: { unit: "bytes", better: "lower", compared: false, help: "growth of the heap, looked at every 50,000 frames" },
-		},
-		baseline: "copy",
-		variants: {
-			copy: () => measure(new PlainCopy(), forEach, counts.copy),
-			toClients: () => measure(new ToClients(clients), forEach, counts.toClients),
-			toBackend: () => measure(new ToBackend(), forEach, counts.toBackend),
-			broadcast: () => measure(new ToClients(clients), forAll, counts.broadcast),
-		},
-		targets: [
-			{ variant: "toClients", figure: "cpuNsPerFrame", atMost: 1000 },
-			{ variant: "toBackend", figure: "cpuNsPerFrame", atMost: 1000 },
-			{ variant: "toClients", figure: "heapBytesPerFrame", atMost: 1 },
-			{ variant: "toBackend", figure: "heapBytesPerFrame", atMost: 1 },
-			{ variant: "broadcast", figure: "heapBytesPerFrame", atMost: 1 },
-		],
-		setup: { payloadBytes, pieceBytes, clients },
-	});
+	for (const name of chosen) {
+		await parts[name].run({ rounds: rounds ?? parts[name].rounds, ...others });
+		console.log("");
+	}
 });

@@ -47,6 +47,8 @@ interface FigureMeaning {
 	readonly help?: string;
 	/** False = describes the conditions of a round; its ratio means nothing and is not printed. */
 	readonly compared?: boolean;
+	/** False = only saved: the bench prints it in its own way. */
+	readonly shown?: boolean;
 }
 
 /** A figure that says how quiet the machine was. */
@@ -101,7 +103,9 @@ export async function runBench<Figure extends string, Variant extends string>(
 		for (const variant of variants) {
 			const taken = await bench.variants[variant](round);
 			measured[variant] = { ...taken };
-			const shown = figures.map((figure) => `${figure} ${number(measured[variant][figure])} ${bench.figures[figure].unit}`);
+			const shown = figures
+				.filter((figure) => bench.figures[figure].shown !== false)
+				.map((figure) => `${figure} ${number(measured[variant][figure])} ${bench.figures[figure].unit}`);
 			print(`  ${round < 0 ? "warm-up" : `round ${round + 1}`} ${variant}: ${shown.join(", ")}`);
 		}
 		if (round >= 0) rounds.push(measured);
@@ -174,7 +178,8 @@ function renderReport(result: BenchResult): string {
 	const head = ["figure", "variant", "min", "median", "max"];
 	if (result.baseline !== null) head.push(`ratio to ${result.baseline}: min`, "median", "max");
 	const rows: string[][] = [];
-	for (const [figure, meaning] of Object.entries(result.figures))
+	const shown = Object.entries(result.figures).filter(([, meaning]) => meaning.shown !== false);
+	for (const [figure, meaning] of shown)
 		for (const [variant, figures] of Object.entries(result.summary)) {
 			const spread = figures[figure]!;
 			const row = [`${figure} (${meaning.unit}, ${meaning.better} is better)`, variant, ...three(spread)];
@@ -182,7 +187,7 @@ function renderReport(result: BenchResult): string {
 			rows.push(row);
 		}
 	lines.push("", table(head, rows));
-	for (const [figure, meaning] of Object.entries(result.figures)) if (meaning.help) lines.push(`${figure}: ${meaning.help}`);
+	for (const [figure, meaning] of shown) if (meaning.help) lines.push(`${figure}: ${meaning.help}`);
 	if (result.targets.length > 0) lines.push("");
 	for (const { target, measured, met } of result.targets) lines.push(`${met ? "met   " : "MISSED"}  ${target}: median ${number(measured)}`);
 	return lines.join("\n");

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { accepts } from "../network/accepts.ts";
 import { endChild } from "../processes/end-child.ts";
+import { startGuard } from "../processes/managed-process.ts";
 import { waitFor } from "../wait.ts";
 
 /**
@@ -32,10 +33,13 @@ interface HaproxyRoute {
 export class Haproxy {
 	readonly #child: ChildProcess;
 	readonly #folder: string;
+	/** Ends it when this process ends without `stop`. */
+	readonly #guard: ChildProcess;
 
 	private constructor(child: ChildProcess, folder: string) {
 		this.#child = child;
 		this.#folder = folder;
+		this.#guard = startGuard(child.pid!);
 	}
 
 	static async start(routes: readonly HaproxyRoute[]): Promise<Haproxy> {
@@ -71,6 +75,7 @@ export class Haproxy {
 
 	async stop(): Promise<void> {
 		await endChild(this.#child, "SIGKILL");
+		this.#guard.kill("SIGKILL");
 		rmSync(this.#folder, { recursive: true, force: true });
 	}
 }

@@ -11,7 +11,7 @@ export function handshakeKey(): HandshakeKey {
 	return { key, accept: acceptFor(key) };
 }
 
-function acceptFor(key: string): string {
+export function acceptFor(key: string): string {
 	return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 }
 

@@ -1,0 +1,150 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { cpuMs } from "@shardcast/testkit";
+import { summariseLatency } from "../../report/latency.ts";
+import { number, table } from "../../report/table.ts";
+import { watchOtherCpu } from "../support/other-cpu.ts";
+import { otherCpuPercent, runBench } from "../support/report.ts";
+import type { Spread } from "../support/spread.ts";
+import { GatewaySubject } from "./gateway-subject.ts";
+import { backendCount, boundedPart, measureMs, type Part, type PartOptions, settleMs, warmupMs } from "./part.ts";
+import { videoBytes } from "./peers/messages.ts";
+import { PeerProcess } from "./peers/peer-process.ts";
+import type { PeerLatency, PeersReport } from "./peers/peers.ts";
+
+/** CONTROL frames per second, each there and back. */
+const controlMost = 1_000;
+/** Parts of the highest load. */
+const parts = [0.1, 0.3, 0.6, 1];
+
+/** VIDEO and CONTROL per second that make so many messages: each VIDEO frame has its ACK, and each CONTROL frame its answer. */
+function paceOf(messages: number): { readonly video: number; readonly control: number } {
+	const control = Math.min(controlMost, messages / 10);
+	return { video: messages / 2 - control, control };
+}
+
+async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
+	await boundedPart(rounds, async (ends) => {
+		const start = async (backends: number) => {
+			const peers = await PeerProcess.start();
+			ends.push(() => peers.stop());
+			return { peers, ports: await peers.call("listen", { kind: "frames", backends }) };
+		};
+		// All CONTROL is measured in a process of its own, which has little else to do: it would measure the load's own delays.
+		const probe = await start(1);
+		const others = await start(backendCount - 1);
+		const gateway = await GatewaySubject.start([...probe.ports, ...others.ports]);
+		ends.push(() => gateway.stop());
+		const both = [probe.peers, others.peers];
+		ends.push(async () => void (await Promise.all(both.map((peers) => peers.call("close")))));
+		const probeClients = Math.ceil(clients / backendCount);
+		await probe.peers.call("open", { ports: new Array<number>(probeClients).fill(gateway.port) });
+		await others.peers.call("open", { ports: new Array<number>(clients - probeClients).fill(gateway.port) });
+		for (const peers of both) await peers.call("know", { clients });
+
+		const pace = async (messages: number): Promise<void> => {
+			const { video, control } = paceOf(messages);
+			await others.peers.call("pace", { video: (video * (backendCount - 1)) / backendCount, control: 0 });
+			await probe.peers.call("pace", { video: video / backendCount, control });
+		};
+		const usedMs = () => [gateway.cpuMs(), ...both.map(({ pid }) => cpuMs(pid))];
+		const measure = async (messages: number) => {
+			await pace(messages);
+			await pause(settleMs);
+			for (const peers of both) await peers.call("begin");
+			const [before, cpuBefore, otherCpu, startedMs] = [await gateway.health(), usedMs(), watchOtherCpu(), performance.now()];
+			await pause(measureMs);
+			const [after, cpuAfter, seconds] = [await gateway.health(), usedMs(), (performance.now() - startedMs) / 1000];
+			const used = cpuAfter.map((ms, index) => ms - cpuBefore[index]!);
+			const other = otherCpu(used.reduce((sum, ms) => sum + ms, 0));
+			const [measured, rest] = [await probe.peers.call("end"), await others.peers.call("end")];
+			const cameIn = (health: typeof after) => health.frames.from_backends + health.frames.from_clients;
+			const frames = cameIn(after) - cameIn(before);
+			const inside = { count: after.latency.count - before.latency.count, seconds: after.latency.seconds - before.latency.seconds };
+			const [gatewayMs, ...peersMs] = used;
+			return {
+				messagesPerSecond: frames / seconds,
+				cpuUsPerMessage: (gatewayMs! * 1000) / frames,
+				gatewayCpuPercent: gatewayMs! / seconds / 10,
+				...latencies(measured, "toBackend"),
+				...latencies(measured, "toClient"),
+				...latencies(measured, "roundTrip"),
+				...latencies(measured, "direct"),
+				insideMeanMs: (inside.seconds * 1000) / inside.count,
+				videoP99Ms: summariseLatency([measured.latencies.video, rest.latencies.video]).p99Ms,
+				videoSkippedPercent:
+					((after.acks.skipped - before.acks.skipped) / (after.frames.from_backends - before.frames.from_backends)) * 100,
+				generatorCpuPercent: peersMs.reduce((sum, ms) => sum + ms, 0) / seconds / 10,
+				otherCpuPercent: other,
+			};
+		};
+		const loads = parts.map((part) => Math.round(rate * part));
+		await pace(loads[1]!);
+		await pause(warmupMs);
+		const highest = `${loads.at(-1)}/s`;
+		const { summary } = await runBench({
+			name: "gateway-load",
+			rounds,
+			figures: {
+				messagesPerSecond: { unit: "messages/s", better: "higher", help: "frames that came in, from clients and from backends" },
+				cpuUsPerMessage: { unit: "µs", better: "lower", help: "CPU of the gateway" },
+				gatewayCpuPercent: { unit: "% of a core", better: "lower" },
+				...latencyFigures("toBackend"),
+				...latencyFigures("toClient"),
+				...latencyFigures("roundTrip"),
+				...latencyFigures("direct"),
+				insideMeanMs: { unit: "ms", better: "lower", help: "mean time that a frame to a client, of any class, was in the gateway" },
+				videoP99Ms: { unit: "ms", better: "lower", help: "VIDEO, from the backend's write to the client's read" },
+				videoSkippedPercent: { unit: "%", better: "lower", help: "VIDEO that was replaced by newer VIDEO of its stream" },
+				generatorCpuPercent: { unit: "% of a core", better: "lower", help: "both processes that play clients and backends" },
+				otherCpuPercent,
+			},
+			variants: Object.fromEntries(loads.map((load) => [`${load}/s`, () => measure(load)])),
+			targets: [
+				{ variant: highest, figure: "messagesPerSecond", atLeast: rate * 0.98 },
+				{ variant: highest, figure: "toBackendP99Ms", atMost: 1 },
+				{ variant: highest, figure: "toClientP99Ms", atMost: 1 },
+				{ variant: highest, figure: "videoP99Ms", atMost: 100 },
+			],
+			setup: { clients, backends: backendCount, videoBytes, controlPerSecond: 2 * paceOf(rate).control },
+		});
+		console.log(`\n${latencyTable(summary)}`);
+		console.log("The last line of each load is the share of the measuring process, and of waiting for a CPU, in the lines above it.");
+	});
+}
+
+const percentiles = ["P50Ms", "P99Ms", "P999Ms"] as const;
+type Percentile = (typeof percentiles)[number];
+
+/** What is measured of CONTROL, for people. */
+const measured = {
+	toBackend: "CONTROL, client to backend",
+	toClient: "CONTROL, backend to client",
+	roundTrip: "CONTROL and its answer",
+	direct: "round trip of the measuring process to itself",
+} as const satisfies Partial<Record<PeerLatency, string>>;
+type Measured = keyof typeof measured;
+
+function latencies<Name extends Measured>(report: PeersReport, name: Name): Record<`${Name}${Percentile}`, number> {
+	const { p50Ms, p99Ms, p999Ms } = summariseLatency([report.latencies[name]]);
+	return { [`${name}P50Ms`]: p50Ms, [`${name}P99Ms`]: p99Ms, [`${name}P999Ms`]: p999Ms } as Record<`${Name}${Percentile}`, number>;
+}
+
+function latencyFigures<Name extends Measured>(name: Name) {
+	const figure = { unit: "ms", better: "lower", shown: false } as const;
+	const all: Record<string, typeof figure> = Object.fromEntries(percentiles.map((percentile) => [`${name}${percentile}`, figure]));
+	return all as Record<`${Name}${Percentile}`, typeof figure>;
+}
+
+/** One line for each load and latency, with the medians of its percentiles over the rounds. */
+function latencyTable(summary: Readonly<Record<string, Readonly<Record<`${Measured}${Percentile}`, Spread>>>>): string {
+	const rows = Object.entries(summary).flatMap(([load, figures]) =>
+		(Object.keys(measured) as Measured[]).map((name) => [
+			load,
+			measured[name],
+			...percentiles.map((percentile) => number(figures[`${name}${percentile}`].median)),
+		]),
+	);
+	return table(["load", "latency (ms)", "p50", "p99", "p99.9"], rows);
+}
+
+export const load: Part = { help: "a gateway with clients and backends, at four loads", rounds: 2, run };

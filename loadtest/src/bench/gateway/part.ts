@@ -1,0 +1,44 @@
+import { join } from "node:path";
+import { withCleanup } from "../support/subject.ts";
+
+export interface PartOptions {
+	readonly rounds: number;
+	readonly clients: number;
+	/** Messages per second of the highest load. */
+	readonly rate: number;
+}
+
+/** One part of the bench. */
+export interface Part {
+	readonly help: string;
+	/** As many as make it last a minute. */
+	readonly rounds: number;
+	run(options: PartOptions): Promise<void>;
+}
+
+export const backendCount = 16;
+/** V8 compiles meanwhile, and buffers grow. */
+export const warmupMs = 5_000;
+/** After the load has changed. */
+export const settleMs = 1_000;
+export const measureMs = 5_000;
+
+export const shardcast = join(import.meta.dirname, "../../../../apps/supervisor/dist/main.js");
+
+/** What a part may take before its first round, and for each round: more on a machine that is too busy to measure anything. */
+const startMsMax = 60_000;
+const roundMsMax = 60_000;
+
+/** Runs `work` and then every `end`, as `withCleanup`. @throws when it takes too long. */
+export async function boundedPart(rounds: number, work: (ends: (() => Promise<void>)[]) => Promise<void>): Promise<void> {
+	let timer: NodeJS.Timeout | undefined;
+	const tooLong = new Promise<never>((_, reject) => {
+		const ms = startMsMax + rounds * roundMsMax;
+		timer = setTimeout(() => reject(new Error(`not done within ${ms / 1000} s: the machine is too busy to measure anything`)), ms);
+	});
+	try {
+		await withCleanup((ends) => Promise.race([work(ends), tooLong]));
+	} finally {
+		clearTimeout(timer);
+	}
+}

@@ -1,0 +1,133 @@
+import { waitFor } from "@shardcast/testkit";
+import { LatencyRecorder } from "../../../report/latency.ts";
+import type { BenchBackend } from "./bench-backends.ts";
+import { BenchClients } from "./bench-clients.ts";
+import { DirectPair } from "./direct-pair.ts";
+import { FrameBackend } from "./frame-backend.ts";
+import { SpliceBackend } from "./splice-backend.ts";
+import { VideoPace } from "./video-pace.ts";
+
+/** What backends speak: the gateway's frames, WebSocket, or the bytes of messages. */
+export type BackendKind = "frames" | "websocket" | "bytes";
+
+export interface PeersReport {
+	readonly videoSent: number;
+	readonly videoReceived: number;
+	readonly controlSent: number;
+	readonly controlAnswered: number;
+	/** Of this process. */
+	readonly cpuMs: number;
+	/** As text: `summariseLatency`. */
+	readonly latencies: Readonly<Record<PeerLatency, string>>;
+}
+
+export const peerLatencies = ["video", "toBackend", "toClient", "roundTrip", "direct"] as const;
+export type PeerLatency = (typeof peerLatencies)[number];
+
+const tickMs = 1;
+const knownMs = 30_000;
+
+/** Backends and clients of a bench, in one process. Its public methods are called from the bench's process, one after the other. */
+export class Peers {
+	readonly #clients = new BenchClients();
+	#backends: readonly BenchBackend[] = [];
+	#video = new VideoPace([]);
+	#direct: DirectPair | null = null;
+	#timer: NodeJS.Timeout | null = null;
+	#controlPerMs = 0;
+	#controlFromMs = 0;
+	#controlDone = 0;
+	#controlSent = 0;
+	#cpu = process.cpuUsage();
+
+	/** @returns ports. */
+	async listen({ kind, backends }: { readonly kind: BackendKind; readonly backends: number }): Promise<number[]> {
+		this.#backends =
+			kind === "frames"
+				? await Promise.all(Array.from({ length: backends }, () => FrameBackend.open()))
+				: [await SpliceBackend.open(backends, kind === "websocket")];
+		this.#video = new VideoPace(this.#backends);
+		return this.#backends.flatMap(({ ports }) => ports);
+	}
+
+	/** Opens a client for each of these ports. */
+	async open({ ports }: { readonly ports: readonly number[] }): Promise<void> {
+		await this.#clients.open(ports);
+		this.#direct = await DirectPair.open();
+	}
+
+	/** Waits until each backend knows so many clients. */
+	async know({ clients }: { readonly clients: number }): Promise<void> {
+		const all = () => this.#backends.every((backend) => backend.clients === clients);
+		await waitFor(all, { deadlineMs: knownMs, what: `backends that know ${clients} clients` });
+		for (const backend of this.#backends) backend.prepare();
+	}
+
+	/** Sends at these rates from now on. */
+	pace({ video, control }: { readonly video: number; readonly control: number }): void {
+		this.#video.perSecond = video;
+		this.#controlPerMs = control / 1000;
+		this.#controlFromMs = performance.now();
+		this.#controlDone = 0;
+		this.#timer ??= setInterval(this.#tick, tickMs);
+	}
+
+	begin(): void {
+		this.#takeReport();
+	}
+
+	/** What there was since `begin`. */
+	end(): PeersReport {
+		this.#clients.check();
+		return this.#takeReport();
+	}
+
+	close(): void {
+		if (this.#timer !== null) clearInterval(this.#timer);
+		this.#clients.close();
+		this.#direct?.close();
+		for (const backend of this.#backends) backend.close();
+	}
+
+	get #frameBackends(): readonly FrameBackend[] {
+		return this.#backends.filter((backend) => backend instanceof FrameBackend);
+	}
+
+	#takeReport(): PeersReport {
+		const clients = this.#clients;
+		const cpu = process.cpuUsage(this.#cpu);
+		this.#cpu = process.cpuUsage();
+		const toBackend = new LatencyRecorder();
+		const report = {
+			videoSent: this.#video.sent,
+			videoReceived: clients.received,
+			controlSent: this.#controlSent,
+			controlAnswered: clients.answersReceived,
+			cpuMs: (cpu.user + cpu.system) / 1000,
+			latencies: {
+				video: clients.video.take(),
+				toBackend: (this.#frameBackends[0]?.toBackend ?? toBackend).take(),
+				toClient: clients.toClient.take(),
+				roundTrip: clients.roundTrip.take(),
+				direct: (this.#direct?.roundTrip ?? toBackend).take(),
+			},
+		};
+		this.#video.sent = 0;
+		this.#controlSent = 0;
+		clients.received = 0;
+		clients.answersReceived = 0;
+		return report;
+	}
+
+	readonly #tick = (): void => {
+		this.#video.tick();
+		const planned = Math.floor((performance.now() - this.#controlFromMs) * this.#controlPerMs);
+		const backendId = this.#frameBackends[0]?.id ?? 0;
+		// What is late is sent at once: it would be measured like the rest.
+		for (; this.#controlDone < planned; this.#controlDone++) {
+			this.#clients.sendControl(backendId);
+			this.#direct!.send();
+			this.#controlSent++;
+		}
+	};
+}
