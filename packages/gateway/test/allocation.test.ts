@@ -1,4 +1,3 @@
-import { Session } from "node:inspector";
 import { describe, expect, it } from "vitest";
 import { BufferPool } from "../src/buffers/buffer-pool.ts";
 import type { Frame } from "../src/buffers/frame.ts";
@@ -8,6 +7,7 @@ import { FrameDecision, FrameReader, type FrameSink } from "../src/frames/frame-
 import { BackendQueue } from "../src/lanes/backend-queue.ts";
 import { ClientLanes } from "../src/lanes/client-lanes.ts";
 import { HeldBudget } from "../src/lanes/held-frames.ts";
+import { allocatedBytes } from "./support/allocated-bytes.ts";
 import { wireOf } from "./support/frames.ts";
 
 const clients = 16;
@@ -78,47 +78,11 @@ function source(): Buffer {
 	return Buffer.concat(frames);
 }
 
-/** Bytes that V8 has allocated meanwhile, whether they are collected or not, as its sampling heap profiler estimates them. */
-function allocatedBytes(work: () => void): { bytes: number; where: string } {
-	const session = new Session();
-	session.connect();
-	let profile: { head: ProfileNode } | undefined;
-	try {
-		session.post("HeapProfiler.startSampling", {
-			samplingInterval: 8192,
-			includeObjectsCollectedByMajorGC: true,
-			includeObjectsCollectedByMinorGC: true,
-		} as object);
-		work();
-		session.post("HeapProfiler.stopSampling", (error, result) => {
-			if (error) throw error;
-			({ profile } = result as unknown as { profile: { head: ProfileNode } });
-		});
-	} finally {
-		session.disconnect();
-	}
-	const sites: { bytes: number; name: string }[] = [];
-	const visit = (node: ProfileNode): void => {
-		sites.push({ bytes: node.selfSize, name: `${node.callFrame.functionName}:${node.callFrame.lineNumber}` });
-		for (const child of node.children) visit(child);
-	};
-	visit(profile!.head);
-	sites.sort((one, other) => other.bytes - one.bytes);
-	const where = sites.slice(0, 5).map(({ bytes, name }) => `${name} ${bytes}`);
-	return { bytes: sites.reduce((sum, { bytes }) => sum + bytes, 0), where: where.join(", ") };
-}
-
-interface ProfileNode {
-	readonly callFrame: { readonly functionName: string; readonly lineNumber: number };
-	readonly selfSize: number;
-	readonly children: readonly ProfileNode[];
-}
-
 describe("allocation", () => {
 	it("passes a million frames through reader, pool and lanes, and allocates less than a byte per frame", {
 		tags: ["long"],
 		timeout: 120_000,
-	}, () => {
+	}, async () => {
 		const path = new Path();
 		const bytes = source();
 		const pass = (frames: number): void => {
@@ -134,7 +98,7 @@ describe("allocation", () => {
 		// The compiler has to be through, and each buffer has to have seen the lengths.
 		pass(300_000);
 		const madeBefore = path.pool.views.made;
-		const { bytes: allocated, where } = allocatedBytes(() => pass(1_000_000));
+		const { bytes: allocated, where } = await allocatedBytes(() => pass(1_000_000));
 		expect(path.pool.inUse).toBe(0);
 		expect(path.outBytes).toBeGreaterThan(1e8);
 		expect(path.reader.counters.unknownClass).toBeGreaterThan(100_000);

@@ -69,6 +69,8 @@ export class BusStream {
 	/** Whether it was opened by this process. */
 	readonly isOpener: boolean;
 	readonly peer: StreamPeer;
+	/** It waits for its turn. Written only by `StreamList`. */
+	isListed = false;
 	readonly #bus: StreamBus;
 	readonly #ends: StreamEnds;
 	/** Bytes that may be sent. */

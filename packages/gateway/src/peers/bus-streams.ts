@@ -3,6 +3,7 @@ import { BusStream, type StreamBus, type StreamPeer } from "./bus-stream.ts";
 import type { ChannelEnds, ChannelStreams, GatewayBus, StreamsListener } from "./gateway-bus.ts";
 import { Peer, streamsOf } from "./peer.ts";
 import { StreamCounts } from "./stream-counts.ts";
+import { StreamList } from "./stream-list.ts";
 import { createStreamHead, readStreamHead, StreamRecord, StreamStep, writeStreamHead } from "./stream-record.ts";
 
 /** A record without bytes that must be sent. */
@@ -43,7 +44,10 @@ export class BusStreams implements StreamBus {
 	readonly #sent = createStreamHead();
 	#incarnation = 0;
 	#number = 0;
-	#ready = new Set<BusStream>();
+	/** Streams that have something to write. */
+	#ready = new StreamList();
+	/** Those that are being written; the two take turns. */
+	#flushing = new StreamList();
 	readonly #notes: Note[] = [];
 	#claimed = 0;
 	#mustRing = false;
@@ -144,12 +148,10 @@ export class BusStreams implements StreamBus {
 
 	flushNow(stream: BusStream): void {
 		if (this.#retry !== null || stream.flush() !== "done") this.ready(stream);
-		else this.#ready.delete(stream);
 		this.#ring();
 	}
 
 	remove(stream: BusStream): void {
-		this.#ready.delete(stream);
 		const { opened, accepted } = stream.peer as Peer;
 		(stream.isOpener ? opened : accepted).delete(stream.number);
 	}
@@ -185,19 +187,16 @@ export class BusStreams implements StreamBus {
 		if (this.#retry !== null) return true;
 		if (!this.#writeNotes()) return true;
 		const streams = this.#ready;
-		this.#ready = new Set();
+		this.#ready = this.#flushing;
+		this.#flushing = streams;
 		let isFull = false;
-		for (const stream of streams) {
-			if (isFull) {
-				this.#ready.add(stream);
-				continue;
-			}
-			const result = stream.flush();
-			isFull = result === "full";
+		for (let stream = streams.next(); stream !== null; stream = streams.next()) {
 			// Those that could not write come first next time.
+			const result: ReturnType<BusStream["flush"]> = isFull ? "full" : stream.flush();
+			isFull = result === "full";
 			if (result !== "done") this.#ready.add(stream);
 		}
-		return this.#ready.size === 0 || isFull;
+		return this.#ready.isEmpty || isFull;
 	}
 
 	#ring(): void {

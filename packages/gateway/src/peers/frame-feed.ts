@@ -10,7 +10,10 @@ import type { StreamSource } from "./bus-stream.ts";
 export class FrameFeed implements StreamSource {
 	readonly #next: () => Outgoing | null;
 	readonly #counts: LinkCounts;
-	readonly #queue: Outgoing[] = [];
+	/** In [first, first + count); the array keeps its memory. */
+	readonly #queue: (Outgoing | null)[] = [];
+	#first = 0;
+	#count = 0;
 	/** Bytes of the first that have gone. */
 	#gone = 0;
 	/** Bytes that have not gone. */
@@ -30,7 +33,7 @@ export class FrameFeed implements StreamSource {
 		while (this.#bytes < max) {
 			const outgoing = this.#next();
 			if (outgoing === null) return this.#bytes;
-			this.#queue.push(outgoing);
+			this.#queue[this.#first + this.#count++] = outgoing;
 			this.#bytes += sizeOf(outgoing);
 		}
 		return max;
@@ -41,9 +44,8 @@ export class FrameFeed implements StreamSource {
 		this.#counts.sentBytes += count;
 		let left = count;
 		let to = at;
-		let done = 0;
 		while (left > 0) {
-			const outgoing = this.#queue[done]!;
+			const outgoing = this.#queue[this.#first]!;
 			const size = sizeOf(outgoing);
 			const piece = Math.min(left, size - this.#gone);
 			if (outgoing instanceof Frame) {
@@ -56,17 +58,21 @@ export class FrameFeed implements StreamSource {
 			if (this.#gone < size) break;
 			this.#gone = 0;
 			this.#counts.sentFrames++;
-			done++;
+			this.#queue[this.#first++] = null;
+			this.#count--;
 			if (outgoing instanceof Frame) outgoing.release();
 		}
-		if (done === this.#queue.length) this.#queue.length = 0;
-		else if (done > 0) this.#queue.splice(0, done);
+		if (this.#first === 0) return;
+		this.#queue.copyWithin(0, this.#first, this.#first + this.#count);
+		this.#queue.fill(null, this.#count, this.#first + this.#count);
+		this.#first = 0;
 	}
 
 	/** @returns frames that have not gone as a whole, with their references. */
 	stop(): Frame[] {
 		this.#bytes = 0;
 		this.#gone = 0;
+		this.#count = 0;
 		return this.#queue.splice(0).filter((outgoing) => outgoing instanceof Frame);
 	}
 }

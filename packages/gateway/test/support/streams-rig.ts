@@ -3,6 +3,7 @@ import { waitFor } from "@shardcast/testkit";
 import type { BusStream, StreamEnds } from "../../src/peers/bus-stream.ts";
 import { BusStreams } from "../../src/peers/bus-streams.ts";
 import type { ChannelEnds } from "../../src/peers/gateway-bus.ts";
+import type { PeerChannel } from "../../src/peers/peer-channel.ts";
 import { closing } from "./leaves-nothing.ts";
 
 /** Byte number `at` of what is sent on streams about a backend. */
@@ -82,21 +83,26 @@ export class TestMember {
 	readonly found: number[] = [];
 	/** Refuses channels. */
 	isRefusing = false;
+	/** What takes a channel instead of a `TestChannel`. */
+	onOpen: (() => PeerChannel) | null = null;
 	/** Called when a channel is accepted. */
 	onAccepted: (channel: TestChannel) => void = () => {};
 
 	constructor(link: BusLink, incarnationOf: (slot: number) => number) {
 		this.link = link;
 		let opening = new TestChannel(0);
+		let taken: PeerChannel | null = null;
 		this.streams = new BusStreams(
 			{ link, incarnationOf, beforeTurn: () => {} },
 			{
 				onOpen: (_, backendId) => {
 					if (this.isRefusing) return null;
+					taken = this.onOpen?.() ?? null;
 					opening = new TestChannel(backendId);
-					return opening.ends;
+					return taken?.ends ?? opening.ends;
 				},
 				accepted: (slot, backendId, { control, data }) => {
+					taken?.attach({ control, data });
 					opening.control.stream = control;
 					opening.data.stream = data;
 					this.accepted.set(`${slot} ${backendId}`, opening);
