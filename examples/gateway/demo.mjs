@@ -163,16 +163,29 @@ function onFrame(client, frameClass, body) {
 	requests[request.type](client, request);
 }
 
+function portOf(option, text) {
+	if (!/^\d+$/.test(text) || Number(text) > 65535)
+		throw new Error(`--${option}: "${text}" is not a port; ports go from 0 (a free one) to 65535`);
+	return Number(text);
+}
+
 let values;
+let ports;
 try {
 	const options = { port: { type: "string", default: "9001" }, web: { type: "string", default: "8080" }, announce: { type: "string" } };
 	({ values } = parseArgs({ options }));
+	ports = { backend: portOf("port", values.port), web: portOf("web", values.web) };
 } catch (error) {
 	console.error(`${error.message}\n${usage}`);
 	process.exit(2);
 }
 
-const backend = await listen(Number(values.port), {
+function fail(message) {
+	console.error(`demo: ${message}`);
+	process.exit(1);
+}
+
+const backend = await listen(ports.backend, {
 	onFrame,
 	onClientJoined: (client) => clients.add(client),
 	onClientLeft(client) {
@@ -182,7 +195,7 @@ const backend = await listen(Number(values.port), {
 	onGatewayUp: ({ id }) => console.log(`gateway ${id} is connected`),
 	onGatewayDown: ({ id }) => console.log(`gateway ${id} has gone`),
 	announce: values.announce === undefined ? null : { name: "demo", to: [values.announce], secret: process.env.GATEWAY_SECRET },
-});
+}).catch(({ message }) => fail(`${message}; choose another one with --port`));
 
 let sequence = 0;
 setInterval(() => {
@@ -198,7 +211,8 @@ const web = createServer((request, response) => {
 	const isPage = request.method === "GET" && new URL(request.url, "http://page").pathname === "/";
 	response.writeHead(isPage ? 200 : 404, { "content-type": "text/html; charset=utf-8" }).end(isPage ? page : "not found");
 });
-web.listen(Number(values.web), "127.0.0.1", () => {
+web.once("error", ({ code }) => fail(`the page cannot be served on port ${ports.web} (${code}); choose another one with --web`));
+web.listen(ports.web, "127.0.0.1", () => {
 	console.log(`the backend listens on port ${backend.port}, its page is at http://127.0.0.1:${web.address().port}`);
 });
 

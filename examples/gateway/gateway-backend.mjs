@@ -43,7 +43,7 @@ const defaults = {
 	announce: null,
 };
 
-/** Takes gateways on a port (0 = a free one, see `backend.port`). */
+/** Takes gateways on a port (0 = a free one, see `backend.port`). Rejects if it cannot listen there. */
 export async function listen(port, options = {}) {
 	const unknown = Object.keys(options).filter((name) => !(name in defaults));
 	if (unknown.length > 0) throw new TypeError(`there is no option ${unknown.join(", ")}; there are ${Object.keys(defaults).join(", ")}`);
@@ -66,7 +66,7 @@ class Backend {
 
 	async start(port) {
 		await new Promise((resolve, reject) => {
-			this.#server.once("error", reject);
+			this.#server.once("error", (error) => reject(cannotListen(error, port, this.options.host)));
 			this.#server.listen(port, this.options.host, resolve);
 		});
 		this.port = this.#server.address().port;
@@ -175,6 +175,17 @@ class Backend {
 			failed(error);
 		}
 	}
+}
+
+/** The same error, with a message for people. */
+function cannotListen(error, port, host) {
+	const why = {
+		EADDRINUSE: "another program listens there",
+		EACCES: "that needs more rights",
+		EADDRNOTAVAIL: "this machine has no such address",
+	};
+	error.message = `cannot listen on port ${port} of ${host}: ${why[error.code] ?? error.message}`;
+	return error;
 }
 
 /** One gateway: its two connections, and the clients that are connected to it. */

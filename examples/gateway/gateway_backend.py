@@ -13,6 +13,7 @@ docs/reference/gateway-protocol.md describes what passes between a gateway and a
 """
 
 import asyncio
+import errno
 import hashlib
 import hmac
 import inspect
@@ -44,8 +45,15 @@ def print_problem(error):
     print(f"gateway_backend: {error!r}", file=sys.stderr, flush=True)
 
 
+class CannotListen(SystemExit):
+    """Uncaught, it ends the program with one line on stderr, and status 1."""
+
+
 async def listen(port, **options):
-    """Takes gateways on a port (0 = a free one, see `backend.port`). The options are those of `Backend`."""
+    """
+    Takes gateways on a port (0 = a free one, see `backend.port`). The options are those of `Backend`. Raises CannotListen if it cannot listen
+    there.
+    """
     backend = Backend(**options)
     await backend.start(port)
     return backend
@@ -100,7 +108,11 @@ class Backend:
         self._tasks = set()
 
     async def start(self, port):
-        self._server = await asyncio.start_server(self._accept, self.host, port)
+        try:
+            self._server = await asyncio.start_server(self._accept, self.host, port)
+        except OSError as error:
+            why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+            raise CannotListen(f"gateway_backend: cannot listen on port {port} of {self.host}: {why}") from None
         self.port = self._server.sockets[0].getsockname()[1]
         self.closed = asyncio.get_running_loop().create_future()
         if self.announce is not None:

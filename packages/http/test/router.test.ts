@@ -76,6 +76,15 @@ describe("Router", () => {
 		for (const path of ["/get/", "/GET", "", "/__proto__", "constructor"]) expect(codeOf(reply("GET", path)), path).toBe("not_found");
 	});
 
+	it("404 for a WebSocket: names where these are, if anywhere", () => {
+		const message = (answer: Reply) => (JSON.parse(String(answer.body)) as { error: { message: string } }).error.message;
+		const upgrade = { upgrade: "WebSocket" };
+		expect(message(reply("GET", "/ws/", upgrade))).toBe("there is nothing at GET /ws/; WebSockets connect to /any");
+		expect(message(reply("GET", "/ws/"))).toBe("there is nothing at GET /ws/");
+		const without = new Router([routes[0]!], { allowedOrigins: allowedOrigins([]) });
+		expect(message(without.route(request("GET", "/ws", upgrade)) as Reply)).toBe("there is nothing at GET /ws");
+	});
+
 	it.each([
 		["POST", "/get", "GET, HEAD, OPTIONS", "use GET"],
 		["PUT", "/both", "GET, HEAD, POST, OPTIONS", "use GET or POST"],

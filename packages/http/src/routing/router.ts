@@ -41,12 +41,15 @@ export class Router<R extends Route = Route> {
 	/** Longest body of all routes; 0 = no route takes a body. */
 	readonly bodyBytesMax: number;
 	readonly #paths = new Map<string, PathRoutes>();
+	/** Where WebSockets are, for people; "" = nowhere. */
+	readonly #webSockets: string;
 	readonly #rules: RouterRules;
 
 	/** @throws Error when two routes are for the same path and method. */
 	constructor(routes: readonly R[], rules: RouterRules) {
 		this.#rules = rules;
 		this.bodyBytesMax = Math.max(0, ...routes.map((route) => (route.kind === "body" ? route.bodyBytesMax : 0)));
+		this.#webSockets = [...new Set(routes.filter(({ method }) => method === undefined).map(({ path }) => path))].join(", ");
 		for (const path of new Set(routes.map((route) => route.path))) {
 			const here = routes.filter((route) => route.path === path);
 			const get = only(here, "GET");
@@ -88,10 +91,16 @@ export class Router<R extends Route = Route> {
 		return originRefused("other sites", request.header("host"));
 	}
 
+	#nothingAt(request: HttpRequest): Reply {
+		const what = `there is nothing at ${request.method.slice(0, 20)} ${request.path.slice(0, 200)}`;
+		const isWebSocket = this.#webSockets !== "" && request.header("upgrade").toLowerCase() === "websocket";
+		return refusal("not_found", isWebSocket ? `${what}; WebSockets connect to ${this.#webSockets}` : what);
+	}
+
 	#route(request: HttpRequest): RouteResult {
 		const { method } = request;
 		const here = this.#paths.get(request.path);
-		if (here === undefined) return refusal("not_found", `there is nothing at ${method.slice(0, 20)} ${request.path.slice(0, 200)}`);
+		if (here === undefined) return this.#nothingAt(request);
 		const origin = here.forPages ? request.header("origin") : "";
 		const refused = here.forPages ? this.#foreign(origin, request) : null;
 		if (refused !== null) return refused;

@@ -1,0 +1,59 @@
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const examples = join(import.meta.dirname, "../../../../examples/gateway");
+const demo = join(examples, "demo.mjs");
+const hasPython = spawnSync("python3", ["--version"]).status === 0;
+let taken: Server;
+let port = 0;
+beforeAll(async () => {
+	taken = createServer().listen(0, "127.0.0.1");
+	await once(taken, "listening");
+	({ port } = taken.address() as AddressInfo);
+});
+afterAll(() => void taken.close());
+
+function run(command: string, ...args: string[]) {
+	const { status, stderr, stdout } = spawnSync(command, args, { cwd: examples, encoding: "utf8", timeout: 60_000, killSignal: "SIGKILL" });
+	return { status, said: stderr.trim().split("\n"), stdout };
+}
+
+describe("examples of the gateway whose port cannot be used", () => {
+	it("the demo says so in one line, with status 1, for its backend and its page", () => {
+		expect(run(process.execPath, demo, "--port", `${port}`, "--web", "0")).toMatchObject({
+			status: 1,
+			said: [`demo: cannot listen on port ${port} of 127.0.0.1: another program listens there; choose another one with --port`],
+		});
+		expect(run(process.execPath, demo, "--port", "0", "--web", `${port}`)).toMatchObject({
+			status: 1,
+			said: [`demo: the page cannot be served on port ${port} (EADDRINUSE); choose another one with --web`],
+		});
+	});
+
+	it.each(["abc", "70000", "-1"])("the demo takes no port %s", (text) => {
+		const { status, said } = run(process.execPath, demo, `--port=${text}`);
+		expect(status).toBe(2);
+		expect(said.slice(0, 2)).toEqual([
+			`--port: "${text}" is not a port; ports go from 0 (a free one) to 65535`,
+			expect.stringContaining("usage: node examples/gateway/demo.mjs"),
+		]);
+	});
+
+	it.skipIf(!hasPython)("a backend in Python says so in one line, with status 1", () => {
+		const program = `import asyncio
+from gateway_backend import listen
+
+async def main():
+    backend = await listen(${port})
+    await backend.closed
+
+asyncio.run(main())`;
+		expect(run("python3", "-c", program)).toMatchObject({
+			status: 1,
+			said: [`gateway_backend: cannot listen on port ${port} of 127.0.0.1: another program listens there`],
+		});
+	});
+});
