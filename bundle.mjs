@@ -8,8 +8,10 @@ import { rolldown } from "rolldown";
 /** What each package is entered by. The file in dist has the name on the left, and is flat: paths from there to a package's root are short. */
 const entries = {
 	"apps/balancer": { main: "main.ts", handoff: "handoff/handoff.ts", "handoff-path": "handoff/handoff-path.ts" },
+	"apps/gateway": { main: "main.ts" },
 	"apps/shard": { main: "main.ts" },
 	"apps/supervisor": { main: "main.ts", supervisor: "supervisor.ts", "cluster-memory": "cluster-memory.ts", signals: "signals.ts" },
+	"packages/gateway": { index: "index.ts", cluster: "cluster/index.ts", member: "member/index.ts" },
 	"packages/kafka": { index: "index.ts", "ingest-worker": "worker/ingest-worker.ts", "position-table": "positions/position-table.ts" },
 	"packages/server": {
 		index: "index.ts",

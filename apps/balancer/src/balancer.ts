@@ -41,7 +41,11 @@ interface BalancerOptions {
 	/** Certificates for TLS; the first is for clients without a known server name. Empty = no TLS. */
 	readonly certificates: readonly Certificate[];
 	readonly log: Log;
+	/** The routes of a gateway, whose processes it serves; null = it serves shards. */
+	readonly gateway?: GatewayPages | null;
 }
+
+export type GatewayPages = (rules: { authRequired(): boolean; consoleToken(): string | undefined }) => AnswerRoute[];
 
 type BalancerConfig = Pick<
 	Config,
@@ -131,7 +135,7 @@ export class Balancer {
 		this.#heartbeat.start();
 		const address = parseAddress(config.lbAddr);
 		this.#port = await this.#dataPath.open(address).catch((error: unknown) => {
-			throw cannotListen(error, address, "--lb-addr");
+			throw cannotListen(error, address, (this.#options.gateway ?? null) === null ? "--lb-addr" : "--gateway-addr");
 		});
 		board.balancer.state = ShardState.serving;
 	}
@@ -204,7 +208,11 @@ export class Balancer {
 
 	/** Pages of other origins may use none of these routes but that which selects a node. */
 	#router(): Router<AnswerRoute> {
-		const { board, collectMetrics } = this.#options;
+		const { board, collectMetrics, gateway = null } = this.#options;
+		if (gateway !== null) {
+			const own = { authRequired: () => authRequired(this.#config), consoleToken: () => this.#config.consoleToken };
+			return new Router(gateway(own), this.#rules);
+		}
 		const routes = [
 			...consoleRoutes(() => ({ token: this.#config.consoleToken, authRequired: authRequired(this.#config) })),
 			...clusterRoutes({ board, access: () => openAccess(this.#config), metrics: collectMetrics }),

@@ -27,6 +27,13 @@ interface Seen {
 	connections: number;
 }
 
+interface BoardWatchOptions {
+	/** What events call the processes; "shard". */
+	readonly name?: string;
+	/** Monotonic. */
+	readonly nowMs?: () => number;
+}
+
 /**
  * Turns growing counters of the scoreboard into events: slow clients, a full bus, disconnect storms. Reads each shard's row once a second;
  * shards report nothing to it.
@@ -35,15 +42,18 @@ export class BoardWatch {
 	readonly #board: Scoreboard;
 	readonly #log: EventLog;
 	readonly #nowMs: () => number;
+	/** Of the processes. */
+	readonly #name: string;
 	readonly #seen = new Map<number, Seen>();
 	#refusedBusy: number;
 	#refusedToldMs = Number.NEGATIVE_INFINITY;
 	#timer: NodeJS.Timeout | undefined;
 
-	constructor(board: Scoreboard, log: EventLog, nowMs: () => number = () => performance.now()) {
+	constructor(board: Scoreboard, log: EventLog, { name = "shard", nowMs = () => performance.now() }: BoardWatchOptions = {}) {
 		this.#board = board;
 		this.#log = log;
 		this.#nowMs = nowMs;
+		this.#name = name;
 		this.#refusedBusy = board.balancer.get("refusedBusy");
 	}
 
@@ -74,13 +84,13 @@ export class BoardWatch {
 			watched.forEach(([, level, sentence], index) => {
 				const grown = counts[index]! - seen.counts[index]!;
 				if (grown <= 0 || nowMs - seen.toldMs[index]! < quietMs) return;
-				this.#log.add(level, `shard ${row.slot}: ${sentence(grown)}`);
+				this.#log.add(level, `${this.#name} ${row.slot}: ${sentence(grown)}`);
 				seen.counts[index] = counts[index]!;
 				seen.toldMs[index] = nowMs;
 			});
 			const lost = closedAbnormal - seen.closedAbnormal;
 			if (lost >= stormMin && lost >= seen.connections * stormShare)
-				this.#log.add("warn", `shard ${row.slot}: disconnect storm, ${lost} connections broke within a second`);
+				this.#log.add("warn", `${this.#name} ${row.slot}: disconnect storm, ${lost} connections broke within a second`);
 			seen.closedAbnormal = closedAbnormal;
 			seen.connections = row.webSockets;
 		}

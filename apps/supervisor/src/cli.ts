@@ -40,9 +40,6 @@ export const commandLine: CommandLineSpec = {
 			summary: "Connect WebSocket clients to TCP backends.",
 			example: "shardcast gateway 3020 127.0.0.1:9001 127.0.0.1:9002 --allowed-origins https://example.com",
 			options: keysOf("gateway"),
-			ownFlags: [
-				{ name: "shards", argument: "<n>", help: "Only 1: a gateway is one process. Start several behind a load balancer for more." },
-			],
 			arguments: [
 				{
 					name: "ws_port",

@@ -14,8 +14,8 @@ interface MemorySizes {
 	readonly shards: number;
 	/** Capacity of each member's ring. */
 	readonly ringCapacityBytes: number;
-	/** The logs of channels with history. */
-	readonly history: LogCapacity;
+	/** The logs of channels with history; null = none. */
+	readonly history: LogCapacity | null;
 	/** Whether to create a position table, for shards that read Kafka. */
 	readonly positions: boolean;
 }
@@ -28,8 +28,8 @@ export class ClusterMemory {
 	readonly #directory: ClusterDirectory;
 	readonly #board: Scoreboard;
 	readonly #members: OpenMemberFiles;
-	/** Finds processes that do not release a log's lock, and frees the locks of dead ones. */
-	readonly logs: LogKeeper;
+	/** Finds processes that do not release a log's lock, and frees the locks of dead ones; null = there are no logs. */
+	readonly logs: LogKeeper | null;
 	/** Sockets that hold connections until their shard receives them, by slot; none in proxy mode. */
 	#handoffs: readonly DescriptorChannel[] = [];
 	/** Reading ends of the rings for client events, by slot; null while there is no webhook. */
@@ -37,11 +37,11 @@ export class ClusterMemory {
 	/** Null while connections per address are not limited. */
 	#addresses: AddressTable | null = null;
 
-	private constructor(directory: ClusterDirectory, board: Scoreboard) {
+	private constructor(directory: ClusterDirectory, board: Scoreboard, hasLogs: boolean) {
 		this.#directory = directory;
 		this.#board = board;
 		this.#members = openMemberFiles(directory, board);
-		this.logs = new LogKeeper(openLogFiles(directory.path).memories);
+		this.logs = hasLogs ? new LogKeeper(openLogFiles(directory.path).memories) : null;
 	}
 
 	/** @throws NativeError or BusError when the shared memory cannot be created. Then nothing is left behind. */
@@ -50,11 +50,11 @@ export class ClusterMemory {
 		try {
 			const board = Scoreboard.create(directory.boardPath);
 			if (positions) createPositionFile(directory.path);
-			ChannelLog.create(directory.path, history);
+			if (history !== null) ChannelLog.create(directory.path, history);
 			SharedFile.create(directory.ratesPath, RateTable.bytes, RateTable.format);
 			for (let shard = 0; shard < shards; shard++)
 				createMemberFiles(directory, board, board.freeSlot(), { capacityBytes: ringCapacityBytes, role: Role.shard });
-			return new ClusterMemory(directory, board);
+			return new ClusterMemory(directory, board, history !== null);
 		} catch (error) {
 			directory.remove();
 			throw error;
@@ -137,7 +137,7 @@ export class ClusterMemory {
 		row.pid = 0;
 		this.#addresses?.clear(slot);
 		// Before the others are woken, since they will read what it had published.
-		this.logs.memberDied(slot, row.incarnation);
+		this.logs?.memberDied(slot, row.incarnation);
 		releaseMember(this.#directory, this.#board, slot, this.#members);
 	}
 

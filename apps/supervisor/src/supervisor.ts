@@ -12,8 +12,11 @@ import {
 import {
 	type AskedProcess,
 	answerCluster,
+	backendListMetrics,
 	type ClusterEvent,
 	EventLog,
+	type GatewayReading,
+	gatewayQuestion,
 	historyMetrics,
 	noCertificateReloads,
 	noReloads,
@@ -91,7 +94,9 @@ export class Supervisor {
 		const own = new ProcessMetrics("supervisor");
 		own.addReading(reloadMetrics, () => this.reloads);
 		own.addReading(tlsMetrics, () => ({ certificates: facts.certificates, reloads: this.certificateReloads }));
-		own.addReading(historyMetrics, () => ({ ...facts.memory.logs.counts(), fill: facts.memory.logs.fill() }));
+		const { gateway, workers } = facts;
+		const { logs } = facts.memory;
+		if (logs !== null) own.addReading(historyMetrics, () => ({ ...logs.counts(), fill: logs.fill() }));
 		this.#webhooks = new Webhooks({
 			config: facts.config,
 			open: openWebhookBackend,
@@ -100,7 +105,8 @@ export class Supervisor {
 			tell: (level, text) => this.#events.add(level, text),
 			newStream: randomUUID,
 		});
-		own.addReading(webhookMetrics, () => this.#webhooks.readings());
+		if (gateway === null) own.addReading(webhookMetrics, () => this.#webhooks.readings());
+		else own.addReading(backendListMetrics, () => gateway);
 		this.#questions = new Questions({
 			processes: () => this.#children.filter(({ serving }) => serving).map(asked),
 			nodes: () => this.#node?.control ?? null,
@@ -117,6 +123,7 @@ export class Supervisor {
 			questions: this.#questions,
 			board: () => facts.memory.reading(),
 			own,
+			workers,
 			events: this.#events,
 			revocations: () => this.#node?.revocations ?? revocations,
 			nodes: () => this.#node?.nodes() ?? null,
@@ -124,6 +131,7 @@ export class Supervisor {
 			sessions: async (requests) => this.#node?.sessions.assign(requests) ?? [],
 			nodesNow: async () => (await this.#node?.nodesNow()) ?? null,
 		});
+		if (gateway !== null) this.#questions.add(gatewayQuestion, (parts) => gateway.report(parts));
 		const { board } = facts.memory;
 		const questions = this.#questions;
 		this.#node = ThisNode.create({
@@ -146,7 +154,12 @@ export class Supervisor {
 			onSilent: (name, silent) => this.#onSilent(name, silent),
 			onNotReloaded: (name, problem) => this.#onNotReloaded(name, problem),
 			onDeath: (name) => this.#onDeath(name),
-			onShardGone: (slot) => this.#webhooks.shardDied(slot),
+			onShardServes: (slot) => gateway?.processServes(slot),
+			onShardGone: (slot) => {
+				this.#webhooks.shardDied(slot);
+				// While all stop, nobody takes over what the first to end has had.
+				if (this.#ending === "no" || this.#ending === "announced") gateway?.processDied(slot);
+			},
 			answer: (question, request) => this.#questions.answer(question, request),
 		};
 		this.#shards = facts.topology.shards.map(({ slot, core }) => new SupervisedChild(shardSpec(facts, hooks, slot, core), log));
@@ -155,7 +168,7 @@ export class Supervisor {
 		this.#awaited = new Set(this.#children.map(({ name }) => name));
 		const { heartbeatTimeoutMs } = facts.config;
 		this.#watchdog = new Watchdog({ children: this.#children, heartbeatTimeoutMs, onLook: (passedMs) => this.#checkLocks(passedMs) });
-		this.#boardWatch = new BoardWatch(facts.memory.board, this.#events);
+		this.#boardWatch = new BoardWatch(facts.memory.board, this.#events, { name: workers });
 	}
 
 	/** Resolves with true when every child serves, with false if the cluster ends before that. */
@@ -171,6 +184,12 @@ export class Supervisor {
 	/** The balancer's actual port; undefined until it is ready. */
 	get balancerPort(): number | undefined {
 		return this.#balancerPort;
+	}
+
+	/** What the processes of a gateway report together. A late one is left out. Rejects while they stop. */
+	async gatewayReport(): Promise<GatewayReading> {
+		if (this.#ending === "draining" || this.#ending === "killing") throw new Error("the gateway is stopping");
+		return this.#questions.ask(gatewayQuestion, null);
 	}
 
 	/** The current options. */
@@ -189,6 +208,9 @@ export class Supervisor {
 			void this.#questions.partsForNode(revokeQuestion.name, "all").catch(() => undefined);
 		});
 		await this.#node?.join();
+		await this.#facts.gateway?.start((backends) => {
+			for (const shard of this.#shards) shard.renew({ type: "backends", backends });
+		});
 	}
 
 	start(): void {
@@ -200,10 +222,11 @@ export class Supervisor {
 
 	/**
 	 * Applies the live options to all processes, and to those that start later.
-	 * @throws NativeError when there is not enough shared memory for them; nothing has changed then.
+	 * @throws NativeError when there is not enough shared memory for them, or Error when a gateway would have no backends; nothing has changed then.
 	 */
 	reload(config: Config): void {
 		if (this.#ending !== "no") return;
+		this.#facts.gateway?.check(config);
 		const perShard = connectionsPerShard(config, this.#shards.length);
 		if (countsConnections(config)) this.#facts.memory.countAddresses(perShard);
 		// Before the shards write.
@@ -212,7 +235,8 @@ export class Supervisor {
 		this.#log.level = config.logLevel;
 		this.#watchdog.heartbeatTimeoutMs = config.heartbeatTimeoutMs;
 		this.#facts.memory.limitShards(perShard);
-		for (const child of this.#children) child.reload(config);
+		this.#facts.gateway?.reload(config);
+		for (const child of this.#children) child.renew({ type: "config", config });
 	}
 
 	/**
@@ -268,7 +292,7 @@ export class Supervisor {
 		this.#node?.draining();
 		const connections = memory.connections();
 		const fields = { connections, drainDelayMs, timeoutMs: config.shutdownTimeoutMs };
-		const on = `${connections} connections on ${this.#shards.length} shards`;
+		const on = `${connections} connections on ${this.#shards.length} ${this.#facts.workers === "shard" ? "shards" : "processes"}`;
 		const stillTaken = drainDelayMs === 0 ? "" : `; new clients are accepted for another ${formatDuration(drainDelayMs)}`;
 		this.#log.info(fields, `shutting down: ${reason}; ${on}${stillTaken}`);
 		if (drainDelayMs > 0) await this.#delay(drainDelayMs);
@@ -339,6 +363,7 @@ export class Supervisor {
 		this.#watchdog.stop();
 		this.#webhooks.stop();
 		this.#revocations.stop();
+		void this.#facts.gateway?.stop();
 		this.#facts.memory.remove();
 		this.#ready.resolve(false);
 		this.#finished.resolve({ status: this.#failure?.exitStatus ?? status, failure: this.#failure });
@@ -394,7 +419,7 @@ export class Supervisor {
 	/** Kills a process that does not release the lock of a log. It is normally held for a microsecond, so the process is paused, and all publishers wait for it. */
 	#checkLocks(passedMs: number): void {
 		const { memory, topology } = this.#facts;
-		for (const { slot, heldMs } of memory.logs.heldLocks(passedMs, lockHeldMsMax))
+		for (const { slot, heldMs } of memory.logs?.heldLocks(passedMs, lockHeldMsMax) ?? [])
 			this.#shards[topology.shards.findIndex((shard) => shard.slot === slot)]?.onLockHeld(heldMs);
 	}
 

@@ -4,7 +4,7 @@ import type { PartAnswers } from "./asking/part-answers.ts";
 import { PendingReplies, replyOf } from "./asking/pending-replies.ts";
 import type { Ask, Question } from "./asking/question.ts";
 import { SharedAnswers } from "./asking/shared-answers.ts";
-import type { FromChild, StartMessage, ToChild } from "./messages.ts";
+import type { BackendPlace, FromChild, StartMessage, ToChild } from "./messages.ts";
 import { certificatesQuestion } from "./questions/certificates-question.ts";
 
 /** A child's handlers for messages of the supervisor. */
@@ -22,6 +22,8 @@ interface ChildHandlers {
 	useCertificates?(certificates: readonly Certificate[]): void;
 	/** Loads the route module again; may throw like `reload`. */
 	reloadRoute?(): void;
+	/** Uses these backends from now on. Called only after the child serves, in order. */
+	useBackends?(backends: readonly BackendPlace[]): void;
 	membership?(): void;
 	/** This child's answers to questions. */
 	readonly parts?: PartAnswers;
@@ -105,6 +107,9 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 				return;
 			case "reloadRoute":
 				if (await succeeds(starting)) await change(() => handlers.reloadRoute?.());
+				return;
+			case "backends":
+				if (await succeeds(starting)) handlers.useBackends?.(message.backends);
 				return;
 			case "membership":
 				handlers.membership?.();

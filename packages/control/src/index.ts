@@ -5,12 +5,12 @@ export { type CertificateReloads, CertificateWatch, type CertificateWatchParts, 
 export { type ChildControl, connectToParent } from "./child-end.ts";
 export { type ClusterEvent, EventLog } from "./event-log.ts";
 export { joinCluster } from "./join-cluster.ts";
-export type { FromChild, StartMessage, ToChild } from "./messages.ts";
+export type { BackendPlace, FromChild, StartMessage, ToChild, Workers } from "./messages.ts";
 export { apiMetrics } from "./metrics/api-table.ts";
 export { type BackendReading, backendMetrics } from "./metrics/backend-table.ts";
 export { answerMetrics } from "./metrics/cluster-metrics.ts";
 export { edgeMetrics } from "./metrics/edge-table.ts";
-export { type GatewayReading, gatewayMetrics } from "./metrics/gateway-table.ts";
+export { backendListMetrics, type GatewayReading, gatewayMetrics } from "./metrics/gateway-table.ts";
 export { historyMetrics } from "./metrics/history-table.ts";
 export { type ControlCounts, nodeControlMetrics } from "./metrics/nodes/node-control-table.ts";
 export { type NodeCounts, nodeMetrics } from "./metrics/nodes/node-table.ts";
@@ -45,6 +45,7 @@ export {
 } from "./questions/cluster-nodes-question.ts";
 export { answerCluster } from "./questions/cluster-questions.ts";
 export { type ConsolePart, consoleQuestion, type KafkaSummary } from "./questions/console-question.ts";
+export { gatewayQuestion } from "./questions/gateway-question.ts";
 export {
 	answerInventory,
 	type ChannelCounts,

@@ -1,10 +1,30 @@
 import type { Certificate, Config } from "@shardcast/config";
 import type { Reply } from "./asking/pending-replies.ts";
 
+/** A backend of a gateway of several processes, and which of them is connected to it. */
+export interface BackendPlace {
+	readonly id: number;
+	readonly host: string;
+	readonly port: number;
+	/** host:port. */
+	readonly address: string;
+	/** For people; "" = none. */
+	readonly name: string;
+	/** Where it is known from. */
+	readonly origins: readonly ("static" | "discovered")[];
+	/** The slot of the process that has the TCP connections to it. */
+	readonly owner: number;
+}
+
+/** What the processes behind the balancer are. A cluster has one kind. */
+export type Workers = "shard" | "gateway";
+
 /** The start parameters of a child. Sent once, right after the fork. */
 export interface StartMessage {
 	readonly type: "start";
+	/** A process of a gateway has the role of a shard, too. */
 	readonly role: "shard" | "balancer";
+	readonly workers: Workers;
 	readonly slot: number;
 	/** Number of starts of this slot, from 1. */
 	readonly incarnation: number;
@@ -24,6 +44,8 @@ export interface StartMessage {
 	readonly handoffDescriptors: readonly number[];
 	/** This child's share of `--max-connections`. */
 	readonly connectionsMax: number;
+	/** The backends of a gateway; none in a cluster of shards. */
+	readonly backends: readonly BackendPlace[];
 }
 
 /** Supervisor to child. Never carries payloads. */
@@ -37,6 +59,8 @@ export type ToChild =
 	| { readonly type: "certificates"; readonly certificates: readonly Certificate[] }
 	/** Load the module of `--kafka-route` again. It was checked before. */
 	| { readonly type: "reloadRoute" }
+	/** These are the backends of the gateway now. */
+	| { readonly type: "backends"; readonly backends: readonly BackendPlace[] }
 	/** Members have changed: read the scoreboard. */
 	| { readonly type: "membership" }
 	/** Give this process's part of the answer to a question (`PartAnswers`); answered by `reply`. */

@@ -1,17 +1,23 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Certificate, type Config, parseAddress } from "@shardcast/config";
-import { gatewayMetrics, noCertificateReloads, noReloads, reloadMetrics, tlsMetrics } from "@shardcast/control";
+import { type BackendPlace, gatewayMetrics, noCertificateReloads, noReloads, reloadMetrics, tlsMetrics } from "@shardcast/control";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { cannotListen, clientsThatFit, Deadline } from "@shardcast/process";
-import { Scoreboard } from "@shardcast/scoreboard";
+import { type BoardRow, ClusterState, Scoreboard, ShardState } from "@shardcast/scoreboard";
 import { ClientTokens, ConnectionCheck, closeAll, Listener, LiveConfig, limitByFiles, UserLimit } from "@shardcast/server/listening";
 import { type Log, ProcessMetrics, renderMetrics } from "@shardcast/telemetry";
 import { ClientEndpoint } from "./clients/client-endpoint.ts";
 import { socketLowMark } from "./clients/client-output.ts";
 import type { GatewayClient } from "./clients/gateway-client.ts";
-import { Discovery } from "./discovery/discovery.ts";
-import { gatewayRoutes } from "./gateway-routes.ts";
+import { discoveryOf } from "./cluster/discovery-of.ts";
+import type { Discovery } from "./discovery/discovery.ts";
+import { aboutBackends, checkBackendsLeft } from "./gateway-access.ts";
+import { gatewayRoutes, processesHealth } from "./gateway-routes.ts";
+import { countedOwner } from "./member/counted-owner.ts";
+import type { GatewayMember } from "./member/gateway-member.ts";
+import { MemberUpkeep } from "./member/member-upkeep.ts";
 import { type GatewayReport, gatewayReport } from "./monitor/gateway-report.ts";
+import type { GatewayBus } from "./peers/gateway-bus.ts";
 import { GatewayHub } from "./routing/gateway-hub.ts";
 import { linkOptionsOf } from "./routing/link-options-of.ts";
 
@@ -21,10 +27,13 @@ interface GatewayParts {
 	/** For TLS; the first is for clients without a known server name. Empty = no TLS. */
 	readonly certificates: readonly Certificate[];
 	readonly log: Log;
+	/** What it has as one of several processes; null = it is the only one. */
+	readonly member?: GatewayMember | null;
 }
 
 /**
- * Connects WebSocket clients to TCP backends, in one process. It handles no signals. This file only assembles its parts. One owner.
+ * Connects WebSocket clients to TCP backends: alone, or as one of several processes. It handles no signals. This file only assembles its parts. One
+ * owner.
  */
 export class Gateway {
 	readonly reloads = noReloads();
@@ -37,27 +46,35 @@ export class Gateway {
 	readonly #userLimit: UserLimit;
 	readonly #listener: Listener;
 	readonly #discovery: Discovery | null;
-	readonly #metrics = new ProcessMetrics("gateway");
-	/** Its only row counts what the listener and the limits of a shard count. */
-	readonly #board = Scoreboard.inMemory(1);
-	readonly #row = this.#board.row(0);
+	readonly #metrics: ProcessMetrics;
+	/** Counts what the listener and the limits of a shard count. */
+	readonly #row: BoardRow;
+	/** Null = this is the only process. */
+	readonly #member: GatewayMember | null;
+	/** Likewise. */
+	readonly #upkeep: MemberUpkeep | null;
 	#certificates: readonly Certificate[];
 	#second: NodeJS.Timeout | null = null;
 	#isDraining = false;
 
 	/** @throws when a certificate cannot be used. */
-	constructor({ config, certificates, log }: GatewayParts) {
+	constructor({ config, certificates, log, member = null }: GatewayParts) {
 		this.#log = log;
+		this.#member = member;
 		this.#certificates = certificates;
 		const live = new LiveConfig(config);
 		this.#live = live;
-		const row = this.#row;
-		row.connectionsGiven = config.maxConnections;
+		const board = member?.board ?? Scoreboard.inMemory(1);
+		const row = board.row(member?.slot ?? 0);
+		this.#row = row;
+		if (member === null) row.connectionsGiven = config.maxConnections;
+		this.#metrics = member?.metrics ?? new ProcessMetrics("gateway");
 		const nowMs = () => performance.now();
 		this.hub = new GatewayHub({
 			config: () => live.config,
 			linkOptions: linkOptionsOf(config),
 			log,
+			bus: member === null ? null : this.#busOf(member),
 			left: (client) => {
 				this.#check.left(client.addressSlot);
 				this.#userLimit.left(client);
@@ -65,11 +82,11 @@ export class Gateway {
 			nowMs,
 		});
 		const { clients } = this.hub;
-		const openTable = () => AddressTable.inMemory(2 * config.maxConnections);
+		const openTable = member?.openAddresses ?? (() => AddressTable.inMemory(2 * config.maxConnections));
 		this.#check = new ConnectionCheck({
 			options: {
-				...{ config, row, board: this.#board, log, isProxy: null },
-				rates: RateTable.inMemory(),
+				...{ config, row, board, log, isProxy: null },
+				rates: member?.rates ?? RateTable.inMemory(),
 				openAddresses: openTable,
 			},
 			live,
@@ -78,27 +95,36 @@ export class Gateway {
 		this.#tokens = new ClientTokens({ config, live, log });
 		this.#userLimit = new UserLimit({ config, slot: row.slot, openTable, counters: row, clients: () => clients.all });
 		const endpoint = new ClientEndpoint({
-			...{ live, check: this.#check, tokens: this.#tokens, userLimit: this.#userLimit, counters: row, owner: this.hub },
+			...{ live, check: this.#check, tokens: this.#tokens, userLimit: this.#userLimit, counters: row, owner: countedOwner(this.hub, row) },
 			// What is sent while fewer bytes than this wait is one frame.
 			bufferedBytesMax: 2 * socketLowMark + config.maxFrameBytes,
 			hasRoom: () => clients.count < row.connectionsMax,
 		});
 		const routes = gatewayRoutes({
-			report: () => this.report(),
+			report: member?.report ?? (() => this.report()),
+			processes: member === null ? null : () => processesHealth(board),
 			authRequired: () => live.authRequired,
-			isDraining: () => this.#isDraining,
-			metrics: () => this.metrics(),
+			isDraining: () => this.#isDraining || board.clusterState === ClusterState.stopping,
+			metrics: member?.collectMetrics ?? (() => this.metrics()),
 			consoleToken: () => live.config.consoleToken,
 		});
 		this.#listener = new Listener({
-			options: { row, log, address: parseAddress(config.gatewayAddr), handoff: null, isProxy: null, certificates, config },
+			options: {
+				...{ row, log, isProxy: null, certificates, config },
+				// Clients of one of several processes come from the balancer.
+				address: member === null ? parseAddress(config.gatewayAddr) : null,
+				handoff: member?.handoff ?? null,
+			},
 			live,
 			check: this.#check,
 			rules: live,
 			served: [{ name: "gateway", endpoints: [endpoint], routes }],
 		});
-		this.#discovery = config.discover ? this.#discoveryOf(config) : null;
+		this.#discovery = config.discover && member === null ? this.#discoveryOf(config) : null;
+		this.#upkeep = member === null ? null : this.#upkeepOf(member);
 		this.#metrics.addReading(gatewayMetrics, () => this.report());
+		// The supervisor of several processes has these.
+		if (member !== null) return;
 		this.#metrics.addReading(reloadMetrics, () => this.reloads);
 		if (certificates.length > 0)
 			this.#metrics.addReading(tlsMetrics, () => ({ certificates: this.#certificates, reloads: this.certificateReloads }));
@@ -115,16 +141,13 @@ export class Gateway {
 
 	/** For people: the backends. */
 	get about(): string {
-		const { gatewayBackends: backends } = this.config;
-		const named = backends.length === 0 ? "" : `the backend${backends.length === 1 ? "" : "s"} ${backends.join(", ")}`;
-		if (this.#discovery === null) return named;
-		const found = `backends that announce themselves on UDP port ${this.#discovery.port}`;
-		return named === "" ? found : `${named}, and ${found}`;
+		return aboutBackends(this.config, this.#discovery?.port ?? null);
 	}
 
 	/** @returns the port that it listens on. @throws StartupError when it cannot listen. */
 	async start(): Promise<number> {
 		const { config } = this;
+		this.#row.state = ShardState.starting;
 		limitByFiles({ row: this.#row, log: this.#log, connectionsFit: clientsThatFit() });
 		try {
 			await this.#discovery?.start();
@@ -133,16 +156,23 @@ export class Gateway {
 			await this.stop();
 			throw cannotListen(error, parseAddress(config.gatewayAddr), "--gateway-addr");
 		}
-		this.#useBackends(config);
+		if (this.#member === null) this.#useStatic(config);
+		else this.useBackends(this.#member.backends);
 		this.hub.start();
+		this.#upkeep?.start();
+		this.#row.state = ShardState.serving;
 		this.#second = setInterval(this.#everySecond, 1000);
 		return this.#listener.port;
 	}
 
+	/** For one of several processes: uses these backends from now on. */
+	useBackends(places: readonly BackendPlace[]): void {
+		this.hub.useBackends(places);
+	}
+
 	/** Applies the options that may change while it serves. @throws when a part cannot use them. Then nothing has changed. */
 	reload(config: Config): void {
-		if (config.gatewayBackends.length === 0 && this.#discovery === null)
-			throw new Error("there would be no backends left; name at least one in gateway.backends, or restart with --discover");
+		if (this.#member === null) checkBackendsLeft(config, this.#discovery);
 		const expelsAnonymous = this.#tokens.expelsAnonymous(config);
 		const commits = [
 			this.#live.prepare(config),
@@ -153,10 +183,12 @@ export class Gateway {
 		];
 		for (const commit of commits) commit();
 		if (expelsAnonymous) this.hub.closeAnonymous();
-		this.#row.connectionsGiven = config.maxConnections;
 		this.#log.level = config.logLevel;
 		this.hub.update();
-		this.#useBackends(config);
+		// The supervisor does the rest for several processes.
+		if (this.#member !== null) return;
+		this.#row.connectionsGiven = config.maxConnections;
+		this.#useStatic(config);
 	}
 
 	/** Sets the certificates for new connections. @throws Error when one cannot be used. Then nothing has changed. */
@@ -179,17 +211,24 @@ export class Gateway {
 	 * @returns how many clients were cut off, since they had not taken what waited for them.
 	 */
 	async drain(): Promise<number> {
-		const { drainDelayMs, shutdownTimeoutMs, drainRate } = this.config;
+		const { drainDelayMs, shutdownTimeoutMs } = this.config;
 		this.#isDraining = true;
 		if (drainDelayMs > 0) await sleep(drainDelayMs);
-		const deadline = new Deadline(shutdownTimeoutMs);
+		return this.finish(shutdownTimeoutMs);
+	}
+
+	/** The same, without the delay, in this time. */
+	async finish(timeoutMs: number): Promise<number> {
+		const deadline = new Deadline(timeoutMs);
+		this.#isDraining = true;
+		this.#row.state = ShardState.draining;
 		this.#check.drain();
 		await this.#listener.drain(deadline.leftMs() / 4);
 		const { hub } = this;
 		await closeAll({
 			clients: () => hub.clients.all.map(leavingClient),
 			close: ({ client }) => hub.close(client, "draining"),
-			clientsPerSecond: drainRate,
+			clientsPerSecond: this.config.drainRate,
 			deadlineMs: deadline.leftMs() / 2,
 			nowMs: () => performance.now(),
 			pause: sleep,
@@ -210,6 +249,8 @@ export class Gateway {
 		this.hub.stop();
 		await this.#discovery?.stop();
 		this.#listener.stop();
+		this.#upkeep?.stop();
+		this.#member?.bus.close();
 	}
 
 	readonly #everySecond = (): void => {
@@ -218,7 +259,7 @@ export class Gateway {
 		this.hub.closeExpired(Date.now() / 1000);
 	};
 
-	#useBackends({ gatewayBackends }: Config): void {
+	#useStatic({ gatewayBackends }: Config): void {
 		const places = gatewayBackends.map((address) => parseAddress(address));
 		this.hub.backends.useStatic(places.map(({ host, port }) => ({ host: host!, port })));
 		this.#useFound();
@@ -229,23 +270,32 @@ export class Gateway {
 		for (const found of this.#discovery?.backends ?? []) this.hub.backends.add(found, "discovered");
 	}
 
-	#discoveryOf({ discoveryPort, discoverySecret, discoveryNetworks }: Config): Discovery {
-		return new Discovery(
-			{
-				listen: { port: discoveryPort },
-				secrets: discoverySecret === undefined ? [] : [discoverySecret],
-				networks: discoveryNetworks,
-				flag: "--discovery-port",
+	#discoveryOf(config: Config): Discovery {
+		return discoveryOf(config, {
+			log: this.#log,
+			onFound: (backend) => void this.hub.backends.add(backend, "discovered"),
+			onGone: ({ address }) => {
+				this.hub.backends.remove(address, "discovered");
+				this.#useFound();
 			},
-			{
-				log: this.#log,
-				onFound: (backend) => void this.hub.backends.add(backend, "discovered"),
-				onGone: ({ address }) => {
-					this.hub.backends.remove(address, "discovered");
-					this.#useFound();
-				},
+		});
+	}
+
+	#busOf({ board, bus }: GatewayMember): GatewayBus {
+		const running: readonly ShardState[] = [ShardState.starting, ShardState.serving, ShardState.draining];
+		return {
+			link: bus,
+			incarnationOf: (slot) => {
+				const { state, incarnation } = board.row(slot);
+				return running.includes(state) ? incarnation : 0;
 			},
-		);
+			beforeTurn: () => this.#listener.intake?.take(),
+		};
+	}
+
+	#upkeepOf({ bus, sample }: GatewayMember): MemberUpkeep {
+		const { hub } = this;
+		return new MemberUpkeep({ row: this.#row, bus, counts: hub.counts, sample, onOverslept: () => hub.streams?.tick() });
 	}
 }
 

@@ -6,6 +6,5 @@ export { FrameDecision, FrameReader, type FrameSink } from "./frames/frame-reade
 export { BackendQueue } from "./lanes/backend-queue.ts";
 export { ClientLanes } from "./lanes/client-lanes.ts";
 export { HeldBudget } from "./lanes/held-frames.ts";
-export type { BackendPlace } from "./peers/backend-place.ts";
 export type { GatewayBus } from "./peers/gateway-bus.ts";
 export { runGateway } from "./run-gateway.ts";

@@ -1,10 +1,7 @@
 import {
-	authRequired,
 	type CommandInput,
 	type Config,
-	ConfigError,
 	formatDuration,
-	hasTokenKey,
 	loadCertificates,
 	optionNames,
 	parseAddress,
@@ -14,6 +11,7 @@ import {
 import { runUntilSignal } from "@shardcast/control";
 import { createLog } from "@shardcast/telemetry";
 import { Gateway } from "./gateway.ts";
+import { access, checkGateway, openMode } from "./gateway-access.ts";
 import { MonitorReport } from "./monitor/monitor-report.ts";
 
 /** Runs a gateway until a signal stops it. SIGHUP reloads options and certificates. @throws StartupError */
@@ -21,13 +19,7 @@ export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" 
 	process.title = "shardcast gateway";
 	const { config, layers } = loaded;
 	const name = optionNames(layers);
-	if (config.gatewayBackends.length === 0 && !config.discover)
-		throw new ConfigError([
-			`${name("gatewayBackends")}: there are no backends; name them, as in "shardcast gateway 3020 127.0.0.1:9001", or let them announce themselves with ${name("discover")}`,
-		]);
-	// Not a rule of the options: other commands may have the secret in their environment.
-	const unused = config.discover ? undefined : (["discoverySecret", "discoveryNetworks"] as const).find((key) => isGiven(config[key]));
-	if (unused !== undefined) throw new ConfigError([`${name(unused)}: has no effect without ${name("discover")}; add that`]);
+	checkGateway(loaded);
 	const log = createLog({ name: "gateway", level: config.logLevel, format: config.logFormat });
 	const { certificates, warnings } = loadCertificates(config, name);
 	for (const warning of [...loaded.warnings, ...warnings]) log.warn(warning);
@@ -59,24 +51,4 @@ export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" 
 	process.stdout.write(
 		`shardcast gateway, pid ${process.pid}: ws${s}://${host}, http${s}://${host}/health; to ${gateway.about}; ${access(config)}\n`,
 	);
-}
-
-function isGiven(value: string | readonly string[] | undefined): boolean {
-	return value !== undefined && value.length > 0;
-}
-
-/** What everyone may do who reaches the gateway; null = clients must show a token. */
-function openMode(config: Config): string | null {
-	if (authRequired(config) && !config.allowAnonymousConnect) return null;
-	const closes = authRequired(config)
-		? "--no-allow-anonymous-connect closes it"
-		: "a key for tokens (client.token, such as --token-hmac-secret) closes it";
-	return `open mode: every client that reaches this gateway can send frames to its backends, and gets theirs; ${closes}`;
-}
-
-function access(config: Config): string {
-	if (openMode(config) !== null) return "open mode: no client needs a token";
-	return hasTokenKey(config)
-		? "clients need a token"
-		: "no client can connect: authentication is required, and there is no key for tokens; set one, such as --token-hmac-secret, or --no-require-auth";
 }

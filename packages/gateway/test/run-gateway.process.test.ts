@@ -114,8 +114,12 @@ describe("shardcast gateway", () => {
 			"shardcast: --discovery-secret: has no effect without --discover; add that",
 		],
 		[
-			["3020", "a:1", "--shards", "2"],
-			"shardcast: --shards: a gateway is one process, and cannot have 2 of them; start several gateways, each with its own port and the same backends, behind a load balancer",
+			["3020", "a:1", "--cpus", "0"],
+			"shardcast: --cpus: has no effect on a gateway of one process; leave it out, or give --shards 2 or more",
+		],
+		[
+			["3020", "--shards", "2"],
+			'shardcast: --backends: there are no backends; name them, as in "shardcast gateway 3020 127.0.0.1:9001", or let them announce themselves with --discover',
 		],
 		[["3020", "a:1", "--gateway-addr", ":1"], "shardcast: <ws_port>: means the same as --gateway-addr; give one of the two"],
 	] as const)("%j: status 2 and one line", async (args, line) => {

@@ -4,12 +4,14 @@ import { json, type Reply, refusal } from "./routing/reply.ts";
 import type { AnswerRoute } from "./routing/route.ts";
 import { noStore } from "./routing/router.ts";
 
+type Promised<T> = T | Promise<T>;
+
 interface StateRoutesParts {
-	/** The body of `GET /health`. */
-	readonly health: () => { readonly status: "healthy" | "degraded" | "unhealthy" };
+	/** The body of `GET /health`. May reject, like all of these; the client gets the error's message. */
+	readonly health: () => Promised<{ readonly status: "healthy" | "degraded" | "unhealthy" }>;
 	/** Whether clients may come; with the reasons if not. */
-	readonly readiness: () => { readonly ready: boolean; readonly reasons: readonly string[] };
-	/** The body of `GET /metrics`. May reject; the client gets the error's message. */
+	readonly readiness: () => Promised<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
+	/** The body of `GET /metrics`. */
 	readonly metrics: () => Promise<string>;
 }
 
@@ -26,24 +28,19 @@ export function clusterRoutes({ board, access, metrics }: ClusterRoutesParts): A
 
 /** `/health`, `/ready` and `/metrics`. */
 export function stateRoutes({ health, readiness, metrics }: StateRoutesParts): AnswerRoute[] {
-	const report = (): Reply => {
-		const body = health();
-		return json(body.status === "unhealthy" ? 503 : 200, body, noStore);
-	};
-	const ready = (): Reply => {
-		const { ready, reasons } = readiness();
-		return ready ? json(200, { ready }, noStore) : json(503, { ready, reasons }, noStore);
-	};
-	const text = async (): Promise<Reply> => {
-		try {
-			return { status: 200, type: metricsContentType, body: await metrics(), headers: noStore, close: false };
-		} catch (error) {
-			return refusal("unavailable", (error as Error).message);
-		}
-	};
+	const report = () => answered(health(), (body) => json(body.status === "unhealthy" ? 503 : 200, body, noStore));
+	const ready = () =>
+		answered(readiness(), ({ ready, reasons }) => (ready ? json(200, { ready }, noStore) : json(503, { ready, reasons }, noStore)));
+	const text = () => answered(metrics(), (body) => ({ status: 200, type: metricsContentType, body, headers: noStore, close: false }));
 	return [
 		{ kind: "answer", method: "GET", path: "/health", answer: report },
 		{ kind: "answer", method: "GET", path: "/ready", answer: ready },
 		{ kind: "answer", method: "GET", path: "/metrics", answer: text },
 	];
+}
+
+/** The reply made of a value, or why there is none. */
+export function answered<T>(value: T | Promise<T>, reply: (value: T) => Reply): Reply | Promise<Reply> {
+	if (!(value instanceof Promise)) return reply(value);
+	return value.then(reply, (error: unknown) => refusal("unavailable", (error as Error).message));
 }

@@ -60,6 +60,13 @@ export interface ShardHealth {
 interface ReadinessOptions {
 	/** `monotonicMs()` by default. */
 	readonly nowMs?: number;
+	/** What sentences call the processes behind the balancer, and all together; "shard" and "cluster" by default. */
+	readonly names?: Names;
+}
+
+interface Names {
+	readonly process: string;
+	readonly whole: string;
 }
 
 export interface HealthOptions extends ReadinessOptions, Pick<HealthReport, "auth" | "mayPublish"> {}
@@ -73,24 +80,28 @@ interface Readiness {
 /** A shard or cluster with a larger share of its connections in use is "degraded". */
 const utilisationMax = 0.9;
 
+const ofShards: Names = { process: "shard", whole: "cluster" };
 const troubleSentences = new Map<ShardTrouble, string>(shardTroubles);
 const modeNames = { [BalancerMode.none]: "none", [BalancerMode.handoff]: "handoff", [BalancerMode.proxy]: "proxy" } as const;
 
 /** The state of the whole cluster, read from the scoreboard in any process. */
-export function healthReport(board: Scoreboard, { auth, mayPublish, nowMs = monotonicMs() }: HealthOptions): HealthReport {
+export function healthReport(
+	board: Scoreboard,
+	{ auth, mayPublish, nowMs = monotonicMs(), names = ofShards }: HealthOptions,
+): HealthReport {
 	const shards = board.rows().map((row) => shardHealth(row, nowMs));
 	const connections = shards.reduce((sum, shard) => sum + shard.connections, 0);
 	const maxConnections = shards.reduce((sum, shard) => sum + shard.max, 0);
 	const balancer = balancerHealth(board, nowMs);
 	const reasons: string[] = [];
-	if (board.clusterState === ClusterState.stopping) reasons.push("the cluster is stopping");
+	if (board.clusterState === ClusterState.stopping) reasons.push(`the ${names.whole} is stopping`);
 	if (connections > utilisationMax * maxConnections) reasons.push(`${percent(connections, maxConnections)} of all connections are in use`);
-	for (const shard of shards) if (shard.status !== "healthy") reasons.push(`shard ${shard.id}: ${shard.reason}`);
+	for (const shard of shards) if (shard.status !== "healthy") reasons.push(`${names.process} ${shard.id}: ${shard.reason}`);
 	if (balancer.reason !== undefined) reasons.push(`balancer: ${balancer.reason}`);
 	const { node } = board;
 	if (node?.reason !== undefined) reasons.push(`node ${node.id}: ${node.reason}`);
 	const serves = shards.some(({ status }) => status === "healthy" || status === "degraded");
-	if (!serves) reasons.push("no shard serves");
+	if (!serves) reasons.push(`no ${names.process} serves`);
 	return {
 		status: !serves ? "unhealthy" : reasons.length > 0 ? "degraded" : "healthy",
 		reasons,
@@ -113,13 +124,13 @@ export function healthStatus(board: Scoreboard): HealthStatus {
 }
 
 /** Whether every shard serves. Orchestrators ask this before they send traffic. */
-export function readiness(board: Scoreboard, { nowMs = monotonicMs() }: ReadinessOptions = {}): Readiness {
+export function readiness(board: Scoreboard, { nowMs = monotonicMs(), names = ofShards }: ReadinessOptions = {}): Readiness {
 	const shards = board.rows().map((row) => shardHealth(row, nowMs));
 	const reasons = shards
 		.filter(({ status }) => status !== "healthy" && status !== "degraded")
-		.map(({ id, reason }) => `shard ${id}: ${reason}`);
-	if (shards.length === 0) reasons.push("there are no shards yet");
-	if (board.clusterState === ClusterState.stopping) reasons.push("the cluster is stopping");
+		.map(({ id, reason }) => `${names.process} ${id}: ${reason}`);
+	if (shards.length === 0) reasons.push(`there are no ${names.process}s yet`);
+	if (board.clusterState === ClusterState.stopping) reasons.push(`the ${names.whole} is stopping`);
 	const { node } = board;
 	if (node?.refuses === true) reasons.push(`node ${node.id} refuses clients: ${node.reason}`);
 	return { ready: reasons.length === 0, reasons };

@@ -8,7 +8,7 @@ export { commandCounters, errorCounters } from "./command-counters.ts";
 export type { Counters } from "./counters.ts";
 export { type HealthOptions, type HealthReport, healthReport, healthStatus, type NodeSummary, readiness } from "./health.ts";
 export { HistogramWords, histogramsAt } from "./histogram-words.ts";
-export { boardMetrics } from "./metrics/board-metrics.ts";
+export { boardMetrics, processMetrics } from "./metrics/board-metrics.ts";
 export { channelMetrics } from "./metrics/channel-table.ts";
 export { balancerModes, clusterMetrics, clusterStates } from "./metrics/cluster-table.ts";
 export { ingestMetrics, type KafkaReading, kafkaMetrics } from "./metrics/kafka-table.ts";

@@ -173,6 +173,8 @@ export class Rig {
 		this.#link!.send({
 			type: "start",
 			role: "balancer",
+			workers: "shard",
+			backends: [],
 			cluster: this.directory.path,
 			config: whole,
 			certificates: [],

@@ -1,5 +1,6 @@
 import { type Certificate, type Config, connectionsPerShard } from "@shardcast/config";
-import type { StartMessage } from "@shardcast/control";
+import type { StartMessage, Workers } from "@shardcast/control";
+import type { GatewaySupervision } from "@shardcast/gateway/cluster";
 import type { StartupError } from "@shardcast/process";
 import type { ClusterMemory } from "../cluster-memory.ts";
 import type { Topology } from "../topology.ts";
@@ -16,8 +17,11 @@ export interface ClusterFacts {
 	readonly topology: Topology;
 	readonly mode: "handoff" | "proxy";
 	readonly memory: ClusterMemory;
+	readonly workers: Workers;
 	/** Paths of the programs. */
-	readonly entries: { readonly shard: string; readonly balancer: string };
+	readonly entries: { readonly worker: string; readonly balancer: string };
+	/** Null in a cluster of shards. */
+	readonly gateway: GatewaySupervision | null;
 	/** Returns how to pin a process; `core` is null for the balancer, which may run on any core. */
 	readonly pin: (core: number | null) => Pinning;
 }
@@ -34,24 +38,33 @@ export interface ChildHooks {
 	onNotReloaded(name: string, problem: string): void;
 	/** A process has died. */
 	onDeath(name: string): void;
+	/** Called when a shard serves. */
+	onShardServes(slot: number): void;
 	/** Called when a shard's process has ended and its shared memory was cleaned up. */
 	onShardGone(slot: number): void;
 	/** Answers a child's question to all processes. */
 	answer(question: string, request: unknown): Promise<unknown>;
 }
 
+/** Of a shard, or of a process of a gateway. */
 export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, core: number): ChildSpec {
 	const { memory, topology } = facts;
-	const name = `shard ${slot}`;
+	const name = `${facts.workers} ${slot}`;
 	const pinning = facts.pin(core);
 	const pinnedTo = pinning.kind === "none" ? null : core;
 	return {
 		...common(name, facts, hooks),
-		launch: () => launch(facts.entries.shard, pinning, memory.handoffDescriptors(slot)),
+		launch: () => launch(facts.entries.worker, pinning, memory.handoffDescriptors(slot)),
 		prepare: (incarnation, pid) => {
 			const { config } = facts;
 			const connectionsMax = connectionsPerShard(config, topology.shards.length);
-			memory.shardStarts(slot, { incarnation, pid, core: pinnedTo, port: config.basePort + slot, connectionsMax });
+			memory.shardStarts(slot, {
+				incarnation,
+				pid,
+				core: pinnedTo,
+				port: facts.workers === "shard" ? config.basePort + slot : 0,
+				connectionsMax,
+			});
 			return startMessage(facts, { role: "shard", slot, incarnation, core: pinnedTo, connectionsMax });
 		},
 		lastBeatMs: () => memory.shardBeatMs(slot),
@@ -59,6 +72,7 @@ export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, 
 		onReady: (port) => {
 			hooks.onReady(name, port);
 			hooks.onMembership();
+			hooks.onShardServes(slot);
 		},
 		onDeath: () => {
 			memory.shardDied(slot);
@@ -105,7 +119,7 @@ function common(name: string, facts: ClusterFacts, hooks: ChildHooks) {
 }
 
 function startMessage(
-	{ config, certificates, memory, mode, topology }: ClusterFacts,
+	{ config, certificates, memory, mode, topology, workers, gateway }: ClusterFacts,
 	own: Pick<StartMessage, "role" | "slot" | "incarnation" | "core" | "connectionsMax">,
 ): StartMessage {
 	const handoffDescriptors = inheritedDescriptors(memory.handoffDescriptors(own.role === "shard" ? own.slot : undefined).length);
@@ -117,6 +131,8 @@ function startMessage(
 		certificates,
 		mode,
 		handoffDescriptors,
+		workers,
+		backends: gateway?.places ?? [],
 		shardsTotal: topology.shards.length,
 	};
 }

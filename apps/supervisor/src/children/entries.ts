@@ -1,9 +1,11 @@
 import { fileURLToPath } from "node:url";
+import type { Workers } from "@shardcast/control";
 
 /** Paths of the other processes' programs, as installed by npm. */
-export function entries(): { readonly shard: string; readonly balancer: string } {
+export function entries(workers: Workers): { readonly worker: string; readonly balancer: string } {
+	const pathOf = (name: string) => fileURLToPath(import.meta.resolve(name));
 	return {
-		shard: fileURLToPath(import.meta.resolve("@shardcast/shard")),
-		balancer: fileURLToPath(import.meta.resolve("@shardcast/balancer")),
+		worker: pathOf(workers === "shard" ? "@shardcast/shard" : "@shardcast/gateway-app"),
+		balancer: pathOf("@shardcast/balancer"),
 	};
 }

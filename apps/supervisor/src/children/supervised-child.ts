@@ -159,14 +159,14 @@ export class SupervisedChild implements Watched {
 	}
 
 	/**
-	 * Sends new options to the child, also if it is still starting, since its start message has the old ones. A child that is started later gets the
-	 * new ones then.
+	 * Sends what is new to the child, also if it is still starting, since its start message has the old state. A child that is started later gets the
+	 * new one then.
 	 */
-	reload(config: Config): void {
-		if (this.#state.kind === "starting" || this.#state.kind === "serving") this.#state.life.link.send({ type: "config", config });
+	renew(message: Extract<ToChild, { type: "config" | "backends" }>): void {
+		if (this.#state.kind === "starting" || this.#state.kind === "serving") this.#state.life.link.send(message);
 	}
 
-	/** Like `reload`, for the certificates of new connections. @returns why the child does not use them; null = it does, or is not there. Never rejects. */
+	/** Like `renew`, for the certificates of new connections. @returns why the child does not use them; null = it does, or is not there. Never rejects. */
 	async useCertificates(certificates: readonly Certificate[]): Promise<string | null> {
 		const state = this.#state;
 		if (state.kind === "starting") state.life.link.send({ type: "certificates", certificates });

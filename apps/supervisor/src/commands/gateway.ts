@@ -1,13 +1,23 @@
-import { type CommandInput, type CommandOutcome, ConfigError } from "@shardcast/config";
+import { type CommandInput, type CommandOutcome, ConfigError, type ConfigKey, keysOf, optionNames } from "@shardcast/config";
 
-/** Runs a gateway in this process. It exits by itself on a signal. */
+/** What only a gateway of several processes uses. */
+const ofProcesses = keysOf("gateway").filter((key) => (keysOf("multi").includes(key) && !keysOf("single").includes(key)) || key === "ring");
+
+/** Runs a gateway: one process, unless `--shards` says otherwise. */
 export async function gateway(input: CommandInput): Promise<CommandOutcome> {
-	const { shards = "1" } = input.own;
-	if (shards !== "1")
-		throw new ConfigError([
-			`--shards: a gateway is one process, and cannot have ${shards} of them; start several gateways, each with its own port and the same backends, behind a load balancer`,
-		]);
+	const { config, layers } = input.loaded;
+	// Its default of 0, one per CPU, is that of a cluster.
+	if (layers.shards.kind !== "default" && config.shards !== 1) return (await import("./gateway-cluster.ts")).gatewayCluster(input);
+	refuseWithoutEffect(input, ofProcesses);
 	const { runGateway } = await import("@shardcast/gateway");
 	await runGateway(input);
 	return "serving";
+}
+
+/** A flag is meant for this command, while the environment and the file may be for others, too. */
+function refuseWithoutEffect({ loaded: { layers } }: CommandInput, keys: readonly ConfigKey[]): void {
+	const given = keys.find((key) => key !== "shards" && layers[key].kind === "flag");
+	if (given === undefined) return;
+	const name = optionNames(layers);
+	throw new ConfigError([`${name(given)}: has no effect on a gateway of one process; leave it out, or give ${name("shards")} 2 or more`]);
 }

@@ -21,6 +21,16 @@ export function chooseMode(config: Pick<Config, "lbMode" | "clusterDirectory">, 
 	throw new ConfigError([`${name("lbMode")}: handoff is not possible here (${problem}); use proxy or auto`]);
 }
 
+/**
+ * For processes that get clients in no other way.
+ * @throws ConfigError when handoff is impossible.
+ */
+export function onlyHandoff(config: Pick<Config, "clusterDirectory">, name: NameOf, probe = handoffProblem): ModeChoice {
+	const problem = probe(config.clusterDirectory);
+	if (problem === null) return { mode: "handoff", why: "connections are passed to the processes, no byte goes through the balancer" };
+	throw new ConfigError([`${name("shards")}: connections can't be passed from process to process here (${problem}); leave it out`]);
+}
+
 /** Passes a descriptor to this process itself. Returns null if that works. */
 function handoffProblem(base: string): string | null {
 	let folder: string | null = null;

@@ -10,11 +10,12 @@ import {
 	optionNames,
 	parseAddress,
 } from "@shardcast/config";
+import type { Workers } from "@shardcast/control";
 import { nativeSupport } from "@shardcast/native";
 import { availableCpus, StartupError } from "@shardcast/process";
 import type { Pinning } from "../children/launch.ts";
 import { planTopology, type Topology } from "../topology.ts";
-import { chooseMode, type ModeChoice } from "./handoff.ts";
+import { chooseMode, type ModeChoice, onlyHandoff } from "./handoff.ts";
 import { loadLibraryProblem } from "./library.ts";
 import { cpusOfNode } from "./numa.ts";
 import { openFilesWarnings } from "./open-files.ts";
@@ -39,10 +40,10 @@ export interface Plan {
  * Checks the machine before anything is started, so that a wrong option gives one line and not a half-started cluster.
  * @throws ConfigError or StartupError with one line per problem.
  */
-export async function preflight({ config, layers, warnings }: LoadedConfig): Promise<Plan> {
+export async function preflight({ config, layers, warnings }: LoadedConfig, workers: Workers = "shard"): Promise<Plan> {
 	const support = nativeSupport();
 	if (!support.available) {
-		const fix = "run `shardcast single`, which needs none";
+		const fix = workers === "shard" ? "run `shardcast single`, which needs none" : "leave --shards out, since one process needs none";
 		throw new StartupError(`several processes need shared memory, which is not available here: ${support.reason}; ${fix}`, {
 			exitStatus: 2,
 		});
@@ -54,24 +55,21 @@ export async function preflight({ config, layers, warnings }: LoadedConfig): Pro
 	const pinner = choosePinner(config.numa, name);
 	const shards = topology.shards.length;
 
-	const sharedMemory = sharedMemoryProblem(config, shards, name);
+	const sharedMemory = sharedMemoryProblem(config, shards, name, { hasHistory: workers === "shard" });
 	if (sharedMemory !== null) throw new ConfigError([sharedMemory]);
 
-	const basePort = firstShardPort(config, shards, layers.basePort.kind !== "default", name);
-	const mistakes = await portProblems([
-		{ name: name("lbAddr"), address: parseAddress(config.lbAddr) },
-		...topology.shards.map(({ slot }) => ({
-			name: name("basePort"),
-			address: { host: config.host, port: basePort + slot },
-		})),
-	]);
+	const balancer = { name: name("lbAddr"), address: parseAddress(config.lbAddr) };
+	const basePort = workers === "shard" ? firstShardPort(config, shards, layers.basePort.kind !== "default", name) : config.basePort;
+	const own = topology.shards.map(({ slot }) => ({ name: name("basePort"), address: { host: config.host, port: basePort + slot } }));
+	// Processes of a gateway have no ports.
+	const mistakes = await portProblems(workers === "shard" ? [balancer, ...own] : [balancer]);
 	if (mistakes.length > 0) {
 		// Otherwise a shard would report it only after these are fixed.
 		const library = await loadLibraryProblem();
 		throw new ConfigError(library === null ? mistakes : [library, ...mistakes]);
 	}
 
-	const mode = chooseMode(config, name);
+	const mode = workers === "shard" ? chooseMode(config, name) : onlyHandoff(config, name);
 	if (mode.mode === "proxy" && certificates.length > 0)
 		throw new ConfigError([`${name("lbMode")}: TLS does not work in proxy mode (${mode.why}); use handoff`]);
 	const files = { connections: config.maxConnections, connectionsPerShard: connectionsPerShard(config, shards), mode: mode.mode };

@@ -19,7 +19,7 @@ const othersMayWrite = 0o022;
 const sticky = 0o1000;
 
 /** What is wrong with the directory for the shared memory, in one line; null if nothing is. */
-export function sharedMemoryProblem(config: Config, shards: number, name: NameOf): string | null {
+export function sharedMemoryProblem(config: Config, shards: number, name: NameOf, { hasHistory = true } = {}): string | null {
 	const path = config.clusterDirectory;
 	const fix = "name a writable directory in a memory file system";
 	try {
@@ -35,13 +35,16 @@ export function sharedMemoryProblem(config: Config, shards: number, name: NameOf
 	if (Buffer.byteLength(path) > pathBytesMax)
 		return `${name("clusterDirectory")}: the path is ${Buffer.byteLength(path)} bytes; the most is ${pathBytesMax}, since it holds sockets; name a shorter one`;
 	const positions = config.kafkaBrokers.length > 0 ? positionFileBytes : 0;
-	const fixed = Scoreboard.bytes() + RateTable.bytes + positions + config.historyMemoryBytes;
+	const fixed = Scoreboard.bytes() + RateTable.bytes + positions + (hasHistory ? config.historyMemoryBytes : 0);
 	const events = config.webhooks.length > 0 ? eventRingBytes : 0;
 	const needed = fixed + shards * (ringCapacityBytes(config) + events + perShardBytes);
 	if (bavail * bsize >= needed) return null;
 	const free = formatBytes(Math.floor((bavail * bsize) / 1024) * 1024);
 	const history = `${formatBytes(config.historyMemoryBytes)} of history (${name("historyMemoryBytes")})`;
-	return `${name("ring")}: ${shards} rings and ${history} need ${Math.ceil(needed / 1_048_576)}MiB and ${path} has ${free} free; give a smaller --ring, a smaller --history-memory or more shared memory (docker run --shm-size=…)`;
+	const mebibytes = Math.ceil(needed / 1_048_576);
+	if (!hasHistory)
+		return `${name("ring")}: ${shards} rings need ${mebibytes}MiB and ${path} has ${free} free; give a smaller --ring, or more shared memory (docker run --shm-size=…)`;
+	return `${name("ring")}: ${shards} rings and ${history} need ${mebibytes}MiB and ${path} has ${free} free; give a smaller --ring, a smaller --history-memory or more shared memory (docker run --shm-size=…)`;
 }
 
 /** Security problems of the directory, one line each. */

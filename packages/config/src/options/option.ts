@@ -8,6 +8,9 @@ export const withEdge = ["multi", "single", "edge"] as const;
 /** For options that the gateway has, too. */
 export const withGateway = ["multi", "single", "gateway"] as const;
 
+/** For options of servers that have several processes. */
+export const withProcesses = ["multi", "gateway"] as const;
+
 /** For options that every server has. */
 export const everywhere = ["multi", "single", "edge", "gateway"] as const;
 

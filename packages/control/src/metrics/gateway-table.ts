@@ -98,6 +98,22 @@ const ofBackends = perThing(
 );
 const breakerStates = ["CLOSED", "OPEN", "HALF_OPEN"];
 
+/** Of the process that keeps the list of backends. */
+export const backendListMetrics: readonly ReadMetric<Pick<GatewayReading, "backendsRefused" | "discovery">>[] = [
+	counter(
+		"shardcast_gateway_backends_refused_total",
+		"none",
+		"Times that a backend was not taken, since there were 64 others.",
+		single(({ backendsRefused }) => backendsRefused),
+	),
+	counter(
+		"shardcast_gateway_announcements_total",
+		"messages",
+		"Announcements of backends, by result; none without --discover.",
+		singleBy("result", ({ discovery }) => (discovery === null ? {} : { accepted: discovery.accepted, ...discovery.refused })),
+	),
+];
+
 export const gatewayMetrics: readonly ReadMetric<GatewayReading>[] = [
 	gauge(
 		"shardcast_gateway_clients",
@@ -303,16 +319,5 @@ export const gatewayMetrics: readonly ReadMetric<GatewayReading>[] = [
 		"Times that reading from a backend stopped, by reason; client = the queue of a client was nearly full.",
 		ofBackends.eachBy("reason", ({ stopped }) => stopped),
 	),
-	counter(
-		"shardcast_gateway_backends_refused_total",
-		"none",
-		"Times that a backend was not taken, since there were 64 others.",
-		single(({ backendsRefused }) => backendsRefused),
-	),
-	counter(
-		"shardcast_gateway_announcements_total",
-		"messages",
-		"Announcements of backends, by result; none without --discover.",
-		singleBy("result", ({ discovery }) => (discovery === null ? {} : { accepted: discovery.accepted, ...discovery.refused })),
-	),
+	...backendListMetrics,
 ];

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { gatewayBackendsMax, urlHost } from "@shardcast/config";
+import type { BackendPlace } from "@shardcast/control";
 import type { Log } from "@shardcast/telemetry";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
 import { canonicalHost } from "../discovery/announcement.ts";
-import type { BackendPlace } from "../peers/backend-place.ts";
 import type { Link } from "../routing/link.ts";
 import { SharedBuffers } from "./backend-connection.ts";
 import { BackendIds } from "./backend-ids.ts";

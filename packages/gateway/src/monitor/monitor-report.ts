@@ -2,7 +2,8 @@ import { formatBytes } from "@shardcast/config";
 import type { GatewayReport } from "./gateway-report.ts";
 
 interface MonitorReportParts {
-	readonly read: () => GatewayReport;
+	/** May reject; then there is no report this time. */
+	readonly read: () => GatewayReport | Promise<GatewayReport>;
 	/** 0 = never. */
 	readonly everyMs: number;
 	readonly print: (text: string) => void;
@@ -20,11 +21,10 @@ export class MonitorReport {
 	}
 
 	start(): void {
-		const { everyMs, read } = this.#parts;
+		const { everyMs } = this.#parts;
 		if (everyMs === 0) return;
-		this.#before = read();
-		this.#beforeMs = performance.now();
-		this.#timer = setInterval(this.#print, everyMs);
+		void this.#look(() => {});
+		this.#timer = setInterval(() => void this.#look(this.#parts.print), everyMs);
 	}
 
 	stop(): void {
@@ -32,19 +32,20 @@ export class MonitorReport {
 		this.#timer = null;
 	}
 
-	readonly #print = (): void => {
-		const { read, print } = this.#parts;
-		const now = read();
+	async #look(print: (text: string) => void): Promise<void> {
+		const now = await Promise.resolve(this.#parts.read()).catch(() => null);
+		if (now === null) return;
 		const nowMs = performance.now();
-		print(reportText(now, this.#before!, (nowMs - this.#beforeMs) / 1000));
+		if (this.#before !== null) print(reportText(now, this.#before, (nowMs - this.#beforeMs) / 1000));
 		this.#before = now;
 		this.#beforeMs = nowMs;
-	};
+	}
 }
 
 /** The report as lines. Rates are over the time since the report before. */
 export function reportText(now: GatewayReport, before: GatewayReport, seconds: number): string {
-	const perSecond = (value: number) => Math.round(value / Math.max(seconds, 0.001));
+	// Sums are less when a process is missing in them.
+	const perSecond = (value: number) => Math.round(Math.max(0, value) / Math.max(seconds, 0.001));
 	const way = (name: string) => {
 		const frames = perSecond((now.frames[name] ?? 0) - (before.frames[name] ?? 0));
 		const bytes = perSecond((now.bytes[name] ?? 0) - (before.bytes[name] ?? 0));

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "@shardcast/config";
+import type { BackendPlace } from "@shardcast/control";
 import type { Log } from "@shardcast/telemetry";
 import { type Backend, Backends, type BackendsListener } from "../backends/backends.ts";
 import type { LinkOptions } from "../backends/link-options.ts";
@@ -14,7 +15,6 @@ import { PumpTurns } from "../clients/pump-turns.ts";
 import { ClientLaneCounters } from "../lanes/client-lanes.ts";
 import { type CloseCause, GatewayCounts } from "../monitor/gateway-counts.ts";
 import { BackendPeers } from "../peers/backend-peers.ts";
-import type { BackendPlace } from "../peers/backend-place.ts";
 import { BusStreams } from "../peers/bus-streams.ts";
 import type { GatewayBus } from "../peers/gateway-bus.ts";
 import { RemoteLink, type RemoteLinkListener } from "../peers/remote-link.ts";

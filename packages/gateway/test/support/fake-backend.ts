@@ -27,6 +27,8 @@ export class FakeConnection {
 	readonly socket: Socket;
 	readonly frames: ReceivedFrame[] = [];
 	isClosed = false;
+	/** Called with each frame. */
+	onFrame: (frame: ReceivedFrame) => void = () => {};
 	#rest = Buffer.alloc(0);
 
 	constructor(socket: Socket, isRead: boolean) {
@@ -63,12 +65,14 @@ export class FakeConnection {
 		while (this.#rest.length >= 12) {
 			const length = this.#rest.readUInt32BE();
 			if (this.#rest.length < 12 + length) return;
-			this.frames.push({
+			const frame = {
 				frameClass: this.#rest[12]!,
 				clientId: this.#rest.readUInt32BE(4),
 				backendId: this.#rest.readUInt32BE(8),
 				content: Buffer.from(this.#rest.subarray(13, 12 + length)),
-			});
+			};
+			this.frames.push(frame);
+			this.onFrame(frame);
 			this.#rest = this.#rest.subarray(12 + length);
 		}
 	}

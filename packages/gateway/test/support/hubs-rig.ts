@@ -1,11 +1,11 @@
 import { type BusLink, MemoryBus } from "@shardcast/bus";
 import { type Config, defaultConfig } from "@shardcast/config";
+import type { BackendPlace } from "@shardcast/control";
 import { silentLog } from "@shardcast/telemetry";
 import { waitFor } from "@shardcast/testkit";
 import type { LinkOptions } from "../../src/backends/link-options.ts";
 import type { GatewayTransport } from "../../src/clients/client-output.ts";
 import { GatewayClient } from "../../src/clients/gateway-client.ts";
-import type { BackendPlace } from "../../src/peers/backend-place.ts";
 import { GatewayHub } from "../../src/routing/gateway-hub.ts";
 import { linkOptionsOf } from "../../src/routing/link-options-of.ts";
 import type { FakeBackend } from "./fake-backend.ts";

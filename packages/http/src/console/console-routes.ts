@@ -1,4 +1,5 @@
 import { type ConsoleRules, consoleToken, mayUseConsole } from "../access/access.ts";
+import { answered } from "../cluster-routes.ts";
 import { json, type Reply, refusal } from "../routing/reply.ts";
 import type { HttpRequest } from "../routing/request.ts";
 import type { AnswerRoute } from "../routing/route.ts";
@@ -14,8 +15,8 @@ export function consoleRoutes(rules: () => ConsoleRules): AnswerRoute[] {
 }
 
 /** The same for a gateway. Its page asks for its figures, under the same rule. @param figures what the page shows, as JSON. */
-export function gatewayConsoleRoutes(rules: () => ConsoleRules, figures: () => object): AnswerRoute[] {
-	const answer = (request: HttpRequest): Reply => refused(request, rules()) ?? json(200, figures(), noStore);
+export function gatewayConsoleRoutes(rules: () => ConsoleRules, figures: () => object | Promise<object>): AnswerRoute[] {
+	const answer = (request: HttpRequest) => refused(request, rules()) ?? answered(figures(), (body) => json(200, body, noStore));
 	return [...pageRoutes("gateway", rules), { kind: "answer", method: "GET", path: "/console/gateway.json", answer }];
 }
 

@@ -6,3 +6,13 @@ import { shardMetrics } from "./shard-table.ts";
 
 /** All metrics from the scoreboard. */
 export const boardMetrics: readonly BoardMetric[] = [...shardMetrics, ...channelMetrics, ...clusterMetrics, ...ingestMetrics];
+
+const ofProcesses = [
+	/^shardcast_(balancer|handoffs?|shard|ring)_/,
+	/^shardcast_(cluster_state|shards|connections|connections_limit|connections_refused_total|callback_errors_total)$/,
+	/^websocket_active_connections$|^shardcast_websockets_(opened|closed)_total$/,
+	/^shardcast_bus_(backpressured_total|depth_bytes|backlog_bytes)$/,
+];
+
+/** Those about processes, their connections and their bus, whatever they pass on: all that a gateway of several processes has. */
+export const processMetrics: readonly BoardMetric[] = boardMetrics.filter(({ name }) => ofProcesses.some((pattern) => pattern.test(name)));

@@ -2,6 +2,7 @@
 export { closeAll } from "../lifecycle/drain.ts";
 export { limitByFiles } from "../lifecycle/limit-by-files.ts";
 export { LiveConfig } from "../lifecycle/live-config.ts";
+export { ShardHeartbeat } from "../lifecycle/shard-heartbeat.ts";
 export { type AdmittedClient, noAddressSlot } from "../limits/admission.ts";
 export { type Admitted, ConnectionCheck } from "../limits/connection-check.ts";
 export { type CountedUser, UserLimit } from "../limits/user-limit.ts";

@@ -1,5 +1,5 @@
 import { address, choice, cpuList, integer, size, text } from "../../kinds.ts";
-import { option } from "../../option.ts";
+import { option, withProcesses } from "../../option.ts";
 
 /** Section `cluster`. */
 export const clusterOptions = {
@@ -8,8 +8,8 @@ export const clusterOptions = {
 		key: "shards",
 		kind: integer({ min: 0, max: 64 }),
 		default: 0,
-		commands: ["multi"],
-		help: "Number of shard processes; 0 = one per available CPU (affinity and cgroup quota).",
+		commands: withProcesses,
+		help: "Number of shard processes, or of those of a gateway; 0 = one per available CPU (affinity and cgroup quota). A gateway for which this is not set is one process.",
 	}),
 	basePort: option({
 		flag: "base-port",
@@ -32,15 +32,15 @@ export const clusterOptions = {
 		key: "cpus",
 		kind: cpuList(),
 		default: [],
-		commands: ["multi"],
-		help: "CPUs to pin shards to, such as 0,1 or 0-3; none = all available CPUs.",
+		commands: withProcesses,
+		help: "CPUs to pin these processes to, such as 0,1 or 0-3; none = all available CPUs.",
 	}),
 	numa: option({
 		flag: "numa",
 		key: "numa",
 		kind: integer({ min: -1, max: 255 }),
 		default: -1,
-		commands: ["multi"],
+		commands: withProcesses,
 		help: "Use only the CPUs and memory of this NUMA node (needs numactl); -1 = pin to CPUs only.",
 	}),
 	clusterDirectory: option({
@@ -48,7 +48,7 @@ export const clusterOptions = {
 		key: "directory",
 		kind: text({ argument: "<path>", matches: /^\//, expected: "an absolute path" }),
 		default: "/dev/shm",
-		commands: ["multi"],
+		commands: withProcesses,
 		help: "Folder for the shared memory files; it must be on a memory file system.",
 	}),
 	historyMemoryBytes: option({

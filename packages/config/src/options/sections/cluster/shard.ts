@@ -1,5 +1,5 @@
 import { duration, integer } from "../../kinds.ts";
-import { option } from "../../option.ts";
+import { option, withGateway } from "../../option.ts";
 
 /** Section `shard`. */
 export const shardOptions = {
@@ -23,7 +23,8 @@ export const shardOptions = {
 		key: "ring",
 		kind: integer({ min: 16, max: 1_048_576 }),
 		default: 2048,
-		help: "Capacity of each shard's ring on the bus, in records of 1 KiB; rounded up to a power of two that holds eight of the largest messages.",
+		commands: withGateway,
+		help: "Capacity of each shard's ring on the bus, or of each process of a gateway, in records of 1 KiB; rounded up to a power of two that holds eight of the largest messages.",
 	}),
 	flushMaxMs: option({
 		flag: "flush-max",

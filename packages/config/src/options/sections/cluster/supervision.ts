@@ -1,6 +1,6 @@
 import { Heartbeat } from "@shardcast/wire";
 import { choice, duration, integer } from "../../kinds.ts";
-import { everywhere, option, withGateway } from "../../option.ts";
+import { everywhere, option, withGateway, withProcesses } from "../../option.ts";
 
 /** Section `supervision`. */
 export const supervisionOptions = {
@@ -9,7 +9,7 @@ export const supervisionOptions = {
 		key: "restart_backoff_min",
 		kind: duration({ minMs: 1, maxMs: 3_600_000 }),
 		default: 250,
-		commands: ["multi"],
+		commands: withProcesses,
 		live: true,
 		help: "Pause before the first restart of a process that died; it doubles with each further death.",
 	}),
@@ -18,7 +18,7 @@ export const supervisionOptions = {
 		key: "restart_backoff_max",
 		kind: duration({ minMs: 1, maxMs: 3_600_000 }),
 		default: 30_000,
-		commands: ["multi"],
+		commands: withProcesses,
 		live: true,
 		help: "Maximum pause before a restart.",
 	}),
@@ -27,7 +27,7 @@ export const supervisionOptions = {
 		key: "crash_limit",
 		kind: integer({ min: 1, max: 1000 }),
 		default: 5,
-		commands: ["multi"],
+		commands: withProcesses,
 		live: true,
 		help: "Deaths of one process tolerated within --crash-window; one more stops the cluster with exit status 1.",
 	}),
@@ -36,7 +36,7 @@ export const supervisionOptions = {
 		key: "crash_window",
 		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
 		default: 30_000,
-		commands: ["multi"],
+		commands: withProcesses,
 		live: true,
 		help: "Period in which deaths are counted; a process that runs for this long counts as stable.",
 	}),
@@ -45,7 +45,7 @@ export const supervisionOptions = {
 		key: "heartbeat_timeout",
 		kind: duration({ minMs: Heartbeat.timeoutMsMin, maxMs: 3_600_000 }),
 		default: 2500,
-		commands: ["multi"],
+		commands: withProcesses,
 		live: true,
 		help: "Time without a heartbeat after which a process counts as hung, is killed and restarted; heartbeats come five times a second. Waiting for a CPU does not count, up to ten times this.",
 	}),
@@ -54,7 +54,7 @@ export const supervisionOptions = {
 		key: "ready_timeout",
 		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
 		default: 20_000,
-		commands: ["multi"],
+		commands: withProcesses,
 		live: true,
 		help: "Maximum time for a process to become ready; then it is killed and restarted.",
 	}),

@@ -1,0 +1,71 @@
+import {
+	type CommandInput,
+	type Config,
+	type ConfigKey,
+	keysOf,
+	type LoadedConfig,
+	optionOf,
+	sections,
+	urlHost,
+	usesTls,
+} from "@shardcast/config";
+import { access, checkGateway, GatewaySupervision, MonitorReport, openMode } from "@shardcast/gateway/cluster";
+import { formatCpuList } from "@shardcast/process";
+import { runCluster, type ServingCluster } from "../run-cluster.ts";
+
+/** Runs a gateway of several processes until it is stopped. */
+export async function gatewayCluster({ loaded, input }: CommandInput): Promise<number> {
+	process.title = "shardcast supervisor";
+	checkGateway(loaded);
+	return runCluster({
+		...{ command: "gateway", workers: "gateway", loaded: asCluster(loaded), input },
+		gateway: (config, slots, log) => new GatewaySupervision({ config, slots, log }),
+		opened: newlyOpen,
+		onServing: serving,
+	});
+}
+
+/** What a reload opens to everyone. */
+function newlyOpen(before: Config, after: Config): readonly string[] {
+	const open = openMode(after);
+	return open !== null && openMode(before) === null ? [open] : [];
+}
+
+function serving({ plan, supervisor, balancer, gateway, log }: ServingCluster): { stop(): void } {
+	const { config, topology } = plan;
+	const report = new MonitorReport({
+		read: () => supervisor.gatewayReport(),
+		everyMs: config.monitorIntervalMs,
+		print: (text) => process.stdout.write(text),
+	});
+	report.start();
+	const open = openMode(config);
+	if (open !== null) log.warn(open);
+	const s = usesTls(config) ? "s" : "";
+	const host = urlHost(balancer);
+	const processes = `${topology.shards.length} processes on CPUs ${formatCpuList(topology.cpus)}${topology.wraps ? ", which some share" : ""}`;
+	// Last, since a reader of the banner may send a signal at once.
+	process.stdout.write(
+		`shardcast gateway, pid ${process.pid}: ws${s}://${host}, http${s}://${host}/health; to ${gateway?.about}; ${processes}; ${access(config)}\n`,
+	);
+	return report;
+}
+
+/** Sections of options for which the supervisor would do something that a gateway does not need. */
+const withoutEffect = ["webhooks", "kafka", "redis", "node", "postgres"] as const;
+
+/**
+ * The options of a cluster with such processes. Those that a gateway does not have, but another command with the same file or environment may, are as
+ * if they were not given.
+ */
+function asCluster({ config, layers, ...loaded }: LoadedConfig): LoadedConfig {
+	const own = new Set(keysOf("gateway"));
+	const keys = withoutEffect.flatMap((section) => Object.keys(sections[section].options) as ConfigKey[]);
+	const unset = Object.fromEntries(keys.filter((key) => !own.has(key)).map((key) => [key, optionOf(key).default])) as Partial<Config>;
+	const { gatewayAddr: lbAddr } = config;
+	return {
+		...loaded,
+		config: Object.freeze({ ...config, ...unset, failover: "graceful", lbMode: "handoff", lbAddr }),
+		layers: { ...layers, lbAddr: layers.gatewayAddr },
+	};
+}

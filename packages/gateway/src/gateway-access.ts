@@ -1,0 +1,48 @@
+import { authRequired, type Config, ConfigError, hasTokenKey, type LoadedConfig, optionNames } from "@shardcast/config";
+
+/** @throws ConfigError when a gateway cannot work with these options. */
+export function checkGateway({ config, layers }: LoadedConfig): void {
+	const name = optionNames(layers);
+	if (config.gatewayBackends.length === 0 && !config.discover)
+		throw new ConfigError([
+			`${name("gatewayBackends")}: there are no backends; name them, as in "shardcast gateway 3020 127.0.0.1:9001", or let them announce themselves with ${name("discover")}`,
+		]);
+	// Not a rule of the options: other commands may have the secret in their environment.
+	const unused = config.discover ? undefined : (["discoverySecret", "discoveryNetworks"] as const).find((key) => isGiven(config[key]));
+	if (unused !== undefined) throw new ConfigError([`${name(unused)}: has no effect without ${name("discover")}; add that`]);
+}
+
+/** @throws Error when a reload would leave no backends. @param discovery null = none are found. */
+export function checkBackendsLeft({ gatewayBackends }: Pick<Config, "gatewayBackends">, discovery: object | null): void {
+	if (gatewayBackends.length === 0 && discovery === null)
+		throw new Error("there would be no backends left; name at least one in gateway.backends, or restart with --discover");
+}
+
+function isGiven(value: string | readonly string[] | undefined): boolean {
+	return value !== undefined && value.length > 0;
+}
+
+/** What everyone may do who reaches the gateway; null = clients must show a token. */
+export function openMode(config: Config): string | null {
+	if (authRequired(config) && !config.allowAnonymousConnect) return null;
+	const closes = authRequired(config)
+		? "--no-allow-anonymous-connect closes it"
+		: "a key for tokens (client.token, such as --token-hmac-secret) closes it";
+	return `open mode: every client that reaches this gateway can send frames to its backends, and gets theirs; ${closes}`;
+}
+
+/** For people: who may connect. */
+export function access(config: Config): string {
+	if (openMode(config) !== null) return "open mode: no client needs a token";
+	return hasTokenKey(config)
+		? "clients need a token"
+		: "no client can connect: authentication is required, and there is no key for tokens; set one, such as --token-hmac-secret, or --no-require-auth";
+}
+
+/** For people: the backends. @param discoveryPort null = backends are not discovered. */
+export function aboutBackends({ gatewayBackends: backends }: Pick<Config, "gatewayBackends">, discoveryPort: number | null): string {
+	const named = backends.length === 0 ? "" : `the backend${backends.length === 1 ? "" : "s"} ${backends.join(", ")}`;
+	if (discoveryPort === null) return named;
+	const found = `backends that announce themselves on UDP port ${discoveryPort}`;
+	return named === "" ? found : `${named}, and ${found}`;
+}
