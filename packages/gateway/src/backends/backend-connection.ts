@@ -4,18 +4,24 @@ import type { ConnectionKind } from "./backend-messages.ts";
 import { ConnectionReader, type ReaderParts } from "./connection-reader.ts";
 import { ConnectionWriter, type WriterParts } from "./connection-writer.ts";
 import type { LinkEnd } from "./link-counts.ts";
+import { linkDefaults } from "./link-options.ts";
+import { TurnShare } from "./turn-share.ts";
 import { WriteBuffers } from "./write-buffers.ts";
 
 const readBufferBytes = 64 * 1024;
 
-/** Buffers of all connections of a process. */
+/** What all connections of a process share. */
 export class SharedBuffers {
 	/** What is read is handled or copied before any other connection is read, so one buffer serves all. */
 	readonly read = Buffer.allocUnsafeSlow(readBufferBytes);
 	readonly write = new WriteBuffers();
+	/** VIDEO and FILE of all backends have as many frames in a turn as one connection. CONTROL, which must not wait, has no share. */
+	readonly dataTurns = new TurnShare(linkDefaults.framesPerTurn);
 }
 
-interface ConnectionParts extends Omit<ReaderParts, "resume" | "onFailed" | "rate">, Omit<WriterParts, "socket" | "buffers" | "rate"> {
+interface ConnectionParts
+	extends Omit<ReaderParts, "resume" | "onFailed" | "rate" | "share">,
+		Omit<WriterParts, "socket" | "buffers" | "rate"> {
 	readonly kind: ConnectionKind;
 	readonly host: string;
 	readonly port: number;
@@ -52,7 +58,8 @@ export class BackendConnection {
 		const socket = connect({ host, port, noDelay: true, keepAlive: true, onread: { buffer: buffers.read, callback } });
 		this.#socket = socket;
 		const onFailed = (problem: string) => this.#end("oversized", problem);
-		this.#reader = new ConnectionReader({ ...parts, rate: readRate, onFailed, resume: () => socket.resume() }, parts.isPaused);
+		const share = kind === "data" ? buffers.dataTurns : undefined;
+		this.#reader = new ConnectionReader({ ...parts, share, rate: readRate, onFailed, resume: () => socket.resume() }, parts.isPaused);
 		this.#writer = new ConnectionWriter({ ...parts, rate: writeRate, socket, buffers: buffers.write });
 		socket.once("connect", this.#onConnect);
 		socket.once("end", () => this.#end("lost", "it closed the connection"));

@@ -3,6 +3,7 @@ import type { Bandwidth } from "../flow/bandwidth.ts";
 import type { FrameClass } from "../frames/frame-descriptor.ts";
 import { type FrameDecision, type FrameReader, type FrameSink, ReaderStatus } from "../frames/frame-reader.ts";
 import type { LinkCounts } from "./link-counts.ts";
+import type { TurnShare } from "./turn-share.ts";
 
 export interface ReaderParts {
 	readonly reader: FrameReader;
@@ -10,6 +11,8 @@ export interface ReaderParts {
 	readonly rate: Bandwidth;
 	readonly nowMs: () => number;
 	readonly framesPerTurn: number;
+	/** Instead of `framesPerTurn`, for connections that share a turn. */
+	readonly share?: TurnShare | undefined;
 	readonly begin: (frameClass: FrameClass, length: number, clientId: number) => FrameDecision;
 	readonly onFrame: (frame: Frame) => void;
 	/** The backend broke the rules about lengths. */
@@ -20,8 +23,8 @@ export interface ReaderParts {
 
 /**
  * Decides when a connection is read, and takes frames out of what was read. Reading stops while the caller has paused it, a frame waits for room
- * or for a buffer, the bandwidth is used up, or `framesPerTurn` frames were handled in this turn of the event loop: a connection does not delay
- * others.
+ * or for a buffer, the bandwidth is used up, or `framesPerTurn` frames, or its share of them, were handled in this turn of the event loop: a
+ * connection does not delay others.
  *
  * One owner, its connection. Bound: bytes that were read and not handled when reading stopped, at most one buffer of the socket.
  */
@@ -98,6 +101,7 @@ export class ConnectionReader implements FrameSink {
 		this.#isStopped = true;
 		if (this.#nextTurn !== null) clearImmediate(this.#nextTurn);
 		if (this.#rateTimer !== null) clearTimeout(this.#rateTimer);
+		this.#endTurn();
 		this.#rest = null;
 		// The reader is in use until `push` returns.
 		if (!this.#isHandling) this.#parts.reader.close();
@@ -109,19 +113,28 @@ export class ConnectionReader implements FrameSink {
 
 	end(frame: Frame): boolean {
 		this.#parts.counts.receivedFrames++;
-		this.#turnFrames++;
+		if (this.#turnFrames++ === 0) this.#parts.share?.join();
 		frame.receivedMs = this.#handledMs;
 		this.#nextTurn ??= setImmediate(this.#onTurn);
 		this.#parts.onFrame(frame);
 		return this.#mayHandle;
 	}
 
+	get #turnFramesMax(): number {
+		return this.#parts.share?.frames ?? this.#parts.framesPerTurn;
+	}
+
 	get #mayHandle(): boolean {
-		return !this.#isStopped && !this.#isPaused && this.#waits === null && this.#turnFrames < this.#parts.framesPerTurn;
+		return !this.#isStopped && !this.#isPaused && this.#waits === null && this.#turnFrames < this.#turnFramesMax;
 	}
 
 	get #mayRead(): boolean {
 		return this.#mayHandle && this.#from === this.#to && this.#rateTimer === null;
+	}
+
+	#endTurn(): void {
+		if (this.#turnFrames > 0) this.#parts.share?.leave();
+		this.#turnFrames = 0;
 	}
 
 	/** @returns up to where it has come. */
@@ -148,7 +161,7 @@ export class ConnectionReader implements FrameSink {
 				onFailed(reader.problem === "empty" ? "a frame of no bytes" : `a frame of ${reader.problemLength} bytes`);
 				break;
 			case ReaderStatus.stopped:
-				if (this.#turnFrames >= this.#parts.framesPerTurn) counts.readingStopped.turn++;
+				if (this.#turnFrames >= this.#turnFramesMax) counts.readingStopped.turn++;
 				break;
 			case ReaderStatus.hungry:
 				break;
@@ -180,7 +193,7 @@ export class ConnectionReader implements FrameSink {
 
 	readonly #onTurn = (): void => {
 		this.#nextTurn = null;
-		this.#turnFrames = 0;
+		this.#endTurn();
 		// Without bytes, too: a frame may wait whose header has been read.
 		if (this.#isSocketStopped) {
 			this.#handledMs = this.#parts.nowMs();

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { ConnectionReader } from "../../src/backends/connection-reader.ts";
 import { LinkCounts } from "../../src/backends/link-counts.ts";
+import { TurnShare } from "../../src/backends/turn-share.ts";
 import { BufferPool } from "../../src/buffers/buffer-pool.ts";
 import { Bandwidth } from "../../src/flow/bandwidth.ts";
 import { FrameDecision, FrameReader } from "../../src/frames/frame-reader.ts";
@@ -12,33 +13,83 @@ afterEach(() => {
 	for (const reader of readers.splice(0)) reader.stop();
 });
 
+/** A reader that notes the client ids of frames, and how often it was to be read again. */
+function readerWith(options: { readonly framesPerTurn: number; readonly share?: TurnShare }) {
+	const frames: number[] = [];
+	const state = { frames, resumed: 0 };
+	const reader = new ConnectionReader(
+		{
+			reader: new FrameReader(new BufferPool()),
+			counts: new LinkCounts(),
+			rate: new Bandwidth(0, 0),
+			nowMs: () => 0,
+			...options,
+			begin: () => FrameDecision.take,
+			onFrame: (frame) => void frames.push(frame.clientId),
+			onFailed: (problem) => expect.fail(problem),
+			resume: () => void state.resumed++,
+		},
+		false,
+	);
+	readers.push(reader);
+	/** Frames for these clients come at once. */
+	const read = (...clients: number[]): boolean => {
+		const bytes = Buffer.concat(clients.map((client) => frameBytes(1, client, "x")));
+		return reader.read(bytes, bytes.length);
+	};
+	return { state, read, reader };
+}
+
 describe("a reader of a connection", () => {
 	it("whose turn ends with the last byte that was read has nothing left, whatever was left before", async () => {
-		const frames: number[] = [];
-		let resumed = 0;
-		const reader = new ConnectionReader(
-			{
-				reader: new FrameReader(new BufferPool()),
-				counts: new LinkCounts(),
-				rate: new Bandwidth(0, 0),
-				nowMs: () => 0,
-				framesPerTurn: 2,
-				begin: () => FrameDecision.take,
-				onFrame: (frame) => void frames.push(frame.clientId),
-				onFailed: (problem) => expect.fail(problem),
-				resume: () => void resumed++,
-			},
-			false,
-		);
-		readers.push(reader);
-		const three = Buffer.concat([1, 2, 3].map((client) => frameBytes(1, client, "x")));
-		expect(reader.read(three, three.length)).toBe(false);
-		while (resumed < 1) await turn();
+		const { state, read } = readerWith({ framesPerTurn: 2 });
+		expect(read(1, 2, 3)).toBe(false);
+		while (state.resumed < 1) await turn();
 		// So that the next read begins a turn.
 		await turn();
-		const two = Buffer.concat([4, 5].map((client) => frameBytes(1, client, "x")));
-		expect(reader.read(two, two.length)).toBe(false);
-		while (resumed < 2) await turn();
-		expect(frames).toEqual([1, 2, 3, 4, 5]);
+		expect(read(4, 5)).toBe(false);
+		while (state.resumed < 2) await turn();
+		expect(state.frames).toEqual([1, 2, 3, 4, 5]);
+	});
+
+	it("shares a turn with others that have frames at the same time, and has it alone when they have none", async () => {
+		const share = new TurnShare(8);
+		const four = Array.from({ length: 4 }, () => readerWith({ framesPerTurn: 100, share }));
+		const clients = Array.from({ length: 20 }, (_, index) => index + 1);
+		const handled = () => four.map(({ state }) => state.frames.length);
+		for (const { read } of four) expect(read(...clients)).toBe(false);
+		// The first ones did not know of the others.
+		expect(handled(), "frames of each in the first turn").toEqual([8, 4, 2, 2]);
+		await turn();
+		expect(handled(), "of each after the second").toEqual([10, 6, 4, 4]);
+		await turn();
+		expect(handled(), "of each after the third").toEqual([12, 8, 6, 6]);
+		for (let turns = 0; turns < 10; turns++) await turn();
+		expect(
+			four.map(({ state }) => state.frames),
+			"all frames of each, in order",
+		).toEqual(four.map(() => clients));
+		const [alone] = four;
+		// It is not known yet that the others have no more.
+		alone!.read(1);
+		await turn();
+		expect(alone!.read(...clients.slice(0, 8)), "whether it may read on after 8").toBe(false);
+		expect(handled()[0], "frames of the one that is alone").toBe(20 + 1 + 8);
+		await turn();
+		expect(alone!.read(...clients.slice(0, 7)), "whether it may read on after 7").toBe(true);
+	});
+
+	it("gives back its share when it is stopped within a turn", () => {
+		const share = new TurnShare(8);
+		const [one, other] = [readerWith({ framesPerTurn: 100, share }), readerWith({ framesPerTurn: 100, share })];
+		one.read(1);
+		other.read(1);
+		expect(share.frames).toBe(4);
+		one.reader.stop();
+		other.reader.stop();
+		one.reader.stop();
+		share.join();
+		share.leave();
+		expect(share.frames).toBe(8);
 	});
 });
