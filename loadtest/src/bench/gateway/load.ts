@@ -29,7 +29,7 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 			ends.push(() => peers.stop());
 			return { peers, ports: await peers.call("listen", { kind: "frames", backends }) };
 		};
-		// All CONTROL is measured in a separate process, which has little else to do: it would measure the load's own delays.
+		// CONTROL is measured in a process that has little else to do: one that plays all clients would measure its own delays.
 		const probe = await start(1);
 		const others = await start(backendCount - 1);
 		const gateway = await GatewaySubject.start([...probe.ports, ...others.ports]);
