@@ -48,8 +48,8 @@ describe("options of the gateway", () => {
 			{ backendReconnectMinMs: "40s" },
 			"--backend-reconnect-min: 40s is longer than the longest pause, 30s (--backend-reconnect-max); give at most that",
 		],
-		// A buffer of 8 MiB is somewhat longer: a frame of that length would wait for ever.
-		[{ bufferMemoryBytes: "8MiB" }, '--buffer-memory: "8MiB" is not between 16MiB and 16GiB'],
+		// With less, a frame of 8 MiB would be more than a client's share, always.
+		[{ bufferMemoryBytes: "16MiB" }, '--buffer-memory: "16MiB" is not between 32MiB and 16GiB'],
 		[{ maxFrameBytes: "9MiB" }, '--max-frame: "9MiB" is not between 512B and 8MiB'],
 	] as const)("%j: %s", (given, line) => {
 		expect(problem(given)).toBe(line);

@@ -72,6 +72,8 @@ export interface GatewayReading {
 		readonly reservedBytes: number;
 		readonly bytesMax: number;
 		readonly refused: number;
+		/** Of these, for which there was a buffer, but not within the share of its holder. */
+		readonly overShare: number;
 		readonly tiers: readonly TierReading[];
 	};
 	readonly backends: readonly GatewayBackendReading[];
@@ -238,8 +240,14 @@ export const gatewayMetrics: readonly ReadMetric<GatewayReading>[] = [
 	counter(
 		"shardcast_gateway_buffers_refused_total",
 		"none",
-		"Times that there was no buffer for a frame.",
+		"Times that there was no buffer for a frame, or none within a share.",
 		single(({ buffers }) => buffers.refused),
+	),
+	counter(
+		"shardcast_gateway_buffers_over_share_total",
+		"none",
+		"Times that there was a buffer for a frame, but its connection or client had its share of what was free.",
+		single(({ buffers }) => buffers.overShare),
 	),
 	gauge(
 		"shardcast_gateway_buffers",

@@ -1,5 +1,6 @@
 import type { Log } from "@shardcast/telemetry";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
+import type { LinkShares } from "../buffers/buffer-share.ts";
 import type { Frame } from "../buffers/frame.ts";
 import { Bandwidth } from "../flow/bandwidth.ts";
 import { isUrgent, mayDrop } from "../frames/frame-codec.ts";
@@ -74,6 +75,10 @@ export class BackendLink implements Link {
 	readonly breaker: Breaker;
 	/** What waits for the connections. */
 	readonly outbox: LinkOutbox;
+	/** Of the pool, by connection: of frames that come on it. */
+	readonly inShares: LinkShares;
+	/** Of frames that go to it, from when they have come. */
+	readonly outShares: LinkShares;
 	readonly #parts: LinkParts;
 	readonly #nowMs: () => number;
 	readonly #random: () => number;
@@ -108,6 +113,8 @@ export class BackendLink implements Link {
 		this.#random = parts.random ?? Math.random;
 		this.breaker = new Breaker(options.breaker, this.#nowMs);
 		this.outbox = new LinkOutbox(options);
+		this.inShares = parts.pool.linkShares();
+		this.outShares = parts.pool.linkShares();
 	}
 
 	get isUp(): boolean {
@@ -238,7 +245,7 @@ export class BackendLink implements Link {
 				framesPerTurn: options.framesPerTurn,
 			},
 			nowMs: this.#nowMs,
-			reader: new FrameReader(pool, options.frameBytesMax, this.counts.reader),
+			reader: new FrameReader(pool, options.frameBytesMax, this.counts.reader, this.inShares[kind]),
 			readRate: new Bandwidth(options.bandwidth, this.#nowMs()),
 			writeRate: new Bandwidth(options.bandwidth, this.#nowMs()),
 			begin: (frameClass, length, clientId) => {

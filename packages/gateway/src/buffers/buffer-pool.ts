@@ -1,4 +1,5 @@
 import { FrameLayout } from "../frames/frame-descriptor.ts";
+import { BufferShare, type LinkShares, SharePart } from "./buffer-share.ts";
 import { BufferTier, type TierOwner } from "./buffer-tier.ts";
 import { BufferLimits, bufferTiers, type TierSize } from "./buffer-tiers.ts";
 import { ViewBudget } from "./buffer-views.ts";
@@ -17,7 +18,12 @@ export interface BufferPoolOptions {
  *
  * Memory is taken when it is needed and kept. Bounds: the buffers of each tier, and `memoryBytesMax` over all. When the memory is used up,
  * tiers give up what they do not use. When a tier has no buffer, the next larger one is asked, but no other: a frame never takes more than
- * eight times its tier. After that `take` returns null (`refused`), and the caller must wait or drop; `onFreed` says when to try again.
+ * eight times its tier. After that `take` returns null (`refused`), and the caller must wait or drop; `onFreed` says when to try again. The same
+ * happens when the share of a holder is used up (`BufferShare`).
+ *
+ * A frame that comes in pieces begins in a buffer of at most `partBytesMin`, and gets the next size when that is full (`sizeFor`): what is announced
+ * takes no memory before it has come. Those that may not be dropped wait for the next size with what they have. They never wait only for each
+ * other: a buffer for a part is given only if so much is left that the whole, by the rule of shares, has room.
  */
 export class BufferPool implements TierOwner {
 	readonly tiers: readonly BufferTier[];
@@ -25,12 +31,16 @@ export class BufferPool implements TierOwner {
 	readonly memoryBytesMax: number;
 	/** Takes that got no buffer. */
 	refused = 0;
+	/** Those of them for which there was a buffer, but not within the share of a holder. */
+	overShare = 0;
 	/**
 	 * Called when a buffer came back for the first time after a refused take. It is called within a release, so it only makes a note or a
 	 * `setImmediate`; frames are taken later.
 	 */
 	onFreed: (() => void) | null = null;
 	#reservedBytes = 0;
+	/** Memory of slabs of which a buffer is in use: no other tier can have it. */
+	#usedBytes = 0;
 	#wasRefused = false;
 
 	/** @throws RangeError for tiers that are not ordered by size. */
@@ -40,7 +50,7 @@ export class BufferPool implements TierOwner {
 		}
 		this.memoryBytesMax = memoryBytesMax;
 		this.views = new ViewBudget(viewsMax);
-		this.tiers = tiers.map((tier) => new BufferTier(tier, this, this.views));
+		this.tiers = tiers.map((tier, index) => new BufferTier(tier, index, this, this.views));
 	}
 
 	/** The longest payload that there are buffers for. */
@@ -58,22 +68,72 @@ export class BufferPool implements TierOwner {
 		return this.tiers.reduce((sum, tier) => sum + tier.inUse, 0);
 	}
 
+	/** Whether a take was refused, and no buffer has come back since. */
+	get isShort(): boolean {
+		return this.#wasRefused;
+	}
+
+	/** For one way of a connection. */
+	connectionShare(): BufferShare {
+		return new BufferShare(this.tiers.length, SharePart.whole);
+	}
+
+	/** For one way of both connections of a link. */
+	linkShares(): LinkShares {
+		return { control: this.connectionShare(), data: this.connectionShare() };
+	}
+
+	clientShare(): BufferShare {
+		return new BufferShare(this.tiers.length, SharePart.half);
+	}
+
+	/** How large a buffer a frame of this length needs when so many bytes of its payload have come. */
+	sizeFor(length: number, arrived: number): number {
+		const needed = Math.max(arrived + 1, Math.min(BufferLimits.partBytesMin, this.payloadBytesMax));
+		if (length <= needed) return length;
+		return Math.min(length, this.tiers[this.#tierFor(needed)]!.bytes);
+	}
+
 	/**
 	 * A frame with one reference, for a payload of this length. Null when there is no buffer for it.
+	 * @param connection @param client whose shares it counts to. @param mayDrop of what is left, such a frame gets less. @param whole length that it
+	 * will have, if this is a part.
 	 * @throws RangeError for a length that no tier has: check lengths first.
 	 */
-	take(length: number): Frame | null {
+	take(
+		length: number,
+		connection: BufferShare | null = null,
+		client: BufferShare | null = null,
+		mayDrop = false,
+		whole = length,
+	): Frame | null {
 		if (!(length >= FrameLayout.payloadBytesMin && length <= this.payloadBytesMax)) {
 			throw new RangeError(`a payload of ${length} bytes: buffers take ${FrameLayout.payloadBytesMin} to ${this.payloadBytesMax}`);
 		}
 		const tiers = this.tiers;
-		let index = 0;
-		while (tiers[index]!.bytes < length) index++;
-		const frame = tiers[index]!.take(length) ?? (index + 1 < tiers.length ? tiers[index + 1]!.take(length) : null);
+		let index = this.#tierFor(length);
+		const leftForWhole = whole > length ? 2 * tiers[this.#tierFor(whole)]!.strideBytes : 0;
+		const part = mayDrop ? SharePart.half : SharePart.whole;
+		let frame: Frame | null = null;
+		let isOverShare = false;
+		for (const most = Math.min(index + 1, tiers.length - 1); frame === null && index <= most; index++) {
+			const tier = tiers[index]!;
+			const bytesLeft = this.memoryBytesMax - this.#usedBytes - tier.strideBytes;
+			if (leftForWhole > 0 && bytesLeft < leftForWhole + tier.strideBytes) continue;
+			if (allows(connection, tier, bytesLeft, part) && allows(client, tier, bytesLeft, part)) frame = tier.take(length);
+			else isOverShare = true;
+		}
 		if (frame === null) {
 			this.refused++;
+			if (isOverShare) this.overShare++;
 			this.#wasRefused = true;
+			return null;
 		}
+		const { index: taken, strideBytes } = tiers[index - 1]!;
+		frame.connectionShare = connection;
+		frame.clientShare = client;
+		connection?.took(taken, strideBytes);
+		client?.took(taken, strideBytes);
 		return frame;
 	}
 
@@ -94,9 +154,42 @@ export class BufferPool implements TierOwner {
 		return true;
 	}
 
-	freed(): void {
+	slabUsed(bytes: number): void {
+		this.#usedBytes += bytes;
+	}
+
+	slabIdle(bytes: number): void {
+		this.#usedBytes -= bytes;
+	}
+
+	freed(frame: Frame, { index, strideBytes }: BufferTier): void {
+		frame.connectionShare?.gaveBack(index, strideBytes);
+		frame.clientShare?.gaveBack(index, strideBytes);
+		frame.connectionShare = null;
+		frame.clientShare = null;
+		this.#tellFreed();
+	}
+
+	#tierFor(bytes: number): number {
+		let index = 0;
+		while (this.tiers[index]!.bytes < bytes) index++;
+		return index;
+	}
+
+	#tellFreed(): void {
 		if (!this.#wasRefused) return;
 		this.#wasRefused = false;
 		this.onFreed?.();
 	}
+}
+
+function allows(
+	share: BufferShare | null,
+	{ index, strideBytes, buffersMax, inUse }: BufferTier,
+	bytesLeft: number,
+	part: SharePart,
+): boolean {
+	const buffersLeft = buffersMax - inUse - 1;
+	// Without a buffer the tier itself says no.
+	return share === null || buffersLeft < 0 || share.allows(index, strideBytes, buffersLeft, bytesLeft, part);
 }

@@ -5,6 +5,7 @@ import { Frame, type FrameOwner } from "./frame.ts";
 /** Memory for some buffers of a tier, taken and given up as a whole. */
 class Slab implements FrameOwner {
 	readonly buffer: ArrayBuffer;
+	readonly bytes: number;
 	readonly frames: Frame[] = [];
 	/** Of its frames. */
 	inUse = 0;
@@ -12,6 +13,7 @@ class Slab implements FrameOwner {
 
 	constructor(bytes: number, tier: BufferTier) {
 		this.buffer = new ArrayBuffer(bytes);
+		this.bytes = bytes;
 		this.#tier = tier;
 	}
 
@@ -24,8 +26,11 @@ class Slab implements FrameOwner {
 export interface TierOwner {
 	/** Asks for memory. False: there is none. */
 	reserve(bytes: number): boolean;
+	/** Memory of a slab is in use now, or is not any more. */
+	slabUsed(bytes: number): void;
+	slabIdle(bytes: number): void;
 	/** A buffer has come back. */
-	freed(): void;
+	freed(frame: Frame, tier: BufferTier): void;
 }
 
 /** Bytes that a buffer takes: V8 aligns typed arrays by 8, caches by 64. */
@@ -38,8 +43,12 @@ const aligned = (bytes: number): number => Math.ceil(bytes / 16) * 16;
  * Bound: `buffersMax`, and the memory that the pool grants. Beyond, `take` returns null (`exhausted`).
  */
 export class BufferTier {
+	/** Among the tiers of its pool. */
+	readonly index: number;
 	readonly bytes: number;
 	readonly buffersMax: number;
+	/** Memory of one buffer. */
+	readonly strideBytes: number;
 	/** Frames taken and come back, since the start. */
 	allocations = 0;
 	frees = 0;
@@ -50,7 +59,6 @@ export class BufferTier {
 
 	readonly #owner: TierOwner;
 	readonly #views: ViewBudget;
-	readonly #strideBytes: number;
 	readonly #slabs = new Set<Slab>();
 	#buffers = 0;
 	#inUse = 0;
@@ -58,12 +66,13 @@ export class BufferTier {
 	#idleSlabs = 0;
 	#free: Frame | null = null;
 
-	constructor({ bytes, buffersMax }: TierSize, owner: TierOwner, views: ViewBudget) {
+	constructor({ bytes, buffersMax }: TierSize, index: number, owner: TierOwner, views: ViewBudget) {
+		this.index = index;
 		this.bytes = bytes;
 		this.buffersMax = buffersMax;
 		this.#owner = owner;
 		this.#views = views;
-		this.#strideBytes = aligned(Frame.payloadAt + bytes);
+		this.strideBytes = aligned(Frame.payloadAt + bytes);
 	}
 
 	get inUse(): number {
@@ -77,7 +86,7 @@ export class BufferTier {
 
 	/** Memory that it has now. */
 	get reservedBytes(): number {
-		return this.#buffers * this.#strideBytes;
+		return this.#buffers * this.strideBytes;
 	}
 
 	/** @param length of the payload, at most `bytes`. */
@@ -90,7 +99,10 @@ export class BufferTier {
 		this.#free = frame.nextFree;
 		frame.nextFree = null;
 		const slab = frame.owner as Slab;
-		if (slab.inUse++ === 0) this.#idleSlabs--;
+		if (slab.inUse++ === 0) {
+			this.#idleSlabs--;
+			this.#owner.slabUsed(slab.bytes);
+		}
 		this.allocations++;
 		if (++this.#inUse > this.highWater) this.highWater = this.#inUse;
 		frame.start(length);
@@ -99,12 +111,15 @@ export class BufferTier {
 
 	/** Only its slabs call this. */
 	takeBack(frame: Frame, slab: Slab): void {
-		if (--slab.inUse === 0) this.#idleSlabs++;
+		if (--slab.inUse === 0) {
+			this.#idleSlabs++;
+			this.#owner.slabIdle(slab.bytes);
+		}
 		frame.nextFree = this.#free;
 		this.#free = frame;
 		this.frees++;
 		this.#inUse--;
-		this.#owner.freed();
+		this.#owner.freed(frame, this);
 	}
 
 	/** Gives up slabs of which no buffer is in use, until it has given up as many bytes. @returns bytes given up. */
@@ -114,7 +129,7 @@ export class BufferTier {
 		for (const slab of this.#slabs) {
 			if (bytes >= bytesWanted) break;
 			if (slab.inUse > 0) continue;
-			bytes += slab.frames.length * this.#strideBytes;
+			bytes += slab.bytes;
 			this.#drop(slab);
 		}
 		return bytes;
@@ -142,13 +157,13 @@ export class BufferTier {
 	}
 
 	#grow(): boolean {
-		const wanted = Math.max(1, Math.floor(BufferLimits.slabBytes / this.#strideBytes));
+		const wanted = Math.max(1, Math.floor(BufferLimits.slabBytes / this.strideBytes));
 		const count = Math.min(wanted, this.buffersMax - this.#buffers);
-		if (count === 0 || !this.#owner.reserve(count * this.#strideBytes)) return false;
-		const slab = new Slab(count * this.#strideBytes, this);
+		if (count === 0 || !this.#owner.reserve(count * this.strideBytes)) return false;
+		const slab = new Slab(count * this.strideBytes, this);
 		const keepsViews = this.bytes <= BufferLimits.viewedBytesMax;
 		for (let index = 0; index < count; index++) {
-			const bytes = Buffer.from(slab.buffer, index * this.#strideBytes, Frame.payloadAt + this.bytes);
+			const bytes = Buffer.from(slab.buffer, index * this.strideBytes, Frame.payloadAt + this.bytes);
 			const frame = new Frame(bytes, slab, this.#views, keepsViews);
 			slab.frames.push(frame);
 			frame.nextFree = this.#free;

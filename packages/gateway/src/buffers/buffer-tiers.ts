@@ -20,6 +20,8 @@ export const bufferTiers: readonly TierSize[] = [
 
 export const BufferLimits = {
 	memoryBytesMaxDefault: 256 * 2 ** 20,
+	/** A frame that comes in pieces has a buffer of at most this size until more has come. */
+	partBytesMin: 256 * kibibyte,
 	/** Memory is taken in pieces of about this size, or of one buffer where that is larger. */
 	slabBytes: 64 * kibibyte,
 	/** Cached views over all buffers, 150 bytes each. */

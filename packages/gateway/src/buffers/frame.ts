@@ -1,5 +1,6 @@
 import { encodeFrameHeader, knownClass, readU32 } from "../frames/frame-codec.ts";
 import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
+import type { BufferShare } from "./buffer-share.ts";
 import { BufferViews, type ViewBudget } from "./buffer-views.ts";
 
 /** Where frames come from and go back to. */
@@ -36,6 +37,9 @@ export class Frame {
 	readonly owner: FrameOwner;
 	/** The next one in a list of free frames. */
 	nextFree: Frame | null = null;
+	/** Whose shares its buffer counts to: of the connection that it came on or goes to, and of its client. */
+	connectionShare: BufferShare | null = null;
+	clientShare: BufferShare | null = null;
 
 	#references = 0;
 	readonly #messages: BufferViews;
@@ -67,6 +71,11 @@ export class Frame {
 	/** Offset of the byte after the payload. */
 	get end(): number {
 		return Frame.payloadAt + this.length;
+	}
+
+	/** The longest payload that its buffer takes. */
+	get lengthMax(): number {
+		return this.bytes.length - Frame.payloadAt;
 	}
 
 	/** Bytes that it takes on TCP. */

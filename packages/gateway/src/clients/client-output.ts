@@ -57,9 +57,17 @@ export class ClientOutput {
 		return this.#held[0].size + this.#held[1].size > 0;
 	}
 
-	/** Whether sources have waited for so long, and not because of its bandwidth, without that it took anything. */
-	isStalled(nowMs: number, timeoutMs: number): boolean {
-		return this.holdsSources && this.#timer === null && nowMs - this.tookMs >= timeoutMs;
+	/**
+	 * Whether it has taken nothing for so long, and not because of its bandwidth, while sources waited: for it, or for a buffer such as it keeps.
+	 * @param isShort there is no buffer for somebody. Call it every fraction of a second.
+	 */
+	isStalled(nowMs: number, timeoutMs: number, isShort: boolean): boolean {
+		if (this.#timer !== null) return false;
+		if (!this.holdsSources && (!isShort || !this.isBehind)) {
+			this.tookMs = nowMs;
+			return false;
+		}
+		return nowMs - this.tookMs >= timeoutMs;
 	}
 
 	/** Whether the client has not taken all that it is to get. */

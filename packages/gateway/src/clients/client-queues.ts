@@ -1,4 +1,5 @@
 import type { Config } from "@shardcast/config";
+import type { BufferPool } from "../buffers/buffer-pool.ts";
 import type { Frame } from "../buffers/frame.ts";
 import { Bandwidth } from "../flow/bandwidth.ts";
 import { type ClientLaneCounters, ClientLanes } from "../lanes/client-lanes.ts";
@@ -11,6 +12,7 @@ import type { ClientQueues, GatewayClient } from "./gateway-client.ts";
 interface QueueMakerParts {
 	/** Read at each use. */
 	readonly config: () => Pick<Config, "clientQueueFrames" | "clientQueueBytes" | "videoWindow" | "ackTimeoutMs" | "clientBandwidth">;
+	readonly pool: BufferPool;
 	readonly counts: GatewayCounts;
 	readonly laneCounters: ClientLaneCounters;
 	/** Milliseconds, monotonic. */
@@ -30,7 +32,7 @@ export class QueueMaker {
 	}
 
 	queuesOf(client: GatewayClient): ClientQueues {
-		const { config, counts, laneCounters, nowMs, pumpSoon, pass } = this.#parts;
+		const { config, pool, counts, laneCounters, nowMs, pumpSoon, pass } = this.#parts;
 		const { clientQueueFrames, clientQueueBytes, videoWindow, ackTimeoutMs, clientBandwidth } = config();
 		const lanes = new ClientLanes(
 			{ framesMax: clientQueueFrames, bytesMax: clientQueueBytes, window: videoWindow, ackTimeoutMs },
@@ -48,6 +50,7 @@ export class QueueMaker {
 				dropped: () => counts.dropped.client_closed++,
 			}),
 			budget,
+			share: pool.clientShare(),
 		};
 	}
 

@@ -1,6 +1,7 @@
 import type { ForwardedAddress } from "@shardcast/http";
 import type { AdmittedClient, CountedUser, Session, TopicTransport } from "@shardcast/server/listening";
 import { noAddressSlot } from "@shardcast/server/listening";
+import type { BufferShare } from "../buffers/buffer-share.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
 import type { ClientIntake } from "./client-intake.ts";
 import type { ClientOutput, GatewayTransport } from "./client-output.ts";
@@ -22,6 +23,8 @@ export interface ClientQueues {
 	readonly intake: ClientIntake;
 	/** For frames of the client that wait. */
 	readonly budget: HeldBudget;
+	/** Of the pool: of what it sends, and of what the gateway itself tells it. */
+	readonly share: BufferShare;
 }
 
 /** Who a client is by its token. */

@@ -1,4 +1,5 @@
 import type { BufferPool } from "../buffers/buffer-pool.ts";
+import type { BufferShare } from "../buffers/buffer-share.ts";
 import { Frame } from "../buffers/frame.ts";
 import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
 
@@ -21,10 +22,10 @@ export type LinkMessage =
 	| ({ readonly type: "backend" } & KnownBackend)
 	| { readonly type: "refused"; readonly backend: number; readonly class: number; readonly reason: RefusalReason };
 
-/** The message as a frame with one reference; null when there is no buffer for it. @param clientId of the receiver; 0 = all. */
-export function linkFrame(pool: BufferPool, clientId: number, message: LinkMessage): Frame | null {
+/** The message as a frame with one reference; null when there is no buffer for it. @param clientId of the receiver; 0 = all. @param share its own. */
+export function linkFrame(pool: BufferPool, clientId: number, share: BufferShare | null, message: LinkMessage): Frame | null {
 	const text = JSON.stringify(message);
-	const frame = pool.take(1 + Buffer.byteLength(text));
+	const frame = pool.take(1 + Buffer.byteLength(text), null, share);
 	if (frame === null) return null;
 	frame.bytes[Frame.payloadAt] = FrameClass.LINK;
 	frame.bytes.write(text, Frame.payloadAt + 1, "utf8");

@@ -33,6 +33,7 @@ export function mergeReports(parts: readonly GatewayReport[]): GatewayReport {
 			reservedBytes: sum(({ buffers }) => buffers.reservedBytes),
 			bytesMax: sum(({ buffers }) => buffers.bytesMax),
 			refused: sum(({ buffers }) => buffers.refused),
+			overShare: sum(({ buffers }) => buffers.overShare),
 			tiers: tiers(all(({ buffers }) => buffers.tiers)),
 		},
 		backends: parts.flatMap(({ backends }) => backends).sort((one, other) => one.id - other.id),

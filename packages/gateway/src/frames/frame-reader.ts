@@ -1,4 +1,5 @@
 import type { BufferPool } from "../buffers/buffer-pool.ts";
+import type { BufferShare } from "../buffers/buffer-share.ts";
 import { Frame } from "../buffers/frame.ts";
 import { knownClass, mayDrop, readU32 } from "./frame-codec.ts";
 import { type FrameClass, FrameLayout } from "./frame-descriptor.ts";
@@ -62,8 +63,11 @@ type Stage = (typeof Stage)[keyof typeof Stage];
  * Reads frames from the pieces in which TCP delivers them. One for each direction of a connection. Makes no object: the payload is
  * copied once, into a frame of the pool, and the bytes pushed are not kept.
  *
+ * A long frame begins in a buffer for its first 256 KiB, and is copied into larger ones as it comes: what is only announced takes no memory. The
+ * copies are at most 1.25 times as many bytes as the frame has.
+ *
  * A frame is judged when its header and first payload byte are there. A length of 0 or above the limit fails the connection before
- * anything is taken. Frames of an unknown class are dropped. If the pool has no buffer, a VIDEO frame is dropped, and any other waits
+ * anything is taken. Frames of an unknown class are dropped. If the pool has no buffer, or none within the share, a VIDEO frame is dropped, and any other waits
  * (`starved`): then, as with `waiting` and `stopped`, the caller stops reading its socket, keeps the bytes from the returned offset on,
  * and later pushes them, even if there are none.
  */
@@ -75,6 +79,7 @@ export class FrameReader {
 	problemLength = 0;
 
 	readonly #pool: BufferPool;
+	readonly #share: BufferShare | null;
 	#payloadBytesMax = 0;
 	#status: ReaderStatus = ReaderStatus.hungry;
 	#stage: Stage = Stage.head;
@@ -83,6 +88,7 @@ export class FrameReader {
 	#headFilled = 0;
 	/** Of the payload; 0 until it has arrived and was found to be within the limits. */
 	#length = 0;
+	/** What has come of it; its length is what its buffer is for, which may be a part of the whole. */
 	#frame: Frame | null = null;
 	/** Bytes of the payload that are still to come. */
 	#missing = 0;
@@ -91,8 +97,10 @@ export class FrameReader {
 		pool: BufferPool,
 		payloadBytesMax: number = FrameLayout.payloadBytesMaxDefault,
 		counters: ReaderCounters = new ReaderCounters(),
+		share: BufferShare | null = null,
 	) {
 		this.#pool = pool;
+		this.#share = share;
 		this.payloadBytesMax = payloadBytesMax;
 		this.counters = counters;
 	}
@@ -140,12 +148,14 @@ export class FrameReader {
 					break;
 				case Stage.body: {
 					const frame = this.#frame!;
-					const count = Math.min(this.#missing, to - at);
-					bytes.copy(frame.bytes, frame.end - this.#missing, at, at + count);
+					const arrived = this.#length - this.#missing;
+					const count = Math.min(frame.length - arrived, to - at);
+					bytes.copy(frame.bytes, Frame.payloadAt + arrived, at, at + count);
 					this.#missing -= count;
 					at += count;
-					if (this.#missing > 0) return at;
-					if (!this.#finish(sink)) return at;
+					if (this.#missing === 0) {
+						if (!this.#finish(sink)) return at;
+					} else if (arrived + count < frame.length || !this.#grow(frame)) return at;
 					break;
 				}
 				case Stage.skip: {
@@ -162,8 +172,7 @@ export class FrameReader {
 
 	/** Releases a frame that has come in part. Nothing is pushed afterwards. */
 	close(): void {
-		this.#frame?.release();
-		this.#frame = null;
+		this.#letGo();
 		this.#status = ReaderStatus.failed;
 	}
 
@@ -203,22 +212,52 @@ export class FrameReader {
 			this.#stage = Stage.skip;
 			return true;
 		}
-		const frame = this.#pool.take(this.#length);
-		if (frame === null) {
-			if (mayDrop(frameClass)) {
-				this.counters.droppedWithoutBuffer++;
-				this.#stage = Stage.skip;
-				return true;
-			}
-			this.counters.starved++;
-			this.#status = ReaderStatus.starved;
-			return false;
-		}
+		const size = this.#pool.sizeFor(this.#length, FrameLayout.payloadBytesMin);
+		const frame = this.#pool.take(size, this.#share, null, mayDrop(frameClass), this.#length);
+		if (frame === null) return this.#noBuffer(frameClass);
 		head.copy(frame.bytes, Frame.headerAt, 0, headBytes);
 		frame.readClass();
 		this.#frame = frame;
 		this.#stage = Stage.body;
 		return true;
+	}
+
+	/** Gives a frame that fills its buffer a larger one. False: stop here. */
+	#grow(frame: Frame): boolean {
+		const { frameClass } = frame;
+		const arrived = this.#length - this.#missing;
+		const size = this.#pool.sizeFor(this.#length, arrived);
+		if (size <= frame.lengthMax) frame.length = size;
+		else {
+			const larger = this.#pool.take(size, this.#share, null, mayDrop(frameClass), this.#length);
+			if (larger === null) {
+				if (mayDrop(frameClass)) this.#letGo();
+				return this.#noBuffer(frameClass);
+			}
+			frame.bytes.copy(larger.bytes, Frame.headerAt, Frame.headerAt, Frame.payloadAt + arrived);
+			larger.readClass();
+			frame.release();
+			this.#frame = larger;
+		}
+		return true;
+	}
+
+	/** Drops VIDEO, and goes on after it. False, for any other class: it waits. */
+	#noBuffer(frameClass: number): boolean {
+		if (mayDrop(frameClass)) {
+			this.counters.droppedWithoutBuffer++;
+			this.#stage = Stage.skip;
+			return true;
+		}
+		this.counters.starved++;
+		this.#status = ReaderStatus.starved;
+		return false;
+	}
+
+	/** Releases what has come of a frame. */
+	#letGo(): void {
+		this.#frame?.release();
+		this.#frame = null;
 	}
 
 	/** Hands over the frame. False: stop after it. */

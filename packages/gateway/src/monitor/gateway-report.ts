@@ -55,6 +55,7 @@ export function gatewayReport({ hub, row, discovery }: ReportParts): GatewayRepo
 			reservedBytes: pool.reservedBytes,
 			bytesMax: pool.memoryBytesMax,
 			refused: pool.refused,
+			overShare: pool.overShare,
 			tiers: pool.tiers.map(tierReport),
 		},
 		backends,

@@ -90,6 +90,7 @@ export class BackendPeer {
 			...{ pool, nowMs, outbox: this.outbox, counts: new LinkCounts() },
 			frameBytesMax: options.frameBytesMax,
 			framesPerTurn: options.framesPerTurn,
+			shares: pool.linkShares(),
 			begin: this.#begin,
 			onFrame: this.#onFrame,
 			onMessage: this.#onMessage,

@@ -3,6 +3,7 @@ import { ConnectionReader } from "../backends/connection-reader.ts";
 import type { LinkCounts } from "../backends/link-counts.ts";
 import type { LinkOutbox } from "../backends/link-outbox.ts";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
+import type { LinkShares } from "../buffers/buffer-share.ts";
 import { Frame } from "../buffers/frame.ts";
 import { Bandwidth } from "../flow/bandwidth.ts";
 import { FrameClass } from "../frames/frame-descriptor.ts";
@@ -18,6 +19,8 @@ export interface ChannelParts {
 	readonly outbox: LinkOutbox;
 	readonly counts: LinkCounts;
 	readonly pool: BufferPool;
+	/** Of the pool, of frames that come. */
+	readonly shares: LinkShares;
 	readonly frameBytesMax: number;
 	readonly framesPerTurn: number;
 	readonly nowMs: () => number;
@@ -44,12 +47,12 @@ class Half {
 	hasEnded = false;
 
 	constructor(parts: ChannelParts, kind: ConnectionKind, ended: (half: Half, isOrderly: boolean) => void) {
-		const { outbox, counts, pool, frameBytesMax, framesPerTurn, nowMs } = parts;
+		const { outbox, counts, pool, shares, frameBytesMax, framesPerTurn, nowMs } = parts;
 		this.feed = new FrameFeed(() => outbox.next(kind), counts);
 		this.reader = new ConnectionReader(
 			{
 				...{ counts, nowMs, framesPerTurn },
-				reader: new FrameReader(pool, frameBytesMax, counts.reader),
+				reader: new FrameReader(pool, frameBytesMax, counts.reader, shares[kind]),
 				rate: new Bandwidth(0, nowMs()),
 				begin: (frameClass, length, clientId) => {
 					if (frameClass !== FrameClass.LINK) return parts.begin(frameClass, length, clientId, kind);

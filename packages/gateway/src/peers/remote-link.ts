@@ -3,6 +3,7 @@ import { LinkCounts } from "../backends/link-counts.ts";
 import type { LinkOptions } from "../backends/link-options.ts";
 import { LinkOutbox } from "../backends/link-outbox.ts";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
+import type { LinkShares } from "../buffers/buffer-share.ts";
 import type { Frame } from "../buffers/frame.ts";
 import type { RefusalReason } from "../clients/link-messages.ts";
 import { isUrgent, mayDrop } from "../frames/frame-codec.ts";
@@ -55,6 +56,8 @@ export class RemoteLink implements Link {
 	readonly isOwn = false;
 	readonly counts = new LinkCounts();
 	readonly outbox: LinkOutbox;
+	readonly outShares: LinkShares;
+	readonly #inShares: LinkShares;
 	isUp = false;
 	readonly #parts: RemoteLinkParts;
 	#channel: PeerChannel | null = null;
@@ -71,6 +74,8 @@ export class RemoteLink implements Link {
 		this.address = parts.address;
 		this.owner = parts.owner;
 		this.outbox = new LinkOutbox(parts.options);
+		this.outShares = parts.pool.linkShares();
+		this.#inShares = parts.pool.linkShares();
 	}
 
 	start(): void {
@@ -139,6 +144,7 @@ export class RemoteLink implements Link {
 		const { outbox, counts } = this;
 		const channel = new PeerChannel({
 			...{ outbox, counts, pool, nowMs, frameBytesMax: options.frameBytesMax, framesPerTurn: options.framesPerTurn },
+			shares: this.#inShares,
 			begin: (frameClass, length, clientId, kind) => listener.begin(this, frameClass, length, clientId, kind),
 			onFrame: (frame, kind) => {
 				frame.seal(frame.clientId, id);

@@ -1,10 +1,11 @@
 import type { Backends } from "../backends/backends.ts";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
+import type { LinkShares } from "../buffers/buffer-share.ts";
 import { Frame } from "../buffers/frame.ts";
 import type { GatewayClient } from "../clients/gateway-client.ts";
 import type { GatewayClients } from "../clients/gateway-clients.ts";
 import type { RefusalReason } from "../clients/link-messages.ts";
-import { ackedClass, classOf, messageProblem, readU32 } from "../frames/frame-codec.ts";
+import { ackedClass, classOf, isUrgent, mayDrop, messageProblem, readU32 } from "../frames/frame-codec.ts";
 import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
 import type { CloseCause, GatewayCounts } from "../monitor/gateway-counts.ts";
 import type { Link } from "./link.ts";
@@ -31,9 +32,12 @@ interface FromClientsParts {
  */
 export class FromClients {
 	readonly #parts: FromClientsParts;
+	/** Of frames for all backends, which are stored once. */
+	readonly #toAll: LinkShares;
 
 	constructor(parts: FromClientsParts) {
 		this.#parts = parts;
+		this.#toAll = parts.pool.linkShares();
 	}
 
 	/** @param message valid until this returns. */
@@ -82,13 +86,16 @@ export class FromClients {
 	}
 
 	#pass(client: GatewayClient, message: Buffer, frameClass: FrameClass, backendId: number): void {
-		const { pool, counts, close } = this.#parts;
+		const { backends, pool, counts, close } = this.#parts;
 		const reason = this.#whyNot(backendId);
 		if (reason !== null) {
 			this.#giveUp(client, backendId, frameClass, reason);
 			return;
 		}
-		const frame = pool.take(message.length - FrameLayout.messageHeaderBytes);
+		const shares = backends.get(backendId)?.link.outShares ?? this.#toAll;
+		const share = isUrgent(frameClass) ? shares.control : shares.data;
+		const length = message.length - FrameLayout.messageHeaderBytes;
+		const frame = pool.take(length, share, client.queues.share, mayDrop(frameClass));
 		if (frame === null) {
 			if (frameClass === FrameClass.VIDEO) counts.dropped.no_buffer++;
 			else close(client, "no_buffer");

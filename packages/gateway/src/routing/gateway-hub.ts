@@ -64,6 +64,8 @@ export class GatewayHub implements ClientOwner {
 	/** Changes of backends that clients had no room for, by client. */
 	readonly #untold = new Map<GatewayClient, Set<Backend>>();
 	#freed: NodeJS.Immediate | null = null;
+	/** Takes that got no buffer until the last tick. */
+	#refusedBefore = 0;
 	#ticker: NodeJS.Timeout | null = null;
 
 	constructor(parts: GatewayHubParts) {
@@ -80,6 +82,7 @@ export class GatewayHub implements ClientOwner {
 		this.#queues = new QueueMaker({
 			config,
 			counts,
+			pool: this.pool,
 			laneCounters: this.laneCounters,
 			nowMs,
 			pumpSoon: (client, isUrgent) => this.#pumps.soon(client, isUrgent),
@@ -252,7 +255,7 @@ export class GatewayHub implements ClientOwner {
 	/** Tells all clients whether a backend is up. */
 	#tellAll(backend: Backend): void {
 		if (this.clients.count === 0) return;
-		const frame = linkFrame(this.pool, 0, { type: "backend", ...known(backend) });
+		const frame = linkFrame(this.pool, 0, null, { type: "backend", ...known(backend) });
 		for (const client of this.clients.all) {
 			if (client.isGone || (frame !== null && client.queues.output.tell(frame))) continue;
 			const untold = this.#untold.get(client);
@@ -280,7 +283,7 @@ export class GatewayHub implements ClientOwner {
 
 	/** False = there is no room. */
 	#tell(client: GatewayClient, message: LinkMessage): boolean {
-		const frame = linkFrame(this.pool, client.id, message);
+		const frame = linkFrame(this.pool, client.id, client.queues.share, message);
 		if (frame === null) return false;
 		const isTaken = client.queues.output.tell(frame);
 		frame.release();
@@ -298,13 +301,16 @@ export class GatewayHub implements ClientOwner {
 		const now = nowMs();
 		const { stalledClientTimeoutMs } = config();
 		const { all } = this.clients;
+		const { pool } = this;
+		const isShort = pool.isShort || pool.refused > this.#refusedBefore;
+		this.#refusedBefore = pool.refused;
 		// From the end: closing one moves the last into its place.
 		for (let place = all.length - 1; place >= 0; place--) {
 			const client = all[place]!;
 			if (client.isGone) continue;
 			const { output } = client.queues;
 			output.expire(now);
-			if (output.isStalled(now, stalledClientTimeoutMs)) this.close(client, "stalled");
+			if (output.isStalled(now, stalledClientTimeoutMs, isShort)) this.close(client, "stalled");
 		}
 		if (this.#untold.size > 0) this.#tellUntold();
 		this.streams?.tick();

@@ -1,6 +1,7 @@
 import type { ConnectionKind } from "../backends/backend-messages.ts";
 import type { LinkCounts } from "../backends/link-counts.ts";
 import type { LinkOutbox } from "../backends/link-outbox.ts";
+import type { LinkShares } from "../buffers/buffer-share.ts";
 import type { Frame } from "../buffers/frame.ts";
 import type { BackendQueue } from "../lanes/backend-queue.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
@@ -15,6 +16,8 @@ export interface Link {
 	readonly isOwn: boolean;
 	readonly counts: LinkCounts;
 	readonly outbox: LinkOutbox;
+	/** Of the pool, of frames that go to the backend. */
+	readonly outShares: LinkShares;
 	start(): void;
 	/** Ends it at once. */
 	stop(): void;

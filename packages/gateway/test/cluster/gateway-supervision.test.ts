@@ -19,7 +19,7 @@ function report(factor: number, ...ids: readonly number[]): GatewayReport {
 		queues: { to_clients_high: { ...queue, highWater: 10 * factor } },
 		held: 6,
 		buffers: {
-			...{ reservedBytes: 65_536, bytesMax: 2 ** 28, refused: 8 },
+			...{ reservedBytes: 65_536, bytesMax: 2 ** 28, refused: 8, overShare: 3 },
 			tiers: [{ bytes: 512, buffersMax: 2048, buffers: 124, inUse: 5, allocations: 7, frees: 2, highWater: 6, exhausted: factor }],
 		},
 		backends: ids.map((id) => ({

@@ -45,6 +45,21 @@ function parseWhole(bytes: Buffer): { frames: string[]; unknown: number; problem
 	}
 }
 
+/** All frames of bytes that have no fault. */
+function parseFrames(bytes: Buffer): string[] {
+	const frames: string[] = [];
+	for (let at = 0; at < bytes.length; at += 12 + bytes.readUInt32BE(at))
+		frames.push(
+			describeFrame(
+				bytes[at + 12]!,
+				bytes.readUInt32BE(at + 4),
+				bytes.readUInt32BE(at + 8),
+				bytes.subarray(at, at + 12 + bytes.readUInt32BE(at)),
+			),
+		);
+	return frames;
+}
+
 /** Pushes pieces that end at the given offsets, each in a buffer that is written over afterwards, as a socket's is. */
 function readPieces(bytes: Buffer, ends: readonly number[], pool = smallPool()) {
 	const reader = new FrameReader(pool, payloadBytesMax);
@@ -231,6 +246,88 @@ describe("frame reader", () => {
 		expect(reader.counters.frames).toBe(2);
 		expect(reader.counters.bytes).toBe(40);
 		expect(pool.inUse).toBe(0);
+	});
+
+	describe("a frame that is longer than what it first has a buffer for", () => {
+		const mebibyte = 2 ** 20;
+		const data = (bytes: number, frameClass: FrameClass = FrameClass.FILE): FrameData => ({
+			frameClass,
+			client: 1,
+			backend: 2,
+			bytes,
+			n: 7,
+		});
+		const inUse = (pool: BufferPool) => pool.tiers.map((tier) => tier.inUse);
+
+		it.each([256 * 1024, 256 * 1024 + 1, mebibyte, mebibyte + 1, 8 * mebibyte])(
+			"of %i bytes comes whole, in pieces of any size",
+			(bytes) => {
+				const wire = Buffer.concat([wireOf(data(bytes)), wireOf(data(5))]);
+				for (const pieceBytes of [65_536, 100_003, wire.length]) {
+					const pool = new BufferPool({ memoryBytesMax: 40 * mebibyte });
+					const reader = new FrameReader(pool);
+					const got: Buffer[] = [];
+					const sink: FrameSink = { begin: () => FrameDecision.take, end: (frame) => got.push(Buffer.from(frame.wire())) > 0 };
+					for (let at = 0; at < wire.length; at += pieceBytes) reader.push(wire, at, Math.min(at + pieceBytes, wire.length), sink);
+					expect(Buffer.concat(got).equals(wire)).toBe(true);
+					expect(pool.inUse).toBe(0);
+				}
+			},
+		);
+
+		it("has only memory for what has come", () => {
+			const pool = new BufferPool({ memoryBytesMax: 40 * mebibyte });
+			const reader = new FrameReader(pool);
+			const wire = wireOf(data(8 * mebibyte));
+			reader.push(wire, 0, 13, new Collected());
+			expect(inUse(pool)).toEqual([0, 0, 0, 1, 0, 0]);
+			reader.push(wire, 13, 300_000, new Collected());
+			expect(inUse(pool)).toEqual([0, 0, 0, 0, 1, 0]);
+			reader.push(wire, 300_000, 2 * mebibyte, new Collected());
+			expect(inUse(pool)).toEqual([0, 0, 0, 0, 0, 1]);
+			reader.close();
+			expect(pool.inUse).toBe(0);
+		});
+
+		it("waits for a larger buffer with what has come, or is dropped from its middle on if it is VIDEO", () => {
+			const pool = new BufferPool({ memoryBytesMax: 40 * mebibyte });
+			const taken: Frame[] = [];
+			for (const frameClass of [FrameClass.VIDEO, FrameClass.FILE]) {
+				const reader = new FrameReader(pool);
+				const collected = new Collected();
+				const [long, next] = [wireOf(data(2 * mebibyte, frameClass)), wireOf(data(5))];
+				const wire = Buffer.concat([long, next]);
+				const at = reader.push(wire, 0, 500_000, collected);
+				expect([at, reader.status]).toEqual([500_000, ReaderStatus.hungry]);
+				for (let frame = pool.take(8 * mebibyte); frame !== null; frame = pool.take(8 * mebibyte)) taken.push(frame);
+				const to = reader.push(wire, at, wire.length, collected);
+				expect(reader.counters.droppedWithoutBuffer).toBe(frameClass === FrameClass.VIDEO ? 1 : 0);
+				if (frameClass === FrameClass.FILE) {
+					expect([reader.status, to]).toEqual([ReaderStatus.starved, mebibyte + FrameLayout.headerBytes]);
+					expect(reader.push(wire, to, to, collected)).toBe(to);
+					expect(reader.status).toBe(ReaderStatus.starved);
+				}
+				for (const frame of taken.splice(0)) frame.release();
+				expect(reader.push(wire, to, wire.length, collected)).toBe(wire.length);
+				expect(collected.frames).toEqual(parseFrames(frameClass === FrameClass.VIDEO ? next : wire));
+			}
+			expect(pool.inUse).toBe(0);
+		});
+
+		it("never waits only for others that wait as well", () => {
+			const pool = new BufferPool({ memoryBytesMax: 40 * mebibyte });
+			const wire = wireOf(data(8 * mebibyte));
+			const readers = Array.from({ length: 64 }, () => ({ reader: new FrameReader(pool), at: 0, whole: 0 }));
+			const step = (each: (typeof readers)[number], bytes: number): void => {
+				const sink: FrameSink = { begin: () => FrameDecision.take, end: () => ++each.whole > 0 };
+				each.at = each.reader.push(wire, each.at, Math.min(each.at + bytes, wire.length), sink);
+			};
+			// All as far as they come, again and again.
+			for (let round = 0; round < 4000 && readers.some(({ whole }) => whole === 0); round++)
+				for (const each of readers) if (each.whole === 0) step(each, 65_536);
+			expect(readers.filter(({ whole }) => whole === 0)).toHaveLength(0);
+			expect(pool.inUse).toBe(0);
+		});
 	});
 
 	it("may be closed by its sink, and releases a frame that has come in part", () => {

@@ -17,6 +17,7 @@ const report = (sent: number): GatewayReport => ({
 		reservedBytes: 65_536,
 		bytesMax: 2 ** 28,
 		refused: 8,
+		overShare: 3,
 		tiers: [{ bytes: 512, buffersMax: 2048, buffers: 124, inUse: 512, allocations: 700, frees: 188, highWater: 600, exhausted: 0 }],
 	},
 	backends: [

@@ -32,6 +32,7 @@ class End {
 		this.channel = new PeerChannel({
 			...{ pool, outbox: this.outbox, counts: this.counts, nowMs: () => performance.now(), framesPerTurn: 64 },
 			frameBytesMax: linkDefaults.frameBytesMax,
+			shares: pool.linkShares(),
 			begin: () => FrameDecision.take,
 			onFrame: (frame) => {
 				if (this.frames < 1000 && numberOf(frame) !== this.frames && this.wrongAt < 0) this.wrongAt = this.frames;

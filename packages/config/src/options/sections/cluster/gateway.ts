@@ -157,11 +157,11 @@ export const gatewayOptions = {
 	bufferMemoryBytes: option({
 		flag: "buffer-memory",
 		key: "buffer_memory",
-		// Room for a buffer of the largest tier, which is longer than the longest frame.
-		kind: size({ minBytes: 2 * gatewayFrameBytesMax, maxBytes: 17_179_869_184 }),
+		// A frame of a client may have half as much as is left free, and the buffer of the longest frame is somewhat longer than that.
+		kind: size({ minBytes: 4 * gatewayFrameBytesMax, maxBytes: 17_179_869_184 }),
 		default: 256 * 1024 * 1024,
 		commands,
-		help: "Maximum memory for frames that wait, taken as it is needed. When it is used up, VIDEO is dropped, and other frames wait at their source.",
+		help: "Maximum memory for frames that wait, taken as it is needed. When it is used up, or the share of a connection or a client, VIDEO is dropped, and other frames wait at their source.",
 	}),
 	backendConnectTimeoutMs: option({
 		flag: "backend-connect-timeout",
