@@ -121,6 +121,7 @@ const notShown = new Set([
 	"shardcast_gateway_queue_high_water", // shown as times that a queue was nearly full
 	"shardcast_gateway_buffers", // shown as bytes
 	"shardcast_gateway_buffers_taken_total", // of interest for the sizes of buffers only
+	"shardcast_gateway_buffers_over_share_total", // what it leads to is shown: frames that are dropped, or wait
 	"shardcast_gateway_buffers_exhausted_total", // shown where no larger one served
 	"shardcast_gateway_backend_breaker", // whether a backend is up says more
 	"shardcast_gateway_backend_failures", // the same
@@ -128,6 +129,11 @@ const notShown = new Set([
 	"shardcast_gateway_backend_frames_total", // shown for all backends
 	"shardcast_gateway_backend_bytes_total", // the same
 	"shardcast_gateway_backend_waiting", // the same
+	"shardcast_gateway_peers", // processes that do not serve are shown
+	"shardcast_gateway_peer_records_total", // the frames are shown
+	"shardcast_gateway_peer_bytes_total", // the same
+	"shardcast_gateway_peer_troubles_total", // what follows from them is shown: frames that wait or are dropped
+	"shardcast_gateway_backends_refused_total", // in the log and in the report on the terminal
 	"shardcast_gateway_announcements_total", // whether backends are up says more
 	"shardcast_cluster_state", // the shards' states say more
 	"shardcast_balancer_state", // the target is down when it is not serving

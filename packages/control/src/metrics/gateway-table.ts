@@ -79,6 +79,14 @@ export interface GatewayReading {
 	readonly backends: readonly GatewayBackendReading[];
 	/** Backends that are not used, since there were too many. */
 	readonly backendsRefused: number;
+	/** What passes between its processes; null = there is only one. */
+	readonly bus: {
+		/** Other processes. */
+		readonly peers: number;
+		readonly records: Numbers;
+		readonly bytes: Numbers;
+		readonly troubles: Numbers;
+	} | null;
 	/** Null = it is off. */
 	readonly discovery: { readonly accepted: number; readonly refused: Numbers; readonly errors: number } | null;
 }
@@ -326,6 +334,30 @@ export const gatewayMetrics: readonly ReadMetric<GatewayReading>[] = [
 		"none",
 		"Times that reading from a backend stopped, by reason; client = the queue of a client was nearly full.",
 		ofBackends.eachBy("reason", ({ stopped }) => stopped),
+	),
+	gauge(
+		"shardcast_gateway_peers",
+		"none",
+		"Other processes of the gateway with which this one exchanges frames; 0 without --shards, and then there are no values of the next three.",
+		single(({ bus }) => bus?.peers ?? 0),
+	),
+	counter(
+		"shardcast_gateway_peer_records_total",
+		"records",
+		"Records to and from these processes.",
+		singleBy("direction", ({ bus }) => bus?.records ?? {}),
+	),
+	counter(
+		"shardcast_gateway_peer_bytes_total",
+		"bytes",
+		"Frames in these records, with their headers.",
+		singleBy("direction", ({ bus }) => bus?.bytes ?? {}),
+	),
+	counter(
+		"shardcast_gateway_peer_troubles_total",
+		"none",
+		"What went wrong between processes, by kind; ring_full = a process did not read fast enough, and the frames waited; no_backend = VIDEO and acknowledgements for a backend that is not up; stale = from or for a process that has died; the others are bugs or processes with too much to say.",
+		singleBy("kind", ({ bus }) => bus?.troubles ?? {}),
 	),
 	...backendListMetrics,
 ];

@@ -44,7 +44,7 @@ const groups: Readonly<Record<string, readonly Kept[]>> = {
 		["shard", [...sharedChannelMetrics, ...redisMessageMetrics]],
 	],
 	"The edge": [["process", edgeMetrics]],
-	"The gateway": [["process", gatewayMetrics]],
+	"The gateway": [["process or shard", gatewayMetrics]],
 	Redis: [["process", redisMetrics]],
 	"Outbox in PostgreSQL": [["shard", outboxMetrics]],
 	"Durable channels and blocked users in PostgreSQL": [

@@ -37,6 +37,7 @@ export function mergeReports(parts: readonly GatewayReport[]): GatewayReport {
 			tiers: tiers(all(({ buffers }) => buffers.tiers)),
 		},
 		backends: parts.flatMap(({ backends }) => backends).sort((one, other) => one.id - other.id),
+		bus: bus(parts),
 		backendsRefused: sum(({ backendsRefused }) => backendsRefused),
 		discovery: null,
 	};
@@ -58,6 +59,18 @@ function sums(all: readonly Numbers[]): Record<string, number> {
 /** Objects of which each member is a number. */
 function summed<T extends object>(all: readonly T[]): T {
 	return sums(all as readonly unknown[] as readonly Numbers[]) as unknown as T;
+}
+
+/** Each counts the others. */
+function bus(parts: readonly GatewayReport[]): GatewayReport["bus"] {
+	const all = parts.flatMap((part) => part.bus ?? []);
+	if (all.length === 0) return null;
+	return {
+		peers: most(all.map(({ peers }) => peers)),
+		records: sums(all.map(({ records }) => records)),
+		bytes: sums(all.map(({ bytes }) => bytes)),
+		troubles: sums(all.map(({ troubles }) => troubles)),
+	};
 }
 
 function queues(all: readonly Queues[]): Queues {

@@ -5,6 +5,7 @@ import type { BufferTier } from "../buffers/buffer-tier.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import type { LaneCounters } from "../lanes/lane-counters.ts";
 import type { GatewayHub } from "../routing/gateway-hub.ts";
+import { busReport, queuesToPeers } from "./bus-report.ts";
 
 /** All that a gateway tells about itself: to /metrics, /health, the console and the terminal. */
 export type GatewayReport = GatewayReading;
@@ -49,8 +50,12 @@ export function gatewayReport({ hub, row, discovery }: ReportParts): GatewayRepo
 			to_clients_low: queueReport([laneCounters.low]),
 			to_backends_control: queueReport(links.map(({ outbox }) => outbox.queue.counters.control)),
 			to_backends_data: queueReport(links.map(({ outbox }) => outbox.queue.counters.data)),
+			...(hub.peers !== null && {
+				to_processes_control: queueReport(queuesToPeers(hub, "control")),
+				to_processes_data: queueReport(queuesToPeers(hub, "data")),
+			}),
 		},
-		held: links.reduce((sum, { outbox }) => sum + outbox.queue.heldCount, 0),
+		held: [...hub.backends.all].map(({ link }) => link).reduce((sum, { outbox }) => sum + outbox.queue.heldCount, 0),
 		buffers: {
 			reservedBytes: pool.reservedBytes,
 			bytesMax: pool.memoryBytesMax,
@@ -59,6 +64,7 @@ export function gatewayReport({ hub, row, discovery }: ReportParts): GatewayRepo
 			tiers: pool.tiers.map(tierReport),
 		},
 		backends,
+		bus: busReport(hub),
 		backendsRefused: hub.backends.refused,
 		discovery: discovery === null ? null : { accepted: discovery.accepted, refused: { ...discovery.refused }, errors: discovery.errors },
 	};

@@ -26,6 +26,7 @@ function report(factor: number, ...ids: readonly number[]): GatewayReport {
 			...{ id, address: `10.0.0.${id}:9001`, name: "", isUp: true, breaker: "CLOSED", failures: 0, opened: 0, dials: 1, ups: 1, ends: {} },
 			...{ sentFrames: 5, sentBytes: 1, receivedFrames: 1, receivedBytes: 1, undelivered: 0, waiting: 0, stopped: { client: 0 } },
 		})),
+		bus: { peers: 1, records: { sent: factor }, bytes: { sent: 10 }, troubles: { ring_full: 1 } },
 		backendsRefused: 0,
 		discovery: null,
 	};
@@ -45,6 +46,7 @@ describe("the report of a gateway of several processes", () => {
 			4,
 			{ count: 4, seconds: 1, mostSeconds: 3 },
 		]);
+		expect(whole.bus).toEqual({ peers: 1, records: { sent: 4 }, bytes: { sent: 20 }, troubles: { ring_full: 2 } });
 		expect(whole.queues.to_clients_high).toEqual({ waiting: 2, delivered: 4, dropped: 6, highWater: 30, pressed: 10 });
 		expect(whole.buffers.tiers).toEqual([
 			{ bytes: 512, buffersMax: 4096, buffers: 248, inUse: 10, allocations: 14, frees: 4, highWater: 12, exhausted: 4 },

@@ -31,6 +31,7 @@ const report = (sent: number): GatewayReport => ({
 		},
 	],
 	backendsRefused: 3,
+	bus: null,
 	discovery: null,
 });
 

@@ -183,6 +183,8 @@ describe("a gateway of three processes", () => {
 		expect(now.frames.from_clients).toBe(clients.length * 80 + 1);
 		expect(await cluster.pids().then((pids) => [...pids.keys()])).toEqual(["supervisor", "balancer", "shard 0", "shard 1", "shard 2"]);
 		expect((await scrape()).sum("shardcast_gateway_clients")).toBe(clients.length);
+		expect((await scrape()).sum("shardcast_gateway_peers", { shard: "2" })).toBe(processes - 1);
+		expect((await scrape()).sum("shardcast_gateway_peer_records_total", { direction: "sent" })).toBeGreaterThan(clients.length);
 		expect((await scrape()).sum("websocket_active_connections", { shard: "1" })).toBe(on(1).length);
 		await program.waitForOutput(new RegExp(`gateway: clients ${clients.length} of 12000, backends up 2 of 2`), 30_000);
 		expect((await httpRequest(`${cluster.httpUrl}/console`)).body).toContain("gateway.js");
