@@ -40,7 +40,8 @@ export class ClientIntake {
 	/** "now": pass it on. "later": it is retained, and passed on when it may. "full": too many wait. */
 	admit(frame: Frame): "now" | "later" | "dropped" | "full" {
 		const { bandwidth, budget, nowMs } = this.#parts;
-		if (this.#waiting.count === 0 && bandwidth.take(frame.length, nowMs())) return "now";
+		// Without a limit the clock is not read: each time is an object.
+		if (this.#waiting.count === 0 && (bandwidth.bytesPerSecond === 0 || bandwidth.take(frame.length, nowMs()))) return "now";
 		if (mayDrop(frame.frameClass)) return "dropped";
 		if (!this.#waiting.hold(frame, budget)) return "full";
 		this.#timer ??= setTimeout(this.#again, bandwidth.waitMs(nowMs())).unref();

@@ -92,12 +92,14 @@ export class FromBackends {
 	}
 
 	#sourcesOf(link: Link): Sources {
-		let sources = this.#sources.get(link);
-		if (sources === undefined) {
-			const source = (kind: ConnectionKind) => new Source({ resume: () => link.resume(kind) });
-			sources = { control: source("control"), data: source("data") };
-			this.#sources.set(link, sources);
-		}
+		return this.#sources.get(link) ?? this.#newSources(link);
+	}
+
+	/** Apart from `#sourcesOf`: a function with closures makes an object for their variables at each call. */
+	#newSources(link: Link): Sources {
+		const source = (kind: ConnectionKind) => new Source({ resume: () => link.resume(kind) });
+		const sources = { control: source("control"), data: source("data") };
+		this.#sources.set(link, sources);
 		return sources;
 	}
 }

@@ -1,0 +1,28 @@
+// @module-tag long
+import { join } from "node:path";
+import { ManagedProcess } from "@shardcast/testkit";
+import { describe, expect, it } from "vitest";
+
+const program = join(import.meta.dirname, "../dist/bench/gateway-profile/profile.js");
+const isOldNode = Number.parseInt(process.versions.node, 10) < 22;
+
+describe("profile:gateway", () => {
+	// Node 20 makes a view for each copy of a part of a buffer.
+	it.skipIf(isOldNode)("a gateway process makes no object per message, but for the view of each that comes from a client", async () => {
+		const run = await ManagedProcess.start(program, ["200000"]);
+		expect((await run.exited).code, run.log()).toBe(0);
+		const result = JSON.parse(/^\{.*\}$/m.exec(run.log())![0]) as Record<string, { messages: number; ours: number; views: number }>;
+		const [outwards, inwards] = [result["backend to client"]!, result["client to backend"]!];
+		expect(Math.min(outwards.messages, inwards.messages)).toBeGreaterThanOrEqual(200_000);
+		// What is left is per turn of the loop and per write. The smallest object is 16 bytes.
+		expect(outwards.ours, run.log()).toBeLessThan(22);
+		expect(inwards.ours - inwards.views, run.log()).toBeLessThan(52);
+		expect(inwards.views, run.log()).toBeLessThan(130);
+	});
+
+	it("a number that makes no sense is refused", async () => {
+		const run = await ManagedProcess.start(program, ["10"]);
+		expect((await run.exited).code).toBe(2);
+		expect(run.log()).toContain("10: give a number of messages from 10000 to 100000000");
+	});
+});
