@@ -21,7 +21,7 @@ export const backendCount = 16;
 export const warmupMs = 5_000;
 /** After the load has changed. */
 export const settleMs = 1_000;
-export const measureMs = 5_000;
+export const measureMs = 4_000;
 
 export const shardcast = join(import.meta.dirname, "../../../../apps/supervisor/dist/main.js");
 
