@@ -14,6 +14,7 @@ import { closing } from "./leaves-nothing.ts";
 
 /** A client whose WebSocket takes what it is given, or nothing while it is `slow`. */
 export class HubClient {
+	readonly hub: GatewayHub;
 	readonly client: GatewayClient;
 	readonly messages: ReceivedMessage[] = [];
 	closed: string | null = null;
@@ -23,6 +24,7 @@ export class HubClient {
 	#buffered = 0;
 
 	constructor(hub: GatewayHub) {
+		this.hub = hub;
 		this.client = new GatewayClient(hub, { addressSlot: 0, forwarded: null }, null);
 		const transport = {
 			getBufferedAmount: () => this.#buffered,
