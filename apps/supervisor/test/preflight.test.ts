@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { defaultConfig, type NameOf } from "@shardcast/config";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { nodeVersionProblem } from "../src/node-version.ts";
-import { chooseMode } from "../src/preflight/handoff.ts";
+import { chooseMode, onlyHandoff } from "../src/preflight/handoff.ts";
 import { cpusOfNode } from "../src/preflight/numa.ts";
 import { openFilesWarnings } from "../src/preflight/open-files.ts";
 import { portProblem, portProblems } from "../src/preflight/ports.ts";
@@ -141,6 +141,13 @@ describe("--lb-mode", () => {
 		expect(choose("proxy", works)).toEqual({ mode: "proxy", why: "set by --lbMode" });
 		expect(choose("handoff", works).mode).toBe("handoff");
 		expect(() => choose("handoff", fails)).toThrow("--lbMode: handoff is not possible here (not permitted); use proxy or auto");
+	});
+
+	it("is handoff for processes of a gateway, or an error", () => {
+		expect(onlyHandoff({ clusterDirectory: folder }, name, works).mode).toBe("handoff");
+		expect(() => onlyHandoff({ clusterDirectory: folder }, name, fails)).toThrow(
+			"--shards: connections can't be passed from process to process here (not permitted); leave it out",
+		);
 	});
 
 	it("really passes a descriptor on this machine, and leaves nothing behind", () => {
