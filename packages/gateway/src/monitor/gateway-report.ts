@@ -72,9 +72,11 @@ export function gatewayReport({ hub, row, discovery }: ReportParts): GatewayRepo
 
 function dropped(hub: GatewayHub): Record<string, number> {
 	const all: Record<string, number> = { ...hub.counts.dropped };
-	for (const { link } of hub.backends.all) {
-		all.unknown_class! += link.counts.reader.unknownClass;
-		all.no_buffer! += link.counts.reader.droppedWithoutBuffer;
+	const readers = [...hub.backends.all].map(({ link }) => link.counts.reader);
+	if (hub.peers !== null) readers.push(hub.peers.linkCounts.reader);
+	for (const { unknownClass, droppedWithoutBuffer } of readers) {
+		all.unknown_class! += unknownClass;
+		all.no_buffer! += droppedWithoutBuffer;
 	}
 	all.video_to_client = hub.laneCounters.low.dropped;
 	return all;

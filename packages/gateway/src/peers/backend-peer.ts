@@ -1,6 +1,6 @@
 import type { BackendLink } from "../backends/backend-link.ts";
 import type { ConnectionKind } from "../backends/backend-messages.ts";
-import { LinkCounts } from "../backends/link-counts.ts";
+import type { LinkCounts } from "../backends/link-counts.ts";
 import type { LinkOptions } from "../backends/link-options.ts";
 import { LinkOutbox } from "../backends/link-outbox.ts";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
@@ -39,6 +39,8 @@ export interface PeerParts {
 	readonly options: LinkOptions;
 	readonly pool: BufferPool;
 	readonly counts: PeerCounts;
+	/** Of the channels of all processes. */
+	readonly linkCounts: LinkCounts;
 	/** Of the queues towards all processes. */
 	readonly queues: BackendQueueCounters;
 	readonly nowMs: () => number;
@@ -87,7 +89,7 @@ export class BackendPeer {
 		this.backendId = backendId;
 		this.outbox = new LinkOutbox(options, parts.queues);
 		this.channel = new PeerChannel({
-			...{ pool, nowMs, outbox: this.outbox, counts: new LinkCounts() },
+			...{ pool, nowMs, outbox: this.outbox, counts: parts.linkCounts },
 			frameBytesMax: options.frameBytesMax,
 			framesPerTurn: options.framesPerTurn,
 			shares: pool.linkShares(),

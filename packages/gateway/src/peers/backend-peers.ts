@@ -1,4 +1,5 @@
 import type { BackendLink } from "../backends/backend-link.ts";
+import { LinkCounts } from "../backends/link-counts.ts";
 import type { LinkOptions } from "../backends/link-options.ts";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
 import { slotOfClient } from "../clients/client-ids.ts";
@@ -23,6 +24,8 @@ const nobody: ReadonlyMap<number, BackendPeer> = new Map();
  */
 export class BackendPeers {
 	readonly counts = new PeerCounts();
+	/** What the channels of all processes count. */
+	readonly linkCounts = new LinkCounts();
 	/** Queues towards all processes. */
 	readonly queues = new BackendQueueCounters();
 	readonly #parts: BackendPeersParts;
@@ -56,7 +59,7 @@ export class BackendPeers {
 		this.#peers.get(backendId)?.get(slot)?.close();
 		const { options, pool, nowMs, link } = this.#parts;
 		const peer = new BackendPeer({
-			...{ slot, backendId, options, pool, nowMs, counts: this.counts, queues: this.queues },
+			...{ slot, backendId, options, pool, nowMs, counts: this.counts, linkCounts: this.linkCounts, queues: this.queues },
 			link: () => link(backendId),
 			onGone: this.#onGone,
 		});
