@@ -176,11 +176,11 @@ export class BackendLink implements Link {
 	/** Like `clientJoined`, for clients of another process. */
 	clientsJoined(clients: readonly number[]): void {
 		if (clients.length === 1) this.clientJoined(clients[0]!);
-		else if (this.#state === "up") for (const message of encodeClients(this.id, clients)) this.#write(message, "control");
+		else this.#writeAll(encodeClients(this.id, clients));
 	}
 
 	clientsLeft(clients: readonly number[]): void {
-		if (this.#state === "up") for (const message of encodeClientsLeft(this.id, clients)) this.#write(message, "control");
+		this.#writeAll(encodeClientsLeft(this.id, clients));
 	}
 
 	/** Reads no more from this connection until `resume`, even after it was connected again. */
@@ -281,7 +281,7 @@ export class BackendLink implements Link {
 		this.#state = "up";
 		this.counts.ups++;
 		const { options, listener, log } = this.#parts;
-		for (const message of encodeClients(this.id, listener.clients(this))) this.#write(message, "control");
+		this.#writeAll(encodeClients(this.id, listener.clients(this)));
 		this.#isStable = false;
 		this.#stableTimer = setTimeout(this.#onStable, options.stableMs);
 		this.#heard();
@@ -299,6 +299,11 @@ export class BackendLink implements Link {
 
 	#tell(message: BackendMessage): void {
 		if (this.#state === "up") this.#write(encodeBackendMessage(this.id, message), "control");
+	}
+
+	/** Any of them can be one too many, which ends the link: then the next connection must not begin with the others. */
+	#writeAll(messages: readonly Buffer[]): void {
+		for (const message of messages) if (this.#state === "up") this.#write(message, "control");
 	}
 
 	#write(message: Buffer, kind: ConnectionKind): void {

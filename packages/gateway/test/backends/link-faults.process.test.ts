@@ -61,6 +61,19 @@ describe("a link whose backend fails", () => {
 		expect(rig.link.counts).toMatchObject({ failures: 1, reconnects: 1 });
 	});
 
+	it("begins the next connection with its hello when the list of those who left was too much for the one before", async () => {
+		const rig = linkRig(backend.port);
+		await rig.up();
+		for (let client = 1; client <= 4090; client++) rig.link.clientJoined(client);
+		// Twenty messages.
+		rig.link.clientsLeft(Array.from({ length: 2000 }, (_, client) => client + 1));
+		expect(rig.link.counts.ends.backlog).toBe(1);
+		await ended(rig.link, { ups: 2 });
+		const control = await backend.connection("control");
+		await waitFor(() => control.messages.length >= 2, within("all of the start"));
+		expect(control.story).toEqual(["hello", "clients"]);
+	});
+
 	it("delivers what came whole before the backend was killed in the middle of a frame, and nothing of that one", async () => {
 		const rig = linkRig(backend.port);
 		await rig.up();
