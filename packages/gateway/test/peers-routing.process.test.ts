@@ -329,4 +329,32 @@ describe("a gateway of several processes", () => {
 		expect(rig.hub(0).peers!.counts.foreignClient).toBe(3);
 		await rig.idle();
 	});
+
+	it("tells a client that was too slow how a backend is now, and not how it was with its former owner", async () => {
+		const rig = new HubsRig({ config: { clientQueueFrames: 2, stalledClientTimeoutMs: 60_000 } });
+		rig.use(backends, [0, 1]);
+		await rig.up();
+		const client = rig.client(1);
+		const hub = rig.hub(1);
+		client.isSlow = true;
+		const control = await backends[1]!.connection("control");
+		control.socket.write(frameBytes(FrameClass.CONTROL, client.id, "x".repeat(100_000)));
+		for (const number of numbers(3)) control.socket.write(frameBytes(FrameClass.CONTROL, client.id, number));
+		await waitFor(() => client.client.queues.output.holdsSources, within("its queue is full"));
+		rig.kill(0);
+		await waitFor(() => !hub.backends.get(1)!.link.isUp, within("it is down"));
+		rig.use(backends, [1, 1]);
+		client.isSlow = false;
+		const told = () => client.told.filter(({ type, id }) => type === "backend" && id === 1).map(({ up }) => up);
+		await waitFor(() => told().includes(true), within("it is up"));
+		const { streams } = hub;
+		const tick = streams!.tick.bind(streams);
+		let ticks = 0;
+		streams!.tick = () => {
+			ticks++;
+			tick();
+		};
+		await waitFor(() => ticks === 2, within("what was not told"));
+		expect(told().at(-1)).toBe(true);
+	});
 });

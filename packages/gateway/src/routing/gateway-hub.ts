@@ -269,7 +269,9 @@ export class GatewayHub implements ClientOwner {
 	#tellUntold(): void {
 		for (const [client, backends] of this.#untold)
 			for (const backend of backends) {
-				if (!this.#tell(client, { type: "backend", ...known(backend) })) break;
+				// With another owner, or when it was removed and has come again, it is another object by now.
+				const now = this.backends.get(backend.link.id) ?? backend;
+				if (!this.#tell(client, { type: "backend", ...known(now) })) break;
 				backends.delete(backend);
 				if (backends.size === 0) this.#untold.delete(client);
 			}
