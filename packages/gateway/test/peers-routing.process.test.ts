@@ -1,6 +1,8 @@
+import { Scoreboard } from "@shardcast/scoreboard";
 import { waitFor } from "@shardcast/testkit";
 import { beforeEach, describe, expect, it } from "vitest";
 import { FrameClass } from "../src/frames/frame-descriptor.ts";
+import { gatewayReport } from "../src/monitor/gateway-report.ts";
 import { type FakeBackend, frameBytes, type ReceivedFrame } from "./support/fake-backend.ts";
 import { type HubClient, HubsRig } from "./support/hubs-rig.ts";
 import { leavesNothing } from "./support/leaves-nothing.ts";
@@ -356,5 +358,22 @@ describe("a gateway of several processes", () => {
 		};
 		await waitFor(() => ticks === 2, within("what was not told"));
 		expect(told().at(-1)).toBe(true);
+	});
+
+	it("counts VIDEO for which the owner of its backend had no buffer", async () => {
+		const rig = new HubsRig();
+		rig.use([backends[0]!], [0]);
+		await rig.up();
+		const { pool } = rig.hub(0);
+		const take = pool.take.bind(pool);
+		pool.take = (length, connection, client, mayDrop, whole) => (mayDrop ? null : take(length, connection, client, mayDrop, whole));
+		const client = rig.client(1);
+		client.send(FrameClass.VIDEO, 1, "dropped");
+		client.send(FrameClass.FILE, 1, "passed");
+		const data = await backends[0]!.connection("data");
+		await waitFor(() => data.story.includes("passed"), within("the other frame"));
+		const row = Scoreboard.inMemory(1).row(0);
+		expect(gatewayReport({ hub: rig.hub(0), row, discovery: null }).dropped.no_buffer).toBe(1);
+		expect(gatewayReport({ hub: rig.hub(1), row, discovery: null }).dropped.no_buffer).toBe(0);
 	});
 });
