@@ -376,4 +376,36 @@ describe("a gateway of several processes", () => {
 		expect(gatewayReport({ hub: rig.hub(0), row, discovery: null }).dropped.no_buffer).toBe(1);
 		expect(gatewayReport({ hub: rig.hub(1), row, discovery: null }).dropped.no_buffer).toBe(0);
 	});
+
+	it("does not wait for a process that has ended its part and gone, while a backend does not read what that sent", async () => {
+		const rig = new HubsRig({ config: { clientQueueFrames: 4096, backendQueueFrames: 8, backendPriorityFrames: 8 } });
+		backends[0]!.isReading = false;
+		rig.use([backends[0]!], [0]);
+		await rig.up();
+		const [near, far] = [rig.client(0), rig.client(1)];
+		const { queue } = rig.hub(0).backends.get(1)!.link.outbox;
+		const remote = rig.hub(1).backends.get(1)!.link;
+		const piece = "x".repeat(30_000);
+		const full = () => queue.counters.control.holding === 8 && queue.counters.data.holding === 8;
+		while (!full()) {
+			if (queue.counters.control.holding < 8) far.send(FrameClass.CONTROL, 1, piece);
+			if (queue.counters.data.holding < 8) far.send(FrameClass.FILE, 1, piece);
+			await waitFor(() => remote.outbox.isEmpty, within("it is sent"));
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		for (const frameClass of [FrameClass.CONTROL, FrameClass.FILE])
+			for (const text of numbers(5)) far.send(frameClass, 1, text.padEnd(30_000));
+		await waitFor(() => remote.outbox.isEmpty, within("the last is sent"));
+		await rig.hub(1).drain(200);
+		rig.kill(1);
+		const [first, second] = backends[0]!.connections;
+		for (const number of numbers(200)) for (const { socket } of [first!, second!]) socket.write(frameBytes(FrameClass.CONTROL, 0, number));
+		await waitFor(() => near.texts.length === 400, within("what the backend sends to all"));
+		for (const connection of backends[0]!.connections) connection.read();
+		const data = await backends[0]!.connection("data");
+		const control = await backends[0]!.connection("control");
+		await waitFor(() => data.story.at(-1)?.trim() === "4" && control.story.includes("client_left"), within("the rest"));
+		expect(control.story.map((each) => each.trim())).toContain("4");
+		await rig.idle();
+	});
 });

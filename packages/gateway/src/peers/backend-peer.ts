@@ -81,6 +81,8 @@ export class BackendPeer {
 	/** The streams whose next frame waits for the backend, and for which of its connections. */
 	readonly #waits: Record<ConnectionKind, ConnectionKind | null> = { control: null, data: null };
 	#isGone = false;
+	/** The process has gone, or has broken the channel, after its orderly end. */
+	#isDeaf = false;
 
 	constructor(parts: PeerParts) {
 		const { slot, backendId, options, pool, nowMs } = parts;
@@ -97,6 +99,7 @@ export class BackendPeer {
 			onFrame: this.#onFrame,
 			onMessage: this.#onMessage,
 			onWritten: this.#onWritten,
+			onDeaf: this.#onDeaf,
 			onEnd: this.#onEnd,
 		});
 	}
@@ -108,6 +111,7 @@ export class BackendPeer {
 
 	/** Takes a frame of the backend for clients of the process. It has its own reference as long as it needs the frame. VIDEO holds no source. */
 	take(frame: Frame, source: Source): void {
+		if (this.#isDeaf) return;
 		const { frameClass } = frame;
 		const kind = isUrgent(frameClass) ? "control" : "data";
 		this.outbox.offer(frame, this.#ownBudget);
@@ -120,7 +124,7 @@ export class BackendPeer {
 	}
 
 	tell(message: OwnerMessage): void {
-		if (this.#isGone) return;
+		if (this.#isGone || this.#isDeaf) return;
 		if (this.outbox.tell(encodeOwnerMessage(message), "control")) this.channel.wake("control");
 		else {
 			this.#parts.counts.backlog++;
@@ -129,7 +133,7 @@ export class BackendPeer {
 	}
 
 	refuse(client: number, frameClass: number, reason: RefusalReason): void {
-		if (this.#isGone) this.#parts.counts.unrefused++;
+		if (this.#isGone || this.#isDeaf) this.#parts.counts.unrefused++;
 		else this.tell({ type: "refused", client, class: frameClass, reason });
 	}
 
@@ -147,9 +151,7 @@ export class BackendPeer {
 	/** Ends it at once. */
 	close(): void {
 		for (const frame of this.channel.close()) frame.release();
-		this.outbox.clear(() => {});
-		this.#letGo("control");
-		this.#letGo("data");
+		this.#discard();
 		this.#gone();
 	}
 
@@ -209,6 +211,11 @@ export class BackendPeer {
 		if (!this.outbox.queue.holds(kind)) this.#letGo(kind);
 	};
 
+	readonly #onDeaf = (): void => {
+		this.#isDeaf = true;
+		this.#discard();
+	};
+
 	readonly #onEnd = (isOrderly: boolean): void => {
 		if (!isOrderly) {
 			this.close();
@@ -225,6 +232,13 @@ export class BackendPeer {
 		this.#parts.onGone(this);
 		if (this.clients.size > 0) this.#parts.link()?.clientsLeft([...this.clients]);
 		this.clients.clear();
+	}
+
+	/** What waits for the process is let go. */
+	#discard(): void {
+		this.outbox.clear(() => {});
+		this.#letGo("control");
+		this.#letGo("data");
 	}
 
 	#letGo(kind: ConnectionKind): void {

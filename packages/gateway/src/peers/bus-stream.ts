@@ -20,6 +20,8 @@ export interface StreamSink {
 	received(bytes: Buffer, from: number, to: number): boolean;
 	/** Bytes of the source have gone. Not called from within `wake`. */
 	wrote(): void;
+	/** Nobody takes what the source has any more, but what came before the end is still given. */
+	deaf(): void;
 	/**
 	 * Nothing more comes. Orderly: the other end has sent all, and takes what this one still sends until `end`. Otherwise the stream is over, perhaps after
 	 * an orderly end of what came. Never from within a call of the stream by this end.
@@ -98,10 +100,6 @@ export class BusStream {
 		this.number = number;
 		this.isOpener = isOpener;
 		this.#ends = ends;
-	}
-
-	get isClosed(): boolean {
-		return this.#isClosed;
 	}
 
 	/** The source has bytes. They are written at the end of this turn of the loop. */
@@ -202,6 +200,7 @@ export class BusStream {
 		if (this.#isClosed) return;
 		if (this.#hasEnded && !this.#toldEnd) {
 			this.#sentEnd = true;
+			this.#ends.sink.deaf();
 			return;
 		}
 		this.#close();

@@ -31,6 +31,8 @@ export interface ChannelParts {
 	readonly onMessage: (text: string) => void;
 	/** What waited has been written, with room for more. */
 	readonly onWritten: (kind: ConnectionKind) => void;
+	/** Nobody takes what is sent any more. What the other end has sent before its orderly end is still given. */
+	readonly onDeaf: () => void;
 	/**
 	 * Nothing more comes. Orderly: the other end has sent all, and still takes what is sent until `end`. Otherwise the channel is over, perhaps after its
 	 * orderly end. Never from within `close`.
@@ -76,6 +78,10 @@ class Half {
 			sink: {
 				received: (bytes, from, to) => this.reader.read(bytes, to, from),
 				wrote: () => parts.onWritten(kind),
+				deaf: () => {
+					for (const frame of this.feed.stop()) frame.release();
+					parts.onDeaf();
+				},
 				ended: (isOrderly) => ended(this, isOrderly),
 			},
 		};

@@ -152,6 +152,8 @@ export class RemoteLink implements Link {
 			},
 			onMessage: this.#onMessage,
 			onWritten: this.#onWritten,
+			// The owner ends a channel after this end has: nothing waits.
+			onDeaf: () => {},
 			onEnd: this.#onEnd,
 		});
 		const opened = streams.openChannel(owner, id, channel.ends);

@@ -40,6 +40,7 @@ class End {
 			},
 			onMessage: () => {},
 			onWritten: () => {},
+			onDeaf: () => {},
 			onEnd: () => {},
 		});
 	}

@@ -45,6 +45,7 @@ export class TestEnd {
 				return this.takes();
 			},
 			wrote: () => {},
+			deaf: () => {},
 			ended: (isOrderly) => void this.endings.push(isOrderly),
 		},
 	};
