@@ -408,4 +408,32 @@ describe("a gateway of several processes", () => {
 		expect(control.story.map((each) => each.trim())).toContain("4");
 		await rig.idle();
 	});
+
+	it("refuses what waits in a stream for a backend as soon as that has ended one of its connections", async () => {
+		const rig = new HubsRig({
+			config: { clientQueueFrames: 4096, backendPriorityFrames: 8 },
+			link: { finishMs: 60_000, finishMsMax: 60_000 },
+		});
+		backends[0]!.isReading = false;
+		rig.use([backends[0]!], [0]);
+		await rig.up();
+		const client = rig.client(1);
+		const { link } = rig.hub(0).backends.get(1)!;
+		const remote = rig.hub(1).backends.get(1)!.link;
+		const { control } = link.outbox.queue.counters;
+		let sent = 0;
+		const send = async (): Promise<void> => {
+			client.send(FrameClass.CONTROL, 1, "x".repeat(30_000));
+			sent++;
+			await waitFor(() => remote.outbox.isEmpty, within("it is sent"));
+		};
+		while (control.holding < 8) await send();
+		for (let more = 0; more < 5; more++) await send();
+		const inStream = sent - control.offered;
+		expect(inStream).toBeGreaterThan(3);
+		backends[0]!.connections[0]!.socket.end();
+		const refused = () => client.told.filter(({ type, reason }) => type === "refused" && reason === "backend_down").length;
+		await waitFor(() => link.counts.undelivered > 0 && refused() === link.counts.undelivered + inStream, within("all are refused"));
+		expect(link.counts.ends.lost).toBe(0);
+	});
 });

@@ -29,7 +29,7 @@ export interface LinkListener {
 	readonly onDown: (link: BackendLink, why: LinkEnd) => void;
 	/** A CONTROL, ACK or FILE frame that was accepted may not have reached the backend: its link ended. The reference stays the link's. */
 	readonly onUndelivered: (link: BackendLink, frame: Frame) => void;
-	/** What waited for a connection has been written, with room for more. */
+	/** What waited for a connection has been written, with room for more, or was given up. */
 	readonly onWritten?: (link: BackendLink) => void;
 	/** Ids of the clients that there are, for a backend that is up now. */
 	readonly clients: (link: BackendLink) => Iterable<number>;
@@ -366,6 +366,8 @@ export class BackendLink implements Link {
 			if (stepsRead >= finishSteps || steps * stepMs >= finishMsMax) this.#fail("lost", detail);
 		}, stepMs);
 		this.#loseAll(unsent);
+		// Whoever waits for room need not wait for the end.
+		this.#parts.listener.onWritten?.(this);
 	}
 
 	#fail(why: LinkEnd, detail: string): void {

@@ -85,7 +85,7 @@ export class BackendPeers {
 		}
 	}
 
-	/** Frames have left the queue of a backend. */
+	/** Frames have left the queue of a backend, or the backend takes no more. */
 	written(backendId: number): void {
 		for (const peer of this.of(backendId)) peer.retry();
 	}
