@@ -120,6 +120,6 @@ describe("the fan-out", () => {
 			deliver("not for clients", type, null);
 		deliver("frames for another shard", RecordType.clientFrames, 1);
 		expect(published).toEqual([]);
-		expect(row.get("recordsUnknown")).toBe(5);
+		expect(row.get("recordsUnknown")).toBe(6);
 	});
 });
