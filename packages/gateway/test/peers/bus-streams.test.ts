@@ -160,6 +160,35 @@ describe("streams between processes", () => {
 		expect(rig.member(1).streams.counts.stale).toBeGreaterThan(0);
 	});
 
+	it.each([
+		["more bytes than it has room for", StreamStep.data],
+		["credit for more than was sent", StreamStep.credit],
+	] as const)("are broken at both ends when one sends %s, and others go on", async (_, step) => {
+		const rig = new StreamsRig(2, 2 ** 20);
+		await rig.meet();
+		const [near, other] = [rig.member(0).open(1, 1), rig.member(0).open(1, 2)];
+		rig.member(1).onAccepted = ({ data }) => {
+			data.takes = () => false;
+		};
+		await waitFor(() => rig.member(1).accepted.size === 2, within("both are accepted"));
+		const far = rig.member(1).accepted.get("0 1")!;
+		const { link } = rig.member(0);
+		const piece = step === StreamStep.data ? 32 * 1024 : 0;
+		for (let sent = 0; sent <= streamWindowBytes; sent += 32 * 1024) {
+			const at = link.claim(24 + piece);
+			const { number } = near.data.stream!;
+			const ends = { originIncarnation: 1, targetIncarnation: 2 };
+			writeStreamHead(link.view, at, { step, target: 1, fromOpener: true, stream: number, ...ends, amount: 1 });
+			link.commit();
+		}
+		link.ringWaiters();
+		await waitFor(() => near.data.endings.length === 1, within("it is broken"));
+		expect([...near.data.endings, ...far.data.endings]).toEqual([false, false]);
+		expect(rig.member(1).streams.counts.violations).toBe(1);
+		other.control.send(1000);
+		await waitFor(() => rig.member(1).accepted.get("0 2")?.control.received === 1000, within("the other one"));
+	});
+
 	it("carry all bytes once and in order, with sinks that stop and rings that are full", { tags: ["long"] }, async () => {
 		const random = randomOf(seed);
 		const rig = new StreamsRig(3, 8 * 1024);
