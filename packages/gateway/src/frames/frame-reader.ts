@@ -67,9 +67,9 @@ type Stage = (typeof Stage)[keyof typeof Stage];
  * copies are at most 1.25 times as many bytes as the frame has.
  *
  * A frame is judged when its header and first payload byte are there. A length of 0 or above the limit fails the connection before
- * anything is taken. Frames of an unknown class are dropped. If the pool has no buffer, or none within the share, a VIDEO frame is dropped, and any other waits
- * (`starved`): then, as with `waiting` and `stopped`, the caller stops reading its socket, keeps the bytes from the returned offset on,
- * and later pushes them, even if there are none.
+ * anything is taken. Frames of an unknown class are dropped. If the pool has no buffer, or none within the share, a VIDEO frame is dropped, and
+ * any other waits (`starved`): then, as with `waiting` and `stopped`, the caller stops reading its socket, keeps the bytes from the returned offset
+ * on, and later pushes them, even if there are none.
  */
 export class FrameReader {
 	readonly counters: ReaderCounters;

@@ -77,11 +77,6 @@ export class BusStreams implements StreamBus {
 		return count;
 	}
 
-	/** Bytes in this process's ring that another one has not read. */
-	get ringBytes(): number {
-		return this.#bus.link.depthBytes();
-	}
-
 	isThere(slot: number): boolean {
 		return this.#peers.has(slot);
 	}

@@ -22,8 +22,9 @@ interface FromBackendsParts {
 type Sources = Readonly<Record<ConnectionKind, Source>>;
 
 /**
- * Passes frames of backends on to clients, and frames of backends to which this process is connected to the other processes. A frame for all is stored once. While a lane of a client is nearly full, the connections that fill it are
- * not read; the frame with which that began is the last, so that no frame needs a place that it does not have.
+ * Passes frames of backends on to clients, and those of backends to which this process is connected on to the other processes. A frame for all is
+ * stored once. While a lane of a client, or a queue towards a process, is nearly full, the connections that fill it are not read; the frame with
+ * which that began is the last, so that no frame needs a place that it does not have.
  *
  * Owned by the gateway's loop.
  */
