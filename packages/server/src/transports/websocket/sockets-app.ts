@@ -1,6 +1,7 @@
 import type { Certificate } from "@shardcast/config";
 import { refusal } from "@shardcast/http";
 import { CloseCode, closeReasons } from "@shardcast/wire";
+import { DrainedSockets } from "./drained-sockets.ts";
 import { sendReply } from "./requests/sockets-http.ts";
 import { LibraryApps, type OfApp } from "./sockets-apps.ts";
 import {
@@ -34,6 +35,7 @@ export interface SocketCallbacks<Socket> {
 	close(socket: Socket, code: number, reason: ArrayBuffer): void;
 	/** A message was not written. Do not change the socket in here. */
 	dropped?(socket: Socket): void;
+	/** Bytes that waited have been written. Called later in that turn of the loop: see `DrainedSockets`. */
 	drain?(socket: Socket): void;
 }
 export type WebSocketConfig = Omit<WebSocketBehavior<unknown>, keyof SocketCallbacks<unknown>>;
@@ -113,6 +115,8 @@ export class GuardedApp {
 	/** Serves WebSockets at a path. A later call for the same path replaces an earlier one. */
 	ws<Socket>(path: string, webSocket: WebSocketConfig, callbacks: SocketCallbacks<Socket>): void {
 		const { dropped, drain } = callbacks;
+		const tell = drain && this.#guarded("drain", drain, end);
+		const drained = tell && new DrainedSockets<Socket>((socket) => tell(socket, undefined, undefined));
 		const guarded = {
 			...webSocket,
 			upgrade: (response: HttpResponse, request: HttpRequest, context: us_socket_context_t) => {
@@ -124,7 +128,7 @@ export class GuardedApp {
 			},
 			message: this.#guarded("message", callbacks.message, end),
 			...(dropped && { dropped: this.#guarded("dropped", dropped, cutSoon) }),
-			...(drain && { drain: this.#guarded("drain", drain, end) }),
+			...(drained && { drain: drained.add }),
 		};
 		const open = this.#guarded("open", callbacks.open, end);
 		const close = this.#guarded("close", callbacks.close, nothing);
@@ -132,6 +136,7 @@ export class GuardedApp {
 			const counted = (socket: Socket, code: number, reason: ArrayBuffer): void => {
 				// The library does not call `filter` when a WebSocket ends.
 				served.open--;
+				drained?.forget(socket);
 				close(socket, code, reason);
 			};
 			const { app, certificate } = served;
