@@ -12,6 +12,7 @@ import { Gateway } from "@shardcast/gateway/member";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, dieWithParent, SharedFile } from "@shardcast/native";
 import { ProcessMonitor } from "@shardcast/process";
+import { useChannelHashKey } from "@shardcast/wire";
 
 /** A process of a gateway, as a child of the supervisor, which starts, drains and restarts it. */
 export function runForked(): void {
@@ -35,6 +36,8 @@ export function runForked(): void {
 async function startGateway(message: StartMessage, control: ChildControl, parts: PartAnswers): Promise<Gateway> {
 	const { slot, config, certificates, handoffDescriptors, backends } = message;
 	const { directory, board, log, metrics } = joinCluster(message, `gateway ${slot}`, parts);
+	// The limit per user counts users by this hash.
+	useChannelHashKey(board.channelHashKey);
 	const monitor = new ProcessMonitor();
 	monitor.start();
 	const [handoff] = handoffDescriptors;

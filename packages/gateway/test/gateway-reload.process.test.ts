@@ -1,19 +1,13 @@
-import { createHmac } from "node:crypto";
 import { type Config, defaultConfig } from "@shardcast/config";
 import { waitFor } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import { frameBytes } from "./support/fake-backend.ts";
-import { gatewayRigs } from "./support/gateway-rig.ts";
+import { gatewayRigs, tokenOf } from "./support/gateway-rig.ts";
 
 const [control, video, file] = [1, 2, 4];
 const { start } = gatewayRigs();
 const within = { deadlineMs: 10_000 };
 const key = "a-secret-of-some-length";
-
-function tokenOf(user: string): string {
-	const signed = [{ alg: "HS256" }, { sub: user }].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
-	return `${signed}.${createHmac("sha256", key).update(signed).digest("base64url")}`;
-}
 
 describe("options of a gateway", () => {
 	it("live options apply to clients that are connected", async () => {
@@ -74,7 +68,7 @@ describe("options of a gateway", () => {
 
 	it("a reload that requires tokens closes the clients that have none, with the code of a shard, and leaves those that have one", async () => {
 		const rig = await start({ requireAuth: false, tokenHmacSecret: key });
-		const [open, known] = [await rig.client(), await rig.open({}, `?token=${tokenOf("ann")}`).welcome()];
+		const [open, known] = [await rig.client(), await rig.open({}, `?token=${tokenOf("ann", key)}`).welcome()];
 		const reload = (changes: Partial<Config>) => rig.gateway.reload({ ...rig.gateway.config, ...changes });
 		reload({ requireAuth: true, allowAnonymousConnect: true });
 		reload({ requireAuth: false, allowAnonymousConnect: false });
@@ -88,7 +82,7 @@ describe("options of a gateway", () => {
 
 	it("--user-connection-limit: one connection more of a user gets 429, also after a reload, and an end makes room", async () => {
 		const rig = await start({ tokenHmacSecret: key });
-		const ann = () => rig.open({}, `?token=${tokenOf("ann")}`);
+		const ann = () => rig.open({}, `?token=${tokenOf("ann", key)}`);
 		const refused = async (): Promise<number> => {
 			const { socket } = ann();
 			return new Promise((resolve) => {
@@ -102,7 +96,7 @@ describe("options of a gateway", () => {
 		rig.gateway.reload({ ...rig.gateway.config, userConnectionLimit: 2 });
 		expect(await refused()).toBe(429);
 		expect(rig.report.clients.refused.per_user).toBe(1);
-		await rig.open({}, `?token=${tokenOf("bob")}`).welcome();
+		await rig.open({}, `?token=${tokenOf("bob", key)}`).welcome();
 		first.socket.close();
 		await waitFor(() => rig.report.clients.open === 2, { ...within, what: "the end" });
 		await ann().welcome();

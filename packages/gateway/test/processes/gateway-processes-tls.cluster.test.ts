@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ManagedProcess, makeCertificate, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { FakeBackend, frameBytes } from "../support/fake-backend.ts";
-import { RigClient } from "../support/gateway-rig.ts";
+import { RigClient, tokenOf } from "../support/gateway-rig.ts";
 
 const main = join(import.meta.dirname, "../../../../apps/supervisor/dist/main.js");
 const [control, file] = [1, 4];
@@ -55,5 +55,35 @@ describe("a gateway of two processes", () => {
 		expect(program.log()).not.toMatch(/redis/i);
 		const link = await backend.connection("control");
 		await waitFor(() => link.story.includes("done"), { ...within, what: "a command after it" });
+	});
+
+	it("counts the connections of a user over both", async () => {
+		const backend = await FakeBackend.open();
+		closing.push(() => backend.close());
+		const secret = "a-secret-of-some-length";
+		const args = ["gateway", "127.0.0.1:0", `127.0.0.1:${backend.port}`, "--shards", "2", "--user-connection-limit", "2"];
+		const program = await ManagedProcess.start(main, [...args, "--log-format", "json"], { env: { SHARDCAST_TOKEN_HMAC_SECRET: secret } });
+		closing.push(() => program.stop());
+		const [, port] = await program.waitForOutput(/ws:\/\/127\.0\.0\.1:(\d+), http.*; 2 processes/, 60_000);
+		const connect = (user: string): RigClient => {
+			const client = new RigClient(`ws://127.0.0.1:${port}/?token=${tokenOf(user, secret)}`);
+			closing.push(() => client.socket.terminate());
+			return client;
+		};
+		const clients = [await connect("ann").welcome(), await connect("ann").welcome()];
+		expect(new Set(clients.map(({ id }) => id >>> 26))).toEqual(new Set([0, 1]));
+		// One of each process.
+		expect((await connect("ann").closing()).code).toBe(1006);
+		expect((await connect("ann").closing()).code).toBe(1006);
+		await connect("bob").welcome();
+		clients[0]!.socket.terminate();
+		await waitFor(
+			async () => {
+				const again = connect("ann");
+				await waitFor(() => again.told.length > 0 || again.closed !== null, { ...within, what: "an answer" });
+				return again.closed === null;
+			},
+			{ ...within, what: "room for the user" },
+		);
 	});
 });

@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import type { Socket } from "node:net";
 import { type Config, defaultConfig, loadCertificates } from "@shardcast/config";
 import { silentLog } from "@shardcast/telemetry";
@@ -24,6 +25,12 @@ function messageBytes(frameClass: number, backendId: number, content: string | B
 	bytes[8] = frameClass;
 	body.copy(bytes, 9);
 	return bytes;
+}
+
+/** A connection token, signed with HS256. */
+export function tokenOf(user: string, secret: string): string {
+	const signed = [{ alg: "HS256" }, { sub: user }].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
+	return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
 }
 
 /** A client with the library ws. */
