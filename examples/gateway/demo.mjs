@@ -172,8 +172,17 @@ function portOf(option, text) {
 let values;
 let ports;
 try {
-	const options = { port: { type: "string", default: "9001" }, web: { type: "string", default: "8080" }, announce: { type: "string" } };
+	const options = {
+		port: { type: "string", default: "9001" },
+		web: { type: "string", default: "8080" },
+		announce: { type: "string" },
+		help: { type: "boolean", short: "h" },
+	};
 	({ values } = parseArgs({ options }));
+	if (values.help) {
+		console.log(usage);
+		process.exit();
+	}
 	ports = { backend: portOf("port", values.port), web: portOf("web", values.web) };
 } catch (error) {
 	console.error(`${error.message}\n${usage}`);

@@ -29,6 +29,8 @@ describe("options of the gateway", () => {
 	it.each([
 		[{ gatewayBackends: "a" }, '--backends: "a" has no port of a backend; write a:9001'],
 		[{ gatewayBackends: ":9001" }, '--backends: ":9001" has no host of a backend; write 127.0.0.1:9001'],
+		[{ gatewayBackends: "a:1:2" }, '--backends: "a:1:2" is not the address of a backend; write 127.0.0.1:9001 or [::1]:9001'],
+		[{ gatewayBackends: "a:1 b:1" }, '--backends: "a:1 b:1" is not the address of a backend; write 127.0.0.1:9001 or [::1]:9001'],
 		[{ gatewayBackends: "a:1,a:1" }, "--backends: a:1 is there twice"],
 		[
 			{ gatewayBackends: Array.from({ length: 65 }, (_, index) => `a:${index + 1}`).join() },

@@ -5,17 +5,22 @@ export function checkGateway({ config, layers }: LoadedConfig): void {
 	const name = optionNames(layers);
 	if (config.gatewayBackends.length === 0 && !config.discover)
 		throw new ConfigError([
-			`${name("gatewayBackends")}: there are no backends; name them, as in "shardcast gateway 3020 127.0.0.1:9001", or let them announce themselves with ${name("discover")}`,
+			`${name("gatewayBackends")}: there are no backends${meantAsBackend(config.gatewayAddr)}; name them, as in "shardcast gateway 3020 127.0.0.1:9001", or let them announce themselves with ${name("discover")}`,
 		]);
 	// Not a rule of the options: other commands may have the secret in their environment.
 	const unused = config.discover ? undefined : (["discoverySecret", "discoveryNetworks"] as const).find((key) => isGiven(config[key]));
 	if (unused !== undefined) throw new ConfigError([`${name(unused)}: has no effect without ${name("discover")}; add that`]);
 }
 
-/** @throws Error when a reload would leave no backends. @param discovery null = none are found. */
+/** @throws ConfigError when a reload would leave no backends. @param discovery null = none are found. */
 export function checkBackendsLeft({ gatewayBackends }: Pick<Config, "gatewayBackends">, discovery: object | null): void {
 	if (gatewayBackends.length === 0 && discovery === null)
-		throw new Error("there would be no backends left; name at least one in gateway.backends, or restart with --discover");
+		throw new ConfigError(["there would be no backends left; name at least one in gateway.backends, or restart with --discover"]);
+}
+
+/** Who gives only the address of a backend has left out the first argument. */
+function meantAsBackend(address: string): string {
+	return address.startsWith(":") ? "" : ` (${address} is the address for clients)`;
 }
 
 function isGiven(value: string | readonly string[] | undefined): boolean {

@@ -38,7 +38,10 @@ export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" 
 		const { clients } = gateway;
 		const { drainDelayMs, shutdownTimeoutMs } = gateway.config;
 		const stillTaken = drainDelayMs === 0 ? "" : `; new clients are accepted for another ${formatDuration(drainDelayMs)}`;
-		log.info({ clients, drainDelayMs, timeoutMs: shutdownTimeoutMs }, `shutting down: ${signal}; ${clients} clients${stillTaken}`);
+		log.info(
+			{ clients, drainDelayMs, timeoutMs: shutdownTimeoutMs },
+			`shutting down: ${signal}; ${clients} client${clients === 1 ? "" : "s"}${stillTaken}`,
+		);
 		report.stop();
 	};
 	runUntilSignal({ command: "gateway", input, certificates, name, server: gateway, onReload, onStop, log });

@@ -1,5 +1,6 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { ConfigError } from "@shardcast/config";
 import { waitFor } from "@shardcast/testkit";
 import { describe, expect, it, vi } from "vitest";
 import { FakeBackend, frameBytes } from "./support/fake-backend.ts";
@@ -65,6 +66,7 @@ describe("backends of a gateway", () => {
 		use(gone, added);
 		await rig.up(2);
 		expect(rig.report.backends.map(({ id }) => id)).toEqual([3, 1]);
+		expect(() => use()).toThrow(ConfigError);
 		expect(() => use()).toThrow("there would be no backends left; name at least one in gateway.backends, or restart with --discover");
 		expect(rig.report.backends.map(({ isUp }) => isUp)).toEqual([true, true]);
 	});

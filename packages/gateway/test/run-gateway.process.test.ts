@@ -96,6 +96,10 @@ describe("shardcast gateway", () => {
 			["3020"],
 			'shardcast: --backends: there are no backends; name them, as in "shardcast gateway 3020 127.0.0.1:9001", or let them announce themselves with --discover',
 		],
+		[
+			["127.0.0.1:9001"],
+			'shardcast: --backends: there are no backends (127.0.0.1:9001 is the address for clients); name them, as in "shardcast gateway 3020 127.0.0.1:9001", or let them announce themselves with --discover',
+		],
 		[["port", "127.0.0.1:9001"], 'shardcast: <ws_port>: "port" is not an address; write :3020, 127.0.0.1:3020 or [::1]:3020'],
 		[["70000", "a:1"], 'shardcast: <ws_port>: ":70000" has the port 70000; ports end at 65535'],
 		[["3020", "localhost"], 'shardcast: <host:port>: "localhost" has no port of a backend; write localhost:9001'],

@@ -42,6 +42,13 @@ describe("examples of the gateway whose port cannot be used", () => {
 		]);
 	});
 
+	it("the demo tells with --help which ports it takes", () => {
+		expect(run(process.execPath, demo, "--help")).toMatchObject({
+			status: 0,
+			stdout: expect.stringContaining("[--port 9001] [--web 8080]"),
+		});
+	});
+
 	it.skipIf(!hasPython)("a backend in Python says so in one line, with status 1", () => {
 		const program = `import asyncio
 from gateway_backend import listen

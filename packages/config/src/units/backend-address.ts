@@ -11,6 +11,8 @@ export function parseBackendAddress(item: string): string {
 	if (text.includes("/")) throw new RangeError("is a URL or a path; backends speak TCP: write only host and port, such as 127.0.0.1:9001");
 	if (/^:?\d*$/.test(text)) throw new RangeError("has no host of a backend; write 127.0.0.1:9001");
 	if (!/:\d+$/.test(text)) throw new RangeError(`has no port of a backend; write ${/^[\w.-]+$/.test(text) ? text : "127.0.0.1"}:9001`);
+	if (!/^(?:\[[^\]]*\]|[^:[\]\s]+):\d+$/.test(text))
+		throw new RangeError("is not the address of a backend; write 127.0.0.1:9001 or [::1]:9001");
 	const { host, port } = parseAddress(text, 9001);
 	if (host === undefined || port === 0) throw new RangeError("has the port 0, where no backend can listen; write 127.0.0.1:9001");
 	// Names and addresses have several spellings, by which one backend would be there twice.

@@ -72,7 +72,7 @@ export class BackendDirectory {
 			moved++;
 		}
 		if (moved === 0) return;
-		this.#parts.log.info({ slot, moved }, `the backends of the process that died go to the others: ${moved}`);
+		this.#parts.log.info({ slot, moved }, `gateway ${slot} has died; the other processes take over its backends: ${moved}`);
 		this.#changed();
 	}
 
