@@ -16,6 +16,8 @@ const everyone = 0;
 /** A gateway that has said hello on one connection opens the other within this time. */
 const pairMsMax = 5000;
 const announceEveryMs = 5000;
+/** `close` waits so long for gateways to take what was sent. */
+const closeMsMax = 5000;
 /** Clients that have left and of which frames may still arrive on the other connection. The oldest are forgotten. */
 const leftMax = 1024;
 
@@ -58,6 +60,7 @@ class Backend {
 	gateways = new Map();
 	#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
 	#sockets = new Set();
+	#isClosing = false;
 	#announcer = null;
 
 	constructor(options) {
@@ -88,12 +91,20 @@ class Backend {
 		while (!this.send(frameClass, body)) await Promise.all([...this.gateways.values()].map((pair) => pair.drained(frameClass)));
 	}
 
-	/** Says goodbye to --discover, and ends all connections. */
+	/**
+	 * Says goodbye to --discover, and ends all connections after what was sent. A gateway that has not taken it after 5 seconds does not get the rest.
+	 */
 	async close() {
 		await this.#announcer?.stop();
+		this.#isClosing = true;
 		const closed = new Promise((resolve) => this.#server.close(resolve));
-		for (const socket of this.#sockets) socket.destroy();
+		for (const pair of [...this.gateways.values()]) pair.end("end");
+		for (const socket of this.#sockets) socket.end();
+		const late = setTimeout(() => {
+			for (const socket of this.#sockets) socket.destroy();
+		}, closeMsMax);
 		await closed;
+		clearTimeout(late);
 	}
 
 	refuse(frameClass) {
@@ -113,6 +124,8 @@ class Backend {
 			const reader = new FrameReader(this.options.maxFrame);
 			for await (const chunk of socket)
 				for (const frame of reader.push(chunk)) {
+					// Bytes that nobody reads would break the connection, and with it what was sent.
+					if (this.#isClosing) continue;
 					if (connection.pair === null) {
 						this.#pair(connection, frame);
 						// Until then a frame might name a client of which the other connection has not spoken, and could not be answered.
@@ -246,14 +259,14 @@ class Gateway {
 		this.backend.call(this.backend.options.onClientLeft, client);
 	}
 
-	/** A gateway that has lost one of the two opens both again. */
-	end() {
+	/** A gateway that has lost one of the two opens both again. @param how "end" = after what was sent. */
+	end(how = "destroy") {
 		if (this.#ended) return;
 		const wasUp = this.isUp;
 		this.#ended = true;
 		if (this.backend.gateways.get(this.id) === this) this.backend.gateways.delete(this.id);
-		this.control?.destroy();
-		this.data?.destroy();
+		this.control?.[how]();
+		this.data?.[how]();
 		this.completed();
 		this.#wakeWaiters();
 		for (const id of [...this.clients.keys()]) this.#leave(id);

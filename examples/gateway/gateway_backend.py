@@ -33,6 +33,8 @@ EVERYONE = 0
 # A gateway that has said hello on one connection opens the other within this time.
 PAIR_SECONDS_MAX = 5
 ANNOUNCE_EVERY_SECONDS = 5
+# `close` waits so long for gateways to take what was sent.
+CLOSE_SECONDS_MAX = 5
 # Clients that have left and of which frames may still arrive on the other connection. The oldest are forgotten.
 LEFT_MAX = 1024
 
@@ -101,6 +103,7 @@ class Backend:
         self.video_queue_bytes = video_queue_bytes
         self.announce = announce
         self.gateways = {}
+        self.is_closing = False
         names = ("frames_in", "frames_out", "refused", "video_dropped", "broken_connections", "handler_errors")
         self.stats = dict.fromkeys(names, 0)
         self._announcer = None
@@ -133,10 +136,21 @@ class Backend:
             await asyncio.gather(*(gateway.drained(frame_class) for gateway in list(self.gateways.values())))
 
     async def close(self):
-        """Says goodbye to --discover, and ends all connections."""
+        """
+        Says goodbye to --discover, and ends all connections after what was sent. A gateway that has not taken it after 5 seconds does not get the
+        rest.
+        """
         if self._announcer is not None:
             self._announcer.stop()
+        self.is_closing = True
         self._server.close()
+        for gateway in list(self.gateways.values()):
+            gateway.end(abort=False)
+        open_connections = list(self._connections)
+        for connection in open_connections:
+            connection.writer.transport.write_eof()
+        if open_connections:
+            await asyncio.wait([connection.ended for connection in open_connections], timeout=CLOSE_SECONDS_MAX)
         for connection in list(self._connections):
             connection.writer.transport.abort()
         await self._server.wait_closed()
@@ -164,6 +178,8 @@ class Backend:
             writer.transport.abort()
             if connection.pair is not None:
                 connection.pair.end()
+            if not connection.ended.done():
+                connection.ended.set_result(None)
 
     def call(self, handler, *given):
         """Calls a handler: an error in it ends neither the program nor a connection. Returns an awaitable if it is not finished."""
@@ -203,6 +219,7 @@ class Connection:
         self.writer = writer
         self.backend = backend
         self.pair = None
+        self.ended = asyncio.get_running_loop().create_future()
         # So that `drain` waits whenever `has_room` says no.
         least = min(backend.queue_bytes, backend.video_queue_bytes)
         writer.transport.set_write_buffer_limits(high=least - 1, low=least // 2)
@@ -220,12 +237,19 @@ class Connection:
             raise ProtocolError("a connection did not become a pair in time") from None
         while self.pair.is_up:
             client_id, frame_class, body = await self._frame()
+            if self.backend.is_closing:
+                break
             pending = self.pair.handle(client_id, frame_class, body)
             if pending is not None:
                 await pending
+        # Bytes that nobody reads would break the connection, and with it what was sent.
+        while self.backend.is_closing and await self.reader.read(65536):
+            pass
 
     async def _become_pair(self):
         _, frame_class, body = await self._frame()
+        if self.backend.is_closing:
+            raise EOFError
         hello = json.loads(body) if frame_class == LINK else {}
         link, gateway_id = hello.get("link"), hello.get("gateway")
         if hello.get("type") != "hello" or link not in ("control", "data") or not isinstance(gateway_id, str):
@@ -319,7 +343,7 @@ class Gateway:
             self._left.popitem(last=False)
         self.backend.start_call(self.backend.on_client_left, client)
 
-    def end(self):
+    def end(self, abort=True):
         """A gateway that has lost one of the two opens both again."""
         if self._ended:
             return
@@ -328,7 +352,7 @@ class Gateway:
         if self.backend.gateways.get(self.id) is self:
             del self.backend.gateways[self.id]
         for connection in self.connections.values():
-            if connection is not None:
+            if connection is not None and abort:
                 connection.writer.transport.abort()
         self.complete.set()
         for client_id in list(self.clients):

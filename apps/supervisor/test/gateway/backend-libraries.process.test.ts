@@ -348,6 +348,23 @@ for (const { library, command, program, tags } of libraries)
 			await waitFor(() => child.exitCode === 0, { deadlineMs: 10_000, what: `its end\n${output}` });
 		});
 
+		it("close() loses nothing of what was sent on either connection, also to a gateway that reads slowly", async () => {
+			const gateway = await open(await start());
+			const { control, data } = gateway.sockets;
+			for (const socket of [control, data]) socket.pause();
+			// More than the system takes for a connection that nobody reads.
+			gateway.order(7, { do: "farewell", count: 200, bytes: 20_000 });
+			await waitFor(() => output.includes("closing"), { deadlineMs: 10_000, what: `that it closes\n${output}` });
+			// It has more to say, which the backend must have read.
+			for (let number = 0; number < 100; number++) gateway.send(9, FrameClass.FILE, Buffer.alloc(1000));
+			for (const socket of [control, data]) socket.resume();
+			await gateway.isClosed();
+			const all = Array.from({ length: 200 }, (_, number) => number);
+			for (const frameClass of [FrameClass.CONTROL, FrameClass.FILE])
+				expect(gateway.of(frameClass).map(({ body }) => body.readUInt32BE())).toEqual(all);
+			await waitFor(() => output.includes("closed"), { deadlineMs: 3000, what: `that it has closed\n${output}` });
+		});
+
 		it("announces itself every five seconds", { tags: ["long"] }, async () => {
 			const { to, datagrams } = await listener();
 			await start(to);

@@ -45,6 +45,17 @@ const orders = {
 	close() {
 		return void backend.close();
 	},
+	/** So many numbered frames of both connections, and the end. */
+	farewell(client, { count, bytes }) {
+		for (let number = 0; number < count; number++) {
+			const body = Buffer.alloc(bytes);
+			body.writeUInt32BE(number);
+			client.send(FrameClass.CONTROL, body);
+			client.send(FrameClass.FILE, body);
+		}
+		void backend.close().then(() => console.log("closed"));
+		console.log("closing");
+	},
 };
 const reply = (client, value) => client.deliver(FrameClass.CONTROL, Buffer.from(JSON.stringify(value)));
 

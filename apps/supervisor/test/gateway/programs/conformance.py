@@ -68,10 +68,19 @@ async def main():
     async def close(*_):
         closing.append(asyncio.ensure_future(backend.close()))
 
+    async def farewell(client, order):
+        for number in range(order["count"]):
+            body = number.to_bytes(4, "big") + bytes(order["bytes"] - 4)
+            client.send(CONTROL, body)
+            client.send(FILE, body)
+        await close()
+        # As soon as the task has run.
+        asyncio.get_running_loop().call_soon(lambda: print("closing", flush=True))
+
     closing = []
     orders = {"report": report, "flood": flood, "floodAll": flood_all, "fill": fill}
     orders.update({"hold": hold, "release": release, "text": text})
-    orders.update({"fail": fail, "close": close})
+    orders.update({"fail": fail, "close": close, "farewell": farewell})
 
     async def on_frame(client, frame_class, body):
         if frame_class == FILE:
@@ -95,6 +104,7 @@ async def main():
     )
     print(f"listening on {backend.port}", flush=True)
     await backend.closed
+    print("closed", flush=True)
 
 
 asyncio.run(main())
