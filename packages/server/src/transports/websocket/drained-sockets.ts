@@ -1,9 +1,10 @@
 /**
  * Sockets that have written something, and are told so later in the same turn of the loop.
  *
- * Not at once: after its `drain` callback, the library stops waiting for the socket to be writable unless a write in it failed, and it does not note
- * the failure of a write of more than about 16 KiB. What of that the kernel did not take would stay in the socket until something else is written to
- * it, and nobody would be told that it has room again.
+ * Not at once: a message of 16 KiB or more that finds nothing buffered is written by `us_socket_write2`. When the kernel takes only a part of it, that
+ * function asks for the next event, but does not note that a write has failed. So the library takes the request back when its `drain` callback, with
+ * its microtasks and ticks, has ended: the rest stays in its buffer until something else is written to that socket, and nobody is told that there is
+ * room again. An empty `cork` writes it, but brings no event either. TLS, and sockets that were ever in a topic, are written in another way.
  *
  * One owner, its app. Bound: the sockets that there are.
  */
