@@ -401,6 +401,7 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "The n
 	lines("Gateways: queues", "Frames that wait for clients and backends, and what happens when a queue is nearly full.", "short", [
 		query("sum by (queue, instance) (shardcast_gateway_queue_frames)", "{{instance}} {{queue}}"),
 		query("sum by (instance) (shardcast_gateway_held_frames)", "{{instance}} held"),
+		query(`sum by (instance) (${rate("shardcast_gateway_deferred_frames_total")})`, "{{instance}} deferred"),
 		query(`sum by (queue, instance) (${rate("shardcast_gateway_queue_dropped_total")})`, "{{instance}} {{queue}} dropped"),
 		query(`sum by (queue, instance) (${rate("shardcast_gateway_queue_pressed_total")})`, "{{instance}} {{queue}} nearly full"),
 		query(

@@ -1,5 +1,5 @@
 import { waitFor } from "@shardcast/testkit";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { frameBytes } from "./support/fake-backend.ts";
 import { gatewayRigs, type RigClient } from "./support/gateway-rig.ts";
 
@@ -31,6 +31,37 @@ describe("bursts from a client", () => {
 		await waitFor(() => got().length === 2000 || client.closed !== null, { ...within, what: "all frames" });
 		expect(client.closed).toBeNull();
 		expect(got().map(({ content }) => content.readUInt32BE(0))).toEqual(Array.from({ length: 2000 }, (_, index) => index));
+	});
+
+	it("of 35,000 take turns: no more than 64 in a turn of the event loop, and all of them arrive, even if the client goes meanwhile", async () => {
+		const rig = await start();
+		const [flood, other] = [await rig.client(), await rig.client()];
+		const connection = await rig.backends[0]!.connection("control");
+		const { fromClients } = rig.gateway.hub;
+		const take = fromClients.take.bind(fromClients);
+		const perTurn: number[] = [0];
+		vi.spyOn(fromClients, "take").mockImplementation((client, message) => {
+			if (client.id === flood.id) perTurn[perTurn.length - 1]!++;
+			take(client, message);
+		});
+		let isCounting = true;
+		const nextTurn = (): void => {
+			perTurn.push(0);
+			if (isCounting) setImmediate(nextTurn);
+		};
+		nextTurn();
+		burst(flood, 35_000, control, 1);
+		flood.socket.close();
+		other.send(control, 1, "other");
+		const got = () => connection.frames.filter(({ frameClass }) => frameClass === control);
+		await waitFor(() => got().length === 35_001, { ...within, what: "all frames" });
+		isCounting = false;
+		// An immediate of the gateway may run before or after the one that counts.
+		expect(perTurn.reduce((most, count) => Math.max(most, count), 0)).toBeLessThanOrEqual(128);
+		const ofFlood = got().filter(({ content }) => content.length > 5);
+		expect(ofFlood.map(({ content }) => content.readUInt32BE(0))).toEqual(Array.from({ length: 35_000 }, (_, index) => index));
+		expect(await rig.metric("shardcast_gateway_deferred_frames_total")).toBeGreaterThan(1000);
+		expect(rig.gateway.hub.pool.inUse).toBe(0);
 	});
 
 	it("to a backend that is not there: the client that reads is told of each, and stays", async () => {

@@ -68,6 +68,8 @@ export interface GatewayReading {
 	readonly queues: Readonly<Record<string, QueueReading>>;
 	/** Frames of clients that found no room in a queue to a backend. */
 	readonly held: number;
+	/** Frames of clients that waited for a later turn of the event loop. */
+	readonly deferred: number;
 	readonly buffers: {
 		readonly reservedBytes: number;
 		readonly bytesMax: number;
@@ -238,6 +240,12 @@ export const gatewayMetrics: readonly ReadMetric<GatewayReading>[] = [
 		"messages",
 		"CONTROL and FILE frames of clients that wait because the queue to their backend is full.",
 		single(({ held }) => held),
+	),
+	counter(
+		"shardcast_gateway_deferred_frames_total",
+		"messages",
+		"Frames of clients that waited for a later turn of the event loop, since their client had sent more than 64 at once.",
+		single(({ deferred }) => deferred),
 	),
 	gauge(
 		"shardcast_gateway_buffer_bytes",

@@ -26,6 +26,8 @@ const goneMsMax = 10_000;
 export class ClientIntake {
 	readonly #parts: ClientIntakeParts;
 	readonly #waiting = new HeldFrames();
+	#hasLeft = false;
+	#dropTimer: NodeJS.Timeout | null = null;
 	#timer: NodeJS.Timeout | null = null;
 
 	constructor(parts: ClientIntakeParts) {
@@ -45,17 +47,24 @@ export class ClientIntake {
 		if (mayDrop(frame.frameClass)) return "dropped";
 		if (!this.#waiting.hold(frame, budget)) return "full";
 		this.#timer ??= setTimeout(this.#again, bandwidth.waitMs(nowMs())).unref();
+		if (this.#hasLeft) this.#dropLater();
 		return "later";
 	}
 
-	/** The client has gone. */
+	/** The client has gone. Frames of it that wait for their turn can come afterwards. */
 	leave(): void {
-		if (this.#waiting.count > 0) setTimeout(this.#drop, goneMsMax).unref();
+		this.#hasLeft = true;
+		if (this.#waiting.count > 0) this.#dropLater();
+	}
+
+	#dropLater(): void {
+		this.#dropTimer ??= setTimeout(this.#drop, goneMsMax).unref();
 	}
 
 	readonly #drop = (): void => {
 		if (this.#timer !== null) clearTimeout(this.#timer);
 		this.#timer = null;
+		this.#dropTimer = null;
 		for (let frame = this.#waiting.shift(); frame !== null; frame = this.#waiting.shift()) {
 			this.#parts.dropped();
 			frame.release();

@@ -5,6 +5,7 @@ import type { BufferShare } from "../buffers/buffer-share.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
 import type { ClientIntake } from "./client-intake.ts";
 import type { ClientOutput, GatewayTransport } from "./client-output.ts";
+import { ClientTurn } from "./client-turns.ts";
 
 /** What the gateway does for its clients. */
 export interface ClientOwner {
@@ -45,6 +46,8 @@ export class GatewayClient implements Session<TopicTransport>, AdmittedClient, C
 	isLeaving = false;
 	transport!: GatewayTransport;
 	queues!: ClientQueues;
+	/** Written only by `ClientTurns`. */
+	readonly turn = new ClientTurn();
 	addressSlot: number;
 	userSlot = noAddressSlot;
 	/** Null = it has not authenticated. */

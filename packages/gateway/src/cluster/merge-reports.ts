@@ -29,6 +29,7 @@ export function mergeReports(parts: readonly GatewayReport[]): GatewayReport {
 		},
 		queues: queues(all((part) => part.queues)),
 		held: sum(({ held }) => held),
+		deferred: sum(({ deferred }) => deferred),
 		buffers: {
 			reservedBytes: sum(({ buffers }) => buffers.reservedBytes),
 			bytesMax: sum(({ buffers }) => buffers.bytesMax),

@@ -32,6 +32,8 @@ export class GatewayCounts {
 	readonly dropped = zeros(dropReasons);
 	readonly refused = zeros(refusalReasons);
 	readonly closed = zeros(closeCauses);
+	/** Messages of clients that waited for a later turn. */
+	deferred = 0;
 	/** Clients that came. */
 	opened = 0;
 	/** Time from when a frame came until it was given to its client's socket. */

@@ -55,6 +55,7 @@ export function gatewayReport({ hub, row, discovery }: ReportParts): GatewayRepo
 				to_processes_data: queueReport(queuesToPeers(hub, "data")),
 			}),
 		},
+		deferred: counts.deferred,
 		held: [...hub.backends.all].map(({ link }) => link).reduce((sum, { outbox }) => sum + outbox.queue.heldCount, 0),
 		buffers: {
 			reservedBytes: pool.reservedBytes,

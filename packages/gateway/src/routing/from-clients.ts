@@ -86,7 +86,7 @@ export class FromClients {
 	}
 
 	#pass(client: GatewayClient, message: Buffer, frameClass: FrameClass, backendId: number): void {
-		const { backends, pool, counts, close } = this.#parts;
+		const { backends, pool, counts } = this.#parts;
 		const reason = this.#whyNot(backendId);
 		if (reason !== null) {
 			this.#giveUp(client, backendId, frameClass, reason);
@@ -98,7 +98,7 @@ export class FromClients {
 		const frame = pool.take(length, share, client.queues.share, mayDrop(frameClass));
 		if (frame === null) {
 			if (frameClass === FrameClass.VIDEO) counts.dropped.no_buffer++;
-			else close(client, "no_buffer");
+			else this.#tooMuch(client, "no_buffer");
 			return;
 		}
 		message.copy(frame.bytes, Frame.payloadAt, FrameLayout.messageHeaderBytes);
@@ -106,19 +106,24 @@ export class FromClients {
 		const admitted = client.queues.intake.admit(frame);
 		if (admitted === "now") this.pass(client, frame);
 		else if (admitted === "dropped") counts.dropped.bandwidth++;
-		else if (admitted === "full") close(client, "too_many_held");
+		else if (admitted === "full") this.#tooMuch(client, "too_many_held");
 		frame.release();
 	}
 
 	#offer(client: GatewayClient, frame: Frame, link: Link): void {
-		const { counts, close } = this.#parts;
+		const { counts } = this.#parts;
 		const offered = link.send(frame, client.queues.budget);
 		if (offered === "queued" || offered === "held") {
 			counts.frames.to_backends++;
 			counts.bytes.to_backends += frame.length;
-		} else if (offered === "full" && client.isGone) counts.dropped.client_closed++;
-		else if (offered === "full") close(client, "too_many_held");
+		} else if (offered === "full") this.#tooMuch(client, "too_many_held");
 		else if (offered === "down") this.#giveUp(client, link.id, frame.frameClass, "backend_down");
+	}
+
+	/** A frame cannot be passed on, since its client has sent too much. */
+	#tooMuch(client: GatewayClient, cause: CloseCause): void {
+		if (client.isGone) this.#parts.counts.dropped.client_closed++;
+		else this.#parts.close(client, cause);
 	}
 
 	/** Why a frame for this backend cannot be passed on; null = it can. */

@@ -7,6 +7,7 @@ import type { LinkOptions } from "../backends/link-options.ts";
 import { BufferPool } from "../buffers/buffer-pool.ts";
 import { ClientIds, slotOfClient } from "../clients/client-ids.ts";
 import { QueueMaker } from "../clients/client-queues.ts";
+import { ClientTurns } from "../clients/client-turns.ts";
 import { closings } from "../clients/close-codes.ts";
 import type { ClientOwner, GatewayClient } from "../clients/gateway-client.ts";
 import { GatewayClients } from "../clients/gateway-clients.ts";
@@ -61,6 +62,7 @@ export class GatewayHub implements ClientOwner {
 	readonly #ids: ClientIds;
 	readonly #queues: QueueMaker;
 	readonly #pumps = new PumpTurns<GatewayClient>();
+	readonly #turns: ClientTurns<GatewayClient>;
 	/** Changes of backends that clients had no room for, by client. */
 	readonly #untold = new Map<GatewayClient, Set<Backend>>();
 	#freed: NodeJS.Immediate | null = null;
@@ -116,6 +118,13 @@ export class GatewayHub implements ClientOwner {
 			close: (client, cause) => this.close(client, cause),
 			acknowledged: (client, backend) => client.queues.output.acknowledge(backend),
 		});
+		this.#turns = new ClientTurns({
+			framesPerTurn: linkOptions.framesPerTurn,
+			payloadBytesMax: config().maxFrameBytes,
+			...{ pool, counts },
+			handle: (client, message) => this.fromClients.take(client, message),
+			close: (client, cause) => this.close(client, cause),
+		});
 	}
 
 	start(): void {
@@ -136,6 +145,8 @@ export class GatewayHub implements ClientOwner {
 		const { streams, peers, backends } = this;
 		const endMs = performance.now() + deadlineMs;
 		const leftMs = () => Math.max(0, endMs - performance.now());
+		this.#turns.hurry();
+		while (this.#turns.waiting > 0 && leftMs() > 0) await sleep(drainLookMs);
 		if (streams !== null) {
 			peers?.leave();
 			await backends.drainRemote(leftMs());
@@ -149,6 +160,7 @@ export class GatewayHub implements ClientOwner {
 		if (this.#freed !== null) clearImmediate(this.#freed);
 		this.#freed = null;
 		this.#pumps.stop();
+		this.#turns.stop();
 		this.backends.stop();
 		this.streams?.stop();
 	}
@@ -172,7 +184,7 @@ export class GatewayHub implements ClientOwner {
 	}
 
 	received(client: GatewayClient, message: ArrayBuffer, isBinary: boolean): void {
-		if (isBinary) this.fromClients.take(client, Buffer.from(message));
+		if (isBinary) this.#turns.take(client, Buffer.from(message));
 		else this.close(client, "text");
 	}
 

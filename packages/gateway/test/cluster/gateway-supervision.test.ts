@@ -18,6 +18,7 @@ function report(factor: number, ...ids: readonly number[]): GatewayReport {
 		latency: { count: factor, seconds: 0.5, mostSeconds: factor },
 		queues: { to_clients_high: { ...queue, highWater: 10 * factor } },
 		held: 6,
+		deferred: 7,
 		buffers: {
 			...{ reservedBytes: 65_536, bytesMax: 2 ** 28, refused: 8, overShare: 3 },
 			tiers: [{ bytes: 512, buffersMax: 2048, buffers: 124, inUse: 5, allocations: 7, frees: 2, highWater: 6, exhausted: factor }],

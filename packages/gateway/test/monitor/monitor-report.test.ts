@@ -13,6 +13,7 @@ const report = (sent: number): GatewayReport => ({
 	latency: { count: sent, seconds: sent / 1000, mostSeconds: 1 },
 	queues: { to_clients_high: queue },
 	held: 6,
+	deferred: 7,
 	buffers: {
 		reservedBytes: 65_536,
 		bytesMax: 2 ** 28,

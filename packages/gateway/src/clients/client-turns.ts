@@ -1,0 +1,189 @@
+import type { BufferPool } from "../buffers/buffer-pool.ts";
+import type { BufferShare } from "../buffers/buffer-share.ts";
+import { BufferLimits } from "../buffers/buffer-tiers.ts";
+import { Frame } from "../buffers/frame.ts";
+import { classOf, messageProblem, readU32, writeU32 } from "../frames/frame-codec.ts";
+import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
+import type { HeldBudget } from "../lanes/held-frames.ts";
+import type { CloseCause, GatewayCounts } from "../monitor/gateway-counts.ts";
+
+interface TurnClient {
+	readonly isGone: boolean;
+	readonly turn: ClientTurn;
+	readonly queues: { readonly budget: HeldBudget; readonly share: BufferShare };
+}
+
+interface ClientTurnsParts<Client> {
+	readonly framesPerTurn: number;
+	readonly payloadBytesMax: number;
+	readonly pool: BufferPool;
+	readonly counts: Pick<GatewayCounts, "dropped" | "deferred">;
+	/** @param message valid until this returns. */
+	readonly handle: (client: Client, message: Buffer) => void;
+	readonly close: (client: Client, cause: CloseCause) => void;
+}
+
+const firstPieceBytes = 4096;
+const lengthBytes = 4;
+
+/** A client's part of a turn, and its messages that wait for later ones: in buffers of the pool, each message behind its length. */
+export class ClientTurn {
+	/** The turn that `frames` were handled in. */
+	number = 0;
+	frames = 0;
+	/** Messages that wait, and their bytes. */
+	count = 0;
+	bytes = 0;
+	readonly #pieces: Frame[] = [];
+	/** Where the next message begins in the first piece. */
+	#from = Frame.headerAt;
+
+	/** False = there is no buffer for it. */
+	push(message: Buffer, pool: BufferPool, share: BufferShare): boolean {
+		let last = this.#pieces.at(-1);
+		if (last === undefined || last.end + lengthBytes + message.length > last.bytes.length) {
+			const least = Math.min(Math.max(firstPieceBytes, this.bytes), BufferLimits.partBytesMin, pool.payloadBytesMax);
+			const piece = pool.take(Math.max(least, message.length - FrameLayout.messageHeaderBytes), null, share);
+			if (piece === null) return false;
+			piece.length = Frame.headerAt - Frame.payloadAt;
+			this.#pieces.push(piece);
+			last = piece;
+		}
+		writeU32(last.bytes, last.end, message.length);
+		message.copy(last.bytes, last.end + lengthBytes);
+		last.length += lengthBytes + message.length;
+		this.count++;
+		this.bytes += message.length;
+		return true;
+	}
+
+	/** Takes out the next message, which is valid until `release`. There must be one. */
+	next(budget: HeldBudget): Buffer {
+		const piece = this.#pieces[0]!;
+		const at = this.#from + lengthBytes;
+		const length = readU32(piece.bytes, this.#from);
+		this.#from = at + length;
+		this.count--;
+		this.bytes -= length;
+		budget.bytes -= length;
+		return piece.bytes.subarray(at, this.#from);
+	}
+
+	release(): void {
+		const piece = this.#pieces[0];
+		if (piece === undefined || this.#from < piece.end) return;
+		this.#pieces.shift();
+		this.#from = Frame.headerAt;
+		piece.release();
+	}
+
+	clear(budget: HeldBudget): void {
+		for (const piece of this.#pieces.splice(0)) piece.release();
+		budget.bytes -= this.bytes;
+		this.#from = Frame.headerAt;
+		this.count = 0;
+		this.bytes = 0;
+	}
+}
+
+/**
+ * How many messages of a client are handled in a turn of the event loop, so that none delays the others. uWebSockets.js reads up to 512 KiB of a client
+ * at once, hands over every message in it, and cannot be stopped: what is above the client's part of the turn waits, and so does what comes behind
+ * it. It is handled even if its client goes.
+ *
+ * One owner, the gateway's loop. Bounds: what waits counts to its client's budget and share of the buffers. A client with more is closed; VIDEO is dropped.
+ */
+export class ClientTurns<Client extends TurnClient> {
+	readonly #parts: ClientTurnsParts<Client>;
+	/** Clients of which messages wait. */
+	readonly #waiting = new Set<Client>();
+	#framesMax: number;
+	#number = 1;
+	#end: NodeJS.Immediate | null = null;
+
+	constructor(parts: ClientTurnsParts<Client>) {
+		this.#parts = parts;
+		this.#framesMax = parts.framesPerTurn;
+	}
+
+	get waiting(): number {
+		return this.#waiting.size;
+	}
+
+	/** @param message valid until this returns. */
+	take(client: Client, message: Buffer): void {
+		const { turn } = client;
+		if (turn.count > 0 || this.#handled(turn) >= this.#framesMax) {
+			this.#keep(client, message);
+			return;
+		}
+		this.#end ??= setImmediate(this.#onEnd);
+		turn.frames = this.#handled(turn) + 1;
+		turn.number = this.#number;
+		this.#parts.handle(client, message);
+	}
+
+	/** Handles all that waits before anything else happens: other processes soon take no more. */
+	hurry(): void {
+		this.#framesMax = Number.POSITIVE_INFINITY;
+		if (this.#waiting.size > 0) process.nextTick(this.#onEnd);
+	}
+
+	stop(): void {
+		if (this.#end !== null) clearImmediate(this.#end);
+		for (const { turn, queues } of this.#waiting) turn.clear(queues.budget);
+		this.#waiting.clear();
+	}
+
+	#handled({ number, frames }: ClientTurn): number {
+		return number === this.#number ? frames : 0;
+	}
+
+	#keep(client: Client, message: Buffer): void {
+		const { counts, payloadBytesMax, pool, handle, close } = this.#parts;
+		const frameClass = messageProblem(message, payloadBytesMax) === null ? classOf(message, FrameLayout.messageHeaderBytes) : -1;
+		const { budget, share } = client.queues;
+		const hasRoom = budget.bytes + message.length <= budget.bytesMax;
+		// It is counted, and nothing else.
+		if (frameClass <= FrameClass.LINK) handle(client, message);
+		else if (hasRoom && client.turn.push(message, pool, share)) {
+			budget.bytes += message.length;
+			counts.deferred++;
+			this.#waiting.add(client);
+		} else if (frameClass === FrameClass.VIDEO) counts.dropped.no_buffer++;
+		else close(client, hasRoom ? "no_buffer" : "too_many_held");
+	}
+
+	readonly #onEnd = (): void => {
+		let isOver = true;
+		for (const client of this.#waiting) {
+			this.#handleNext(client);
+			if (client.turn.count > 0 && this.#handled(client.turn) < this.#framesMax) isOver = false;
+		}
+		if (!isOver) {
+			// Between two messages, links hear that the kernel has taken what they wrote. Otherwise they could not write, and their queues would be full.
+			process.nextTick(this.#onEnd);
+			return;
+		}
+		this.#number++;
+		this.#end = this.#waiting.size > 0 ? setImmediate(this.#onEnd) : null;
+	};
+
+	#handleNext(client: Client): void {
+		const { counts, handle } = this.#parts;
+		const { turn, queues } = client;
+		const handled = this.#handled(turn);
+		if (handled >= this.#framesMax) return;
+		turn.frames = handled + 1;
+		turn.number = this.#number;
+		const wasGone = client.isGone;
+		handle(client, turn.next(queues.budget));
+		turn.release();
+		if (!wasGone && client.isGone) {
+			// It was closed since this one could not be passed on. None that came later is.
+			counts.dropped.client_closed += turn.count;
+			turn.clear(queues.budget);
+		}
+		if (turn.count === 0) this.#waiting.delete(client);
+	}
+}
