@@ -222,7 +222,8 @@ export class Balancer {
 	}
 
 	#picker(options: Pick<PickerOptions, "measure" | "ownMax">): Picker {
-		return new Picker(this.#options.board, { ...options, nowMs: monotonicMs });
+		const { board, gateway = null } = this.#options;
+		return new Picker(board, { ...options, nowMs: monotonicMs, processes: gateway === null ? "shards" : "processes of the gateway" });
 	}
 
 	#onBeat(): void {

@@ -58,6 +58,8 @@ export interface PickerOptions {
 	/** A shard with this `Candidate.own` gets no more; Infinity = no bound. */
 	readonly ownMax: number;
 	readonly nowMs: () => number;
+	/** What messages to clients call the processes; "shards" if not given. */
+	readonly processes?: string;
 }
 
 /** How long a shard that did not answer is left alone. */
@@ -111,6 +113,11 @@ export class Picker {
 
 	get candidates(): readonly Candidate[] {
 		return this.#candidates;
+	}
+
+	/** What messages to clients call the processes. */
+	get processes(): string {
+		return this.#options.processes ?? "shards";
 	}
 
 	/** Reads the rows. Call it at the start of a turn that picks. */

@@ -19,12 +19,12 @@ export function placementRules(picker: Picker): PlacementRules {
 /** Why no shard accepts a connection. */
 export function placementRefusal(picker: Picker, isStopping: boolean): Refusal {
 	if (isStopping) return Refusals.stopping;
-	const { candidates } = picker;
+	const { candidates, processes } = picker;
 	const serving = candidates.filter((candidate) => candidate.serving);
-	if (serving.length === 0) return withMessage(Refusals.noShard, `none of ${candidates.length} shards serves now`);
-	if (picker.allSilent) return withMessage(Refusals.noShard, `none of the ${serving.length} shards that serve responds now`);
+	if (serving.length === 0) return withMessage(Refusals.noShard, `none of ${candidates.length} ${processes} serves now`);
+	if (picker.allSilent) return withMessage(Refusals.noShard, `none of the ${serving.length} ${processes} that serve responds now`);
 	const taken = serving.reduce((sum, candidate) => sum + candidate.taken, 0);
 	const max = serving.reduce((sum, candidate) => sum + candidate.max, 0);
-	if (taken < max) return Refusals.behind;
-	return withMessage(Refusals.full, `${serving.length} of ${candidates.length} shards serve, all full: ${taken}/${max} connections`);
+	if (taken < max) return withMessage(Refusals.behind, `the ${processes} do not keep up with new connections`);
+	return withMessage(Refusals.full, `${serving.length} of ${candidates.length} ${processes} serve, all full: ${taken}/${max} connections`);
 }

@@ -100,7 +100,7 @@ export class BoardWatch {
 	#checkBalancer(nowMs: number): void {
 		const refused = this.#board.balancer.get("refusedBusy");
 		if (refused <= this.#refusedBusy || nowMs - this.#refusedToldMs < quietMs) return;
-		this.#log.add("warn", `balancer: refused ${refused - this.#refusedBusy} connections with 503: no shard had room`);
+		this.#log.add("warn", `balancer: refused ${refused - this.#refusedBusy} connections with 503: no ${this.#name} had room`);
 		this.#refusedBusy = refused;
 		this.#refusedToldMs = nowMs;
 	}

@@ -85,7 +85,7 @@ export async function runCluster({ command, workers, loaded, input, ...parts }: 
 		started: loaded.config,
 		running: () => supervisor.config,
 		apply: (options) => {
-			if (options.maxConnections !== supervisor.config.maxConnections) warnOfOpenFiles(options, plan, log);
+			if (options.maxConnections !== supervisor.config.maxConnections) warnOfOpenFiles(options, plan, workers, log);
 			const opened = parts.opened(supervisor.config, options);
 			if (options.webhooks.length > 0) openEvents(memory);
 			const withdraw = withdrawn.prepare(supervisor.config, options);
@@ -143,9 +143,9 @@ function openEvents(memory: ClusterMemory): void {
 	}
 }
 
-function warnOfOpenFiles(config: Config, { topology, mode }: Plan, log: Log): void {
+function warnOfOpenFiles(config: Config, { topology, mode }: Plan, workers: Workers, log: Log): void {
 	const perShard = connectionsPerShard(config, topology.shards.length);
-	const wanted = { connections: config.maxConnections, connectionsPerShard: perShard, mode: mode.mode };
+	const wanted = { connections: config.maxConnections, connectionsPerShard: perShard, mode: mode.mode, workers };
 	for (const warning of openFilesWarnings(wanted)) log.warn(warning);
 }
 

@@ -91,6 +91,7 @@ export class Gateway {
 			},
 			live,
 			clients: () => clients.all,
+			process: member === null ? "gateway" : "process of the gateway",
 		});
 		this.#tokens = new ClientTokens({ config, live, log });
 		this.#userLimit = new UserLimit({ config, slot: row.slot, openTable, counters: row, clients: () => clients.all });

@@ -1,3 +1,4 @@
+import type { Workers } from "@shardcast/control";
 import { openFilesLimit, reservedDescriptors } from "@shardcast/process";
 
 interface FilesWanted {
@@ -5,6 +6,8 @@ interface FilesWanted {
 	readonly connections: number;
 	readonly connectionsPerShard: number;
 	readonly mode: "handoff" | "proxy";
+	/** "shard" if not given. */
+	readonly workers?: Workers;
 }
 
 /** A warning for each kind of process that may run out of descriptors before the cluster is full. */
@@ -16,10 +19,11 @@ export function openFilesWarnings(wanted: FilesWanted, limitsPath?: string): str
 		if (needed <= most) return;
 		warnings.push(`a process may open ${most} files, and ${who} needs ${needed}; raise it (ulimit -n, LimitNOFILE=) or ${orElse}`);
 	};
-	const { connections, connectionsPerShard, mode } = wanted;
+	const { connections, connectionsPerShard, mode, workers = "shard" } = wanted;
+	const worker = workers === "shard" ? "a shard" : "a process of the gateway";
 	const clients = Math.max(1, most - reservedDescriptors);
 	const orElse = `give more --shards; as it is, each takes ${clients} clients and answers 503 to the others`;
-	check(connectionsPerShard + reservedDescriptors, `a shard with ${connectionsPerShard} connections`, orElse);
+	check(connectionsPerShard + reservedDescriptors, `${worker} with ${connectionsPerShard} connections`, orElse);
 	if (mode === "proxy") {
 		const fits = Math.max(0, Math.floor((most - reservedDescriptors) / 2));
 		const who = `the balancer, which in proxy mode holds both ends of ${connections} connections,`;

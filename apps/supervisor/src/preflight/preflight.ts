@@ -72,7 +72,7 @@ export async function preflight({ config, layers, warnings }: LoadedConfig, work
 	const mode = workers === "shard" ? chooseMode(config, name) : onlyHandoff(config, name);
 	if (mode.mode === "proxy" && certificates.length > 0)
 		throw new ConfigError([`${name("lbMode")}: TLS does not work in proxy mode (${mode.why}); use handoff`]);
-	const files = { connections: config.maxConnections, connectionsPerShard: connectionsPerShard(config, shards), mode: mode.mode };
+	const files = { connections: config.maxConnections, connectionsPerShard: connectionsPerShard(config, shards), mode: mode.mode, workers };
 	return {
 		config: Object.freeze({ ...config, shards, basePort }),
 		certificates,
@@ -90,5 +90,5 @@ function choosePinner(node: number, name: NameOf): Pick<Plan, "pin" | "warnings"
 		return { pin: (core) => ({ kind: "numactl", core, node }), warnings: [] };
 	}
 	if (hasProgram("taskset")) return { pin: (core) => (core === null ? { kind: "none" } : { kind: "taskset", core }), warnings: [] };
-	return { pin: () => ({ kind: "none" }), warnings: ["taskset is not installed, so shards are not pinned; install util-linux"] };
+	return { pin: () => ({ kind: "none" }), warnings: ["taskset is not installed, so processes are not pinned to CPUs; install util-linux"] };
 }

@@ -106,7 +106,7 @@ export const httpErrors = {
 	},
 	http_version_not_supported: {
 		status: 505,
-		message: "shards speak HTTP/1.1; HTTP/1.0 is for /health, /ready and /metrics",
+		message: "clients need HTTP/1.1; HTTP/1.0 is for /health, /ready and /metrics",
 		retryAfterSeconds: 0,
 		close: true,
 	},

@@ -16,6 +16,8 @@ interface ConnectionCheckParts {
 	readonly live: Pick<LiveConfig, "allowedOrigins" | "trustedProxies">;
 	/** All connected clients, of all protocols. */
 	readonly clients: () => readonly AdmittedClient[];
+	/** What messages to clients call this process; "shard" if not given. */
+	readonly process?: string;
 }
 
 /** The result of an admission. */
@@ -107,9 +109,10 @@ export class ConnectionCheck implements Feature {
 
 	/** The reply when the shard is full. Counts it. */
 	full(): Reply {
-		const { row } = this.#parts.options;
+		const { options, process = "shard" } = this.#parts;
+		const { row } = options;
 		row.add("refused", 1);
-		return refusal("shard_full", `this shard has reached its limit of ${row.connectionsMax} connections; try again`);
+		return refusal("shard_full", `this ${process} has reached its limit of ${row.connectionsMax} connections; try again`);
 	}
 
 	/** Takes a connection that is not a client's from the rates. Returns the reply if it exceeds them, or null. */

@@ -1,0 +1,43 @@
+import { Role, Scoreboard, ShardState } from "@shardcast/scoreboard";
+import { describe, expect, it } from "vitest";
+import { measureHandoff, Picker } from "../src/pick.ts";
+import { placementRefusal } from "../src/placement.ts";
+
+const nowMs = 10_000;
+
+/** @param processes what the picker's messages call them; undefined = its default. */
+function messageOf(processes: string | undefined, rows: readonly { readonly state: ShardState; readonly beatMs: number }[], taken: number) {
+	const board = Scoreboard.inMemory(rows.length);
+	rows.forEach(({ state, beatMs }, slot) => {
+		const row = board.row(slot);
+		row.role = Role.shard;
+		row.state = state;
+		row.connectionsGiven = 5;
+		row.connections = taken;
+		row.webSockets = taken;
+		row.set("heartbeatMs", beatMs);
+	});
+	board.bumpMembership();
+	const options = { measure: measureHandoff, ownMax: Number.POSITIVE_INFINITY, nowMs: () => nowMs };
+	const picker = new Picker(board, processes === undefined ? options : { ...options, processes });
+	picker.look();
+	return placementRefusal(picker, false).message;
+}
+
+describe("why no process takes a connection", () => {
+	const serving = { state: ShardState.serving, beatMs: nowMs };
+	const silent = { state: ShardState.serving, beatMs: 0 };
+	const dead = { state: ShardState.dead, beatMs: nowMs };
+	const gateway = "processes of the gateway";
+
+	it.each([
+		["none of 2 shards serves now", undefined, [dead, dead], 0],
+		["none of 2 processes of the gateway serves now", gateway, [dead, dead], 0],
+		["none of the 1 processes of the gateway that serve responds now", gateway, [silent, dead], 0],
+		["the processes of the gateway do not keep up with new connections", gateway, [serving, dead], 0],
+		["1 of 2 processes of the gateway serve, all full: 5/5 connections", gateway, [serving, dead], 5],
+		["2 of 2 shards serve, all full: 10/10 connections", undefined, [serving, serving], 5],
+	] as const)("%s", (message, processes, rows, taken) => {
+		expect(messageOf(processes, rows, taken)).toBe(message);
+	});
+});
