@@ -137,12 +137,11 @@ export class BackendPeer {
 		else this.tell({ type: "refused", client, class: frameClass, reason });
 	}
 
-	/** There may be room towards the backend, or it is not up any more. */
+	/** There may be room towards the backend, also since it is not up any more: then nothing is held for it. */
 	retry(): void {
-		const isUp = this.#parts.link()?.isUp ?? false;
 		for (const kind of ["control", "data"] as const) {
 			const waitsFor = this.#waits[kind];
-			if (waitsFor === null || (isUp && this.#budgets[waitsFor].frames >= heldFramesMax)) continue;
+			if (waitsFor === null || this.#budgets[waitsFor].frames >= heldFramesMax) continue;
 			this.#waits[kind] = null;
 			this.channel.resume(kind);
 		}
