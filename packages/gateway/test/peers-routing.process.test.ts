@@ -438,4 +438,46 @@ describe("a gateway of several processes", () => {
 		await waitFor(() => link.counts.undelivered > 0 && refused() === link.counts.undelivered + inStream, within("all are refused"));
 		expect(link.counts.ends.lost).toBe(0);
 	});
+
+	it("refuses each frame that an owner had not got when it died, and keeps none", async () => {
+		const rig = new HubsRig({ config: { clientQueueFrames: 4096 } });
+		rig.use([backends[0]!], [0]);
+		await rig.up();
+		const client = rig.client(1);
+		const { link } = rig.hub(1).backends.get(1)!;
+		await waitFor(() => link.outbox.isEmpty, within("what it is told"));
+		const before = link.counts.sentBytes;
+		rig.hung.add(0);
+		const bytes = 30_000;
+		const count = 40;
+		for (let sent = 0; sent < count; sent++) client.send(FrameClass.CONTROL, 1, "x".repeat(bytes));
+		// The rest of one that was begun is still there.
+		const window = () => link.counts.sentBytes - before;
+		await waitFor(() => window() > 8 * bytes && link.outbox.queue.controlCount < count - 8, within("the window is full"));
+		rig.kill(0);
+		const refused = () => client.told.filter(({ type, reason }) => type === "refused" && reason === "backend_down").length;
+		await waitFor(() => !link.isUp, within("the owner is missed"));
+		expect(link.counts.undelivered).toBe(count - Math.floor(window() / (bytes + 13)));
+		await waitFor(() => refused() === link.counts.undelivered, within("the client is told"));
+		await rig.idle();
+	});
+
+	it("drains an owner while the other processes go on: they send what they have, and it takes no more", async () => {
+		const rig = new HubsRig({ config: { clientQueueFrames: 4096 } });
+		rig.use([backends[0]!], [0]);
+		await rig.up();
+		const client = rig.client(1);
+		const data = await backends[0]!.connection("data");
+		const count = 100;
+		for (const number of numbers(count)) client.send(FrameClass.FILE, 1, number.padEnd(10_000));
+		const beganMs = performance.now();
+		await rig.hub(0).drain(120_000);
+		expect(performance.now() - beganMs).toBeLessThan(60_000);
+		await waitFor(() => data.isClosed, within("it is closed"));
+		expect(ofClass(data.frames, FrameClass.FILE).map(({ content }) => content.toString().trim())).toEqual(numbers(count));
+		expect(client.told.at(-1)).toMatchObject({ type: "backend", id: 1, up: false });
+		client.send(FrameClass.FILE, 1, "late");
+		await waitFor(() => client.told.at(-1)?.type === "refused", within("it is refused"));
+		await rig.idle();
+	});
 });

@@ -126,6 +126,44 @@ describe("streams between processes", () => {
 		expect(other.data.endings).toEqual([]);
 	});
 
+	it("of a process that has gone end only when all is read that it wrote, in however many turns", async () => {
+		const rig = new StreamsRig(2, 2 ** 20);
+		await rig.meet();
+		const near = rig.member(1).open(0, 1);
+		await waitFor(() => rig.member(0).accepted.has("1 1"), within("it is accepted"));
+		const far = rig.member(0).accepted.get("1 1")!.control;
+		for (let count = 0; count < 200; count++) {
+			near.control.total++;
+			near.control.stream!.hurry();
+		}
+		expect([near.control.sent, far.received]).toEqual([200, 0]);
+		rig.kill(1);
+		await waitFor(() => far.endings.length === 1, within("it ends"));
+		expect(far.received).toBe(200);
+	});
+
+	it("take nothing that a former process of a slot wrote, or that was for a former one", async () => {
+		const rig = new StreamsRig(2);
+		await rig.meet();
+		const near = rig.member(0).open(1, 1);
+		await waitFor(() => rig.member(1).accepted.size === 1, within("it is accepted"));
+		const { link } = rig.member(0);
+		for (const [originIncarnation, targetIncarnation] of [
+			[1, 7],
+			[7, 2],
+		] as const) {
+			const at = link.claim(24 + 100);
+			const stream = near.data.stream!.number;
+			const head = { step: StreamStep.data, target: 1, fromOpener: true, stream, originIncarnation, targetIncarnation, amount: 0 };
+			writeStreamHead(link.view, at, head);
+			link.commit();
+		}
+		near.data.send(5);
+		const { data } = rig.member(1).accepted.get("0 1")!;
+		await waitFor(() => data.received >= 5, within("the true ones"));
+		expect([data.received, data.wrongAt, rig.member(1).streams.counts.stale]).toEqual([5, -1, 2]);
+	});
+
 	it("survive whatever another process writes", async () => {
 		const rig = new StreamsRig(3);
 		await rig.meet();
