@@ -72,6 +72,11 @@ export class BackendConnection {
 		return this.#reader.isHeld;
 	}
 
+	/** Whether the backend has sent a part of a frame, and nothing for so long. */
+	isStalled(nowMs: number, timeoutMs: number): boolean {
+		return this.#reader.isStalled(nowMs, timeoutMs);
+	}
+
 	/** Whether something is on its way to the kernel. */
 	get isWriting(): boolean {
 		return this.#writer.isBusy;

@@ -326,6 +326,14 @@ export class BackendLink implements Link {
 		const halfMs = this.#parts.options.idleMs / 2;
 		// A backend that is not read cannot be heard.
 		if (this.#control!.isHeld) this.#heard();
+		if (this.#isStalled) {
+			// If this process stood still, the rest may be in the socket.
+			this.#idleCheck = setImmediate(() => {
+				if (this.#isStalled) this.#fail("stalled", "");
+				else this.#checkIdle();
+			});
+			return;
+		}
 		const sinceMs = this.#nowMs() - (this.#askedMs ?? this.#heardMs);
 		if (sinceMs < halfMs) {
 			this.#idleTimer = setTimeout(this.#checkIdle, halfMs - sinceMs);
@@ -342,6 +350,13 @@ export class BackendLink implements Link {
 			});
 		}
 	};
+
+	/** A frame that has come in part keeps its memory. */
+	get #isStalled(): boolean {
+		const { idleMs } = this.#parts.options;
+		const now = this.#nowMs();
+		return this.#control!.isStalled(now, idleMs) || this.#data!.isStalled(now, idleMs);
+	}
 
 	#onEnd(kind: ConnectionKind, why: LinkEnd, detail: string): void {
 		if (this.#state === "up" && why === "lost") this.#finish(kind, detail);

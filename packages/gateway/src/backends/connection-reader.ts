@@ -58,6 +58,11 @@ export class ConnectionReader implements FrameSink {
 		return this.#isPaused || this.#waits !== null || this.#rateTimer !== null;
 	}
 
+	/** Whether a frame has come in part, and nothing for so long, though it would have been read. */
+	isStalled(nowMs: number, timeoutMs: number): boolean {
+		return !this.#parts.reader.isBetweenFrames && !this.#isSocketStopped && nowMs - this.#handledMs >= timeoutMs;
+	}
+
 	/** bytes[from … to) were received. They are not kept. @returns whether to read on; if not, `resume` is called when it may. */
 	read(bytes: Buffer, to: number, from = 0): boolean {
 		const { counts, rate, nowMs } = this.#parts;

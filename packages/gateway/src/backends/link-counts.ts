@@ -6,6 +6,7 @@ export const linkEnds = {
 	dial_timeout: "it did not accept both connections in time",
 	lost: "it closed a connection, or a connection broke",
 	idle: "nothing came from it",
+	stalled: "the rest of a frame did not come",
 	oversized: "it sent a frame that is empty or longer than --max-frame: does it speak the gateway's protocol?",
 	backlog: "it does not read what it is told about clients",
 	stopped: "the gateway closed it",
@@ -21,7 +22,7 @@ export class LinkCounts {
 	/** Ends that count as failures of the backend. */
 	failures = 0;
 	/** Ends by reason. */
-	readonly ends: Record<LinkEnd, number> = { dial: 0, dial_timeout: 0, lost: 0, idle: 0, oversized: 0, backlog: 0, stopped: 0 };
+	readonly ends: Record<LinkEnd, number> = { dial: 0, dial_timeout: 0, lost: 0, idle: 0, stalled: 0, oversized: 0, backlog: 0, stopped: 0 };
 	/** Frames that were handed to the kernel, with those of the link itself. */
 	sentFrames = 0;
 	/** Frames that were received, without those of the link itself. */

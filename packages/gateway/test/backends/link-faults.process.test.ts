@@ -89,6 +89,31 @@ describe("a link whose backend fails", () => {
 		expect(rig.frames.map(({ text }) => text)).toEqual(["whole", "next"]);
 	});
 
+	it("ends when the rest of a frame does not come, though the backend answers pings; not while the gateway does not read", async () => {
+		const rig = linkRig(backend.port, { idleMs: 400 });
+		backend.onConnection = (each) => {
+			each.onFrame = ({ content }) => {
+				if (content.includes('"ping"')) each.socket.write(frameBytes(FrameClass.LINK, 0, '{"type":"pong"}'));
+			};
+		};
+		await rig.up();
+		const data = await backend.connection("data");
+		const frame = frameBytes(FrameClass.FILE, 0, "x".repeat(100_000));
+		data.socket.write(frame.subarray(0, 60_000));
+		await waitFor(() => rig.pool.inUse === 1, within("the start of a frame"));
+		rig.link.pause("data");
+		data.socket.write(frame.subarray(60_000));
+		const { pings } = rig.link.counts;
+		await waitFor(() => rig.link.counts.pings >= pings + 4, within("it is idle for long"));
+		expect(rig.link.counts.ends.stalled).toBe(0);
+		rig.link.resume("data");
+		await waitFor(() => rig.frames.length === 1, within("the whole frame"));
+		data.socket.write(frame.subarray(0, 60_000));
+		await ended(rig.link, { ups: 2 });
+		expect(rig.link.counts.ends).toMatchObject({ stalled: 1, idle: 0, lost: 0 });
+		expect(rig.pool.inUse).toBe(0);
+	});
+
 	it.each([0, 1000, 1001, 2 ** 31, 2 ** 32 - 1])(
 		"ends when a frame of %d bytes is announced, of at most 1,000, and takes no buffer for it",
 		async (length) => {
