@@ -8,6 +8,8 @@ const [control, file] = [1, 4];
 const { start } = gatewayRigs();
 const within = { deadlineMs: 10_000 };
 const kibibyte = 1024;
+const numbers = (count: number) => Array.from({ length: count }, (_, index) => index);
+const content = (index: number, bytes: number) => `${index} `.padEnd(bytes, "x");
 
 /** Writes frames to a gateway for as long as it takes them. @returns how many were written so far. */
 function writeAlways(link: FakeConnection, frame: (index: number) => Buffer): { count: number; stop(): void } {
@@ -114,6 +116,35 @@ describe("what waits in a gateway", () => {
 		await waitFor(() => order.length === writing.count, { ...within, what: "all FILE frames" });
 		expect(order).toEqual(order.map((_, index) => index));
 		expect(rig.report.dropped.client_closed).toBe(0);
+	});
+
+	it.each(["goes on", "drains"])("a client that was paused and reads again gets every long frame from a gateway that %s", async (which) => {
+		const queue = { clientQueueFrames: 200, clientQueueBytes: 64 * 2 ** 20, bufferMemoryBytes: 2 ** 30 };
+		const rig = await start({ ...queue, shutdownTimeoutMs: 40_000 });
+		const [client, other] = [await rig.client(), await rig.client()];
+		client.pause();
+		const links = { control: await rig.backends[0]!.connection("control"), data: await rig.backends[0]!.connection("data") };
+		const [controls, files] = [numbers(100), numbers(60)];
+		for (const index of controls) links.control.socket.write(frameBytes(control, client.id, content(index, 50_000)));
+		for (const index of files) links.data.socket.write(frameBytes(file, client.id, content(index, 500_000)));
+		// Everything has come from the backend: nothing else makes the gateway write to this client.
+		await waitFor(() => rig.report.frames.from_backends === controls.length + files.length, {
+			...within,
+			what: "all frames in the gateway",
+		});
+		expect(rig.report.frames.to_clients).toBeLessThan(controls.length + files.length);
+		const cutOff = which === "drains" ? rig.gateway.drain() : 0;
+		client.socket.resume();
+		await waitFor(() => client.frames.length === controls.length + files.length, { deadlineMs: 20_000, what: "all frames" });
+		for (const [wanted, all] of [
+			[control, controls],
+			[file, files],
+		] as const)
+			expect(
+				client.frames.filter(({ frameClass }) => frameClass === wanted).map(({ content }) => Number(`${content}`.split(" ")[0])),
+			).toEqual(all);
+		expect(await cutOff).toBe(0);
+		if (which === "drains") for (const each of [client, other]) expect(await each.closing()).toEqual({ code: 1001, reason: "shutdown" });
 	});
 
 	it("a client that takes nothing for --stalled-client-timeout is closed with 3008, and its backend goes on", async () => {

@@ -67,6 +67,23 @@ describe("a burst", () => {
 });
 
 describe("a client that reads too slowly", () => {
+	it("gets every long message of those that waited once it reads again, with nothing new to send", async () => {
+		const cluster = await startShards(1, { config: { maxBufferedBytes: 64_000_000 } });
+		running = cluster;
+		const [sender, fast] = [await cluster.client(), await cluster.client()];
+		const slow = await cluster.rawClient();
+		slow.socket.tcp.pause();
+		// Some 20 MB, of which the kernel takes a few.
+		const count = 400;
+		for (let sent = 0; sent < count; ) {
+			for (const until = sent + 20; sent < until; sent++) sender.send(Buffer.alloc(50_000, sent));
+			await fast.waitForMessages(sent, 10_000);
+		}
+		slow.socket.tcp.resume();
+		await slow.waitForMessages(count, 10_000);
+		expect(slow.messages.map(({ bytes }) => bytes[0])).toEqual(Array.from({ length: count }, (_, index) => index & 255));
+	}, 60_000);
+
 	it("3008: gets everything up to the first message that it could not take, then the close frame, and never anything after a gap", async () => {
 		const cluster = await startShards(1, { config: { maxBufferedBytes } });
 		running = cluster;
