@@ -87,6 +87,11 @@ export class BackendConnection {
 		if (this.isConnected) this.#writer.wake();
 	}
 
+	/** Something waits that should be written at once. */
+	wakeAtOnce(): void {
+		if (this.isConnected) this.#writer.wakeAtOnce();
+	}
+
 	/** So much waits that it should be written in this turn. */
 	hurry(): void {
 		if (this.isConnected) this.#writer.hurry();

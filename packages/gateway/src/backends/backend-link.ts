@@ -25,6 +25,8 @@ export interface LinkListener {
 	readonly begin: (link: BackendLink, frameClass: FrameClass, length: number, clientId: number, from: ConnectionKind) => FrameDecision;
 	/** Gets a frame that was taken; its backend id is the link's. The reference stays the link's: `retain` to keep the frame. */
 	readonly onFrame: (link: BackendLink, frame: Frame, from: ConnectionKind) => void;
+	/** For how many frames of a turn of the event loop this one counts; without, each is one. */
+	readonly workOf?: (frame: Frame) => number;
 	readonly onUp: (link: BackendLink) => void;
 	readonly onDown: (link: BackendLink, why: LinkEnd) => void;
 	/** A CONTROL, ACK or FILE frame that was accepted may not have reached the backend: its link ended. The reference stays the link's. */
@@ -159,7 +161,8 @@ export class BackendLink implements Link {
 		if (offered !== "queued") return offered;
 		const kind = isUrgent(frame.frameClass) ? "control" : "data";
 		const connection = this.#connection(kind);
-		connection?.wake();
+		if (frame.frameClass === FrameClass.CONTROL) connection?.wakeAtOnce();
+		else connection?.wake();
 		// One turn can bring more messages of a client than a queue takes. Only what the socket does not take has to wait.
 		if (this.outbox.queue.isHalfFull(kind)) connection?.hurry();
 		return offered;
@@ -258,6 +261,7 @@ export class BackendLink implements Link {
 				frame.seal(frame.clientId, this.id);
 				listener.onFrame(this, frame, kind);
 			},
+			workOf: listener.workOf,
 			next: () => this.outbox.next(kind),
 			onWritten: () => this.#onWritten(kind),
 			onConnected: this.#onConnected,

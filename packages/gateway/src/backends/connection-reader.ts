@@ -15,6 +15,8 @@ export interface ReaderParts {
 	readonly share?: TurnShare | undefined;
 	readonly begin: (frameClass: FrameClass, length: number, clientId: number) => FrameDecision;
 	readonly onFrame: (frame: Frame) => void;
+	/** For how many frames of a turn this one counts; without, each is one. */
+	readonly workOf?: ((frame: Frame) => number) | undefined;
 	/** The backend broke the rules about lengths. */
 	readonly onFailed: (problem: string) => void;
 	/** The socket is to be read again, after `read` has returned false. */
@@ -34,6 +36,7 @@ export class ConnectionReader implements FrameSink {
 	#rest: Buffer | null = null;
 	#from = 0;
 	#to = 0;
+	/** By what they count for. */
 	#turnFrames = 0;
 	/** The time of all frames of what is being handled. It begins as a fraction so that V8 stores others without making objects. */
 	#handledMs = 0.5;
@@ -117,8 +120,10 @@ export class ConnectionReader implements FrameSink {
 	}
 
 	end(frame: Frame): boolean {
-		this.#parts.counts.receivedFrames++;
-		if (this.#turnFrames++ === 0) this.#parts.share?.join();
+		const { counts, share, workOf } = this.#parts;
+		counts.receivedFrames++;
+		if (this.#turnFrames === 0) share?.join();
+		this.#turnFrames += workOf === undefined ? 1 : workOf(frame);
 		frame.receivedMs = this.#handledMs;
 		this.#nextTurn ??= setImmediate(this.#onTurn);
 		this.#parts.onFrame(frame);

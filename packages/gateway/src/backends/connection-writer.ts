@@ -31,7 +31,7 @@ const largeFramesMax = 16;
 
 /**
  * Writes frames to one connection: a write per turn of the event loop, unless it must `hurry`, and one at a time. So under load many frames share a
- * system call, and a frame alone waits only for the end of the turn. While the kernel does not take a write, the rest waits where it is.
+ * system call, and a frame alone waits only for the end of the turn; the first CONTROL frame of a turn not even for that. While the kernel does not take a write, the rest waits where it is.
  *
  * One owner, its connection. Frames are released when the kernel has them, or by `stop`.
  */
@@ -41,8 +41,12 @@ export class ConnectionWriter {
 	readonly #frames: Frame[] = [];
 	#buffer: Buffer | null = null;
 	#immediate: NodeJS.Immediate | null = null;
+	/** While set, a write at once was made in this turn. */
+	#turnEnd: NodeJS.Immediate | null = null;
 	#timer: NodeJS.Timeout | null = null;
 	#isWriting = false;
+	/** Writes that the kernel took at once, and whose callbacks have not come. */
+	#taken = 0;
 	#isStopped = false;
 
 	constructor(parts: WriterParts) {
@@ -59,6 +63,15 @@ export class ConnectionWriter {
 		if (!this.isBusy && !this.#isStopped) this.#immediate = setImmediate(this.#write);
 	}
 
+	/** Something waits that should be written at once: it is, if it is the first in this turn, and the kernel has taken the write before. */
+	wakeAtOnce(): void {
+		if (this.#turnEnd !== null) this.wake();
+		else if (!this.isBusy && !this.#isStopped) {
+			this.#turnEnd = setImmediate(this.#onTurnEnd);
+			this.#write();
+		}
+	}
+
 	/** Writes in this turn, if the kernel has taken the write before: many frames have come in it, and their queue would be full. */
 	hurry(): void {
 		if (this.#immediate === null) return;
@@ -70,13 +83,19 @@ export class ConnectionWriter {
 	stop(): Frame[] {
 		this.#isStopped = true;
 		if (this.#immediate !== null) clearImmediate(this.#immediate);
+		if (this.#turnEnd !== null) clearImmediate(this.#turnEnd);
 		if (this.#timer !== null) clearTimeout(this.#timer);
+		this.#turnEnd = null;
 		this.#immediate = null;
 		this.#timer = null;
 		// The buffer is not given back: the socket may still read from it.
 		this.#buffer = null;
 		return this.#frames.splice(0);
 	}
+
+	readonly #onTurnEnd = (): void => {
+		this.#turnEnd = null;
+	};
 
 	readonly #write = (): void => {
 		this.#immediate = null;
@@ -131,18 +150,29 @@ export class ConnectionWriter {
 			socket.write(at > begun ? this.#buffer!.subarray(begun, at) : nothing, this.#onWritten);
 		}
 		socket.uncork();
+		// Callbacks come only after this turn, or late in it: what comes meanwhile can be written at its end.
+		if (this.#isWriting && socket.writableLength === 0 && socket.errored === null && !this.#isStopped) {
+			this.#taken++;
+			this.#letGo();
+		}
 	};
 
 	readonly #onWritten = (error?: Error | null): void => {
 		// The connection is about to end: its owner takes the frames by `stop`.
 		if (this.#isStopped || error) return;
+		if (this.#taken > 0) this.#taken--;
+		else this.#letGo();
+		this.#parts.onWritten();
+	};
+
+	/** The kernel has what was written. */
+	#letGo(): void {
 		this.#isWriting = false;
 		for (const frame of this.#frames) frame.release();
 		this.#frames.length = 0;
 		if (this.#buffer !== null) this.#parts.buffers.give(this.#buffer);
 		this.#buffer = null;
-		this.#parts.onWritten();
-	};
+	}
 }
 
 const nothing = new Uint8Array(0);

@@ -2,7 +2,7 @@ import type { TopicTransport } from "@shardcast/server/listening";
 import type { Frame } from "../buffers/frame.ts";
 import type { Bandwidth } from "../flow/bandwidth.ts";
 import { isUrgent } from "../frames/frame-codec.ts";
-import { FrameClass } from "../frames/frame-descriptor.ts";
+import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
 import type { ClientLanes } from "../lanes/client-lanes.ts";
 import type { GatewayCounts } from "../monitor/gateway-counts.ts";
 import type { Source } from "../routing/source.ts";
@@ -20,6 +20,8 @@ interface ClientOutputParts {
 	readonly nowMs: () => number;
 	/** Runs `pump` at the end of this turn of the loop, or of one of the next. */
 	readonly pumpSoon: (isUrgent: boolean) => void;
+	/** Whether a frame that has priority may be sent now. */
+	readonly mayPumpAtOnce: () => boolean;
 }
 
 /** Frames go to the WebSocket only while fewer bytes wait there, so that the lanes decide what goes first. */
@@ -46,6 +48,8 @@ export class ClientOutput {
 	readonly #parked: readonly [Parked[], Parked[]] = [[], []];
 	#timer: NodeJS.Timeout | null = null;
 	#isPumping = false;
+	/** By the pump that is under way, or the last one. */
+	#sentBytes = 0;
 
 	constructor(parts: ClientOutputParts) {
 		this.#parts = parts;
@@ -92,19 +96,24 @@ export class ClientOutput {
 
 	/** Takes a frame. It has its own reference as long as it needs the frame. VIDEO holds no source. */
 	take(frame: Frame, source: Source): void {
-		const { lanes, pumpSoon } = this.#parts;
+		const { lanes, pumpSoon, mayPumpAtOnce } = this.#parts;
 		const { frameClass } = frame;
 		if (frameClass === FrameClass.VIDEO) lanes.offer(frame);
 		else {
 			const lane = isUrgent(frameClass) ? 0 : 1;
+			const isFirst = lane === 0 && lanes.highCount === 0 && frame.clientId !== FrameLayout.everyone;
 			const hasRoom = this.#parked[lane].length === 0 && lanes.hasRoom(frameClass, frame.length);
 			if (hasRoom) lanes.offer(frame);
 			else {
 				frame.retain();
 				this.#parked[lane].push({ frame, source });
 			}
-			// Perhaps nothing but the end of this turn is waited for.
-			if (!hasRoom || lanes.holds(frameClass)) this.pump();
+			if (isFirst && mayPumpAtOnce()) {
+				this.pump();
+				if (lanes.highCount === 0) return;
+			}
+			// Perhaps nothing but the end of this turn is waited for. What has no priority waits for its turn.
+			else if (lane === 0 && (!hasRoom || lanes.holds(frameClass))) this.pump();
 			if (this.#isPressed(lane)) this.#hold(lane, source);
 		}
 		pumpSoon(isUrgent(frameClass));
@@ -139,22 +148,26 @@ export class ClientOutput {
 		this.#parts.bandwidth.bytesPerSecond = value;
 	}
 
-	/** Sends what the WebSocket takes. */
-	readonly pump = (): void => {
+	/** Sends what the WebSocket takes. @returns bytes. */
+	readonly pump = (): number => {
 		const transport = this.#transport;
-		if (transport === null || this.#isPumping) return;
+		if (transport === null || this.#isPumping) return 0;
 		this.#isPumping = true;
+		this.#sentBytes = 0;
 		const { count } = this.#parts.lanes;
 		// The library gathers the parts of one message by itself.
 		if (count > 0 && transport.getBufferedAmount() < socketLowMark) count === 1 ? this.#send() : transport.cork(this.#send);
 		this.#isPumping = false;
 		this.#settle();
+		return this.#sentBytes;
 	};
 
 	/** The WebSocket has written something. */
 	writable(): void {
-		this.tookMs = this.#parts.nowMs();
-		this.pump();
+		const { nowMs, lanes, pumpSoon } = this.#parts;
+		this.tookMs = nowMs();
+		// In its turn: many clients can become writable at once.
+		if (lanes.count > 0) pumpSoon(lanes.highCount > 0);
 	}
 
 	/** The connection has ended: everything is let go. */
@@ -183,6 +196,7 @@ export class ClientOutput {
 			transport.send(frame.message(), true);
 			counts.frames.to_clients++;
 			counts.bytes.to_clients += frame.length;
+			this.#sentBytes += frame.length;
 			if (frame.receivedMs > 0) counts.waited(now - frame.receivedMs);
 			frame.release();
 			this.tookMs = now;

@@ -19,6 +19,8 @@ interface QueueMakerParts {
 	readonly nowMs: () => number;
 	/** Sends what the client takes at the end of this turn of the loop. */
 	readonly pumpSoon: (client: GatewayClient, isUrgent: boolean) => void;
+	/** Whether a client may be sent a frame that has priority now. */
+	readonly mayPumpAtOnce: (client: GatewayClient) => boolean;
 	/** Passes on a frame of a client that had to wait. */
 	readonly pass: (client: GatewayClient, frame: Frame) => void;
 }
@@ -32,7 +34,7 @@ export class QueueMaker {
 	}
 
 	queuesOf(client: GatewayClient): ClientQueues {
-		const { config, pool, counts, laneCounters, nowMs, pumpSoon, pass } = this.#parts;
+		const { config, pool, counts, laneCounters, nowMs, pumpSoon, mayPumpAtOnce, pass } = this.#parts;
 		const { clientQueueFrames, clientQueueBytes, videoWindow, ackTimeoutMs, clientBandwidth } = config();
 		const lanes = new ClientLanes(
 			{ framesMax: clientQueueFrames, bytesMax: clientQueueBytes, window: videoWindow, ackTimeoutMs },
@@ -41,7 +43,11 @@ export class QueueMaker {
 		const bandwidth = () => new Bandwidth(clientBandwidth, nowMs());
 		const budget = new HeldBudget(clientQueueFrames, clientQueueBytes);
 		return {
-			output: new ClientOutput({ lanes, bandwidth: bandwidth(), counts, nowMs, pumpSoon: (isUrgent) => pumpSoon(client, isUrgent) }),
+			output: new ClientOutput({
+				...{ lanes, bandwidth: bandwidth(), counts, nowMs },
+				pumpSoon: (isUrgent) => pumpSoon(client, isUrgent),
+				mayPumpAtOnce: () => mayPumpAtOnce(client),
+			}),
 			intake: new ClientIntake({
 				bandwidth: bandwidth(),
 				budget,

@@ -6,6 +6,7 @@ import type { HeldBudget } from "../lanes/held-frames.ts";
 import type { ClientIntake } from "./client-intake.ts";
 import type { ClientOutput, GatewayTransport } from "./client-output.ts";
 import { ClientTurn } from "./client-turns.ts";
+import type { Pumped } from "./pump-turns.ts";
 
 /** What the gateway does for its clients. */
 export interface ClientOwner {
@@ -37,11 +38,13 @@ export interface ClientIdentity {
 }
 
 /** One WebSocket client, from open to close. */
-export class GatewayClient implements Session<TopicTransport>, AdmittedClient, CountedUser {
+export class GatewayClient implements Session<TopicTransport>, AdmittedClient, CountedUser, Pumped {
 	/** Set when it opens; never 0 from then on. */
 	id = 0;
 	/** Index in the list of all clients; -1 = not in the list. Written only by `GatewayClients`. */
 	place = -1;
+	pumpLists = 0;
+	pumpedAtOnce = 0;
 	/** It is being closed: nothing of it is passed on, and nothing to it. */
 	isLeaving = false;
 	transport!: GatewayTransport;

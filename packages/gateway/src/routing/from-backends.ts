@@ -19,6 +19,9 @@ interface FromBackendsParts {
 	readonly peers: BackendPeers | null;
 }
 
+/** A frame for all is put into the lanes of so many clients in the time that it takes to read one. */
+const clientsOfFrame = 16;
+
 type Sources = Readonly<Record<ConnectionKind, Source>>;
 
 /**
@@ -71,6 +74,10 @@ export class FromBackends {
 			else this.#give(client, frame, source);
 		}
 	};
+
+	/** For how many frames of a turn it counts: so many clients take as long as one frame that is read. */
+	readonly workOf = ({ clientId }: Frame): number =>
+		clientId === FrameLayout.everyone ? 1 + this.#parts.clients.all.length / clientsOfFrame : 1;
 
 	/** The backend is not there any more. */
 	forget(link: Link): void {

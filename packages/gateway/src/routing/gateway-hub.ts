@@ -38,6 +38,9 @@ interface GatewayHubParts {
 
 /** How often overdue acknowledgements and stalled clients are looked for. */
 const tickMs = 100;
+/** So many at a time, spread over that time: a thousand clients with sixteen streams each take 2 ms, in which CONTROL would wait. */
+const tickClients = 100;
+const ticksMost = 20;
 /** How often a drain looks whether other processes have sent what they have. */
 const drainLookMs = 10;
 
@@ -66,8 +69,13 @@ export class GatewayHub implements ClientOwner {
 	/** Changes of backends that clients had no room for, by client. */
 	readonly #untold = new Map<GatewayClient, Set<Backend>>();
 	#freed: NodeJS.Immediate | null = null;
-	/** Takes that got no buffer until the last tick. */
+	/** Takes that got no buffer until the last round of ticks. */
 	#refusedBefore = 0;
+	/** In this round: somebody got no buffer. */
+	#isShort = false;
+	/** Clients at this place and after it have been looked at in this round. */
+	#tickPlace = 0;
+	#clientsPerTick = 0;
 	#ticker: NodeJS.Timeout | null = null;
 
 	constructor(parts: GatewayHubParts) {
@@ -88,6 +96,7 @@ export class GatewayHub implements ClientOwner {
 			laneCounters: this.laneCounters,
 			nowMs,
 			pumpSoon: (client, isUrgent) => this.#pumps.soon(client, isUrgent),
+			mayPumpAtOnce: (client) => this.#pumps.mayAtOnce(client),
 			pass: (client, frame) => this.fromClients.pass(client, frame),
 		});
 		this.peers =
@@ -128,7 +137,7 @@ export class GatewayHub implements ClientOwner {
 	}
 
 	start(): void {
-		this.#ticker = setInterval(this.#tick, tickMs);
+		this.#ticker = setTimeout(this.#tick, tickMs);
 		this.streams?.start();
 	}
 
@@ -156,7 +165,8 @@ export class GatewayHub implements ClientOwner {
 	}
 
 	stop(): void {
-		if (this.#ticker !== null) clearInterval(this.#ticker);
+		if (this.#ticker !== null) clearTimeout(this.#ticker);
+		this.#ticker = null;
 		if (this.#freed !== null) clearImmediate(this.#freed);
 		this.#freed = null;
 		this.#pumps.stop();
@@ -225,6 +235,7 @@ export class GatewayHub implements ClientOwner {
 		return {
 			begin: fromBackends.begin,
 			onFrame: fromBackends.onFrame,
+			workOf: fromBackends.workOf,
 			onUp: this.#onChange,
 			onDown: (link) => {
 				for (const client of this.clients.all) client.queues.output.forgetBackend(link.id);
@@ -311,24 +322,34 @@ export class GatewayHub implements ClientOwner {
 	};
 
 	readonly #tick = (): void => {
+		if (this.#tickPlace <= 0) this.#beginRound();
 		const { nowMs, config } = this.#parts;
 		const now = nowMs();
 		const { stalledClientTimeoutMs } = config();
 		const { all } = this.clients;
-		const { pool } = this;
-		const isShort = pool.isShort || pool.refused > this.#refusedBefore;
-		this.#refusedBefore = pool.refused;
+		const end = Math.max(0, this.#tickPlace - this.#clientsPerTick);
 		// From the end: closing one moves the last into its place.
-		for (let place = all.length - 1; place >= 0; place--) {
+		for (let place = Math.min(this.#tickPlace, all.length) - 1; place >= end; place--) {
 			const client = all[place]!;
 			if (client.isGone) continue;
 			const { output } = client.queues;
 			output.expire(now);
-			if (output.isStalled(now, stalledClientTimeoutMs, isShort)) this.close(client, "stalled");
+			if (output.isStalled(now, stalledClientTimeoutMs, this.#isShort)) this.close(client, "stalled");
 		}
-		if (this.#untold.size > 0) this.#tellUntold();
-		this.streams?.tick();
+		this.#tickPlace = end;
+		const ticks = Math.max(1, Math.ceil(all.length / Math.max(1, this.#clientsPerTick)));
+		this.#ticker = setTimeout(this.#tick, tickMs / ticks);
 	};
+
+	#beginRound(): void {
+		const { pool, streams, clients } = this;
+		this.#isShort = pool.isShort || pool.refused > this.#refusedBefore;
+		this.#refusedBefore = pool.refused;
+		this.#tickPlace = clients.count;
+		this.#clientsPerTick = Math.max(tickClients, Math.ceil(clients.count / ticksMost));
+		if (this.#untold.size > 0) this.#tellUntold();
+		streams?.tick();
+	}
 }
 
 function known({ link: { id, isUp }, address, name }: Backend): KnownBackend {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { waitFor } from "@shardcast/testkit";
 import { beforeEach, describe, expect, it } from "vitest";
 import { FrameClass } from "../../src/frames/frame-descriptor.ts";
@@ -63,6 +64,28 @@ describe("the link to a backend", () => {
 		expect(control.messages[2]).toEqual({ type: "client_joined", client: 8 });
 	});
 
+	it("writes the first CONTROL frame of a turn of the event loop at once, and the others at its end", async () => {
+		const rig = linkRig(backend.port);
+		await rig.up();
+		const control = await backend.connection("control");
+		await waitFor(() => control.frames.length === 2, within("the start"));
+		for (let turn = 0; turn < 3; turn++) {
+			await nextTurn();
+			const before = rig.link.counts.writes;
+			for (let index = 0; index < 5; index++) {
+				rig.send(FrameClass.CONTROL, `control ${turn} ${index}`);
+				expect(rig.link.counts.writes - before).toBe(1);
+				// The kernel has it.
+				await new Promise<void>((resolve) => process.nextTick(resolve));
+			}
+			await waitFor(() => control.frames.length === 2 + 5 * (turn + 1), within("all frames"));
+			expect(rig.link.counts.writes - before).toBe(2);
+		}
+		expect(control.frames.slice(2, 7).map(({ content }) => content.toString())).toEqual(
+			Array.from({ length: 5 }, (_, index) => `control 0 ${index}`),
+		);
+	});
+
 	it("writes once per turn of the event loop, or when half of the queue is full", async () => {
 		const rig = linkRig(backend.port);
 		await rig.up();
@@ -70,7 +93,7 @@ describe("the link to a backend", () => {
 		await waitFor(() => control.frames.length === 2, within("the start"));
 		const before = rig.link.counts.writes;
 		const send = async (count: number, all: number): Promise<number> => {
-			for (let index = 0; index < count; index++) rig.send(FrameClass.CONTROL, `control ${index}`);
+			for (let index = 0; index < count; index++) rig.send(FrameClass.ACK, `ack ${index}`);
 			await waitFor(() => control.frames.length === all, within("all frames"));
 			return rig.link.counts.writes - before;
 		};

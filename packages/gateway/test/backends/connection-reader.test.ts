@@ -3,6 +3,7 @@ import { ConnectionReader } from "../../src/backends/connection-reader.ts";
 import { LinkCounts } from "../../src/backends/link-counts.ts";
 import { TurnShare } from "../../src/backends/turn-share.ts";
 import { BufferPool } from "../../src/buffers/buffer-pool.ts";
+import type { Frame } from "../../src/buffers/frame.ts";
 import { Bandwidth } from "../../src/flow/bandwidth.ts";
 import { FrameDecision, FrameReader } from "../../src/frames/frame-reader.ts";
 import { frameBytes } from "../support/fake-backend.ts";
@@ -14,7 +15,7 @@ afterEach(() => {
 });
 
 /** A reader that notes the client ids of frames, and how often it was to be read again. */
-function readerWith(options: { readonly framesPerTurn: number; readonly share?: TurnShare }) {
+function readerWith(options: { readonly framesPerTurn: number; readonly share?: TurnShare; readonly workOf?: (frame: Frame) => number }) {
 	const frames: number[] = [];
 	const state = { frames, resumed: 0 };
 	const reader = new ConnectionReader(
@@ -77,6 +78,14 @@ describe("a reader of a connection", () => {
 		expect(handled()[0], "frames of the one that is alone").toBe(20 + 1 + 8);
 		await turn();
 		expect(alone!.read(...clients.slice(0, 7)), "whether it may read on after 7").toBe(true);
+	});
+
+	it("handles fewer frames in a turn when they are more work", async () => {
+		const { state, read } = readerWith({ framesPerTurn: 8, workOf: ({ clientId }) => (clientId === 0 ? 4 : 1) });
+		expect(read(0, 1, 0, 2, 0, 3)).toBe(false);
+		expect(state.frames).toEqual([0, 1, 0]);
+		await turn();
+		expect(state.frames).toEqual([0, 1, 0, 2, 0, 3]);
 	});
 
 	it("gives back its share when it is stopped within a turn", () => {
