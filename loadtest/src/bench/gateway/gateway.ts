@@ -15,7 +15,7 @@ const names = Object.keys(parts) as PartName[];
 const numbers = {
 	rounds: { usual: null, most: 1000, help: "rounds of each part" },
 	clients: { usual: 1_000, most: 10_000, help: "WebSocket clients" },
-	rate: { usual: 100_000, most: 1_000_000, help: "messages per second of the highest load" },
+	rate: { usual: 100_000, most: 1_000_000, help: "messages per second of the load that is to get through" },
 } as const;
 type NumberName = keyof typeof numbers;
 

@@ -4,7 +4,7 @@ import { withCleanup } from "../support/subject.ts";
 export interface PartOptions {
 	readonly rounds: number;
 	readonly clients: number;
-	/** Messages per second of the highest load. */
+	/** Messages per second of the load that is to get through. */
 	readonly rate: number;
 }
 
