@@ -6,7 +6,7 @@ import { availableCpus } from "@shardcast/process";
 const generatorNice = 10;
 
 /**
- * Gives the gateway a CPU of its own, and the others to the processes that play clients and backends, of which the one that measures goes first: it would
+ * Gives the gateway a CPU that it shares with no part of the bench, and the others to the processes that play clients and backends, of which the one that measures goes first: it would
  * otherwise measure how long it waits for a CPU.
  */
 export class Placement {
