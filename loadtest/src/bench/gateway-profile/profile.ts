@@ -9,9 +9,14 @@ import { allocatedDuring } from "./heap-profile.ts";
 /**
  * What a gateway process allocates per message, as V8's sampling heap profiler sees it: `npm run profile:gateway [messages]`. Its last line is JSON.
  */
+const usage = "usage: npm run profile:gateway -- [messages]   from 10000 to 100000000; 1000000 when it is not given";
+if (process.argv[2] === "--help") {
+	console.log(usage);
+	process.exit(0);
+}
 const messages = Number(process.argv[2] ?? 1_000_000);
 if (!Number.isInteger(messages) || messages < 10_000 || messages > 100_000_000) {
-	console.error(`${process.argv[2]}: give a number of messages from 10000 to 100000000`);
+	console.error(`${process.argv[2]}: not a number of messages\n${usage}`);
 	process.exit(2);
 }
 /** The compiler has to be through, and each buffer has to have seen the lengths. */

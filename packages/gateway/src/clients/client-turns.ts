@@ -5,7 +5,7 @@ import { Frame } from "../buffers/frame.ts";
 import { classOf, messageProblem, readU32, writeU32 } from "../frames/frame-codec.ts";
 import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
-import type { CloseCause, GatewayCounts } from "../monitor/gateway-counts.ts";
+import type { GatewayCounts } from "../monitor/gateway-counts.ts";
 
 interface TurnClient {
 	readonly isGone: boolean;
@@ -20,11 +20,12 @@ interface ClientTurnsParts<Client> {
 	readonly counts: Pick<GatewayCounts, "dropped" | "deferred">;
 	/** @param message valid until this returns. */
 	readonly handle: (client: Client, message: Buffer) => void;
-	readonly close: (client: Client, cause: CloseCause) => void;
 }
 
 const firstPieceBytes = 4096;
 const lengthBytes = 4;
+/** Twice what uWebSockets.js reads of a client at once. */
+const waitingBytesMax = 2 ** 20;
 
 /** A client's part of a turn, and its messages that wait for later ones: in buffers of the pool, each message behind its length. */
 export class ClientTurn {
@@ -91,7 +92,8 @@ export class ClientTurn {
  * at once, hands over every message in it, and cannot be stopped: what is above the client's part of the turn waits, and so does what comes behind
  * it. It is handled even if its client goes.
  *
- * One owner, the gateway's loop. Bounds: what waits counts to its client's budget and share of the buffers. A client with more is closed; VIDEO is dropped.
+ * One owner, the gateway's loop. Bounds: `waitingBytesMax`, and what waits counts to its client's budget and share of the buffers. When a message finds
+ * no room, those before it are handled at once: a client that goes on sending faster than its part is slowed down by TCP, not closed.
  */
 export class ClientTurns<Client extends TurnClient> {
 	readonly #parts: ClientTurnsParts<Client>;
@@ -140,18 +142,23 @@ export class ClientTurns<Client extends TurnClient> {
 	}
 
 	#keep(client: Client, message: Buffer): void {
-		const { counts, payloadBytesMax, pool, handle, close } = this.#parts;
+		const { counts, payloadBytesMax, pool, handle } = this.#parts;
 		const frameClass = messageProblem(message, payloadBytesMax) === null ? classOf(message, FrameLayout.messageHeaderBytes) : -1;
-		const { budget, share } = client.queues;
-		const hasRoom = budget.bytes + message.length <= budget.bytesMax;
-		// It is counted, and nothing else.
-		if (frameClass <= FrameClass.LINK) handle(client, message);
-		else if (hasRoom && client.turn.push(message, pool, share)) {
-			budget.bytes += message.length;
-			counts.deferred++;
-			this.#waiting.add(client);
-		} else if (frameClass === FrameClass.VIDEO) counts.dropped.no_buffer++;
-		else close(client, hasRoom ? "no_buffer" : "too_many_held");
+		const { turn, queues } = client;
+		const { budget, share } = queues;
+		// Others are counted, and nothing else.
+		while (frameClass > FrameClass.LINK) {
+			const hasRoom = turn.bytes + message.length <= waitingBytesMax && budget.bytes + message.length <= budget.bytesMax;
+			if (hasRoom && turn.push(message, pool, share)) {
+				budget.bytes += message.length;
+				counts.deferred++;
+				this.#waiting.add(client);
+				return;
+			}
+			if (turn.count === 0) break;
+			this.#handleOldest(client);
+		}
+		handle(client, message);
 	}
 
 	readonly #onEnd = (): void => {
@@ -170,12 +177,17 @@ export class ClientTurns<Client extends TurnClient> {
 	};
 
 	#handleNext(client: Client): void {
-		const { counts, handle } = this.#parts;
-		const { turn, queues } = client;
+		const { turn } = client;
 		const handled = this.#handled(turn);
 		if (handled >= this.#framesMax) return;
 		turn.frames = handled + 1;
 		turn.number = this.#number;
+		this.#handleOldest(client);
+	}
+
+	#handleOldest(client: Client): void {
+		const { counts, handle } = this.#parts;
+		const { turn, queues } = client;
 		const wasGone = client.isGone;
 		handle(client, turn.next(queues.budget));
 		turn.release();

@@ -132,7 +132,6 @@ export class GatewayHub implements ClientOwner {
 			payloadBytesMax: config().maxFrameBytes,
 			...{ pool, counts },
 			handle: (client, message) => this.fromClients.take(client, message),
-			close: (client, cause) => this.close(client, cause),
 		});
 	}
 

@@ -19,7 +19,6 @@ function message(number: number, frameClass: number = FrameClass.CONTROL, bytes 
 function rig({ pool = new BufferPool(), bytesMax = 2 ** 24, onHandle = (_name: string, _number: number): void => {} } = {}) {
 	const counts = new GatewayCounts();
 	const handled: { readonly name: string; readonly number: number }[] = [];
-	const closed: string[] = [];
 	const client = (name: string) => ({
 		name,
 		isGone: false,
@@ -33,11 +32,6 @@ function rig({ pool = new BufferPool(), bytesMax = 2 ** 24, onHandle = (_name: s
 			handled.push({ name, number });
 			onHandle(name, number);
 		},
-		close: (each, cause) => {
-			if (each.isGone) return;
-			each.isGone = true;
-			closed.push(`${each.name} ${cause}`);
-		},
 	});
 	const send = (to: ReturnType<typeof client>, from: number, until: number) => {
 		for (let number = from; number < until; number++) turns.take(to, message(number));
@@ -46,7 +40,7 @@ function rig({ pool = new BufferPool(), bytesMax = 2 ** 24, onHandle = (_name: s
 		while (turns.waiting > 0) await nextTurn();
 	};
 	const numbersOf = (wanted: string) => handled.filter(({ name }) => name === wanted).map(({ number }) => number);
-	return { pool, counts, handled, closed, client, turns, send, done, numbersOf };
+	return { pool, counts, handled, client, turns, send, done, numbersOf };
 }
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
@@ -123,28 +117,39 @@ describe("turns of clients", () => {
 		expect([pool.inUse, one.queues.budget.bytes]).toEqual([0, 0]);
 	});
 
-	it("a client of which more waits than --client-queue-bytes is closed; VIDEO is dropped instead, and what nobody gets takes no memory", async () => {
-		const { counts, closed, client, turns, send, done, numbersOf } = rig({ bytesMax: 1300 });
+	it("a message that finds no room to wait has those before it handled at once, of every class: nothing is lost, and nobody is closed", async () => {
+		const { client, turns, send, done, numbersOf } = rig({ bytesMax: 1300 });
 		const [flood, film] = [client("flood"), client("film")];
 		send(film, 0, 64);
 		for (let number = 64; number < 300; number++) turns.take(film, message(number, FrameClass.VIDEO));
 		for (const bytes of [Buffer.alloc(3), message(0, FrameClass.LINK), message(0, 77)]) turns.take(film, bytes);
-		expect(numbersOf("film").slice(64)).toEqual([-1, 0, 0]);
+		expect(numbersOf("film"), "100 wait").toEqual([...upTo(200), -1, 0, 0]);
 		send(flood, 0, 164);
-		expect(closed).toEqual([]);
+		expect(numbersOf("flood").length).toBe(64);
 		send(flood, 164, 165);
-		expect(closed).toEqual(["flood too_many_held"]);
+		expect(numbersOf("flood"), "the oldest makes room").toEqual(upTo(65));
+		turns.take(flood, message(165, FrameClass.FILE, 2000));
+		expect(numbersOf("flood"), "none can wait behind it").toEqual(upTo(166));
 		await done();
-		expect(numbersOf("flood"), "what waited").toEqual(upTo(164));
-		expect(numbersOf("film").length).toBe(164 + 3);
-		expect(counts.dropped.no_buffer).toBe(136);
+		expect(numbersOf("film").filter((number) => number >= 200)).toEqual(upTo(300).slice(200));
 	});
 
-	it("a client of which messages find no buffer is closed", async () => {
-		const { closed, client, send, turns } = rig({ pool: new BufferPool({ memoryBytesMax: 2 ** 17 }) });
+	it("a client that goes on sending without an end has at most a mebibyte that waits", async () => {
+		const { counts, client, send, done, numbersOf } = rig();
+		const flood = client("flood");
+		send(flood, 0, 100_000);
+		expect(flood.turn.bytes).toBeLessThanOrEqual(2 ** 20);
+		expect(flood.turn.bytes).toBeGreaterThan(2 ** 20 - 13);
+		await done();
+		expect(numbersOf("flood")).toEqual(upTo(100_000));
+		expect(counts.deferred).toBe(100_000 - 64);
+	});
+
+	it("messages that find no buffer are handled as they come", async () => {
+		const { client, send, done, numbersOf } = rig({ pool: new BufferPool({ memoryBytesMax: 2 ** 17 }) });
 		send(client("flood"), 0, 10_000);
-		expect(closed).toEqual(["flood no_buffer"]);
-		turns.stop();
+		await done();
+		expect(numbersOf("flood")).toEqual(upTo(10_000));
 	});
 
 	it("hurries before a stop: what waits is handled before anything else happens, also if it stops meanwhile", async () => {
