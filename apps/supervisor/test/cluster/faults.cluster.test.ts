@@ -172,7 +172,13 @@ describe("faults under load", () => {
 				what: "a full ring",
 			});
 			process.kill(pid, "SIGCONT");
-			await readers.haveRead(messages, 30_000);
+			await readers.haveRead(messages, 30_000).catch(async (error: unknown) => {
+				const text = (await Scrape.of(cluster.httpUrl)).text;
+				const state = text
+					.split("\n")
+					.filter((line) => /^shardcast_(bus|disconnects|messages|deliveries|websockets|shard)_(?!.*_bucket).* [^0]/.test(line));
+				throw new Error(`${(error as Error).message}\n${state.join("\n")}`);
+			});
 			await sender.close();
 		} finally {
 			readers.close();

@@ -49,6 +49,8 @@ export class SteadyReaders {
 		await waitFor(() => this.#ends.length > 0 || this.#read.every((read) => read >= messages), {
 			deadlineMs,
 			what: `${messages} messages at ${this.#read.length} readers`,
+		}).catch((error: unknown) => {
+			throw new Error(`${(error as Error).message}; they have ${this.#read.join(", ")}`);
 		});
 		this.#throwIfEnded();
 	}
