@@ -21,7 +21,7 @@ describe("bench:gateway", () => {
 			results.map(({ name, summary }) => [name, ...Object.keys(summary)]),
 			"results with their variants",
 		).toEqual([
-			["gateway-load", "40/s", "120/s", "240/s", "400/s"],
+			["gateway-load", "40/s", "120/s", "240/s", "400/s", "800/s"],
 			[
 				"gateway-compare",
 				...(isInstalled("haproxy", "-v") ? ["haproxy"] : []),

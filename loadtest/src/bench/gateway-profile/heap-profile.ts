@@ -48,7 +48,8 @@ function sum(head: ProfileNode): Allocated {
 		const isOurs = isCalledByUs || (/\/(packages|apps)\//.test(url) && !url.includes("/node_modules/"));
 		all += selfSize;
 		if (isOurs) ours += selfSize;
-		if (isOurs && functionName === "fromArrayBuffer") views += selfSize;
+		// The second when V8 has compiled the first into its caller.
+		if (isOurs && (functionName === "fromArrayBuffer" || functionName === "Uint8Array")) views += selfSize;
 		const name = `${functionName || "(anonymous)"} ${url.replace(/^.*\/(?=packages\/|node_modules\/)/, "")}:${lineNumber + 1}`;
 		if (selfSize > 0) sites.set(name, (sites.get(name) ?? 0) + selfSize);
 		for (const child of children) visit(child, isOurs);
