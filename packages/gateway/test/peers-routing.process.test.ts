@@ -475,7 +475,11 @@ describe("a gateway of several processes", () => {
 		expect(performance.now() - beganMs).toBeLessThan(60_000);
 		await waitFor(() => data.isClosed, within("it is closed"));
 		expect(ofClass(data.frames, FrameClass.FILE).map(({ content }) => content.toString().trim())).toEqual(numbers(count));
-		expect(client.told.at(-1)).toMatchObject({ type: "backend", id: 1, up: false });
+		// It hears so from the owner, over the bus.
+		const downs = () => client.told.filter((message) => message.type === "backend" && !message.up);
+		await waitFor(() => downs().length > 0, within("the client is told"));
+		expect(downs()).toMatchObject([{ id: 1 }]);
+		expect(client.told.at(-1)).toEqual(downs()[0]);
 		client.send(FrameClass.FILE, 1, "late");
 		await waitFor(() => client.told.at(-1)?.type === "refused", within("it is refused"));
 		await rig.idle();
