@@ -468,7 +468,8 @@ describe("a gateway of several processes", () => {
 		await rig.up();
 		const client = rig.client(1);
 		const data = await backends[0]!.connection("data");
-		const count = 100;
+		// Of more in one turn, the rest may come after the owner takes no more, and is refused.
+		const count = 60;
 		for (const number of numbers(count)) client.send(FrameClass.FILE, 1, number.padEnd(10_000));
 		const beganMs = performance.now();
 		await rig.hub(0).drain(120_000);
