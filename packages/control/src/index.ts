@@ -116,4 +116,5 @@ export { type RevocationOutcome, RevocationStore } from "./revocations/revocatio
 export { type Revocation, type RevocationKind, Revocations, revocationsMax } from "./revocations/revocations.ts";
 export { RouteReloader } from "./route-reloader.ts";
 export { runUntilSignal } from "./run-until-signal.ts";
+export { runWorker } from "./run-worker.ts";
 export type { ScaleEvent } from "./scale-event.ts";

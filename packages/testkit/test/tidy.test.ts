@@ -92,7 +92,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"webhooks",
 		"wire",
 	],
-	"apps/gateway": ["bus", "config", "control", "gateway", "limits", "native", "process", "wire"],
+	"apps/gateway": ["bus", "control", "gateway", "limits", "native", "process", "wire"],
 	"apps/balancer": [
 		"bus",
 		"config",
