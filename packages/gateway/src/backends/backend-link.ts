@@ -1,3 +1,4 @@
+import { until } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
 import type { LinkShares } from "../buffers/buffer-share.ts";
@@ -104,7 +105,6 @@ export class BackendLink implements Link {
 	#askedMs: number | null = null;
 	/** The last end that was logged; null = the link was up since. */
 	#logged: LinkEnd | null = null;
-	#drained: (() => void) | null = null;
 
 	constructor(parts: LinkParts) {
 		const { id, address, options } = parts;
@@ -138,16 +138,7 @@ export class BackendLink implements Link {
 
 	/** Stops when all that waits has been written, or after this time. */
 	async drain(deadlineMs: number): Promise<void> {
-		if (this.isUp && !this.#isIdle) {
-			await new Promise<void>((resolve) => {
-				const timer = setTimeout(resolve, deadlineMs);
-				this.#drained = () => {
-					this.#drained = null;
-					clearTimeout(timer);
-					resolve();
-				};
-			});
-		}
+		await until(() => !this.isUp || this.#isIdle, deadlineMs);
 		this.stop();
 	}
 
@@ -318,7 +309,6 @@ export class BackendLink implements Link {
 	#onWritten(kind: ConnectionKind): void {
 		if (this.outbox.has(kind)) this.#connection(kind)?.wake();
 		this.#parts.listener.onWritten?.(this);
-		if (this.#drained !== null && this.#isIdle) this.#drained();
 	}
 
 	#heard(): void {
@@ -426,7 +416,6 @@ export class BackendLink implements Link {
 			frame.release();
 		}
 		this.outbox.clear((frame) => this.#lost(frame));
-		this.#drained?.();
 	}
 
 	#lost(frame: Frame): void {

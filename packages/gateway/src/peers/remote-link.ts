@@ -1,3 +1,4 @@
+import { until } from "@shardcast/process";
 import { type ConnectionKind, encodeBackendMessage, encodeClients } from "../backends/backend-messages.ts";
 import { LinkCounts } from "../backends/link-counts.ts";
 import type { LinkOptions } from "../backends/link-options.ts";
@@ -66,7 +67,6 @@ export class RemoteLink implements Link {
 	/** Nothing more is accepted. The channel ends when nothing waits any more, and then is read until the owner ends it, too. */
 	#isEnding = false;
 	#hasEnded = false;
-	#drained: (() => void) | null = null;
 
 	constructor(parts: RemoteLinkParts) {
 		this.#parts = parts;
@@ -91,15 +91,8 @@ export class RemoteLink implements Link {
 
 	async drain(deadlineMs: number): Promise<void> {
 		if (this.#channel !== null && !this.#isStopped) {
-			await new Promise<void>((resolve) => {
-				const timer = setTimeout(resolve, deadlineMs);
-				this.#drained = () => {
-					this.#drained = null;
-					clearTimeout(timer);
-					resolve();
-				};
-				this.#end();
-			});
+			this.#end();
+			await until(() => !this.#isEnding, deadlineMs);
 		}
 		this.stop();
 	}
@@ -251,7 +244,6 @@ export class RemoteLink implements Link {
 			frame.release();
 		}
 		this.outbox.clear((frame) => this.#lost(frame));
-		this.#drained?.();
 		this.#down();
 	}
 

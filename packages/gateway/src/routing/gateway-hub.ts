@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "@shardcast/config";
 import type { BackendPlace } from "@shardcast/control";
+import { Deadline, until } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
 import { type Backend, Backends, type BackendsListener } from "../backends/backends.ts";
 import type { LinkOptions } from "../backends/link-options.ts";
@@ -41,8 +41,6 @@ const tickMs = 100;
 /** So many at a time, spread over that time: a thousand clients with sixteen streams each take 2 ms, in which CONTROL would wait. */
 const tickClients = 100;
 const ticksMost = 20;
-/** How often a drain looks whether other processes have sent what they have. */
-const drainLookMs = 10;
 
 type HubListener = Omit<BackendsListener, "clients"> & RemoteLinkListener;
 
@@ -151,16 +149,15 @@ export class GatewayHub implements ClientOwner {
 	 */
 	async drain(deadlineMs: number): Promise<void> {
 		const { streams, peers, backends } = this;
-		const endMs = performance.now() + deadlineMs;
-		const leftMs = () => Math.max(0, endMs - performance.now());
+		const deadline = new Deadline(deadlineMs);
 		this.#turns.hurry();
-		while (this.#turns.waiting > 0 && leftMs() > 0) await sleep(drainLookMs);
+		await until(() => this.#turns.waiting === 0, deadline.leftMs());
 		if (streams !== null) {
 			peers?.leave();
-			await backends.drainRemote(leftMs());
-			while (streams.open > 0 && leftMs() > 0) await sleep(drainLookMs);
+			await backends.drainRemote(deadline.leftMs());
+			await until(() => streams.open === 0, deadline.leftMs());
 		}
-		await backends.drain(leftMs());
+		await backends.drain(deadline.leftMs());
 	}
 
 	stop(): void {
