@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { isRunning } from "@shardcast/bus";
 import { type Certificate, type Config, parseAddress } from "@shardcast/config";
 import { type BackendPlace, gatewayMetrics, noCertificateReloads, noReloads, reloadMetrics, tlsMetrics } from "@shardcast/control";
 import { AddressTable, RateTable } from "@shardcast/limits";
@@ -283,12 +284,11 @@ export class Gateway {
 	}
 
 	#busOf({ board, bus }: GatewayMember): GatewayBus {
-		const running: readonly ShardState[] = [ShardState.starting, ShardState.serving, ShardState.draining];
 		return {
 			link: bus,
 			incarnationOf: (slot) => {
 				const { state, incarnation } = board.row(slot);
-				return running.includes(state) ? incarnation : 0;
+				return isRunning(state) ? incarnation : 0;
 			},
 			beforeTurn: () => this.#listener.intake?.take(),
 		};
