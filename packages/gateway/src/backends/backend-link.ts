@@ -4,14 +4,21 @@ import type { BufferPool } from "../buffers/buffer-pool.ts";
 import type { LinkShares } from "../buffers/buffer-share.ts";
 import type { Frame } from "../buffers/frame.ts";
 import { Bandwidth } from "../flow/bandwidth.ts";
-import { isUrgent, mayDrop } from "../frames/frame-codec.ts";
+import { mayDrop } from "../frames/frame-codec.ts";
 import { FrameClass } from "../frames/frame-descriptor.ts";
 import { FrameDecision, FrameReader } from "../frames/frame-reader.ts";
 import type { BackendQueue } from "../lanes/backend-queue.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
 import type { Link } from "../routing/link.ts";
 import { BackendConnection, type SharedBuffers } from "./backend-connection.ts";
-import { type BackendMessage, type ConnectionKind, encodeBackendMessage, encodeClients, encodeClientsLeft } from "./backend-messages.ts";
+import {
+	type BackendMessage,
+	type ConnectionKind,
+	connectionOf,
+	encodeBackendMessage,
+	encodeClients,
+	encodeClientsLeft,
+} from "./backend-messages.ts";
 import { Breaker, BreakerState } from "./breaker.ts";
 import { LinkCounts, type LinkEnd, linkEnds } from "./link-counts.ts";
 import type { LinkOptions } from "./link-options.ts";
@@ -150,7 +157,7 @@ export class BackendLink implements Link {
 		if (this.#state !== "up") return "down";
 		const offered = this.outbox.offer(frame, budget);
 		if (offered !== "queued") return offered;
-		const kind = isUrgent(frame.frameClass) ? "control" : "data";
+		const kind = connectionOf(frame.frameClass);
 		const connection = this.#connection(kind);
 		if (frame.frameClass === FrameClass.CONTROL) connection?.wakeAtOnce();
 		else connection?.wake();

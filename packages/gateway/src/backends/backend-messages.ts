@@ -1,8 +1,13 @@
-import { encodeFrameHeader } from "../frames/frame-codec.ts";
+import { encodeFrameHeader, isUrgent } from "../frames/frame-codec.ts";
 import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
 
 /** Connections of a link. What waits for the data connection never delays the control connection. */
 export type ConnectionKind = "control" | "data";
+
+/** The connection on which frames of this class go. */
+export function connectionOf(frameClass: FrameClass): ConnectionKind {
+	return isUrgent(frameClass) ? "control" : "data";
+}
 
 /** What the gateway tells a backend: messages of class LINK. */
 export type BackendMessage =
@@ -14,6 +19,11 @@ export type BackendMessage =
 
 /** The whole frame. */
 export function encodeBackendMessage(backendId: number, message: BackendMessage): Buffer {
+	return encodeLinkMessage(backendId, message);
+}
+
+/** A frame of class LINK. @param message as JSON. */
+export function encodeLinkMessage(backendId: number, message: object): Buffer {
 	const text = JSON.stringify(message);
 	const length = 1 + Buffer.byteLength(text);
 	const bytes = Buffer.allocUnsafe(FrameLayout.headerBytes + length);

@@ -9,6 +9,11 @@ import { type WriteBuffers, writeBufferBytes } from "./write-buffers.ts";
 /** What is to be written: a frame, with a reference that is now the writer's, or the bytes of one of the link itself. */
 export type Outgoing = Frame | Buffer;
 
+/** As it is on the connection. */
+export function sizeOf(outgoing: Outgoing): number {
+	return outgoing instanceof Frame ? outgoing.wireBytes : outgoing.length;
+}
+
 export interface WriterParts {
 	/** Written into every frame: one that goes to several backends is stored once, without their ids. */
 	readonly backendId: number;
@@ -116,7 +121,7 @@ export class ConnectionWriter {
 		while (bytes < writeBytesMax && large < largeFramesMax && writeBufferBytes - at >= gatheredBytesMax) {
 			const outgoing = next();
 			if (outgoing === null) break;
-			const size = outgoing instanceof Frame ? outgoing.wireBytes : outgoing.length;
+			const size = sizeOf(outgoing);
 			counts.sentFrames++;
 			bytes += size;
 			if (outgoing instanceof Frame) this.#frames.push(outgoing);

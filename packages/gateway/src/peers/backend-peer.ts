@@ -1,5 +1,5 @@
 import type { BackendLink } from "../backends/backend-link.ts";
-import type { ConnectionKind } from "../backends/backend-messages.ts";
+import { type ConnectionKind, connectionOf } from "../backends/backend-messages.ts";
 import type { LinkCounts } from "../backends/link-counts.ts";
 import type { LinkOptions } from "../backends/link-options.ts";
 import { LinkOutbox } from "../backends/link-outbox.ts";
@@ -7,7 +7,7 @@ import type { BufferPool } from "../buffers/buffer-pool.ts";
 import type { Frame } from "../buffers/frame.ts";
 import { slotOfClient } from "../clients/client-ids.ts";
 import type { RefusalReason } from "../clients/link-messages.ts";
-import { isUrgent, mayDrop } from "../frames/frame-codec.ts";
+import { mayDrop } from "../frames/frame-codec.ts";
 import { FrameClass } from "../frames/frame-descriptor.ts";
 import { FrameDecision } from "../frames/frame-reader.ts";
 import type { BackendQueueCounters } from "../lanes/backend-queue.ts";
@@ -113,10 +113,9 @@ export class BackendPeer {
 	take(frame: Frame, source: Source): void {
 		if (this.#isDeaf) return;
 		const { frameClass } = frame;
-		const kind = isUrgent(frameClass) ? "control" : "data";
+		const kind = connectionOf(frameClass);
 		this.outbox.offer(frame, this.#ownBudget);
-		this.channel.wake(kind);
-		if (this.outbox.queue.isHalfFull(kind)) this.channel.hurry(kind);
+		this.channel.offered(kind);
 		if (!mayDrop(frameClass) && this.outbox.queue.holds(kind) && !this.#held[kind].has(source)) {
 			this.#held[kind].add(source);
 			source.hold();
@@ -162,11 +161,10 @@ export class BackendPeer {
 		}
 		const link = linkNow();
 		if (link === null || !link.isUp) {
-			if (frameClass === FrameClass.VIDEO || frameClass === FrameClass.ACK) counts.noBackend++;
-			else this.refuse(clientId, frameClass, link === null ? "unknown_backend" : "backend_down");
+			this.#notPassed(clientId, frameClass, link === null ? "unknown_backend" : "backend_down");
 			return FrameDecision.skip;
 		}
-		const kind = isUrgent(frameClass) ? "control" : "data";
+		const kind = connectionOf(frameClass);
 		if (mayDrop(frameClass) || this.#budgets[kind].frames < heldFramesMax) return FrameDecision.take;
 		this.#waits[from] = kind;
 		return FrameDecision.wait;
@@ -174,19 +172,16 @@ export class BackendPeer {
 
 	readonly #onFrame = (frame: Frame): void => {
 		const { frameClass, clientId } = frame;
-		const offered = this.#parts.link()?.send(frame, this.#budgets[isUrgent(frameClass) ? "control" : "data"]) ?? "down";
-		if (offered !== "down" && offered !== "full") return;
+		const offered = this.#parts.link()?.send(frame, this.#budgets[connectionOf(frameClass)]) ?? "down";
 		// It broke while the frame came.
-		if (frameClass === FrameClass.VIDEO || frameClass === FrameClass.ACK) this.#parts.counts.noBackend++;
-		else this.refuse(clientId, frameClass, "backend_down");
+		if (offered === "down" || offered === "full") this.#notPassed(clientId, frameClass, "backend_down");
 	};
 
 	readonly #onMessage = (text: string): void => {
 		const { counts, slot, link: linkNow } = this.#parts;
 		const news = readClientNews(text);
 		if (news === null) {
-			// `hello` is for backends.
-			if (!text.includes('"hello"')) counts.unknownMessage++;
+			counts.unknownMessage++;
 			return;
 		}
 		const changed: number[] = [];
@@ -206,7 +201,6 @@ export class BackendPeer {
 	};
 
 	readonly #onWritten = (kind: ConnectionKind): void => {
-		if (this.outbox.has(kind)) this.channel.wake(kind);
 		if (!this.outbox.queue.holds(kind)) this.#letGo(kind);
 	};
 
@@ -223,6 +217,11 @@ export class BackendPeer {
 		this.channel.end();
 		this.#gone();
 	};
+
+	#notPassed(clientId: number, frameClass: FrameClass, reason: RefusalReason): void {
+		if (frameClass === FrameClass.VIDEO || frameClass === FrameClass.ACK) this.#parts.counts.noBackend++;
+		else this.refuse(clientId, frameClass, reason);
+	}
 
 	/** The process gets no more frames; those that wait are still sent. */
 	#gone(): void {

@@ -1,4 +1,4 @@
-import type { Outgoing } from "../backends/connection-writer.ts";
+import { type Outgoing, sizeOf } from "../backends/connection-writer.ts";
 import type { LinkCounts } from "../backends/link-counts.ts";
 import { Frame } from "../buffers/frame.ts";
 import type { StreamSource } from "./bus-stream.ts";
@@ -75,8 +75,4 @@ export class FrameFeed implements StreamSource {
 		this.#count = 0;
 		return this.#queue.splice(0).filter((outgoing) => outgoing instanceof Frame);
 	}
-}
-
-function sizeOf(outgoing: Outgoing): number {
-	return outgoing instanceof Frame ? outgoing.wireBytes : outgoing.length;
 }

@@ -77,7 +77,10 @@ class Half {
 			source: this.feed,
 			sink: {
 				received: (bytes, from, to) => this.reader.read(bytes, to, from),
-				wrote: () => parts.onWritten(kind),
+				wrote: () => {
+					if (outbox.has(kind)) this.stream?.wake();
+					parts.onWritten(kind);
+				},
 				deaf: () => {
 					for (const frame of this.feed.stop()) frame.release();
 					parts.onDeaf();
@@ -124,9 +127,11 @@ export class PeerChannel {
 		this.#half(kind).stream?.wake();
 	}
 
-	/** So much waits that it should be written in this turn. */
-	hurry(kind: ConnectionKind): void {
-		this.#half(kind).stream?.hurry();
+	/** A frame waits to be written: in this turn, if so many do that its queue would be full. */
+	offered(kind: ConnectionKind): void {
+		const { stream } = this.#half(kind);
+		stream?.wake();
+		if (this.#parts.outbox.queue.isHalfFull(kind)) stream?.hurry();
 	}
 
 	/** Asks again about a frame that waits for room. */

@@ -1,6 +1,6 @@
+import { encodeLinkMessage } from "../backends/backend-messages.ts";
 import { type RefusalReason, refusalReasons } from "../clients/link-messages.ts";
-import { encodeFrameHeader } from "../frames/frame-codec.ts";
-import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
+import { FrameLayout } from "../frames/frame-descriptor.ts";
 
 /** What the process that is connected to a backend tells another one: messages of class LINK. */
 export type OwnerMessage =
@@ -12,13 +12,7 @@ export type OwnerMessage =
 
 /** The whole frame. */
 export function encodeOwnerMessage(message: OwnerMessage): Buffer {
-	const text = JSON.stringify(message);
-	const length = 1 + Buffer.byteLength(text);
-	const bytes = Buffer.allocUnsafe(FrameLayout.headerBytes + length);
-	const at = encodeFrameHeader(bytes, 0, length, FrameLayout.everyone, FrameLayout.everyone);
-	bytes[at + FrameLayout.classOffset] = FrameClass.LINK;
-	bytes.write(text, at + 1, "utf8");
-	return bytes;
+	return encodeLinkMessage(FrameLayout.everyone, message);
 }
 
 /** @param text JSON from another process of this version. @returns null for what is not understood. */

@@ -1,5 +1,5 @@
 import { until } from "@shardcast/process";
-import { type ConnectionKind, encodeBackendMessage, encodeClients } from "../backends/backend-messages.ts";
+import { type ConnectionKind, connectionOf, encodeBackendMessage, encodeClients } from "../backends/backend-messages.ts";
 import { LinkCounts } from "../backends/link-counts.ts";
 import type { LinkOptions } from "../backends/link-options.ts";
 import { LinkOutbox } from "../backends/link-outbox.ts";
@@ -7,7 +7,7 @@ import type { BufferPool } from "../buffers/buffer-pool.ts";
 import type { LinkShares } from "../buffers/buffer-share.ts";
 import type { Frame } from "../buffers/frame.ts";
 import type { RefusalReason } from "../clients/link-messages.ts";
-import { isUrgent, mayDrop } from "../frames/frame-codec.ts";
+import { mayDrop } from "../frames/frame-codec.ts";
 import type { FrameClass } from "../frames/frame-descriptor.ts";
 import type { FrameDecision } from "../frames/frame-reader.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
@@ -105,10 +105,7 @@ export class RemoteLink implements Link {
 	send(frame: Frame, budget: HeldBudget): ReturnType<Link["send"]> {
 		if (!this.isUp) return "down";
 		const offered = this.outbox.offer(frame, budget);
-		if (offered !== "queued") return offered;
-		const kind = isUrgent(frame.frameClass) ? "control" : "data";
-		this.#channel!.wake(kind);
-		if (this.outbox.queue.isHalfFull(kind)) this.#channel!.hurry(kind);
+		if (offered === "queued") this.#channel!.offered(connectionOf(frame.frameClass));
 		return offered;
 	}
 
@@ -215,8 +212,7 @@ export class RemoteLink implements Link {
 		this.#endIfIdle();
 	}
 
-	readonly #onWritten = (kind: ConnectionKind): void => {
-		if (this.outbox.has(kind)) this.#channel?.wake(kind);
+	readonly #onWritten = (): void => {
 		if (this.#isEnding) this.#endIfIdle();
 	};
 
