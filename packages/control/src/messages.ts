@@ -1,7 +1,7 @@
 import type { Certificate, Config } from "@shardcast/config";
 import type { Reply } from "./asking/pending-replies.ts";
 
-/** A backend of a gateway of several processes, and which of them is connected to it. */
+/** A backend of a gateway, and which of its processes is connected to it. */
 export interface BackendPlace {
 	readonly id: number;
 	readonly host: string;

@@ -10,9 +10,7 @@ import { type Log, ProcessMetrics, renderMetrics } from "@shardcast/telemetry";
 import { ClientEndpoint } from "./clients/client-endpoint.ts";
 import { socketLowMark } from "./clients/client-output.ts";
 import type { GatewayClient } from "./clients/gateway-client.ts";
-import { discoveryOf } from "./cluster/discovery-of.ts";
-import type { Discovery } from "./discovery/discovery.ts";
-import { aboutBackends, checkBackendsLeft } from "./gateway-access.ts";
+import { GatewaySupervision } from "./cluster/gateway-supervision.ts";
 import { gatewayRoutes, processesHealth } from "./gateway-routes.ts";
 import { countedOwner } from "./member/counted-owner.ts";
 import type { GatewayMember } from "./member/gateway-member.ts";
@@ -46,7 +44,8 @@ export class Gateway {
 	readonly #tokens: ClientTokens;
 	readonly #userLimit: UserLimit;
 	readonly #listener: Listener;
-	readonly #discovery: Discovery | null;
+	/** Null = the supervisor of several processes has it. */
+	readonly #supervision: GatewaySupervision | null;
 	readonly #metrics: ProcessMetrics;
 	/** Counts what the listener and the limits of a shard count. */
 	readonly #row: BoardRow;
@@ -122,7 +121,7 @@ export class Gateway {
 			rules: live,
 			served: [{ name: "gateway", endpoints: [endpoint], routes }],
 		});
-		this.#discovery = config.discover && member === null ? this.#discoveryOf(config) : null;
+		this.#supervision = member === null ? new GatewaySupervision({ config, slots: [row.slot], log }) : null;
 		this.#upkeep = member === null ? null : this.#upkeepOf(member);
 		this.#metrics.addReading(gatewayMetrics, () => this.report());
 		// The supervisor of several processes has these.
@@ -141,9 +140,9 @@ export class Gateway {
 		return this.hub.clients.count;
 	}
 
-	/** For people: the backends. */
+	/** For people: the backends; "" = the supervisor of several processes tells. */
 	get about(): string {
-		return aboutBackends(this.config, this.#discovery?.port ?? null);
+		return this.#supervision?.about ?? "";
 	}
 
 	/** @returns the port that it listens on. @throws StartupError when it cannot listen. */
@@ -152,14 +151,13 @@ export class Gateway {
 		this.#row.state = ShardState.starting;
 		limitByFiles({ row: this.#row, log: this.#log, connectionsFit: clientsThatFit() });
 		try {
-			await this.#discovery?.start();
+			await this.#supervision?.start((places) => this.useBackends(places));
 			await this.#listener.start();
 		} catch (error) {
 			await this.stop();
 			throw cannotListen(error, parseAddress(config.gatewayAddr), "--gateway-addr");
 		}
-		if (this.#member === null) this.#useStatic(config);
-		else this.useBackends(this.#member.backends);
+		this.useBackends(this.#supervision?.places ?? this.#member?.backends ?? []);
 		this.hub.start();
 		this.#upkeep?.start();
 		this.#row.state = ShardState.serving;
@@ -167,14 +165,14 @@ export class Gateway {
 		return this.#listener.port;
 	}
 
-	/** For one of several processes: uses these backends from now on. */
+	/** Uses these backends from now on. Called from outside only for one of several processes. */
 	useBackends(places: readonly BackendPlace[]): void {
 		this.hub.useBackends(places);
 	}
 
 	/** Applies the options that may change while it serves. @throws when a part cannot use them. Then nothing has changed. */
 	reload(config: Config): void {
-		if (this.#member === null) checkBackendsLeft(config, this.#discovery);
+		this.#supervision?.check(config);
 		const expelsAnonymous = this.#tokens.expelsAnonymous(config);
 		const commits = [
 			this.#live.prepare(config),
@@ -188,9 +186,9 @@ export class Gateway {
 		this.#log.level = config.logLevel;
 		this.hub.update();
 		// The supervisor does the rest for several processes.
-		if (this.#member !== null) return;
+		if (this.#supervision === null) return;
 		this.#row.connectionsGiven = config.maxConnections;
-		this.#useStatic(config);
+		this.#supervision.reload(config);
 	}
 
 	/** Sets the certificates for new connections. @throws Error when one cannot be used. Then nothing has changed. */
@@ -204,7 +202,7 @@ export class Gateway {
 	}
 
 	report(): GatewayReport {
-		return gatewayReport({ hub: this.hub, row: this.#row, discovery: this.#discovery });
+		return gatewayReport({ hub: this.hub, row: this.#row, list: this.#supervision });
 	}
 
 	/**
@@ -249,7 +247,7 @@ export class Gateway {
 		if (this.#second !== null) clearInterval(this.#second);
 		this.#check.stop();
 		this.hub.stop();
-		await this.#discovery?.stop();
+		await this.#supervision?.stop();
 		this.#listener.stop();
 		this.#upkeep?.stop();
 		this.#member?.bus.close();
@@ -260,28 +258,6 @@ export class Gateway {
 		this.#listener.everySecond();
 		this.hub.closeExpired(Date.now() / 1000);
 	};
-
-	#useStatic({ gatewayBackends }: Config): void {
-		const places = gatewayBackends.map((address) => parseAddress(address));
-		this.hub.backends.useStatic(places.map(({ host, port }) => ({ host: host!, port })));
-		this.#useFound();
-	}
-
-	/** There may be room for backends that found none. */
-	#useFound(): void {
-		for (const found of this.#discovery?.backends ?? []) this.hub.backends.add(found, "discovered");
-	}
-
-	#discoveryOf(config: Config): Discovery {
-		return discoveryOf(config, {
-			log: this.#log,
-			onFound: (backend) => void this.hub.backends.add(backend, "discovered"),
-			onGone: ({ address }) => {
-				this.hub.backends.remove(address, "discovered");
-				this.#useFound();
-			},
-		});
-	}
 
 	#busOf({ board, bus }: GatewayMember): GatewayBus {
 		return {

@@ -375,8 +375,8 @@ describe("a gateway of several processes", () => {
 		const data = await backends[0]!.connection("data");
 		await waitFor(() => data.story.includes("passed"), within("the other frame"));
 		const row = Scoreboard.inMemory(1).row(0);
-		expect(gatewayReport({ hub: rig.hub(0), row, discovery: null }).dropped.no_buffer).toBe(1);
-		expect(gatewayReport({ hub: rig.hub(1), row, discovery: null }).dropped.no_buffer).toBe(0);
+		expect(gatewayReport({ hub: rig.hub(0), row, list: null }).dropped.no_buffer).toBe(1);
+		expect(gatewayReport({ hub: rig.hub(1), row, list: null }).dropped.no_buffer).toBe(0);
 	});
 
 	it("does not wait for a process that has ended its part and gone, while a backend does not read what that sent", async () => {

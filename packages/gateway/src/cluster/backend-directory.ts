@@ -16,11 +16,11 @@ interface BackendDirectoryParts {
 }
 
 /**
- * The backends of a gateway of several processes, and which process owns each: that is the only one with TCP connections to it. A new backend goes to
- * the process with the fewest. It stays there until that process dies; then the others take it at once. If there is no other, it waits for the
- * restart of the process.
+ * The backends of a gateway, from the options and from discovery, and which process owns each: that is the only one with TCP connections to it. A new
+ * backend goes to the process with the fewest. It stays there until that process dies; then the others take it at once. If there is no other, it
+ * waits for the restart of the process.
  *
- * One owner, the supervisor. Bound: `backendsMax`; of more, the later ones are refused and counted.
+ * Ids begin with 1; the same address has the same id when it comes back. One owner. Bound: `backendsMax`; of more, the later ones are refused and counted.
  */
 export class BackendDirectory {
 	/** Backends that were not added because there were too many. */
@@ -64,13 +64,7 @@ export class BackendDirectory {
 	/** The process of this slot has died. */
 	processDied(slot: number): void {
 		this.#live.delete(slot);
-		if (this.#live.size === 0) return;
-		let moved = 0;
-		for (const [address, place] of this.#places) {
-			if (place.owner !== slot) continue;
-			this.#places.set(address, { ...place, owner: this.#leastBusy() });
-			moved++;
-		}
+		const moved = this.#takeOver();
 		if (moved === 0) return;
 		this.#parts.log.info({ slot, moved }, `gateway ${slot} has died; the other processes take over its backends: ${moved}`);
 		this.#changed();
@@ -79,14 +73,16 @@ export class BackendDirectory {
 	/** The process of this slot serves, again or for the first time. */
 	processServes(slot: number): void {
 		this.#live.add(slot);
-		let moved = 0;
-		for (const [address, place] of this.#places) {
-			// Those of processes that died when there was no other.
-			if (this.#live.has(place.owner)) continue;
-			this.#places.set(address, { ...place, owner: this.#leastBusy() });
-			moved++;
-		}
-		if (moved > 0) this.#changed();
+		// Those of processes that died when there was no other.
+		if (this.#takeOver() > 0) this.#changed();
+	}
+
+	/** Gives the backends of processes that have died to the others, if there are any. @returns how many. */
+	#takeOver(): number {
+		if (this.#live.size === 0) return 0;
+		const left = [...this.#places].filter(([, { owner }]) => !this.#live.has(owner));
+		for (const [address, place] of left) this.#places.set(address, { ...place, owner: this.#leastBusy() });
+		return left.length;
 	}
 
 	#add(backend: { readonly host: string; readonly port: number; readonly name: string }, origin: Origin): boolean {

@@ -1,11 +1,10 @@
 import type { Config } from "@shardcast/config";
 import type { BackendPlace } from "@shardcast/control";
 import type { Log } from "@shardcast/telemetry";
-import type { Discovery } from "../discovery/discovery.ts";
+import { Discovery, type DiscoveryParts } from "../discovery/discovery.ts";
 import { aboutBackends, checkBackendsLeft } from "../gateway-access.ts";
 import type { GatewayReport } from "../monitor/gateway-report.ts";
 import { BackendDirectory } from "./backend-directory.ts";
-import { discoveryOf } from "./discovery-of.ts";
 import { mergeReports } from "./merge-reports.ts";
 
 interface GatewaySupervisionParts {
@@ -15,7 +14,10 @@ interface GatewaySupervisionParts {
 	readonly log: Log;
 }
 
-/** What the supervisor of a gateway of several processes does for them: it keeps the list of backends, and discovers them. One owner. */
+/**
+ * What stands above the processes of a gateway: it keeps the list of backends, and discovers them. One owner: the supervisor, or the process itself if
+ * it is the only one.
+ */
 export class GatewaySupervision {
 	readonly #directory: BackendDirectory;
 	readonly #discovery: Discovery | null;
@@ -103,6 +105,16 @@ export class GatewaySupervision {
 	#useFound(): void {
 		for (const found of this.#discovery?.backends ?? []) this.#directory.add(found, "discovered");
 	}
+}
+
+function discoveryOf({ discoveryPort, discoverySecret, discoveryNetworks }: Config, parts: DiscoveryParts): Discovery {
+	const options = {
+		listen: { port: discoveryPort },
+		secrets: discoverySecret === undefined ? [] : [discoverySecret],
+		networks: discoveryNetworks,
+		flag: "--discovery-port",
+	};
+	return new Discovery(options, parts);
 }
 
 function unreported({ id, address, name }: BackendPlace): GatewayReport["backends"][number] {

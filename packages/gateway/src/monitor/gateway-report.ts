@@ -2,7 +2,6 @@ import type { GatewayReading } from "@shardcast/control";
 import type { BoardRow } from "@shardcast/scoreboard";
 import type { BackendLink } from "../backends/backend-link.ts";
 import type { BufferTier } from "../buffers/buffer-tier.ts";
-import type { Discovery } from "../discovery/discovery.ts";
 import type { LaneCounters } from "../lanes/lane-counters.ts";
 import type { GatewayHub } from "../routing/gateway-hub.ts";
 import { busReport, queuesToPeers } from "./bus-report.ts";
@@ -13,10 +12,11 @@ export type GatewayReport = GatewayReading;
 interface ReportParts {
 	readonly hub: GatewayHub;
 	readonly row: Pick<BoardRow, "connectionsMax" | "get">;
-	readonly discovery: Pick<Discovery, "accepted" | "refused" | "errors"> | null;
+	/** What is known about the list of backends; null = another process keeps it. */
+	readonly list: Pick<GatewayReport, "backendsRefused" | "discovery"> | null;
 }
 
-export function gatewayReport({ hub, row, discovery }: ReportParts): GatewayReport {
+export function gatewayReport({ hub, row, list }: ReportParts): GatewayReport {
 	const { counts, laneCounters, pool } = hub;
 	// Of each backend, the process that is connected to it reports.
 	const links = [...hub.backends.all].flatMap(({ own }) => own ?? []);
@@ -66,8 +66,8 @@ export function gatewayReport({ hub, row, discovery }: ReportParts): GatewayRepo
 		},
 		backends,
 		bus: busReport(hub),
-		backendsRefused: hub.backends.refused,
-		discovery: discovery === null ? null : { accepted: discovery.accepted, refused: { ...discovery.refused }, errors: discovery.errors },
+		backendsRefused: list?.backendsRefused ?? 0,
+		discovery: list?.discovery ?? null,
 	};
 }
 

@@ -138,7 +138,7 @@ export class GatewayHub implements ClientOwner {
 		this.streams?.start();
 	}
 
-	/** For one process of several: these are the backends now, and the processes that are connected to them. */
+	/** These are the backends now, and the processes that are connected to them. */
 	useBackends(places: readonly BackendPlace[]): void {
 		this.backends.use(places);
 	}
