@@ -17,6 +17,13 @@ export interface PublicationRules {
 	readonly format: "any" | "json" | "json_object";
 }
 
+/** What happens to publications for a client that reads too slowly. */
+export interface SlowClientRule {
+	readonly policy: "disconnect" | "drop-oldest" | "keep-latest";
+	/** The tag whose value separates the publications of a channel under keep-latest; "" = the channel has a single state. */
+	readonly keyTag: string;
+}
+
 /** What a channel's name stands for. Frozen; callers get the same object while it is cached. */
 export interface Channel {
 	readonly name: string;
@@ -35,6 +42,8 @@ export interface Channel {
 	readonly mayBeEmpty: boolean;
 	/** The rules for its publications, whoever the publisher is; null = none. */
 	readonly publications: PublicationRules | null;
+	/** `disconnect` if there is an error. */
+	readonly slowClient: SlowClientRule;
 	/** Subscribing always requires a subscription token. */
 	readonly needsToken: boolean;
 	/** A pattern instead of a channel: one of its segments is `*`. */

@@ -1,4 +1,4 @@
-export type { Channel, ChannelHistory, PublicationRules } from "./channel.ts";
+export type { Channel, ChannelHistory, PublicationRules, SlowClientRule } from "./channel.ts";
 export { Namespaces, namespaceKeys } from "./namespaces.ts";
 export {
 	connectDisconnect,

@@ -1,6 +1,6 @@
 import { type ChannelOptions, type Config, type ConfigKey, defaultConfig, parseRegex } from "@shardcast/config";
 import { ErrorCode } from "@shardcast/protocol";
-import type { Channel, ChannelHistory, PublicationRules } from "./channel.ts";
+import type { Channel, ChannelHistory, PublicationRules, SlowClientRule } from "./channel.ts";
 
 /** The options that `Namespaces` uses. */
 export const namespaceKeys = [
@@ -8,6 +8,8 @@ export const namespaceKeys = [
 	"channelNamespaces",
 	"channelHistoryMetaTtlMs",
 	"channelPublicationDataFormat",
+	"channelSlowClient",
+	"channelSlowClientKeyTag",
 	"channelLengthMax",
 	"channelPrivatePrefix",
 	"channelNamespaceBoundary",
@@ -23,6 +25,7 @@ interface Namespace {
 	readonly history: ChannelHistory | null;
 	readonly mayBeEmpty: boolean;
 	readonly publications: PublicationRules | null;
+	readonly slowClient: SlowClientRule;
 	readonly regex: RegExp | null;
 }
 
@@ -60,8 +63,9 @@ export class Namespaces {
 		this.#without = namespace(config.channelWithoutNamespace);
 		this.#named = new Map(config.channelNamespaces.map((options) => [options.name, namespace(options)]));
 		this.keepHistory = [this.#without, ...this.#named.values()].some(({ history }) => history !== null);
-		this.mayDrop = [this.#without, ...this.#named.values()].some(({ options }) => options.slowClient !== "disconnect");
-		this.everybody = Object.freeze({ ...refused("", "", ErrorCode.badRequest), error: null, options: this.#without.options });
+		this.mayDrop = [this.#without, ...this.#named.values()].some(({ slowClient }) => slowClient.policy !== "disconnect");
+		const { options, slowClient } = this.#without;
+		this.everybody = Object.freeze({ ...refused("", "", ErrorCode.badRequest), error: null, options, slowClient });
 		this.hasPublicationRules = [this.#without, ...this.#named.values()].some(({ publications }) => publications !== null);
 	}
 
@@ -105,7 +109,7 @@ export class Namespaces {
 		const [namespaceName, rest] = this.#split(name);
 		const namespace = namespaceName === "" ? this.#without : this.#named.get(namespaceName);
 		if (namespace === undefined) return refused(name, namespaceName, ErrorCode.unknownChannel);
-		const { options, history, mayBeEmpty, publications, regex } = namespace;
+		const { options, history, mayBeEmpty, publications, slowClient, regex } = namespace;
 		if (!(regex === null ? ascii.test(name) : regex.test(rest))) return refused(name, namespaceName, ErrorCode.badRequest);
 		const needsToken = prefix !== "" && name.startsWith(prefix);
 		const users = options.allowUserLimitedChannels ? this.#usersIn(name) : null;
@@ -120,6 +124,7 @@ export class Namespaces {
 			history,
 			mayBeEmpty,
 			publications,
+			slowClient,
 			isPattern,
 			needsToken,
 			users,
@@ -158,7 +163,14 @@ function namespaceOf(options: ChannelOptions, config: NamespacesConfig): Namespa
 				});
 	const format = options.publicationDataFormat || config.channelPublicationDataFormat;
 	const publications = rulesOf(options.publicationBytesMax, format === "json" || format === "json_object" ? format : "any");
-	return { options, history, mayBeEmpty: format === "binary", publications, regex: channelRegex === "" ? null : parseRegex(channelRegex) };
+	const slowClient = slowClientRule(options, config);
+	const regex = channelRegex === "" ? null : parseRegex(channelRegex);
+	return { options, history, mayBeEmpty: format === "binary", publications, slowClient, regex };
+}
+
+function slowClientRule({ slowClient, slowClientKeyTag }: ChannelOptions, config: NamespacesConfig): SlowClientRule {
+	const policy = slowClient === "default" ? config.channelSlowClient : slowClient;
+	return Object.freeze({ policy, keyTag: policy === "keep-latest" ? slowClientKeyTag || config.channelSlowClientKeyTag : "" });
 }
 
 function rulesOf(bytesMax: number, format: PublicationRules["format"]): PublicationRules | null {
@@ -166,6 +178,7 @@ function rulesOf(bytesMax: number, format: PublicationRules["format"]): Publicat
 }
 
 const nothing = defaultConfig().channelWithoutNamespace;
+const closes: SlowClientRule = Object.freeze({ policy: "disconnect", keyTag: "" });
 
 function refused(name: string, namespace: string, error: ErrorCode): Channel {
 	return Object.freeze({
@@ -176,6 +189,7 @@ function refused(name: string, namespace: string, error: ErrorCode): Channel {
 		history: null,
 		mayBeEmpty: false,
 		publications: null,
+		slowClient: closes,
 		isPattern: false,
 		needsToken: false,
 		users: null,

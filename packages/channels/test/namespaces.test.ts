@@ -69,6 +69,36 @@ describe("Namespaces", () => {
 		expect(new Namespaces(config()).of(name).users).toEqual(users);
 	});
 
+	it("treats slow clients as the namespace says, and otherwise as all namespaces do", () => {
+		const rules = (general: Partial<Config>) => {
+			const namespaces = new Namespaces(
+				defaultConfig({
+					...general,
+					channelNamespaces: [
+						namespace({ name: "any" }),
+						namespace({ name: "all", slowClient: "disconnect" }),
+						namespace({ name: "some", slowClient: "drop-oldest" }),
+						namespace({ name: "latest", slowClient: "keep-latest" }),
+						namespace({ name: "keys", slowClient: "keep-latest", slowClientKeyTag: "id" }),
+					],
+				}),
+			);
+			const names = ["1", "any:1", "all:1", "some:1", "latest:1", "keys:1", "none:1"];
+			return [...names.map((name) => namespaces.of(name)), namespaces.everybody].map(({ slowClient: { policy, keyTag } }) =>
+				`${policy} ${keyTag}`.trim(),
+			);
+		};
+		const own = ["disconnect", "drop-oldest", "keep-latest", "keep-latest id", "disconnect"];
+		expect(rules({})).toEqual(["disconnect", "disconnect", ...own, "disconnect"]);
+		expect(rules({ channelSlowClient: "drop-oldest" })).toEqual(["drop-oldest", "drop-oldest", ...own, "drop-oldest"]);
+		expect(rules({ channelSlowClient: "keep-latest", channelSlowClientKeyTag: "symbol" })).toEqual([
+			...["keep-latest symbol", "keep-latest symbol", "disconnect", "drop-oldest"],
+			...["keep-latest symbol", "keep-latest id", "disconnect", "keep-latest symbol"],
+		]);
+		expect(new Namespaces(defaultConfig()).mayDrop).toBe(false);
+		expect(new Namespaces(defaultConfig({ channelSlowClient: "drop-oldest" })).mayDrop).toBe(true);
+	});
+
 	it("requires a token for channels with the private prefix", () => {
 		const namespaces = new Namespaces(config());
 		expect(namespaces.of("$chat:1").needsToken).toBe(true);

@@ -216,6 +216,15 @@ describe("a mistake in the channels' options", () => {
 			"f.yaml:5: channel.namespaces[1].slow_client_key_tag: only slow_client: keep-latest has keys; set that, or leave this out",
 		],
 		[
+			`${ns("slow_client_key_tag: symbol\n      slow_client: drop-oldest")}\n  slow_client: keep-latest`,
+			"f.yaml:5: channel.namespaces[1].slow_client_key_tag: only slow_client: keep-latest has keys; set that, or leave this out",
+		],
+		[
+			"channel:\n  slow_client: drop-oldest\n  slow_client_key_tag: symbol",
+			"f.yaml:3: channel.slow_client_key_tag: only keep-latest has keys, and no slow_client has this value; set that, or leave this out",
+		],
+		["channel:\n  slow_client: default", 'f.yaml:2: channel.slow_client: "default" is not one of disconnect, drop-oldest, keep-latest'],
+		[
 			ns("max_publication_size: 65KiB"),
 			"f.yaml:5: channel.namespaces[1].max_publication_size: 65KiB is more than limits.max_payload, 64KiB; give at most that",
 		],

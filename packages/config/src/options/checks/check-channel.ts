@@ -52,14 +52,23 @@ const channelRuleList: readonly ChannelRule[] = [
 		if (publicationBytesMax <= maxPayloadBytes) return null;
 		return `${name("publicationBytesMax")}: ${formatBytes(publicationBytesMax)} is more than limits.max_payload, ${formatBytes(maxPayloadBytes)}; give at most that`;
 	},
-	function keysNeedKeepLatest({ options: { slowClient, slowClientKeyTag }, name }) {
-		if (slowClientKeyTag === "" || slowClient === "keep-latest") return null;
+	function keysNeedKeepLatest({ options: { slowClient, slowClientKeyTag }, name }, { channelSlowClient }) {
+		if (slowClientKeyTag === "" || (slowClient === "default" ? channelSlowClient : slowClient) === "keep-latest") return null;
 		return `${name("slowClientKeyTag")}: only slow_client: keep-latest has keys; set that, or leave this out`;
 	},
 ];
 
+function keyTagNeedsKeepLatest(
+	{ channelSlowClient, channelSlowClientKeyTag, channelWithoutNamespace, channelNamespaces }: Config,
+	nameOf: NameOf,
+) {
+	const policies = [channelSlowClient, ...[channelWithoutNamespace, ...channelNamespaces].map(({ slowClient }) => slowClient)];
+	if (channelSlowClientKeyTag === "" || policies.includes("keep-latest")) return null;
+	return `${nameOf("channelSlowClientKeyTag")}: only keep-latest has keys, and no slow_client has this value; set that, or leave this out`;
+}
+
 /** What must hold within each namespace. */
-export const channelRules: readonly Rule[] = channelRuleList.map(
+const namespaceRules: readonly Rule[] = channelRuleList.map(
 	(rule): Rule =>
 		(config, name) => {
 			const place = (key: ConfigKey, options: ChannelOptions, way: ValuePath): Place => ({
@@ -72,3 +81,5 @@ export const channelRules: readonly Rule[] = channelRuleList.map(
 			].flatMap((each) => rule(each, config, name) ?? []);
 		},
 );
+
+export const channelRules: readonly Rule[] = [...namespaceRules, keyTagNeedsKeepLatest];

@@ -244,7 +244,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		if (subscription.receivesJoins) hub.subscribe(this.transport, joins.of(channel, this.framing));
 		if (subscription.isPresent) presence.join(channel, this);
 		if (subscription.isAnnounced) this.#announce(RecordType.join, channel);
-		if (subscribers.channel(channel).options.slowClient !== "disconnect") this.sessions.lanes.watch(this);
+		if (subscribers.channel(channel).slowClient.policy !== "disconnect") this.sessions.lanes.watch(this);
 		this.#expects(subscription);
 		this.endpoint.subscribed(this, channel);
 	}
@@ -275,9 +275,9 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	 */
 	applyNamespaces(namespaces: Namespaces): void {
 		for (const channel of [...this.subscriptions.keys()]) {
-			const { error, isPattern, options } = namespaces.of(channel);
+			const { error, isPattern, options, slowClient } = namespaces.of(channel);
 			if (error !== null || (isPattern && !options.allowWildcard)) this.endSubscription(channel, unsubscribes[UnsubscribeCode.server]);
-			else if (options.slowClient !== "disconnect") this.sessions.lanes.watch(this);
+			else if (slowClient.policy !== "disconnect") this.sessions.lanes.watch(this);
 		}
 	}
 

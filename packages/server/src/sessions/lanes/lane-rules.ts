@@ -20,7 +20,7 @@ function rulePerChannel(rule: (channel: Channel) => ChannelRule): (channel: Chan
 }
 
 const publicationRule = (of: "drops" | "recovers") =>
-	rulePerChannel(({ name, options: { slowClient: policy, slowClientKeyTag: keyTag } }) => {
+	rulePerChannel(({ name, slowClient: { policy, keyTag } }) => {
 		return { of: `${of} ${name}`, channel: name, policy, keyTag, recovers: of === "recovers" };
 	});
 
@@ -31,7 +31,7 @@ export const droppingRule = publicationRule("drops");
 export const recoveringRule = publicationRule("recovers");
 
 /** The same for joins and leaves. They never replace each other or a publication: under keep-latest, the oldest of them are dropped. */
-export const joinRule = rulePerChannel(({ name, options: { slowClient } }) => {
-	const policy = slowClient === "keep-latest" ? "drop-oldest" : slowClient;
+export const joinRule = rulePerChannel(({ name, slowClient }) => {
+	const policy = slowClient.policy === "keep-latest" ? "drop-oldest" : slowClient.policy;
 	return { of: `joins ${name}`, channel: name, policy, keyTag: "", recovers: false };
 });

@@ -108,7 +108,7 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	mayDrop(channels: readonly string[]): boolean {
 		const { namespaces } = this.#parts.live;
 		if (!namespaces.mayDrop) return false;
-		return channels.length === 0 || channels.some((channel) => namespaces.of(channel).options.slowClient !== "disconnect");
+		return channels.length === 0 || channels.some((channel) => namespaces.of(channel).slowClient.policy !== "disconnect");
 	}
 
 	/** The rule for a record when a client reads too slowly. The first of the record's channels decides. */

@@ -43,10 +43,13 @@ describe("clients in lanes when the options of channels change", () => {
 		expect(offsets, "offsets without a gap").toEqual(offsets.map((_, index) => index + 1));
 	});
 
-	it("a namespace that now allows drops also applies to clients that were connected before", () => {
+	it.each([
+		["a namespace that now allows drops", { channelWithoutNamespace: { ...plain, slowClient: "drop-oldest" } }],
+		["slow_client of all namespaces", { channelSlowClient: "keep-latest" }],
+	] as const)("%s also applies to clients that were connected before", (_, changes) => {
 		const rig = new ShardRig();
 		const client = subscribed(rig);
-		rig.reload({ channelWithoutNamespace: { ...plain, slowClient: "drop-oldest" } });
+		rig.reload(changes);
 		client.transport.peer.pause();
 		for (let number = 0; number < 40; number++) turn(rig, "a", filler(number));
 		rig.soon();

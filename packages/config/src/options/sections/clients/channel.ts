@@ -18,6 +18,11 @@ function deltaType(text: string): string {
 	return text;
 }
 
+/** What may happen to a client that reads too slowly. */
+const slowClientPolicies = ["disconnect", "drop-oldest", "keep-latest"] as const;
+
+const tagName = () => text({ argument: "<tag>", matches: /^.{0,64}$/u, expected: "the name of a tag, 64 characters at most" });
+
 const yes = (key: string, help: string) => field({ key, kind: toggle(), default: false, help });
 
 /** Options of the channels of one namespace: names and meaning as in Centrifugo v6. */
@@ -105,15 +110,15 @@ export const channelFields = {
 	excludePublisher: yes("exclude_publisher", "A client of the Centrifuge protocol does not get its own publications."),
 	slowClient: field({
 		key: "slow_client",
-		kind: choice(["disconnect", "drop-oldest", "keep-latest"]),
-		default: "disconnect",
-		help: "What happens when a client reads too slowly: disconnect = it is closed with 3008, and recovers when it returns; drop-oldest = it misses the oldest publications that wait for it; keep-latest = it gets only the newest publication of each channel or key. A subscription with recovery ends with 2500 instead, and then recovers.",
+		kind: choice(["default", ...slowClientPolicies]),
+		default: "default",
+		help: "What happens when a client reads too slowly: disconnect, drop-oldest or keep-latest; default = channel.slow_client.",
 	}),
 	slowClientKeyTag: field({
 		key: "slow_client_key_tag",
-		kind: text({ argument: "<tag>", matches: /^.{0,64}$/u, expected: "the name of a tag, 64 characters at most" }),
+		kind: tagName(),
 		default: "",
-		help: "Tag of publications that is the key for slow_client: keep-latest, such as the symbol of a stock. Empty = one key for the whole channel.",
+		help: "Tag of publications that is the key for slow_client: keep-latest, such as the symbol of a stock. Empty = channel.slow_client_key_tag.",
 	}),
 	channelRegex: field({
 		key: "channel_regex",
@@ -209,6 +214,22 @@ export const channelOptions = {
 		default: "",
 		live: true,
 		help: "Format that publications must have, unless their namespace sets one: json, json_object or binary; empty = any.",
+	}),
+	channelSlowClient: option({
+		flag: "slow-client",
+		key: "slow_client",
+		kind: choice(slowClientPolicies),
+		default: "disconnect",
+		live: true,
+		help: "What happens when a client reads too slowly, unless the namespace says: disconnect = it is closed with 3008, and recovers when it returns; drop-oldest = it misses the oldest publications that wait for it; keep-latest = it gets only the newest publication of each channel or key. A subscription with recovery ends with 2500 instead, and then recovers.",
+	}),
+	channelSlowClientKeyTag: option({
+		flag: "slow-client-key-tag",
+		key: "slow_client_key_tag",
+		kind: tagName(),
+		default: "",
+		live: true,
+		help: "Tag of publications that is the key for keep-latest, unless the namespace names one: such as the symbol of a stock. Publications without it share one key; empty = one key for each channel.",
 	}),
 	channelLengthMax: option({
 		flag: "channel-max-length",
