@@ -45,10 +45,13 @@ const defaults = {
 	announce: null,
 };
 
-/** Takes gateways on a port (0 = a free one, see `backend.port`). Rejects if it cannot listen there. */
+/** Takes gateways on a port (0 = a free one, see `backend.port`). Rejects if it can't listen there. */
 export async function listen(port, options = {}) {
 	const unknown = Object.keys(options).filter((name) => !(name in defaults));
 	if (unknown.length > 0) throw new TypeError(`there is no option ${unknown.join(", ")}; there are ${Object.keys(defaults).join(", ")}`);
+	// Of text, Node would make the path of a socket.
+	if (!Number.isInteger(port) || port < 0 || port > 65_535)
+		throw new TypeError(`the port is ${JSON.stringify(port)}; give a whole number from 0 (a free one) to 65535`);
 	const backend = new Backend({ ...defaults, ...options });
 	await backend.start(port);
 	return backend;
@@ -80,6 +83,7 @@ class Backend {
 	 * To all clients of all gateways. False if a gateway has no room (see `Client.send`); then none got it.
 	 */
 	send(frameClass, body) {
+		checkClass(frameClass);
 		const pairs = [...this.gateways.values()].filter(({ isUp }) => isUp);
 		if (!pairs.every((pair) => pair.hasRoom(frameClass))) return this.refuse(frameClass);
 		for (const pair of pairs) pair.send(everyone, frameClass, body);
@@ -132,7 +136,7 @@ class Backend {
 						await connection.pair.complete;
 						clearTimeout(hello);
 					} else {
-						const pending = this.#handle(connection.pair, frame);
+						const pending = connection.pair.handle(frame);
 						if (pending !== undefined) await pending;
 					}
 				}
@@ -167,14 +171,6 @@ class Backend {
 		connection.pair = pair;
 	}
 
-	/** Undefined, or a promise if the next frame must wait. */
-	#handle(pair, { clientId, frameClass, body }) {
-		if (!pair.isUp) return;
-		if (frameClass === FrameClass.LINK) return pair.linkMessage(JSON.parse(body));
-		this.stats.framesIn++;
-		return this.call(this.options.onFrame, pair.client(clientId), frameClass, body);
-	}
-
 	/** Calls a handler: an error in it ends neither the program nor a connection. */
 	call(handler, ...given) {
 		const failed = (error) => {
@@ -188,6 +184,12 @@ class Backend {
 			failed(error);
 		}
 	}
+}
+
+/** A gateway would drop a frame of any other class. */
+function checkClass(frameClass) {
+	if (frameClass !== FrameClass.LINK && Object.values(FrameClass).includes(frameClass)) return;
+	throw new TypeError(`there is no class ${JSON.stringify(frameClass)} to send: it is FrameClass.CONTROL, VIDEO, ACK or FILE`);
 }
 
 /** The same error, with a message for people. */
@@ -231,16 +233,24 @@ class Gateway {
 		this.backend.call(this.backend.options.onGatewayUp, this);
 	}
 
-	linkMessage({ type, client, clients }) {
+	/** Undefined, or a promise if the next frame must wait. */
+	handle({ clientId, frameClass, body }) {
+		if (!this.isUp) return;
+		if (frameClass === FrameClass.LINK) return this.#linkMessage(JSON.parse(body));
+		this.backend.stats.framesIn++;
+		return this.backend.call(this.backend.options.onFrame, this.#client(clientId), frameClass, body);
+	}
+
+	#linkMessage({ type, client, clients }) {
 		if (type === "ping") this.#write(this.control, everyone, FrameClass.LINK, Buffer.from('{"type":"pong"}'));
-		else if (type === "client_joined") this.client(client);
-		else if (type === "clients") for (const each of clients) this.client(each);
+		else if (type === "client_joined") this.#client(client);
+		else if (type === "clients") for (const each of clients) this.#client(each);
 		else if (type === "client_left") this.#leave(client);
 		// What it does not know is from a newer gateway.
 	}
 
 	/** A frame on one connection may be faster than the news of its client on the other. */
-	client(id) {
+	#client(id) {
 		const known = this.clients.get(id) ?? this.#left.get(id);
 		if (known !== undefined) return known;
 		const client = new Client(id, this);
@@ -285,6 +295,7 @@ class Gateway {
 		return this.#socketFor(frameClass).writableLength < this.#bytesMax(frameClass);
 	}
 
+	/** For `Backend` and `Client`, which have looked whether there is room, and whether the client is there. */
 	send(clientId, frameClass, body) {
 		this.backend.stats.framesOut++;
 		this.#write(this.#socketFor(frameClass), clientId, frameClass, body);
@@ -341,6 +352,7 @@ class Client {
 	 * left: then nothing was taken. Slow down, skip it, or use `deliver`.
 	 */
 	send(frameClass, body) {
+		checkClass(frameClass);
 		if (!this.isHere || !this.gateway.isUp) return false;
 		if (!this.gateway.hasRoom(frameClass)) return this.gateway.backend.refuse(frameClass);
 		this.gateway.send(this.id, frameClass, body);

@@ -47,6 +47,12 @@ def print_problem(error):
     print(f"gateway_backend: {error!r}", file=sys.stderr, flush=True)
 
 
+def check_class(frame_class):
+    """A gateway would drop a frame of any other class."""
+    if frame_class not in (CONTROL, VIDEO, ACK, FILE):
+        raise ValueError(f"there is no class {frame_class!r} to send: it is CONTROL, VIDEO, ACK or FILE")
+
+
 class CannotListen(SystemExit):
     """Uncaught, it ends the program with one line on stderr, and status 1."""
 
@@ -111,6 +117,8 @@ class Backend:
         self._tasks = set()
 
     async def start(self, port):
+        if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65535:
+            raise ValueError(f"the port is {port!r}; give a whole number from 0 (a free one) to 65535")
         try:
             self._server = await asyncio.start_server(self._accept, self.host, port)
         except OSError as error:
@@ -123,6 +131,7 @@ class Backend:
 
     def send(self, frame_class, body):
         """To all clients of all gateways. False if a gateway has no room (see `Client.send`); then none got it."""
+        check_class(frame_class)
         up = [gateway for gateway in self.gateways.values() if gateway.is_up]
         if not all(gateway.has_room(frame_class) for gateway in up):
             return self.refuse(frame_class)
@@ -309,22 +318,22 @@ class Gateway:
             self._link_message(json.loads(body))
             return None
         self.backend.stats["frames_in"] += 1
-        return self.backend.call(self.backend.on_frame, self.client(client_id), frame_class, body)
+        return self.backend.call(self.backend.on_frame, self._client(client_id), frame_class, body)
 
     def _link_message(self, message):
         kind = message.get("type")
         if kind == "ping":
             self._write(self.connections["control"], EVERYONE, LINK, b'{"type":"pong"}')
         elif kind == "client_joined":
-            self.client(message["client"])
+            self._client(message["client"])
         elif kind == "clients":
             for client_id in message["clients"]:
-                self.client(client_id)
+                self._client(client_id)
         elif kind == "client_left":
             self._leave(message["client"])
         # What it does not know is from a newer gateway.
 
-    def client(self, client_id):
+    def _client(self, client_id):
         """A frame on one connection may be faster than the news of its client on the other."""
         known = self.clients.get(client_id) or self._left.get(client_id)
         if known is not None:
@@ -368,6 +377,7 @@ class Gateway:
         return self._connection_for(frame_class).waiting_bytes < most
 
     def send(self, client_id, frame_class, body):
+        """For `Backend` and `Client`, which have looked whether there is room, and whether the client is there."""
         self.backend.stats["frames_out"] += 1
         self._write(self._connection_for(frame_class), client_id, frame_class, body)
 
@@ -401,6 +411,7 @@ class Client:
         Takes `body` (bytes) for this client. False if so much waits for the gateway that there is no room, or if the client has left: then
         nothing was taken. Slow down, skip it, or use `deliver`.
         """
+        check_class(frame_class)
         if not self.is_here or not self.gateway.is_up:
             return False
         if not self.gateway.has_room(frame_class):

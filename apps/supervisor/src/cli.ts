@@ -40,6 +40,7 @@ export const commandLine: CommandLineSpec = {
 			summary: "Connect WebSocket clients to TCP backends.",
 			example: "shardcast gateway 3020 127.0.0.1:9001 127.0.0.1:9002 --allowed-origins https://example.com",
 			options: keysOf("gateway"),
+			defaults: { shards: 1 },
 			arguments: [
 				{
 					name: "ws_port",

@@ -183,6 +183,13 @@ it("help lists every option with its default, and is no error", async () => {
 	expect((await run(["--help"])).code).toBe(0);
 });
 
+it("the help of a gateway says that it is one process by default, and that of a cluster one per CPU", async () => {
+	const shards = async (command: string) =>
+		/--shards <n> ([\s\S]*?)\n +--/.exec((await run([command, "--help"])).lines.join("\n"))?.[1]?.replace(/\s+/g, " ");
+	expect(await shards("gateway")).toMatch(/A gateway for which this is not set is one process\. \(default: 1\)$/);
+	expect(await shards("multi")).toMatch(/\(default: 0\)$/);
+});
+
 it("the help of each command ends with an example that works", { tags: ["long"] }, async () => {
 	const { name, example } = commandLine.commands.at(-1)!;
 	expect((await run([...name.split(" "), "--help"])).lines.slice(-2)).toEqual(["Example:", `  ${example}`]);

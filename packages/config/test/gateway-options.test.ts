@@ -30,6 +30,10 @@ describe("options of the gateway", () => {
 		[{ gatewayBackends: "a" }, '--backends: "a" has no port of a backend; write a:9001'],
 		[{ gatewayBackends: ":9001" }, '--backends: ":9001" has no host of a backend; write 127.0.0.1:9001'],
 		[{ gatewayBackends: "a:1:2" }, '--backends: "a:1:2" is not the address of a backend; write 127.0.0.1:9001 or [::1]:9001'],
+		[
+			{ gatewayBackends: "a:1, 5,b" },
+			'--backends: "5" has no host of a backend; write 127.0.0.1:9001\n--backends: "b" has no port of a backend; write b:9001',
+		],
 		[{ gatewayBackends: "a:1 b:1" }, '--backends: "a:1 b:1" is not the address of a backend; write 127.0.0.1:9001 or [::1]:9001'],
 		[{ gatewayBackends: "a:1,a:1" }, "--backends: a:1 is there twice"],
 		[

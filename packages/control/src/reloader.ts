@@ -95,10 +95,11 @@ export class ConfigReloader {
 }
 
 /** The result, in one sentence. */
-function reloadSentence({ applied, waiting }: ReloadPlan, file: string): string {
+function reloadSentence({ applied, waiting, inVain }: ReloadPlan, file: string): string {
 	const now = applied.length > 0 ? describeChanges(applied) : "no option that can change while running has changed";
 	const later = waiting.length > 0 ? `; only a restart brings ${describeChanges(waiting)}: stop shardcast and start it again` : "";
-	return `configuration reloaded from ${file}: ${now}${later}`;
+	const unused = inVain.length > 0 ? `; the file's values of these have no effect: ${inVain.join(", ")}` : "";
+	return `configuration reloaded from ${file}: ${now}${later}${unused}`;
 }
 
 function byPath(changes: ReloadPlan["applied"]): Record<string, string> {

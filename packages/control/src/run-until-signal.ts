@@ -26,8 +26,8 @@ interface RunUntilSignalParts {
 	readonly name: NameOf;
 	/** It serves already, with the options of the start. */
 	readonly server: OneProcessServer;
-	/** Called with new options that are in force. */
-	readonly onReload?: (config: Config) => void;
+	/** Called when new options are in force. */
+	readonly onReload?: (before: Config, after: Config) => void;
 	/** Called with the signal's name before the server drains. */
 	readonly onStop: (signal: string) => void;
 	readonly log: Log;
@@ -52,10 +52,11 @@ export function runUntilSignal(parts: RunUntilSignalParts): void {
 		started: server.config,
 		running: () => server.config,
 		apply: (options) => {
+			const { config: before } = server;
 			const useCertificates = certificateWatch.prepare(options);
 			server.reload(options);
 			useCertificates();
-			onReload?.(options);
+			onReload?.(before, options);
 		},
 		counts: server.reloads,
 		log,

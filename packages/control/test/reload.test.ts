@@ -137,13 +137,20 @@ describe("an attempt to reload", () => {
 		expect(counts).toEqual({ applied: 1, unchanged: 1, rejected: 0, no_file: 0 });
 	});
 
-	it("a flag and the environment still go before the file", () => {
+	it("a flag and the environment still go before the file, and the line says so", () => {
 		writeFileSync(file, "shard: {batch: 1}\nlimits: {message_rate: 1}\n");
 		const flags = new Map<ConfigKey, FoundValue>([["batch", { raw: "9", layer: { kind: "flag", name: "--batch" } }]]);
-		const { reloader, state } = setup({ file, flags, environment: { SHARDCAST_MESSAGE_RATE: "8" } });
+		const { reloader, lines, state } = setup({ file, flags, environment: { SHARDCAST_MESSAGE_RATE: "8", SHARDCAST_SHARDS: "2" } });
 		writeFileSync(file, "shard: {batch: 2}\nlimits: {message_rate: 2}\n");
 		expect(reloader.reload()).toBe("unchanged");
 		expect(state.config).toMatchObject({ batch: 9, messageRate: 8 });
+		const nothing = `configuration reloaded from ${file}: no option that can change while running has changed`;
+		const inVain = "shard.batch (--batch goes before it), limits.message_rate (SHARDCAST_MESSAGE_RATE goes before it)";
+		expect(lines.map(({ text }) => text)).toEqual([`${nothing}; the file's values of these have no effect: ${inVain}`]);
+		// One that is the same is not in vain, and one of another command is none of our business.
+		writeFileSync(file, "shard: {batch: 9}\nlimits: {message_rate: 8}\ncluster: {shards: 3}\n");
+		expect(reloader.reload()).toBe("unchanged");
+		expect(lines[1]!.text).toBe(nothing);
 	});
 
 	it("a bad file changes nothing, and the line names file and line", () => {

@@ -36,6 +36,12 @@ export function openMode(config: Config): string | null {
 	return `open mode: every client that reaches this gateway can send frames to its backends, and gets theirs; ${closes}`;
 }
 
+/** What new options open to everyone, one line each. */
+export function newlyOpen(before: Config, after: Config): readonly string[] {
+	const open = openMode(after);
+	return open !== null && openMode(before) === null ? [open] : [];
+}
+
 /** For people: who may connect. */
 export function access(config: Config): string {
 	if (openMode(config) !== null) return "open mode: no client needs a token";

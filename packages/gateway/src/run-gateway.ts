@@ -11,7 +11,7 @@ import {
 import { runUntilSignal } from "@shardcast/control";
 import { createLog } from "@shardcast/telemetry";
 import { Gateway } from "./gateway.ts";
-import { access, checkGateway, openMode } from "./gateway-access.ts";
+import { access, newlyOpen, openMode } from "./gateway-access.ts";
 import { MonitorReport } from "./monitor/monitor-report.ts";
 
 /** Runs a gateway until a signal stops it. SIGHUP reloads options and certificates. @throws StartupError */
@@ -19,7 +19,6 @@ export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" 
 	process.title = "shardcast gateway";
 	const { config, layers } = loaded;
 	const name = optionNames(layers);
-	checkGateway(loaded);
 	const log = createLog({ name: "gateway", level: config.logLevel, format: config.logFormat });
 	const { certificates, warnings } = loadCertificates(config, name);
 	for (const warning of [...loaded.warnings, ...warnings]) log.warn(warning);
@@ -30,9 +29,8 @@ export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" 
 		everyMs: config.monitorIntervalMs,
 		print: (text) => process.stdout.write(text),
 	});
-	const onReload = (options: Config): void => {
-		const open = openMode(options);
-		if (open !== null) log.warn(open);
+	const onReload = (before: Config, after: Config): void => {
+		for (const line of newlyOpen(before, after)) log.error(line);
 	};
 	const onStop = (signal: string): void => {
 		const { clients } = gateway;
@@ -52,6 +50,6 @@ export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" 
 	if (open !== null) log.warn(open);
 	// Last, since a reader of the banner may send a signal at once.
 	process.stdout.write(
-		`shardcast gateway, pid ${process.pid}: ws${s}://${host}, http${s}://${host}/health; to ${gateway.about}; ${access(config)}\n`,
+		`shardcast gateway, pid ${process.pid}: ws${s}://${host}, http${s}://${host}/health, http${s}://${host}/console; to ${gateway.about}; ${access(config)}\n`,
 	);
 }

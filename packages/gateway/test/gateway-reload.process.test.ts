@@ -74,7 +74,7 @@ describe("options of a gateway", () => {
 		reload({ requireAuth: false, allowAnonymousConnect: false });
 		expect(rig.report.clients.closed.token_required).toBe(0);
 		reload({ requireAuth: true });
-		expect(await open.closing()).toEqual({ code: 3011, reason: "force reconnect" });
+		expect(await open.closing()).toEqual({ code: 3011, reason: "a token is required now; connect again with one" });
 		expect(rig.report.clients.closed).toMatchObject({ token_required: 1, token_expired: 0 });
 		await waitFor(() => rig.report.clients.open === 1, { ...within, what: "one client" });
 		expect(known.closed).toBeNull();

@@ -24,7 +24,9 @@ describe("shardcast gateway", () => {
 		const backend = await FakeBackend.open();
 		opened.push(backend);
 		const program = await run("127.0.0.1:0", `127.0.0.1:${backend.port}`, "--monitor-interval", "200ms", "--log-format", "json");
-		const [, port] = await program.waitForOutput(/shardcast gateway, pid \d+: ws:\/\/127\.0\.0\.1:(\d+), .*; open mode/, 20_000);
+		const serves =
+			/shardcast gateway, pid \d+: ws:\/\/127\.0\.0\.1:(\d+), (http:\/\/127\.0\.0\.1:\1)\/health, \2\/console; to the backend \S+; open mode/;
+		const [, port] = await program.waitForOutput(serves, 20_000);
 		await program.waitForOutput(/open mode: every client that reaches this gateway/, 5000);
 		await program.waitForOutput(new RegExp(`\\[1\\] 127\\.0\\.0\\.1:${backend.port} \\[CLOSED\\] fails=0 sent=`), 20_000);
 		const client = await new RigClient(`ws://127.0.0.1:${port}`).welcome();
@@ -59,6 +61,8 @@ describe("shardcast gateway", () => {
 			/configuration reloaded from \S+: gateway\.stalled_client_timeout 10s → 5s; only a restart brings gateway\.client_queue 64 → 128/,
 			10_000,
 		);
+		// It was so before.
+		expect(program.log().split("open mode: every client").length - 1).toBe(1);
 		write("soon", 128);
 		process.kill(program.pid, "SIGHUP");
 		await program.waitForOutput(/configuration not reloaded, all options keep their values: [^"]*stalled_client_timeout/, 10_000);
@@ -127,9 +131,22 @@ describe("shardcast gateway", () => {
 		],
 		[["3020", "a:1", "--gateway-addr", ":1"], "shardcast: <ws_port>: means the same as --gateway-addr; give one of the two"],
 	] as const)("%j: status 2 and one line", async (args, line) => {
+		await refuses(args, line);
+	});
+
+	it("a port that is taken is named by where it was given, with one process and with several", async () => {
+		const backend = await FakeBackend.open();
+		opened.push(backend);
+		const args = [`127.0.0.1:${backend.port}`, "127.0.0.1:1"];
+		const line = `shardcast: <ws_port>: port ${backend.port} is taken; choose another or stop the program that has it`;
+		await refuses(args, line);
+		await refuses([...args, "--shards", "2"], line);
+	});
+
+	async function refuses(args: readonly string[], line: string): Promise<void> {
 		const program = await run(...args);
 		expect((await program.exited).code).toBe(2);
 		await waitFor(() => program.log().includes(line), { deadlineMs: 1000, what: line });
 		expect(program.log().trim().split("\n")).toEqual([line]);
-	});
+	}
 });

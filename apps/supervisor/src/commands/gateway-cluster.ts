@@ -9,26 +9,19 @@ import {
 	urlHost,
 	usesTls,
 } from "@shardcast/config";
-import { access, checkGateway, GatewaySupervision, MonitorReport, openMode } from "@shardcast/gateway/cluster";
+import { access, GatewaySupervision, MonitorReport, newlyOpen, openMode } from "@shardcast/gateway/cluster";
 import { formatCpuList } from "@shardcast/process";
 import { runCluster, type ServingCluster } from "../run-cluster.ts";
 
 /** Runs a gateway of several processes until it is stopped. */
 export async function gatewayCluster({ loaded, input }: CommandInput): Promise<number> {
 	process.title = "shardcast supervisor";
-	checkGateway(loaded);
 	return runCluster({
 		...{ command: "gateway", workers: "gateway", loaded: asCluster(loaded), input },
 		gateway: (config, slots, log) => new GatewaySupervision({ config, slots, log }),
 		opened: newlyOpen,
 		onServing: serving,
 	});
-}
-
-/** What a reload opens to everyone. */
-function newlyOpen(before: Config, after: Config): readonly string[] {
-	const open = openMode(after);
-	return open !== null && openMode(before) === null ? [open] : [];
 }
 
 function serving({ plan, supervisor, balancer, gateway, log }: ServingCluster): { stop(): void } {
@@ -46,7 +39,7 @@ function serving({ plan, supervisor, balancer, gateway, log }: ServingCluster): 
 	const processes = `${topology.shards.length} processes on CPUs ${formatCpuList(topology.cpus)}${topology.wraps ? ", which some share" : ""}`;
 	// Last, since a reader of the banner may send a signal at once.
 	process.stdout.write(
-		`shardcast gateway, pid ${process.pid}: ws${s}://${host}, http${s}://${host}/health; to ${gateway?.about}; ${processes}; ${access(config)}\n`,
+		`shardcast gateway, pid ${process.pid}: ws${s}://${host}, http${s}://${host}/health, http${s}://${host}/console; to ${gateway?.about}; ${processes}; ${access(config)}\n`,
 	);
 	return report;
 }

@@ -1,4 +1,6 @@
-import { type CommandInput, type CommandOutcome, ConfigError, type ConfigKey, keysOf, optionNames } from "@shardcast/config";
+import { type CommandInput, type CommandOutcome, ConfigError, type ConfigKey, keysOf, optionNames, parseAddress } from "@shardcast/config";
+import { checkGateway } from "@shardcast/gateway/cluster";
+import { portProblem } from "../preflight/ports.ts";
 
 /** What only a gateway of several processes uses. */
 const ofProcesses = keysOf("gateway").filter((key) => (keysOf("multi").includes(key) && !keysOf("single").includes(key)) || key === "ring");
@@ -6,9 +8,11 @@ const ofProcesses = keysOf("gateway").filter((key) => (keysOf("multi").includes(
 /** Runs a gateway: one process, unless `--shards` says otherwise. */
 export async function gateway(input: CommandInput): Promise<CommandOutcome> {
 	const { config, layers } = input.loaded;
-	// Its default of 0, one per CPU, is that of a cluster.
-	if (layers.shards.kind !== "default" && config.shards !== 1) return (await import("./gateway-cluster.ts")).gatewayCluster(input);
+	checkGateway(input.loaded);
+	if (config.shards !== 1) return (await import("./gateway-cluster.ts")).gatewayCluster(input);
 	refuseWithoutEffect(input, ofProcesses);
+	const problem = await portProblem(parseAddress(config.gatewayAddr));
+	if (problem !== null) throw new ConfigError([`${optionNames(layers)("gatewayAddr")}: ${problem}`]);
 	const { runGateway } = await import("@shardcast/gateway");
 	await runGateway(input);
 	return "serving";

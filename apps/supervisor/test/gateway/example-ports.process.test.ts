@@ -49,6 +49,52 @@ describe("examples of the gateway whose port cannot be used", () => {
 		});
 	});
 
+	const wrong = "give a whole number from 0 (a free one) to 65535";
+
+	it("a backend in Node takes no port that is none, and no class that is none", () => {
+		const program = `import { listen } from "./gateway-backend.mjs";
+const tell = ({ message }) => console.log(message);
+for (const port of ["x", "9001", -1, 70000, 1.5, null]) await listen(port).catch(tell);
+const backend = await listen(0);
+for (const frameClass of [99, 0, "VIDEO"])
+	try {
+		console.log(backend.send(frameClass, Buffer.from("x")));
+	} catch (error) {
+		tell(error);
+	}
+await backend.close();`;
+		const noClass = "to send: it is FrameClass.CONTROL, VIDEO, ACK or FILE";
+		expect(run(process.execPath, "--input-type=module", "-e", program).stdout.trim().split("\n")).toEqual([
+			...['"x"', '"9001"', "-1", "70000", "1.5", "null"].map((port) => `the port is ${port}; ${wrong}`),
+			...["99", "0", '"VIDEO"'].map((frameClass) => `there is no class ${frameClass} ${noClass}`),
+		]);
+	});
+
+	it.skipIf(!hasPython)("nor does one in Python", () => {
+		const program = `import asyncio
+from gateway_backend import listen
+
+async def main():
+    for port in ("x", "9001", -1, 70000, 1.5, None, True):
+        try:
+            await listen(port)
+        except ValueError as error:
+            print(error)
+    backend = await listen(0)
+    for frame_class in (99, 0, "VIDEO"):
+        try:
+            print(backend.send(frame_class, b"x"))
+        except ValueError as error:
+            print(error)
+    await backend.close()
+
+asyncio.run(main())`;
+		expect(run("python3", "-c", program).stdout.trim().split("\n")).toEqual([
+			...["'x'", "'9001'", "-1", "70000", "1.5", "None", "True"].map((port) => `the port is ${port}; ${wrong}`),
+			...["99", "0", "'VIDEO'"].map((frameClass) => `there is no class ${frameClass} to send: it is CONTROL, VIDEO, ACK or FILE`),
+		]);
+	});
+
 	it.skipIf(!hasPython)("a backend in Python says so in one line, with status 1", () => {
 		const program = `import asyncio
 from gateway_backend import listen

@@ -60,10 +60,13 @@ interface Fault {
 	readonly path: ValuePath;
 	readonly kind: "wrong" | "unknown" | "twice";
 	readonly message: string;
+	/** Of a list that was written as one text, the item that is wrong. */
+	readonly item?: string | undefined;
 }
 
 function faultsOf(issue: z.core.$ZodIssue): Fault[] {
 	const path = issue.path as (string | number)[];
+	if (issue.code === "custom") return [{ path, kind: "wrong", message: issue.message, item: issue.params?.item as string | undefined }];
 	if (issue.code !== "unrecognized_keys") return [{ path, kind: "wrong", message: issue.message }];
 	return issue.keys.map((key) => ({ path: [...path, key], kind: "unknown", message: "" }));
 }
@@ -83,7 +86,7 @@ function twins(items: readonly RawItem[]): Fault[] {
 	});
 }
 
-function describe(kind: Kind<unknown>, found: FoundValue, raw: unknown, { path, kind: fault, message }: Fault): string {
+function describe(kind: Kind<unknown>, found: FoundValue, raw: unknown, { path, kind: fault, message, item }: Fault): string {
 	const place = describeWithin(found.layer, path);
 	const value = valueAt(raw, path);
 	if (fault === "unknown") return `${place}: unknown key; ${fixOf(kind, path)}`;
@@ -92,7 +95,7 @@ function describe(kind: Kind<unknown>, found: FoundValue, raw: unknown, { path, 
 	const leaf = kindAt(kind, path);
 	// A list or a table may hold a secret.
 	const isHidden = leaf === null || leaf.secret || leaf.objects !== null || (typeof value === "string" && hasPem(value));
-	const shown = isHidden ? "the value" : `"${oneLine(value)}"`;
+	const shown = isHidden ? "the value" : `"${oneLine(item ?? value)}"`;
 	return `${place}: ${shown} ${message}`;
 }
 

@@ -1,6 +1,6 @@
 import { OutputClosed, print, StartupError } from "@shardcast/process";
 import { Command, CommanderError, Option as Flag } from "commander";
-import { type ConfigKey, optionOf, sections } from "../options/options.ts";
+import { type Config, type ConfigKey, optionOf, sections } from "../options/options.ts";
 import { ConfigError } from "./config-error.ts";
 import type { FoundValue } from "./layer.ts";
 import { type ConfigInput, type LoadedConfig, loadConfig } from "./load.ts";
@@ -43,6 +43,8 @@ interface CommandSpec {
 	/** The options that it takes as flags. */
 	readonly options: readonly ConfigKey[];
 	readonly ownFlags?: readonly CommandFlag[];
+	/** What options are that are not given, where it is not the same for all commands. */
+	readonly defaults?: Partial<Config>;
 	/** In order. None is required, since the option may come from elsewhere. */
 	readonly arguments?: readonly CommandArgument[];
 	/** Resolves with the exit status, or "serving" when the process goes on and leaves by itself. */
@@ -100,7 +102,7 @@ export async function runCommandLine(
 			const given = target.opts<Record<string, string | boolean | undefined>>();
 			const flags = flagsOf(command, given);
 			addArguments(flags, command, target.processedArgs);
-			const input = { flags, file: given.config as string | undefined, environment };
+			const input = { flags, file: given.config as string | undefined, environment, defaults: command.defaults ?? {} };
 			outcome = await command.run({ loaded: loadConfig(input), input, own: ownFlagsOf(command, given) });
 		});
 	}
@@ -148,7 +150,7 @@ function addFlags(target: Command, command: CommandSpec): void {
 			if (!command.options.includes(key)) continue;
 			const { flag, argument, help } = optionOf(key);
 			target.addOption(
-				new Flag(argument === null ? `--${flag}` : `--${flag} ${argument}`, `${help}${defaultNote(key)}`).helpGroup(`${title}:`),
+				new Flag(argument === null ? `--${flag}` : `--${flag} ${argument}`, `${help}${defaultNote(key, command)}`).helpGroup(`${title}:`),
 			);
 			// So that a flag can take back what the environment or the file says.
 			if (argument === null) target.addOption(new Flag(`--no-${flag}`).hideHelp());
@@ -158,8 +160,9 @@ function addFlags(target: Command, command: CommandSpec): void {
 }
 
 /** Nothing where the help says already what none means. */
-function defaultNote(key: ConfigKey): string {
-	const { show, default: value } = optionOf(key);
+function defaultNote(key: ConfigKey, { defaults }: CommandSpec): string {
+	const { show, default: usual } = optionOf(key);
+	const value = defaults?.[key] ?? usual;
 	return value === undefined || value === "" || (Array.isArray(value) && value.length === 0) ? "" : ` (default: ${show(value)})`;
 }
 

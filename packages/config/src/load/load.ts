@@ -4,7 +4,8 @@ import { checkValue, unknownKeys } from "./check-value.ts";
 import { ConfigError } from "./config-error.ts";
 import { environmentWarnings, fromEnvironment } from "./environment.ts";
 import { type FileValues, fromFile } from "./file/file.ts";
-import { describeWithin, type FoundValues, type Layer } from "./layer.ts";
+import { describeWithin, type FoundValue, type FoundValues, type Layer } from "./layer.ts";
+import { sameValue } from "./same-value.ts";
 
 export interface LoadedConfig {
 	readonly config: Config;
@@ -13,6 +14,8 @@ export interface LoadedConfig {
 	readonly file: string | null;
 	/** What is not wrong but probably not meant, one line each. */
 	readonly warnings: readonly string[];
+	/** Options that the file gives in vain. */
+	readonly overridden: readonly ConfigKey[];
 }
 
 export interface ConfigInput {
@@ -21,6 +24,8 @@ export interface ConfigInput {
 	/** `--config`. */
 	readonly file?: string | undefined;
 	readonly environment?: NodeJS.ProcessEnv;
+	/** What an option is when it is not given, where that is not what its row says. */
+	readonly defaults?: Partial<Config>;
 }
 
 interface LoadOptions {
@@ -50,14 +55,15 @@ export function loadConfig(input: ConfigInput = {}, { again = false, mistakes: g
 		mistakes.push(`${file}: has no options in it; write at least one, or restart for the defaults`);
 	/** Options whose value is not known because of a mistake; they have their default meanwhile. */
 	const open = new Set<ConfigKey>();
+	const defaultOf = (key: ConfigKey): unknown => input.defaults?.[key] ?? optionOf(key).default;
 	for (const key of configKeys) {
 		const found = foundByLayer.find((found) => found.has(key))?.get(key);
 		layers[key] = found?.layer ?? { kind: "default" };
-		const checked = found === undefined ? { value: optionOf(key).default } : checkValue(optionOf(key), found);
+		const checked = found === undefined ? { value: defaultOf(key) } : checkValue(optionOf(key), found);
 		const wrong = "mistakes" in checked;
 		if (wrong) mistakes.push(...checked.mistakes);
 		if (found !== undefined) warnings.push(...unknownKeys(optionOf(key), found));
-		values[key] = wrong ? optionOf(key).default : checked.value;
+		values[key] = wrong ? defaultOf(key) : checked.value;
 		const unread = found === undefined && (fileValues.unread === "all" || fileValues.unread.has(key));
 		if (unread || wrong) open.add(key);
 	}
@@ -65,7 +71,17 @@ export function loadConfig(input: ConfigInput = {}, { again = false, mistakes: g
 	mistakes.push(...checkAcross(config, optionNames(layers), open));
 	if (mistakes.length > 0) throw new ConfigError(mistakes);
 	warnings.push(...aloneWarnings(config, optionNames(layers), layers));
-	return { config: freeze(config), layers, file, warnings };
+	return { config: freeze(config), layers, file, warnings, overridden: overridden(config, layers, fileValues) };
+}
+
+/** Options that the file gives in vain: a flag or the environment says something else. */
+function overridden(config: Config, layers: LoadedConfig["layers"], { found }: FileValues): ConfigKey[] {
+	const isInVain = (key: ConfigKey, value: FoundValue): boolean => {
+		if (layers[key].kind === "file") return false;
+		const checked = checkValue(optionOf(key), value);
+		return !("value" in checked && sameValue(checked.value, config[key]));
+	};
+	return [...found].filter(([key, value]) => isInVain(key, value)).map(([key]) => key);
 }
 
 /** What names a node to others, where there are none. */

@@ -3,7 +3,9 @@ import type { Kind, Objects } from "../options/kind.ts";
 import type { ServingCommand } from "../options/option.ts";
 import { type Config, type ConfigKey, filePath, keysOf, optionOf } from "../options/options.ts";
 import { ConfigError } from "./config-error.ts";
+import { describeLayer } from "./layer.ts";
 import { type LoadedConfig, optionNames } from "./load.ts";
+import { sameValue } from "./same-value.ts";
 
 /** An option that is not as it was, as people are told of it: secrets are hidden. */
 interface OptionChange {
@@ -21,6 +23,8 @@ export interface ReloadPlan {
 	readonly applied: readonly OptionChange[];
 	/** Changed as well, but fixed until a restart. */
 	readonly waiting: readonly OptionChange[];
+	/** Options of the file without effect, such as "shard.batch (--batch goes before it)". */
+	readonly inVain: readonly string[];
 }
 
 interface ReloadInput {
@@ -52,7 +56,9 @@ export function planReload({ command, started, running, next }: ReloadInput): Re
 	const config = Object.freeze({ ...running, ...(changes as Partial<Config>) });
 	const broken = applied.length === 0 ? [] : checkAcross(config, optionNames(next.layers));
 	if (broken.length > 0) throw new ConfigError(broken);
-	return { config, applied, waiting };
+	const own = new Set(keysOf(command));
+	const inVain = next.overridden.filter((key) => own.has(key));
+	return { config, applied, waiting, inVain: inVain.map((key) => `${filePath(key)} (${describeLayer(next.layers[key])} goes before it)`) };
 }
 
 /** A file that was cut off must not switch a check off: only an explicit value does. */
@@ -66,10 +72,6 @@ function lostSecret(key: ConfigKey): string {
 /** "shard.batch 64 → 128, log.level info → debug" */
 export function describeChanges(changes: readonly OptionChange[]): string {
 	return changes.map(({ path, from, to }) => `${path} ${from} → ${to}`).join(", ");
-}
-
-export function sameValue(one: unknown, other: unknown): boolean {
-	return JSON.stringify(one) === JSON.stringify(other);
 }
 
 type ValueChange = Omit<OptionChange, "key">;

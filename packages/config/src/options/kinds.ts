@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { parseAddress } from "../units/address.ts";
 import { formatBytes, parseBytes } from "../units/bytes.ts";
 import { formatDuration, parseDuration } from "../units/duration.ts";
-import { parseEach } from "../units/each.ts";
+import { ItemError, parseEach, parseItem } from "../units/each.ts";
 import { checkHeaderValue, parseHeaderName } from "../units/header.ts";
 import { hasPem } from "../units/pem.ts";
 import type { Kind } from "./kind.ts";
@@ -27,7 +27,7 @@ function orIssue<T>(z: typeof import("zod").z, context: z.RefinementCtx, parse: 
 		const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
 		for (const each of errors) {
 			if (!(each instanceof RangeError)) throw error;
-			context.addIssue({ code: "custom", message: each.message });
+			context.addIssue({ code: "custom", message: each.message, params: each instanceof ItemError ? { item: each.item } : {} });
 		}
 		return z.NEVER;
 	}
@@ -235,7 +235,7 @@ export function list({ argument, item = String, check = (items) => items }: List
 				check(
 					parseEach(
 						split(value).filter((text) => text !== ""),
-						item,
+						(text) => parseItem(text, item),
 					),
 				),
 			),

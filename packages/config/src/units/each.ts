@@ -1,3 +1,22 @@
+/** What is wrong with one item of a list; the message is the rest of a sentence that begins with the item. */
+export class ItemError extends RangeError {
+	readonly item: string;
+
+	constructor(item: string, message: string) {
+		super(message);
+		this.item = item;
+	}
+}
+
+/** @param parse throws RangeError. @throws ItemError */
+export function parseItem<T>(item: string, parse: (item: string) => T): T {
+	try {
+		return parse(item);
+	} catch (error) {
+		throw error instanceof RangeError ? new ItemError(item, error.message) : error;
+	}
+}
+
 /**
  * Reads each of several items, so that every one that is wrong is told.
  * @param parse throws RangeError.

@@ -7,6 +7,6 @@ export const closings: Readonly<Record<CloseCause, { readonly code: number; read
 	no_buffer: { code: 1013, reason: "no memory for a frame; try again later" },
 	stalled: { code: 3008, reason: "slow" },
 	token_expired: { code: 3005, reason: "connection expired" },
-	token_required: { code: 3011, reason: "force reconnect" },
+	token_required: { code: 3011, reason: "a token is required now; connect again with one" },
 	draining: { code: 1001, reason: "shutdown" },
 };

@@ -92,7 +92,10 @@ beforeAll(async () => {
 	useInFile(backends);
 	const args = ["gateway", "127.0.0.1:0", "--config", fileOf(folder), "--shards", String(processes), "--discover", "--discovery-port", "0"];
 	program = await ManagedProcess.start(main, [...args, "--log-format", "json", "--monitor-interval", "500ms"], { env: {} });
-	const [, port] = await program.waitForOutput(/shardcast gateway, pid \d+: ws:\/\/127\.0\.0\.1:(\d+).*; 3 processes on CPUs/, 60_000);
+	const [, port] = await program.waitForOutput(
+		/shardcast gateway, pid \d+: ws:\/\/127\.0\.0\.1:(\d+), .*:\1\/console; .*; 3 processes on CPUs/,
+		60_000,
+	);
 	cluster = new Cluster(program, 0, Number(port));
 	discoveryPort = Number(/UDP port (\d+)/.exec(program.log())![1]);
 	await cluster.ready();
