@@ -87,9 +87,9 @@ export class BufferPool implements TierOwner {
 		return new BufferShare(this.tiers.length, SharePart.half);
 	}
 
-	/** How large a buffer a frame of this length needs when so many bytes of its payload have come. */
+	/** How large a buffer a frame of this length needs when so many bytes of its payload have come. @param length of which there are buffers. */
 	sizeFor(length: number, arrived: number): number {
-		const needed = Math.max(arrived + 1, Math.min(BufferLimits.partBytesMin, this.payloadBytesMax));
+		const needed = Math.max(arrived + 1, BufferLimits.partBytesMin);
 		if (length <= needed) return length;
 		return Math.min(length, this.tiers[this.#tierFor(needed)]!.bytes);
 	}
@@ -111,30 +111,30 @@ export class BufferPool implements TierOwner {
 			throw new RangeError(`a payload of ${length} bytes: buffers take ${FrameLayout.payloadBytesMin} to ${this.payloadBytesMax}`);
 		}
 		const tiers = this.tiers;
-		let index = this.#tierFor(length);
+		const least = this.#tierFor(length);
 		const leftForWhole = whole > length ? 2 * tiers[this.#tierFor(whole)]!.strideBytes : 0;
 		const part = mayDrop ? SharePart.half : SharePart.whole;
-		let frame: Frame | null = null;
 		let isOverShare = false;
-		for (const most = Math.min(index + 1, tiers.length - 1); frame === null && index <= most; index++) {
+		for (let index = least; index <= least + 1 && index < tiers.length; index++) {
 			const tier = tiers[index]!;
 			const bytesLeft = this.memoryBytesMax - this.#usedBytes - tier.strideBytes;
 			if (leftForWhole > 0 && bytesLeft < leftForWhole + tier.strideBytes) continue;
-			if (allows(connection, tier, bytesLeft, part) && allows(client, tier, bytesLeft, part)) frame = tier.take(length);
-			else isOverShare = true;
+			if (!allows(connection, tier, bytesLeft, part) || !allows(client, tier, bytesLeft, part)) {
+				isOverShare = true;
+				continue;
+			}
+			const frame = tier.take(length);
+			if (frame === null) continue;
+			frame.connectionShare = connection;
+			frame.clientShare = client;
+			connection?.took(index, tier.strideBytes);
+			client?.took(index, tier.strideBytes);
+			return frame;
 		}
-		if (frame === null) {
-			this.refused++;
-			if (isOverShare) this.overShare++;
-			this.#wasRefused = true;
-			return null;
-		}
-		const { index: taken, strideBytes } = tiers[index - 1]!;
-		frame.connectionShare = connection;
-		frame.clientShare = client;
-		connection?.took(taken, strideBytes);
-		client?.took(taken, strideBytes);
-		return frame;
+		this.refused++;
+		if (isOverShare) this.overShare++;
+		this.#wasRefused = true;
+		return null;
 	}
 
 	/** Gives up the memory of buffers that are not in use. @returns bytes given up. */
