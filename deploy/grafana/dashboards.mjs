@@ -43,7 +43,7 @@ const overview = dashboard("shardcast-overview", "shardcast: overview", "Health,
 			[0.25, "red"],
 		],
 	}),
-	lines("Clients by shard", "The balancer picks the shard with the fewest, so the lines should overlap.", "none", [
+	lines("Clients by shard", "By default the balancer picks the shard with the fewest, so the lines should overlap.", "none", [
 		query(`websocket_active_connections${on}`, "shard {{shard}}"),
 	]),
 	lines(
@@ -76,6 +76,16 @@ const overview = dashboard("shardcast-overview", "shardcast: overview", "Health,
 		[query(`sum by (outcome) (${rate("shardcast_balancer_connections_total")}) > 0`, "{{outcome}}")],
 		{ stack: true },
 	),
+	lines(
+		"Affinity",
+		"Placed connections by whether they got the shard of their id (--lb-affinity).",
+		"short",
+		[query(`sum by (outcome) (${rate("shardcast_balancer_affinity_total")}) > 0`, "{{outcome}}")],
+		{ stack: true },
+	),
+	lines("Overloaded shards", "What a shard has too little of, so that --lb-strategy adaptive avoids it.", "short", [
+		query(`shardcast_shard_overloaded${on} > 0`, "shard {{shard}}: {{resource}}"),
+	]),
 	lines(
 		"Disconnects",
 		"WebSockets closed, by close code.",

@@ -138,6 +138,7 @@ const notShown = new Set([
 	"shardcast_cluster_state", // the shards' states say more
 	"shardcast_balancer_state", // the target is down when it is not serving
 	"shardcast_balancer_mode", // does not change while a cluster runs
+	"shardcast_balancer_strategy", // changes only when somebody changes it
 	"shardcast_balancer_accepted_total", // shown by outcome
 	"shardcast_balancer_pending", // gone within milliseconds
 	"shardcast_proxied_connections", // equal to the connections in proxy mode

@@ -21,7 +21,9 @@ import { monotonicMs } from "@shardcast/wire";
 import { ClientRules } from "./client-rules.ts";
 import { Handoff, laneDescriptorsMax } from "./handoff/handoff.ts";
 import { HandoffPath } from "./handoff/handoff-path.ts";
-import { measureHandoff, measureProxy, Picker, type PickerOptions } from "./pick.ts";
+import { measureHandoff, measureProxy } from "./pick/candidate.ts";
+import { Picker, type PickerOptions } from "./pick/picker.ts";
+import { PlacementKeys } from "./pick/placement-keys.ts";
 import { ShardTargets } from "./proxy/shard-targets.ts";
 import { TlsEnd } from "./tls/tls-end.ts";
 
@@ -60,6 +62,12 @@ type BalancerConfig = Pick<
 	| "selectStrategy"
 	| "selectRegion"
 	| "affinity"
+	| "lbStrategy"
+	| "lbWeights"
+	| "lbAffinity"
+	| "lbAffinityFrom"
+	| "rawTokenCookie"
+	| "tokenUserIdClaim"
 > &
 	AuthConfig &
 	ConnectionRateConfig;
@@ -77,6 +85,8 @@ export class Balancer {
 	readonly #heartbeat: HeartbeatTimer;
 	readonly #selection: NodeSelection<ClusterNode>;
 	readonly #rules: ClientRules;
+	readonly #picker: Picker;
+	readonly #keys: PlacementKeys;
 	#config: BalancerConfig;
 	#port = 0;
 
@@ -114,6 +124,12 @@ export class Balancer {
 			proxyProtocol: config.proxyProtocol,
 			descriptorsMax: descriptorsMax(),
 		};
+		this.#picker = this.#newPicker(
+			mode === "handoff"
+				? { measure: measureHandoff, ownMax: laneDescriptorsMax }
+				: { measure: measureProxy, ownMax: Number.POSITIVE_INFINITY },
+		);
+		this.#keys = new PlacementKeys(config);
 		this.#dataPath = mode === "handoff" ? this.#handoffPath(shared) : this.#proxyPath(shared);
 		this.#heartbeat = new HeartbeatTimer({
 			counters: board.balancer,
@@ -131,6 +147,7 @@ export class Balancer {
 		const { board, mode, config } = this.#options;
 		board.balancer.state = ShardState.starting;
 		board.balancer.mode = mode === "handoff" ? BalancerMode.handoff : BalancerMode.proxy;
+		this.#showPlacement();
 		this.#monitor.start();
 		this.#heartbeat.start();
 		const address = parseAddress(config.lbAddr);
@@ -144,6 +161,9 @@ export class Balancer {
 	reload(config: BalancerConfig): void {
 		this.#config = config;
 		this.#rules.change(config);
+		this.#picker.use(config);
+		this.#keys.use(config);
+		this.#showPlacement();
 		this.#responder.trustedProxies = config.trustedProxies;
 		this.#dataPath.headTimeoutMs = config.headTimeoutMs;
 		if (this.#tls !== null) this.#tls.headTimeoutMs = config.headTimeoutMs;
@@ -168,8 +188,15 @@ export class Balancer {
 		this.#doorbells.close();
 	}
 
+	#showPlacement(): void {
+		const { balancer } = this.#options.board;
+		balancer.strategy = this.#config.lbStrategy;
+		balancer.affinity = this.#config.lbAffinity;
+	}
+
 	#handoffPath(shared: SharedOptions): DataPath {
 		const { board, directory, handoffDescriptors } = this.#options;
+		const picker = this.#picker;
 		const handoff = new Handoff({
 			openChannel: (slot) => DescriptorChannel.connect(directory.handoffPath(slot)),
 			returns: handoffDescriptors.map((descriptor, slot) => DescriptorChannel.inherited(descriptor, directory.handoffPath(slot))),
@@ -182,21 +209,16 @@ export class Balancer {
 			onReturn: (fd, sinceMs) => dataPath.takeBack(fd, sinceMs),
 			onGone: (candidate) => picker.shun(candidate),
 		});
-		const picker = this.#picker({
-			measure: measureHandoff,
-			ownMax: laneDescriptorsMax,
-		});
-		const dataPath = new HandoffPath({ ...shared, picker, handoff });
+		const dataPath = new HandoffPath({ ...shared, picker, keys: this.#keys, handoff });
 		return dataPath;
 	}
 
 	#proxyPath(shared: SharedOptions): DataPath {
 		const { directory, config } = this.#options;
-		const picker = this.#picker({ measure: measureProxy, ownMax: Number.POSITIVE_INFINITY });
 		const token = directory.proxyToken;
 		// The client's address is in the head of each request.
 		const preface = config.proxyProtocol ? proxyHeader(noAddress, token) : null;
-		const targets = new ShardTargets(picker, dialHost(config.host));
+		const targets = new ShardTargets(this.#picker, this.#keys, dialHost(config.host));
 		const unused = { targetTls: null, secure: null, idleMs: 0, onIdle: () => {} };
 		return new ProxyPath({ ...shared, ...unused, targets, token, preface: preface === null ? null : () => preface });
 	}
@@ -221,9 +243,15 @@ export class Balancer {
 		return new Router(routes, this.#rules);
 	}
 
-	#picker(options: Pick<PickerOptions, "measure" | "ownMax">): Picker {
-		const { board, gateway = null } = this.#options;
-		return new Picker(board, { ...options, nowMs: monotonicMs, processes: gateway === null ? "shards" : "processes of the gateway" });
+	#newPicker(options: Pick<PickerOptions, "measure" | "ownMax">): Picker {
+		const { board, config, gateway = null } = this.#options;
+		return new Picker(board, {
+			...options,
+			rules: config,
+			count: (counter) => board.balancer.add(counter, 1),
+			nowMs: monotonicMs,
+			processes: gateway === null ? "shards" : "processes of the gateway",
+		});
 	}
 
 	#onBeat(): void {

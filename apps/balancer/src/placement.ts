@@ -1,5 +1,5 @@
 import { DataPathLimits, type PlacementRules, type Refusal, Refusals, withMessage } from "@shardcast/relay";
-import { type Picker, settleMs } from "./pick.ts";
+import { type Picker, settleMs } from "./pick/picker.ts";
 
 /** How long a connection waits for room: until the shards have reported what just arrived. */
 export const placementMs = settleMs + 50;
@@ -24,7 +24,7 @@ export function placementRefusal(picker: Picker, isStopping: boolean): Refusal {
 	if (serving.length === 0) return withMessage(Refusals.noShard, `none of ${candidates.length} ${processes} serves now`);
 	if (picker.allSilent) return withMessage(Refusals.noShard, `none of the ${serving.length} ${processes} that serve responds now`);
 	const taken = serving.reduce((sum, candidate) => sum + candidate.taken, 0);
-	const max = serving.reduce((sum, candidate) => sum + candidate.max, 0);
+	const max = serving.reduce((sum, candidate) => sum + candidate.maxConnections, 0);
 	if (taken < max) return withMessage(Refusals.behind, `the ${processes} do not keep up with new connections`);
 	return withMessage(Refusals.full, `${serving.length} of ${candidates.length} ${processes} serve, all full: ${taken}/${max} connections`);
 }

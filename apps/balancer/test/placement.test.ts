@@ -1,7 +1,7 @@
 import { Role, Scoreboard, ShardState } from "@shardcast/scoreboard";
 import { describe, expect, it } from "vitest";
-import { measureHandoff, Picker } from "../src/pick.ts";
 import { placementRefusal } from "../src/placement.ts";
+import { pickerOf } from "./support/picker.ts";
 
 const nowMs = 10_000;
 
@@ -18,9 +18,7 @@ function messageOf(processes: string | undefined, rows: readonly { readonly stat
 		row.set("heartbeatMs", beatMs);
 	});
 	board.bumpMembership();
-	const options = { measure: measureHandoff, ownMax: Number.POSITIVE_INFINITY, nowMs: () => nowMs };
-	const picker = new Picker(board, processes === undefined ? options : { ...options, processes });
-	picker.look();
+	const picker = pickerOf(board, { nowMs: () => nowMs, ...(processes === undefined ? {} : { processes }) });
 	return placementRefusal(picker, false).message;
 }
 

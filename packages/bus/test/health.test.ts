@@ -38,6 +38,22 @@ function board(): Scoreboard {
 const report = (made: Scoreboard): HealthReport => healthReport(made, options);
 
 describe("healthReport", () => {
+	it("says how the balancer chooses shards, by which weights, and which shards it avoids", () => {
+		const made = board();
+		made.balancer.strategy = "adaptive";
+		made.balancer.affinity = "user";
+		made.row(0).weight = 1;
+		made.row(1).weight = 3;
+		made.row(1).overloads = ["CPU", "loop lag"];
+		const { placement, shards, status } = report(made);
+		expect(placement).toEqual({ strategy: "adaptive", affinity: "user" });
+		expect(shards[0]).not.toHaveProperty("weight");
+		expect(shards[1]).toMatchObject({ weight: 3, overloaded: ["CPU", "loop lag"] });
+		expect(status).toBe("healthy");
+		made.balancer.release();
+		expect(report(made), "without a balancer nobody chooses").not.toHaveProperty("placement");
+	});
+
 	it("a cluster that is well", () => {
 		const made = board();
 		made.row(0).connections = 30;
@@ -48,6 +64,7 @@ describe("healthReport", () => {
 			reasons: [],
 			auth: "open",
 			mode: "handoff",
+			placement: { strategy: "least_connections", affinity: "none" },
 			mayPublish,
 			connections: 61,
 			maxConnections: 200,

@@ -1,5 +1,5 @@
 import { canonicalAddress } from "@shardcast/http";
-import { type Refusal, Refusals, type Target, type TargetRequest, type Targets, withMessage } from "@shardcast/relay";
+import { queryIn, type Refusal, Refusals, type Target, type TargetRequest, type Targets, withMessage } from "@shardcast/relay";
 import { NodeSelector, NoNode, type SelectionRules, usesUser } from "@shardcast/selection";
 import type { EdgeNode } from "./nodes/edge-node.ts";
 import type { EdgeNodes } from "./nodes/edge-nodes.ts";
@@ -137,7 +137,5 @@ class NodeTarget implements Target {
 
 /** The user in the URL's query, for strategies that use it. Anyone may write anything there: it only decides which node comes first. */
 function userIn({ head, bytes }: TargetRequest): string {
-	const target = bytes.toString("latin1", head.targetStart, head.targetEnd);
-	const mark = target.indexOf("?");
-	return mark < 0 ? "" : (new URLSearchParams(target.slice(mark + 1)).get("user") ?? "");
+	return new URLSearchParams(queryIn(head, bytes)).get("user") ?? "";
 }

@@ -74,7 +74,7 @@ function showHead({ cluster, at }) {
 	text(pill, cluster.status);
 	text(
 		byId("facts"),
-		`${cluster.mode} · up ${duration(cluster.uptimeSeconds)} · shardcast ${cluster.version} · Node ${cluster.node} · ${publishers(cluster)}`,
+		`${cluster.mode} · ${placementOf(cluster)} · up ${duration(cluster.uptimeSeconds)} · shardcast ${cluster.version} · Node ${cluster.node} · ${publishers(cluster)}`,
 	);
 	text(byId("feed"), `updated ${clock(at)}`);
 	const reasons = byId("reasons");
@@ -103,6 +103,13 @@ function showTiles(snapshot) {
 	const others = total(snapshot, "closedTooBig") + total(snapshot, "closedBusFull") + total(snapshot, "closedRateLimited");
 	text(byId("tile-trouble"), exact(slow + refused + others));
 	text(byId("tile-trouble-sub"), `${exact(slow)} slow · ${exact(refused)} refused full · ${exact(others)} other`);
+}
+
+/** How the balancer chooses a shard, in a few words. */
+function placementOf({ placement }) {
+	if (placement === undefined) return "no balancer";
+	const strategy = placement.strategy.replaceAll("_", " ");
+	return placement.affinity === "none" ? strategy : `${strategy}, affinity by ${placement.affinity}`;
 }
 
 /** Who may publish, in a few words. */
@@ -158,11 +165,19 @@ function showShards({ shards }) {
 				"tr",
 				{ "data-shard": String(shard.id) },
 				cell(element("strong", {}, String(shard.id)), " ", element("small", {}, `pid ${shard.pid} · :${shard.port}`)),
-				cell(element("span", { class: `pill state ${shard.status}`, title: shard.reason ?? "" }, shard.status)),
+				cell(
+					element("span", { class: `pill state ${shard.status}`, title: shard.reason ?? "" }, shard.status),
+					shard.overloaded === undefined ? "" : element("small", {}, ` avoided: ${shard.overloaded.join(", ")}`),
+				),
 				cell(shard.core === null || shard.core < 0 ? "any" : String(shard.core)),
 				cell(meter(now.cpu, percent(now.cpu))),
 				cell(ms(shard.counters.loopLagP99Ms)),
-				cell(meter(shard.max > 0 ? shard.connections / shard.max : 0, `${exact(shard.connections)} / ${exact(shard.max)}`)),
+				cell(
+					meter(
+						shard.max > 0 ? shard.connections / shard.max : 0,
+						`${exact(shard.connections)} / ${exact(shard.max)}${shard.weight === undefined ? "" : `, weight ${shard.weight}`}`,
+					),
+				),
 				cell(rate(now.deliveries)),
 				cell(sparkline(series.perShard.get(shard.id) ?? [], pointsMax, `deliveries per second of shard ${shard.id}`)),
 				cell(String(shard.restarts)),

@@ -1,4 +1,4 @@
-import { nodeWeightMax, parseNodeUrl } from "@shardcast/config";
+import { parseNodeUrl, weightMax } from "@shardcast/config";
 import type { ClusterNode, NodeFacts } from "@shardcast/control";
 import { processStartTicks } from "@shardcast/native";
 
@@ -73,7 +73,7 @@ function checked(raw: Record<string, unknown>): NodeRecord {
 		shards: number("shards"),
 		connections: number("connections"),
 		maxConnections: number("maxConnections"),
-		weight: newer("weight", (name) => Math.min(nodeWeightMax, Math.max(1, number(name))), 1),
+		weight: newer("weight", (name) => Math.min(weightMax, Math.max(1, number(name))), 1),
 		messagesPerSecond: number("messagesPerSecond"),
 		bytesPerSecond: number("bytesPerSecond"),
 		deliveriesPerSecond: number("deliveriesPerSecond"),

@@ -1,7 +1,16 @@
 import { Heartbeat, monotonicMs } from "@shardcast/wire";
 import type { BoardRow } from "./rows/board-row.ts";
 import type { Scoreboard } from "./scoreboard.ts";
-import { BalancerMode, ClusterState, ShardState, type ShardTrouble, shardTroubles } from "./scoreboard-descriptor.ts";
+import {
+	type BalancerAffinity,
+	BalancerMode,
+	type BalancerStrategy,
+	ClusterState,
+	type ShardOverload,
+	ShardState,
+	type ShardTrouble,
+	shardTroubles,
+} from "./scoreboard-descriptor.ts";
 
 type HealthStatus = "healthy" | "degraded" | "unhealthy";
 type MemberStatus = HealthStatus | "starting" | "draining";
@@ -12,6 +21,8 @@ export interface HealthReport {
 	/** Why it is not "healthy", one sentence each. */
 	readonly reasons: readonly string[];
 	readonly mode: "handoff" | "proxy" | "none";
+	/** How the balancer chooses a shard; absent while there is none. */
+	readonly placement?: { readonly strategy: BalancerStrategy; readonly affinity: BalancerAffinity };
 	/** Whether clients, publishers and users of the console must authenticate. From the options, so the same in every process. */
 	readonly auth: "required" | "open";
 	readonly mayPublish: {
@@ -55,6 +66,10 @@ export interface ShardHealth {
 	readonly max: number;
 	readonly utilisation: number;
 	readonly restarts: number;
+	/** Its share of new clients compared with the others; absent = 1. */
+	readonly weight?: number;
+	/** What it has too little of, so that it gets no new clients while another shard is not overloaded (--lb-strategy adaptive). */
+	readonly overloaded?: readonly ShardOverload[];
 }
 
 interface ReadinessOptions {
@@ -106,6 +121,7 @@ export function healthReport(
 		status: !serves ? "unhealthy" : reasons.length > 0 ? "degraded" : "healthy",
 		reasons,
 		mode: modeNames[board.balancer.mode],
+		...placementOf(board),
 		auth,
 		mayPublish,
 		connections,
@@ -154,7 +170,17 @@ function shardHealth(row: BoardRow, nowMs: number): ShardHealth {
 		reason = troubles.map(sentence).join("; ");
 	}
 	const utilisation = ratio(connections, max);
-	return { id, pid, core, port, status, ...(reason === undefined ? {} : { reason }), connections, max, utilisation, restarts };
+	const { weight, overloads } = row;
+	return {
+		...{ id, pid, core, port, status, ...(reason === undefined ? {} : { reason }), connections, max, utilisation, restarts },
+		...(weight > 1 ? { weight } : {}),
+		...(overloads.length > 0 ? { overloaded: overloads } : {}),
+	};
+}
+
+function placementOf({ balancer }: Scoreboard): Pick<HealthReport, "placement"> {
+	if (balancer.mode === BalancerMode.none) return {};
+	return { placement: { strategy: balancer.strategy, affinity: balancer.affinity } };
 }
 
 function balancerHealth(board: Scoreboard, nowMs: number): { status: MemberStatus | "none"; reason?: string } {

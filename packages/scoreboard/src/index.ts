@@ -18,14 +18,18 @@ export { BoardRow, type RowSnapshot, requestAllowance } from "./rows/board-row.t
 export { showTroubles } from "./rows/show-troubles.ts";
 export { Scoreboard } from "./scoreboard.ts";
 export {
+	type BalancerAffinity,
 	type BalancerCounter,
 	BalancerMode,
 	BalancerRowWord,
+	type BalancerStrategy,
 	BalancerWord,
 	BellWord,
 	BoardLayout,
+	balancerAffinities,
 	balancerCounters,
 	balancerHistograms,
+	balancerStrategies,
 	ClusterState,
 	describedFrom,
 	describedLayout,
@@ -33,6 +37,7 @@ export {
 	Role,
 	ServiceRow,
 	type ShardCounter,
+	type ShardOverload,
 	ShardState,
 	type ShardTrouble,
 	ShardWord,

@@ -108,9 +108,21 @@ export const SupervisorWord = {
 } as const;
 /**
  * i32 words of a row's balancer part. `handoffBatches` counts messages sent to the shard's handoff socket: see `BusLink.sleep`.
- * `handoffsUndone` counts connections that were sent but will not reach the shard: taken back, or lost.
+ * `handoffsUndone` counts connections that were sent but will not reach the shard: taken back, or lost. `overloads` has a bit for each of
+ * `shardOverloads`.
  */
-export const BalancerRowWord = { handoffsSent: 0, proxiedOpen: 1, handoffBatches: 2, handoffsUndone: 3 } as const;
+export const BalancerRowWord = {
+	handoffsSent: 0,
+	proxiedOpen: 1,
+	handoffBatches: 2,
+	handoffsUndone: 3,
+	weight: 4,
+	overloads: 5,
+} as const;
+
+/** What a shard has too little of, so that the strategy `adaptive` avoids it; as health shows it. Append only. */
+export const shardOverloads = ["CPU", "memory", "loop lag"] as const;
+export type ShardOverload = (typeof shardOverloads)[number];
 /**
  * i32 words of a row's bell part. `sleeping` is 0 while the shard is awake, otherwise the number of its sleep. A waker rings first, then replaces
  * that number with 0, so that a waker that dies in between or is late does not clear a later sleep.
@@ -278,9 +290,14 @@ export const shardCounters = [
 export type ShardCounter = (typeof shardCounters)[number][0];
 
 /** i32 words of the balancer's own part. */
-export const BalancerWord = { state: stateWord, mode: 1, pending: 2 } as const;
+export const BalancerWord = { state: stateWord, mode: 1, pending: 2, strategy: 3, affinity: 4 } as const;
 export const BalancerMode = { none: 0, handoff: 1, proxy: 2 } as const;
 export type BalancerMode = (typeof BalancerMode)[keyof typeof BalancerMode];
+/** How the balancer chooses a shard, as the words `strategy` and `affinity` number it: those of the options. Append only. */
+export const balancerStrategies = ["least_connections", "round_robin", "random", "weighted", "ip_hash", "adaptive"] as const;
+export type BalancerStrategy = (typeof balancerStrategies)[number];
+export const balancerAffinities = ["none", "user", "connection", "hash"] as const;
+export type BalancerAffinity = (typeof balancerAffinities)[number];
 
 /** f64 counters of the balancer, by index. Append only. */
 export const balancerCounters = [
@@ -307,6 +324,9 @@ export const balancerCounters = [
 	["takenBack", "connections taken back from a shard that did not respond or was down, to be given to another"],
 	["lost", "connections that died with the balancer's process; the supervisor counts them"],
 	["refusedProxyHeader", "connections answered 400 because they did not begin with a PROXY header of a trusted proxy"],
+	["affinityKept", "connections with an id that got the shard of that id (--lb-affinity)"],
+	["affinityMoved", "connections with an id that got another shard, because that of the id was full, draining, down or overloaded"],
+	["affinityUnknown", "connections without an id, placed by the strategy alone (--lb-affinity)"],
 ] as const;
 export type BalancerCounter = (typeof balancerCounters)[number][0];
 

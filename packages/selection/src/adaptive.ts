@@ -12,13 +12,18 @@ const headroomMin = 0.01;
  * @param random returns a number from 0 to below 1.
  */
 export function adaptive<C extends Candidate>(candidates: readonly C[], random: () => number): C {
-	const fit = candidates.filter((candidate) => pressure(candidate) < 1);
+	const fit = candidates.filter((candidate) => !isOverloaded(candidate));
 	if (fit.length === 0) return inProportion(candidates, (candidate) => candidate.weight / pressure(candidate), random);
 	return inProportion(fit, (candidate) => candidate.weight * headroom(candidate), random);
 }
 
+/** It is above one of the thresholds. */
+export function isOverloaded(candidate: Pick<Candidate, "cpu" | "memory" | "loopLagMs">): boolean {
+	return pressure(candidate) >= 1;
+}
+
 /** Of the scarcest resource, as part of its limit; 1 = overloaded. */
-function pressure({ cpu, memory, loopLagMs }: Candidate): number {
+function pressure({ cpu, memory, loopLagMs }: Pick<Candidate, "cpu" | "memory" | "loopLagMs">): number {
 	return Math.max(cpu / overload.cpu, memory / overload.memory, loopLagMs / overload.loopLagMs);
 }
 

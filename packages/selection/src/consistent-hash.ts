@@ -33,8 +33,17 @@ export function consistentHash<C extends Candidate>(candidates: readonly C[], ke
 	return best ?? candidates[0];
 }
 
+/** The candidate of a key as long as it can take more: what `consistentHash` finds when none is above its share. @param candidates at least one. */
+export function homeOf<C extends Pick<Candidate, "id" | "weight">>(candidates: readonly C[], key: string): C {
+	const hash = hashOf(key);
+	return candidates.reduce((best, candidate) => {
+		const difference = scoreOf(hash, candidate) - scoreOf(hash, best);
+		return difference > 0 || (difference === 0 && candidate.id < best.id) ? candidate : best;
+	});
+}
+
 /** The logarithm makes the chance to be the highest proportional to the weight. */
-function scoreOf(hash: number, { id, weight }: Candidate): number {
+function scoreOf(hash: number, { id, weight }: Pick<Candidate, "id" | "weight">): number {
 	const unit = (mixed(hash ^ Math.imul(hashOf(id), 0x9e3779b1)) + 0.5) / 2 ** 32;
 	return -weight / Math.log(unit);
 }

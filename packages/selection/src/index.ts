@@ -1,8 +1,10 @@
+export { isOverloaded, overload } from "./adaptive.ts";
 export type { Candidate } from "./candidate.ts";
+export { consistentHash, homeOf } from "./consistent-hash.ts";
 export { divideByCount } from "./divide.ts";
 export { NoNode } from "./no-node.ts";
 export { type KnownNodes, NodeSelector, type SelectableNode, type SelectionRequest, type SelectionRules } from "./node-selector.ts";
 export { type RebalancePlan, rebalancePlan } from "./rebalance.ts";
 export type { Affinity, SessionAnswer, SessionOutcome, SessionRequest } from "./session.ts";
-export { type StrategyName, strategyNames, usesUser } from "./strategy.ts";
+export { createStrategy, type SelectionKey, type Strategy, type StrategyName, strategyNames, usesUser } from "./strategy.ts";
 export { takesClients } from "./usable.ts";

@@ -14,21 +14,21 @@ export interface SelectionKey {
 }
 
 /** Chooses one of the candidates, of which there is at least one. */
-type Strategy = <C extends Candidate>(candidates: readonly C[], key: SelectionKey) => C;
+export type Strategy = <C extends Candidate>(candidates: readonly C[], key: SelectionKey) => C;
 
 /** Candidates whose turns are remembered. When there are more, all turns begin again. */
 const creditsMax = 1024;
 
 /** By name, how each strategy begins. */
 const strategies = {
-	least_connections: (random) => (candidates) => leastConnections(candidates, random),
+	least_connections: (random, alone) => (candidates) => leastConnections(candidates, alone ? null : random),
 	round_robin: (random) => inTurns(() => 1, random),
 	random: (random) => (candidates) => twoChoices(candidates, random),
 	weighted: (random) => inTurns(({ weight }) => weight, random),
 	ip_hash: () => (candidates, key) => consistentHash(candidates, key.address),
 	user_hash: () => (candidates, key) => consistentHash(candidates, key.user || key.address),
 	adaptive: (random) => (candidates) => adaptive(candidates, random),
-} satisfies Record<string, (random: () => number) => Strategy>;
+} satisfies Record<string, (random: () => number, alone: boolean) => Strategy>;
 
 /**
  * Whether a strategy looks at the user of its key. For the others, who asks need not find out who the user is: the edge would read each URL for it.
@@ -51,9 +51,13 @@ export function usesUser(name: StrategyName): boolean {
 	return usersOf[name];
 }
 
-/** A strategy with its own memory of turns. @param random returns a number from 0 to below 1. */
-export function createStrategy(name: StrategyName, random: () => number = Math.random): Strategy {
-	return strategies[name](random);
+/**
+ * A strategy with its own memory of turns.
+ * @param random returns a number from 0 to below 1.
+ * @param alone nobody else chooses among these candidates. Of several that are equal, the first one is chosen.
+ */
+export function createStrategy(name: StrategyName, random: () => number = Math.random, alone = false): Strategy {
+	return strategies[name](random, alone);
 }
 
 function inTurns(weightOf: (candidate: Candidate) => number, random: () => number): Strategy {

@@ -104,6 +104,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"process",
 		"relay",
 		"scoreboard",
+		"selection",
 		"telemetry",
 		"wire",
 	],

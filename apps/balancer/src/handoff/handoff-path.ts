@@ -32,9 +32,11 @@ import {
 	type Responder,
 	refusalAnswer,
 } from "@shardcast/relay";
+import type { SelectionKey } from "@shardcast/selection";
 import { clientHelloBytesMax, monotonicMs, readClientHello } from "@shardcast/wire";
 import { type Accepted, Listener } from "../listener.ts";
-import type { Picker } from "../pick.ts";
+import type { Picker } from "../pick/picker.ts";
+import { noKey, type PlacementKeys } from "../pick/placement-keys.ts";
 import { placementRefusal, placementRules } from "../placement.ts";
 import type { TlsEnd } from "../tls/tls-end.ts";
 import type { Handoff } from "./handoff.ts";
@@ -46,6 +48,7 @@ const acceptBatchMax = 128;
 interface HandoffPathOptions {
 	readonly responder: Responder;
 	readonly picker: Picker;
+	readonly keys: PlacementKeys;
 	readonly handoff: Handoff;
 	readonly headBytesMax: number;
 	readonly headTimeoutMs: number;
@@ -62,6 +65,7 @@ interface WaitingConnection {
 	readonly fd: number;
 	readonly sinceMs: number;
 	readonly kind: RequestKind;
+	readonly key: SelectionKey;
 	readonly isHead: boolean;
 }
 
@@ -115,7 +119,7 @@ export class HandoffPath implements DataPath {
 		});
 		this.#unplaced = new PlacementQueue({
 			...placementRules(this.#picker),
-			place: ({ fd, sinceMs, kind }) => this.#place(fd, sinceMs, kind !== "short"),
+			place: (connection) => this.#place(connection, connection.kind !== "short"),
 			placed: () => this.#handoff.flush(),
 			refuse: (connection) => this.#giveUp(connection),
 		});
@@ -137,11 +141,12 @@ export class HandoffPath implements DataPath {
 			return;
 		}
 		if (this.#options.tls !== null) {
-			this.#unplaced.add({ fd, sinceMs, kind: "encrypted", isHead: false });
+			this.#unplaced.add({ fd, sinceMs, kind: "encrypted", key: this.#options.keys.ofUnreadable(() => peerText(fd)), isHead: false });
 			return;
 		}
-		const { isLasting, isHead } = this.#parsed(fd);
-		this.#unplaced.add({ fd, sinceMs, kind: isLasting ? "lasting" : "short", isHead });
+		const head = this.#parsed(fd);
+		const key = head.status === HeadStatus.complete ? this.#keyOf(fd, head) : noKey;
+		this.#unplaced.add({ fd, sinceMs, kind: head.isLasting ? "lasting" : "short", key, isHead: head.isHead });
 	}
 
 	/** Its head is still unread. If the client has disconnected in the meantime, it is placed like any other, and its shard notices. */
@@ -292,7 +297,9 @@ export class HandoffPath implements DataPath {
 	#examineHello(fd: number, sinceMs: number, length: number): number {
 		const { status } = readClientHello(this.#peeked, length);
 		if (status === "incomplete") return length;
-		if (status === "complete") this.#placeOrWait({ fd, sinceMs, kind: "encrypted", isHead: false });
+		const { keys } = this.#options;
+		if (status === "complete")
+			this.#placeOrWait({ fd, sinceMs, kind: "encrypted", key: keys.ofUnreadable(() => peerText(fd)), isHead: false });
 		else this.#refuse(fd, Refusals.noTls, false);
 		return -1;
 	}
@@ -335,7 +342,7 @@ export class HandoffPath implements DataPath {
 				this.#turnAway(fd, Refusals.descriptors, isHead);
 				return;
 			}
-			const address = this.#responder.clientAddress(head, this.#bytes, this.#peer(fd));
+			const address = this.#clientOf(fd, head);
 			// A client may close its sending side after the request and still wait for the response.
 			this.#responder.answer(new Socket({ fd, allowHalfOpen: true }), Buffer.from(this.#bytes.subarray(0, head.bytes)), address);
 			return;
@@ -345,28 +352,38 @@ export class HandoffPath implements DataPath {
 			this.#refuse(fd, refusal, isHead);
 			return;
 		}
-		this.#placeOrWait({ fd, sinceMs, kind: isLasting ? "lasting" : "short", isHead });
+		this.#placeOrWait({ fd, sinceMs, kind: isLasting ? "lasting" : "short", key: this.#keyOf(fd, head), isHead });
+	}
+
+	/** What places the connection whose head was parsed last. */
+	#keyOf(fd: number, head: HeadParser): SelectionKey {
+		return this.#options.keys.of(head, this.#bytes, () => this.#clientOf(fd, head));
+	}
+
+	#clientOf(fd: number, head: HeadParser): string {
+		return this.#responder.clientAddress(head, this.#bytes, this.#peer(fd));
 	}
 
 	#placeOrWait(connection: WaitingConnection): void {
-		const { fd, sinceMs, kind, isHead } = connection;
+		const { fd, kind, isHead } = connection;
 		// A connection that is handed over at once needs no place here; one that has to wait does.
 		const mayWait = fd <= this.#budget.heldMax;
 		if (!mayWait && this.#handoff.isBehind) this.#turnAway(fd, Refusals.descriptors, isHead);
-		else if (!this.#place(fd, sinceMs, kind !== "short")) {
+		else if (!this.#place(connection, kind !== "short")) {
 			if (mayWait) this.#unplaced.add(connection);
 			else this.#turnAway(fd, placementRefusal(this.#picker, this.#isStopping), isHead);
 		}
 	}
 
 	/** Handles a connection for which no shard has room as a client. With TLS it may be a short request; if not, a shard refuses it. */
-	#giveUp({ fd, sinceMs, kind, isHead }: WaitingConnection): void {
-		if (kind === "encrypted" && this.#place(fd, sinceMs, false)) this.#handoff.flush();
+	#giveUp(connection: WaitingConnection): void {
+		const { fd, kind, isHead } = connection;
+		if (kind === "encrypted" && this.#place(connection, false)) this.#handoff.flush();
 		else this.#refuse(fd, placementRefusal(this.#picker, this.#isStopping), isHead);
 	}
 
-	#place(fd: number, sinceMs: number, isLasting: boolean): boolean {
-		const candidate = this.#picker.pick(isLasting);
+	#place({ fd, sinceMs, key }: WaitingConnection, isLasting: boolean): boolean {
+		const candidate = this.#picker.pick(isLasting, key);
 		if (candidate === null) return false;
 		this.#handoff.put(candidate, fd, sinceMs);
 		return true;

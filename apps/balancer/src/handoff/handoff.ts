@@ -1,7 +1,7 @@
 import { DescriptorChannel, isOutOfDescriptors, LostDescriptors, NativeError } from "@shardcast/native";
 import { type BalancerCounter, type HistogramWords, ShardState } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
-import { type Candidate, inFlight, type ShardRow } from "../pick.ts";
+import { type Candidate, inFlight, type ShardRow } from "../pick/candidate.ts";
 
 /** The part of a `DescriptorChannel` that handing over needs. */
 type DescriptorSender = Pick<DescriptorChannel, "send" | "close">;

@@ -1,6 +1,8 @@
 import { type Refusal, Refusals, type Target, type TargetRequest, type Targets, withMessage } from "@shardcast/relay";
 import { ShardState } from "@shardcast/scoreboard";
-import type { Candidate, Picker } from "../pick.ts";
+import type { Candidate } from "../pick/candidate.ts";
+import type { Picker } from "../pick/picker.ts";
+import type { PlacementKeys } from "../pick/placement-keys.ts";
 import { heldUpMs, placementMs, placementRefusal } from "../placement.ts";
 
 /** The shards' own ports as targets of proxied connections. */
@@ -11,11 +13,13 @@ export class ShardTargets implements Targets {
 	readonly dialMs = 1000;
 	readonly unreachable: Refusal = withMessage(Refusals.noShard, "no shard could be reached");
 	readonly #picker: Picker;
+	readonly #keys: PlacementKeys;
 	readonly #host: string;
 
 	/** @param host where the shards' own ports listen. */
-	constructor(picker: Picker, host: string) {
+	constructor(picker: Picker, keys: PlacementKeys, host: string) {
 		this.#picker = picker;
+		this.#keys = keys;
 		this.#host = host;
 	}
 
@@ -36,8 +40,8 @@ export class ShardTargets implements Targets {
 		this.#picker.look();
 	}
 
-	pick({ head }: TargetRequest): Target | null {
-		const candidate = this.#picker.pick(head.isLasting);
+	pick({ head, bytes, address }: TargetRequest): Target | null {
+		const candidate = this.#picker.pick(head.isLasting, this.#keys.of(head, bytes, address));
 		return candidate === null ? null : new ShardTarget(candidate, this.#host, this.#picker);
 	}
 

@@ -3,7 +3,7 @@ import { Scoreboard, ShardState } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Handoff } from "../../src/handoff/handoff.ts";
-import type { Candidate } from "../../src/pick.ts";
+import { type Candidate, newCandidate } from "../../src/pick/candidate.ts";
 
 /** A shard's socket with switches for what can go wrong. */
 class FakeChannel {
@@ -55,18 +55,7 @@ describe("handoff", () => {
 			const row = board.row(slot);
 			row.state = ShardState.serving;
 			row.incarnation = 1;
-			const rest = {
-				young: 0,
-				youngBefore: 0,
-				shunnedUntilMs: 0,
-				load: 0,
-				taken: 0,
-				max: 10,
-				socketsMax: 10,
-				serving: true,
-				silent: false,
-			};
-			return { row, incarnation: 1, own: 0, ownUpgrades: 0, ...rest };
+			return { ...newCandidate(row), incarnation: 1, maxConnections: 10, socketsMax: 10, serving: true };
 		});
 		handoff = new Handoff({
 			openChannel: (slot) => channels[slot],

@@ -102,6 +102,31 @@ export function dataPathContract(mode: Mode): void {
 			await settled(0);
 		});
 
+		it("sends clients to shards by strategy and affinity, which a reload changes", async () => {
+			await share();
+			const slotsOf = async (...paths: readonly string[]) =>
+				(await Promise.all(paths.map((path) => open(path)))).map(({ seen }) => seen.slot);
+			const clear = async () => {
+				for (const client of clients.splice(0)) client.socket.reset();
+				await settled(0);
+			};
+			await rig.placeBy({ lbStrategy: "ip_hash" });
+			expect(new Set(await slotsOf("/", "/", "/", "/")).size).toBe(1);
+			await clear();
+			await rig.placeBy({ lbAffinity: "user", lbStrategy: "round_robin" });
+			expect(rig.board.balancer).toMatchObject({ strategy: "round_robin", affinity: "user" });
+			const users = Array.from({ length: 8 }, (_, at) => `/?user=u${at}`);
+			const [first, again] = [await slotsOf(...users), await slotsOf(...users)];
+			expect(again).toEqual(first);
+			expect(new Set(first).size).toBe(2);
+			const claims = Buffer.from(JSON.stringify({ sub: "u0" })).toString("base64url");
+			expect(await slotsOf(`/?token=a.${claims}.c`), "the user of a token").toEqual(first.slice(0, 1));
+			expect(perShard(await slotsOf("/", "/", "/", "/")), "without a user").toEqual([2, 2]);
+			expect([counter("affinityKept"), counter("affinityUnknown")]).toEqual([17, 4]);
+			await clear();
+			await rig.placeBy({});
+		});
+
 		it("carries megabytes both ways", async () => {
 			await share();
 			const { client } = await open();

@@ -10,7 +10,7 @@ import { ChildLink, type ChildReport } from "@shardcast/control";
 import { RateTable } from "@shardcast/limits";
 import { DescriptorChannel, SharedFile } from "@shardcast/native";
 import { type BoardRow, ClusterDirectory, Scoreboard, ShardState } from "@shardcast/scoreboard";
-import { freePorts } from "@shardcast/testkit";
+import { freePorts, waitFor } from "@shardcast/testkit";
 
 export type Mode = "handoff" | "proxy";
 
@@ -185,6 +185,17 @@ export class Rig {
 		const first = await report;
 		if (first.type === "ready") this.port = first.port ?? 0;
 		return first;
+	}
+
+	/** Gives the balancer the options that it started with, but for these, and waits until it says that it chooses shards by them. */
+	async placeBy(changes: Partial<Pick<Config, "lbStrategy" | "lbAffinity">>): Promise<void> {
+		const config = { ...this.#config, ...changes };
+		this.#link!.send({ type: "config", config });
+		const { balancer } = this.board;
+		await waitFor(() => balancer.strategy === config.lbStrategy && balancer.affinity === config.lbAffinity, {
+			deadlineMs: 5000,
+			what: "the balancer to take the options up",
+		});
 	}
 
 	/** Bytes of the balancer's heap that are in use once all garbage has been collected. Needs `probeHeap`. */

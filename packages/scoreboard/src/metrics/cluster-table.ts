@@ -11,6 +11,7 @@ import {
 	single,
 	singleBy,
 } from "@shardcast/telemetry";
+import { balancerStrategies } from "../scoreboard-descriptor.ts";
 import { memberStates } from "./shard-table.ts";
 
 /** In the order of the scoreboard's `ClusterState`. */
@@ -59,6 +60,22 @@ export const clusterMetrics: readonly BoardMetric[] = [
 		"none",
 		"1 for the balancer's current data path (handoff or proxy), 0 for the other.",
 		ofBalancerBy("mode", ({ mode }) => oneOf(balancerModes, mode)),
+	),
+	gauge(
+		"shardcast_balancer_strategy",
+		"none",
+		"1 for the strategy by which the balancer chooses shards (--lb-strategy), 0 for the others.",
+		ofBalancerBy("strategy", ({ strategy }) => oneOf(balancerStrategies, strategy)),
+	),
+	counter(
+		"shardcast_balancer_affinity_total",
+		"connections",
+		"Connections placed while --lb-affinity is on: kept = on the shard of their id, moved = on another one, because that shard was full, draining, down, overloaded or above 1.25 times its share, unknown = without an id in the request.",
+		ofBalancerBy("outcome", ({ counters }) => ({
+			kept: counters.affinityKept,
+			moved: counters.affinityMoved,
+			unknown: counters.affinityUnknown,
+		})),
 	),
 	histogram(
 		"shardcast_handoff_seconds",

@@ -293,6 +293,16 @@ export const shardMetrics: readonly BoardMetric[] = [
 		perShardBy("state", ({ state }) => oneOf(memberStates, state)),
 	),
 	gauge(
+		"shardcast_shard_overloaded",
+		"none",
+		"1 for each resource of which the shard has so little that it gets no new clients while another shard has more, with --lb-strategy adaptive.",
+		perShardBy("resource", ({ overloads }) => ({
+			cpu: overloads.includes("CPU") ? 1 : 0,
+			memory: overloads.includes("memory") ? 1 : 0,
+			loop_lag: overloads.includes("loop lag") ? 1 : 0,
+		})),
+	),
+	gauge(
 		"shardcast_shard_core",
 		"none",
 		"CPU that the shard is pinned to; -1 = none.",

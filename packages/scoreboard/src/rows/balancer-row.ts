@@ -1,12 +1,16 @@
 import { type Histograms, histogramsAt } from "../histogram-words.ts";
 import {
+	type BalancerAffinity,
 	type BalancerCounter,
 	type BalancerHistogram,
 	BalancerMode,
+	type BalancerStrategy,
 	BalancerWord,
+	balancerAffinities,
 	balancerCounters,
 	balancerHistograms,
 	balancerOutcomes,
+	balancerStrategies,
 	type RowLayout,
 	ShardState,
 } from "../scoreboard-descriptor.ts";
@@ -19,6 +23,8 @@ export interface BalancerSnapshot {
 	readonly pid: number;
 	readonly mode: number;
 	readonly pending: number;
+	readonly strategy: BalancerStrategy;
+	readonly affinity: BalancerAffinity;
 	readonly counters: Readonly<Record<BalancerCounter, number>>;
 }
 
@@ -39,6 +45,22 @@ export class BalancerRow extends ProcessRow<BalancerCounter> {
 		Atomics.store(this.own, BalancerWord.mode, value);
 	}
 
+	/** How it chooses a shard for a client. A number that this program does not know, of a newer balancer, is taken for the first. */
+	get strategy(): BalancerStrategy {
+		return balancerStrategies[Atomics.load(this.own, BalancerWord.strategy)] ?? balancerStrategies[0];
+	}
+	set strategy(name: BalancerStrategy) {
+		Atomics.store(this.own, BalancerWord.strategy, balancerStrategies.indexOf(name));
+	}
+
+	/** Which clients it sends to the same shard. */
+	get affinity(): BalancerAffinity {
+		return balancerAffinities[Atomics.load(this.own, BalancerWord.affinity)] ?? balancerAffinities[0];
+	}
+	set affinity(name: BalancerAffinity) {
+		Atomics.store(this.own, BalancerWord.affinity, balancerAffinities.indexOf(name));
+	}
+
 	/** Connections accepted, but neither passed on nor answered yet. */
 	get pending(): number {
 		return Atomics.load(this.own, BalancerWord.pending);
@@ -48,7 +70,8 @@ export class BalancerRow extends ProcessRow<BalancerCounter> {
 	}
 
 	snapshot(): BalancerSnapshot {
-		return { state: this.state, pid: this.pid, mode: this.mode, pending: this.pending, counters: this.counterValues() };
+		const { state, pid, mode, pending, strategy, affinity } = this;
+		return { state, pid, mode, pending, strategy, affinity, counters: this.counterValues() };
 	}
 
 	/** Called by the supervisor after the balancer's process was reaped. Counters are kept across restarts. */

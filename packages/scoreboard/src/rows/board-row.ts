@@ -8,12 +8,14 @@ import {
 	type RowLayout,
 	type ShardCounter,
 	type ShardHistogram,
+	type ShardOverload,
 	type ShardState,
 	type ShardTrouble,
 	ShardWord,
 	SupervisorWord,
 	shardCounters,
 	shardHistograms,
+	shardOverloads,
 	shardTroubles,
 } from "../scoreboard-descriptor.ts";
 import { ProcessRow } from "./process-row.ts";
@@ -43,6 +45,8 @@ export interface RowSnapshot {
 	readonly proxiedOpen: number;
 	readonly proxiedSeen: number;
 	readonly sleeping: boolean;
+	readonly weight: number;
+	readonly overloads: readonly ShardOverload[];
 	readonly counters: Readonly<Record<ShardCounter, number>>;
 }
 
@@ -162,6 +166,24 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 		Atomics.store(this.#balancer, BalancerRowWord.handoffsUndone, value);
 	}
 
+	/** Its share of new clients compared with the other shards; 0 = no balancer has set it. */
+	get weight(): number {
+		return Atomics.load(this.#balancer, BalancerRowWord.weight);
+	}
+	set weight(value: number) {
+		Atomics.store(this.#balancer, BalancerRowWord.weight, value);
+	}
+
+	/** Why it gets no new clients while another shard is not overloaded; empty = it does. */
+	get overloads(): readonly ShardOverload[] {
+		const bits = Atomics.load(this.#balancer, BalancerRowWord.overloads);
+		return bits === 0 ? [] : shardOverloads.filter((_, index) => bits & (1 << index));
+	}
+	set overloads(names: readonly ShardOverload[]) {
+		const bits = shardOverloads.reduce((sum, name, index) => (names.includes(name) ? sum | (1 << index) : sum), 0);
+		Atomics.store(this.#balancer, BalancerRowWord.overloads, bits);
+	}
+
 	// The bell: set by the shard, cleared by the shard or by the process that wakes it.
 
 	/** 0 while awake, otherwise the number of this sleep. */
@@ -253,10 +275,10 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 
 	snapshot(): RowSnapshot {
 		const { slot, incarnation, core, connectionsMax, port, pid, restarts, state, connections, webSockets } = this;
-		const { handoffsSent, handoffsReceived, proxiedOpen, proxiedSeen } = this;
+		const { handoffsSent, handoffsReceived, proxiedOpen, proxiedSeen, weight, overloads } = this;
 		const sleeping = this.sleeping !== 0;
 		const processPart = { slot, incarnation, core, connectionsMax, port, pid, restarts, state };
-		const loadPart = { connections, webSockets, handoffsSent, handoffsReceived, proxiedOpen, proxiedSeen, sleeping };
+		const loadPart = { connections, webSockets, handoffsSent, handoffsReceived, proxiedOpen, proxiedSeen, sleeping, weight, overloads };
 		return { ...processPart, ...loadPart, counters: this.counterValues() };
 	}
 }

@@ -1,11 +1,10 @@
 import type { Config } from "@shardcast/config";
-import type { Reply } from "@shardcast/http";
+import { type Reply, tokenIn } from "@shardcast/http";
 import type { Log } from "@shardcast/telemetry";
 import type { Commit } from "../lifecycle/feature.ts";
 import type { ConnectionClaims } from "../sessions/centrifuge/tokens/connection-token.ts";
 import { Verifiers } from "../sessions/centrifuge/tokens/verifiers.ts";
 import { RawAccess, type RawAccessParts } from "../sessions/raw/raw-access.ts";
-import { tokenIn } from "../sessions/raw/raw-token.ts";
 import type { UpgradeHead } from "../transports/upgrade-request.ts";
 
 interface ClientTokensParts {

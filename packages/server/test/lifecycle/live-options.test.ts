@@ -53,6 +53,13 @@ const elsewhere: Partial<Record<ConfigKey, readonly [file: string, title: string
 		"packages/gateway/test/gateway-backends.process.test.ts",
 		"a reload connects those that are new on the list, and closes those that are gone; the others and the clients notice nothing",
 	],
+	...Object.fromEntries(
+		(["lbStrategy", "lbWeights", "lbAffinity"] as const).map((key) => [
+			key,
+			["apps/balancer/test/pick/strategies.test.ts", "lbStrategy, lbWeights and lbAffinity: others hold from the next connection on"],
+		]),
+	),
+	lbAffinityFrom: ["apps/balancer/test/pick/placement-keys.test.ts", "lbAffinityFrom: another one holds from the next connection on"],
 	logLevel: ["packages/control/test/reload.test.ts", "says so when the level goes from %s to %s"],
 	tlsKey: ["packages/control/test/certificate-watch.test.ts", "follow new option values, all or none"],
 	webhookVacatedDelayMs: [

@@ -53,6 +53,8 @@ export interface ShardReading {
 	readonly handoffsSent: number;
 	readonly handoffsReceived: number;
 	readonly proxiedOpen: number;
+	/** Some of `shardOverloads`. */
+	readonly overloads: readonly string[];
 	readonly counters: Readonly<Record<string, number>>;
 	readonly histograms: Readonly<Record<string, HistogramReading>>;
 }
@@ -61,6 +63,8 @@ export interface BalancerReading {
 	readonly state: string;
 	/** One of `balancerModes`. */
 	readonly mode: string;
+	/** One of `balancerStrategies`. */
+	readonly strategy: string;
 	readonly pending: number;
 	readonly restarts: number;
 	readonly counters: Readonly<Record<string, number>>;

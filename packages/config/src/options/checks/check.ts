@@ -6,6 +6,7 @@ import { formatDuration } from "../../units/duration.ts";
 import { historyCapacity } from "../derive.ts";
 import type { Config, ConfigKey } from "../options.ts";
 import { jwksNames } from "../sections/clients/token.ts";
+import { balancerRules } from "./check-balancer.ts";
 import { channelRules } from "./check-channel.ts";
 import { edgeRules } from "./check-edge.ts";
 import { gatewayRules } from "./check-gateway.ts";
@@ -134,6 +135,7 @@ export function checkAcross(config: Config, name: NameOf, open: ReadonlySet<Conf
 		...rules,
 		...kafkaRules,
 		...nodeRules,
+		...balancerRules,
 		...edgeRules,
 		...gatewayRules,
 		...postgresRules,

@@ -1,5 +1,5 @@
 import type { Config } from "@shardcast/config";
-import { type Reply, refusal } from "@shardcast/http";
+import { type Reply, refusal, tokenIn } from "@shardcast/http";
 import { DisconnectCode } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
 import { channelNameAt, everybody, monotonicMs } from "@shardcast/wire";
@@ -27,7 +27,6 @@ import { RawExpiry } from "./raw-expiry.ts";
 import { RawFrames } from "./raw-frames.ts";
 import { RawMembers, type RawMembersParts } from "./raw-members.ts";
 import { RawSession } from "./raw-session.ts";
-import { tokenIn } from "./raw-token.ts";
 import { RawUserSession } from "./raw-user-session.ts";
 
 type Connected = Connecting<TopicTransport> | { readonly refused: Reply };

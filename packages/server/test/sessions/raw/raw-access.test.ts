@@ -1,4 +1,5 @@
 import { type Config, defaultConfig } from "@shardcast/config";
+import { cookieIn, tokenIn } from "@shardcast/http";
 import { channelList, createRecordHead, everybody, RecordKind, readRecordHead, recordBytes, writeRecordHead } from "@shardcast/wire";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { DeliveredRecord } from "../../../src/delivery/delivered-record.ts";
@@ -7,7 +8,6 @@ import { ConnectedUsers } from "../../../src/sessions/centrifuge/connected-users
 import { Inventory, type InventoryParts } from "../../../src/sessions/centrifuge/inventory.ts";
 import { Users, type UsersParts } from "../../../src/sessions/centrifuge/users.ts";
 import type { RawSession } from "../../../src/sessions/raw/raw-session.ts";
-import { cookieIn, tokenIn } from "../../../src/sessions/raw/raw-token.ts";
 import type { RawUserSession } from "../../../src/sessions/raw/raw-user-session.ts";
 import type { FakeTransport } from "../../support/fake-transport.ts";
 import { rawRequest } from "../../support/raw-request.ts";

@@ -1,4 +1,6 @@
-import { address, choice, cpuList, integer, size, text } from "../../kinds.ts";
+import { affinitySourceText } from "../../../units/affinity-source.ts";
+import { weightText } from "../../../units/weight.ts";
+import { address, choice, cpuList, integer, list, size, text } from "../../kinds.ts";
 import { option, withProcesses } from "../../option.ts";
 
 /** Section `cluster`. */
@@ -91,6 +93,42 @@ export const balancerOptions = {
 		default: "auto",
 		commands: ["multi"],
 		help: "How connections reach a shard: handoff passes the descriptor, proxy copies the bytes; auto = handoff where possible.",
+	}),
+	lbStrategy: option({
+		flag: "lb-strategy",
+		key: "strategy",
+		kind: choice(["least_connections", "round_robin", "random", "weighted", "ip_hash", "adaptive"]),
+		default: "least_connections",
+		commands: ["multi"],
+		live: true,
+		help: "How the balancer chooses a shard for a client: see the guide to sharding.",
+	}),
+	lbWeights: option({
+		flag: "lb-weights",
+		key: "weights",
+		kind: list({ argument: "<list>", item: weightText }),
+		default: [],
+		commands: ["multi"],
+		live: true,
+		help: "Weights of shard 0, 1, …, such as 2,1,1: their shares of new clients, with every strategy but round_robin. Shards without one have 1.",
+	}),
+	lbAffinity: option({
+		flag: "lb-affinity",
+		key: "affinity",
+		kind: choice(["none", "user", "connection", "hash"]),
+		default: "none",
+		commands: ["multi"],
+		live: true,
+		help: "Which clients the balancer sends to the same shard: those of a user, those with the same connection id, or those with the same id of either kind, else with the same address (hash). Without an id in its request, a client gets a shard by --lb-strategy.",
+	}),
+	lbAffinityFrom: option({
+		flag: "lb-affinity-from",
+		key: "affinity_from",
+		kind: list({ argument: "<list>", item: affinitySourceText }),
+		default: [],
+		commands: ["multi"],
+		live: true,
+		help: "Where in a request --lb-affinity finds the id; the first that is there counts: token (the user of a connection token, which is not verified for this), query:<name>, cookie:<name>, header:<name>. None = token,query:user for user, query:connection for connection, all three for hash.",
 	}),
 } as const;
 

@@ -1,5 +1,5 @@
-import { nodeWeightMax } from "../../../units/edge-node.ts";
 import { parseNodeUrl } from "../../../units/node-url.ts";
+import { weightMax } from "../../../units/weight.ts";
 import { address, checkedText, choice, duration, fraction, integer, text } from "../../kinds.ts";
 import { option, withEdge } from "../../option.ts";
 
@@ -46,7 +46,7 @@ export const nodeOptions = {
 	nodeWeight: option({
 		flag: "node-weight",
 		key: "weight",
-		kind: integer({ min: 1, max: nodeWeightMax }),
+		kind: integer({ min: 1, max: weightMax }),
 		default: 1,
 		help: "Share of new clients that this node gets when a node is selected, compared with the others: one with 2 gets twice as many as one with 1.",
 	}),

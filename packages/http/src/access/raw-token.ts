@@ -1,11 +1,11 @@
-import type { UpgradeHead } from "../../transports/upgrade-request.ts";
+import type { HttpRequest } from "../routing/request.ts";
 
 /**
  * The token in a request to the raw endpoint: from `?token=`, else from `Authorization: Bearer`, else from the cookie; "" = none. Browsers can
  * send only the first and the last.
  * @param cookie the name of the cookie; "" = cookies are ignored.
  */
-export function tokenIn({ query, header }: Pick<UpgradeHead, "query" | "header">, cookie: string): string {
+export function tokenIn({ query, header }: Pick<HttpRequest, "query" | "header">, cookie: string): string {
 	const asked = query.includes("token") ? new URLSearchParams(query).get("token") : null;
 	if (asked !== null) return asked;
 	const bearer = /^Bearer +(\S+)$/i.exec(header("authorization"))?.[1];

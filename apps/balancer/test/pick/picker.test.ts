@@ -1,37 +1,11 @@
-import { Role, requestAllowance, Scoreboard, ShardState } from "@shardcast/scoreboard";
+import { Role, requestAllowance, ShardState } from "@shardcast/scoreboard";
 import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Candidate, measureHandoff, measureProxy, Picker, type PickerOptions, settleMs } from "../src/pick.ts";
+import { measureProxy } from "../../src/pick/candidate.ts";
+import { type Picker, settleMs } from "../../src/pick/picker.ts";
+import { boardOf, clock, pickerOf, slotOf } from "../support/picker.ts";
 
-const clock = { nowMs: 1_000_000 };
-
-function boardOf(connectionsMax: readonly number[]): Scoreboard {
-	const board = Scoreboard.inMemory(connectionsMax.length);
-	connectionsMax.forEach((max, slot) => {
-		const row = board.row(slot);
-		row.role = Role.shard;
-		row.incarnation = 1;
-		row.connectionsGiven = max;
-		row.state = ShardState.serving;
-		row.set("heartbeatMs", clock.nowMs);
-	});
-	board.bumpMembership();
-	return board;
-}
-
-function pickerOf(board: Scoreboard, options: Partial<PickerOptions> = {}): Picker {
-	const picker = new Picker(board, {
-		measure: measureHandoff,
-		ownMax: Number.POSITIVE_INFINITY,
-		nowMs: () => clock.nowMs,
-		...options,
-	});
-	picker.look();
-	return picker;
-}
-
-const slotOf = (candidate: Candidate | null) => candidate?.row.slot ?? null;
 const pickSlots = (picker: Picker, count: number, isUpgrade = true) => Array.from({ length: count }, () => slotOf(picker.pick(isUpgrade)));
 
 describe("picker", () => {
@@ -74,10 +48,10 @@ describe("picker", () => {
 		row.handoffsReceived = 0x7fffffff - 1;
 		board.row(1).connections = 2;
 		const picker = pickerOf(board);
-		expect(picker.candidates.map(({ load }) => load)).toEqual([3, 2]);
+		expect(picker.candidates.map(({ connections }) => connections)).toEqual([3, 2]);
 		row.handoffsUndone = 2;
 		picker.look();
-		expect(picker.candidates.map(({ load }) => load)).toEqual([1, 2]);
+		expect(picker.candidates.map(({ connections }) => connections)).toEqual([1, 2]);
 		row.handoffsUndone = 0;
 		picker.look();
 		expect(slotOf(picker.pick(true))).toBe(1);
@@ -86,7 +60,7 @@ describe("picker", () => {
 	it("never counts fewer than zero connections in flight", () => {
 		const board = boardOf([10]);
 		board.row(0).handoffsReceived = 5;
-		expect(pickerOf(board).candidates[0].load).toBe(0);
+		expect(pickerOf(board).candidates[0].connections).toBe(0);
 	});
 
 	it("keeps the slot of a connection that has arrived and is not a WebSocket yet, for as long as it may become one", () => {
@@ -220,7 +194,7 @@ describe("picker", () => {
 		row.webSockets = 5;
 		row.proxiedSeen = 3;
 		picker.look();
-		expect(candidate).toMatchObject({ load: 6, taken: 5 });
+		expect(candidate).toMatchObject({ connections: 6, taken: 5 });
 	});
 
 	it("refuses only when every shard is full, and overfills none, whatever happens", { tags: ["long"] }, () => {

@@ -1,0 +1,81 @@
+import { totalmem } from "node:os";
+import { availableCpus } from "@shardcast/process";
+import type { ShardOverload } from "@shardcast/scoreboard";
+import { overload } from "@shardcast/selection";
+import type { Candidate } from "./candidate.ts";
+
+/** What the shards share. */
+export interface Machine {
+	/** Quota of the control group in CPUs; null = none. */
+	readonly quota: number | null;
+	readonly memoryBytes: number;
+}
+
+/** CPU time over less than this says little: shards write their counters five times a second. */
+const intervalMs = 1000;
+
+interface Before {
+	readonly incarnation: number;
+	readonly atMs: number;
+	readonly cpuMs: number;
+}
+
+/**
+ * How busy each shard is, for the strategy `adaptive`, from the scoreboard: its CPU time as part of what it can get, its resident memory as
+ * part of an even share of the memory, and the delay of its event loop. Measured once a second. One owner. Bound: an entry per slot.
+ */
+export class ShardLoads {
+	readonly #machine: Machine;
+	readonly #before = new Map<number, Before>();
+	#nextMs = Number.NEGATIVE_INFINITY;
+
+	constructor(machine: Machine = thisMachine()) {
+		this.#machine = machine;
+	}
+
+	/** Measures if a second has passed since. @param shows whether the rows show which shards are overloaded. */
+	measure(candidates: readonly Candidate[], nowMs: number, shows: boolean): void {
+		if (nowMs < this.#nextMs) return;
+		this.#nextMs = nowMs + intervalMs;
+		for (const candidate of candidates) {
+			const { row } = candidate;
+			candidate.cpu = this.#cpuOf(candidate, candidates, nowMs);
+			candidate.memory = (row.get("residentBytes") * candidates.length) / this.#machine.memoryBytes;
+			candidate.loopLagMs = row.get("loopLagP99Ms");
+			row.overloads = shows ? overloadsOf(candidate) : [];
+		}
+	}
+
+	/** The next call measures again. Call it when members or rules have changed. */
+	forget(slots: ReadonlySet<number>): void {
+		for (const slot of this.#before.keys()) if (!slots.has(slot)) this.#before.delete(slot);
+		this.#nextMs = Number.NEGATIVE_INFINITY;
+	}
+
+	/** 0 after its first measurement: a rate needs two. */
+	#cpuOf({ row, incarnation, cpu }: Candidate, candidates: readonly Candidate[], nowMs: number): number {
+		const now = { incarnation, atMs: nowMs, cpuMs: row.get("cpuMs") };
+		const before = this.#before.get(row.slot);
+		if (before !== undefined && before.incarnation === incarnation && nowMs - before.atMs < intervalMs) return cpu;
+		this.#before.set(row.slot, now);
+		if (before === undefined || before.incarnation !== incarnation) return 0;
+		// Shards that are pinned to the same CPU share it, and all share the quota.
+		const sharers = row.core < 0 ? 1 : candidates.filter((other) => other.row.core === row.core).length;
+		const cpus = Math.min(1 / Math.max(1, sharers), (this.#machine.quota ?? Number.POSITIVE_INFINITY) / candidates.length);
+		return Math.max(0, now.cpuMs - before.cpuMs) / (now.atMs - before.atMs) / cpus;
+	}
+}
+
+function overloadsOf({ cpu, memory, loopLagMs }: Candidate): ShardOverload[] {
+	const names: ShardOverload[] = [];
+	if (cpu >= overload.cpu) names.push("CPU");
+	if (memory >= overload.memory) names.push("memory");
+	if (loopLagMs >= overload.loopLagMs) names.push("loop lag");
+	return names;
+}
+
+function thisMachine(): Machine {
+	const limit = process.constrainedMemory();
+	const total = totalmem();
+	return { quota: availableCpus().quota, memoryBytes: limit > 0 && limit < total ? limit : total };
+}
