@@ -13,6 +13,7 @@ const entries = {
 	"apps/supervisor": { main: "main.ts", supervisor: "supervisor.ts", "cluster-memory": "cluster-memory.ts", signals: "signals.ts" },
 	"packages/gateway": { index: "index.ts", cluster: "cluster/index.ts", member: "member/index.ts" },
 	"packages/kafka": { index: "index.ts", "ingest-worker": "worker/ingest-worker.ts", "position-table": "positions/position-table.ts" },
+	"packages/process": { index: "index.ts", "early-signals": "early-signals.ts" },
 	"packages/server": {
 		index: "index.ts",
 		library: "library/index.ts",

@@ -1,3 +1,5 @@
-import { runWorker } from "@shardcast/control";
+import { ignoreSignals } from "@shardcast/process/early-signals";
 
+ignoreSignals();
+const { runWorker } = await import("@shardcast/control");
 await runWorker(() => import("./forked.ts"));

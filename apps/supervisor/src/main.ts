@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { keepHangUps } from "@shardcast/process/early-signals";
 import { useCompileCache } from "./compile-cache.ts";
 import { nodeVersionProblem } from "./node-version.ts";
 
@@ -8,6 +9,8 @@ if (problem !== null) {
 	process.exit(2);
 }
 
+// The other commands end with their terminal.
+if (["multi", "single", "edge", "gateway"].includes(process.argv[2])) keepHangUps();
 useCompileCache();
 // Imported only now, since the imports may fail on an older Node, and what was imported earlier is not in the cache.
 const { reportError, runCommandLine } = await import("@shardcast/config");

@@ -24,11 +24,13 @@ describe("restart", () => {
 		expect(await cluster.process.stop()).toEqual({ code: 0, signal: null });
 	});
 
-	it("starts the balancer again", async () => {
-		cluster = await FakeCluster.start();
+	it("starts the balancer again, on the port that the first one has got", async () => {
+		cluster = await FakeCluster.start({ config: { lbAddr: "127.0.0.1:0" } });
 		await cluster.ready();
-		process.kill((await cluster.event("balancer", "started")).pid, "SIGKILL");
-		expect(await cluster.event("balancer", "started", 2)).toMatchObject({ incarnation: 2 });
+		const first = await cluster.event("balancer", "started");
+		expect(first).toMatchObject({ incarnation: 1, lbAddr: "127.0.0.1:0" });
+		process.kill(first.pid, "SIGKILL");
+		expect(await cluster.event("balancer", "started", 2)).toMatchObject({ incarnation: 2, lbAddr: "127.0.0.1:4711" });
 	});
 
 	it("says which child could not apply new option values, and leaves it running", { timeout: 20_000, tags: ["long"] }, async () => {

@@ -12,7 +12,14 @@ function board(): Scoreboard {
 		const row = made.row(slot);
 		row.role = Role.shard;
 		row.state = ShardState.serving;
-		Object.assign(row, { pid: 100 + slot, core: slot === 0 ? 3 : -1, connections: 10 + slot, connectionsGiven: 6000, restarts: slot });
+		Object.assign(row, {
+			pid: 100 + slot,
+			port: 3002 + slot,
+			core: slot === 0 ? 3 : -1,
+			connections: 10 + slot,
+			connectionsGiven: 6000,
+			restarts: slot,
+		});
 		row.set("ringBytes", 1000);
 		row.set("busDepthBytes", 250);
 		row.set("residentBytes", 50 * 1_048_576);
@@ -54,6 +61,13 @@ describe("the table", () => {
 		expect(lines[7].trim().split(/\s+/)).toEqual("99 serving handoff 4 0 30 0 5 0.0 0.0 0M".split(" "));
 		// Columns are aligned.
 		expect(new Set(lines.slice(2, 5).map((line) => line.length)).size).toBe(1);
+	});
+
+	it("calls the processes of a gateway by their name", () => {
+		const scoreboard = board();
+		for (const slot of [0, 1]) scoreboard.row(slot).port = 0;
+		const sample = takeSample(scoreboard);
+		expect(formatTable(sample, sample)[2]).toMatch(/^GATEWAY +PID/);
 	});
 
 	it("gives no rate for a counter that restarted, nor for a shard that was not there before", () => {

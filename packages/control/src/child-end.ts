@@ -1,5 +1,5 @@
 import type { Certificate, Config } from "@shardcast/config";
-import { StartupError } from "@shardcast/process";
+import { ignoreSignals, StartupError } from "@shardcast/process";
 import type { PartAnswers } from "./asking/part-answers.ts";
 import { PendingReplies, replyOf } from "./asking/pending-replies.ts";
 import type { Ask, Question } from "./asking/question.ts";
@@ -40,8 +40,7 @@ export interface ChildControl {
  * The child's end of the fork IPC: one call per process, from its `main.ts`.
  *
  * When the channel closes, the supervisor is gone, and the child exits at once: nothing would restart, drain or reap it.
- * SIGINT, SIGTERM and SIGHUP are ignored: a terminal and systemd send them to the whole group, but the supervisor decides the order of a stop,
- * and reads the options.
+ * SIGINT, SIGTERM and SIGHUP are ignored.
  */
 export function connectToParent(handlers: ChildHandlers): ChildControl {
 	if (process.send === undefined) {
@@ -133,9 +132,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 		handle(message as ToChild).catch(fatal);
 	});
 	process.once("disconnect", () => process.exit(0));
-	process.on("SIGINT", ignore);
-	process.on("SIGTERM", ignore);
-	process.on("SIGHUP", ignore);
+	ignoreSignals();
 	const ask: Ask = async <Answer>({ name, deadlineMs, isOrder }: AskedQuestion, request: unknown) => {
 		// Longer than the supervisor's deadline for the processes, so that an answer without a hung process still arrives.
 		const make = (): Promise<unknown> =>
@@ -149,8 +146,6 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 }
 
 type AskedQuestion = Pick<Question<unknown, unknown, unknown>, "name" | "deadlineMs" | "isOrder">;
-
-function ignore(): void {}
 
 async function succeeds(promise: Promise<unknown> | null): Promise<boolean> {
 	return promise === null

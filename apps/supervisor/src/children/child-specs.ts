@@ -1,4 +1,4 @@
-import { type Certificate, type Config, connectionsPerShard } from "@shardcast/config";
+import { type Certificate, type Config, connectionsPerShard, parseAddress } from "@shardcast/config";
 import type { StartMessage, Workers } from "@shardcast/control";
 import type { GatewaySupervision } from "@shardcast/gateway/cluster";
 import type { StartupError } from "@shardcast/process";
@@ -88,22 +88,33 @@ export const balancerName = "balancer";
 export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec {
 	const { memory } = facts;
 	const pinning = facts.pin(null);
+	let port: number | undefined;
 	return {
 		...common(balancerName, facts, hooks),
 		launch: () => launch(facts.entries.balancer, pinning, memory.handoffDescriptors()),
 		prepare: (incarnation, pid) => {
 			memory.balancerStarts(incarnation, pid);
 			// The balancer is not a member of the bus, so it has no slot.
-			return startMessage(facts, { role: "balancer", slot: -1, incarnation, core: null, connectionsMax: facts.config.maxConnections });
+			const own = { role: "balancer", slot: -1, incarnation, core: null, connectionsMax: facts.config.maxConnections } as const;
+			return startMessage({ ...facts, config: withPort(facts.config, port) }, own);
 		},
 		lastBeatMs: () => memory.balancerBeatMs(),
 		connections: () => memory.balancerPending(),
-		onReady: (port) => hooks.onReady(balancerName, port),
+		onReady: (served) => {
+			port = served;
+			hooks.onReady(balancerName, served);
+		},
 		onDeath: () => {
 			memory.balancerDied();
 			hooks.onDeath(balancerName);
 		},
 	};
+}
+
+/** With port 0, the kernel has chosen one for the first balancer. Clients know that one, so a later balancer takes it again. */
+function withPort(config: Config, served: number | undefined): Config {
+	if (served === undefined || parseAddress(config.lbAddr).port !== 0) return config;
+	return { ...config, lbAddr: `${config.lbAddr.slice(0, config.lbAddr.lastIndexOf(":"))}:${served}` };
 }
 
 function common(name: string, facts: ClusterFacts, hooks: ChildHooks) {

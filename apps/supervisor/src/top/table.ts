@@ -4,7 +4,7 @@ import type { Sample } from "./sample.ts";
 const stateNames = invert(ShardState);
 const modeNames = invert(BalancerMode);
 
-/** Formats the changes between two samples: totals, one line per shard, and one for the balancer. */
+/** Formats the changes between two samples: totals, one line per shard or process of a gateway, and one for the balancer. */
 export function formatTable(before: Sample, now: Sample): string[] {
 	const seconds = Math.max((now.atMs - before.atMs) / 1000, 0.001);
 	const shards = now.rows.map((row) =>
@@ -17,13 +17,18 @@ export function formatTable(before: Sample, now: Sample): string[] {
 	return [
 		summary(before, now, seconds),
 		"",
-		...align([shardTitles, ...shards]),
+		...align([[isGateway(now) ? "GATEWAY" : "SHARD", ...shardTitles], ...shards]),
 		"",
 		...align([balancerTitles, balancerCells(before, now, seconds)]),
 	];
 }
 
-const shardTitles = ["SHARD", "PID", "CORE", "STATE", "CONNS", "MAX", "IN/S", "OUT/S", "CPU%", "LAG ms", "RSS", "BUS DEPTH", "RESTARTS"];
+/** Each shard has its port; the processes of a gateway have none. */
+function isGateway({ rows }: Sample): boolean {
+	return rows.some(({ pid, port }) => pid !== 0 && port === 0);
+}
+
+const shardTitles = ["PID", "CORE", "STATE", "CONNS", "MAX", "IN/S", "OUT/S", "CPU%", "LAG ms", "RSS", "BUS DEPTH", "RESTARTS"];
 
 function shardCells(row: RowSnapshot, before: RowSnapshot | undefined, seconds: number): string[] {
 	const rate = (counter: ShardCounter) => perSecond(before?.counters[counter], row.counters[counter], seconds);

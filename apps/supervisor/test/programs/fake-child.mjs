@@ -37,11 +37,11 @@ parts.add(metricsQuestion, () =>
 
 const control = connectToParent({
 	parts,
-	async start({ role, slot, incarnation, core, cluster, mode, connectionsMax, shardsTotal }) {
+	async start({ role, slot, incarnation, core, cluster, mode, connectionsMax, shardsTotal, config }) {
 		name = role === "shard" ? `shard ${slot}` : role;
 		fault = faults[name] ?? {};
 		process.title = `fake ${name}`;
-		tell("started", { incarnation, core, mode, connectionsMax, shardsTotal });
+		tell("started", { incarnation, core, mode, connectionsMax, shardsTotal, lbAddr: config.lbAddr });
 		if (fault.fatal === true || fault.fatalFrom <= incarnation)
 			throw new StartupError("port 1 is taken; choose another", { flag: "--base-port" });
 		if (fault.neverReady) await new Promise(() => {});

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { Cluster, freePorts, getJson, ManagedProcess, waitFor } from "@shardcast/testkit";
+import { Cluster, getJson, ManagedProcess, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { FakeBackend, frameBytes } from "../support/fake-backend.ts";
 import { RigClient } from "../support/gateway-rig.ts";
@@ -33,9 +33,7 @@ async function start(...args: string[]) {
 			if (frameClass === control) connection.socket.write(frameBytes(control, clientId, content));
 		};
 	};
-	// Not 0: a balancer that is started again would choose another one.
-	const address = `127.0.0.1:${await freePorts()}`;
-	const program = await ManagedProcess.start(main, ["gateway", address, `127.0.0.1:${backend.port}`, ...args], { env: {} });
+	const program = await ManagedProcess.start(main, ["gateway", "127.0.0.1:0", `127.0.0.1:${backend.port}`, ...args], { env: {} });
 	closing.push(() => program.stop());
 	const [, port, processes] = await program.waitForOutput(/ws:\/\/127\.0\.0\.1:(\d+), http.*; (\d+) processes on CPUs/, 60_000);
 	const cluster = new Cluster(program, 0, Number(port));

@@ -1,0 +1,64 @@
+import {
+	clusterNodesQuestion,
+	connectToParent,
+	gatewayQuestion,
+	joinCluster,
+	metricsQuestion,
+	PartAnswers,
+	selectionMetrics,
+	sessionsQuestion,
+} from "@shardcast/control";
+import type { FindSessions } from "@shardcast/http";
+import { dieWithParent, nativeSupport } from "@shardcast/native";
+import { surviveClosedOutput } from "@shardcast/process";
+import { ClusterState, type Scoreboard } from "@shardcast/scoreboard";
+import type { Log } from "@shardcast/telemetry";
+import { Balancer, type GatewayPages } from "./balancer.ts";
+
+surviveClosedOutput();
+if (nativeSupport().available) dieWithParent();
+
+const parts = new PartAnswers();
+let balancer: Balancer | null = null;
+let log: Log | null = null;
+
+const control = connectToParent({
+	async start(message) {
+		const { config, certificates, mode, handoffDescriptors, workers } = message;
+		const joined = joinCluster(message, "balancer", parts);
+		log = joined.log;
+		const collectMetrics = () => control.ask(metricsQuestion, null);
+		const nodes = () => control.ask(clusterNodesQuestion, null);
+		const sessions: FindSessions = (requests) => control.ask(sessionsQuestion, requests);
+		const gateway = workers === "gateway" ? await gatewayPages(joined.board, collectMetrics) : null;
+		const started = new Balancer({ ...joined, mode, handoffDescriptors, config, certificates, collectMetrics, nodes, sessions, gateway });
+		balancer = started;
+		if (config.redisAddress !== undefined) joined.metrics.addReading(selectionMetrics, () => started.selections);
+		await started.start();
+		return { port: started.port };
+	},
+	reload(config) {
+		if (log !== null) log.level = config.logLevel;
+		balancer?.reload(config);
+	},
+	useCertificates: (certificates) => balancer?.useCertificates(certificates),
+	async drain(deadlineMs) {
+		const cutOff = (await balancer?.drain(deadlineMs)) ?? 0;
+		await balancer?.stop();
+		return { cutOff };
+	},
+	parts,
+});
+
+/** The routes of a gateway, which a balancer of shards does not load. */
+async function gatewayPages(board: Scoreboard, metrics: () => Promise<string>): Promise<GatewayPages> {
+	const { gatewayRoutes, processesHealth } = await import("@shardcast/gateway/cluster");
+	return (rules) =>
+		gatewayRoutes({
+			...rules,
+			report: () => control.ask(gatewayQuestion, null),
+			processes: () => processesHealth(board),
+			isDraining: () => board.clusterState === ClusterState.stopping,
+			metrics,
+		});
+}
