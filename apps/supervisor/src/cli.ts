@@ -1,4 +1,5 @@
 import { type CommandLineSpec, configKeys, keysOf } from "@shardcast/config";
+import { adminCommands } from "./commands/admin.ts";
 import { configCheck, configPrint } from "./commands/config.ts";
 import { edge } from "./commands/edge.ts";
 import { gateway } from "./commands/gateway.ts";
@@ -63,6 +64,7 @@ export const commandLine: CommandLineSpec = {
 			],
 			run: top,
 		},
+		...adminCommands,
 		{
 			name: "config print",
 			summary: "Print all options and where each value came from, as a config file without secrets.",

@@ -19,6 +19,8 @@ import { NativeError } from "@shardcast/native";
 import { StartupError } from "@shardcast/process";
 import { BusError, ClusterDirectory } from "@shardcast/scoreboard";
 import { createLog, type Log } from "@shardcast/telemetry";
+import { Admin } from "./admin/admin.ts";
+import type { ReloadReport } from "./admin/verb.ts";
 import { entries } from "./children/entries.ts";
 import { ClusterMemory } from "./cluster-memory.ts";
 import { openFilesWarnings } from "./preflight/open-files.ts";
@@ -113,11 +115,14 @@ export async function runCluster({ command, workers, loaded, input, ...parts }: 
 		log,
 		tell,
 	});
-	stopOnSignals(supervisor, () => {
-		reloader.reload();
-		certificateWatch.reload();
-		void routeReloader.reload();
-	});
+	const reload = async (): Promise<ReloadReport> => {
+		const options = reloader.attempt();
+		const [certificates, route] = await Promise.all([certificateWatch.reload(), routeReloader.reload()]);
+		return { options, certificates, route };
+	};
+	stopOnSignals(supervisor, () => void reload());
+	const admin = await Admin.open({ supervisor, memory, command, workers, reload, log, option: optionNames(loaded.layers)("adminSocket") });
+	process.once("exit", () => admin.close());
 	await supervisor.join();
 	supervisor.start();
 	certificateWatch.start();

@@ -10,6 +10,7 @@ import {
 	stopDelayMs,
 } from "@shardcast/config";
 import {
+	type Ask,
 	type AskedProcess,
 	answerCluster,
 	backendListMetrics,
@@ -85,6 +86,7 @@ export class Supervisor {
 	#failure: StartupError | null = null;
 	/** `announced`: /ready answers 503, and everything else continues for `--drain-delay`. */
 	#ending: "no" | "announced" | "draining" | "killing" = "no";
+	readonly #stopping = new AbortController();
 	/** Aborted to end the delay early. */
 	readonly #drainDelay = new AbortController();
 
@@ -186,6 +188,19 @@ export class Supervisor {
 		return this.#balancerPort;
 	}
 
+	/** Puts a question to all processes. */
+	readonly ask: Ask = (question, request) => this.#questions.ask(question, request);
+
+	/** The latest events, oldest first. */
+	get events(): readonly ClusterEvent[] {
+		return this.#events.events;
+	}
+
+	/** Aborted when it begins to stop: then it takes no more orders. */
+	get stopSignal(): AbortSignal {
+		return this.#stopping.signal;
+	}
+
 	/** What the processes of a gateway report together. A late one is left out. Rejects while they stop. */
 	async gatewayReport(): Promise<GatewayReading> {
 		if (this.#ending === "draining" || this.#ending === "killing") throw new Error("the gateway is stopping");
@@ -285,6 +300,7 @@ export class Supervisor {
 	async stop(reason: string, strategy = this.#facts.config.failover): Promise<void> {
 		if (this.#ending !== "no") return;
 		this.#ending = "announced";
+		this.#stopping.abort();
 		const { config, memory, mode } = this.#facts;
 		// A cluster that is still starting has no clients yet, and one that failed should end at once.
 		const drainDelayMs = this.#awaited.size > 0 || this.#failure !== null ? 0 : stopDelayMs(strategy, config.drainDelayMs);
@@ -352,6 +368,7 @@ export class Supervisor {
 
 	async #killAll(status: number): Promise<void> {
 		this.#ending = "killing";
+		this.#stopping.abort();
 		this.#drainDelay.abort();
 		this.#boardWatch.stop();
 		await Promise.all([this.#node?.leave(), ...this.#children.map((child) => child.kill())]);

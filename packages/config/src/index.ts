@@ -4,7 +4,14 @@ export { kafkaLine } from "./kafka/kafka-line.ts";
 export { checkRoute, routeProblem } from "./kafka/route-problem.ts";
 export { parseSubscription, type Subscription, topicMatcher } from "./kafka/subscription.ts";
 export { closestWord } from "./load/closest-word.ts";
-export { type CommandInput, type CommandLineSpec, type CommandOutcome, reportError, runCommandLine } from "./load/command-line.ts";
+export {
+	type CommandInput,
+	type CommandLineSpec,
+	type CommandOutcome,
+	type CommandSpec,
+	reportError,
+	runCommandLine,
+} from "./load/command-line.ts";
 export { ConfigError } from "./load/config-error.ts";
 export type { FoundValue } from "./load/layer.ts";
 export { type ConfigInput, defaultConfig, type LoadedConfig, loadConfig, optionNames } from "./load/load.ts";

@@ -80,11 +80,11 @@ export class CertificateWatch {
 		// Only reading the files shows whether they have changed since the start.
 		if (state === this.#seen) {
 			this.#changed = null;
-			if (this.#now() >= this.#retryAtMs) this.reload();
+			if (this.#now() >= this.#retryAtMs) void this.reload();
 		} else if (state !== this.#changed) this.#changed = state;
 		else {
 			this.#retryMs = retryMsMin;
-			this.reload();
+			void this.reload();
 		}
 	}
 
@@ -98,26 +98,27 @@ export class CertificateWatch {
 		if (usesTls(config) !== isOn) throw new ConfigError([`${name("tlsCert")}: TLS is ${isOn ? "on" : "off"}; only a restart changes that`]);
 		if (!isOn) return () => {};
 		const { certificates, warnings } = loadCertificates(config, name);
-		return () => this.#use(certificates, warnings);
+		return () => void this.#use(certificates, warnings);
 	}
 
-	/** Reads the files now: SIGHUP. */
-	reload(): void {
+	/** Reads the files now: SIGHUP. @returns why the old ones stay in use; null = they are those in the files, or there is no TLS. Never rejects. */
+	async reload(): Promise<string | null> {
 		const { config, name } = this.#parts;
-		if (this.#certificates.length === 0) return;
+		if (this.#certificates.length === 0) return null;
 		this.#seen = this.#state();
 		this.#changed = null;
 		this.#retryAtMs = Number.POSITIVE_INFINITY;
 		try {
 			const { certificates, warnings } = loadCertificates(config(), name);
-			this.#use(certificates, warnings);
+			return await this.#use(certificates, warnings);
 		} catch (error) {
 			// A serving process continues after any error.
-			this.#rejected(error);
+			return this.#rejected(error);
 		}
 	}
 
-	#rejected(error: unknown): void {
+	/** @returns what it says. */
+	#rejected(error: unknown): string {
 		const { log, tell } = this.#parts;
 		this.#parts.reloads.rejected++;
 		this.#retryAtMs = this.#now() + this.#retryMs;
@@ -126,19 +127,24 @@ export class CertificateWatch {
 		const text = `TLS certificates not reloaded, the old ones stay: ${why}`;
 		log.error(text);
 		tell("bad", text);
+		return text;
 	}
 
-	#use(certificates: readonly Certificate[], warnings: readonly string[]): void {
-		if (sameCertificates(certificates, this.#pending ?? this.#certificates)) return;
+	/** @returns why they are not used; null = they are. @throws what `apply` throws. */
+	#use(certificates: readonly Certificate[], warnings: readonly string[]): null | Promise<string | null> {
+		if (sameCertificates(certificates, this.#pending ?? this.#certificates)) return null;
 		const applying = this.#parts.apply(certificates);
 		if (!(applying instanceof Promise)) {
 			this.#applied(certificates, warnings);
-			return;
+			return null;
 		}
 		this.#pending = certificates;
-		void applying
+		return applying
 			.then(
-				() => this.#applied(certificates, warnings),
+				() => {
+					this.#applied(certificates, warnings);
+					return null;
+				},
 				(error) => this.#rejected(error),
 			)
 			.finally(() => {

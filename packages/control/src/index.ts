@@ -103,7 +103,7 @@ export {
 	type UserTarget,
 	unsubscribeQuestion,
 } from "./questions/user-questions.ts";
-export { ConfigReloader, noReloads, type ReloadCounts } from "./reloader.ts";
+export { ConfigReloader, noReloads, type ReloadCounts, type ReloadOutcome } from "./reloader.ts";
 export {
 	databaseMsMax,
 	entriesIn,

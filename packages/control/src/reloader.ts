@@ -16,6 +16,12 @@ export const reloadResults = ["applied", "unchanged", "rejected", "no_file"] as 
 type ReloadResult = (typeof reloadResults)[number];
 export type ReloadCounts = Record<ReloadResult, number>;
 
+/** A reload and its result, in one sentence. */
+export interface ReloadOutcome {
+	readonly result: ReloadResult;
+	readonly text: string;
+}
+
 export const noReloads = (): ReloadCounts => ({ applied: 0, unchanged: 0, rejected: 0, no_file: 0 });
 
 interface ConfigReloaderParts {
@@ -49,12 +55,17 @@ export class ConfigReloader {
 	}
 
 	reload(): ReloadResult {
-		const result = this.#reload();
-		this.#parts.counts[result]++;
-		return result;
+		return this.attempt().result;
 	}
 
-	#reload(): ReloadResult {
+	/** Like `reload`, with the sentence about it that the log has. */
+	attempt(): ReloadOutcome {
+		const outcome = this.#reload();
+		this.#parts.counts[outcome.result]++;
+		return outcome;
+	}
+
+	#reload(): ReloadOutcome {
 		const { command, input, started, running, apply, log, tell } = this.#parts;
 		const levelBefore = log.level;
 		let next: LoadedConfig;
@@ -62,8 +73,9 @@ export class ConfigReloader {
 		try {
 			next = loadConfig(input, { again: true });
 			if (next.file === null) {
-				log.warn("SIGHUP: there is no config file to reload; start with --config or SHARDCAST_CONFIG");
-				return "no_file";
+				const text = "there is no config file to reload; start with --config or SHARDCAST_CONFIG";
+				log.warn(`SIGHUP: ${text}`);
+				return { result: "no_file", text };
 			}
 			plan = planReload({ command, started, running: running(), next });
 			if (plan.applied.length > 0) apply(plan.config);
@@ -72,16 +84,18 @@ export class ConfigReloader {
 			const foreseen = error instanceof ConfigError;
 			const problems = foreseen ? error.lines : [error instanceof Error ? error.message : String(error)];
 			const fields = foreseen ? { problems } : { problems, err: error };
-			log.error(fields, `configuration not reloaded, all options keep their values: ${problems.join("; ")}`);
+			const text = `configuration not reloaded, all options keep their values: ${problems.join("; ")}`;
+			log.error(fields, text);
 			tell("bad", `configuration not reloaded: ${problems.join("; ")}`);
-			return "rejected";
+			return { result: "rejected", text };
 		}
 		for (const warning of next.warnings) log.warn(warning);
-		this.#say(plan, next.file, levelBefore);
-		return plan.applied.length > 0 ? "applied" : "unchanged";
+		const text = this.#say(plan, next.file, levelBefore);
+		return { result: plan.applied.length > 0 ? "applied" : "unchanged", text };
 	}
 
-	#say(plan: ReloadPlan, file: string, before: string): void {
+	/** @returns what it says. */
+	#say(plan: ReloadPlan, file: string, before: string): string {
 		const { log, tell } = this.#parts;
 		const { applied, waiting } = plan;
 		const sentence = reloadSentence(plan, file);
@@ -91,6 +105,7 @@ export class ConfigReloader {
 		log[waiting.length > 0 ? "warn" : "info"]({ applied: byPath(applied), waiting: byPath(waiting) }, sentence);
 		log.level = after;
 		tell(waiting.length > 0 ? "warn" : "info", sentence);
+		return sentence;
 	}
 }
 

@@ -72,7 +72,7 @@ export function runUntilSignal(parts: RunUntilSignalParts): void {
 		},
 		reload: () => {
 			reloader.reload();
-			certificateWatch.reload();
+			void certificateWatch.reload();
 		},
 		log,
 	});

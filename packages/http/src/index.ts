@@ -2,6 +2,14 @@ export { type ConsoleRules, consoleToken, isLoopback, isLoopbackName, mayUseCons
 export { type MayPublish, mayPublish, newlyOpen, openAccess, openToClients, whoPublishes } from "./access/may-publish.ts";
 export { type AllowedOrigins, allowedOrigins, hostName, isCrossSite, isSameOrigin, originAllowed } from "./access/origin.ts";
 export { cookieIn, tokenIn } from "./access/raw-token.ts";
+export {
+	type AdminAnswer,
+	type AdminCall,
+	adminBodyBytesMax,
+	adminPaths,
+	adminRoutes,
+	adminVersionHeader,
+} from "./admin/admin-routes.ts";
 export { clusterRoutes, stateRoutes } from "./cluster-routes.ts";
 export { consoleRoutes, gatewayConsoleRoutes } from "./console/console-routes.ts";
 export { GrowingBytes } from "./growing-bytes.ts";

@@ -9,6 +9,7 @@ export const Linux = {
 	SOCK_CLOEXEC: 0x80000,
 	SOL_SOCKET: 1,
 	SO_LINGER: 13,
+	SO_PEERCRED: 17,
 	SCM_RIGHTS: 1,
 	MSG_PEEK: 0x2,
 	MSG_CTRUNC: 0x8,

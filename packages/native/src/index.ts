@@ -7,12 +7,15 @@ export { effectiveUser, isOwn, safeOpenFlags } from "./own-file.ts";
 export { dieWithParent, pidNamespace, processStartTicks } from "./processes.ts";
 export { closeWithReset } from "./reset.ts";
 export { SharedFile } from "./shared-file.ts";
+export { socketPathBytesMax } from "./socket-layout.ts";
 export {
 	closeDescriptor,
 	discard,
 	duplicate,
+	type PeerProcess,
 	peek,
 	peerAddress,
+	peerProcess,
 	replaceDescriptor,
 	sendAll,
 	sendAndClose,

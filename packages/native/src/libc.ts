@@ -20,6 +20,7 @@ interface Libc {
 	recv(fd: number, into: Uint8Array, bytes: number, flags: number): number;
 	send(fd: number, from: Uint8Array, bytes: number, flags: number): number;
 	setsockopt(fd: number, level: number, option: number, value: Int32Array, valueBytes: number): number;
+	getsockopt(fd: number, level: number, option: number, value: Int32Array, valueBytes: Uint32Array): number;
 	fcntl(fd: number, command: number, argument: number): number;
 	ioctl(fd: number, request: number, value: Int32Array): number;
 	close(fd: number): number;
@@ -89,6 +90,7 @@ function bind(koffi: typeof import("koffi")): Libc {
 		recv: library.func("int64_t recv(int fd, void *into, size_t bytes, int flags)"),
 		send: library.func("int64_t send(int fd, void *from, size_t bytes, int flags)"),
 		setsockopt: library.func("int setsockopt(int fd, int level, int option, void *value, uint32_t bytes)"),
+		getsockopt: library.func("int getsockopt(int fd, int level, int option, void *value, void *valueBytes)"),
 		// fcntl, ioctl and prctl are variadic in C. On both architectures Linux passes variadic arguments like others.
 		fcntl: library.func("int fcntl(int fd, int command, long argument)"),
 		ioctl: library.func("int ioctl(int fd, unsigned long request, void *value)"),

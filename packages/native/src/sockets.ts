@@ -48,6 +48,22 @@ export function peerAddress(fd: number): Uint8Array {
 	}
 }
 
+/** The process that has connected to a Unix socket. */
+export interface PeerProcess {
+	readonly pid: number;
+	readonly uid: number;
+}
+
+/** `struct ucred`: pid, uid, gid, 4 bytes each. */
+const credentials = new Int32Array(3);
+
+/** Who has connected to this Unix socket, as it was when it connected. @throws NativeError when `fd` is no such socket. */
+export function peerProcess(fd: number): PeerProcess {
+	socketAddressBytes[0] = credentials.byteLength;
+	if (libc().getsockopt(fd, Linux.SOL_SOCKET, Linux.SO_PEERCRED, credentials, socketAddressBytes) === -1) throwErrno("getsockopt");
+	return { pid: credentials[0]!, uid: credentials[1]! >>> 0 };
+}
+
 /**
  * Makes `accept` return connections only when their first bytes have arrived, at the latest after about `seconds`. Then the request's head is
  * there already.

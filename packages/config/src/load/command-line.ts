@@ -1,6 +1,6 @@
 import { OutputClosed, print, StartupError } from "@shardcast/process";
 import { Command, CommanderError, Option as Flag } from "commander";
-import { type Config, type ConfigKey, optionOf, sections } from "../options/options.ts";
+import { type Config, type ConfigKey, environmentName, optionOf, sections } from "../options/options.ts";
 import { ConfigError } from "./config-error.ts";
 import type { FoundValue } from "./layer.ts";
 import { type ConfigInput, type LoadedConfig, loadConfig } from "./load.ts";
@@ -24,17 +24,25 @@ interface CommandArgument {
 	readonly spell?: (text: string) => string;
 }
 
+/** A word of one command that is no option, such as the user in `kick <user>`. */
+interface CommandWord {
+	/** As in `<user>`; the value is in `own` under this name. */
+	readonly name: string;
+	readonly help: string;
+	readonly isRequired: boolean;
+}
+
 export interface CommandInput {
 	readonly loaded: LoadedConfig;
 	/** What they were loaded from, to be loaded again. */
 	readonly input: ConfigInput;
-	/** The command's own flags, by name without dashes; those not given are missing. */
+	/** The command's own flags, by name without dashes, and words; those not given are missing. */
 	readonly own: Readonly<Record<string, string | true>>;
 }
 
 export type CommandOutcome = number | "serving";
 
-interface CommandSpec {
+export interface CommandSpec {
 	/** "multi" or, for a command of a group, "config print". */
 	readonly name: string;
 	readonly summary: string;
@@ -47,6 +55,10 @@ interface CommandSpec {
 	readonly defaults?: Partial<Config>;
 	/** In order. None is required, since the option may come from elsewhere. */
 	readonly arguments?: readonly CommandArgument[];
+	/** In order. A command has `arguments` or `words`. */
+	readonly words?: readonly CommandWord[];
+	/** It works on a running server, so it also runs if options that it does not take are wrong: a broken file must not keep people from it. */
+	readonly ignoresOtherOptions?: boolean;
 	/** Resolves with the exit status, or "serving" when the process goes on and leaves by itself. */
 	run(input: CommandInput): Promise<CommandOutcome>;
 }
@@ -98,12 +110,14 @@ export async function runCommandLine(
 		target.addHelpText("after", `\nExample:\n  ${command.example}`);
 		for (const { name, help: text, isRest = false } of command.arguments ?? [])
 			target.argument(isRest ? `[${name}...]` : `[${name}]`, text);
+		for (const { name, help: text, isRequired } of command.words ?? []) target.argument(isRequired ? `<${name}>` : `[${name}]`, text);
 		target.action(async () => {
 			const given = target.opts<Record<string, string | boolean | undefined>>();
 			const flags = flagsOf(command, given);
 			addArguments(flags, command, target.processedArgs);
 			const input = { flags, file: given.config as string | undefined, environment, defaults: command.defaults ?? {} };
-			outcome = await command.run({ loaded: loadConfig(input), input, own: ownFlagsOf(command, given) });
+			const own = { ...ownFlagsOf(command, given), ...wordsOf(command, target.processedArgs) };
+			outcome = await command.run({ loaded: loadFor(spec.name, command, input), input, own });
 		});
 	}
 	try {
@@ -116,6 +130,23 @@ export async function runCommandLine(
 		() => 0,
 		(error: unknown) => reportError(spec.name, error),
 	);
+}
+
+/** @throws ConfigError when options are wrong that the command uses. */
+function loadFor(name: string, { options, ignoresOtherOptions = false }: CommandSpec, input: ConfigInput): LoadedConfig {
+	try {
+		return loadConfig(input);
+	} catch (error) {
+		if (!ignoresOtherOptions || !(error instanceof ConfigError)) throw error;
+		const variables = options.map(environmentName).map((variable) => [variable, input.environment?.[variable]] as const);
+		const loaded = loadConfig({ flags: input.flags ?? new Map(), environment: Object.fromEntries(variables) });
+		process.stderr.write(`${name}: left out options that are wrong: ${error.lines.join("; ")}\n`);
+		return loaded;
+	}
+}
+
+function wordsOf({ words = [] }: CommandSpec, given: readonly unknown[]): Record<string, string> {
+	return Object.fromEntries(words.flatMap(({ name }, index) => (typeof given[index] === "string" ? [[name, given[index]]] : [])));
 }
 
 /** Writes what kept a command from running. Errors that nobody foresaw are thrown on. */

@@ -4,6 +4,7 @@ import { channelOptions } from "./sections/clients/channel.ts";
 import { clientOptions, consoleOptions } from "./sections/clients/client.ts";
 import { proxiesOptions, rpcOptions } from "./sections/clients/proxy.ts";
 import { webSocketOptions } from "./sections/clients/websocket.ts";
+import { adminOptions } from "./sections/cluster/admin.ts";
 import { balancerOptions, clusterOptions, singleOptions } from "./sections/cluster/cluster.ts";
 import { edgeOptions } from "./sections/cluster/edge.ts";
 import { gatewayOptions } from "./sections/cluster/gateway.ts";
@@ -52,6 +53,7 @@ export const sections = {
 	edge: { about: "What `shardcast edge` does: it passes clients on to nodes.", options: edgeOptions },
 	gateway: { about: "What `shardcast gateway` does: it connects WebSocket clients to TCP backends.", options: gatewayOptions },
 	postgres: { about: "The database with the outbox. Without a URL, these options have no effect.", options: postgresOptions },
+	admin_interface: { about: "Commands to a running cluster, such as `shardcast status`.", options: adminOptions },
 	supervision: { about: "When processes are restarted, and when the supervisor gives up.", options: supervisionOptions },
 	shutdown: { about: "How a server stops.", options: shutdownOptions },
 	log: { about: "What is written to stderr.", options: logOptions },
@@ -82,6 +84,7 @@ export const options = {
 	...edgeOptions,
 	...gatewayOptions,
 	...postgresOptions,
+	...adminOptions,
 	...supervisionOptions,
 	...shutdownOptions,
 	...logOptions,

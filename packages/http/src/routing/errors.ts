@@ -44,6 +44,7 @@ export const httpErrors = {
 		retryAfterSeconds: 0,
 		close: true,
 	},
+	conflict: { status: 409, message: "this is not possible now", retryAfterSeconds: 0, close: false },
 	too_large: { status: 413, message: "the body is too long", retryAfterSeconds: 0, close: true },
 	upgrade_required: { status: 426, message: "this is a WebSocket endpoint: connect with ws://", retryAfterSeconds: 0, close: true },
 	too_many_requests: {

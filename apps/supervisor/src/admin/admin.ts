@@ -1,0 +1,112 @@
+import { join } from "node:path";
+import { parseAddress, urlHost } from "@shardcast/config";
+import type { Workers } from "@shardcast/control";
+import { adminRoutes, type HttpRequest, Router } from "@shardcast/http";
+import { socketPathBytesMax } from "@shardcast/native";
+import { healthReport } from "@shardcast/scoreboard";
+import type { Log } from "@shardcast/telemetry";
+import type { ClusterMemory } from "../cluster-memory.ts";
+import type { Supervisor } from "../supervisor.ts";
+import { version } from "../version.ts";
+import { AdminService } from "./admin-service.ts";
+import { adminSocketName } from "./client/find-socket.ts";
+import { AdminSocket } from "./socket/admin-socket.ts";
+import { unixPeer, withName } from "./socket/peer.ts";
+import { serveHttp } from "./socket/serve-http.ts";
+import type { AdminCluster, ReloadReport } from "./verb.ts";
+
+interface AdminParts {
+	readonly supervisor: Supervisor;
+	readonly memory: ClusterMemory;
+	readonly command: "multi" | "gateway";
+	readonly workers: Workers;
+	readonly reload: () => Promise<ReloadReport>;
+	readonly log: Log;
+	/** Name of the option with the socket's path, for messages. */
+	readonly option: string;
+}
+
+/** The admin interface of a running cluster: its verbs, and the socket on which the supervisor takes them. */
+export class Admin {
+	readonly service: AdminService;
+	readonly #socket: AdminSocket | null;
+
+	private constructor(service: AdminService, socket: AdminSocket | null) {
+		this.service = service;
+		this.#socket = socket;
+	}
+
+	/** @throws StartupError when the path of the options is taken, or no socket can be made there. */
+	static async open(parts: AdminParts): Promise<Admin> {
+		const { supervisor, memory, log, option } = parts;
+		const service = new AdminService({
+			cluster: clusterOf(parts),
+			audit: (fields, text) => log.warn({ audit: "admin", ...fields }, text),
+			onError: (text, error) => log.error({ err: error }, text),
+			tell: (level, text) => supervisor.tell(level, text),
+		});
+		// Operations in progress end early, and say so.
+		supervisor.stopSignal.addEventListener("abort", () => service.stop());
+		const server = serveHttp({
+			router: new Router(adminRoutes({ admit: localCaller, answer: (call) => service.handle(call) }), { allowedOrigins: new Set() }),
+			peerOf: unixPeer,
+			onError: (error) => log.error({ err: error }, "admin: a handler threw an error"),
+		});
+		const { adminSocket } = supervisor.config;
+		const usual = join(memory.path, adminSocketName);
+		if (adminSocket === "" && Buffer.byteLength(usual) > socketPathBytesMax) {
+			// The cluster itself may work with such a long path.
+			log.warn(`there is no admin socket: ${usual} has more than ${socketPathBytesMax} bytes; give ${option} a shorter path`);
+			return new Admin(service, null);
+		}
+		const socket = await AdminSocket.listen(server, adminSocket === "" ? usual : adminSocket, option);
+		socket.linkFrom(usual);
+		log.debug(`admin socket: ${socket.path}`);
+		return new Admin(service, socket);
+	}
+
+	/** Call last: until then, the commands show how far a stop is. */
+	close(): void {
+		this.#socket?.close();
+	}
+}
+
+/** Who can connect to the socket may do everything: the same user could kill the processes. */
+function localCaller(request: HttpRequest): string {
+	return withName(request.address, request.header("x-shardcast-operator"));
+}
+
+function clusterOf({ supervisor, memory, command, workers, reload, log }: AdminParts): Omit<AdminCluster, "operations" | "cancel"> {
+	const names = workers === "gateway" ? { process: "gateway", whole: "gateway" } : undefined;
+	return {
+		...{ version, command, workers, reload },
+		pid: process.pid,
+		startedAt: Date.now(),
+		address: () => {
+			const { balancerPort } = supervisor;
+			return balancerPort === undefined ? null : urlHost({ ...parseAddress(supervisor.config.lbAddr), port: balancerPort });
+		},
+		config: () => supervisor.config,
+		isStopping: () => supervisor.stopSignal.aborted,
+		health: () => {
+			const {
+				auth: _,
+				mayPublish: __,
+				...health
+			} = healthReport(memory.board, {
+				auth: "open",
+				mayPublish: { http: "nobody", webSocket: "nobody" },
+				...(names !== undefined && { names }),
+			});
+			return health;
+		},
+		gateway: workers === "gateway" ? () => supervisor.gatewayReport() : null,
+		events: () => supervisor.events,
+		tell: (level, text) => {
+			log[level === "bad" ? "error" : level](text);
+			supervisor.tell(level, text);
+		},
+		ask: supervisor.ask,
+		setConfig: (config) => supervisor.reload(config),
+	};
+}

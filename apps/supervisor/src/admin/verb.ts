@@ -1,0 +1,111 @@
+import type { Config } from "@shardcast/config";
+import type { Ask, ClusterEvent, GatewayReading, ReloadOutcome, Workers } from "@shardcast/control";
+import type { HealthReport } from "@shardcast/scoreboard";
+import type { ArgumentsOf, ArgumentTable } from "./arguments.ts";
+
+/**
+ * The verbs of the admin interface. HOW TO ADD ONE, such as `drain <shard>`:
+ *
+ * 1. A file `verbs/drain.ts`, which exports one `defineVerb({ … })`:
+ *    - `arguments`: a table of kinds from `arguments.ts`. A required one is a word on the command line, an optional one a flag.
+ *    - `run(args, context)`: gets the parsed values, typed. It does its work through `context.cluster` (add what it needs to `AdminCluster` below, and where
+ *      `run-cluster.ts` makes one), tells steps by `context.progress("2 of 3 shards …")`, and returns a result that is sent as JSON.
+ *      It throws `Refused` if the cluster does not do it, before anything has changed. If only a part was done, it calls `context.partly(why)` and returns.
+ *      It stops early when `context.signal` is aborted (`shardcast cancel`, or the cluster stops), and says so by `context.partly`.
+ *    - `describe(result)`: the lines for people. Commands, console and log use them, so nothing else has to know the verb.
+ * 2. A line in `verbs/index.ts`. The command `shardcast drain <shard>`, its help, `--json`, the exit status, the console's form and the audit line follow from it.
+ * 3. `isExclusive: true` if it must not run at the same time as another such operation: a second one is refused, and told which one runs.
+ * 4. Tests: `test/admin/verbs.test.ts` runs it with a fake cluster, `test/admin/admin.cluster.test.ts` has the shared real one.
+ */
+export interface Verb<Table extends ArgumentTable = ArgumentTable, Result = unknown> {
+	/** As on the command line, such as "log-level". */
+	readonly name: string;
+	/** One sentence for the help and the console. */
+	readonly summary: string;
+	readonly arguments: Table;
+	/** It changes something: it is logged for the audit, and the console asks first. */
+	readonly changes: boolean;
+	/** Only one such operation runs at a time. */
+	readonly isExclusive?: boolean;
+	/** The kinds of cluster that have it. */
+	readonly workers: readonly Workers[];
+	/** A command line after `shardcast`, for the help. */
+	readonly example: string;
+	/** @throws Refused when nothing is done. Another error means that it failed, and is logged. */
+	run(args: ArgumentsOf<Table>, context: VerbContext): Result | Promise<Result>;
+	/** The result for people, line by line. */
+	describe(result: Result): readonly string[];
+}
+
+/** What a verb gets besides its arguments. */
+export interface VerbContext {
+	readonly cluster: AdminCluster;
+	/** Aborted when it is to stop early. */
+	readonly signal: AbortSignal;
+	/** Tells a step. @param data for programs. */
+	progress(text: string, data?: object): void;
+	/** Tells something that should be looked at; the result stays. */
+	warn(text: string): void;
+	/** Only a part was done. The last reason counts. */
+	partly(why: string): void;
+}
+
+/** What verbs can see and do. */
+export interface AdminCluster {
+	readonly version: string;
+	readonly command: "multi" | "gateway";
+	readonly workers: Workers;
+	/** Of the supervisor. */
+	readonly pid: number;
+	/** Milliseconds since 1970. */
+	readonly startedAt: number;
+	/** host:port of the balancer; null until it serves. */
+	address(): string | null;
+	config(): Config;
+	/** It takes no more orders. */
+	isStopping(): boolean;
+	health(): Omit<HealthReport, "auth" | "mayPublish">;
+	/** The backends and their clients; null in a cluster of shards. Rejects while the gateway stops. */
+	gateway: (() => Promise<GatewayReading>) | null;
+	events(): readonly ClusterEvent[];
+	/** Writes to the log, and adds an event to the console. */
+	tell(level: ClusterEvent["level"], text: string): void;
+	/** Operations in progress, oldest first. */
+	operations(): readonly OperationSummary[];
+	readonly ask: Ask;
+	/** Gives all processes these options, as a reload does. @throws Error when they cannot be used; nothing has changed then. */
+	setConfig(config: Config): void;
+	/** What SIGHUP does. Never rejects. */
+	reload(): Promise<ReloadReport>;
+	/** Stops the exclusive operation early. @returns its summary; null = there is none. */
+	cancel(): OperationSummary | null;
+}
+
+export interface ReloadReport {
+	readonly options: ReloadOutcome;
+	/** Why the old certificates stay in use; null = they do not, or there are none. */
+	readonly certificates: string | null;
+	/** Why the old route module stays in use; null = it does not, or there is none. */
+	readonly route: string | null;
+}
+
+/** An operation, as `status` shows it. */
+export interface OperationSummary {
+	readonly id: string;
+	readonly verb: string;
+	/** The command line, without values that are secret. */
+	readonly command: string;
+	readonly who: string;
+	/** Milliseconds since 1970. */
+	readonly startedAt: number;
+	/** The last step told; "" = none yet. */
+	readonly step: string;
+}
+
+/** The cluster does not do it, and nothing has changed. The message says why, and what would help. */
+export class Refused extends Error {}
+
+/** Lets the compiler find the types of a verb's arguments and result. */
+export function defineVerb<Table extends ArgumentTable, Result>(verb: Verb<Table, Result>): Verb {
+	return verb as unknown as Verb;
+}

@@ -1,0 +1,26 @@
+import { checkedText } from "../../kinds.ts";
+import { option, withProcesses } from "../../option.ts";
+
+/** Most bytes of the path of a Unix socket on Linux. */
+const socketPathBytesMax = 107;
+
+/** Section `admin_interface`: files of Centrifugo have a section `admin`, for its own page. */
+export const adminOptions = {
+	adminSocket: option({
+		flag: "admin-socket",
+		key: "socket",
+		kind: checkedText({ argument: "<path>", check: checkSocketPath }),
+		default: "",
+		commands: withProcesses,
+		help: "Path of the Unix socket on which the supervisor takes commands such as `shardcast status`; only its user and root can use it; empty = in the cluster's own folder of --cluster-directory. The commands find it in both cases.",
+	}),
+} as const;
+
+/** @throws RangeError when no socket can have this path. */
+function checkSocketPath(path: string): void {
+	if (path === "") return;
+	if (!path.startsWith("/")) throw new RangeError("is not an absolute path");
+	if (path.includes("\0")) throw new RangeError("contains a NUL character");
+	const bytes = Buffer.byteLength(path);
+	if (bytes > socketPathBytesMax) throw new RangeError(`has ${bytes} bytes; the path of a Unix socket has at most ${socketPathBytesMax}`);
+}
