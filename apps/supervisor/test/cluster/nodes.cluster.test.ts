@@ -113,19 +113,28 @@ describe.skipIf(!redisForTests())("several machines with Redis", () => {
 	it("each selects nodes for clients, on the balancer's port and on a shard's, and clients reach the node that they are told", async () => {
 		const n1 = running.get("n1")!;
 		const { shards } = await n1.health();
+		const selections: number[] = [];
 		for (const entry of [n1.httpUrl, `http://127.0.0.1:${shards[0]!.port}`]) {
-			const named = await Promise.all(Array.from({ length: 12 }, () => selectedBy(entry)));
-			expect(new Set(named.map(({ id }) => id)), `nodes named by ${entry}`).toEqual(new Set(["n1", "n2", "n3"]));
+			let named: Awaited<ReturnType<typeof selectedBy>>[] = [];
+			let asked = 0;
+			// Of nodes with as many connections, each is named at random: once in forty times twelve miss one.
+			const namesAll = async (): Promise<boolean> => {
+				named = await Promise.all(Array.from({ length: 12 }, () => selectedBy(entry)));
+				asked += named.length;
+				return new Set(named.map(({ id }) => id)).size === 3;
+			};
+			await waitFor(namesAll, { deadlineMs: 20_000, everyMs: 500, what: `all nodes to be named by ${entry}` });
 			for (const { id, url, address } of named)
 				expect({ url, address }, id).toEqual({ url: running.get(id)!.url, address: new URL(url).host });
+			selections.push(asked + 2);
 			expect((await selectedBy(entry, "region=region-n2")).id, `the region by ${entry}`).toBe("n2");
 			expect((await selectedBy(entry, "region=region-n2&avoid=n2,n1")).id, `without n1 and n2 by ${entry}`).toBe("n3");
 			const client = await LibraryClient.open(named[0]!.url);
 			await client.close();
 		}
 		const metrics = (await httpRequest(`${n1.httpUrl}/metrics`)).body;
-		expect(metrics).toMatch(/shardcast_node_selections_total\{result="selected",process="balancer"\} 14/);
-		expect(metrics).toMatch(/shardcast_node_selections_total\{result="selected",shard="0"\} 14/);
+		expect(metrics).toContain(`shardcast_node_selections_total{result="selected",process="balancer"} ${selections[0]}\n`);
+		expect(metrics).toContain(`shardcast_node_selections_total{result="selected",shard="0"} ${selections[1]}\n`);
 		const page = await httpRequest(`${n1.httpUrl}/cluster/select`, { headers: { Origin: "http://other.example" } });
 		expect(page.status, "a page of another site").toBe(403);
 	});
