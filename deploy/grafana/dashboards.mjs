@@ -689,20 +689,33 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 	),
 	lines(
 		"Slow clients",
-		"Clients closed because they read too slowly, those that delivery gave up waiting for, and connections reset because the client did not read even then.",
+		"Clients that are behind now; those closed because they read too slowly, also because all of them together took too much memory; those that delivery gave up waiting for, and connections reset because the client did not read even then.",
 		"short",
 		[
+			query("sum(shardcast_slow_clients)", "behind (now)"),
+			query(sumRate("shardcast_clients_cut_for_memory_total"), "closed for memory"),
 			query(sumRate("shardcast_disconnects_total", 'code="3008"'), "closed with 3008"),
 			query(sumRate("shardcast_clients_given_up_total"), "given up waiting for"),
 			query(sumRate("shardcast_clients_reset_total"), "reset"),
 		],
 	),
 	lines(
+		"Unread bytes",
+		"What waits in the shards for all clients together, and how much of it in lanes. The limit of each shard is --max-buffered-total; the last line counts how often it was reached.",
+		"bytes",
+		[
+			query("shardcast_unread_bytes", "shard {{shard}}"),
+			query("shardcast_lane_bytes", "shard {{shard}}: in lanes"),
+			query(sumRate("shardcast_unread_limited_total"), "limit reached per second"),
+		],
+	),
+	lines(
 		"Clients in a lane",
-		"Clients whose messages wait in a separate queue until they have read, how often one came there and why, and subscriptions with recovery that ended with 2500 there; commands that waited because too much is unread. Per second but for the first.",
+		"Clients whose messages wait in a separate queue until they have read, how often one came there and why, and subscriptions with recovery that ended with 2500 there; commands that waited because too much is unread. Per second but for the first two.",
 		"short",
 		[
 			query("sum(shardcast_lane_clients)", "clients (now)"),
+			query("sum(shardcast_lane_messages)", "messages (now)"),
 			query(`sum by (reason) (${rate("shardcast_lane_entered_total")})`, "entered: {{reason}}"),
 			query(sumRate("shardcast_lane_gaps_total"), "ended with 2500"),
 			query(sumRate("shardcast_commands_held_total"), "commands held"),

@@ -11,6 +11,12 @@ const stormShare = 0.1;
 /** Counters of a shard whose growth causes an event. */
 const watched = [
 	["closedSlow", "warn", (count: number) => `closed ${count} clients that read too slowly`],
+	[
+		"unreadLimited",
+		"bad",
+		(count: number) => `${count} times, slow clients together reached --max-buffered-total: dropped for them or closed them`,
+	],
+	["laneGaps", "warn", (count: number) => `ended ${count} subscriptions with 2500 because their clients read too slowly; they recover`],
 	["backpressured", "warn", (count: number) => `${count} publishes found the bus full and were held or refused`],
 	["closedBusFull", "bad", (count: number) => `closed ${count} clients because the full bus had no room for their messages`],
 	["closedRateLimited", "warn", (count: number) => `closed ${count} clients that sent more messages than --message-rate allows`],

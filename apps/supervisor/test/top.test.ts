@@ -23,6 +23,8 @@ function board(): Scoreboard {
 		row.set("ringBytes", 1000);
 		row.set("busDepthBytes", 250);
 		row.set("residentBytes", 50 * 1_048_576);
+		row.set("clientsBehind", 7);
+		row.set("unreadBytes", 3 * 1_048_576);
 	}
 	made.clusterState = ClusterState.serving;
 	Object.assign(made.balancer, { state: ShardState.serving, mode: BalancerMode.handoff, pid: 99, pending: 4 });
@@ -53,11 +55,13 @@ describe("the table", () => {
 			"CPU%",
 			"LAG ms",
 			"RSS",
+			"SLOW",
+			"UNREAD",
 			"BUS DEPTH",
 			"RESTARTS",
 		]);
-		expect(lines[3].trim().split(/\s+/)).toEqual("0 100 3 serving 10 6000 100 2000.0k 25.0 0.0 50M 25% 0".split(" "));
-		expect(lines[4].trim().split(/\s+/)).toEqual("1 101 - serving 11 6000 0 0 0.0 0.0 50M 25% 1".split(" "));
+		expect(lines[3].trim().split(/\s+/)).toEqual("0 100 3 serving 10 6000 100 2000.0k 25.0 0.0 50M 7 3M 25% 0".split(" "));
+		expect(lines[4].trim().split(/\s+/)).toEqual("1 101 - serving 11 6000 0 0 0.0 0.0 50M 7 3M 25% 1".split(" "));
 		expect(lines[7].trim().split(/\s+/)).toEqual("99 serving handoff 4 0 30 0 5 0.0 0.0 0M".split(" "));
 		// Columns are aligned.
 		expect(new Set(lines.slice(2, 5).map((line) => line.length)).size).toBe(1);

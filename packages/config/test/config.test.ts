@@ -182,6 +182,10 @@ describe("every wrong value is one line that names its place and the fix", () =>
 	it.each<[Partial<Record<ConfigKey, unknown>>, string]>([
 		[{ shards: "3", basePort: "65534" }, "--base-port: 3 shards from port 65534 would end at 65536; choose at most 65533"],
 		[{ shards: "3", maxConnections: "2" }, "--max-connections: 2 connections leave none for some of 3 shards; give at least 3"],
+		[
+			{ maxBufferedTotalBytes: "512KiB" },
+			"--max-buffered-total: 512KiB for all clients is less than --max-buffered, 1MiB for one; give at least that",
+		],
 		[{ maxPayloadBytes: "2MiB" }, "--max-buffered: a message of 2MiB (--max-payload) would not fit; give at least that"],
 		[
 			{ restartBackoffMinMs: "1m" },

@@ -178,6 +178,7 @@ function showShards({ shards }) {
 						`${exact(shard.connections)} / ${exact(shard.max)}${shard.weight === undefined ? "" : `, weight ${shard.weight}`}`,
 					),
 				),
+				cell(exact(shard.counters.clientsBehind), " ", element("small", {}, `${bytes(shard.counters.unreadBytes)} unread`)),
 				cell(rate(now.deliveries)),
 				cell(sparkline(series.perShard.get(shard.id) ?? [], pointsMax, `deliveries per second of shard ${shard.id}`)),
 				cell(String(shard.restarts)),

@@ -286,6 +286,13 @@ export const shardCounters = [
 	["clientEventsTooLong", "events of clients that webhooks are not told because they are longer than a record"],
 	["closedConnectAgain", "clients that a rebalance asked to connect again (1012, or 3011 of the Centrifuge protocol)"],
 	["refusedCutOff", "clients answered 503 because this node was cut off from the others"],
+	["laneBytes", "memory of what waits in the queues of clients that read slowly; what several share counts once (now)"],
+	["laneMessages", "messages that wait in these queues (now)"],
+	["laneDropsMemory", "publications that slow clients did not get because all these queues together took half of --max-buffered-total"],
+	["unreadBytes", "bytes that wait in the process for all clients together (now)"],
+	["clientsBehind", "clients that are in such a queue, or have more than a sixteenth of --max-buffered unread (now)"],
+	["unreadLimited", "times that --max-buffered-total, or the half that lanes may take, was exceeded and something was dropped or closed"],
+	["clientsCutForMemory", "clients closed with 3008 and reset because --max-buffered-total was exceeded and they had the most unread"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

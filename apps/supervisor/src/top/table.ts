@@ -23,12 +23,19 @@ export function formatTable(before: Sample, now: Sample): string[] {
 	];
 }
 
-/** Each shard has its port; the processes of a gateway have none. */
 function isGateway({ rows }: Sample): boolean {
-	return rows.some(({ pid, port }) => pid !== 0 && port === 0);
+	return rows.some(isProcessOfGateway);
 }
 
-const shardTitles = ["PID", "CORE", "STATE", "CONNS", "MAX", "IN/S", "OUT/S", "CPU%", "LAG ms", "RSS", "BUS DEPTH", "RESTARTS"];
+/** Each shard has its port; the processes of a gateway have none. They have other queues, which the gateway's report shows. */
+function isProcessOfGateway({ pid, port }: RowSnapshot): boolean {
+	return pid !== 0 && port === 0;
+}
+
+const shardTitles = [
+	...["PID", "CORE", "STATE", "CONNS", "MAX", "IN/S", "OUT/S", "CPU%", "LAG ms", "RSS"],
+	...["SLOW", "UNREAD", "BUS DEPTH", "RESTARTS"],
+];
 
 function shardCells(row: RowSnapshot, before: RowSnapshot | undefined, seconds: number): string[] {
 	const rate = (counter: ShardCounter) => perSecond(before?.counters[counter], row.counters[counter], seconds);
@@ -46,6 +53,7 @@ function shardCells(row: RowSnapshot, before: RowSnapshot | undefined, seconds: 
 		cpuPercent(rate("cpuMs")),
 		counters.loopLagP99Ms.toFixed(1),
 		mebibytes(counters.residentBytes),
+		...(isProcessOfGateway(row) ? ["-", "-"] : [String(counters.clientsBehind), mebibytes(counters.unreadBytes)]),
 		depth,
 		String(row.restarts),
 	];

@@ -129,6 +129,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 			slow_client: counters.droppedMessages,
 			slow_client_oldest: counters.laneDropsOldest,
 			slow_client_replaced: counters.laneDropsReplaced,
+			slow_client_memory: counters.laneDropsMemory,
 			rate_limited: counters.rateLimited,
 			receive_only: counters.closedReceiveOnly,
 			handler_error: counters.handlerErrors,
@@ -216,6 +217,42 @@ export const shardMetrics: readonly BoardMetric[] = [
 		"none",
 		"Subscriptions with recovery that ended with 2500 because their client read too slowly.",
 		perShard(({ counters }) => counters.laneGaps),
+	),
+	gauge(
+		"shardcast_lane_bytes",
+		"bytes",
+		"Memory of what waits in these queues; what several of them share counts once. At most half of --max-buffered-total.",
+		perShard(({ counters }) => counters.laneBytes),
+	),
+	gauge(
+		"shardcast_lane_messages",
+		"messages",
+		"Messages that wait in these queues; one that waits for two clients counts twice.",
+		perShard(({ counters }) => counters.laneMessages),
+	),
+	gauge(
+		"shardcast_slow_clients",
+		"none",
+		"Clients in such a queue because they read slowly, or with more than a sixteenth of --max-buffered unread.",
+		perShard(({ counters }) => counters.clientsBehind),
+	),
+	gauge(
+		"shardcast_unread_bytes",
+		"bytes",
+		"Bytes that wait in the process for all clients together; the limit is --max-buffered-total.",
+		perShard(({ counters }) => counters.unreadBytes),
+	),
+	counter(
+		"shardcast_unread_limited_total",
+		"none",
+		"Times that --max-buffered-total, or the half of it that queues may take, was exceeded, and something was dropped or closed.",
+		perShard(({ counters }) => counters.unreadLimited),
+	),
+	counter(
+		"shardcast_clients_cut_for_memory_total",
+		"none",
+		"Clients closed with 3008 because --max-buffered-total was exceeded and they had the most unread.",
+		perShard(({ counters }) => counters.clientsCutForMemory),
 	),
 	// Bus.
 	counter(

@@ -1,6 +1,7 @@
 import { hasFlag, type LogRecordHead, RecordFlag } from "@shardcast/channel-log";
 import { asJson, createRecordHead, decodePublisherInfo, type PublisherInfo, type RecordExtensions, readExtensions } from "@shardcast/wire";
 import type { Encoder } from "../hub/audience.ts";
+import { SharedFrame } from "./shared-frame.ts";
 
 const empty = new Uint8Array(0);
 const nothing: RecordExtensions = {};
@@ -28,7 +29,7 @@ export class DeliveredRecord {
 	#json: Uint8Array | null = null;
 	/** The last copied frame, and its copy. */
 	#copied: Uint8Array | null = null;
-	#copy = empty;
+	#copy: SharedFrame | null = null;
 
 	/** Starts with the next record, whose head has been read. */
 	set(u8: Uint8Array, view: DataView, payload: Uint8Array, logged: LogRecordHead | null): void {
@@ -44,14 +45,14 @@ export class DeliveredRecord {
 		this.#publisher = undefined;
 		this.#json = null;
 		this.#copied = null;
-		this.#copy = empty;
+		this.#copy = null;
 	}
 
-	/** A copy of a frame of this record, whose bytes are in the ring. Shared by all callers with the same frame: do not change it. */
-	copyOf(frame: Uint8Array): Uint8Array {
-		if (this.#copied !== frame) {
+	/** A copy of a frame of this record, whose bytes are in the ring. Shared by all callers with the same frame. */
+	copyOf(frame: Uint8Array): SharedFrame {
+		if (this.#copied !== frame || this.#copy === null) {
 			this.#copied = frame;
-			this.#copy = Uint8Array.from(frame);
+			this.#copy = new SharedFrame(Uint8Array.from(frame));
 		}
 		return this.#copy;
 	}

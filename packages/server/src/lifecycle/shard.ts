@@ -64,7 +64,7 @@ export class Shard {
 		const endpoints = new ShardEndpoints({ options, live, clients, channels, incoming, onCommit });
 		const { hub, senders, raw, centrifuge } = endpoints;
 		const { check } = clients;
-		const { pacing, sessions, lanes } = clients.clients;
+		const { pacing, sessions, lanes, unread } = clients.clients;
 		const apis = new ShardApis({ options, live, channels, incoming });
 		const console = new Console({ options, live, hub, check, channels: centrifuge.subscribers, history });
 		const served = [raw, centrifuge, apis.publish, apis.server, console, apis.cluster];
@@ -81,6 +81,7 @@ export class Shard {
 			beforeTurn: () => {
 				sessions.closeSlow();
 				lanes.beforeTurn();
+				unread.beforeTurn();
 				listener.intake?.take();
 				inbound.retry();
 				centrifuge.subscribers.followDeltas();

@@ -13,6 +13,7 @@ import { Lanes } from "./lanes/lanes.ts";
 import { LeavingSessions } from "./leaving-sessions.ts";
 import { MovedClients } from "./moved-clients.ts";
 import { Sessions, type SessionsParts } from "./sessions.ts";
+import { UnreadLimit } from "./unread-limit.ts";
 
 interface ClientsParts {
 	readonly options: Pick<ShardOptions, "row" | "bus" | "log" | "events">;
@@ -39,6 +40,7 @@ export class Clients implements Feature {
 	readonly sessions: Sessions;
 	readonly lanes: Lanes;
 	readonly pacing: Pacing;
+	readonly unread: UnreadLimit;
 	readonly #leaving: LeavingSessions;
 	readonly #moved: MovedClients;
 	readonly #parts: ClientsParts;
@@ -65,12 +67,25 @@ export class Clients implements Feature {
 			ringBytes,
 			counters,
 			nowMs,
-			onPublished: (bytes) => this.lanes.published(bytes),
+			onPublished: (bytes) => {
+				this.lanes.published(bytes);
+				if (bytes > 0) this.unread.published();
+			},
+		});
+		this.unread = new UnreadLimit({
+			clients: () => this.sessions.all,
+			lanes: this.lanes,
+			bytesMax: () => live.config.maxBufferedTotalBytes,
+			bufferedBytesMax,
+			cut: (clients) => this.sessions.cutSlow(clients),
+			nowMs,
+			counters,
 		});
 		this.sessions = new Sessions({
 			lanes: this.lanes,
 			leaving: this.#leaving,
 			pacing: this.pacing,
+			unread: this.unread,
 			check,
 			counters,
 			words: counters,
@@ -102,6 +117,7 @@ export class Clients implements Feature {
 
 	everySecond(): void {
 		this.#leaving.expire();
+		this.unread.everySecond();
 	}
 
 	/** Closes all clients at once, except those with unwritten messages, which get these first. */

@@ -6,6 +6,7 @@ import type { Pacing } from "../pacing/pacing.ts";
 import type { ClientSession } from "./client-session.ts";
 import type { Lanes } from "./lanes/lanes.ts";
 import type { LeavingSessions } from "./leaving-sessions.ts";
+import type { UnreadLimit } from "./unread-limit.ts";
 
 /** Where the registry reports its size as it changes: words of the scoreboard's row. */
 interface SessionWords {
@@ -24,6 +25,7 @@ export interface SessionsParts {
 	readonly lanes: Lanes;
 	readonly leaving: LeavingSessions;
 	readonly pacing: Pick<Pacing, "forget" | "writable">;
+	readonly unread: Pick<UnreadLimit, "forget" | "writable">;
 	readonly check: Pick<ConnectionCheck, "left">;
 	readonly counters: Pick<Counters, "add">;
 	readonly words: SessionWords;
@@ -79,6 +81,7 @@ export class Sessions {
 		this.lanes.writable(session);
 		this.#parts.leaving.writable(session);
 		this.#parts.pacing.writable(session);
+		this.#parts.unread.writable(session);
 	}
 
 	/**
@@ -94,9 +97,10 @@ export class Sessions {
 
 	/** @param code as sent by the client or by us. */
 	closed(session: ClientSession, code: number): void {
-		const { leaving, pacing, check, counters, events } = this.#parts;
+		const { leaving, pacing, unread, check, counters, events } = this.#parts;
 		this.#remove(session);
 		pacing.forget(session);
+		unread.forget(session);
 		this.lanes.forget(session);
 		session.gone();
 		if (session.leaving !== 0) leaving.closed(session);
@@ -118,16 +122,30 @@ export class Sessions {
 		for (const session of slow) if (session.place >= 0) this.#close(session, CloseCode.slow);
 	};
 
+	/** Closes clients that do not read, without a close frame: what waits for them is freed at once. */
+	readonly cutSlow = (sessions: readonly ClientSession[]): void => {
+		for (const session of sessions) {
+			if (session.place < 0 || session.leaving !== 0) continue;
+			this.#retire(session);
+			session.leaving = CloseCode.slow;
+		}
+		this.#parts.leaving.cut(sessions.filter(({ place }) => place >= 0));
+	};
+
 	/** See `ClientSession.close`. */
 	close(session: ClientSession, code: number): void {
 		if (session.place >= 0 && session.leaving === 0) this.#close(session, code);
 	}
 
 	#close(session: ClientSession, code: number): void {
-		this.#parts.pacing.forget(session);
-		this.lanes.forget(session);
-		session.leave();
+		this.#retire(session);
 		this.#parts.leaving.close(session, code);
+	}
+
+	#retire(session: ClientSession): void {
+		this.#parts.pacing.forget(session);
+		this.lanes.leaving(session);
+		session.leave();
 	}
 
 	/** Does nothing for a session that failed while it was opened. */

@@ -53,6 +53,7 @@ export class ClientList {
 			lanes: this.lanes,
 			leaving: this.leaving,
 			pacing: { forget: () => {}, writable: () => {} },
+			unread: { forget: () => {}, writable: () => {} },
 			check: this.check,
 			counters: row,
 			words: row,

@@ -38,6 +38,10 @@ const rules: readonly Rule[] = [
 		if (config.maxBufferedBytes >= config.maxPayloadBytes) return null;
 		return `${name("maxBufferedBytes")}: a message of ${formatBytes(config.maxPayloadBytes)} (${name("maxPayloadBytes")}) would not fit; give at least that`;
 	},
+	function totalHoldsAClient(config, name) {
+		if (config.maxBufferedTotalBytes >= config.maxBufferedBytes) return null;
+		return `${name("maxBufferedTotalBytes")}: ${formatBytes(config.maxBufferedTotalBytes)} for all clients is less than ${name("maxBufferedBytes")}, ${formatBytes(config.maxBufferedBytes)} for one; give at least that`;
+	},
 	function tablesLeaveRoom(config, name) {
 		if (leavesRoom(logSizes(historyCapacity(config)))) return null;
 		const largest =

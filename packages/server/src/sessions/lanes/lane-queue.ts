@@ -1,3 +1,6 @@
+import type { SharedFrame } from "../../delivery/shared-frame.ts";
+import { entryBytes, type LaneMemory } from "./lane-memory.ts";
+
 /** What happens to the publications of one subscription when its client reads too slowly. */
 export interface LaneRule {
 	/**
@@ -17,7 +20,7 @@ export interface LaneRule {
 
 /** A message on its way to one client. */
 export interface LaneItem {
-	readonly frame: Uint8Array;
+	readonly frame: SharedFrame;
 	readonly isBinary: boolean;
 	/** Null = not a publication but a reply, a ping or another push. Such a message is never dropped. */
 	readonly rule: LaneRule | null;
@@ -26,13 +29,10 @@ export interface LaneItem {
 }
 
 /**
- * The least that a message counts for, in bytes: about what an entry costs in memory. So the limit in bytes also limits the number of messages.
- */
-const itemBytesMin = 128;
-
-/**
  * The messages that wait for one client, in order. The caller decides what to drop; the queue only finds the oldest publication that may be
- * dropped. All operations except `removeAll` take constant time.
+ * dropped. All operations except `removeAll` and `clear` take constant time.
+ *
+ * A message counts for at least what its entry costs in memory, so the limit in bytes also limits the number of messages.
  */
 export class LaneQueue {
 	readonly #items = new Set<LaneItem>();
@@ -44,11 +44,32 @@ export class LaneQueue {
 	/** The last result of `#firstDroppable`. */
 	#oldest: LaneItem | undefined;
 	readonly #latest = new Map<string, Map<string, LaneItem>>();
+	readonly #memory: LaneMemory;
+	#publications = 0;
 	#publicationBytes = 0;
 	#otherBytes = 0;
 
+	constructor(memory: LaneMemory) {
+		this.#memory = memory;
+	}
+
 	get isEmpty(): boolean {
 		return this.#items.size === 0;
+	}
+
+	/** The number of publications. */
+	get publications(): number {
+		return this.#publications;
+	}
+
+	/** What they take in memory if no other queue holds them. */
+	get publicationMemory(): number {
+		return this.#publicationBytes + this.#publications * entryBytes;
+	}
+
+	/** The number of publications that may be dropped. */
+	get droppable(): number {
+		return this.#droppable.size;
 	}
 
 	/** Bytes of publications; each counts for at least 128. */
@@ -68,6 +89,7 @@ export class LaneQueue {
 		this.#items.add(item);
 		if (item.rule !== null && item.rule.policy !== "disconnect") this.#droppable.add(item);
 		this.#count(item, 1);
+		this.#memory.take(item.frame);
 		if (item.key !== null) {
 			const latest = this.#latest.get(item.rule!.of) ?? new Map<string, LaneItem>();
 			latest.set(item.key, item);
@@ -103,6 +125,7 @@ export class LaneQueue {
 		if (!this.#items.delete(item)) return;
 		this.#droppable.delete(item);
 		this.#count(item, -1);
+		this.#memory.give(item.frame);
 		if (item.key === null) return;
 		const latest = this.#latest.get(item.rule!.of)!;
 		if (latest.get(item.key) === item) latest.delete(item.key);
@@ -114,9 +137,16 @@ export class LaneQueue {
 		for (const item of this.#items) if (item.rule?.of === of) this.remove(item);
 	}
 
+	clear(): void {
+		for (const item of this.#items) this.remove(item);
+	}
+
 	#count({ rule, frame }: LaneItem, sign: number): void {
-		const bytes = sign * Math.max(frame.length, itemBytesMin);
+		const bytes = sign * Math.max(frame.bytes.length, entryBytes);
 		if (rule === null) this.#otherBytes += bytes;
-		else this.#publicationBytes += bytes;
+		else {
+			this.#publications += sign;
+			this.#publicationBytes += bytes;
+		}
 	}
 }

@@ -1,7 +1,9 @@
-import type { Counters } from "@shardcast/scoreboard";
+import type { Counters, ShardCounter } from "@shardcast/scoreboard";
 import type { DeliveredRecord } from "../../delivery/delivered-record.ts";
+import { SharedFrame } from "../../delivery/shared-frame.ts";
 import type { Audience } from "../../hub/audience.ts";
 import { hasTopics, Sent, type Transport } from "../../transports/transport.ts";
+import type { LaneMemory } from "./lane-memory.ts";
 import { type LaneItem, LaneQueue, type LaneRule } from "./lane-queue.ts";
 
 /** What a lane needs from its session. */
@@ -21,11 +23,6 @@ export interface LaneOwner {
 	laneGap(rule: LaneRule): void;
 	/** See `Session.dropped`. */
 	dropped(): void;
-}
-
-/** Unread bytes of replies and other messages in all lanes of a shard. A long message counts until its last part has been sent. */
-export interface UnreadReplies {
-	bytes: number;
 }
 
 /**
@@ -52,20 +49,21 @@ export class Lane implements Transport {
 	readonly isSlow: boolean;
 	readonly #owner: LaneOwner;
 	readonly #counters: Pick<Counters, "add">;
-	readonly #unread: UnreadReplies;
-	readonly #queue = new LaneQueue();
+	readonly #memory: LaneMemory;
+	readonly #queue: LaneQueue;
 	/** Subscriptions that have a gap: they get nothing more until they have ended. */
 	readonly #ended = new Set<string>();
 	/** The message that is being sent in parts, and how many of its bytes have been sent. */
 	#long: LaneItem | null = null;
 	#left = 0;
-	/** This lane's share of `unread`. */
+	/** This lane's share of the replies in `memory`. */
 	#counted = 0;
 
-	constructor(transport: Transport, owner: LaneOwner, counters: Pick<Counters, "add">, unread: UnreadReplies, isSlow: boolean) {
+	constructor(transport: Transport, owner: LaneOwner, counters: Pick<Counters, "add">, memory: LaneMemory, isSlow: boolean) {
 		this.transport = transport;
 		this.isSlow = isSlow;
-		this.#unread = unread;
+		this.#memory = memory;
+		this.#queue = new LaneQueue(memory);
 		this.#owner = owner;
 		this.#counters = counters;
 	}
@@ -104,7 +102,24 @@ export class Lane implements Transport {
 			}
 			// The newest publication is kept, however much the transport holds: it may be the last one for a long time.
 			if (oldest === item && !rule.recovers) return;
-			this.#drop(oldest, oldest.rule!);
+			this.#drop(oldest, oldest.rule!, "laneDropsOldest");
+		}
+	}
+
+	/**
+	 * Drops publications until they take at most this many bytes, because all lanes together take too much memory. The newest is kept, as in
+	 * `deliver`. Closes the client if too much may not be dropped.
+	 */
+	shrink(bytesMax: number): void {
+		if (this.#owner.leaving !== 0) return;
+		const queue = this.#queue;
+		while (queue.publicationMemory > bytesMax) {
+			const oldest = queue.oldest();
+			if (oldest !== undefined && (queue.droppable > 1 || oldest.rule!.recovers)) this.#drop(oldest, oldest.rule!, "laneDropsMemory");
+			else {
+				if (queue.publications > queue.droppable) this.#owner.dropped();
+				return;
+			}
 		}
 	}
 
@@ -113,9 +128,17 @@ export class Lane implements Transport {
 		this.#ended.delete(rule.of);
 	}
 
-	/** The client has disconnected, or gets nothing beyond what is queued. */
-	dispose(): void {
+	/** The client gets nothing beyond what is queued. */
+	retire(): void {
 		this.#count(-this.#counted);
+	}
+
+	/** The client has disconnected. */
+	dispose(): void {
+		this.retire();
+		this.#queue.clear();
+		if (this.#long !== null) this.#memory.give(this.#long.frame);
+		this.#long = null;
 	}
 
 	/** Writes what the transport accepts. Must be called whenever the transport has written something. */
@@ -157,7 +180,7 @@ export class Lane implements Transport {
 
 	/** Bytes of the long message that are still to be sent. */
 	get #longRest(): number {
-		return this.#long === null ? 0 : this.#long.frame.length - this.#left;
+		return this.#long === null ? 0 : this.#long.frame.bytes.length - this.#left;
 	}
 
 	#add(frame: Uint8Array, isBinary: boolean): Sent {
@@ -167,7 +190,7 @@ export class Lane implements Transport {
 			owner.dropped();
 			return Sent.dropped;
 		}
-		this.#queue.add({ frame, isBinary, rule: null, key: null });
+		this.#queue.add({ frame: new SharedFrame(frame), isBinary, rule: null, key: null });
 		this.#count(frame.length);
 		return Sent.buffered;
 	}
@@ -175,14 +198,14 @@ export class Lane implements Transport {
 	#count(bytes: number): void {
 		const change = Math.max(bytes, -this.#counted);
 		this.#counted += change;
-		this.#unread.bytes += change;
+		this.#memory.replyBytes += change;
 	}
 
 	/** Frees memory: drops the publication, or ends its subscription. */
-	#drop(item: LaneItem, rule: LaneRule): void {
+	#drop(item: LaneItem, rule: LaneRule, counter: ShardCounter): void {
 		if (!rule.recovers) {
 			this.#queue.remove(item);
-			this.#counters.add("laneDropsOldest", 1);
+			this.#counters.add(counter, 1);
 			return;
 		}
 		// The client continues from the last publication that it received.
@@ -201,31 +224,35 @@ export class Lane implements Transport {
 		const item = this.#queue.shift();
 		if (item === undefined) return false;
 		const { transport } = this;
-		if (item.frame.length > partBytes) {
+		const { bytes } = item.frame;
+		if (bytes.length > partBytes) {
 			this.#long = item;
+			this.#memory.take(item.frame);
 			this.#left = partBytes;
-			const part = item.frame.subarray(0, partBytes);
+			const part = bytes.subarray(0, partBytes);
 			if (hasTopics(transport)) transport.sendFirstFragment(part, item.isBinary);
 			else transport.send(part, item.isBinary);
 			return true;
 		}
-		transport.send(item.frame, item.isBinary);
-		if (item.rule === null) this.#count(-item.frame.length);
+		transport.send(bytes, item.isBinary);
+		if (item.rule === null) this.#count(-bytes.length);
 		return true;
 	}
 
 	#nextPart({ frame, isBinary, rule }: LaneItem): void {
 		const { transport } = this;
-		const part = frame.subarray(this.#left, this.#left + partBytes);
+		const { bytes } = frame;
+		const part = bytes.subarray(this.#left, this.#left + partBytes);
 		this.#left += part.length;
-		const isLast = this.#left === frame.length;
+		const isLast = this.#left === bytes.length;
 		// A stream does not need to tell parts from other bytes.
 		if (!hasTopics(transport)) transport.send(part, isBinary);
 		else if (isLast) transport.sendLastFragment(part);
 		else transport.sendFragment(part);
 		if (!isLast) return;
 		this.#long = null;
-		if (rule === null) this.#count(-frame.length);
+		this.#memory.give(frame);
+		if (rule === null) this.#count(-bytes.length);
 	}
 }
 

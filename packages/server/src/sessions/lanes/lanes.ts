@@ -1,7 +1,8 @@
 import type { Counters } from "@shardcast/scoreboard";
 import { hasTopics, type Transport } from "../../transports/transport.ts";
 import type { ClientSession } from "../client-session.ts";
-import { Lane, partBytes, type UnreadReplies } from "./lane.ts";
+import { Lane, partBytes } from "./lane.ts";
+import { LaneMemory } from "./lane-memory.ts";
 import type { LaneRule } from "./lane-queue.ts";
 
 interface LanesParts {
@@ -12,9 +13,17 @@ interface LanesParts {
 	readonly soon: (callback: () => void) => void;
 }
 
-/** A session with more unread than this moves to a lane. A share of its limit. */
+/** A session with more unread than this share of its limit, and at most `slowBytesMax`, moves to a lane. */
 const slowShare = 0.25;
-/** The most that is published to each client between two checks, as a share of its limit. What one turn adds on top still fits. */
+/**
+ * No more, whatever the limit: uWebSockets.js copies what waits for each client, and keeps that memory until the client is gone. Lanes share one
+ * copy.
+ */
+const slowBytesMax = 64 * 1024;
+/**
+ * The most that is published to each client between two checks: a share of its limit, and at most `slowBytesMax`. What one turn adds on top still
+ * fits.
+ */
 const lookShare = 1 / 16;
 /** A topic that nobody publishes to. It keeps the bytes that uWebSockets.js has not written yet for a client that is in no other topic. */
 const restTopic = "in a lane";
@@ -34,7 +43,7 @@ export class Lanes {
 	/** Clients with a subscription whose publications may be dropped. */
 	readonly #watched = new Set<ClientSession>();
 	readonly #inLanes = new Set<ClientSession>();
-	readonly #unread: UnreadReplies = { bytes: 0 };
+	readonly memory = new LaneMemory();
 	#gaps: { readonly session: ClientSession; readonly rule: LaneRule }[] = [];
 	#published = 0;
 
@@ -45,11 +54,6 @@ export class Lanes {
 	/** The number of clients in a lane. */
 	get count(): number {
 		return this.#inLanes.size;
-	}
-
-	/** Unread bytes of replies, over all lanes. */
-	get unreadBytes(): number {
-		return this.#unread.bytes;
 	}
 
 	/** One of this client's subscriptions lets publications be dropped. */
@@ -65,12 +69,12 @@ export class Lanes {
 	/** Moves slow clients out of the topics before anything is delivered. */
 	beforeTurn(): void {
 		if (this.#gaps.length > 0) this.#endGaps();
-		if (this.#watched.size === 0 || this.#published <= this.#parts.bufferedBytesMax() * lookShare) return;
+		if (this.#watched.size === 0 || this.#published <= Math.min(this.#parts.bufferedBytesMax() * lookShare, slowBytesMax)) return;
 		this.#published = 0;
 		for (const session of this.#watched) {
 			if (session.leaving !== 0 || session.transport instanceof Lane) continue;
-			if (session.transport.getBufferedAmount() <= session.bufferedBytesMax * slowShare) continue;
-			this.#enter(session, new Lane(session.transport, session, this.#parts.counters, this.#unread, true));
+			if (session.transport.getBufferedAmount() <= Math.min(session.bufferedBytesMax * slowShare, slowBytesMax)) continue;
+			this.#enter(session, new Lane(session.transport, session, this.#parts.counters, this.memory, true));
 			this.#parts.counters.add("laneEnteredSlow", 1);
 		}
 	}
@@ -87,7 +91,7 @@ export class Lanes {
 		}
 		if (transport instanceof Lane) transport.give(frame, isBinary);
 		else {
-			const lane = new Lane(transport, session, this.#parts.counters, this.#unread, false);
+			const lane = new Lane(transport, session, this.#parts.counters, this.memory, false);
 			lane.give(frame, isBinary);
 			if (lane.isDone) return false;
 			this.#enter(session, lane);
@@ -110,12 +114,24 @@ export class Lanes {
 		if (this.#gaps.push({ session, rule }) === 1) this.#parts.soon(this.#endGaps);
 	}
 
-	/** The client gets nothing more, or has disconnected. */
-	forget(session: ClientSession): void {
+	/** Drops publications until all lanes take at most this much memory: from those lanes that take more than an equal share. */
+	shrink(bytesMax: number): void {
+		const share = bytesMax / this.#inLanes.size;
+		for (const { transport } of this.#inLanes) if (transport instanceof Lane) transport.shrink(share);
+	}
+
+	/** The client gets nothing beyond what waits for it. */
+	leaving(session: ClientSession): void {
 		this.#watched.delete(session);
 		if (!this.#inLanes.delete(session)) return;
-		(session.transport as Lane).dispose();
+		(session.transport as Lane).retire();
 		this.#changed();
+	}
+
+	/** The client has disconnected. */
+	forget(session: ClientSession): void {
+		this.leaving(session);
+		if (session.transport instanceof Lane) session.transport.dispose();
 	}
 
 	readonly #endGaps = (): void => {

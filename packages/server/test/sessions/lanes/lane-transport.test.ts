@@ -1,5 +1,6 @@
 import { describe, expect } from "vitest";
 import { Lane, type LaneOwner } from "../../../src/sessions/lanes/lane.ts";
+import { LaneMemory } from "../../../src/sessions/lanes/lane-memory.ts";
 import type { Session } from "../../../src/sessions/session.ts";
 import type { TopicTransport, Transport } from "../../../src/transports/transport.ts";
 import { type Peer, type TransportRig, transportContract } from "../../contracts/transport-contract.ts";
@@ -22,7 +23,7 @@ class Behind implements Session<TopicTransport>, LaneOwner {
 	}
 
 	opened(transport: TopicTransport): void {
-		const lane = new Lane(transport, this, { add: () => {} }, { bytes: 0 }, true);
+		const lane = new Lane(transport, this, { add: () => {} }, new LaneMemory(), true);
 		const send = lane.send.bind(lane);
 		lane.send = (message, isBinary) => {
 			setImmediate(() => this.writable());

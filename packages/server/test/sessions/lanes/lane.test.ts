@@ -2,8 +2,10 @@ import { defaultConfig } from "@shardcast/config";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { DeliveredRecord } from "../../../src/delivery/delivered-record.ts";
+import { SharedFrame } from "../../../src/delivery/shared-frame.ts";
 import { Audience } from "../../../src/hub/audience.ts";
 import { Lane, partBytes } from "../../../src/sessions/lanes/lane.ts";
+import { LaneMemory } from "../../../src/sessions/lanes/lane-memory.ts";
 import { LaneQueue, type LaneRule } from "../../../src/sessions/lanes/lane-queue.ts";
 import { Sent, type TopicTransport } from "../../../src/transports/transport.ts";
 import type { CentrifugeClient } from "../../support/centrifuge-rig.ts";
@@ -76,7 +78,7 @@ class Rig {
 	readonly counts = { laneDropsOldest: 0, laneDropsReplaced: 0, laneGaps: 0 } as Record<string, number>;
 	gaps: LaneRule[] = [];
 	closed = 0;
-	readonly unread = { bytes: 0 };
+	readonly memory = new LaneMemory();
 	readonly lane: Lane;
 	readonly #audiences = Object.fromEntries(
 		Object.keys(rules).map((kind) => [kind, new Audience(kind, { subscriptions: 0 } as never)]),
@@ -95,13 +97,13 @@ class Rig {
 			},
 		};
 		const counters = { add: (name: string, by: number) => (this.counts[name] += by) };
-		this.lane = new Lane(this.socket, owner, counters as never, this.unread, true);
+		this.lane = new Lane(this.socket, owner, counters as never, this.memory, true);
 	}
 
 	publish(kind: Kind, text: string, key?: string): void {
 		const bytes = Buffer.from(text);
 		const tags = key === undefined ? null : new Map([["key", key]]);
-		const record = { tags, copyOf: (frame: Uint8Array) => Uint8Array.from(frame) } as DeliveredRecord;
+		const record = { tags, copyOf: (frame: Uint8Array) => new SharedFrame(Uint8Array.from(frame)) } as DeliveredRecord;
 		this.lane.deliver(bytes, false, this.#audiences[kind], record);
 		// The ring goes on.
 		bytes.fill(0);
@@ -234,7 +236,7 @@ describe("Lane", () => {
 				}
 				expect(rig.closed).toBe(0);
 				rig.readAll();
-				expect(rig.unread.bytes).toBe(0);
+				expect(rig.memory).toMatchObject({ replyBytes: 0, bytes: 0, messages: 0 });
 				const { got, most } = rig.socket;
 				expect(numbersOf(got, "reply")).toEqual(Array.from({ length: replies }, (_, index) => index));
 				for (const kind of ["oldest", "latest", "recovers"]) expect(rising(numbersOf(got, kind))).toBe(true);
@@ -265,10 +267,10 @@ describe("the queue of a lane", () => {
 	});
 
 	it("finds the oldest publication without iterating over those that must not be dropped", () => {
-		const queue = new LaneQueue();
+		const queue = new LaneQueue(new LaneMemory());
 		const add = (rule: LaneRule) => {
 			let looks = 0;
-			const item = { frame: new Uint8Array(1), isBinary: false, key: null, rule };
+			const item = { frame: new SharedFrame(new Uint8Array(1)), isBinary: false, key: null, rule };
 			// Counts who looks at it.
 			Object.defineProperty(item, "rule", {
 				get: () => {

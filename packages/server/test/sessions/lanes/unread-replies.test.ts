@@ -71,7 +71,7 @@ describe("unread replies are limited for the whole shard", () => {
 		expect((await late.ended).code).toBe(3502);
 		for (const { transport } of [stalled, other]) transport.peer.leave(1006);
 		expect(rig.kept).toBe(0);
-		expect(rig.lanes.unreadBytes).toBe(0);
+		expect(rig.lanes.memory.replyBytes).toBe(0);
 	});
 
 	it("connect of unidirectional clients", async () => {
@@ -92,7 +92,7 @@ describe("unread replies are limited for the whole shard", () => {
 		const all = Array.from({ length: clients }, () => new StreamClient(rig));
 		await vi.waitFor(() => expect(rig.row.get("commandsHeldForMemory")).toBeGreaterThan(0), { timeout: 8000 });
 		const waits = () => all.reduce((sum, { session }) => sum + session.transport.getBufferedAmount(), 0);
-		expect(rig.lanes.unreadBytes, "bytes that are counted").toBeGreaterThan(unreadBytesMax);
+		expect(rig.lanes.memory.replyBytes, "bytes that are counted").toBeGreaterThan(unreadBytesMax);
 		expect(waits(), "bytes that wait for stalled clients").toBeLessThan(unreadBytesMax + 80_000);
 		const done = () => {
 			for (const client of all) client.readSome();
@@ -107,7 +107,7 @@ describe("unread replies are limited for the whole shard", () => {
 			expect(replies.map(({ id }) => id)).toEqual([1, 2, 3]);
 			expect(replies[1]!.history!.publications).toHaveLength(60);
 		}
-		expect(rig.lanes.unreadBytes).toBe(0);
+		expect(rig.lanes.memory.replyBytes).toBe(0);
 	});
 });
 

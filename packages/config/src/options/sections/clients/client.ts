@@ -41,6 +41,14 @@ export const clientOptions = {
 		live: true,
 		help: "Maximum bytes waiting for one slow client; if there are more, the client is closed with 3008.",
 	}),
+	maxBufferedTotalBytes: option({
+		flag: "max-buffered-total",
+		key: "queue_total_max_size",
+		kind: size({ minBytes: 65_536, maxBytes: 2 ** 40 }),
+		default: 1_073_741_824,
+		live: true,
+		help: "Maximum bytes waiting in one shard for all its slow clients together; if there are more, publications are dropped where slow_client permits it, and clients that have read nothing for 2 s are disconnected, those with the most unread first. At least --max-buffered.",
+	}),
 	clientInsecure: option({
 		flag: "client-insecure",
 		key: "insecure",

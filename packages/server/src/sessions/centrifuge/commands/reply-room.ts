@@ -27,7 +27,7 @@ export class ReplyRoom {
 	}
 
 	isFull({ sessions }: CentrifugeSession): boolean {
-		return sessions.lanes.unreadBytes > this.#bytesMax;
+		return sessions.lanes.memory.replyBytes > this.#bytesMax;
 	}
 
 	/** Resolves when there is room, or when the client has disconnected. One client in each turn, which must reply before it yields. */

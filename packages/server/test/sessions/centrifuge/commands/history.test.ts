@@ -65,14 +65,14 @@ describe("unread long replies", () => {
 		const held = async (by: CentrifugeClient, free: () => void) => {
 			by.transport.peer.pause();
 			ask(by);
-			expect(rig.lanes.unreadBytes).toBeGreaterThan(50_000);
+			expect(rig.lanes.memory.replyBytes).toBeGreaterThan(50_000);
 			ask(other);
 			expect(other.replies()).toEqual([]);
 			expect(subscribe(rig.connected(), {})).toMatchObject({ subscribe: {} });
 			free();
 			await other.settled();
 			expect(other.replies()).toMatchObject([{ id: 2, history: { offset: 60 } }]);
-			expect(rig.lanes.unreadBytes).toBe(0);
+			expect(rig.lanes.memory.replyBytes).toBe(0);
 		};
 		await held(stalled, () => stalled.transport.peer.resume());
 		expect(stalled.replies()).toMatchObject([{ id: 2, history: { offset: 60 } }]);

@@ -1,0 +1,152 @@
+import { Scoreboard } from "@shardcast/scoreboard";
+import { describe, expect, it } from "vitest";
+import type { ClientSession } from "../../src/sessions/client-session.ts";
+import { UnreadLimit } from "../../src/sessions/unread-limit.ts";
+
+const bufferedBytesMax = 1000;
+
+/** Clients that are nothing but what waits for them. */
+class Rig {
+	readonly held = new Map<ClientSession, number>();
+	readonly cut: number[] = [];
+	readonly memory = { bytes: 0, messages: 0 };
+	readonly row = Scoreboard.inMemory(1).row(0);
+	nowMs = 0;
+	looks = 0;
+	bytesMax = 10_000;
+	readonly limit: UnreadLimit;
+
+	constructor() {
+		this.limit = new UnreadLimit({
+			clients: () => [...this.held.keys()],
+			lanes: {
+				memory: this.memory as never,
+				shrink: (bytes) => {
+					this.memory.bytes = Math.min(this.memory.bytes, bytes);
+				},
+			},
+			bytesMax: () => this.bytesMax,
+			bufferedBytesMax: () => bufferedBytesMax,
+			cut: (clients) => {
+				for (const client of clients) {
+					this.cut.push(this.held.get(client)!);
+					this.held.delete(client);
+					this.limit.forget(client);
+				}
+			},
+			nowMs: () => this.nowMs,
+			counters: this.row,
+		});
+	}
+
+	client(bytes: number): ClientSession {
+		const client = {
+			transport: {
+				getBufferedAmount: () => {
+					this.looks++;
+					return this.held.get(client)!;
+				},
+			},
+		} as ClientSession;
+		this.held.set(client, bytes);
+		return client;
+	}
+
+	/** Seconds in which something is published. */
+	seconds(count: number): void {
+		for (let second = 0; second < count; second++) {
+			this.nowMs += 1000;
+			this.limit.published();
+			this.limit.everySecond();
+		}
+	}
+}
+
+describe("the limit of all unread bytes", () => {
+	it("closes those that have read nothing for two seconds, the slowest first, until a quarter is free", () => {
+		const rig = new Rig();
+		for (let number = 1; number <= 12; number++) rig.client(800 + number * 10);
+		rig.seconds(2);
+		expect(rig.cut, "closed before two seconds are over").toEqual([]);
+		rig.seconds(1);
+		expect(rig.cut).toEqual([920, 910, 900, 890]);
+		expect(rig.row.get("unreadBytes")).toBeLessThanOrEqual(7500);
+		expect(rig.row.get("clientsCutForMemory")).toBe(4);
+		expect(rig.row.get("unreadLimited")).toBe(1);
+	});
+
+	it("spares those that read, however much waits", () => {
+		const rig = new Rig();
+		const clients = Array.from({ length: 20 }, () => rig.client(900));
+		for (let second = 0; second < 10; second++) {
+			for (const client of clients.slice(1)) rig.limit.writable(client);
+			rig.seconds(1);
+		}
+		expect(rig.cut).toEqual([900]);
+	});
+
+	it("starts the time again for a client that has caught up in between", () => {
+		const rig = new Rig();
+		const client = rig.client(9000);
+		rig.seconds(2);
+		rig.held.set(client, 0);
+		rig.seconds(1);
+		rig.held.set(client, 11_000);
+		rig.seconds(2);
+		expect(rig.cut).toEqual([]);
+		rig.seconds(1);
+		expect(rig.cut).toEqual([11_000]);
+	});
+
+	it("lets lanes have half, and cuts them down before a client is closed", () => {
+		const rig = new Rig();
+		for (let number = 0; number < 6; number++) rig.client(900);
+		rig.memory.bytes = 5000;
+		rig.seconds(4);
+		expect([rig.memory.bytes, rig.cut]).toEqual([5000, [900, 900, 900, 900]]);
+		rig.memory.bytes = 6000;
+		rig.seconds(4);
+		expect([rig.memory.bytes, rig.cut.length]).toEqual([3750, 4]);
+		expect(rig.row.get("laneBytes")).toBe(3750);
+	});
+
+	it("takes a new limit with the next look", () => {
+		const rig = new Rig();
+		rig.client(900);
+		rig.seconds(4);
+		expect(rig.cut).toEqual([]);
+		rig.bytesMax = 800;
+		rig.seconds(1);
+		expect(rig.cut).toEqual([900]);
+	});
+
+	it("looks at clients once a second, ten times as often when much waits, and rarely when nothing is published", () => {
+		const rig = new Rig();
+		const client = rig.client(0);
+		const looksOf = (work: () => void) => {
+			const before = rig.looks;
+			work();
+			return rig.looks - before;
+		};
+		const turns = () => {
+			for (let turn = 0; turn < 1000; turn++) {
+				rig.nowMs++;
+				rig.limit.beforeTurn();
+			}
+		};
+		expect(looksOf(() => rig.seconds(10))).toBe(10);
+		expect(looksOf(turns), "turns with little unread").toBe(0);
+		const quiet = () => {
+			for (let second = 0; second < 10; second++) {
+				rig.nowMs += 1000;
+				rig.limit.everySecond();
+			}
+		};
+		rig.limit.everySecond();
+		expect(looksOf(quiet), "seconds without publications").toBe(2);
+		rig.held.set(client, 3000);
+		rig.seconds(1);
+		expect(looksOf(turns), "turns with much unread").toBe(10);
+		expect(rig.row.get("clientsBehind")).toBe(1);
+	});
+});
