@@ -1,0 +1,5 @@
+export * from "./client-frames.ts";
+export * from "./frame-cases.ts";
+export * from "./frame-exchange.ts";
+export * from "./frame-judge.ts";
+export * from "./runs.ts";
