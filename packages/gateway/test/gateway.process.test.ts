@@ -150,7 +150,11 @@ describe("a gateway", () => {
 		expect([page.status, await page.text()]).toEqual([200, expect.stringContaining("/console/gateway.js")]);
 		for (const file of ["gateway.js", "dom.js", "format.js", "console.css"]) expect((await get(`/console/${file}`)).status, file).toBe(200);
 		const figures = await (await get("/console/gateway.json?token=a-token-for-the-page")).json();
-		expect(figures).toMatchObject({ status: "healthy", clients: { open: 0 }, backends: [{ id: 1, isUp: true, breaker: "CLOSED" }] });
+		expect(figures).toMatchObject({
+			status: "healthy",
+			clients: { open: 0 },
+			backends: [{ id: 1, process: null, isUp: true, breaker: "CLOSED" }],
+		});
 	});
 
 	it("/health and /ready say which backends are away, and that no client is of use without any", async () => {

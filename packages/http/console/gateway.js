@@ -37,7 +37,8 @@ function show(now, seconds) {
 			const former = last.backends.find(({ id }) => id === backend.id) ?? backend;
 			const rate = (key) => Math.round((backend[key] - former[key]) / seconds);
 			const name = `[${backend.id}] ${backend.address}${backend.name === "" ? "" : ` ${backend.name}`}`;
-			const state = backend.isUp ? "up" : "down";
+			const owner = backend.process === null ? "" : `, gateway ${backend.process}`;
+			const state = `${backend.isUp ? "up" : "down"}${owner}`;
 			return element(
 				"tr",
 				{},

@@ -24,13 +24,14 @@ beforeAll(() => {
 /** By the folder of its shared memory: pages with the same flags share one. */
 const clusters = new Map<string, Promise<Cluster>>();
 function folderFor({ clusterFlags }: DocPage): string {
-	return join(sharedMemory, createHash("sha1").update(clusterFlags.join(" ")).digest("hex").slice(0, 8));
+	const folder = join(sharedMemory, createHash("sha1").update(clusterFlags.join(" ")).digest("hex").slice(0, 8));
+	mkdirSync(folder, { recursive: true });
+	return folder;
 }
 function clusterFor(page: DocPage): Promise<Cluster> {
 	const folder = folderFor(page);
 	const running = clusters.get(folder);
 	if (running !== undefined) return running;
-	mkdirSync(folder);
 	const cluster = startCluster({ shards: 2, flags: ["--cluster-directory", folder, ...page.clusterFlags] });
 	clusters.set(folder, cluster);
 	return cluster;

@@ -28,6 +28,8 @@ interface GatewayBackendReading {
 	readonly id: number;
 	readonly address: string;
 	readonly name: string;
+	/** Number of the process that is connected to it; null = there is only one. */
+	readonly process: number | null;
 	readonly isUp: boolean;
 	readonly breaker: string;
 	/** In a row. */

@@ -117,9 +117,9 @@ function discoveryOf({ discoveryPort, discoverySecret, discoveryNetworks }: Conf
 	return new Discovery(options, parts);
 }
 
-function unreported({ id, address, name }: BackendPlace): GatewayReport["backends"][number] {
+function unreported({ id, address, name, owner }: BackendPlace): GatewayReport["backends"][number] {
 	return {
-		...{ id, address, name, isUp: false, breaker: "unknown", failures: 0, opened: 0, dials: 0, ups: 0, ends: {} },
+		...{ id, address, name, process: owner, isUp: false, breaker: "unknown", failures: 0, opened: 0, dials: 0, ups: 0, ends: {} },
 		...{ sentFrames: 0, sentBytes: 0, receivedFrames: 0, receivedBytes: 0, undelivered: 0, waiting: 0, stopped: { client: 0 } },
 	};
 }

@@ -11,7 +11,7 @@ export type GatewayReport = GatewayReading;
 
 interface ReportParts {
 	readonly hub: GatewayHub;
-	readonly row: Pick<BoardRow, "connectionsMax" | "get">;
+	readonly row: Pick<BoardRow, "connectionsMax" | "get" | "slot">;
 	/** What is known about the list of backends; null = another process keeps it. */
 	readonly list: Pick<GatewayReport, "backendsRefused" | "discovery"> | null;
 }
@@ -20,7 +20,9 @@ export function gatewayReport({ hub, row, list }: ReportParts): GatewayReport {
 	const { counts, laneCounters, pool } = hub;
 	// Of each backend, the process that is connected to it reports.
 	const links = [...hub.backends.all].flatMap(({ own }) => own ?? []);
-	const backends = [...hub.backends.all].flatMap(({ own, name }) => (own === null ? [] : backendReport(hub, own, name)));
+	const backends = [...hub.backends.all].flatMap(({ own, name }) =>
+		own === null ? [] : backendReport(hub, own, name, list === null ? row.slot : null),
+	);
 	const { latency } = counts;
 	return {
 		clients: {
@@ -99,10 +101,10 @@ function tierReport({ bytes, buffersMax, buffers, inUse, allocations, frees, hig
 	return { bytes, buffersMax, buffers, inUse, allocations, frees, highWater, exhausted };
 }
 
-function backendReport(hub: GatewayHub, link: BackendLink, name: string): GatewayReading["backends"][number] {
+function backendReport(hub: GatewayHub, link: BackendLink, name: string, process: number | null): GatewayReading["backends"][number] {
 	const { id, address, isUp, breaker, counts, outbox } = link;
 	return {
-		...{ id, address, name, isUp, breaker: breaker.state, failures: breaker.failures, opened: breaker.opened },
+		...{ id, address, name, process, isUp, breaker: breaker.state, failures: breaker.failures, opened: breaker.opened },
 		dials: counts.dials,
 		ups: counts.ups,
 		ends: { ...counts.ends },

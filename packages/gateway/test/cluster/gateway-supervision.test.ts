@@ -24,7 +24,19 @@ function report(factor: number, ...ids: readonly number[]): GatewayReport {
 			tiers: [{ bytes: 512, buffersMax: 2048, buffers: 124, inUse: 5, allocations: 7, frees: 2, highWater: 6, exhausted: factor }],
 		},
 		backends: ids.map((id) => ({
-			...{ id, address: `10.0.0.${id}:9001`, name: "", isUp: true, breaker: "CLOSED", failures: 0, opened: 0, dials: 1, ups: 1, ends: {} },
+			...{
+				id,
+				address: `10.0.0.${id}:9001`,
+				name: "",
+				process: 7,
+				isUp: true,
+				breaker: "CLOSED",
+				failures: 0,
+				opened: 0,
+				dials: 1,
+				ups: 1,
+				ends: {},
+			},
 			...{ sentFrames: 5, sentBytes: 1, receivedFrames: 1, receivedBytes: 1, undelivered: 0, waiting: 0, stopped: { client: 0 } },
 		})),
 		bus: { peers: 1, records: { sent: factor }, bytes: { sent: 10 }, troubles: { ring_full: 1 } },
@@ -62,10 +74,10 @@ describe("the report of a gateway of several processes", () => {
 
 	it("says that a backend is not up whose process did not answer, and the terminal shows it", () => {
 		const whole = supervision().report([report(1, 2)]);
-		expect(whole.backends.map(({ id, isUp, breaker }) => [id, isUp, breaker])).toEqual([
-			[1, false, "unknown"],
-			[2, true, "CLOSED"],
-			[3, false, "unknown"],
+		expect(whole.backends.map(({ id, process, isUp, breaker }) => [id, process, isUp, breaker])).toEqual([
+			[1, 0, false, "unknown"],
+			[2, 7, true, "CLOSED"],
+			[3, 0, false, "unknown"],
 		]);
 		expect(reportText(whole, whole, 5)).toContain("[1] 10.0.0.1:9001 [unknown] fails=0 sent=0 down");
 	});

@@ -247,6 +247,7 @@ describe("a gateway of three processes", () => {
 
 	it("goes on while a process is paused, which is killed and started again", { tags: ["long"] }, async () => {
 		const owners = await Promise.all(backends.slice(0, 2).map(ownerOf));
+		expect((await health()).backends.map(({ process }) => process)).toEqual(owners);
 		const idle = [0, 1, 2].find((slot) => !owners.includes(slot))!;
 		const pid = (await cluster.pids()).get(`shard ${idle}`)!;
 		const { restarts } = (await cluster.health()).shards[idle]!;

@@ -10,7 +10,7 @@ export const limitOptions = {
 		default: 12_000,
 		commands: withGateway,
 		live: true,
-		help: "Maximum WebSockets in the whole cluster; each shard takes an equal share.",
+		help: "Maximum WebSockets in the whole cluster; each shard, or process of a gateway, takes an equal share, rounded up.",
 	}),
 	maxConnectionsPerIp: option({
 		flag: "max-connections-per-ip",
