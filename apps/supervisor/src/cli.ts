@@ -66,6 +66,14 @@ export const commandLine: CommandLineSpec = {
 		},
 		...adminCommands,
 		{
+			name: "doctor",
+			summary: "Examine this machine for a cluster with these options, and say what to change; status 1 if there is a problem.",
+			example: "shardcast doctor --config shardcast.yaml",
+			options: keysOf("multi"),
+			ownFlags: [{ name: "json", help: "Print the findings in JSON." }],
+			run: async (input) => (await import("./commands/doctor.ts")).doctor(input),
+		},
+		{
 			name: "config print",
 			summary: "Print all options and where each value came from, as a config file without secrets.",
 			example: "shardcast config print --config shardcast.yaml --shards 4",

@@ -84,3 +84,4 @@ export { type Network, parseNetwork } from "./units/network.ts";
 export { parseNodeUrl } from "./units/node-url.ts";
 export { parseRegex } from "./units/regex.ts";
 export { weightMax } from "./units/weight.ts";
+export { hostPortText } from "./url-parts.ts";

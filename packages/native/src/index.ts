@@ -1,4 +1,5 @@
 export { acceptDescriptor, hasHungUp } from "./accept.ts";
+export { type ClockState, clockState } from "./clock.ts";
 export { DescriptorChannel, LostDescriptors } from "./descriptor-channel.ts";
 export { Doorbell, DoorbellRinger } from "./doorbell.ts";
 export { nativeSupport } from "./libc.ts";

@@ -25,6 +25,7 @@ interface Libc {
 	ioctl(fd: number, request: number, value: Int32Array): number;
 	close(fd: number): number;
 	mkfifo(path: string, mode: number): number;
+	adjtimex(clock: Uint8Array): number;
 	prctl(operation: number, argument2: number, argument3: number, argument4: number, argument5: number): number;
 
 	/** The error number of the last call, if it failed. */
@@ -96,6 +97,7 @@ function bind(koffi: typeof import("koffi")): Libc {
 		ioctl: library.func("int ioctl(int fd, unsigned long request, void *value)"),
 		close: library.func("int close(int fd)"),
 		mkfifo: library.func("int mkfifo(const char *path, uint32_t mode)"),
+		adjtimex: library.func("int adjtimex(void *clock)"),
 		prctl: library.func("int prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d)"),
 		errno: () => koffi.errno(),
 		view: (address, bytes) => koffi.view(address, bytes),

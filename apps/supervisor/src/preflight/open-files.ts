@@ -1,7 +1,7 @@
 import type { Workers } from "@shardcast/control";
 import { openFilesLimit, reservedDescriptors } from "@shardcast/process";
 
-interface FilesWanted {
+export interface FilesWanted {
 	/** Connections of the whole cluster. */
 	readonly connections: number;
 	readonly connectionsPerShard: number;

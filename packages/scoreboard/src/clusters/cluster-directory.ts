@@ -82,8 +82,13 @@ export class ClusterDirectory {
 	 * its pid was reused. Directories in doubt are kept.
 	 */
 	static removeStale(base = "/dev/shm"): string[] {
+		return ClusterDirectory.stale(base).filter(removed);
+	}
+
+	/** Those that `removeStale` would remove. */
+	static stale(base = "/dev/shm"): string[] {
 		const stale = findClusters(base).filter((cluster) => cluster.isOwn && isDead(cluster));
-		return stale.map(({ path }) => path).filter(removed);
+		return stale.map(({ path }) => path);
 	}
 
 	/** Running clusters: those of this user, which can be opened, and the number of clusters that seem to belong to other users. */

@@ -56,7 +56,10 @@ const elsewhere: Partial<Record<ConfigKey, readonly [file: string, title: string
 	...Object.fromEntries(
 		(["lbStrategy", "lbWeights", "lbAffinity"] as const).map((key) => [
 			key,
-			["apps/balancer/test/pick/strategies.test.ts", "lbStrategy, lbWeights and lbAffinity: others hold from the next connection on"],
+			[
+				"apps/balancer/test/pick/balancer-strategies.test.ts",
+				"lbStrategy, lbWeights and lbAffinity: others hold from the next connection on",
+			],
 		]),
 	),
 	lbAffinityFrom: ["apps/balancer/test/pick/placement-keys.test.ts", "lbAffinityFrom: another one holds from the next connection on"],
