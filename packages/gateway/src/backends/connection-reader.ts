@@ -48,8 +48,6 @@ export class ConnectionReader implements FrameSink {
 	#isStopped = false;
 	/** `read` has returned false. */
 	#isSocketStopped = false;
-	/** In `#handle`. */
-	#isHandling = false;
 
 	constructor(parts: ReaderParts, isPaused: boolean) {
 		this.#parts = parts;
@@ -109,10 +107,11 @@ export class ConnectionReader implements FrameSink {
 		this.#isStopped = true;
 		if (this.#nextTurn !== null) clearImmediate(this.#nextTurn);
 		if (this.#rateTimer !== null) clearTimeout(this.#rateTimer);
+		this.#nextTurn = null;
+		this.#rateTimer = null;
 		this.#endTurn();
 		this.#rest = null;
-		// The reader is in use until `push` returns.
-		if (!this.#isHandling) this.#parts.reader.close();
+		this.#parts.reader.close();
 	}
 
 	begin(frameClass: FrameClass, length: number, clientId: number): FrameDecision {
@@ -151,13 +150,8 @@ export class ConnectionReader implements FrameSink {
 	#handle(bytes: Buffer, from: number, to: number): number {
 		if (!this.#mayHandle) return from;
 		const { reader, counts, onFailed } = this.#parts;
-		this.#isHandling = true;
 		const at = reader.push(bytes, from, to, this);
-		this.#isHandling = false;
-		if (this.#isStopped) {
-			reader.close();
-			return to;
-		}
+		if (this.#isStopped) return to;
 		switch (reader.status) {
 			case ReaderStatus.waiting:
 				this.#waits = "room";

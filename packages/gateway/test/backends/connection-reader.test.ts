@@ -15,7 +15,15 @@ afterEach(() => {
 });
 
 /** A reader that notes the client ids of frames, and how often it was to be read again. */
-function readerWith(options: { readonly framesPerTurn: number; readonly share?: TurnShare; readonly workOf?: (frame: Frame) => number }) {
+function readerWith({
+	begin = () => FrameDecision.take,
+	...options
+}: {
+	readonly framesPerTurn: number;
+	readonly share?: TurnShare;
+	readonly workOf?: (frame: Frame) => number;
+	readonly begin?: () => FrameDecision;
+}) {
 	const frames: number[] = [];
 	const state = { frames, resumed: 0 };
 	const reader = new ConnectionReader(
@@ -25,7 +33,7 @@ function readerWith(options: { readonly framesPerTurn: number; readonly share?: 
 			rate: new Bandwidth(0, 0),
 			nowMs: () => 0,
 			...options,
-			begin: () => FrameDecision.take,
+			begin,
 			onFrame: (frame) => void frames.push(frame.clientId),
 			onFailed: (problem) => expect.fail(problem),
 			resume: () => void state.resumed++,
@@ -86,6 +94,22 @@ describe("a reader of a connection", () => {
 		expect(state.frames).toEqual([0, 1, 0]);
 		await turn();
 		expect(state.frames).toEqual([0, 1, 0, 2, 0, 3]);
+	});
+
+	it("takes no frame when it is stopped while it is asked about it, and has no part of the turn", () => {
+		const share = new TurnShare(8);
+		const { state, read, reader } = readerWith({
+			...{ framesPerTurn: 100, share },
+			begin: () => {
+				reader.stop();
+				return FrameDecision.take;
+			},
+		});
+		expect(read(1, 2)).toBe(false);
+		expect(state.frames).toEqual([]);
+		// The only one now.
+		share.join();
+		expect(share.frames).toBe(8);
 	});
 
 	it("gives back its share when it is stopped within a turn", () => {
