@@ -79,6 +79,7 @@ export class Gateway {
 				this.#check.left(client.addressSlot);
 				this.#userLimit.left(client);
 			},
+			failed: (error) => this.#listener.failed("message", error),
 			nowMs,
 		});
 		const { clients } = this.hub;

@@ -64,6 +64,29 @@ describe("bursts from a client", () => {
 		expect(rig.gateway.hub.pool.inUse).toBe(0);
 	});
 
+	it("of which one that waited for its turn cannot be handled: its client is closed with 1011, and nobody else", async () => {
+		const rig = await start();
+		const [flood, other] = [await rig.client(), await rig.client()];
+		const connection = await rig.backends[0]!.connection("control");
+		const { fromClients } = rig.gateway.hub;
+		const take = fromClients.take.bind(fromClients);
+		let handled = 0;
+		vi.spyOn(fromClients, "take").mockImplementation((client, message) => {
+			if (client.id === flood.id && ++handled === 200) throw new Error("a bug");
+			take(client, message);
+		});
+		burst(flood, 1000, control, 1);
+		expect(await flood.closing()).toEqual({ code: 1011, reason: "internal error" });
+		other.send(control, 1, "other");
+		await waitFor(() => connection.frames.some(({ content }) => content.toString() === "other"), {
+			...within,
+			what: "the other client's frame",
+		});
+		expect(handled, "frames of the client, none after the one that failed").toBe(200);
+		expect(await rig.metric("shardcast_gateway_callback_errors_total")).toBe(1);
+		expect(await rig.metric("shardcast_gateway_deferred_frames_total")).toBeGreaterThan(200);
+	});
+
 	it("to a backend that is not there: the client that reads is told of each, and stays", async () => {
 		const rig = await start();
 		const client = await rig.client();

@@ -20,6 +20,8 @@ interface ClientTurnsParts<Client> {
 	readonly counts: Pick<GatewayCounts, "dropped" | "deferred">;
 	/** @param message valid until this returns. */
 	readonly handle: (client: Client, message: Buffer) => void;
+	/** A message that waited could not be handled. Closes the client, as the guard of its WebSocket does for one that did not wait. */
+	readonly failed: (client: Client, error: unknown) => void;
 }
 
 const firstPieceBytes = 4096;
@@ -157,6 +159,11 @@ export class ClientTurns<Client extends TurnClient> {
 			}
 			if (turn.count === 0) break;
 			this.#handleOldest(client);
+			if (client.isGone) {
+				// It was closed for that one: see below.
+				counts.dropped.client_closed++;
+				return;
+			}
 		}
 		handle(client, message);
 	}
@@ -186,10 +193,14 @@ export class ClientTurns<Client extends TurnClient> {
 	}
 
 	#handleOldest(client: Client): void {
-		const { counts, handle } = this.#parts;
+		const { counts, handle, failed } = this.#parts;
 		const { turn, queues } = client;
 		const wasGone = client.isGone;
-		handle(client, turn.next(queues.budget));
+		try {
+			handle(client, turn.next(queues.budget));
+		} catch (error) {
+			failed(client, error);
+		}
 		turn.release();
 		if (!wasGone && client.isGone) {
 			// It was closed since this one could not be passed on. None that came later is.

@@ -2,6 +2,7 @@ import type { Config } from "@shardcast/config";
 import type { BackendPlace } from "@shardcast/control";
 import { Deadline, until } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
+import { CloseCode, closeReasons } from "@shardcast/wire";
 import { type Backend, Backends, type BackendsListener } from "../backends/backends.ts";
 import type { LinkOptions } from "../backends/link-options.ts";
 import { BufferPool } from "../buffers/buffer-pool.ts";
@@ -30,6 +31,8 @@ interface GatewayHubParts {
 	readonly log: Pick<Log, "info" | "warn">;
 	/** A client is gone: its address and its user count one less. */
 	readonly left: (client: GatewayClient) => void;
+	/** A client is closed because of this exception. */
+	readonly failed: (error: unknown) => void;
 	/** Milliseconds, monotonic. */
 	readonly nowMs: () => number;
 	/** The way to the other processes of the gateway; null = it is the only one. */
@@ -130,6 +133,10 @@ export class GatewayHub implements ClientOwner {
 			payloadBytesMax: config().maxFrameBytes,
 			...{ pool, counts },
 			handle: (client, message) => this.fromClients.take(client, message),
+			failed: (client, error) => {
+				parts.failed(error);
+				if (!client.isGone) client.transport.end(CloseCode.internalError, closeReasons[CloseCode.internalError]);
+			},
 		});
 	}
 

@@ -19,6 +19,7 @@ function message(number: number, frameClass: number = FrameClass.CONTROL, bytes 
 function rig({ pool = new BufferPool(), bytesMax = 2 ** 24, onHandle = (_name: string, _number: number): void => {} } = {}) {
 	const counts = new GatewayCounts();
 	const handled: { readonly name: string; readonly number: number }[] = [];
+	const failures: { readonly name: string; readonly error: unknown }[] = [];
 	const client = (name: string) => ({
 		name,
 		isGone: false,
@@ -32,6 +33,10 @@ function rig({ pool = new BufferPool(), bytesMax = 2 ** 24, onHandle = (_name: s
 			handled.push({ name, number });
 			onHandle(name, number);
 		},
+		failed: (client, error) => {
+			failures.push({ name: client.name, error });
+			client.isGone = true;
+		},
 	});
 	const send = (to: ReturnType<typeof client>, from: number, until: number) => {
 		for (let number = from; number < until; number++) turns.take(to, message(number));
@@ -40,7 +45,7 @@ function rig({ pool = new BufferPool(), bytesMax = 2 ** 24, onHandle = (_name: s
 		while (turns.waiting > 0) await nextTurn();
 	};
 	const numbersOf = (wanted: string) => handled.filter(({ name }) => name === wanted).map(({ number }) => number);
-	return { pool, counts, handled, client, turns, send, done, numbersOf };
+	return { pool, counts, handled, failures, client, turns, send, done, numbersOf };
 }
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
@@ -115,6 +120,39 @@ describe("turns of clients", () => {
 		expect(numbersOf("one")).toEqual(upTo(501));
 		expect(counts.dropped.client_closed).toBe(499);
 		expect([pool.inUse, one.queues.budget.bytes]).toEqual([0, 0]);
+	});
+
+	it("when one makes room for the next by closing its client, that one is not handled either", async () => {
+		const { pool, counts, client, send, done, numbersOf } = rig({
+			bytesMax: 1300,
+			onHandle: (_, number) => {
+				if (number === 64) one.isGone = true;
+			},
+		});
+		const one = client("one");
+		send(one, 0, 165);
+		await done();
+		expect(numbersOf("one")).toEqual(upTo(65));
+		expect(counts.dropped.client_closed).toBe(100);
+		expect([pool.inUse, one.queues.budget.bytes]).toEqual([0, 0]);
+	});
+
+	it("one that waited and cannot be handled closes its client, and no other: nothing is left of it", async () => {
+		const problem = new Error("a bug");
+		const { pool, counts, failures, client, send, done, numbersOf } = rig({
+			onHandle: (name, number) => {
+				if (name === "bad" && number === 100) throw problem;
+			},
+		});
+		const [bad, other] = [client("bad"), client("other")];
+		send(bad, 0, 300);
+		send(other, 0, 300);
+		await done();
+		expect(failures).toEqual([{ name: "bad", error: problem }]);
+		expect(numbersOf("bad")).toEqual(upTo(101));
+		expect(numbersOf("other")).toEqual(upTo(300));
+		expect(counts.dropped.client_closed).toBe(199);
+		expect([pool.inUse, bad.queues.budget.bytes]).toEqual([0, 0]);
 	});
 
 	it("a message that finds no room to wait has those before it handled at once, of every class: nothing is lost, and nobody is closed", async () => {

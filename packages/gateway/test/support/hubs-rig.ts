@@ -133,6 +133,9 @@ export class HubsRig {
 			linkOptions: { ...linkOptionsOf(config), ...link },
 			log: silentLog(),
 			left: () => {},
+			failed: (error) => {
+				throw error;
+			},
 			nowMs: () => performance.now(),
 			bus: { link: busLink, incarnationOf: (of) => this.incarnations[of]!, beforeTurn: () => {} },
 		});

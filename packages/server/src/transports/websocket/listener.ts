@@ -13,6 +13,7 @@ import type { PeekedConnections } from "../peeked-connections.ts";
 import { PrefixedConnections } from "../prefixed-connections.ts";
 import { TlsConnections } from "../tls-connections.ts";
 import { type SocketOptions, Sockets } from "./sockets.ts";
+import type { GuardedCallback } from "./sockets-app.ts";
 
 interface ListenerParts {
 	readonly options: Pick<ShardOptions, "row" | "log" | "address" | "handoff" | "isProxy" | "certificates"> & {
@@ -39,11 +40,11 @@ export class Listener implements Feature {
 	/** The port; 0 = not listening. */
 	port = 0;
 	readonly #parts: ListenerParts;
+	readonly #failures = new BoundedLines(failureLineEveryMs);
 
 	constructor(parts: ListenerParts) {
 		const { options, check, rules, served } = parts;
-		const { row, log } = options;
-		const failures = new BoundedLines(failureLineEveryMs);
+		const { row } = options;
 		this.#parts = parts;
 		this.sockets = new Sockets({
 			sessions: served.flatMap(({ endpoints = [] }) => endpoints),
@@ -56,22 +57,26 @@ export class Listener implements Feature {
 				socketsMax: () => row.socketsMax,
 				overfull: () => check.full(),
 				forwardedAddress: (head, peer) => check.forwardedAddress(head, peer),
-				failed: (callback, error) => {
-					row.add("callbackErrors", 1);
-					failures.offer((leftOut) =>
-						log.error({ error, callback, leftOut }, "a request or a connection failed in this shard; it was ended"),
-					);
-				},
+				failed: this.failed,
 			},
 			proxyProtocol: options.config.proxyProtocol,
 			counters: row,
 			certificates: options.certificates,
 			compressFrom: options.config.webSocketCompression ? options.config.webSocketCompressionBytesMin : undefined,
 		});
-		if (options.config.proxyProtocol) this.#peeked = this.#takePrefixes(failures);
-		else this.#peeked = options.certificates.length > 0 ? this.#takeTls(failures) : null;
+		if (options.config.proxyProtocol) this.#peeked = this.#takePrefixes();
+		else this.#peeked = options.certificates.length > 0 ? this.#takeTls() : null;
 		this.intake = this.#takeHandoffs();
 	}
+
+	/** Counts and logs an exception in what was done for a request or a connection, which the caller ends. */
+	readonly failed = (callback: GuardedCallback, error: unknown): void => {
+		const { row, log } = this.#parts.options;
+		row.add("callbackErrors", 1);
+		this.#failures.offer((leftOut) =>
+			log.error({ error, callback, leftOut }, "a request or a connection failed in this shard; it was ended"),
+		);
+	};
 
 	async start(): Promise<void> {
 		const { address } = this.#parts.options;
@@ -110,24 +115,24 @@ export class Listener implements Feature {
 		this.sockets.close();
 	}
 
-	#takePrefixes(failures: BoundedLines): PrefixedConnections {
+	#takePrefixes(): PrefixedConnections {
 		const { options, live } = this.#parts;
 		return new PrefixedConnections({
-			...this.#peekedParts("--proxy-protocol", failures),
+			...this.#peekedParts("--proxy-protocol"),
 			isTrusted: (peer) => live.trustedProxies.has(peer),
 			isProxy: options.isProxy,
 			adopt: (descriptor, address) => this.sockets.adoptTold(descriptor, address),
 		});
 	}
 
-	#takeTls(failures: BoundedLines): TlsConnections {
+	#takeTls(): TlsConnections {
 		return new TlsConnections({
-			...this.#peekedParts("--tls-cert", failures),
+			...this.#peekedParts("--tls-cert"),
 			adopt: (descriptor, serverName) => this.sockets.adopt(descriptor, serverName),
 		});
 	}
 
-	#peekedParts(flag: string, failures: BoundedLines) {
+	#peekedParts(flag: string) {
 		const support = nativeSupport();
 		if (!support.available) throw new StartupError(`${flag} ${support.reason}`, { exitStatus: 2 });
 		const { options, live, check } = this.#parts;
@@ -138,7 +143,7 @@ export class Listener implements Feature {
 			nowMs: monotonicMs,
 			counters: row,
 			onError: (error: unknown) =>
-				failures.offer((leftOut) => log.error({ error, leftOut }, "could not serve a connection; it was closed")),
+				this.#failures.offer((leftOut) => log.error({ error, leftOut }, "could not serve a connection; it was closed")),
 		};
 	}
 
