@@ -1,4 +1,5 @@
 import { authRequired, type Config, ConfigError, hasTokenKey, type LoadedConfig, optionNames } from "@shardcast/config";
+import { newlyOpenPages } from "@shardcast/http";
 
 /** @throws ConfigError when a gateway cannot work with these options. */
 export function checkGateway({ config, layers }: LoadedConfig): void {
@@ -39,7 +40,8 @@ export function openMode(config: Config): string | null {
 /** What new options open to everyone, one line each. */
 export function newlyOpen(before: Config, after: Config): readonly string[] {
 	const open = openMode(after);
-	return open !== null && openMode(before) === null ? [open] : [];
+	const lines = open !== null && openMode(before) === null ? [`now ${open}`] : [];
+	return [...lines, ...newlyOpenPages(before, after, "can connect")];
 }
 
 /** For people: who may connect. */

@@ -1,5 +1,5 @@
 export { type ConsoleRules, consoleToken, isLoopback, isLoopbackName, mayUseConsole, secretMatches } from "./access/access.ts";
-export { type MayPublish, mayPublish, newlyOpen, openAccess, openToClients, whoPublishes } from "./access/may-publish.ts";
+export { type MayPublish, mayPublish, newlyOpen, newlyOpenPages, openAccess, openToClients, whoPublishes } from "./access/may-publish.ts";
 export { type AllowedOrigins, allowedOrigins, hostName, isCrossSite, isSameOrigin, originAllowed } from "./access/origin.ts";
 export { cookieIn, tokenIn } from "./access/raw-token.ts";
 export {

@@ -35,18 +35,23 @@ export function newlyOpen(before: Config, after: Config): string[] {
 		lines.push("now open: everyone who reaches this can publish, over HTTP and as a WebSocket client; --api-key closes it again");
 	else if (http) lines.push("now open: everyone who reaches this can publish over HTTP without a key; --api-key closes it again");
 	else if (webSocket) lines.push("now open: every WebSocket client can publish; --client-publish off closes it again");
-	if (before.consoleToken !== undefined && after.consoleToken === undefined)
-		lines.push("now open: every user of this machine can open the console without a token; --console-token closes it again");
-	if (!before.allowedOrigins.includes("*") && after.allowedOrigins.includes("*"))
-		lines.push(
-			"now open: pages of every site can connect, and publish where that needs no key; a list in --allowed-origins closes it again",
-		);
+	lines.push(...newlyOpenPages(before, after, "can connect, and publish where that needs no key"));
 	if (!before.clientInsecure && after.clientInsecure)
 		lines.push(
 			"now open: every client of the Centrifuge protocol can subscribe, publish, and read history and presence; --no-client-insecure closes it again",
 		);
 	else if (openToClients(before) === null && openToClients(after) !== null)
 		lines.push("now open: clients of the Centrifuge protocol can connect without a token; --no-allow-anonymous-connect closes it again");
+	return lines;
+}
+
+/** The same for what every server has: its console, and pages of other sites. @param may what these can do. */
+export function newlyOpenPages(before: Config, after: Config, may: string): string[] {
+	const lines: string[] = [];
+	if (before.consoleToken !== undefined && after.consoleToken === undefined)
+		lines.push("now open: every user of this machine can open the console without a token; --console-token closes it again");
+	if (!before.allowedOrigins.includes("*") && after.allowedOrigins.includes("*"))
+		lines.push(`now open: pages of every site ${may}; a list in --allowed-origins closes it again`);
 	return lines;
 }
 
