@@ -1,5 +1,4 @@
 import { type CommandInput, type CommandOutcome, ConfigError, type ConfigKey, keysOf, optionNames, parseAddress } from "@shardcast/config";
-import { checkGateway } from "@shardcast/gateway/cluster";
 import { portProblem } from "../preflight/ports.ts";
 
 /** What only a gateway of several processes uses. */
@@ -8,6 +7,8 @@ const ofProcesses = keysOf("gateway").filter((key) => (keysOf("multi").includes(
 /** Runs a gateway: one process, unless `--shards` says otherwise. */
 export async function gateway(input: CommandInput): Promise<CommandOutcome> {
 	const { config, layers } = input.loaded;
+	// Imported only now, since the other commands need none of it.
+	const { checkGateway } = await import("@shardcast/gateway/cluster");
 	checkGateway(input.loaded);
 	if (config.shards !== 1) return (await import("./gateway-cluster.ts")).gatewayCluster(input);
 	refuseWithoutEffect(input, ofProcesses);
