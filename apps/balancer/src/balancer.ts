@@ -33,6 +33,10 @@ interface BalancerOptions {
 	readonly mode: "handoff" | "proxy";
 	/** The shards' ends of their handoff sockets, by slot; empty in proxy mode. */
 	readonly handoffDescriptors: readonly number[];
+	/** A bound socket to listen on; null = it opens its own. */
+	readonly listenDescriptor: number | null;
+	/** The receiving end of the socket in which a predecessor has left connections; null = there is none. */
+	readonly leftDescriptor: number | null;
 	/** The text of GET /metrics, which the supervisor collects from all processes. */
 	readonly collectMetrics: () => Promise<string>;
 	/** Which nodes there are; null = this one works alone. */
@@ -144,14 +148,14 @@ export class Balancer {
 	}
 
 	async start(): Promise<void> {
-		const { board, mode, config } = this.#options;
+		const { board, mode, config, listenDescriptor } = this.#options;
 		board.balancer.state = ShardState.starting;
 		board.balancer.mode = mode === "handoff" ? BalancerMode.handoff : BalancerMode.proxy;
 		this.#showPlacement();
 		this.#monitor.start();
 		this.#heartbeat.start();
 		const address = parseAddress(config.lbAddr);
-		this.#port = await this.#dataPath.open(address).catch((error: unknown) => {
+		this.#port = await this.#dataPath.open(listenDescriptor === null ? address : { fd: listenDescriptor }).catch((error: unknown) => {
 			throw cannotListen(error, address, (this.#options.gateway ?? null) === null ? "--lb-addr" : "--gateway-addr");
 		});
 		board.balancer.state = ShardState.serving;
@@ -174,9 +178,10 @@ export class Balancer {
 		this.#tls?.useCertificates(certificates);
 	}
 
-	async drain(deadlineMs: number): Promise<number> {
+	/** @param replaced another process takes its place, and gets what this one need not finish. */
+	async drain(deadlineMs: number, replaced = false): Promise<number> {
 		// The listener is closed when this returns; the supervisor waits for this message before it drains the shards.
-		const drained = this.#dataPath.drain(deadlineMs);
+		const drained = this.#dataPath.drain(deadlineMs, replaced);
 		this.#options.board.balancer.state = ShardState.draining;
 		return drained;
 	}
@@ -195,7 +200,8 @@ export class Balancer {
 	}
 
 	#handoffPath(shared: SharedOptions): DataPath {
-		const { board, directory, handoffDescriptors } = this.#options;
+		const { board, directory, handoffDescriptors, leftDescriptor } = this.#options;
+		const left = leftDescriptor === null ? null : DescriptorChannel.inherited(leftDescriptor, directory.balancerPath);
 		const picker = this.#picker;
 		const handoff = new Handoff({
 			openChannel: (slot) => DescriptorChannel.connect(directory.handoffPath(slot)),
@@ -209,7 +215,8 @@ export class Balancer {
 			onReturn: (fd, sinceMs) => dataPath.takeBack(fd, sinceMs),
 			onGone: (candidate) => picker.shun(candidate),
 		});
-		const dataPath = new HandoffPath({ ...shared, picker, keys: this.#keys, handoff });
+		const successor = left === null ? null : { left, openChannel: () => DescriptorChannel.connect(directory.balancerPath) };
+		const dataPath = new HandoffPath({ ...shared, picker, keys: this.#keys, handoff, successor });
 		return dataPath;
 	}
 

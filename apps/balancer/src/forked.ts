@@ -24,14 +24,15 @@ let log: Log | null = null;
 
 const control = connectToParent({
 	async start(message) {
-		const { config, certificates, mode, handoffDescriptors, workers } = message;
+		const { config, certificates, mode, handoffDescriptors, listenDescriptor, leftDescriptor, workers } = message;
 		const joined = joinCluster(message, "balancer", parts);
 		log = joined.log;
 		const collectMetrics = () => control.ask(metricsQuestion, null);
 		const nodes = () => control.ask(clusterNodesQuestion, null);
 		const sessions: FindSessions = (requests) => control.ask(sessionsQuestion, requests);
 		const gateway = workers === "gateway" ? await gatewayPages(joined.board, collectMetrics) : null;
-		const started = new Balancer({ ...joined, mode, handoffDescriptors, config, certificates, collectMetrics, nodes, sessions, gateway });
+		const inherited = { handoffDescriptors, listenDescriptor, leftDescriptor };
+		const started = new Balancer({ ...joined, ...inherited, mode, config, certificates, collectMetrics, nodes, sessions, gateway });
 		balancer = started;
 		if (config.redisAddress !== undefined) joined.metrics.addReading(selectionMetrics, () => started.selections);
 		await started.start();
@@ -42,8 +43,8 @@ const control = connectToParent({
 		balancer?.reload(config);
 	},
 	useCertificates: (certificates) => balancer?.useCertificates(certificates),
-	async drain(deadlineMs) {
-		const cutOff = (await balancer?.drain(deadlineMs)) ?? 0;
+	async drain(deadlineMs, _immediate, replaced) {
+		const cutOff = (await balancer?.drain(deadlineMs, replaced)) ?? 0;
 		await balancer?.stop();
 		return { cutOff };
 	},

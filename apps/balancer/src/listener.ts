@@ -1,7 +1,6 @@
 import { createServer, type Server } from "node:net";
-import type { Address } from "@shardcast/config";
 import { setDeferAccept, setTcpNoDelay } from "@shardcast/native";
-import { backlog } from "@shardcast/relay";
+import { backlog, type ListenAt } from "@shardcast/relay";
 
 /** Node's internal handle behind a listening `net.Server` and an accepted socket (libuv's stream). Not public API: only this file uses it. */
 interface Stream {
@@ -34,11 +33,11 @@ export class Listener {
 	 * @param onConnection gets the connection that libuv has accepted, or null when accepting failed for lack of descriptors or
 	 * memory.
 	 */
-	static open(address: Address, onConnection: (listenFd: number, connection: Accepted | null) => void): Promise<Listener> {
+	static open(at: ListenAt, onConnection: (listenFd: number, connection: Accepted | null) => void): Promise<Listener> {
 		return new Promise((resolve, reject) => {
 			const server = createServer();
 			server.once("error", reject);
-			server.listen({ ...address, backlog }, () => {
+			server.listen({ ...at, backlog }, () => {
 				server.off("error", reject);
 				const stream = (server as unknown as { _handle: ListeningStream })._handle;
 				// Accepted sockets inherit this option.
@@ -59,7 +58,7 @@ export class Listener {
 		return address !== null && typeof address === "object" ? address.port : 0;
 	}
 
-	/** Connections that are still in the kernel's queue are reset. */
+	/** Connections that are still in the kernel's queue are reset, unless the socket belongs to another process, too. */
 	close(): void {
 		this.#server.close();
 	}

@@ -32,6 +32,8 @@ export class ClusterMemory {
 	readonly logs: LogKeeper | null;
 	/** Sockets that hold connections until their shard receives them, by slot; none in proxy mode. */
 	#handoffs: readonly DescriptorChannel[] = [];
+	/** Holds connections while the balancer is replaced; null in proxy mode. */
+	#left: DescriptorChannel | null = null;
 	/** Reading ends of the rings for client events, by slot; null while there is no webhook. */
 	#eventReaders: ReadonlyMap<number, EventReader> | null = null;
 	/** Null while connections per address are not limited. */
@@ -123,12 +125,18 @@ export class ClusterMemory {
 	 */
 	openHandoffs(): void {
 		this.#handoffs = this.#board.slots().map((slot) => DescriptorChannel.bind(this.#directory.handoffPath(slot)));
+		this.#left = DescriptorChannel.bind(this.#directory.balancerPath);
 	}
 
 	/** The receiving ends that a shard inherits; without a slot, all of them, for the balancer. */
 	handoffDescriptors(slot?: number): readonly number[] {
 		const channels = slot === undefined ? this.#handoffs : this.#handoffs.slice(slot, slot + 1);
 		return channels.map(({ descriptor }) => descriptor);
+	}
+
+	/** The receiving end of the socket in which a balancer leaves connections to its successor; null in proxy mode. */
+	get leftDescriptor(): number | null {
+		return this.#left?.descriptor ?? null;
 	}
 
 	shardDied(slot: number): void {
@@ -189,6 +197,7 @@ export class ClusterMemory {
 	/** Removes all files. Call last. The scoreboard stays mapped until this process ends, since it may still be read. */
 	remove(): void {
 		for (const channel of this.#handoffs) channel.close();
+		this.#left?.close();
 		this.#directory.remove();
 	}
 }

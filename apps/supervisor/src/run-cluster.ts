@@ -16,13 +16,15 @@ import {
 import { CertificateWatch, type CertificateWatchParts, ConfigReloader, RouteReloader, type Workers } from "@shardcast/control";
 import type { GatewaySupervision } from "@shardcast/gateway/cluster";
 import { NativeError } from "@shardcast/native";
-import { StartupError } from "@shardcast/process";
+import { cannotListen, StartupError } from "@shardcast/process";
 import { BusError, ClusterDirectory } from "@shardcast/scoreboard";
 import { createLog, type Log } from "@shardcast/telemetry";
 import { Admin } from "./admin/admin.ts";
 import type { ReloadReport } from "./admin/verb.ts";
 import { entries } from "./children/entries.ts";
 import { ClusterMemory } from "./cluster-memory.ts";
+import { type ListeningSocket, openListeningSocket } from "./listening-socket.ts";
+import { type OperationProgress, OperationRefused } from "./operations/operation.ts";
 import { openFilesWarnings } from "./preflight/open-files.ts";
 import { type Plan, preflight } from "./preflight/preflight.ts";
 import { stopOnSignals } from "./signals.ts";
@@ -68,7 +70,8 @@ export async function runCluster({ command, workers, loaded, input, ...parts }: 
 	const mode = plan.mode.mode;
 	const slots = topology.shards.map(({ slot }) => slot);
 	const gateway = parts.gateway?.(config, slots, log) ?? null;
-	const facts = { config, certificates, topology, mode, memory, workers, entries: entries(workers), gateway, pin };
+	const listening = await openListening(config, command);
+	const facts = { config, certificates, topology, mode, memory, workers, entries: entries(workers), gateway, pin, listening };
 	const supervisor = new Supervisor(facts, log);
 	const tell: CertificateWatchParts["tell"] = (level, text) => supervisor.tell(level, text);
 	const certificateWatch = new CertificateWatch({
@@ -120,7 +123,11 @@ export async function runCluster({ command, workers, loaded, input, ...parts }: 
 		const [certificates, route] = await Promise.all([certificateWatch.reload(), routeReloader.reload()]);
 		return { options, certificates, route };
 	};
-	stopOnSignals(supervisor, () => void reload());
+	stopOnSignals(
+		supervisor,
+		() => void reload(),
+		() => rollingRestart(supervisor, log),
+	);
 	const admin = await Admin.open({ supervisor, memory, command, workers, reload, log, option: optionNames(loaded.layers)("adminSocket") });
 	process.once("exit", () => admin.close());
 	await supervisor.join();
@@ -136,6 +143,24 @@ export async function runCluster({ command, workers, loaded, input, ...parts }: 
 	certificateWatch.stop();
 	if (failure !== null) reportError("shardcast", failure);
 	return status;
+}
+
+/** Its end, good or bad, is logged by the operation; a refusal is not. */
+function rollingRestart({ operations }: Supervisor, log: Log): void {
+	const onProgress = ({ text }: OperationProgress) => log.info(`rolling restart: ${text}`);
+	operations.rollingRestart({ onProgress }).catch((error: Error) => {
+		if (error instanceof OperationRefused) log.error(`no rolling restart: ${error.message}`);
+	});
+}
+
+/** @throws StartupError when the address cannot be used. */
+async function openListening({ lbAddr }: Config, command: ClusterRun["command"]): Promise<ListeningSocket> {
+	const address = parseAddress(lbAddr);
+	try {
+		return await openListeningSocket(address);
+	} catch (error) {
+		throw cannotListen(error, address, command === "multi" ? "--lb-addr" : "--gateway-addr");
+	}
 }
 
 /** @throws ConfigError when there is not enough room for webhooks. */

@@ -19,6 +19,7 @@ import {
 	type GatewayReading,
 	gatewayQuestion,
 	historyMetrics,
+	moveClientsQuestion,
 	noCertificateReloads,
 	noReloads,
 	postgresRevocationMetrics,
@@ -41,6 +42,9 @@ import { BoardWatch } from "./board-watch.ts";
 import { balancerName, balancerSpec, type ChildHooks, type ClusterFacts, shardSpec } from "./children/child-specs.ts";
 import { type ChildDrained, SupervisedChild } from "./children/supervised-child.ts";
 import { Watchdog } from "./children/watchdog.ts";
+import { BoardShard } from "./operations/operated-shard.ts";
+import { Operations } from "./operations/operations.ts";
+import { RebalanceAfterCrash } from "./operations/rebalance-after-crash.ts";
 import { version } from "./version.ts";
 
 export interface Ended {
@@ -72,6 +76,10 @@ export class Supervisor {
 	readonly certificateReloads = noCertificateReloads();
 	readonly #events = new EventLog();
 	readonly #boardWatch: BoardWatch;
+	/** What people can do to the cluster while it runs. */
+	readonly operations: Operations;
+	readonly #afterCrash: RebalanceAfterCrash;
+	readonly #operated: readonly BoardShard[];
 	readonly #webhooks: Webhooks;
 	readonly #revocations: RevocationStore;
 	/** Null where it works alone. */
@@ -156,8 +164,12 @@ export class Supervisor {
 			onSilent: (name, silent) => this.#onSilent(name, silent),
 			onNotReloaded: (name, problem) => this.#onNotReloaded(name, problem),
 			onDeath: (name) => this.#onDeath(name),
-			onShardServes: (slot) => gateway?.processServes(slot),
-			onShardGone: (slot) => {
+			onShardServes: (slot) => {
+				gateway?.processServes(slot);
+				this.#afterCrash.serves(slot);
+			},
+			onShardGone: (slot, isPlanned) => {
+				if (!isPlanned) this.#afterCrash.died(slot);
 				this.#webhooks.shardDied(slot);
 				// While all stop, nobody takes over what the first to end has had.
 				if (this.#ending === "no" || this.#ending === "announced") gateway?.processDied(slot);
@@ -167,6 +179,26 @@ export class Supervisor {
 		this.#shards = facts.topology.shards.map(({ slot, core }) => new SupervisedChild(shardSpec(facts, hooks, slot, core), log));
 		this.#balancer = new SupervisedChild(balancerSpec(facts, hooks), log);
 		this.#children = [...this.#shards, this.#balancer];
+		this.#operated = facts.topology.shards.map(({ slot }, at) => new BoardShard(slot, this.#shards[at]!, board.row(slot)));
+		this.operations = new Operations({
+			shards: () => this.#operated,
+			balancer: this.#balancer,
+			mode: facts.mode,
+			unsupported: gateway === null ? null : "this is a gateway, whose processes cannot be drained or restarted one by one",
+			isServing: () => this.#ending === "no" && this.#awaited.size === 0,
+			config: () => this.config,
+			onTakers: () => this.#limitShards(),
+			move: (bySlot) => questions.ask(moveClientsQuestion, { bySlot }),
+			version,
+			log,
+			tell: (level, text) => this.#events.add(level, text),
+		});
+		this.#afterCrash = new RebalanceAfterCrash({
+			isOn: () => gateway === null && this.config.rebalanceShards,
+			isServing: (slot) => this.#operated.some((shard) => shard.slot === slot && shard.serving),
+			rebalance: () => this.operations.rebalance(),
+			log,
+		});
 		this.#awaited = new Set(this.#children.map(({ name }) => name));
 		const { heartbeatTimeoutMs } = facts.config;
 		this.#watchdog = new Watchdog({ children: this.#children, heartbeatTimeoutMs, onLook: (passedMs) => this.#checkLocks(passedMs) });
@@ -242,14 +274,13 @@ export class Supervisor {
 	reload(config: Config): void {
 		if (this.#ending !== "no") return;
 		this.#facts.gateway?.check(config);
-		const perShard = connectionsPerShard(config, this.#shards.length);
-		if (countsConnections(config)) this.#facts.memory.countAddresses(perShard);
+		if (countsConnections(config)) this.#facts.memory.countAddresses(connectionsPerShard(config, this.#shards.length));
 		// Before the shards write.
 		this.#webhooks.reload(config);
 		this.#facts.config = config;
 		this.#log.level = config.logLevel;
 		this.#watchdog.heartbeatTimeoutMs = config.heartbeatTimeoutMs;
-		this.#facts.memory.limitShards(perShard);
+		this.#limitShards();
 		this.#facts.gateway?.reload(config);
 		for (const child of this.#children) child.renew({ type: "config", config });
 	}
@@ -282,6 +313,12 @@ export class Supervisor {
 		return refusals.filter((refusal) => refusal !== null);
 	}
 
+	/** Divides `--max-connections` by the shards that take clients: while one is drained, the others may have its share. */
+	#limitShards(): void {
+		const takers = this.#operated.filter(({ isDrained }) => !isDrained).length;
+		this.#facts.memory.limitShards(connectionsPerShard(this.config, Math.max(1, takers)));
+	}
+
 	/** Makes the shards load the route module again. */
 	reloadRoute(): void {
 		if (this.#ending === "no") for (const shard of this.#shards) shard.send({ type: "reloadRoute" });
@@ -301,6 +338,8 @@ export class Supervisor {
 		if (this.#ending !== "no") return;
 		this.#ending = "announced";
 		this.#stopping.abort();
+		this.operations.end(`the cluster stops: ${reason}`);
+		this.#afterCrash.stop();
 		const { config, memory, mode } = this.#facts;
 		// A cluster that is still starting has no clients yet, and one that failed should end at once.
 		const drainDelayMs = this.#awaited.size > 0 || this.#failure !== null ? 0 : stopDelayMs(strategy, config.drainDelayMs);
@@ -314,6 +353,9 @@ export class Supervisor {
 		if (drainDelayMs > 0) await this.#delay(drainDelayMs);
 		if (this.#ending !== "announced") return;
 		this.#ending = "draining";
+		for (const child of this.#children) child.end();
+		// From now on the socket is closed when the balancer closes it.
+		this.#facts.listening?.close();
 		const beganMs = performance.now();
 		const deadline = new Deadline(config.shutdownTimeoutMs);
 		this.#boardWatch.stop();
@@ -369,6 +411,9 @@ export class Supervisor {
 	async #killAll(status: number): Promise<void> {
 		this.#ending = "killing";
 		this.#stopping.abort();
+		this.#facts.listening?.close();
+		this.operations.end("the cluster is killed");
+		this.#afterCrash.stop();
 		this.#drainDelay.abort();
 		this.#boardWatch.stop();
 		await Promise.all([this.#node?.leave(), ...this.#children.map((child) => child.kill())]);

@@ -179,6 +179,27 @@ describe("healthReport", () => {
 	});
 });
 
+describe("a shard that is drained", () => {
+	it("is not missed as long as another one serves, but health names it", () => {
+		const made = board();
+		made.row(0).isDrained = true;
+		made.row(0).state = ShardState.draining;
+		expect(readiness(made, options)).toEqual({ ready: true, reasons: [] });
+		expect(report(made)).toMatchObject({
+			status: "degraded",
+			reasons: ["shard 0: drained: it gets no new clients"],
+			maxConnections: 100,
+			shards: [{ status: "draining" }, { status: "healthy" }],
+		});
+		made.row(0).state = ShardState.dead;
+		expect(readiness(made, options).ready, "while it is replaced").toBe(true);
+		expect(healthReport(made, options).reasons).toEqual(["shard 0: being replaced: it gets no clients"]);
+		made.row(1).state = ShardState.dead;
+		expect(readiness(made, options).ready).toBe(false);
+		expect(healthReport(made, options).status).toBe("unhealthy");
+	});
+});
+
 describe("readiness", () => {
 	it("is there once every shard serves, busy or not", () => {
 		const made = board();

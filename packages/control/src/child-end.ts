@@ -6,13 +6,14 @@ import type { Ask, Question } from "./asking/question.ts";
 import { SharedAnswers } from "./asking/shared-answers.ts";
 import type { BackendPlace, FromChild, StartMessage, ToChild } from "./messages.ts";
 import { certificatesQuestion } from "./questions/certificates-question.ts";
+import { version } from "./version.ts";
 
 /** A child's handlers for messages of the supervisor. */
 interface ChildHandlers {
 	/** Resolves when the child serves. A rejection is reported as fatal (a StartupError with its exit status) and ends the process. */
 	start(message: StartMessage): Promise<{ readonly port?: number }>;
-	/** Finishes accepted work within `deadlineMs` from now; if `immediate`, after closing the clients. When it has resolved, the process exits with status 0. */
-	drain(deadlineMs: number, immediate: boolean): Promise<{ readonly cutOff: number; readonly detail?: string }>;
+	/** Finishes accepted work within `deadlineMs` from now; if `immediate`, after closing the clients; if `replaced`, another process takes its place at once. When it has resolved, the process exits with status 0. */
+	drain(deadlineMs: number, immediate: boolean, replaced: boolean): Promise<{ readonly cutOff: number; readonly detail?: string }>;
 	/**
 	 * Applies new options. Called only after the child serves, in order. If it throws, it must not have changed anything: the supervisor is told,
 	 * and the child keeps its options.
@@ -25,6 +26,8 @@ interface ChildHandlers {
 	/** Uses these backends from now on. Called only after the child serves, in order. */
 	useBackends?(backends: readonly BackendPlace[]): void;
 	membership?(): void;
+	/** Its program could not be loaded: this is reported as fatal at once. */
+	readonly problem?: unknown;
 	/** This child's answers to questions. */
 	readonly parts?: PartAnswers;
 }
@@ -87,13 +90,13 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 				const start = handlers.start(message);
 				starting = start;
 				const { port } = await start;
-				await tell(port === undefined ? { type: "ready" } : { type: "ready", port });
+				await tell({ type: "ready", version, ...(port !== undefined && { port }) });
 				return;
 			}
 			case "drain": {
 				if (draining) return;
 				draining = true;
-				const outcome = await handlers.drain(message.deadlineMs, message.immediate === true);
+				const outcome = await handlers.drain(message.deadlineMs, message.immediate === true, message.replaced === true);
 				leaveAfter({ type: "drained", ...outcome }, 0);
 				return;
 			}
@@ -133,6 +136,8 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 	});
 	process.once("disconnect", () => process.exit(0));
 	ignoreSignals();
+	if (handlers.problem === undefined) void tell({ type: "loaded" });
+	else fatal(handlers.problem);
 	const ask: Ask = async <Answer>({ name, deadlineMs, isOrder }: AskedQuestion, request: unknown) => {
 		// Longer than the supervisor's deadline for the processes, so that an answer without a hung process still arrives.
 		const make = (): Promise<unknown> =>

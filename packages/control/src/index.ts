@@ -68,6 +68,8 @@ export {
 	type NodeConnections,
 	type NodeOrders,
 	nodeConnectionsQuestion,
+	type OffloadOrder,
+	offloadQuestion,
 	type RebalanceOrder,
 	type RebalanceStarted,
 	rebalanceQuestion,

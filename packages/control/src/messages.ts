@@ -42,6 +42,10 @@ export interface StartMessage {
 	 * mode.
 	 */
 	readonly handoffDescriptors: readonly number[];
+	/** The balancer's listening socket, which the supervisor has opened, so that it outlives this child; null = the child opens its own. */
+	readonly listenDescriptor: number | null;
+	/** In the balancer: the receiving end of the socket in which its predecessor has left connections; null = there is none. */
+	readonly leftDescriptor: number | null;
 	/** This child's share of `--max-connections`. */
 	readonly connectionsMax: number;
 	/** The backends of a gateway; none in a cluster of shards. */
@@ -51,8 +55,11 @@ export interface StartMessage {
 /** Supervisor to child. Never carries payloads. */
 export type ToChild =
 	| StartMessage
-	/** Finish accepted work, for at most `deadlineMs` from now. @param immediate close the clients first, all at once. */
-	| { readonly type: "drain"; readonly deadlineMs: number; readonly immediate?: boolean }
+	/**
+	 * Finish accepted work, for at most `deadlineMs` from now.
+	 * @param immediate close the clients first, all at once. @param replaced another process takes its place at once.
+	 */
+	| { readonly type: "drain"; readonly deadlineMs: number; readonly immediate?: boolean; readonly replaced?: boolean }
 	/** Apply these options. Those that cannot change while a process runs are as at its start. */
 	| { readonly type: "config"; readonly config: Config }
 	/** For a child that still starts, with others in its start message: use these certificates for new connections. One that serves is asked. */
@@ -70,7 +77,10 @@ export type ToChild =
 
 /** Child to supervisor. */
 export type FromChild =
-	| { readonly type: "ready"; readonly port?: number }
+	/** Its program is loaded, and it waits for its start message. */
+	| { readonly type: "loaded" }
+	/** It serves. @param version of the program that it runs. */
+	| { readonly type: "ready"; readonly port?: number; readonly version?: string }
 	/** The child cannot start, and exits with `exitStatus`. */
 	| { readonly type: "fatal"; readonly message: string; readonly flag?: string; readonly exitStatus: number }
 	/** New options, or a new route module, could not be applied. The child keeps the old ones. */

@@ -11,6 +11,7 @@ export async function runWorker(load: () => Promise<{ runForked(): void }>): Pro
 		if (process.send === undefined) process.exit(reportError("shardcast", error));
 		// The supervisor reports it, once for all its processes.
 		connectToParent({
+			problem: error,
 			start: () => Promise.reject(error),
 			drain: async () => ({ cutOff: 0 }),
 		});

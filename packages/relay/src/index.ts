@@ -1,7 +1,7 @@
 export { Answers } from "./answer/answers.ts";
 export { displaced, type Refusal, Refusals, refusalAnswer, withMessage } from "./answer/refusal.ts";
 export { Responder } from "./answer/responder.ts";
-export { backlog, type DataPath, DataPathLimits } from "./data-path.ts";
+export { backlog, type DataPath, DataPathLimits, type ListenAt } from "./data-path.ts";
 export { DeadlineSet } from "./deadline-set.ts";
 export { DescriptorBudget } from "./descriptor-budget.ts";
 export { HeadParser, HeadStatus } from "./head/head.ts";

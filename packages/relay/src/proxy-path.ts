@@ -1,10 +1,9 @@
 import { createServer, type Server, type Socket } from "node:net";
-import type { Address } from "@shardcast/config";
 import { GrowingBytes } from "@shardcast/http";
 import { openFiles, until } from "@shardcast/process";
 import { displaced, type Refusal, Refusals } from "./answer/refusal.ts";
 import type { Responder } from "./answer/responder.ts";
-import { backlog, type DataPath, DataPathLimits } from "./data-path.ts";
+import { backlog, type DataPath, DataPathLimits, type ListenAt } from "./data-path.ts";
 import { DeadlineSet } from "./deadline-set.ts";
 import { DescriptorBudget } from "./descriptor-budget.ts";
 import { HeadParser, HeadStatus } from "./head/head.ts";
@@ -125,11 +124,11 @@ export class ProxyPath implements DataPath {
 		return this.#waiting.size + this.#unplaced.size + this.#responder.leaving;
 	}
 
-	open(address: Address): Promise<number> {
+	open(at: ListenAt): Promise<number> {
 		this.#targets.open();
 		return new Promise((resolve, reject) => {
 			this.#server.once("error", reject);
-			this.#server.listen({ ...address, backlog }, () => {
+			this.#server.listen({ ...at, backlog }, () => {
 				this.#server.removeListener("error", reject);
 				this.#openAtStart = openFiles() ?? 0;
 				this.#server.on("error", () => this.#responder.count("acceptErrors", 1));

@@ -104,9 +104,12 @@ export function healthReport(
 	board: Scoreboard,
 	{ auth, mayPublish, nowMs = monotonicMs(), names = ofShards }: HealthOptions,
 ): HealthReport {
-	const shards = board.rows().map((row) => shardHealth(row, nowMs));
+	const rows = board.rows();
+	const shards = rows.map((row) => shardHealth(row, nowMs));
 	const connections = shards.reduce((sum, shard) => sum + shard.connections, 0);
-	const maxConnections = shards.reduce((sum, shard) => sum + shard.max, 0);
+	// The others have the share of a drained one.
+	const takers = shards.filter((_, at) => !rows[at]!.isDrained);
+	const maxConnections = takers.reduce((sum, shard) => sum + shard.max, 0);
 	const balancer = balancerHealth(board, nowMs);
 	const reasons: string[] = [];
 	if (board.clusterState === ClusterState.stopping) reasons.push(`the ${names.whole} is stopping`);
@@ -139,11 +142,15 @@ export function healthStatus(board: Scoreboard): HealthStatus {
 	return healthReport(board, { auth: "open", mayPublish: { http: "nobody", webSocket: "nobody" } }).status;
 }
 
-/** Whether every shard serves. Orchestrators ask this before they send traffic. */
+/** Whether every shard serves that is not drained. Orchestrators ask this before they send traffic. */
 export function readiness(board: Scoreboard, { nowMs = monotonicMs(), names = ofShards }: ReadinessOptions = {}): Readiness {
-	const shards = board.rows().map((row) => shardHealth(row, nowMs));
-	const reasons = shards
-		.filter(({ status }) => status !== "healthy" && status !== "degraded")
+	const rows = board.rows();
+	const shards = rows.map((row) => shardHealth(row, nowMs));
+	const serves = ({ status }: ShardHealth) => status === "healthy" || status === "degraded";
+	// A shard that is drained or replaced on purpose is not missed as long as there is another one.
+	const others = shards.filter((_, at) => !rows[at]!.isDrained);
+	const reasons = (others.some(serves) ? others : shards)
+		.filter((shard) => !serves(shard))
 		.map(({ id, reason }) => `${names.process} ${id}: ${reason}`);
 	if (shards.length === 0) reasons.push(`there are no ${names.process}s yet`);
 	if (board.clusterState === ClusterState.stopping) reasons.push(`the ${names.whole} is stopping`);
@@ -160,6 +167,10 @@ function shardHealth(row: BoardRow, nowMs: number): ShardHealth {
 		status = "degraded";
 		const why = max < row.connectionsGiven ? `; it could have ${row.connectionsGiven}, but not enough open files` : "";
 		reason = `${percent(connections, max)} of its connections are in use${why}`;
+	}
+	if (row.isDrained) {
+		status = "draining";
+		reason = row.state === ShardState.draining ? "drained: it gets no new clients" : "being replaced: it gets no clients";
 	}
 	const { troubles } = row;
 	if (status === "healthy" && troubles.length > 0) {

@@ -92,7 +92,7 @@ export type Role = (typeof Role)[keyof typeof Role];
 /**
  * i32 words of a row's supervisor part. `ringGeneration` counts how often the slot's ring was recreated. It is part of the ring's file name, so
  * that a slot which was removed and added again is not taken for the old one. `addedEpoch` is the membership epoch since which the slot is a
- * member.
+ * member. `drained` is 1 while the shard is to have no clients: it was drained, or is being replaced.
  */
 export const SupervisorWord = {
 	role: 0,
@@ -105,6 +105,7 @@ export const SupervisorWord = {
 	present: 7,
 	ringGeneration: 8,
 	addedEpoch: 9,
+	drained: 10,
 } as const;
 /**
  * i32 words of a row's balancer part. `handoffBatches` counts messages sent to the shard's handoff socket: see `BusLink.sleep`.
@@ -293,6 +294,7 @@ export const shardCounters = [
 	["clientsBehind", "clients that are in such a queue, or have more than a sixteenth of --max-buffered unread (now)"],
 	["unreadLimited", "times that --max-buffered-total, or the half that lanes may take, was exceeded and something was dropped or closed"],
 	["clientsCutForMemory", "clients closed with 3008 and reset because --max-buffered-total was exceeded and they had the most unread"],
+	["toldToLeave", "clients told to reconnect because their shard is drained while it runs"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 
@@ -334,6 +336,7 @@ export const balancerCounters = [
 	["affinityKept", "connections with an id that got the shard of that id (--lb-affinity)"],
 	["affinityMoved", "connections with an id that got another shard, because that of the id was full, draining, down or overloaded"],
 	["affinityUnknown", "connections without an id, placed by the strategy alone (--lb-affinity)"],
+	["leftToSuccessor", "connections that a balancer left to its successor when it was replaced, which accepts them once more"],
 ] as const;
 export type BalancerCounter = (typeof balancerCounters)[number][0];
 
@@ -353,6 +356,7 @@ export const balancerOutcomes = [
 	"closedEarly",
 	"sendErrors",
 	"lost",
+	"leftToSuccessor",
 ] as const satisfies readonly BalancerCounter[];
 
 /** Upper bounds of the buckets for times, in milliseconds: fine where users notice a difference, coarse where it only shows a problem. */

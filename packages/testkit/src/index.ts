@@ -26,5 +26,6 @@ export * from "./websocket/frame-parser.ts";
 export * from "./websocket/frames.ts";
 export * from "./websocket/handshake.ts";
 export * from "./websocket/raw-socket.ts";
+export { RecoveringReaders } from "./websocket/recovering-readers.ts";
 export * from "./websocket/steady-readers.ts";
 export * from "./websocket/test-client.ts";

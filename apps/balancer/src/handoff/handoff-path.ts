@@ -1,5 +1,4 @@
 import { Socket } from "node:net";
-import type { Address } from "@shardcast/config";
 import { proxyHeaderBytesMax } from "@shardcast/http";
 import { addressText } from "@shardcast/limits";
 import {
@@ -23,6 +22,7 @@ import {
 	HeadParser,
 	HeadStatus,
 	headRefusal,
+	type ListenAt,
 	noPrefix,
 	PlacementQueue,
 	type ProxyPrefix,
@@ -58,6 +58,15 @@ interface HandoffPathOptions {
 	readonly tls: TlsEnd | null;
 	/** How many descriptors this process may have open. */
 	readonly descriptorsMax: number;
+	/** Passes connections from a balancer that is replaced to the next one; null = that is not possible. */
+	readonly successor: Successor | null;
+}
+
+/** Both ends of a socket that outlives this process. */
+interface Successor {
+	/** What a predecessor has left. */
+	readonly left: Pick<DescriptorChannel, "receive">;
+	readonly openChannel: () => Pick<DescriptorChannel, "send" | "close">;
 }
 
 /** A connection that waits for room in a shard. */
@@ -129,8 +138,9 @@ export class HandoffPath implements DataPath {
 		return this.#heads.size + this.#unplaced.size + this.#handoff.waiting + this.#responder.leaving + (this.#options.tls?.pending ?? 0);
 	}
 
-	async open(address: Address): Promise<number> {
-		this.#listener = await Listener.open(address, (listenFd, connection) => this.#onConnection(listenFd, connection));
+	async open(at: ListenAt): Promise<number> {
+		this.#listener = await Listener.open(at, (listenFd, connection) => this.#onConnection(listenFd, connection));
+		this.#takeLeft();
 		return this.#listener.port;
 	}
 
@@ -174,7 +184,13 @@ export class HandoffPath implements DataPath {
 		this.#handoff.takeBack(candidates);
 	}
 
-	async drain(deadlineMs: number): Promise<number> {
+	async drain(deadlineMs: number, replaced = false): Promise<number> {
+		if (replaced) {
+			// What is in the kernel's queue waits there for the successor.
+			this.#listener?.close();
+			this.#listener = null;
+			this.#leave();
+		}
 		this.#isStopping = true;
 		if (this.#listener !== null) {
 			// These clients have connected and would otherwise get a reset.
@@ -185,9 +201,37 @@ export class HandoffPath implements DataPath {
 			this.#listener = null;
 		}
 		// A client that has not sent a byte has no request to lose.
-		for (const { fd } of this.#heads.take((head) => head.seen === 0)) closeDescriptor(fd);
+		if (!replaced) for (const { fd } of this.#heads.take((head) => head.seen === 0)) closeDescriptor(fd);
 		await until(() => this.pending === 0, deadlineMs);
 		return this.close();
+	}
+
+	/** Leaves the connections that wait here to the successor: nothing was read from them. Those that the socket cannot hold are finished here. */
+	#leave(): void {
+		const { successor } = this.#options;
+		if (successor === null) return;
+		const channel = successor.openChannel();
+		const waiting = [...this.#heads.take(), ...this.#unplaced.take()];
+		const size = DescriptorChannel.descriptorsMax;
+		let at = 0;
+		for (; at < waiting.length; at += size) {
+			const fds = waiting.slice(at, at + size).map(({ fd }) => fd);
+			if (!channel.send(fds)) break;
+			for (const fd of fds) closeDescriptor(fd);
+			this.#responder.count("leftToSuccessor", fds.length);
+		}
+		channel.close();
+		for (const { fd, sinceMs } of waiting.slice(at)) this.#heads.add(fd, sinceMs, new HeadParser(), 0);
+	}
+
+	/** Takes over what a predecessor has left. */
+	#takeLeft(): void {
+		const { successor } = this.#options;
+		if (successor === null) return;
+		this.#picker.look();
+		const nowMs = monotonicMs();
+		for (let fds = successor.left.receive(); fds.length > 0; fds = successor.left.receive()) for (const fd of fds) this.#admit(fd, nowMs);
+		this.#handoff.flush();
 	}
 
 	close(): number {

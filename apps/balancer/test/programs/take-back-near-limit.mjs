@@ -49,6 +49,8 @@ dataPath = new HandoffPath({
 	headBytesMax: 8192,
 	headTimeoutMs: 1000,
 	descriptorsMax,
+	successor: null,
+	keys: { ofUnreadable: () => null },
 });
 const row = { slot: 0, state: ShardState.dead, handoffsSent: messages * perMessage, handoffsReceived: 0, handoffsUndone: 0 };
 const take = () => handoff.takeBack([{ row, silent: true, serving: false }]);

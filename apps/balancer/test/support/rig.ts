@@ -157,6 +157,7 @@ export class Rig {
 		this.board.balancer.pid = child.pid!;
 		const report = new Promise<ChildReport>((resolve, reject) => {
 			const onReport = (message: ChildReport) => {
+				if (message.type === "loaded") return;
 				this.reports.push(message);
 				resolve(message);
 			};
@@ -174,6 +175,8 @@ export class Rig {
 			type: "start",
 			role: "balancer",
 			workers: "shard",
+			listenDescriptor: null,
+			leftDescriptor: null,
 			backends: [],
 			cluster: this.directory.path,
 			config: whole,

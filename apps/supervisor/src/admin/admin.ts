@@ -100,6 +100,7 @@ function clusterOf({ supervisor, memory, command, workers, reload, log }: AdminP
 			});
 			return health;
 		},
+		shards: workers === "shard" ? supervisor.operations : null,
 		gateway: workers === "gateway" ? () => supervisor.gatewayReport() : null,
 		events: () => supervisor.events,
 		tell: (level, text) => {

@@ -1,6 +1,7 @@
 import type { Config } from "@shardcast/config";
 import type { Ask, ClusterEvent, GatewayReading, ReloadOutcome, Workers } from "@shardcast/control";
 import type { HealthReport } from "@shardcast/scoreboard";
+import type { Operations } from "../operations/operations.ts";
 import type { ArgumentsOf, ArgumentTable } from "./arguments.ts";
 
 /**
@@ -65,6 +66,8 @@ export interface AdminCluster {
 	/** It takes no more orders. */
 	isStopping(): boolean;
 	health(): Omit<HealthReport, "auth" | "mayPublish">;
+	/** What can be done to the shards; null in a gateway. */
+	readonly shards: ShardOperations | null;
 	/** The backends and their clients; null in a cluster of shards. Rejects while the gateway stops. */
 	gateway: (() => Promise<GatewayReading>) | null;
 	events(): readonly ClusterEvent[];
@@ -80,6 +83,8 @@ export interface AdminCluster {
 	/** Stops the exclusive operation early. @returns its summary; null = there is none. */
 	cancel(): OperationSummary | null;
 }
+
+export type ShardOperations = Pick<Operations, "drain" | "undrain" | "restart" | "rollingRestart" | "rebalance" | "end">;
 
 export interface ReloadReport {
 	readonly options: ReloadOutcome;

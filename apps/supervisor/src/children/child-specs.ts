@@ -3,7 +3,9 @@ import type { StartMessage, Workers } from "@shardcast/control";
 import type { GatewaySupervision } from "@shardcast/gateway/cluster";
 import type { StartupError } from "@shardcast/process";
 import type { ClusterMemory } from "../cluster-memory.ts";
+import type { ListeningSocket } from "../listening-socket.ts";
 import type { Topology } from "../topology.ts";
+import type { Entries } from "./entries.ts";
 import { inheritedDescriptors, launch, type Pinning } from "./launch.ts";
 import { RestartPolicy } from "./restart-policy.ts";
 import type { ChildSpec } from "./supervised-child.ts";
@@ -18,8 +20,10 @@ export interface ClusterFacts {
 	readonly mode: "handoff" | "proxy";
 	readonly memory: ClusterMemory;
 	readonly workers: Workers;
+	/** The balancer's listening socket; null = the balancer opens its own. */
+	readonly listening: ListeningSocket | null;
 	/** Paths of the programs. */
-	readonly entries: { readonly worker: string; readonly balancer: string };
+	readonly entries: Entries;
 	/** Null in a cluster of shards. */
 	readonly gateway: GatewaySupervision | null;
 	/** Returns how to pin a process; `core` is null for the balancer, which may run on any core. */
@@ -40,8 +44,8 @@ export interface ChildHooks {
 	onDeath(name: string): void;
 	/** Called when a shard serves. */
 	onShardServes(slot: number): void;
-	/** Called when a shard's process has ended and its shared memory was cleaned up. */
-	onShardGone(slot: number): void;
+	/** Called when a shard's process has ended and its shared memory was cleaned up. @param isPlanned it was stopped, or is being replaced. */
+	onShardGone(slot: number, isPlanned: boolean): void;
 	/** Answers a child's question to all processes. */
 	answer(question: string, request: unknown): Promise<unknown>;
 }
@@ -74,10 +78,10 @@ export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, 
 			hooks.onMembership();
 			hooks.onShardServes(slot);
 		},
-		onDeath: () => {
+		onDeath: (isPlanned) => {
 			memory.shardDied(slot);
-			hooks.onShardGone(slot);
-			hooks.onDeath(name);
+			hooks.onShardGone(slot, isPlanned);
+			if (!isPlanned) hooks.onDeath(name);
 			hooks.onMembership();
 		},
 	};
@@ -91,7 +95,7 @@ export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec 
 	let port: number | undefined;
 	return {
 		...common(balancerName, facts, hooks),
-		launch: () => launch(facts.entries.balancer, pinning, memory.handoffDescriptors()),
+		launch: () => launch(facts.entries.balancer, pinning, balancerDescriptors(facts)),
 		prepare: (incarnation, pid) => {
 			memory.balancerStarts(incarnation, pid);
 			// The balancer is not a member of the bus, so it has no slot.
@@ -104,9 +108,9 @@ export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec 
 			port = served;
 			hooks.onReady(balancerName, served);
 		},
-		onDeath: () => {
+		onDeath: (isPlanned) => {
 			memory.balancerDied();
-			hooks.onDeath(balancerName);
+			if (!isPlanned) hooks.onDeath(balancerName);
 		},
 	};
 }
@@ -115,6 +119,12 @@ export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec 
 function withPort(config: Config, served: number | undefined): Config {
 	if (served === undefined || parseAddress(config.lbAddr).port !== 0) return config;
 	return { ...config, lbAddr: `${config.lbAddr.slice(0, config.lbAddr.lastIndexOf(":"))}:${served}` };
+}
+
+/** What the balancer inherits, in the order of its start message. */
+function balancerDescriptors({ memory, listening }: ClusterFacts): number[] {
+	const own = [memory.leftDescriptor, listening?.descriptor ?? null];
+	return [...memory.handoffDescriptors(), ...own.filter((descriptor) => descriptor !== null)];
 }
 
 function common(name: string, facts: ClusterFacts, hooks: ChildHooks) {
@@ -130,10 +140,14 @@ function common(name: string, facts: ClusterFacts, hooks: ChildHooks) {
 }
 
 function startMessage(
-	{ config, certificates, memory, mode, topology, workers, gateway }: ClusterFacts,
+	{ config, certificates, memory, mode, topology, workers, gateway, listening }: ClusterFacts,
 	own: Pick<StartMessage, "role" | "slot" | "incarnation" | "core" | "connectionsMax">,
 ): StartMessage {
-	const handoffDescriptors = inheritedDescriptors(memory.handoffDescriptors(own.role === "shard" ? own.slot : undefined).length);
+	const isBalancer = own.role === "balancer";
+	const handoffs = memory.handoffDescriptors(isBalancer ? undefined : own.slot).length;
+	const hasLeft = isBalancer && memory.leftDescriptor !== null;
+	const listens = isBalancer && listening !== null;
+	const inherited = inheritedDescriptors(handoffs + (hasLeft ? 1 : 0) + (listens ? 1 : 0));
 	return {
 		type: "start",
 		...own,
@@ -141,7 +155,9 @@ function startMessage(
 		config,
 		certificates,
 		mode,
-		handoffDescriptors,
+		handoffDescriptors: inherited.slice(0, handoffs),
+		leftDescriptor: hasLeft ? inherited[handoffs]! : null,
+		listenDescriptor: listens ? inherited.at(-1)! : null,
 		workers,
 		backends: gateway?.places ?? [],
 		shardsTotal: topology.shards.length,

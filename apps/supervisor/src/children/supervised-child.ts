@@ -28,8 +28,8 @@ export interface ChildSpec {
 	onSilent(silent: boolean): void;
 	/** The child could not apply new options, and keeps the old ones. */
 	onNotReloaded(problem: string): void;
-	/** The process has ended and was reaped. */
-	onDeath(): void;
+	/** The process has ended and was reaped. @param isPlanned it is not restarted because of that: it was stopped, or is being replaced. */
+	onDeath(isPlanned: boolean): void;
 	/** Answers the child's question to all processes. */
 	answer(question: string, request: unknown): Promise<unknown>;
 	/** The child cannot be kept alive: the cluster must stop. */
@@ -68,6 +68,22 @@ interface Life {
 	killed: boolean;
 	/** Why the process could not be started. */
 	startError: Error | null;
+	/** Its program has been loaded. */
+	readonly loaded: Promise<void>;
+	readonly onLoaded: () => void;
+}
+
+/** The outcome of `SupervisedChild.replace`. */
+export interface Replaced {
+	/** How the old process ended; null = there was none. */
+	readonly drained: ChildDrained | null;
+	/** Why the new process does not serve; null = it does. */
+	readonly problem: string | null;
+}
+
+/** A planned start, whose failure is reported instead of followed by others. */
+interface Attempt {
+	readonly settle: (problem: string | null) => void;
 }
 
 /** Keeps a child alive: starts it, restarts it when it dies or hangs, and drains it at the end. Owned by the supervisor. */
@@ -77,6 +93,14 @@ export class SupervisedChild implements Watched {
 	#state: State = { kind: "idle" };
 	#incarnation = 0;
 	#everReady = false;
+	/** A process whose program is loaded, and that waits for its start message; null = none. */
+	#warm: Life | null = null;
+	/** Set while a planned start is in progress. */
+	#attempt: Attempt | null = null;
+	/** Of the process that drains. */
+	#draining: Promise<ChildDrained> | null = null;
+	#version: string | null = null;
+	#isEnding = false;
 
 	constructor(spec: ChildSpec, log: Log) {
 		this.#spec = spec;
@@ -91,9 +115,15 @@ export class SupervisedChild implements Watched {
 		return this.#state.kind === "serving";
 	}
 
+	/** The version of the program that it runs; null = it never served. */
+	get version(): string | null {
+		return this.#version;
+	}
+
 	start(): void {
 		this.#incarnation += 1;
-		const life = this.#fork();
+		const life = this.#warm ?? this.#fork();
+		this.#warm = null;
 		const { name } = this.#spec;
 		const { readyTimeoutMs } = this.#spec.timeouts();
 		const readyTimer = setTimeout(() => {
@@ -187,19 +217,81 @@ export class SupervisedChild implements Watched {
 	}
 
 	/**
+	 * Starts a second process of this child, which loads the installed program and waits to take the place of the first one: in `replace`, or earlier if that
+	 * one dies. Rejects with the reason when it cannot be loaded. Then nothing has changed.
+	 */
+	async warmUp(): Promise<void> {
+		this.coolDown();
+		const life = this.#fork();
+		this.#warm = life;
+		const { readyTimeoutMs } = this.#spec.timeouts();
+		const timer = setTimeout(() => life.process.kill("SIGKILL"), readyTimeoutMs);
+		const problem = await Promise.race([
+			life.loaded.then(() => null),
+			life.exited.then(() => (life.killed ? "it was ended" : `it ended by ${causeOf(life)}`)),
+		]);
+		clearTimeout(timer);
+		if (problem === null) return;
+		if (this.#warm === life) this.#warm = null;
+		throw new Error(`a new process of ${this.name} could not be loaded: ${problem}`);
+	}
+
+	/** Ends the process that `warmUp` has started. */
+	coolDown(): void {
+		const life = this.#warm;
+		this.#warm = null;
+		if (life === null) return;
+		life.killed = true;
+		life.process.kill("SIGKILL");
+	}
+
+	/**
+	 * Drains the process and starts another one in its place, which must serve at its first attempt: a version that does not work must not end the whole
+	 * cluster as a crash loop. If it does not serve, the child stays down until `replace` is called again.
+	 */
+	async replace(deadlineMs: number): Promise<Replaced> {
+		const hadProcess = this.#state.kind === "serving";
+		const drained = hadProcess ? await this.#drainOnce({ deadlineMs, replaced: true }) : null;
+		if (!hadProcess) await this.#halt();
+		if (this.#state.kind !== "gone") return { drained, problem: "the cluster stops" };
+		if (this.#isEnding) return { drained, problem: "the cluster stops" };
+		const problem = await new Promise<string | null>((settle) => {
+			this.#attempt = { settle };
+			this.start();
+		});
+		return { drained, problem };
+	}
+
+	/**
 	 * Lets the child finish its work and exit; kills it after the deadline. It is not started again. A child that does not serve has no work and is
 	 * killed at once.
 	 * @param immediate its clients are closed first.
 	 */
 	async drain(deadlineMs: number, immediate = false): Promise<ChildDrained> {
+		return this.#drainOnce({ deadlineMs, immediate });
+	}
+
+	async #drainOnce(how: { readonly deadlineMs: number; readonly immediate?: boolean; readonly replaced?: boolean }): Promise<ChildDrained> {
+		// It may drain already, since it is being replaced.
+		if (this.#draining !== null) return this.#draining;
 		if (this.#state.kind !== "serving") {
-			await this.kill();
+			await this.#halt();
 			return { cutOff: 0, finished: true };
 		}
-		const { life } = this.#state;
+		this.#draining = this.#drain(this.#state.life, how);
+		const outcome = await this.#draining;
+		this.#draining = null;
+		return outcome;
+	}
+
+	async #drain(
+		life: Life,
+		how: { readonly deadlineMs: number; readonly immediate?: boolean; readonly replaced?: boolean },
+	): Promise<ChildDrained> {
+		const { deadlineMs } = how;
 		this.#state = { kind: "leaving", life };
 		// The child's deadline is a little shorter, so that it can still report what it cut off.
-		life.link.send({ type: "drain", deadlineMs: deadlineMs - Math.min(1000, deadlineMs / 5), immediate });
+		life.link.send({ type: "drain", ...how, deadlineMs: deadlineMs - Math.min(1000, deadlineMs / 5) });
 		const timer = setTimeout(() => life.process.kill("SIGKILL"), deadlineMs);
 		await life.exited;
 		clearTimeout(timer);
@@ -209,8 +301,19 @@ export class SupervisedChild implements Watched {
 		return { cutOff: connectionsLost, detail, finished: false };
 	}
 
+	/** Call before the last `drain`: it is not started again, not even by a `replace` that is in progress. */
+	end(): void {
+		this.#isEnding = true;
+		this.coolDown();
+	}
+
 	/** Kills the child without a restart. Resolves when the process is gone. */
 	async kill(): Promise<void> {
+		this.end();
+		await this.#halt();
+	}
+
+	async #halt(): Promise<void> {
 		const state = this.#state;
 		switch (state.kind) {
 			case "idle":
@@ -243,7 +346,11 @@ export class SupervisedChild implements Watched {
 			(question, request) => this.#spec.answer(question, request),
 		);
 		const exited = exitOf(process);
-		const life: Life = { process, link, exited, fatal: null, drained: null, connectionsLost: 0, killed: false, startError: null };
+		const { promise: loaded, resolve: onLoaded } = withResolvers<void>();
+		const life: Life = {
+			...{ process, link, exited, loaded, onLoaded },
+			...{ fatal: null, drained: null, connectionsLost: 0, killed: false, startError: null },
+		};
 		process.on("error", (error) => {
 			if (process.pid === undefined) life.startError = error;
 		});
@@ -253,12 +360,17 @@ export class SupervisedChild implements Watched {
 
 	#onMessage(life: Life, message: ChildReport): void {
 		switch (message.type) {
+			case "loaded":
+				life.onLoaded();
+				return;
 			case "ready":
 				if (this.#state.kind !== "starting" || this.#state.life !== life) return;
 				clearTimeout(this.#state.readyTimer);
 				this.#state = { kind: "serving", life, readyMs: monotonicMs() };
 				this.#everReady = true;
+				this.#version = message.version ?? null;
 				this.#spec.onReady(message.port);
+				this.#settle(null);
 				return;
 			case "fatal":
 				life.fatal = message;
@@ -274,13 +386,29 @@ export class SupervisedChild implements Watched {
 		}
 	}
 
+	#settle(problem: string | null): void {
+		const attempt = this.#attempt;
+		this.#attempt = null;
+		attempt?.settle(problem);
+	}
+
 	#onExit(life: Life): void {
 		const state = this.#state;
+		// It has waited to replace another one, and had nothing to lose.
+		if (!("life" in state) || state.life !== life) return;
 		if (state.kind === "starting") clearTimeout(state.readyTimer);
 		life.connectionsLost = this.#spec.connections();
-		this.#spec.onDeath();
+		this.#spec.onDeath((state.kind !== "starting" && state.kind !== "serving") || this.#attempt !== null);
 		if (state.kind !== "starting" && state.kind !== "serving") {
 			this.#state = { kind: "gone" };
+			this.#settle("it was ended");
+			return;
+		}
+		if (this.#attempt !== null) {
+			const why = `${this.name} died by ${causeOf(life)} before it served`;
+			this.#log.error({ childPid: life.process.pid, incarnation: this.#incarnation }, `${why}; it is not started again by itself`);
+			this.#state = { kind: "gone" };
+			this.#settle(why);
 			return;
 		}
 		const { fatal } = life;
@@ -317,6 +445,14 @@ function causeOf(life: Life): string {
 	if (life.startError !== null) return `a failed start (${life.startError.message})`;
 	if (life.fatal !== null) return `a fatal error (${life.fatal.message.split("\n")[0]})`;
 	return life.process.signalCode ?? `exit status ${life.process.exitCode}`;
+}
+
+function withResolvers<T>(): { promise: Promise<T>; resolve(value: T): void } {
+	let resolve!: (value: T) => void;
+	const promise = new Promise<T>((settle) => {
+		resolve = settle;
+	});
+	return { promise, resolve };
 }
 
 /** Resolves when the process is gone and its channel has been read to the end. */

@@ -32,6 +32,7 @@ export function fakeCluster(changes: Partial<FakeCluster> = {}): FakeCluster & {
 			})),
 			balancer: { pid: 101, status: "healthy" },
 		}),
+		shards: null,
 		gateway: null,
 		events: () => [],
 		tell: (_level, text) => void told.push(text),

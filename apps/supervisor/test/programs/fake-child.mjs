@@ -1,4 +1,5 @@
-import { connectToParent, metricsQuestion, PartAnswers } from "@shardcast/control";
+import { existsSync } from "node:fs";
+import { connectToParent, metricsQuestion, offloadQuestion, PartAnswers } from "@shardcast/control";
 import { dieWithParent } from "@shardcast/native";
 import { StartupError } from "@shardcast/process";
 import { ClusterDirectory, Scoreboard, ShardState } from "@shardcast/scoreboard";
@@ -13,6 +14,7 @@ const faults = JSON.parse(process.env.FAKE_CHILD ?? "{}");
 let name = "?";
 let fault = {};
 let slotRow;
+let offload;
 
 const tell = (event, more = {}) => process.stdout.write(`${JSON.stringify({ name, event, pid: process.pid, ...more })}\n`);
 
@@ -35,6 +37,27 @@ parts.add(metricsQuestion, () =>
 		: [{ name: "fake_total", help: "A fake.", type: "counter", values: [{ labels: { process: name }, value: 7 }] }],
 );
 
+/** Its clients leave one by one. */
+parts.add(offloadQuestion, ({ on, rate }) => {
+	tell(on ? "offload" : "onload", { rate });
+	clearInterval(offload);
+	slotRow.state = on ? ShardState.draining : ShardState.serving;
+	if (on)
+		offload = setInterval(() => {
+			if (slotRow.webSockets === 0 || fault.keeps === slotRow.webSockets) return;
+			slotRow.webSockets--;
+			slotRow.connections--;
+			slotRow.add("toldToLeave", 1);
+		}, 10);
+	return slotRow.webSockets;
+});
+
+// A version that cannot be loaded.
+if (faults.brokenFile !== undefined && existsSync(faults.brokenFile)) {
+	process.stderr.write("SyntaxError: Unexpected token\n");
+	process.exit(1);
+}
+
 const control = connectToParent({
 	parts,
 	async start({ role, slot, incarnation, core, cluster, mode, connectionsMax, shardsTotal, config }) {
@@ -42,6 +65,7 @@ const control = connectToParent({
 		fault = faults[name] ?? {};
 		process.title = `fake ${name}`;
 		tell("started", { incarnation, core, mode, connectionsMax, shardsTotal, lbAddr: config.lbAddr });
+		if (fault.fatalFile !== undefined && existsSync(fault.fatalFile)) throw new StartupError("the new version does not start");
 		if (fault.fatal === true || fault.fatalFrom <= incarnation)
 			throw new StartupError("port 1 is taken; choose another", { flag: "--base-port" });
 		if (fault.neverReady) await new Promise(() => {});
@@ -49,9 +73,13 @@ const control = connectToParent({
 		const board = Scoreboard.open(ClusterDirectory.open(cluster).boardPath);
 		const row = role === "shard" ? board.row(slot) : board.balancer;
 		slotRow = row;
-		row.state = ShardState.serving;
+		row.state = row.isDrained ? ShardState.draining : ShardState.serving;
 		if (role === "balancer") row.pid = process.pid;
-		else row.connections = fault.connections ?? 0;
+		else {
+			// The clients of its first life.
+			row.connections = incarnation === 1 ? (fault.connections ?? 0) : 0;
+			row.webSockets = row.connections;
+		}
 		const beat = () => row.set("heartbeatMs", monotonicMs());
 		if (!fault.mute) setInterval(beat, 20);
 		if (fault.turnMs !== undefined) takeTurns(fault.turnMs);

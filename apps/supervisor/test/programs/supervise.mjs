@@ -1,3 +1,4 @@
+import { createServer } from "node:http";
 import { defaultConfig } from "@shardcast/config";
 import { createLog } from "@shardcast/telemetry";
 import { ClusterMemory } from "../../dist/cluster-memory.js";
@@ -22,6 +23,7 @@ const supervisor = new Supervisor(
 		}),
 		workers: "shard",
 		gateway: null,
+		listening: null,
 		entries: { worker: program, balancer: program },
 		certificates: [],
 		pin: (core) => (core === null ? { kind: "none" } : { kind: "taskset", core }),
@@ -37,6 +39,19 @@ process.on("SIGUSR2", () => {
 			(error) => process.stderr.write(`certificates not used: ${path}: ${error.message}\n`),
 		);
 });
+// Operations, for tests: POST with [name, ...arguments] in JSON.
+const operations = createServer(async (request, response) => {
+	const [name, ...args] = JSON.parse(Buffer.concat(await request.toArray()).toString());
+	const options = typeof args.at(-1) === "object" ? args.pop() : {};
+	const onProgress = (progress) => process.stdout.write(`${JSON.stringify({ name: "supervisor", event: "progress", ...progress })}\n`);
+	try {
+		response.end(JSON.stringify({ result: await supervisor.operations[name](...args, { ...options, onProgress }) }));
+	} catch (error) {
+		response.end(JSON.stringify({ error: { name: error.name, code: error.code, message: error.message } }));
+	}
+}).listen(0, "127.0.0.1");
+await new Promise((resolve) => operations.once("listening", resolve));
+process.stdout.write(`${JSON.stringify({ name: "supervisor", event: "operations", port: operations.address().port })}\n`);
 supervisor.start();
 const ready = await supervisor.ready;
 process.stdout.write(`${JSON.stringify({ name: "supervisor", event: ready ? "ready" : "never ready", port: supervisor.balancerPort })}\n`);

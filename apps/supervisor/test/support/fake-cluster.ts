@@ -16,6 +16,15 @@ export interface FakeEvent {
 	readonly deadlineMs?: number;
 	readonly text?: string;
 	readonly path?: string;
+	readonly port?: number;
+	readonly moved?: number;
+	readonly left?: number;
+}
+
+/** What an operation has led to. */
+export interface OperationOutcome {
+	readonly result?: Readonly<Record<string, unknown>>;
+	readonly error?: { readonly name: string; readonly code?: string; readonly message: string };
 }
 
 /** A real supervisor over fake children. */
@@ -59,6 +68,13 @@ export class FakeCluster {
 	async event(name: string, event: string, count = 1): Promise<FakeEvent> {
 		await waitFor(() => this.events(name, event).length >= count, { what: `${event} of ${name}`, deadlineMs: 10_000 });
 		return this.events(name, event)[count - 1];
+	}
+
+	/** Carries out an operation; resolves with its result or its error. */
+	async operate(name: string, ...args: readonly unknown[]): Promise<OperationOutcome> {
+		const { port } = await this.event("supervisor", "operations");
+		const answer = await fetch(`http://127.0.0.1:${port}`, { method: "POST", body: JSON.stringify([name, ...args]) });
+		return (await answer.json()) as OperationOutcome;
 	}
 
 	/** Cluster directories that are there now. */

@@ -54,6 +54,15 @@ export interface MoveClients {
 /** Each shard spreads them over a second, and answers how many it asks: fewer if clients are in the middle of something. */
 export const moveClientsQuestion = order<MoveClients>("move_clients");
 
+/** Whether a shard tells all its clients to reconnect, and how many per second (null = `--drain-rate`). */
+export interface OffloadOrder {
+	readonly on: boolean;
+	readonly rate: number | null;
+}
+
+/** The supervisor puts it to one shard, which answers how many clients it has now. */
+export const offloadQuestion = order<OffloadOrder>("offload");
+
 /** Registers the orders. @param orders null = this node works alone. */
 export function answerOrders(questions: Pick<Questions, "add">, orders: () => NodeOrders | null): void {
 	questions.add(nodeConnectionsQuestion, () => present(orders()).connections());

@@ -22,6 +22,7 @@ export interface RunningClusters {
  * rates                the rate limits of addresses
  * addresses            the number of connections per address, if it is limited
  * handoff-<slot>.sock  socket on which the balancer hands connections to it
+ * balancer.sock        socket in which a balancer that is replaced leaves connections to its successor
  * kafka-positions      how far each shard has delivered each partition, if Kafka is used
  * events-<slot>        what its clients do, if there is a webhook
  * log-<n>              one of the logs of channels with history
@@ -116,6 +117,10 @@ export class ClusterDirectory {
 
 	handoffPath(slot: number): string {
 		return join(this.path, `handoff-${slot}.sock`);
+	}
+
+	get balancerPath(): string {
+		return join(this.path, "balancer.sock");
 	}
 
 	/** Called by the supervisor before it exits. Processes keep files that they have mapped. */

@@ -31,7 +31,7 @@ export const clusterMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_balancer_connections_total",
 		"connections",
-		"Accepted connections by outcome; lost = they ended with the balancer's process.",
+		"Accepted connections by outcome; lost = they ended with the balancer's process; left_to_successor = they waited while it was replaced, and are accepted once more.",
 		ofBalancerBy("outcome", ({ counters }) => ({
 			handed_off: counters.handedOff,
 			proxied: counters.proxied,
@@ -47,6 +47,7 @@ export const clusterMetrics: readonly BoardMetric[] = [
 			closed_early: counters.closedEarly,
 			send_error: counters.sendErrors,
 			lost: counters.lost,
+			left_to_successor: counters.leftToSuccessor,
 		})),
 	),
 	gauge(

@@ -52,6 +52,12 @@ export const shardMetrics: readonly BoardMetric[] = [
 		})),
 	),
 	counter(
+		"shardcast_clients_told_to_leave_total",
+		"connections",
+		"Clients told to reconnect because their shard was drained or replaced while the cluster runs.",
+		perShard(({ counters }) => counters.toldToLeave),
+	),
+	counter(
 		"shardcast_clients_reset_total",
 		"connections",
 		"Connections that were reset because the client did not read after the server closed it; the kernel frees unsent data at once.",

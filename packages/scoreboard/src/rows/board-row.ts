@@ -136,6 +136,14 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 		Atomics.store(this.supervisor, SupervisorWord.addedEpoch, value);
 	}
 
+	/** It is to have no clients: it was drained, or is being replaced. */
+	get isDrained(): boolean {
+		return Atomics.load(this.supervisor, SupervisorWord.drained) !== 0;
+	}
+	set isDrained(value: boolean) {
+		Atomics.store(this.supervisor, SupervisorWord.drained, value ? 1 : 0);
+	}
+
 	// Written by the balancer.
 
 	get handoffsSent(): number {

@@ -11,9 +11,13 @@ interface ClosingParts<Client extends ClosableClient> {
 	readonly clients: () => Client[];
 	/** Closes a client. Writing the close may take a while. */
 	readonly close: (client: Client, code: CloseCode) => void;
+	/** Whether a client may be closed now; one that may not is asked again later. All may if not given. */
+	readonly mayClose?: (client: Client) => boolean;
+	/** True = the others are not closed any more. */
+	readonly isEnded?: () => boolean;
 	/** Minimum number of clients per second (`--drain-rate`). */
 	readonly clientsPerSecond: number;
-	/** Total time: all clients are closed in the first half; the second half is for those that read slowly. */
+	/** Total time: all clients are closed in the first half; the second half is for those that read slowly. Infinity = as long as the rate takes. */
 	readonly deadlineMs: number;
 	readonly nowMs: () => number;
 	readonly pause: (ms: number) => Promise<void>;
@@ -30,7 +34,7 @@ const tickMs = 20;
  * Clients with unwritten messages are closed last, so that they get those first. Resolves when no client is left, or when the time is over.
  */
 export async function closeAll<Client extends ClosableClient>(parts: ClosingParts<Client>): Promise<void> {
-	const { close, deadlineMs, nowMs, pause, random } = parts;
+	const { close, deadlineMs, nowMs, pause, random, mayClose = () => true, isEnded = () => false } = parts;
 	const endsMs = nowMs() + deadlineMs;
 	let waiting = shuffled(parts.clients(), random);
 	// With no time left, all are closed in the first tick.
@@ -48,7 +52,7 @@ export async function closeAll<Client extends ClosableClient>(parts: ClosingPart
 		let told = 0;
 		for (const client of waiting) {
 			if (client.place < 0) continue;
-			if (told < allowed && client.transport.getBufferedAmount() === 0) {
+			if (told < allowed && client.transport.getBufferedAmount() === 0 && mayClose(client)) {
 				close(client, CloseCode.goingAway);
 				told++;
 			} else rest.push(client);
@@ -58,6 +62,7 @@ export async function closeAll<Client extends ClosableClient>(parts: ClosingPart
 		waiting = rest;
 		if (waiting.length === 0 || nowMs() >= endsMs) break;
 		await pause(Math.min(tickMs * (0.5 + random()), Math.max(1, endsMs - nowMs())));
+		if (isEnded()) break;
 	}
 }
 

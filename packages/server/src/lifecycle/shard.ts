@@ -196,7 +196,7 @@ export class Shard {
 		this.#openAtStart = openFiles() ?? 0;
 		limitByFiles(this.#options);
 		await this.#features.start();
-		row.state = ShardState.serving;
+		row.state = row.isDrained ? ShardState.draining : ShardState.serving;
 		this.#features.serving();
 	}
 

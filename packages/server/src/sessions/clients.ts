@@ -1,7 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { moveClientsQuestion, type PartAnswers } from "@shardcast/control";
+import { moveClientsQuestion, offloadQuestion, type PartAnswers } from "@shardcast/control";
 import { closeWithReset } from "@shardcast/native";
 import { Deadline, openFiles } from "@shardcast/process";
+import { ShardState } from "@shardcast/scoreboard";
 import { closeAll, waitUntilClosed } from "../lifecycle/drain.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
@@ -12,6 +13,7 @@ import type { ClientEvents } from "../webhooks/client-events.ts";
 import { Lanes } from "./lanes/lanes.ts";
 import { LeavingSessions } from "./leaving-sessions.ts";
 import { MovedClients } from "./moved-clients.ts";
+import { Offload } from "./offload.ts";
 import { Sessions, type SessionsParts } from "./sessions.ts";
 import { UnreadLimit } from "./unread-limit.ts";
 
@@ -43,8 +45,10 @@ export class Clients implements Feature {
 	readonly unread: UnreadLimit;
 	readonly #leaving: LeavingSessions;
 	readonly #moved: MovedClients;
+	readonly #offload: Offload;
 	readonly #parts: ClientsParts;
 	#unread = 0;
+	#isLeaving = false;
 
 	constructor(parts: ClientsParts) {
 		const { options, live, check } = parts;
@@ -108,11 +112,33 @@ export class Clients implements Feature {
 			...{ clients: () => this.sessions.all, ...clock, random: Math.random },
 			onError: (error) => log.error({ error }, "could not ask a client to connect again"),
 		});
+		this.#offload = new Offload({
+			...{ clients: () => this.sessions.snapshot(), ...clock, random: Math.random },
+			clientsPerSecond: () => live.config.drainRate,
+			onTold: () => counters.add("toldToLeave", 1),
+		});
 	}
 
 	answers(parts: PartAnswers): void {
 		const { slot } = this.#parts.options.row;
 		parts.add(moveClientsQuestion, ({ bySlot }) => this.#moved.move(bySlot[slot] ?? 0));
+		parts.add(offloadQuestion, ({ on, rate }) => this.#setOffload(on, rate));
+	}
+
+	/** Its shard was drained before it was started: it gets no clients. */
+	serving(): void {
+		if (this.#parts.options.row.isDrained) this.#setOffload(true, null);
+	}
+
+	/** @returns the number of clients now. */
+	#setOffload(on: boolean, rate: number | null): number {
+		const { row, log } = this.#parts.options;
+		// The process stops: then there is nothing to turn on or off.
+		if (this.#isLeaving) return this.sessions.count;
+		row.state = on ? ShardState.draining : ShardState.serving;
+		if (!on) this.#offload.stop();
+		else this.#offload.start(rate).catch((error: unknown) => log.error({ error }, "could not tell a client to reconnect"));
+		return this.sessions.count;
 	}
 
 	everySecond(): void {
@@ -122,6 +148,7 @@ export class Clients implements Feature {
 
 	/** Closes all clients at once, except those with unwritten messages, which get these first. */
 	closeNow(): Promise<void> {
+		this.#leave();
 		return this.#closeAll(0);
 	}
 
@@ -133,6 +160,7 @@ export class Clients implements Feature {
 	async drain(leftMs: number): Promise<void> {
 		const { delivered, openAtStart } = this.#parts;
 		const deadline = new Deadline(leftMs);
+		this.#leave();
 		await this.#closeAll(deadline.leftMs());
 		await withinDeadline(delivered(), deadline.leftMs());
 		const lingerMs = Math.min(lingerMsMax, deadline.leftMs());
@@ -141,6 +169,11 @@ export class Clients implements Feature {
 		const unread = this.sessions.snapshot();
 		this.#leaving.cut(unread);
 		this.#unread = unread.length;
+	}
+
+	#leave(): void {
+		this.#isLeaving = true;
+		this.#offload.stop();
 	}
 
 	#closeAll(deadlineMs: number): Promise<void> {

@@ -41,6 +41,10 @@ const elsewhere: Partial<Record<ConfigKey, readonly [file: string, title: string
 		"packages/server/test/lifecycle/reload.test.ts",
 		"a server whose shard refuses new options also keeps its connection limit",
 	],
+	rebalanceShards: [
+		"apps/supervisor/test/rebalance-shards.test.ts",
+		"after a crash, clients are moved back once the shard has served for a while, if the option says so then",
+	],
 	tlsCert: ["packages/control/test/certificate-watch.test.ts", "follow new option values, all or none"],
 	tlsCertificates: ["packages/control/test/certificate-watch.test.ts", "follow new option values, all or none"],
 	...Object.fromEntries(

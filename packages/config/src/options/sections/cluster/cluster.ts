@@ -1,6 +1,6 @@
 import { affinitySourceText } from "../../../units/affinity-source.ts";
 import { weightText } from "../../../units/weight.ts";
-import { address, choice, cpuList, integer, list, size, text } from "../../kinds.ts";
+import { address, choice, cpuList, integer, list, size, text, toggle } from "../../kinds.ts";
 import { option, withProcesses } from "../../option.ts";
 
 /** Section `cluster`. */
@@ -44,6 +44,15 @@ export const clusterOptions = {
 		default: -1,
 		commands: withProcesses,
 		help: "Use only the CPUs and memory of this NUMA node (needs numactl); -1 = pin to CPUs only.",
+	}),
+	rebalanceShards: option({
+		flag: "rebalance-shards",
+		key: "rebalance_shards",
+		kind: toggle(),
+		default: true,
+		commands: ["multi"],
+		live: true,
+		help: "When a shard is back after a crash, or after a rolling restart, clients of the fullest shards are asked to connect again, --rebalance-rate per second, until no shard has more than 5 % above its share.",
 	}),
 	clusterDirectory: option({
 		flag: "cluster-directory",

@@ -1,0 +1,30 @@
+import { type OperationProgress, OperationRefused } from "../../operations/operation.ts";
+import { Refused, type ShardOperations, type VerbContext } from "../verb.ts";
+
+/** The most that an operation may do per second, and the longest that a drain may take. */
+export const rateMax = 1_000_000;
+export const timeoutMsMax = 86_400_000;
+export const slotMax = 63;
+
+/** Carries out an operation on the shards. `shardcast cancel`, or a stop of the cluster, ends it early. @throws Refused when it was not begun. */
+export async function operate<Result>(
+	context: VerbContext,
+	carryOut: (shards: ShardOperations, onProgress: (progress: OperationProgress) => void) => Promise<Result>,
+): Promise<Result> {
+	const { cluster, signal } = context;
+	const { shards } = cluster;
+	if (shards === null) throw new Refused("this is a gateway, whose processes cannot be drained or restarted one by one");
+	const end = () => shards.end(cluster.isStopping() ? "the cluster stops" : "it was cancelled");
+	signal.addEventListener("abort", end, { once: true });
+	try {
+		return await carryOut(shards, ({ text, moved, left }) => context.progress(text, { moved, left }));
+	} catch (error) {
+		throw error instanceof OperationRefused ? new Refused(error.message) : error;
+	} finally {
+		signal.removeEventListener("abort", end);
+	}
+}
+
+export function clientsText(count: number): string {
+	return `${count} client${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,85 @@
+/** What people can do to a cluster that runs. One at a time. */
+export type OperationName = "drain" | "undrain" | "restart" | "rolling restart" | "rebalance" | "scale";
+
+/** How far an operation is, told about once a second and at each step. */
+export interface OperationProgress {
+	readonly operation: OperationName;
+	/** For people, such as "shard 1: 400 clients left". */
+	readonly text: string;
+	/** Clients that were told to reconnect so far. */
+	readonly moved: number;
+	/** Clients that are still to be told, as far as known. */
+	readonly left: number;
+}
+
+export type OnProgress = (progress: OperationProgress) => void;
+
+/**
+ * The operation was not begun, and nothing has changed. `busy`: another one runs. `not_found`: there is no such shard. `not_possible`: not as things are.
+ * `invalid`: a wrong argument.
+ */
+export class OperationRefused extends Error {
+	readonly code: "busy" | "not_found" | "not_possible" | "invalid";
+
+	constructor(code: OperationRefused["code"], message: string) {
+		super(message);
+		this.name = "OperationRefused";
+		this.code = code;
+	}
+}
+
+/** The operation ended early. The message says why, and what is as before and what is not. */
+export class OperationAborted extends Error {
+	constructor(message: string) {
+		super(message);
+		this.name = "OperationAborted";
+	}
+}
+
+export interface DrainResult {
+	readonly shard: number;
+	/** Clients that were told to reconnect. */
+	readonly moved: number;
+	/** Clients that it still has. */
+	readonly left: number;
+	/** Clients that were lost because the shard's process died meanwhile. */
+	readonly lost: number;
+	readonly tookMs: number;
+	/** Why it ended before all clients had left; absent = they have. */
+	readonly ended?: string;
+}
+
+export interface UndrainResult {
+	readonly shard: number;
+	/** False if it was not drained. */
+	readonly changed: boolean;
+}
+
+export interface RebalanceResult {
+	/** Clients of each shard that takes clients, by its slot. */
+	readonly before: Readonly<Record<string, number>>;
+	readonly after: Readonly<Record<string, number>>;
+	/** Clients that were asked to connect again. */
+	readonly moved: number;
+	readonly tookMs: number;
+	/** Why it ended before the shards were balanced; absent = they are. */
+	readonly ended?: string;
+}
+
+export interface RestartResult extends DrainResult {
+	/** Unfinished work that the old process cut off. */
+	readonly cutOff: number;
+	/** The versions of the old and the new process; null = unknown. */
+	readonly from: string | null;
+	readonly to: string | null;
+}
+
+export interface RollingRestartResult {
+	readonly shards: readonly RestartResult[];
+	readonly balancer: { readonly restarted: boolean; readonly from: string | null; readonly to: string | null; readonly why?: string };
+	/** The last shard has no clients at first. Absent = clients were not moved to it (`--rebalance-shards`). */
+	readonly rebalance?: RebalanceResult;
+	/** The version of the supervisor, which keeps its code. */
+	readonly supervisor: string;
+	readonly tookMs: number;
+}

@@ -1,0 +1,335 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Config } from "@shardcast/config";
+import type { ClusterEvent } from "@shardcast/control";
+import { until } from "@shardcast/process";
+import type { Log } from "@shardcast/telemetry";
+import type { SupervisedChild } from "../children/supervised-child.ts";
+import { drainShard } from "./drain.ts";
+import type { OperatedShard } from "./operated-shard.ts";
+import {
+	type DrainResult,
+	type OnProgress,
+	OperationAborted,
+	type OperationName,
+	type OperationProgress,
+	OperationRefused,
+	type RebalanceResult,
+	type RestartResult,
+	type RollingRestartResult,
+	type UndrainResult,
+} from "./operation.ts";
+import { rebalanceShards } from "./rebalance-shards.ts";
+
+export interface DrainOptions {
+	/** Clients per second that are told to reconnect; `--drain-rate` if not given. */
+	readonly rate?: number;
+	/** `--shutdown-timeout` if not given, or the time that the rate takes if that is more. */
+	readonly timeoutMs?: number;
+	/** Also if the other shards have no room for its clients. */
+	readonly force?: boolean;
+	readonly onProgress?: OnProgress;
+}
+
+export interface RebalanceOptions {
+	/** Clients per second that are asked to connect again; `--rebalance-rate` if not given. */
+	readonly rate?: number;
+	readonly onProgress?: OnProgress;
+}
+
+interface OperationsParts {
+	/** All shards, by slot. */
+	readonly shards: () => readonly OperatedShard[];
+	readonly balancer: Pick<SupervisedChild, "warmUp" | "coolDown" | "replace" | "version">;
+	readonly mode: "handoff" | "proxy";
+	/** Why this cluster cannot be operated; null = it can. */
+	readonly unsupported: string | null;
+	readonly isServing: () => boolean;
+	readonly config: () => Config;
+	/** Called when it has changed which shards take clients. */
+	readonly onTakers: () => void;
+	/** Asks so many clients of each shard to connect again, spread over a second. Resolves with how many were asked. */
+	readonly move: (bySlot: Readonly<Record<string, number>>) => Promise<number>;
+	readonly version: string;
+	readonly log: Log;
+	/** Adds an event to the console. */
+	readonly tell: (level: ClusterEvent["level"], text: string) => void;
+}
+
+interface Running {
+	readonly name: OperationName;
+	/** The shard that it is about now. */
+	slot: number | null;
+	readonly abort: AbortController;
+	progress: OperationProgress;
+	readonly onProgress: OnProgress | undefined;
+}
+
+/** Beyond the time that the rate takes. */
+const timeoutFactor = 2;
+
+/**
+ * Operations on a cluster that runs. One at a time: a second one is refused, except that `undrain` ends the drain of its shard. A stop of the cluster ends
+ * whatever runs. One per supervisor.
+ */
+export class Operations {
+	readonly #parts: OperationsParts;
+	#running: Running | null = null;
+
+	constructor(parts: OperationsParts) {
+		this.#parts = parts;
+	}
+
+	/** The operation in progress; null = none. */
+	get running(): OperationProgress | null {
+		return this.#running?.progress ?? null;
+	}
+
+	/** Ends the operation in progress, which rejects with OperationAborted, or resolves with what it has done so far. */
+	end(reason: string): void {
+		this.#running?.abort.abort(reason);
+	}
+
+	/** Drains a shard: it gets no new clients, and those that it has are told to reconnect, until `undrain`. */
+	drain(slot: number, options: DrainOptions = {}): Promise<DrainResult> {
+		return this.#run("drain", options.onProgress, async (running) => {
+			const shard = this.#shard(slot);
+			this.#mayLeave(shard, options);
+			return this.#drain(running, shard, options);
+		});
+	}
+
+	/** The shard takes clients again. If its drain is in progress, it ends. */
+	async undrain(slot: number): Promise<UndrainResult> {
+		const current = this.#running;
+		const endsDrain = current?.name === "drain" && current.slot === slot;
+		if (!endsDrain) return this.#run("undrain", undefined, () => this.#undrain(slot));
+		current.abort.abort("it was ended by undrain");
+		await until(() => this.#running !== current, 5000);
+		return this.#run("undrain", undefined, () => this.#undrain(slot));
+	}
+
+	/** Replaces the process of a shard, which may be of another version then. Its clients are told to reconnect first. */
+	restart(slot: number, options: DrainOptions = {}): Promise<RestartResult> {
+		return this.#run("restart", options.onProgress, async (running) => {
+			const shard = this.#shard(slot);
+			if (shard.serving) this.#mayLeave(shard, options);
+			return this.#restart(running, shard, options);
+		});
+	}
+
+	/**
+	 * Replaces the processes of all shards, one after the other, and then that of the balancer, whose listening socket stays open. Ends when a new process does not
+	 * serve. The supervisor keeps its code.
+	 */
+	rollingRestart(options: DrainOptions = {}): Promise<RollingRestartResult> {
+		return this.#run("rolling restart", options.onProgress, async (running) => {
+			const beganMs = performance.now();
+			const shards: RestartResult[] = [];
+			for (const shard of this.#parts.shards()) {
+				// Once something has changed, it is no refusal.
+				if (shard.serving) this.#mayLeave(shard, options, shards.length > 0);
+				shards.push(await this.#restart(running, shard, options));
+			}
+			const balancer = await this.#restartBalancer(running);
+			const rebalance = this.#parts.config().rebalanceShards ? await this.#rebalance(running, {}) : null;
+			const tookMs = Math.round(performance.now() - beganMs);
+			return { shards, balancer, supervisor: this.#parts.version, tookMs, ...(rebalance !== null && { rebalance }) };
+		});
+	}
+
+	/** Asks clients of the fullest shards to connect again, until no shard has more than 5 % above its share. The balancer gives them to the others. */
+	rebalance(options: RebalanceOptions = {}): Promise<RebalanceResult> {
+		return this.#run("rebalance", options.onProgress, (running) => {
+			checkRate(options.rate);
+			return this.#rebalance(running, options);
+		});
+	}
+
+	#rebalance(running: Running, { rate }: RebalanceOptions): Promise<RebalanceResult> {
+		running.slot = null;
+		const { shards, config, move } = this.#parts;
+		return rebalanceShards({
+			clients: () =>
+				new Map(
+					shards()
+						.filter(({ takesClients }) => takesClients)
+						.map(({ slot, clients }) => [slot, clients]),
+				),
+			rate: () => rate ?? config().rebalanceRate,
+			move,
+			signal: running.abort.signal,
+			onProgress: (moved, left) => this.#progress(running, `${left} clients too many on the fullest shards`, moved, left),
+			pause: (ms) => pause(ms),
+		});
+	}
+
+	async #drain(running: Running, shard: OperatedShard, options: DrainOptions): Promise<DrainResult> {
+		running.slot = shard.slot;
+		const { config, onTakers } = this.#parts;
+		const { drainRate, shutdownTimeoutMs } = config();
+		const rate = options.rate ?? null;
+		const rateMs = (timeoutFactor * 1000 * shard.clients) / (rate ?? drainRate);
+		const drained = drainShard({
+			shard,
+			rate,
+			timeoutMs: options.timeoutMs ?? Math.max(shutdownTimeoutMs, rateMs),
+			signal: running.abort.signal,
+			onProgress: (moved, left) => this.#progress(running, `${shard.name}: ${left} clients left`, moved, left),
+			pause,
+		});
+		onTakers();
+		return drained;
+	}
+
+	async #undrain(slot: number): Promise<UndrainResult> {
+		const shard = this.#shard(slot);
+		if (!shard.isDrained) return { shard: slot, changed: false };
+		if (!shard.serving)
+			throw new OperationRefused(
+				"not_possible",
+				`${shard.name} does not run now; start it with "restart ${slot}", which also ends its drain`,
+			);
+		await this.#takeClients(shard);
+		return { shard: slot, changed: true };
+	}
+
+	async #takeClients(shard: OperatedShard): Promise<void> {
+		shard.isDrained = false;
+		this.#parts.onTakers();
+		// One that dies now is started without being drained.
+		if (shard.serving) await shard.offload({ on: false, rate: null });
+	}
+
+	async #restart(running: Running, shard: OperatedShard, options: DrainOptions): Promise<RestartResult> {
+		running.slot = shard.slot;
+		const { signal } = running.abort;
+		const { slot, name, version: from } = shard;
+		// One that is down was drained by the restart that failed.
+		const wasDrained = shard.isDrained && shard.serving;
+		const { config } = this.#parts;
+		this.#progress(running, `${name}: loading the installed version`, 0, shard.clients);
+		await shard.warmUp().catch((error: Error) => {
+			throw new OperationAborted(`${error.message}; ${name} runs as before`);
+		});
+		try {
+			this.#goOn(signal);
+			const drained = await this.#drain(running, shard, options);
+			this.#goOn(signal);
+			this.#progress(running, `${name}: starting the new process`, drained.moved, drained.left);
+			const { drained: ended, problem } = await shard.replace(config().shutdownTimeoutMs);
+			this.#goOn(signal);
+			if (problem !== null)
+				throw new OperationAborted(`${problem}. The other shards run as before. Install a version that works, then "restart ${slot}"`);
+			if (!wasDrained) await this.#takeClients(shard);
+			await until(() => wasDrained || shard.takesClients || signal.aborted, config().readyTimeoutMs);
+			this.#goOn(signal);
+			if (!wasDrained && !shard.takesClients) throw new OperationAborted(`the new process of ${name} does not take clients; see its log`);
+			return { ...drained, left: 0, cutOff: ended?.cutOff ?? 0, from, to: shard.version };
+		} finally {
+			shard.coolDown();
+		}
+	}
+
+	async #restartBalancer(running: Running): Promise<RollingRestartResult["balancer"]> {
+		const { balancer, mode, config } = this.#parts;
+		running.slot = null;
+		const from = balancer.version;
+		if (mode === "proxy") {
+			const why = "in proxy mode it carries the connections of all clients; it keeps its code until the cluster is restarted";
+			return { restarted: false, from, to: from, why };
+		}
+		this.#progress(running, "balancer: starting the new process", 0, 0);
+		await balancer.warmUp().catch((error: Error) => {
+			throw new OperationAborted(`${error.message}; the balancer runs as before`);
+		});
+		try {
+			this.#goOn(running.abort.signal);
+			const { problem } = await balancer.replace(config().shutdownTimeoutMs);
+			this.#goOn(running.abort.signal);
+			if (problem !== null) throw new OperationAborted(`${problem}; no new client can connect`);
+			return { restarted: true, from, to: balancer.version };
+		} finally {
+			balancer.coolDown();
+		}
+	}
+
+	#shard(slot: number): OperatedShard {
+		const shards = this.#parts.shards();
+		const shard = shards.find((each) => each.slot === slot);
+		if (shard !== undefined) return shard;
+		const known = shards.map((each) => each.slot).join(", ");
+		throw new OperationRefused("not_found", `there is no shard ${slot}; the shards are ${known}`);
+	}
+
+	/** @throws OperationRefused when the shard's clients would have nowhere to go. */
+	#mayLeave(shard: OperatedShard, { force = false, rate, timeoutMs }: DrainOptions, isLater = false): void {
+		const refuse = (code: OperationRefused["code"], why: string): never => {
+			throw isLater ? new OperationAborted(why) : new OperationRefused(code, why);
+		};
+		checkRate(rate);
+		if (timeoutMs !== undefined && !(timeoutMs > 0)) refuse("invalid", `the time limit is ${timeoutMs} ms; it must be more than 0`);
+		const others = this.#parts.shards().filter((each) => each !== shard && each.takesClients);
+		if (others.length === 0)
+			refuse("not_possible", `no shard but ${shard.slot} takes clients now, so its clients would have nowhere to go`);
+		const room = others.reduce((sum, each) => sum + each.room, 0) + this.#roomBySpreading(shard, others);
+		if (room >= shard.clients || force) return;
+		const fix = "raise --max-connections, wait until fewer are connected, or use force";
+		refuse("not_possible", `the other shards have room for ${room} of the ${shard.clients} clients of ${shard.name}; ${fix}`);
+	}
+
+	/** While a shard is drained, the others get its share of `--max-connections`. */
+	#roomBySpreading(shard: OperatedShard, others: readonly OperatedShard[]): number {
+		return shard.isDrained || others.length === 0 ? 0 : shard.clients + shard.room;
+	}
+
+	#goOn(signal: AbortSignal): void {
+		if (signal.aborted) throw new OperationAborted(String(signal.reason));
+	}
+
+	#progress(running: Running, text: string, moved: number, left: number): void {
+		running.progress = { operation: running.name, text, moved, left };
+		running.onProgress?.(running.progress);
+	}
+
+	async #run<Result>(
+		name: OperationName,
+		onProgress: OnProgress | undefined,
+		carryOut: (running: Running) => Promise<Result>,
+	): Promise<Result> {
+		const { unsupported, isServing, log, tell, onTakers } = this.#parts;
+		if (unsupported !== null) throw new OperationRefused("not_possible", unsupported);
+		if (!isServing()) throw new OperationRefused("not_possible", "the cluster does not serve: it is starting or stopping");
+		if (this.#running !== null)
+			throw new OperationRefused("busy", `another operation is in progress: ${this.#running.name} (${this.#running.progress.text})`);
+		const running: Running = {
+			name,
+			slot: null,
+			abort: new AbortController(),
+			progress: { operation: name, text: "begun", moved: 0, left: 0 },
+			onProgress,
+		};
+		this.#running = running;
+		try {
+			const result = await carryOut(running);
+			log.info({ result }, `${name}: done`);
+			tell("info", `${name}: done`);
+			return result;
+		} catch (error) {
+			const { message } = error as Error;
+			if (!(error instanceof OperationRefused)) {
+				log.error({ error }, `${name}: ${message}`);
+				tell("bad", `${name}: ${message}`);
+			}
+			throw error;
+		} finally {
+			this.#running = null;
+			onTakers();
+		}
+	}
+}
+
+/** @throws OperationRefused when it is not a rate. */
+function checkRate(rate: number | undefined): void {
+	if (rate !== undefined && !(Number.isInteger(rate) && rate >= 1))
+		throw new OperationRefused("invalid", `the rate is ${rate}; it must be a whole number of clients per second, from 1`);
+}

@@ -1,0 +1,98 @@
+import { expect, it, vi } from "vitest";
+import type { ShardOperations } from "../../src/admin/verb.ts";
+import { OperationAborted, OperationRefused } from "../../src/operations/operation.ts";
+import { fakeCluster, fakeService } from "./support.ts";
+
+const drained = { shard: 1, moved: 40, left: 0, lost: 0, tookMs: 1200 };
+
+function setup(changes: Partial<ShardOperations>) {
+	const shards = { end: vi.fn(), ...changes } as unknown as ShardOperations;
+	return { ...fakeService(fakeCluster({ shards })), shards };
+}
+
+const endOf = ({ body }: { readonly body: { readonly events: readonly { readonly type: string }[] } }) =>
+	body.events.find(({ type }) => type === "end");
+
+it("drain: options, progress and the result for people", async () => {
+	const drain = vi.fn(async (_slot: number, options?: Parameters<ShardOperations["drain"]>[1]) => {
+		options?.onProgress?.({ operation: "drain", text: "shard 1: 20 clients left", moved: 20, left: 20 });
+		return drained;
+	});
+	const { run } = setup({ drain });
+	const answer = await run("drain", { shard: 1, rate: 500, timeout: "10s", force: true });
+	expect(answer.status).toBe(200);
+	expect(drain.mock.calls[0]).toMatchObject([1, { rate: 500, timeoutMs: 10_000, force: true }]);
+	expect(answer.body.events).toMatchObject([
+		{ type: "progress", text: "shard 1: 20 clients left", data: { moved: 20, left: 20 } },
+		{
+			type: "end",
+			outcome: "done",
+			result: drained,
+			lines: ["shard 1 is drained: 40 clients moved, 0 left, 1.2 s", 'it gets no new clients until "shardcast undrain 1"'],
+		},
+	]);
+});
+
+it("a drain that ends with clients left was done in part", async () => {
+	const { run } = setup({ drain: async () => ({ ...drained, left: 3, lost: 2, ended: "its time is over (10s)" }) });
+	expect(endOf(await run("drain", { shard: 1 }))).toMatchObject({
+		outcome: "partly",
+		reason: "3 clients left: its time is over (10s)",
+		lines: expect.arrayContaining(["2 clients lost, because its process died meanwhile"]),
+	});
+});
+
+it("a refusal has changed nothing, and an operation that was aborted has failed", async () => {
+	const refused = setup({ drain: () => Promise.reject(new OperationRefused("not_found", "there is no shard 7; the shards are 0, 1")) });
+	const answer = await refused.run("drain", { shard: 7 });
+	expect(answer.status).toBe(409);
+	expect(endOf(answer)).toMatchObject({ outcome: "refused", reason: "there is no shard 7; the shards are 0, 1" });
+	const aborted = setup({ rollingRestart: () => Promise.reject(new OperationAborted("shard 0 died by SIGKILL before it served")) });
+	expect(endOf(await aborted.run("restart", { rolling: true }))).toMatchObject({
+		outcome: "failed",
+		reason: "shard 0 died by SIGKILL before it served",
+	});
+	expect((await fakeService(fakeCluster()).run("rebalance")).status, "a gateway").toBe(409);
+});
+
+it("restart: one shard, or all with --rolling, and never both or none", async () => {
+	const one = { ...drained, cutOff: 1, from: "1.0.0", to: "2.0.0" };
+	const balancer = { restarted: true, from: "1.0.0", to: "2.0.0" };
+	const rebalance = { before: { 0: 40, 1: 0 }, after: { 0: 20, 1: 20 }, moved: 20, tookMs: 100 };
+	const { run } = setup({
+		restart: async () => one,
+		rollingRestart: async () => ({ shards: [one], balancer, supervisor: "1.0.0", tookMs: 4200, rebalance }),
+		rebalance: async () => rebalance,
+	});
+	for (const args of [{}, { shard: 1, rolling: true }]) expect((await run("restart", args)).status).toBe(409);
+	expect(endOf(await run("restart", { shard: 1 }))).toMatchObject({ lines: ["shard 1: 1.0.0 → 2.0.0, 40 clients moved, 1 cut off"] });
+	expect(endOf(await run("restart", { rolling: true }))).toMatchObject({
+		lines: [
+			"shard 1: 1.0.0 → 2.0.0, 40 clients moved, 1 cut off",
+			"balancer: 1.0.0 → 2.0.0",
+			"supervisor: keeps 1.0.0; only a stop and a start replace it",
+			"20 clients moved to balance the shards",
+			"4.2 s",
+		],
+	});
+	expect(endOf(await run("rebalance", { rate: 10 }))).toMatchObject({
+		lines: ["20 clients moved, 0.1 s", "shard 0: 40 → 20", "shard 1: 0 → 20"],
+	});
+});
+
+it("cancel ends it early; undrain does so for a drain of its shard, since it may run at the same time", async () => {
+	let ended!: (result: typeof drained & { ended: string }) => void;
+	const { run, shards } = setup({
+		drain: () =>
+			new Promise((resolve) => {
+				ended = resolve;
+			}),
+		undrain: async (shard) => ({ shard, changed: true }),
+	});
+	expect((await run("drain", { shard: 1 }, 0)).status).toBe(202);
+	expect((await run("rebalance")).status, "exclusive").toBe(409);
+	expect(endOf(await run("undrain", { shard: 1 }))).toMatchObject({ lines: ["shard 1 takes clients again"] });
+	await run("cancel");
+	expect(shards.end).toHaveBeenCalledWith("it was cancelled");
+	ended({ ...drained, left: 5, ended: "it was cancelled" });
+});

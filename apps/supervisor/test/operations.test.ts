@@ -1,0 +1,268 @@
+import { type Config, defaultConfig } from "@shardcast/config";
+import { waitFor } from "@shardcast/testkit";
+import { describe, expect, it, vi } from "vitest";
+import type { OperatedShard } from "../src/operations/operated-shard.ts";
+import { OperationAborted, OperationRefused } from "../src/operations/operation.ts";
+import { Operations } from "../src/operations/operations.ts";
+
+const defaults = defaultConfig({});
+
+/** A shard whose clients leave at each look, and go to the others. */
+class FakeShard implements OperatedShard {
+	readonly slot: number;
+	readonly name: string;
+	/** Clients, without a look at them. */
+	count: number;
+	serving = true;
+	isDrained = false;
+	version: string | null = "1.0.0";
+	told = 0;
+	lost = 0;
+	room = 1000;
+	warmProblem: Error | null = null;
+	replaceProblem: string | null = null;
+	readonly orders: object[] = [];
+	readonly steps: string[];
+	/** Clients that do not leave. */
+	keeps = 0;
+	#offloads = false;
+
+	constructor(slot: number, count: number, steps: string[]) {
+		this.slot = slot;
+		this.count = count;
+		this.name = `shard ${slot}`;
+		this.steps = steps;
+	}
+
+	get takesClients(): boolean {
+		return this.serving && !this.isDrained;
+	}
+
+	get clients(): number {
+		if (this.#offloads && this.serving && this.count > this.keeps) {
+			this.count--;
+			this.told++;
+		}
+		return this.count;
+	}
+
+	async offload(order: { readonly on: boolean }): Promise<void> {
+		if (!this.serving) throw new Error(`${this.name} does not serve`);
+		this.orders.push(order);
+		this.#offloads = order.on;
+	}
+
+	async warmUp(): Promise<void> {
+		this.steps.push(`${this.name} warms up`);
+		if (this.warmProblem !== null) throw this.warmProblem;
+	}
+
+	coolDown(): void {}
+
+	async replace(): Promise<{ drained: null; problem: string | null }> {
+		this.steps.push(`${this.name} is replaced, drained: ${this.isDrained}, clients: ${this.count}`);
+		this.count = 0;
+		this.#offloads = false;
+		this.serving = this.replaceProblem === null;
+		this.version = "2.0.0";
+		return { drained: null, problem: this.replaceProblem };
+	}
+}
+
+function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"; config?: Partial<Config>; unsupported?: string } = {}) {
+	const steps: string[] = [];
+	const shards = clients.map((count, slot) => new FakeShard(slot, count, steps));
+	const balancer = {
+		version: "1.0.0",
+		warmUp: async () => void steps.push("balancer warms up"),
+		coolDown: () => {},
+		replace: async () => {
+			steps.push("balancer is replaced");
+			balancer.version = "2.0.0";
+			return { drained: null, problem: null };
+		},
+	};
+	const state = { isServing: true };
+	const config = { ...defaults, ...options.config };
+	const told: string[] = [];
+	const operations = new Operations({
+		shards: () => shards,
+		balancer,
+		mode: options.mode ?? "handoff",
+		unsupported: options.unsupported ?? null,
+		isServing: () => state.isServing,
+		config: () => config,
+		onTakers: () => {},
+		move: async () => 0,
+		version: "1.0.0",
+		log: { info: vi.fn(), error: vi.fn() } as never,
+		tell: (level, text) => told.push(`${level}: ${text}`),
+	});
+	return { operations, shards, steps, state, told };
+}
+
+describe("refusals, after which nothing has changed", () => {
+	it.each([
+		["a shard that does not exist", 7, {}, "not_found", "there is no shard 7; the shards are 0, 1"],
+		["no whole rate", 0, { rate: 1.5 }, "invalid", "the rate is 1.5; it must be a whole number of clients per second, from 1"],
+		["no time", 0, { timeoutMs: 0 }, "invalid", "the time limit is 0 ms; it must be more than 0"],
+	])("%s", async (_, slot, options, code, message) => {
+		const { operations, shards } = setup([5, 5]);
+		const error = await operations.drain(slot, options).catch((reason: unknown) => reason);
+		expect(error).toBeInstanceOf(OperationRefused);
+		expect(error).toMatchObject({ code, message });
+		expect(shards.some(({ isDrained }) => isDrained)).toBe(false);
+	});
+
+	it("the last shard that takes clients, and more clients than the others may have", async () => {
+		const { operations, shards } = setup([5, 5]);
+		shards[0]!.room = 0;
+		shards[1]!.room = 0;
+		shards[1]!.isDrained = true;
+		await expect(operations.drain(0)).rejects.toThrow("no shard but 0 takes clients now, so its clients would have nowhere to go");
+		await expect(operations.rollingRestart()).rejects.toMatchObject({ code: "not_possible" });
+	});
+
+	it("a cluster that starts or stops, and one of another kind", async () => {
+		const { operations, state } = setup([5, 5]);
+		state.isServing = false;
+		await expect(operations.rebalance()).rejects.toThrow("the cluster does not serve: it is starting or stopping");
+		await expect(setup([1], { unsupported: "this is a gateway" }).operations.drain(0)).rejects.toThrow("this is a gateway");
+	});
+
+	it("a second operation, which names the first", async () => {
+		const { operations, shards } = setup([5, 5, 5]);
+		shards[1]!.keeps = 3;
+		const drain = operations.drain(1);
+		await waitFor(() => operations.running?.moved === 1, { what: "its first client", deadlineMs: 5000 });
+		expect(operations.running).toMatchObject({ operation: "drain", text: "shard 1: 4 clients left" });
+		for (const other of [() => operations.drain(0), () => operations.restart(0), () => operations.undrain(0), () => operations.rebalance()])
+			await expect(other()).rejects.toMatchObject({
+				code: "busy",
+				message: "another operation is in progress: drain (shard 1: 4 clients left)",
+			});
+		operations.end("the cluster stops: SIGTERM");
+		expect(await drain).toMatchObject({ ended: "the cluster stops: SIGTERM" });
+		expect(operations.running).toBe(null);
+	});
+});
+
+describe("drain and undrain", () => {
+	it("moves the clients, tells how many were moved and are left, and can be taken back", async () => {
+		const { operations, shards } = setup([5, 5]);
+		const seen: number[] = [];
+		const result = await operations.drain(0, { rate: 77, onProgress: ({ left }) => seen.push(left) });
+		expect(result).toMatchObject({ shard: 0, moved: 5, left: 0, lost: 0 });
+		expect(result).not.toHaveProperty("ended");
+		expect(seen.at(-1)).toBe(0);
+		expect(shards[0]!.isDrained).toBe(true);
+		expect(await operations.undrain(0)).toEqual({ shard: 0, changed: true });
+		expect(shards[0]!.orders).toEqual([
+			{ on: true, rate: 77 },
+			{ on: false, rate: null },
+		]);
+		expect(await operations.undrain(0)).toEqual({ shard: 0, changed: false });
+	});
+
+	it("undrain ends the drain of its shard", async () => {
+		const { operations, shards } = setup([5, 5]);
+		shards[0]!.keeps = 3;
+		const drain = operations.drain(0);
+		await waitFor(() => shards[0]!.orders.length > 0, { what: "the order", deadlineMs: 5000 });
+		expect(await operations.undrain(0)).toEqual({ shard: 0, changed: true });
+		expect(await drain).toMatchObject({ ended: "it was ended by undrain" });
+	});
+
+	it("at its time limit, clients are left, and the shard stays drained", async () => {
+		const { operations, shards } = setup([5, 5]);
+		shards[0]!.keeps = 3;
+		expect(await operations.drain(0, { timeoutMs: 300 })).toMatchObject({ moved: 2, left: 3, ended: "its time is over (300ms)" });
+		expect(shards[0]!.isDrained).toBe(true);
+	});
+
+	it("a shard that dies meanwhile is asked again when it is back", async () => {
+		const { operations, shards } = setup([5, 5]);
+		const [shard] = shards;
+		shard!.keeps = 3;
+		const drain = operations.drain(0);
+		await waitFor(() => shard!.told === 2, { what: "2 clients moved", deadlineMs: 5000 });
+		Object.assign(shard!, { serving: false, lost: 3, count: 0, keeps: 0 });
+		expect(await drain).toMatchObject({ moved: 2, left: 0, lost: 3 });
+		expect(shard!.isDrained, "for its successor").toBe(true);
+	});
+});
+
+describe("restart", () => {
+	it("rolling: one shard after the other without clients, then the balancer", async () => {
+		const { operations, steps, told } = setup([5, 5]);
+		expect(await operations.rollingRestart()).toMatchObject({
+			shards: [
+				{ shard: 0, moved: 5, left: 0, from: "1.0.0", to: "2.0.0" },
+				{ shard: 1, moved: 5, left: 0, from: "1.0.0", to: "2.0.0" },
+			],
+			balancer: { restarted: true, from: "1.0.0", to: "2.0.0" },
+			supervisor: "1.0.0",
+			rebalance: { moved: 0 },
+		});
+		expect(steps).toEqual([
+			"shard 0 warms up",
+			"shard 0 is replaced, drained: true, clients: 0",
+			"shard 1 warms up",
+			"shard 1 is replaced, drained: true, clients: 0",
+			"balancer warms up",
+			"balancer is replaced",
+		]);
+		expect(told).toEqual(["info: rolling restart: done"]);
+	});
+
+	it("in proxy mode the balancer stays, and the result says why; --rebalance-shards=false moves nobody afterwards", async () => {
+		const { operations, steps } = setup([1, 1], { mode: "proxy", config: { rebalanceShards: false } });
+		const result = await operations.rollingRestart();
+		expect(result.balancer).toMatchObject({ restarted: false, why: expect.stringMatching(/^in proxy mode it carries the connections/) });
+		expect(result).not.toHaveProperty("rebalance");
+		expect(steps).not.toContain("balancer is replaced");
+	});
+
+	it("a version that cannot be loaded changes nothing", async () => {
+		const { operations, shards } = setup([5, 5]);
+		shards[0]!.warmProblem = new Error("a new process of shard 0 could not be loaded: it ended by exit status 1");
+		const error = await operations.rollingRestart().catch((reason: unknown) => reason);
+		expect(error).toBeInstanceOf(OperationAborted);
+		expect((error as Error).message).toBe(
+			"a new process of shard 0 could not be loaded: it ended by exit status 1; shard 0 runs as before",
+		);
+		expect([shards[0]!.orders, shards[0]!.isDrained]).toEqual([[], false]);
+	});
+
+	it("one that does not start ends it: the other shards run as before, and a later restart brings the shard back", async () => {
+		const { operations, shards, steps, told } = setup([5, 5, 5]);
+		shards[1]!.replaceProblem = "shard 1 died by exit status 1 before it served";
+		await expect(operations.rollingRestart()).rejects.toThrow(
+			/^shard 1 died by exit status 1 before it served\. The other shards run as before\./,
+		);
+		expect(steps).not.toContain("shard 2 warms up");
+		expect(shards.map(({ isDrained }) => isDrained)).toEqual([false, true, false]);
+		expect(told.at(-1)).toMatch(/^bad: rolling restart: shard 1 died/);
+		await expect(operations.undrain(1)).rejects.toMatchObject({ code: "not_possible" });
+		shards[1]!.replaceProblem = null;
+		expect(await operations.restart(1)).toMatchObject({ shard: 1, moved: 0 });
+		expect(shards[1]!.takesClients).toBe(true);
+	});
+
+	it("a shard that was drained before is drained afterwards", async () => {
+		const { operations, shards } = setup([5, 5]);
+		await operations.drain(0);
+		await operations.restart(0);
+		expect(shards[0]!.isDrained).toBe(true);
+	});
+
+	it("a stop of the cluster ends it before the next step", async () => {
+		const { operations, shards, steps } = setup([5, 5]);
+		shards[0]!.keeps = 3;
+		const rolling = operations.rollingRestart();
+		await waitFor(() => shards[0]!.orders.length > 0, { what: "the order", deadlineMs: 5000 });
+		operations.end("the cluster stops: SIGTERM");
+		await expect(rolling).rejects.toThrow("the cluster stops: SIGTERM");
+		expect(steps).toEqual(["shard 0 warms up"]);
+	});
+});
