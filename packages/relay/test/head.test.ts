@@ -125,6 +125,7 @@ describe("request head", () => {
 		["two spaces", "GET  / HTTP/1.1\r\n", 5],
 		["a target with a control character", "GET /\x7f", 6],
 		["a target beyond ASCII", "GET /\xe4", 6],
+		["CONNECT, at the space behind it", "CONNECT a:80 HTTP/1.1", 8],
 		["a target with a scheme", "GET http://a/ HTTP/1.1", 5],
 		["a target that is a star", "OPTIONS * HTTP/1.1", 9],
 		["a version that does not exist", "GET / HTTP/1.2", 14],

@@ -50,6 +50,11 @@ for (let byte = 0; byte < 256; byte++) {
 	if (byte === Byte.tab || (byte >= 0x20 && byte !== 0x7f)) classes[byte] |= Class.value;
 }
 
+/** Whether the byte may be in a method or in the name of a header. */
+export function isTokenByte(byte: number): boolean {
+	return (classes[byte] & Class.token) !== 0;
+}
+
 /** In these states, a run of such bytes changes nothing. A tight loop skips it, twice as fast as the switch does byte by byte. */
 const runs = new Uint8Array(State.done);
 runs[State.method] = Class.token;
@@ -176,7 +181,7 @@ export class HeadParser {
 						this.#isGet = this.isMethod(bytes, "GET");
 						this.isHead = this.isMethod(bytes, "HEAD");
 						this.targetStart = at + 1;
-						state = State.targetStart;
+						state = this.isMethod(bytes, "CONNECT") ? this.#broken("CONNECT is for proxies") : State.targetStart;
 					} else state = this.#broken("it does not start with a method");
 					break;
 				case State.targetStart:

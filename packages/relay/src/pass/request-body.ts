@@ -1,3 +1,5 @@
+import { isTokenByte } from "../head/head.ts";
+
 /** The length of a body, as given in the head; `HeadParser` implements it. */
 interface BodyLength {
 	/** -1 = no Content-Length. */
@@ -14,10 +16,11 @@ const State = {
 	dataCr: 5,
 	dataLf: 6,
 	line: 7,
-	trailer: 8,
-	trailerLf: 9,
-	lastLf: 10,
-	done: 11,
+	trailerName: 8,
+	trailer: 9,
+	trailerLf: 10,
+	lastLf: 11,
+	done: 12,
 } as const;
 type State = (typeof State)[keyof typeof State];
 
@@ -26,7 +29,7 @@ const sizeDigitsMax = 8;
 /** Most bytes of extensions and trailers of a body. They are dropped. */
 const extrasMax = 8192;
 
-const Byte = { tab: 9, lf: 10, cr: 13, space: 32, semicolon: 59 } as const;
+const Byte = { tab: 9, lf: 10, cr: 13, space: 32, colon: 58, semicolon: 59 } as const;
 
 /**
  * Finds the end of one request's body and passes it on. One per request.
@@ -107,7 +110,10 @@ export class RequestBody {
 				return byte === Byte.lf ? State.size : null;
 			case State.line:
 				if (byte === Byte.cr) return State.lastLf;
-				return this.#isExtra(byte) ? State.trailer : null;
+				return isTokenByte(byte) && this.#isExtra(byte) ? State.trailerName : null;
+			case State.trailerName:
+				if (byte !== Byte.colon && !isTokenByte(byte)) return null;
+				return this.#isExtra(byte) ? (byte === Byte.colon ? State.trailer : State.trailerName) : null;
 			case State.trailer:
 				if (byte === Byte.cr) return State.trailerLf;
 				return this.#isExtra(byte) ? State.trailer : null;

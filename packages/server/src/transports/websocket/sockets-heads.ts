@@ -29,6 +29,32 @@ export function hasBody(request: HttpRequest): boolean {
 	return !/^0*$/.test(request.getHeader("content-length")) || request.getHeader("transfer-encoding") !== "";
 }
 
+/**
+ * How the request gives the length of its body. The library takes the first of several Content-Length, decodes chunks whatever Transfer-Encoding
+ * says, and takes an empty line for none: a proxy in front could find the next request elsewhere. Costs a look at each header.
+ */
+export function bodyFraming(request: HttpRequest): "none" | "length" | "chunked" | "ambiguous" {
+	let length: string | null = null;
+	let coding: string | null = null;
+	let isTwice = false;
+	request.forEach((name, value) => {
+		if (name === "content-length") {
+			isTwice ||= length !== null;
+			length = value;
+		} else if (name === "transfer-encoding") {
+			isTwice ||= coding !== null;
+			coding = value;
+		}
+	});
+	return isTwice ? "ambiguous" : framing(length, coding);
+}
+
+function framing(length: string | null, coding: string | null): "none" | "length" | "chunked" | "ambiguous" {
+	if (coding !== null) return length === null && listIncludes(coding, "chunked") && !coding.includes(",") ? "chunked" : "ambiguous";
+	if (length === null) return "none";
+	return /^[0-9]+$/.test(length) ? "length" : "ambiguous";
+}
+
 export function forwardedHead(request: HttpRequest, announced: string | null): ForwardedHead {
 	return new RequestForwardedHead(request, announced);
 }

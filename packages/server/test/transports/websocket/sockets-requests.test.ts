@@ -36,7 +36,13 @@ function rig() {
 		end: (body: string) => statuses.push(body),
 		getRemoteAddressAsText: () => Buffer.from("127.0.0.1"),
 	};
-	const request = { getCaseSensitiveMethod: () => "POST", getUrl: () => "/api/info", getQuery: () => "", getHeader: () => "" };
+	const request = {
+		getCaseSensitiveMethod: () => "POST",
+		getUrl: () => "/api/info",
+		getQuery: () => "",
+		getHeader: () => "",
+		forEach: () => {},
+	};
 	requests.serve(response as never, request as never);
 	return { requests, answers, statuses, receiver: receiver! as Receiver };
 }

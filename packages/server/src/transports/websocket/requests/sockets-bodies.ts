@@ -108,8 +108,12 @@ export class BodyReader {
 	}
 
 	/** Reads and discards the rest of a body, then answers. Answers at once if the rest is too long. */
-	discard(response: Response, answer: () => void): void {
-		collect(this.#app, response, { chunk: () => answer, last: answer, release: () => {} });
+	discard(response: Response, answer: (aborts: Aborts) => void): void {
+		collect(this.#app, response, {
+			chunk: (_, aborts) => () => answer(aborts),
+			last: (_, aborts) => answer(aborts),
+			release: () => {},
+		});
 	}
 
 	/** Resolves when no body is incomplete. */
@@ -120,7 +124,7 @@ export class BodyReader {
 
 interface Collector {
 	/** Takes a part that is not the last. Returns a function that answers if no more is wanted. */
-	chunk(chunk: ArrayBuffer): (() => void) | null;
+	chunk(chunk: ArrayBuffer, aborts: Aborts): (() => void) | null;
 	last(chunk: ArrayBuffer, aborts: Aborts): void;
 	/** Releases what was kept. Called once, unless the collection was stopped. */
 	release(): void;
@@ -151,7 +155,7 @@ function collect(app: Pick<GuardedApp, "receive">, response: Response, collector
 					}
 					return;
 				}
-				answer = collector.chunk(chunk);
+				answer = collector.chunk(chunk, aborts);
 				if (answer !== null) collector.release();
 			}
 			if (answer === null) return;

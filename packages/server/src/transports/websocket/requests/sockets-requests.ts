@@ -1,12 +1,20 @@
-import { BodyNeeded, type ForwardedAddress, type Reply, type HttpRequest as Request, type Router, StreamNeeded } from "@shardcast/http";
+import {
+	BodyNeeded,
+	type ForwardedAddress,
+	type Reply,
+	type HttpRequest as Request,
+	type Router,
+	refusal,
+	StreamNeeded,
+} from "@shardcast/http";
 import { addressKeyOf } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
 import { InProgress } from "../../../lifecycle/in-progress.ts";
 import type { ForwardedHead } from "../../client-address.ts";
 import type { GuardedApp, Response } from "../sockets-app.ts";
-import { forwardedHead, hasBody, joinedHeader } from "../sockets-heads.ts";
+import { bodyFraming, forwardedHead, hasBody, joinedHeader } from "../sockets-heads.ts";
 import type { HttpRequest } from "../sockets-native.ts";
-import { BodyReader } from "./sockets-bodies.ts";
+import { type Aborts, BodyReader } from "./sockets-bodies.ts";
 import { sendReply } from "./sockets-http.ts";
 import type { LabelledSockets } from "./sockets-labelled.ts";
 import { Streams } from "./sockets-streams.ts";
@@ -43,10 +51,17 @@ export class Requests {
 		if (announced === undefined) return;
 		const forwarded = this.#parts.forwardedAddress(forwardedHead(request, announced), () => remoteAddress(response));
 		const seen = new SeenRequest(response, request, forwarded);
+		const framing = bodyFraming(request);
+		if (framing === "ambiguous") {
+			this.#replyLater(response, endOfTurn(ambiguousLength), seen.method === "HEAD");
+			return;
+		}
+		// The balancer has checked the chunks that it passes on.
+		const isLast = framing === "chunked" && forwarded?.byBalancer !== true;
 		const routed = router.route(seen);
-		if (routed instanceof BodyNeeded) this.#readBody(response, seen, routed);
+		if (routed instanceof BodyNeeded) this.#readBody(response, seen, routed, isLast);
 		else if (routed instanceof StreamNeeded) this.#streams.open(response, routed);
-		else this.#reply(response, request, routed, seen.method === "HEAD");
+		else this.#reply(response, request, routed, seen.method === "HEAD", isLast);
 	}
 
 	/**
@@ -66,7 +81,7 @@ export class Requests {
 	/** Answers a request that was not routed. */
 	answer(response: Response, request: HttpRequest, reply: Reply): void {
 		this.#parts.counters.add("httpRequests", 1);
-		this.#reply(response, request, reply, false);
+		this.#reply(response, request, reply, false, request.getHeader("transfer-encoding") !== "");
 	}
 
 	/** Like `answer`, for a request without a body that can no longer be read. */
@@ -81,23 +96,35 @@ export class Requests {
 		await this.#unanswered.whenNone();
 	}
 
-	#readBody(response: Response, seen: SeenRequest, wanted: BodyNeeded): void {
+	#readBody(response: Response, seen: SeenRequest, wanted: BodyNeeded, isLast: boolean): void {
 		this.bodies.read(response, () => addressKeyOf(seen.address), wanted.bytesMax, {
 			whole: (body, aborts) => {
 				const routed = wanted.whole(body);
 				if (routed instanceof StreamNeeded) this.#streams.open(response, routed, aborts);
-				else if (routed instanceof Promise) void this.#later(response, routed, () => aborts.isGone, false);
+				else if (routed instanceof Promise) {
+					const reply = isLast ? routed.then((known) => ({ ...known, close: true })) : routed;
+					void this.#later(response, reply, () => aborts.isGone, false);
+				} else if (isLast) this.#replyLast(response, routed, aborts, false);
 				else sendReply(response, routed);
 			},
 			failed: (problem) => sendReply(response, wanted.refuse(problem)),
 		});
 	}
 
-	#reply(response: Response, request: HttpRequest, reply: Reply | Promise<Reply>, isHead: boolean): void {
+	#reply(response: Response, request: HttpRequest, reply: Reply | Promise<Reply>, isHead: boolean, isLast: boolean): void {
 		if (reply instanceof Promise) this.#replyLater(response, reply, isHead);
 		// If the connection is closed with unread bytes, the answer may be lost.
+		else if (isLast) this.bodies.discard(response, (aborts) => this.#replyLast(response, reply, aborts, isHead));
 		else if (hasBody(request)) this.bodies.discard(response, () => sendReply(response, reply, isHead));
 		else sendReply(response, reply, isHead);
+	}
+
+	/**
+	 * Sends the reply to a request in chunks. The library may see the end of such a body where a proxy in front does not, so nothing behind it is
+	 * served: until the reply is sent, the library cuts the connection when another request follows, and the connection is closed with the reply.
+	 */
+	#replyLast(response: Response, reply: Reply, aborts: Aborts, isHead: boolean): void {
+		void this.#later(response, endOfTurn({ ...reply, close: true }), () => aborts.isGone, isHead);
 	}
 
 	/** Sends the reply later. Does nothing if the client is gone by then. */
@@ -119,6 +146,19 @@ export class Requests {
 		this.#unanswered.end();
 	}
 }
+
+/** The library reads what has arrived with a request in the same turn of the loop. */
+function endOfTurn(reply: Reply): Promise<Reply> {
+	return new Promise((resolve) => setImmediate(resolve, reply));
+}
+
+const ambiguousLength = refusal(
+	"bad_request",
+	"give the length of the body once, by a Content-Length of digits or Transfer-Encoding: chunked",
+	{
+		close: true,
+	},
+);
 
 /** Adapts a request of uWebSockets.js for handlers. Each field is read from the library on access. */
 class SeenRequest implements Request {
