@@ -16,7 +16,7 @@ describe("profile:gateway", () => {
 		expect(Math.min(outwards.messages, inwards.messages)).toBeGreaterThanOrEqual(200_000);
 		// What is left is per turn of the loop and per write. The smallest object is 16 bytes.
 		expect(outwards.ours, run.log()).toBeLessThan(22);
-		expect(inwards.ours - inwards.views, run.log()).toBeLessThan(60);
+		expect(inwards.ours - inwards.views, run.log()).toBeLessThan(40);
 		expect(inwards.views, run.log()).toBeLessThan(130);
 	});
 

@@ -42,8 +42,9 @@ const largeFramesMax = 16;
  */
 export class ConnectionWriter {
 	readonly #parts: WriterParts;
-	/** References until the kernel has their bytes. */
-	readonly #frames: Frame[] = [];
+	/** References until the kernel has their bytes, in [0, frameCount). The array keeps its memory: otherwise each write would make it once more. */
+	readonly #frames: (Frame | null)[] = [];
+	#frameCount = 0;
 	#buffer: Buffer | null = null;
 	#immediate: NodeJS.Immediate | null = null;
 	/** While set, a write at once was made in this turn. */
@@ -95,7 +96,10 @@ export class ConnectionWriter {
 		this.#timer = null;
 		// The buffer is not given back: the socket may still read from it.
 		this.#buffer = null;
-		return this.#frames.splice(0);
+		const frames = this.#frames.slice(0, this.#frameCount) as Frame[];
+		this.#frames.length = 0;
+		this.#frameCount = 0;
+		return frames;
 	}
 
 	readonly #onTurnEnd = (): void => {
@@ -124,7 +128,7 @@ export class ConnectionWriter {
 			const size = sizeOf(outgoing);
 			counts.sentFrames++;
 			bytes += size;
-			if (outgoing instanceof Frame) this.#frames.push(outgoing);
+			if (outgoing instanceof Frame) this.#frames[this.#frameCount++] = outgoing;
 			if (size > gatheredBytesMax) {
 				const isShared = outgoing instanceof Frame && outgoing.backendId !== backendId;
 				if (isShared) {
@@ -173,8 +177,11 @@ export class ConnectionWriter {
 	/** The kernel has what was written. */
 	#letGo(): void {
 		this.#isWriting = false;
-		for (const frame of this.#frames) frame.release();
-		this.#frames.length = 0;
+		for (let index = 0; index < this.#frameCount; index++) {
+			this.#frames[index]!.release();
+			this.#frames[index] = null;
+		}
+		this.#frameCount = 0;
 		if (this.#buffer !== null) this.#parts.buffers.give(this.#buffer);
 		this.#buffer = null;
 	}
