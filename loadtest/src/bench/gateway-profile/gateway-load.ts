@@ -1,94 +1,84 @@
-import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { encodeFrameHeader, FrameClass, FrameLayout } from "@shardcast/gateway";
-import { waitFor } from "@shardcast/testkit";
+import {
+	describeEnd,
+	encodeFrame,
+	handshakeKey,
+	Opcode,
+	RawSocket,
+	type RawSocketHandler,
+	type SocketEnd,
+	waitFor,
+} from "@shardcast/testkit";
+import { listen } from "../gateway/peers/bench-backends.ts";
 
 export const payloadBytes = 200;
 const messageBytes = FrameLayout.messageHeaderBytes + payloadBytes;
 const frameBytes = FrameLayout.headerBytes + payloadBytes;
-/** Of a WebSocket message of 126 to 65,535 bytes, without a mask. */
-const webSocketHeaderBytes = 4;
 /** How many a client gets or sends before the others have their turn. */
 const batch = 64;
 const classes = [FrameClass.CONTROL, FrameClass.FILE];
 const within = (what: string) => ({ what, deadlineMs: 30_000, everyMs: 1 });
+const key = handshakeKey();
+const readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
 
 /** A TCP backend that counts what it gets. */
 export class CountingBackend {
 	bytes = 0;
 	readonly sockets: Socket[] = [];
-	readonly #server: Server;
 
-	private constructor(server: Server) {
-		this.#server = server;
-		server.on("connection", (socket) => {
-			this.sockets.push(socket);
-			socket.on("error", () => {});
+	/** @param ends gets what closes it. */
+	static async open(ends: (() => Promise<void>)[]): Promise<{ readonly backend: CountingBackend; readonly port: number }> {
+		const backend = new CountingBackend();
+		const { port, close } = await listen((socket) => {
+			backend.sockets.push(socket);
 			socket.on("data", (piece) => {
-				this.bytes += piece.length;
+				backend.bytes += piece.length;
 			});
 		});
-	}
-
-	static async open(): Promise<CountingBackend> {
-		const server = createServer({ noDelay: true });
-		server.listen(0, "127.0.0.1");
-		await once(server, "listening");
-		return new CountingBackend(server);
-	}
-
-	get port(): number {
-		return (this.#server.address() as AddressInfo).port;
-	}
-
-	close(): void {
-		for (const socket of this.sockets) socket.destroy();
-		this.#server.close();
+		ends.push(async () => close());
+		return { backend, port };
 	}
 }
 
-/** A WebSocket client that costs little: it counts bytes, and writes messages that were made before. */
-export class CountingClient {
+/** A WebSocket client that costs little: it counts bytes of messages, and writes messages that were made before. */
+export class CountingClient implements RawSocketHandler {
 	bytes = 0;
 	id = 0;
-	#text = "";
-	readonly socket: Socket;
+	readonly socket: RawSocket;
+	#end: SocketEnd | null = null;
 
-	private constructor(socket: Socket) {
-		this.socket = socket;
-		socket.on("error", () => {});
-		socket.on("data", (piece) => {
-			this.bytes += piece.length;
-			if (this.id > 0) return;
-			this.#text += piece.toString("latin1");
-			this.id = Number(/"client":(\d+).*\]\}$/s.exec(this.#text)?.[1] ?? 0);
-		});
+	private constructor(port: number) {
+		this.socket = new RawSocket(0, { host: "127.0.0.1", port, path: "/", key, readBuffer }, this);
 	}
 
 	static async open(port: number): Promise<CountingClient> {
-		const client = new CountingClient(connect(port, "127.0.0.1"));
-		const key = randomBytes(16).toString("base64");
-		client.socket.write(
-			`GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
-		);
-		await waitFor(() => client.id > 0, within("the welcome"));
+		const client = new CountingClient(port);
+		await waitFor(() => client.id > 0 || client.#end !== null, within("the welcome"));
+		if (client.#end !== null) throw new Error(`a client was ${describeEnd(client.#end)}`);
 		return client;
 	}
 
-	/** A batch of messages for a backend, with a mask that changes nothing. */
+	opened(): void {}
+
+	message(_socket: RawSocket, _opcode: number, bytes: Buffer, start: number, end: number): void {
+		this.bytes += end - start;
+		if (this.id === 0) this.id = JSON.parse(bytes.toString("utf8", start + FrameLayout.messageHeaderBytes + 1, end)).client;
+	}
+
+	ended(_socket: RawSocket, end: SocketEnd): void {
+		this.#end = end;
+	}
+
+	/** A batch of messages for a backend. */
 	messagesFor(backend: number): Buffer {
-		const size = webSocketHeaderBytes + 4 + messageBytes;
-		const bytes = Buffer.alloc(batch * size);
-		for (let index = 0; index < batch; index++) {
-			const at = index * size;
-			bytes.writeUInt16BE(0x82fe, at);
-			bytes.writeUInt16BE(messageBytes, at + 2);
-			const message = at + webSocketHeaderBytes + 4;
-			bytes.writeUInt32BE(backend, message + FrameLayout.messageBackendOffset);
-			bytes[message + FrameLayout.messageHeaderBytes] = classes[index % classes.length]!;
-		}
-		return bytes;
+		const messages = Array.from({ length: batch }, (_, index) => {
+			const message = Buffer.alloc(messageBytes);
+			message.writeUInt32BE(backend, FrameLayout.messageBackendOffset);
+			message[FrameLayout.messageHeaderBytes] = classes[index % classes.length]!;
+			return encodeFrame(Opcode.binary, message, { masked: true });
+		});
+		return Buffer.concat(messages);
 	}
 
 	/** A batch of frames for it. */
@@ -106,7 +96,7 @@ export async function toBackends(clients: readonly CountingClient[], backends: r
 	const before = got();
 	let sent = 0;
 	while (sent < count) {
-		for (const [index, client] of clients.entries()) client.socket.write(batches[index]!);
+		for (const [index, client] of clients.entries()) client.socket.sendBytes(batches[index]!);
 		sent += clients.length * batch;
 		const all = before + sent * frameBytes;
 		await waitFor(() => got() >= all, within("the messages at the backends"));
@@ -125,7 +115,7 @@ export async function toClients(clients: readonly CountingClient[], backends: re
 		for (const [index, frames] of batches.entries())
 			for (const [which, bytes] of frames.entries()) backends[index % backends.length]!.sockets[which]!.write(bytes);
 		sent += clients.length * classes.length * batch;
-		const all = before + sent * (webSocketHeaderBytes + messageBytes);
+		const all = before + sent * messageBytes;
 		await waitFor(() => got() >= all, within("the messages at the clients"));
 	}
 	return sent;

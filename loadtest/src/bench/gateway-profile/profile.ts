@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ManagedProcess } from "@shardcast/testkit";
+import { GatewaySubject } from "../gateway/gateway-subject.ts";
 import { benchProgram } from "../support/subject.ts";
 import { CountingBackend, CountingClient, payloadBytes, toBackends, toClients } from "./gateway-load.ts";
 import { allocatedDuring } from "./heap-profile.ts";
@@ -21,29 +21,24 @@ if (!Number.isInteger(messages) || messages < 10_000 || messages > 100_000_000) 
 }
 /** The compiler has to be through, and each buffer has to have seen the lengths. */
 const warmup = 100_000;
-const main = join(import.meta.dirname, "../../../../apps/supervisor/dist/main.js");
 
 await benchProgram(async (ends) => {
 	const folder = mkdtempSync(join(tmpdir(), "shardcast-profile-"));
 	ends.push(async () => rmSync(folder, { recursive: true }));
 	const file = join(folder, "heap.json");
-	const backends = await Promise.all([CountingBackend.open(), CountingBackend.open()]);
-	ends.push(async () => {
-		for (const backend of backends) backend.close();
-	});
+	const opened = [await CountingBackend.open(ends), await CountingBackend.open(ends)];
+	const backends = opened.map(({ backend }) => backend);
 	const probe = join(import.meta.dirname, "heap-probe.js");
-	const gateway = await ManagedProcess.start(
-		main,
-		["gateway", "127.0.0.1:0", ...backends.map(({ port }) => `127.0.0.1:${port}`), "--monitor-interval", "0"],
-		{ env: { NODE_OPTIONS: `--import=${probe}`, HEAP_PROBE_FILE: file } },
+	const gateway = await GatewaySubject.start(
+		opened.map(({ port }) => port),
+		{ NODE_OPTIONS: `--import=${probe}`, HEAP_PROBE_FILE: file },
 	);
-	ends.push(async () => void (await gateway.stop()));
-	const [, port] = await gateway.waitForOutput(/ws:\/\/127\.0\.0\.1:(\d+)/, 20_000);
+	ends.push(() => gateway.stop());
 	const clients: CountingClient[] = [];
 	ends.push(async () => {
-		for (const { socket } of clients) socket.destroy();
+		for (const { socket } of clients) socket.reset();
 	});
-	for (let count = 0; count < 8; count++) clients.push(await CountingClient.open(Number(port)));
+	for (let count = 0; count < 8; count++) clients.push(await CountingClient.open(gateway.port));
 	const result: Record<string, { messages: number; bytesPerMessage: number; ours: number; views: number }> = {};
 	for (const [name, pass] of [
 		["backend to client", toClients],

@@ -7,8 +7,7 @@ import { otherCpuPercent, runBench } from "../support/report.ts";
 import { GatewaySubject } from "./gateway-subject.ts";
 import { backendCount, boundedPart, measureMs, type Part, type PartOptions, settleMs, warmupMs } from "./part.ts";
 import { videoBytes } from "./peers/messages.ts";
-import { PeerProcess } from "./peers/peer-process.ts";
-import type { BackendKind } from "./peers/peers.ts";
+import { type PeerProcess, startPeers } from "./peers/peer-process.ts";
 
 type Ends = (() => Promise<void>)[];
 
@@ -68,24 +67,17 @@ async function run({ rounds, clients: most, rate }: PartOptions): Promise<void> 
 	});
 }
 
-/** Opens the clients, one for each of these ports. */
-async function open(peers: PeerProcess, ports: readonly number[], ends: Ends): Promise<void> {
+async function open(peers: PeerProcess, port: number, clients: number, ends: Ends): Promise<void> {
 	ends.push(() => peers.call("close"));
-	await peers.call("open", { ports });
-	await peers.call("know", { clients: ports.length });
-}
-
-async function startPeers(kind: BackendKind, backends: number, ends: Ends) {
-	const peers = await PeerProcess.start();
-	ends.push(() => peers.stop());
-	return { peers, ports: await peers.call("listen", { kind, backends }) };
+	await peers.call("open", { port, clients });
+	await peers.call("know", { clients });
 }
 
 async function throughGateway(clients: number, ends: Ends): Promise<Way> {
 	const { peers, ports } = await startPeers("frames", backendCount, ends);
 	const gateway = await GatewaySubject.start(ports);
 	ends.push(() => gateway.stop());
-	await open(peers, new Array<number>(clients).fill(gateway.port), ends);
+	await open(peers, gateway.port, clients, ends);
 	return { peers, cpuMs: () => gateway.cpuMs() };
 }
 
@@ -107,7 +99,7 @@ async function throughHaproxy(clients: number, ends: Ends): Promise<Way> {
 	];
 	const haproxy = await Haproxy.run(`${sections.join("\n")}\n`, [port]);
 	ends.push(() => haproxy.stop());
-	await open(peers, new Array<number>(clients).fill(port), ends);
+	await open(peers, port, clients, ends);
 	return { peers, cpuMs: () => cpuMsOf([haproxy.pid]) };
 }
 
@@ -122,7 +114,7 @@ async function throughWebsockify(clients: number, ends: Ends): Promise<Way> {
 		guard.kill("SIGKILL");
 	});
 	await waitFor(() => accepts(port), { deadlineMs: 20_000, what: `websockify on port ${port}` });
-	await open(peers, new Array<number>(clients).fill(port), ends);
+	await open(peers, port, clients, ends);
 	const all = [child.pid!, ...descendantsOf(child.pid!).map(({ pid }) => pid)];
 	return { peers, cpuMs: () => cpuMsOf(all) };
 }

@@ -19,11 +19,12 @@ export class GatewaySubject {
 		this.#process = process;
 	}
 
-	static async start(backendPorts: readonly number[]): Promise<GatewaySubject> {
+	static async start(backendPorts: readonly number[], env: NodeJS.ProcessEnv = {}): Promise<GatewaySubject> {
 		const port = await freePorts();
 		const backends = backendPorts.map((backendPort) => `127.0.0.1:${backendPort}`);
-		const options = ["--monitor-interval", "0", "--log-level", "warn"];
-		const process = await ManagedProcess.start(shardcast, ["gateway", `127.0.0.1:${port}`, ...backends, ...options]);
+		// The backends of a bench answer no pings.
+		const options = ["--monitor-interval", "0", "--log-level", "warn", "--backend-idle-timeout", "24h"];
+		const process = await ManagedProcess.start(shardcast, ["gateway", `127.0.0.1:${port}`, ...backends, ...options], { env });
 		await process.waitForOutput(/shardcast gateway, pid/, 20_000);
 		return new GatewaySubject(port, process);
 	}

@@ -8,7 +8,7 @@ import type { Spread } from "../support/spread.ts";
 import { GatewaySubject } from "./gateway-subject.ts";
 import { backendCount, boundedPart, measureMs, type Part, type PartOptions, settleMs, warmupMs } from "./part.ts";
 import { videoBytes } from "./peers/messages.ts";
-import { PeerProcess } from "./peers/peer-process.ts";
+import { startPeers } from "./peers/peer-process.ts";
 import type { PeerLatency, PeersReport } from "./peers/peers.ts";
 import { Placement } from "./placement.ts";
 
@@ -28,10 +28,9 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 		const placement = new Placement();
 		console.log(placement.about);
 		const start = async (backends: number, measures: boolean) => {
-			const peers = await PeerProcess.start();
-			ends.push(() => peers.stop());
-			placement.peers(peers.pid, measures);
-			return { peers, ports: await peers.call("listen", { kind: "frames", backends }) };
+			const started = await startPeers("frames", backends, ends);
+			placement.peers(started.peers.pid, measures);
+			return started;
 		};
 		// CONTROL is measured in a process that has little else to do: one that plays all clients would measure its own delays.
 		const probe = await start(1, true);
@@ -42,8 +41,8 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 		const both = [probe.peers, others.peers];
 		ends.push(async () => void (await Promise.all(both.map((peers) => peers.call("close")))));
 		const probeClients = Math.ceil(clients / backendCount);
-		await probe.peers.call("open", { ports: new Array<number>(probeClients).fill(gateway.port) });
-		await others.peers.call("open", { ports: new Array<number>(clients - probeClients).fill(gateway.port) });
+		await probe.peers.call("open", { port: gateway.port, clients: probeClients });
+		await others.peers.call("open", { port: gateway.port, clients: clients - probeClients });
 		for (const peers of both) await peers.call("know", { clients });
 
 		const pace = async (messages: number): Promise<void> => {

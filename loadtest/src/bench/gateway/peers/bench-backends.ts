@@ -8,8 +8,8 @@ export interface BenchBackend {
 	readonly clients: number;
 	/** Calls from now on send to the clients that there are, in random order. */
 	prepare(): void;
-	/** Sends so many frames, to the clients in turn. @returns how many: none while the kernel has not taken those before. */
-	sendVideo(frames: number): number;
+	/** Sends so many frames, to the clients in turn; none while the kernel has not taken those before. */
+	sendVideo(frames: number): void;
 	close(): void;
 }
 

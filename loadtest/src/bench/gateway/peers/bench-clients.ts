@@ -19,7 +19,6 @@ const openingMax = 50;
 /** WebSocket clients that acknowledge each VIDEO frame, with one write for all that came in one read. */
 export class BenchClients implements RawSocketHandler {
 	received = 0;
-	answersReceived = 0;
 	video = new LatencyRecorder();
 	toClient = new LatencyRecorder();
 	roundTrip = new LatencyRecorder();
@@ -33,15 +32,15 @@ export class BenchClients implements RawSocketHandler {
 	#end: SocketEnd | null = null;
 	#isClosing = false;
 
-	/** Opens one client for each of these ports of 127.0.0.1. */
-	async open(ports: readonly number[]): Promise<void> {
+	/** Opens so many clients of a port of 127.0.0.1. */
+	async open(port: number, count: number): Promise<void> {
 		const key = handshakeKey();
 		const readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
-		for (const [id, port] of ports.entries()) {
+		for (let id = 0; id < count; id++) {
 			if (id - this.#opened >= openingMax) await this.#haveOpened(id + 1 - openingMax);
 			this.#sockets.push(new RawSocket(id, { host: "127.0.0.1", port, path: "/", key, readBuffer }, this));
 		}
-		await this.#haveOpened(ports.length);
+		await this.#haveOpened(count);
 	}
 
 	/** The next client sends a CONTROL frame. */
@@ -72,7 +71,6 @@ export class BenchClients implements RawSocketHandler {
 				this.#acknowledge(socket, read.backendId(bytes, start));
 				break;
 			case FrameClass.CONTROL:
-				this.answersReceived++;
 				this.roundTrip.record(sinceMs(read.stamped(bytes, start)));
 				this.toClient.record(sinceMs(read.answered(bytes, start)));
 				break;

@@ -40,9 +40,9 @@ export class FrameBackend implements BenchBackend {
 		this.#next = 0;
 	}
 
-	sendVideo(frames: number): number {
+	sendVideo(frames: number): void {
 		const data = this.#data!;
-		if (data.writableLength > 0) return 0;
+		if (data.writableLength > 0) return;
 		const now = stamp();
 		for (let left = frames; left > 0; ) {
 			const count = Math.min(left, (this.#frames.length - this.#next) / videoFrameBytes);
@@ -52,7 +52,6 @@ export class FrameBackend implements BenchBackend {
 			this.#next = end === this.#frames.length ? 0 : end;
 			left -= count;
 		}
-		return frames;
 	}
 
 	close(): void {

@@ -1,9 +1,16 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import type { Peers } from "./peers.ts";
+import type { BackendKind, Peers } from "./peers.ts";
 
 type Value<Call extends keyof Peers> = Awaited<ReturnType<Peers[Call]>>;
+
+/** A process with backends, and their ports. */
+export async function startPeers(kind: BackendKind, backends: number, ends: (() => Promise<void>)[]) {
+	const peers = await PeerProcess.start();
+	ends.push(() => peers.stop());
+	return { peers, ports: await peers.call("listen", { kind, backends }) };
+}
 
 /** A process with backends and clients, as the bench sees it. It ends when this process does. */
 export class PeerProcess {

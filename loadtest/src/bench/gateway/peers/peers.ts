@@ -11,18 +11,12 @@ import { VideoPace } from "./video-pace.ts";
 export type BackendKind = "frames" | "websocket" | "bytes";
 
 export interface PeersReport {
-	readonly videoSent: number;
 	readonly videoReceived: number;
-	readonly controlSent: number;
-	readonly controlAnswered: number;
-	/** Of this process. */
-	readonly cpuMs: number;
 	/** As text: `summariseLatency`. */
 	readonly latencies: Readonly<Record<PeerLatency, string>>;
 }
 
-export const peerLatencies = ["video", "toBackend", "toClient", "roundTrip", "direct"] as const;
-export type PeerLatency = (typeof peerLatencies)[number];
+export type PeerLatency = "video" | "toBackend" | "toClient" | "roundTrip" | "direct";
 
 const tickMs = 1;
 const knownMs = 30_000;
@@ -37,8 +31,6 @@ export class Peers {
 	#controlPerMs = 0;
 	#controlFromMs = 0;
 	#controlDone = 0;
-	#controlSent = 0;
-	#cpu = process.cpuUsage();
 
 	/** @returns ports. */
 	async listen({ kind, backends }: { readonly kind: BackendKind; readonly backends: number }): Promise<number[]> {
@@ -50,9 +42,9 @@ export class Peers {
 		return this.#backends.flatMap(({ ports }) => ports);
 	}
 
-	/** Opens a client for each of these ports. */
-	async open({ ports }: { readonly ports: readonly number[] }): Promise<void> {
-		await this.#clients.open(ports);
+	/** Opens so many clients of a port. */
+	async open({ port, clients }: { readonly port: number; readonly clients: number }): Promise<void> {
+		await this.#clients.open(port, clients);
 		this.#direct = await DirectPair.open();
 	}
 
@@ -95,27 +87,18 @@ export class Peers {
 
 	#takeReport(): PeersReport {
 		const clients = this.#clients;
-		const cpu = process.cpuUsage(this.#cpu);
-		this.#cpu = process.cpuUsage();
-		const toBackend = new LatencyRecorder();
+		const none = new LatencyRecorder();
 		const report = {
-			videoSent: this.#video.sent,
 			videoReceived: clients.received,
-			controlSent: this.#controlSent,
-			controlAnswered: clients.answersReceived,
-			cpuMs: (cpu.user + cpu.system) / 1000,
 			latencies: {
 				video: clients.video.take(),
-				toBackend: (this.#frameBackends[0]?.toBackend ?? toBackend).take(),
+				toBackend: (this.#frameBackends[0]?.toBackend ?? none).take(),
 				toClient: clients.toClient.take(),
 				roundTrip: clients.roundTrip.take(),
-				direct: (this.#direct?.roundTrip ?? toBackend).take(),
+				direct: (this.#direct?.roundTrip ?? none).take(),
 			},
 		};
-		this.#video.sent = 0;
-		this.#controlSent = 0;
 		clients.received = 0;
-		clients.answersReceived = 0;
 		return report;
 	}
 
@@ -127,7 +110,6 @@ export class Peers {
 		for (; this.#controlDone < planned; this.#controlDone++) {
 			this.#clients.sendControl(backendId);
 			this.#direct!.send();
-			this.#controlSent++;
 		}
 	};
 }

@@ -7,8 +7,6 @@ const backendsPerTick = 4;
 
 /** Sends VIDEO at a fixed rate over some backends, tick by tick. */
 export class VideoPace {
-	/** Frames that were sent. */
-	sent = 0;
 	readonly #backends: readonly BenchBackend[];
 	#perMs = 0;
 	#fromMs = 0;
@@ -34,7 +32,7 @@ export class VideoPace {
 		for (let left = count; left > 0 && due > 0; left--) {
 			const frames = Math.ceil(due / left);
 			this.#turn = (this.#turn + 1) % this.#backends.length;
-			this.sent += this.#backends[this.#turn]!.sendVideo(frames);
+			this.#backends[this.#turn]!.sendVideo(frames);
 			due -= frames;
 		}
 	}
