@@ -9,7 +9,7 @@ const bufferedBytesMax = 1000;
 class Rig {
 	readonly held = new Map<ClientSession, number>();
 	readonly cut: number[] = [];
-	readonly memory = { bytes: 0, messages: 0 };
+	readonly memory = { bytes: 0, publicationBytes: 0, messages: 0 };
 	readonly row = Scoreboard.inMemory(1).row(0);
 	nowMs = 0;
 	looks = 0;
@@ -22,7 +22,7 @@ class Rig {
 			lanes: {
 				memory: this.memory as never,
 				shrink: (bytes) => {
-					this.memory.bytes = Math.min(this.memory.bytes, bytes);
+					this.lanesHold(Math.min(this.memory.publicationBytes, bytes));
 				},
 			},
 			bytesMax: () => this.bytesMax,
@@ -50,6 +50,11 @@ class Rig {
 		} as ClientSession;
 		this.held.set(client, bytes);
 		return client;
+	}
+
+	/** @param replyBytes of it may not be dropped. */
+	lanesHold(bytes: number, replyBytes = 0): void {
+		Object.assign(this.memory, { bytes, publicationBytes: bytes - replyBytes });
 	}
 
 	/** Seconds in which something is published. */
@@ -101,13 +106,20 @@ describe("the limit of all unread bytes", () => {
 	it("lets lanes have half, and cuts them down before a client is closed", () => {
 		const rig = new Rig();
 		for (let number = 0; number < 6; number++) rig.client(900);
-		rig.memory.bytes = 5000;
+		rig.lanesHold(5000);
 		rig.seconds(4);
 		expect([rig.memory.bytes, rig.cut]).toEqual([5000, [900, 900, 900, 900]]);
-		rig.memory.bytes = 6000;
+		rig.lanesHold(6000);
 		rig.seconds(4);
 		expect([rig.memory.bytes, rig.cut.length]).toEqual([3750, 4]);
 		expect(rig.row.get("laneBytes")).toBe(3750);
+	});
+
+	it("does not drop publications because replies take the memory", () => {
+		const rig = new Rig();
+		rig.lanesHold(9000, 5000);
+		rig.seconds(4);
+		expect([rig.memory.bytes, rig.row.get("unreadLimited")]).toEqual([9000, 0]);
 	});
 
 	it("takes a new limit with the next look", () => {

@@ -17,6 +17,11 @@ export class LaneMemory {
 		return this.#bytes;
 	}
 
+	/** Without the replies, which have a limit elsewhere: `ReplyRoom`. */
+	get publicationBytes(): number {
+		return this.#bytes - this.replyBytes;
+	}
+
 	/** The number of messages; one that waits for two clients counts twice. */
 	get messages(): number {
 		return this.#messages;
