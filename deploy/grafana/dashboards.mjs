@@ -163,6 +163,19 @@ const shards = dashboard("shardcast-shards", "shardcast: shards and CPU", "How t
 		query(`shardcast_shard_resident_bytes${on}`, "shard {{shard}}"),
 		query(`shardcast_balancer_resident_bytes${on}`, "balancer"),
 	]),
+	lines(
+		"Guards",
+		"How much of each guard's threshold is reached; from 100 % on it acts: new clients get 503, or reading from Kafka pauses.",
+		"percentunit",
+		[query(`shardcast_guard_value${on} / (shardcast_guard_threshold${on} > 0)`, "{{guard}} {{shard}}")],
+	),
+	lines("Guards that act", "1 while a guard acts, and how often guards have begun to in five minutes.", "short", [
+		query(`shardcast_guard_active${on} > 0`, "{{guard}} {{shard}}"),
+		query(`increase(shardcast_guard_activations_total${on}[5m]) > 0`, "{{guard}} {{shard}} began"),
+	]),
+	lines("Descriptors", "Open files and sockets of each shard, as a share of its limit.", "percentunit", [
+		query(`shardcast_shard_open_files${on} / (shardcast_shard_open_files_limit${on} > 0)`, "shard {{shard}}"),
+	]),
 	row("Flushes and bus"),
 	lines("Pause between flushes", "0 while messages go out as they come; grows with the load up to --flush-max.", "s", [
 		query(`shardcast_flush_interval_seconds${on}`, "shard {{shard}}"),

@@ -102,6 +102,7 @@ export class Balancer {
 			allowedOrigins: config.allowedOrigins,
 			rates: new ConnectionRates(config, new RateTable(SharedFile.open(directory.ratesPath).buffer)),
 			audit: new LimitAudit(log),
+			isOverloaded: () => this.#picker.isOverloaded,
 		});
 		this.#selection = new NodeSelection({
 			nodes: options.nodes,

@@ -7,21 +7,28 @@ interface ClientRulesParts {
 	readonly allowedOrigins: readonly string[];
 	readonly rates: ConnectionRates;
 	readonly audit: Pick<LimitAudit, "refused">;
+	/** Whether no shard may get new clients, because guards act. */
+	readonly isOverloaded: () => boolean;
 }
 
 interface ClientRulesConfig extends ConnectionRateConfig {
 	readonly allowedOrigins: readonly string[];
 }
 
-/** Which requests of clients may go to a shard: by their origin, and by the rate of new connections. */
+/** The console's feed. Operators need it most when guards act. */
+const consolePath = Buffer.from("/console/");
+
+/** Which requests of clients may go to a shard: by their origin, by the guards, and by the rate of new connections. */
 export class ClientRules {
 	readonly #rates: ConnectionRates;
 	readonly #audit: Pick<LimitAudit, "refused">;
+	readonly #isOverloaded: () => boolean;
 	#allowedOrigins: AllowedOrigins;
 
-	constructor({ allowedOrigins: origins, rates, audit }: ClientRulesParts) {
+	constructor({ allowedOrigins: origins, rates, audit, isOverloaded }: ClientRulesParts) {
 		this.#rates = rates;
 		this.#audit = audit;
+		this.#isOverloaded = isOverloaded;
 		this.#allowedOrigins = allowedOrigins(origins);
 	}
 
@@ -41,7 +48,9 @@ export class ClientRules {
 			const host = bytes.toString("latin1", head.hostStart, head.hostEnd);
 			if (!originAllowed(origin, host, this.#allowedOrigins)) return Refusals.forbidden;
 		}
-		return head.isLasting && !this.#rates.isOff ? this.#overRate(client()) : null;
+		if (!head.isLasting) return null;
+		if (this.#isOverloaded() && !isConsole(head, bytes)) return Refusals.overloaded;
+		return this.#rates.isOff ? null : this.#overRate(client());
 	};
 
 	#overRate(client: string): Refusal | null {
@@ -51,4 +60,8 @@ export class ClientRules {
 		this.#audit.refused(limit, address);
 		return Refusals[limit];
 	}
+}
+
+function isConsole({ targetStart }: HeadParser, bytes: Buffer): boolean {
+	return bytes.compare(consolePath, 0, consolePath.length, targetStart, targetStart + consolePath.length) === 0;
 }

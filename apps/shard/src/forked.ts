@@ -8,7 +8,7 @@ import { DescriptorChannel, dieWithParent, SharedFile } from "@shardcast/native"
 import { cannotListen, clientsThatFit, ProcessMonitor } from "@shardcast/process";
 import { openRedis, proxyTokenCheck, Shard, StatusLine } from "@shardcast/server";
 import { EventWriter, openEventRing } from "@shardcast/webhooks";
-import { useChannelHashKey } from "@shardcast/wire";
+import { monotonicMs, useChannelHashKey } from "@shardcast/wire";
 
 /** A shard as a child of the supervisor, which starts, drains and restarts it. */
 export function runForked(): void {
@@ -50,7 +50,8 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 	const port = config.basePort + slot;
 	const [handoff] = handoffDescriptors;
 	const bus = SharedMemoryBus.join(directory, board, slot);
-	const ingest = ShardIngest.create({ config, slot, incarnation, shardsTotal, cluster: { directory, board }, bus, log, row });
+	const isPaused = () => board.guards.pauses(monotonicMs());
+	const ingest = ShardIngest.create({ config, slot, incarnation, shardsTotal, cluster: { directory, board }, bus, log, row, isPaused });
 	const redis = openRedis(config, `shard-${slot}`, log);
 	const shard = new Shard({
 		config,

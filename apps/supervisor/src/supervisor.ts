@@ -31,6 +31,7 @@ import {
 	tlsMetrics,
 	webhookMetrics,
 } from "@shardcast/control";
+import { GuardWatch, machineMeasures } from "@shardcast/guards";
 import { ThisNode } from "@shardcast/nodes";
 import { checkPostgres, openRevocations } from "@shardcast/postgres";
 import { Deadline, type StartupError, until } from "@shardcast/process";
@@ -80,6 +81,8 @@ export class Supervisor {
 	readonly operations: Operations;
 	readonly #afterCrash: RebalanceAfterCrash;
 	readonly #operated: readonly BoardShard[];
+	/** Null in a gateway, which has no guards. */
+	readonly #guards: GuardWatch | null;
 	readonly #webhooks: Webhooks;
 	readonly #revocations: RevocationStore;
 	/** Null where it works alone. */
@@ -203,6 +206,7 @@ export class Supervisor {
 		const { heartbeatTimeoutMs } = facts.config;
 		this.#watchdog = new Watchdog({ children: this.#children, heartbeatTimeoutMs, onLook: (passedMs) => this.#checkLocks(passedMs) });
 		this.#boardWatch = new BoardWatch(facts.memory.board, this.#events, { name: workers });
+		this.#guards = workers === "gateway" ? null : this.#guardWatch();
 	}
 
 	/** Resolves with true when every child serves, with false if the cluster ends before that. */
@@ -265,6 +269,20 @@ export class Supervisor {
 		for (const child of this.#children) child.start();
 		this.#watchdog.start();
 		this.#boardWatch.start();
+		this.#guards?.start();
+	}
+
+	#guardWatch(): GuardWatch {
+		const { config, memory } = this.#facts;
+		const ownCpuMs = () => {
+			const { user, system } = process.cpuUsage();
+			return (user + system) / 1000;
+		};
+		return new GuardWatch({
+			...{ board: memory.board, config, log: this.#log },
+			measures: machineMeasures({ folder: memory.path, ownCpuMs }),
+			tell: (level, text) => this.#events.add(level, text),
+		});
 	}
 
 	/**
@@ -280,6 +298,7 @@ export class Supervisor {
 		this.#facts.config = config;
 		this.#log.level = config.logLevel;
 		this.#watchdog.heartbeatTimeoutMs = config.heartbeatTimeoutMs;
+		this.#guards?.reload(config);
 		this.#limitShards();
 		this.#facts.gateway?.reload(config);
 		for (const child of this.#children) child.renew({ type: "config", config });
@@ -359,6 +378,7 @@ export class Supervisor {
 		const beganMs = performance.now();
 		const deadline = new Deadline(config.shutdownTimeoutMs);
 		this.#boardWatch.stop();
+		this.#guards?.stop();
 
 		const isImmediate = strategy === "immediate";
 		const firstStepMs = deadline.leftMs() * balancerShare;
@@ -416,6 +436,7 @@ export class Supervisor {
 		this.#afterCrash.stop();
 		this.#drainDelay.abort();
 		this.#boardWatch.stop();
+		this.#guards?.stop();
 		await Promise.all([this.#node?.leave(), ...this.#children.map((child) => child.kill())]);
 		this.#end(status);
 	}

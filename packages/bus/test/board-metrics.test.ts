@@ -30,6 +30,8 @@ function boardOfTwo(): Scoreboard {
 		board.row(slot).role = Role.shard;
 		board.row(slot).state = ShardState.serving;
 	}
+	const guard = { sinceMs: 0, value: 50, threshold: 75, times: 0 };
+	for (const guards of [board.guards, board.row(0).guards, board.row(1).guards]) guards.write(1, new Map([["cpu", guard]]));
 	return board;
 }
 

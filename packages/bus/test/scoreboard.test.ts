@@ -272,6 +272,36 @@ describe("Scoreboard", () => {
 		expect(bytes.readDoubleLE(atCounters), "they lie where the header says").toBe(5.5);
 	});
 
+	it("opens an older minor version, which has no guards: none acts, and nothing is written", () => {
+		asWrittenBy({ major, minor: 0 }, (file) => {
+			file.writeInt32LE(0, described("guards"));
+			return file;
+		});
+		const before = readFileSync(path);
+		const board = Scoreboard.open(path);
+		const shown = new Map([["memory" as const, { sinceMs: 1, value: 99, threshold: 90, times: 1 }]]);
+		for (const guards of [board.guards, board.row(0).guards]) {
+			guards.write(5, shown);
+			expect([guards.refuses(5), guards.pauses(5), guards.readings(), guards.acting(5)]).toEqual([false, false, [], []]);
+		}
+		board.close();
+		expect(readFileSync(path).equals(before)).toBe(true);
+	});
+
+	it("guards that one process writes, others read; each row has separate ones", () => {
+		const written = Scoreboard.create(path, 2);
+		const read = Scoreboard.open(path);
+		const guard = { sinceMs: 4, value: 99.5, threshold: 90, times: 3 };
+		written.guards.write(5, new Map([["ingest_memory" as const, guard]]));
+		written.row(1).guards.write(5, new Map([["loop_lag" as const, guard]]));
+		expect([read.guards.refuses(5), read.guards.pauses(5)]).toEqual([false, true]);
+		expect(read.guards.acting(5)).toEqual([{ name: "ingest_memory", action: "pause", unit: "percent", ...guard }]);
+		expect([read.row(1).guards.refuses(5), read.row(1).guards.pauses(5), read.row(0).guards.refuses(5)]).toEqual([true, false, false]);
+		expect(read.row(1).guards.acting(5)).toEqual([{ name: "loop_lag", action: "refuse", unit: "ms", ...guard }]);
+		written.close();
+		read.close();
+	});
+
 	it("refuses a scoreboard without room for what this program counts, or whose header can't be right", () => {
 		const cases: [(typeof describedLayout)[number], number, string][] = [
 			["countersMax", shardCounters.length - 1, `this program has ${shardCounters.length}`],

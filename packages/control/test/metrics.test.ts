@@ -57,7 +57,7 @@ const hostNames = [
 /** Every counter that the table asks for. */
 const zeros = Object.fromEntries([...zeroNames, ...routeNames, ...hostNames].map((name) => [name, 0]));
 
-const nobody: BoardReading = { nowMs: 0, clusterState: "serving", balancer: null, shards: [] };
+const nobody: BoardReading = { nowMs: 0, clusterState: "serving", balancer: null, shards: [], guards: [] };
 
 /** Collects the metrics of these processes and of the supervisor. */
 function collectorOf(processes: readonly AskedProcess[], tell: (text: string) => void = () => {}): () => Promise<string> {

@@ -10,7 +10,11 @@ interface StateRoutesParts {
 	/** The body of `GET /health`. May reject, like all of these; the client gets the error's message. */
 	readonly health: () => Promised<{ readonly status: "healthy" | "degraded" | "unhealthy" }>;
 	/** Whether clients may come; with the reasons if not. */
-	readonly readiness: () => Promised<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
+	readonly readiness: () => Promised<{
+		readonly ready: boolean;
+		readonly reasons: readonly string[];
+		readonly guards?: readonly unknown[];
+	}>;
 	/** The body of `GET /metrics`. */
 	readonly metrics: () => Promise<string>;
 }
@@ -30,7 +34,9 @@ export function clusterRoutes({ board, access, metrics }: ClusterRoutesParts): A
 export function stateRoutes({ health, readiness, metrics }: StateRoutesParts): AnswerRoute[] {
 	const report = () => answered(health(), (body) => json(body.status === "unhealthy" ? 503 : 200, body, noStore));
 	const ready = () =>
-		answered(readiness(), ({ ready, reasons }) => (ready ? json(200, { ready }, noStore) : json(503, { ready, reasons }, noStore)));
+		answered(readiness(), ({ ready, reasons, guards }) =>
+			ready ? json(200, { ready, guards }, noStore) : json(503, { ready, reasons, guards }, noStore),
+		);
 	const text = () => answered(metrics(), (body) => ({ status: 200, type: metricsContentType, body, headers: noStore, close: false }));
 	return [
 		{ kind: "answer", method: "GET", path: "/health", answer: report },

@@ -36,8 +36,6 @@ export interface IngestOptions {
 	readonly deadLetterTopic: string | null;
 	/** How long a shard keeps copies of the dead letters that another one writes. */
 	readonly deadLetterHoldMs: number;
-	/** CPU load in percent at which reading pauses; 0 = never. */
-	readonly pauseCpuPercent: number;
 	/** Topic to which clients' messages are produced, or null. */
 	readonly publishTopic: string | null;
 	/** Unique name of this cluster. */
@@ -130,7 +128,6 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 		payloadBytesMax: config.maxPayloadBytes,
 		deadLetterTopic,
 		deadLetterHoldMs: config.heartbeatTimeoutMs + deadLetterMarginMs,
-		pauseCpuPercent: config.kafkaPauseCpu,
 		publishTopic,
 		cluster,
 		relay: shared ? relayOptions(config, slot) : null,

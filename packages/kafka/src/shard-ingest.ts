@@ -25,6 +25,8 @@ interface ShardIngestParts {
 	readonly cluster: { readonly directory: ClusterDirectory; readonly board: Scoreboard } | null;
 	readonly bus: BusLink;
 	readonly log: IngestLog;
+	/** Whether a guard wants reading to pause; see `GuardWords.pauses`. */
+	readonly isPaused: () => boolean;
 	/** Health reads the troubles from here. */
 	readonly row: Pick<BoardRow, "troubles" | "troubleDetails" | "add">;
 }
@@ -120,6 +122,7 @@ export class ShardIngest {
 			incarnation,
 			table,
 			cluster: view ?? singleShardView,
+			isPaused: this.#parts.isPaused,
 			nodes,
 			destination,
 			ringCapacityBytes: ringCapacityBytes(config),

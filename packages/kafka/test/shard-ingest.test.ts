@@ -17,6 +17,7 @@ function setup() {
 		bus: new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0),
 		log: silentLog(),
 		row: Scoreboard.inMemory(1).row(0),
+		isPaused: () => false,
 	})!;
 	const sources = new Set<RecordSource>();
 	const loop = {

@@ -1,5 +1,6 @@
 import { packVersion, versionFix, versionProblem } from "@shardcast/wire";
 import { BusError, BusErrorCode } from "./bus-error.ts";
+import { guardPartBytes } from "./rows/guard-words.ts";
 import {
 	BoardLayout,
 	balancerCounters,
@@ -58,13 +59,24 @@ export function readLayout(buffer: ArrayBufferLike, path: string): RowLayout {
 
 /** Whether everything is aligned and within a row. Checked before any view is made. */
 function isPlausible(layout: RowLayout, slots: number): boolean {
-	const { headerBytes, rowBytes, counters, countersMax, histograms, histogramBytes, histogramsMax, troubleText, troubleTextBytes } = layout;
+	const { headerBytes, rowBytes, counters, countersMax, histograms, histogramBytes, histogramsMax, troubleText, troubleTextBytes, guards } =
+		layout;
 	const aligned = Object.values(layout).every((value) => value >= 0 && value <= 2 ** 20);
-	const eights = [headerBytes, rowBytes, counters, histograms, histogramBytes, troubleText].every((value) => value % 8 === 0);
-	const ends = [counters + 8 * countersMax, histograms + histogramBytes * histogramsMax, troubleText + troubleTextBytes];
+	const eights = [headerBytes, rowBytes, counters, histograms, histogramBytes, troubleText, guards].every((value) => value % 8 === 0);
+	const ends = [
+		counters + 8 * countersMax,
+		histograms + histogramBytes * histogramsMax,
+		troubleText + troubleTextBytes,
+		guards + guardPartBytes,
+	];
 	const parts = [layout.supervisorPart, layout.balancerPart, layout.bellPart, layout.ownPart];
 	const within = ends.every((end) => end <= rowBytes) && parts.every((part) => part % 4 === 0 && part + partBytes <= rowBytes);
 	return aligned && eights && within && histogramBytes >= BoardLayout.histogramBytes && slots >= 1 && slots <= BoardLayout.slotsMax;
+}
+
+/** Where a row that starts at `offset` has its guards; null = the scoreboard is of an older program, without guards. */
+export function guardsOffset({ guards }: RowLayout, offset: number): number | null {
+	return guards === 0 ? null : offset + guards;
 }
 
 /** Minimum size of each part of a row. */

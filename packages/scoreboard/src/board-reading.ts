@@ -3,6 +3,7 @@ import { monotonicMs } from "@shardcast/wire";
 import type { Histograms } from "./histogram-words.ts";
 import type { BalancerSnapshot } from "./rows/balancer-row.ts";
 import type { RowSnapshot } from "./rows/board-row.ts";
+import type { GuardReading } from "./rows/guard-words.ts";
 import type { Scoreboard } from "./scoreboard.ts";
 import {
 	type BalancerHistogram,
@@ -22,6 +23,8 @@ export interface BoardReading {
 	readonly balancer: BalancerReading | null;
 	/** The shards that are members, by ascending slot. */
 	readonly shards: readonly ShardReading[];
+	/** Those about the whole cluster. */
+	readonly guards: readonly GuardReading[];
 }
 
 export type ShardReading = Omit<RowSnapshot, "state"> & {
@@ -47,6 +50,7 @@ export function readBoard(board: Scoreboard, nowMs = monotonicMs()): BoardReadin
 			state: nameOf(ShardState, row.state),
 			histograms: readHistograms(shardHistograms, row.histograms),
 		})),
+		guards: board.guards.readings(),
 	};
 }
 

@@ -1,5 +1,6 @@
 import { Heartbeat, monotonicMs } from "@shardcast/wire";
 import type { BoardRow } from "./rows/board-row.ts";
+import { type GuardName, type GuardReading, guardAmount, guardSentence } from "./rows/guard-words.ts";
 import type { Scoreboard } from "./scoreboard.ts";
 import {
 	type BalancerAffinity,
@@ -33,12 +34,29 @@ export interface HealthReport {
 	readonly maxConnections: number;
 	/** Connections in use, 0 to 1. */
 	readonly utilisation: number;
+	/** The resource guards that act now; absent = none. */
+	readonly guards?: readonly ActingGuard[];
 	/** It stops soon: load balancers should send no new clients. */
 	readonly draining: boolean;
 	/** This node of a cluster of several; absent if it works alone. */
 	readonly node?: NodeSummary;
 	readonly shards: readonly ShardHealth[];
 	readonly balancer: { readonly pid: number; readonly status: MemberStatus | "none" };
+}
+
+/** A resource guard that acts. */
+export interface ActingGuard {
+	/** As in the section `guards` of the options. */
+	readonly name: GuardName;
+	/** Absent = it is about the whole cluster. */
+	readonly shard?: number;
+	readonly action: "refuse" | "pause";
+	/** ISO 8601. */
+	readonly since: string;
+	readonly value: number;
+	/** It acts from here on. */
+	readonly threshold: number;
+	readonly unit: "percent" | "ms" | "descriptors";
 }
 
 /** A summary of what a node of several knows of itself. */
@@ -90,6 +108,8 @@ export interface HealthOptions extends ReadinessOptions, Pick<HealthReport, "aut
 interface Readiness {
 	readonly ready: boolean;
 	readonly reasons: readonly string[];
+	/** The guards that act now; absent = none. They do not make it unready: an orchestrator would send their clients to others, and overload these. */
+	readonly guards?: readonly ActingGuard[];
 }
 
 /** A shard or cluster with a larger share of its connections in use is "degraded". */
@@ -116,6 +136,8 @@ export function healthReport(
 	if (connections > utilisationMax * maxConnections) reasons.push(`${percent(connections, maxConnections)} of all connections are in use`);
 	for (const shard of shards) if (shard.status !== "healthy") reasons.push(`${names.process} ${shard.id}: ${shard.reason}`);
 	if (balancer.reason !== undefined) reasons.push(`balancer: ${balancer.reason}`);
+	const guards = actingGuards(board, nowMs);
+	for (const guard of guards) reasons.push(guardReason(guard, names));
 	const { node } = board;
 	if (node?.reason !== undefined) reasons.push(`node ${node.id}: ${node.reason}`);
 	const serves = shards.some(({ status }) => status === "healthy" || status === "degraded");
@@ -131,6 +153,7 @@ export function healthReport(
 		maxConnections,
 		utilisation: ratio(connections, maxConnections),
 		draining: board.clusterState === ClusterState.stopping,
+		...(guards.length === 0 ? {} : { guards }),
 		...(node === null ? {} : { node }),
 		shards,
 		balancer: { pid: board.balancer.pid, status: balancer.status },
@@ -156,7 +179,34 @@ export function readiness(board: Scoreboard, { nowMs = monotonicMs(), names = of
 	if (board.clusterState === ClusterState.stopping) reasons.push(`the ${names.whole} is stopping`);
 	const { node } = board;
 	if (node?.refuses === true) reasons.push(`node ${node.id} refuses clients: ${node.reason}`);
-	return { ready: reasons.length === 0, reasons };
+	const guards = actingGuards(board, nowMs);
+	return { ready: reasons.length === 0, reasons, ...(guards.length === 0 ? {} : { guards }) };
+}
+
+/** The guards that act, those of the whole cluster first. */
+export function actingGuards(board: Pick<Scoreboard, "guards" | "rows">, nowMs: number): ActingGuard[] {
+	const sinceEpochMs = Date.now() - nowMs;
+	const shown = ({ name, action, sinceMs, value, threshold, unit }: GuardReading, shard?: number): ActingGuard => ({
+		name,
+		...(shard === undefined ? {} : { shard }),
+		action,
+		since: new Date(Math.round((sinceEpochMs + sinceMs) / 1000) * 1000).toISOString(),
+		value: Math.round(value * 10) / 10,
+		threshold,
+		unit,
+	});
+	return [
+		...board.guards.acting(nowMs).map((guard) => shown(guard)),
+		...board.rows().flatMap((row) => row.guards.acting(nowMs).map((guard) => shown(guard, row.slot))),
+	];
+}
+
+/** "shard 1 refuses new clients since 12:00:05 UTC: delay of the event loop 812 ms (guards.loop_lag: 500 ms)" */
+export function guardReason({ name, shard, action, since, value, threshold, unit }: ActingGuard, names: Names = ofShards): string {
+	const who = shard === undefined ? `the ${names.whole}` : `${names.process} ${shard}`;
+	const does = action === "refuse" ? "refuses new clients" : "pauses reading from Kafka";
+	const amount = (number: number) => guardAmount(number, unit);
+	return `${who} ${does} since ${since.slice(11, 19)} UTC: ${guardSentence(name)} ${amount(value)} (guards.${name}: ${amount(threshold)})`;
 }
 
 function shardHealth(row: BoardRow, nowMs: number): ShardHealth {

@@ -18,7 +18,8 @@ import { commandCounterWords, errorCounterWords } from "./command-counters.ts";
  * row + 1024   its counters (f64), with room for 256
  * row + 3072   its histograms (f64), with room for 12
  * row + 6144   text about its troubles, 1 KiB; in the supervisor's row, JSON about this node of several
- * row + 7168   free for later parts
+ * row + 7168   guards, 512 bytes: of the shard; in the supervisor's row, of the cluster (the process that watches them writes)
+ * row + 7680   free for later parts
  * ```
  * Parts lie 128 bytes apart because hardware prefetches cache lines in pairs. Words are read and written with Atomics;
  * counters are 8-byte aligned float64 with one writer each: exact up to 2^53, never torn on x86-64 and arm64.
@@ -29,7 +30,7 @@ import { commandCounterWords, errorCounterWords } from "./command-counters.ts";
  */
 export const BoardLayout = {
 	magic: 0x53434231, // "SCB1"
-	version: { major: 6, minor: 0 },
+	version: { major: 6, minor: 1 },
 	/** Members of the bus, of any role. */
 	slotsMax: 64,
 	headerBytes: 1024,
@@ -46,6 +47,8 @@ export const BoardLayout = {
 	/** See BoardText. */
 	troubleText: 6144,
 	troubleTextBytes: 1024,
+	/** See GuardWords. */
+	guards: 7168,
 } as const;
 
 /** The header describes the layout from this word on, with an i32 word per name. Append only. */
@@ -64,6 +67,7 @@ export const describedLayout = [
 	"histogramsMax",
 	"troubleText",
 	"troubleTextBytes",
+	"guards",
 ] as const satisfies readonly (keyof typeof BoardLayout)[];
 
 /** Offsets and sizes from the header of an open scoreboard. */
@@ -295,6 +299,9 @@ export const shardCounters = [
 	["unreadLimited", "times that --max-buffered-total, or the half that lanes may take, was exceeded and something was dropped or closed"],
 	["clientsCutForMemory", "clients closed with 3008 and reset because --max-buffered-total was exceeded and they had the most unread"],
 	["toldToLeave", "clients told to reconnect because their shard is drained while it runs"],
+	["refusedOverloaded", "clients answered 503 because a guard acted"],
+	["openFiles", "descriptors that the process has open (now)"],
+	["openFilesMax", "descriptors that it may have open; 0 = no limit (now)"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 
@@ -337,6 +344,7 @@ export const balancerCounters = [
 	["affinityMoved", "connections with an id that got another shard, because that of the id was full, draining, down or overloaded"],
 	["affinityUnknown", "connections without an id, placed by the strategy alone (--lb-affinity)"],
 	["leftToSuccessor", "connections that a balancer left to its successor when it was replaced, which accepts them once more"],
+	["refusedOverloaded", "connections answered 503 because a guard acted"],
 ] as const;
 export type BalancerCounter = (typeof balancerCounters)[number][0];
 
@@ -353,6 +361,7 @@ export const balancerOutcomes = [
 	"refusedRate",
 	"refusedRatePerIp",
 	"refusedProxyHeader",
+	"refusedOverloaded",
 	"closedEarly",
 	"sendErrors",
 	"lost",

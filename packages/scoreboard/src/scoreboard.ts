@@ -1,11 +1,12 @@
 import { SharedFile } from "@shardcast/native";
 import { type ChannelHashKey, randomChannelHashKey } from "@shardcast/wire";
-import { boardBytes, describeLayout, readLayout, rowOffset } from "./board-layout.ts";
+import { boardBytes, describeLayout, guardsOffset, readLayout, rowOffset } from "./board-layout.ts";
 import { BoardText } from "./board-text.ts";
 import { BusError, BusErrorCode } from "./bus-error.ts";
 import type { NodeSummary } from "./health.ts";
 import { BalancerRow } from "./rows/balancer-row.ts";
 import { BoardRow } from "./rows/board-row.ts";
+import { GuardWords } from "./rows/guard-words.ts";
 import { BoardLayout, ClusterState, HeaderWord, Role, type RowLayout, ServiceRow, SupervisorWord } from "./scoreboard-descriptor.ts";
 
 /** In characters; JSON writes each as one or two bytes. */
@@ -19,6 +20,8 @@ export class Scoreboard {
 	/** Number of slots, members or not. */
 	readonly slotsMax: number;
 	readonly balancer: BalancerRow;
+	/** Those about the whole cluster; each row has those about its shard. Written by the process that watches them. */
+	readonly guards: GuardWords;
 	/** What the supervisor tells of itself: see `node`. */
 	readonly #told: BoardText;
 	readonly #file: SharedFile | null;
@@ -34,6 +37,7 @@ export class Scoreboard {
 		this.slotsMax = this.#words[HeaderWord.slots]!;
 		this.balancer = new BalancerRow(buffer, rowOffset(layout, this.slotsMax + ServiceRow.balancer), layout);
 		const supervisor = rowOffset(layout, this.slotsMax + ServiceRow.supervisor);
+		this.guards = new GuardWords(buffer, guardsOffset(layout, supervisor));
 		this.#told = new BoardText(buffer, supervisor + layout.troubleText, layout.troubleTextBytes);
 	}
 

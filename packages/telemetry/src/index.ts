@@ -13,6 +13,7 @@ export {
 	ofBalancerBy,
 	ofBalancerHistogram,
 	oneOf,
+	perGuard,
 	perShard,
 	perShardBy,
 	perShardHistogram,

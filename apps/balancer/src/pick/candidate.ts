@@ -21,7 +21,7 @@ export type ShardRow = Pick<
 	| "weight"
 	| "overloads"
 	| "get"
->;
+> & { readonly guards: Pick<BoardRow["guards"], "refuses"> };
 
 /** A shard as the balancer sees it: its row, and what only the balancer knows. One object per slot while the slot is a member. */
 export interface Candidate extends SelectionCandidate {
@@ -54,11 +54,13 @@ export interface Candidate extends SelectionCandidate {
 	serving: boolean;
 	/** It serves but has no recent heartbeat, so it is not picked. */
 	silent: boolean;
+	/** One of its guards acts: clients go to others. */
+	guarded: boolean;
 }
 
 export function newCandidate(row: ShardRow): Candidate {
 	const load = { connections: 0, maxConnections: 0, cpu: 0, memory: 0, loopLagMs: 0, taken: 0, socketsMax: 0 };
-	const unknown = { shunnedUntilMs: 0, serving: false, silent: false };
+	const unknown = { shunnedUntilMs: 0, serving: false, silent: false, guarded: false };
 	return { row, id: String(row.slot), weight: 1, ...load, incarnation: -1, own: 0, ownUpgrades: 0, young: 0, youngBefore: 0, ...unknown };
 }
 

@@ -9,6 +9,8 @@ import { ShardLoads } from "./shard-loads.ts";
 /** The part of the scoreboard that picking needs. */
 interface ShardTable {
 	readonly membershipEpoch: number;
+	/** Those of the whole cluster. */
+	readonly guards: ShardRow["guards"];
 	rows(): ShardRow[];
 }
 
@@ -65,6 +67,8 @@ export class Picker {
 	/** Where the next search begins, so that ties rotate. */
 	#next = 0;
 	#agedMs = 0;
+	/** See `isOverloaded`. */
+	#overloaded = false;
 	/** Since when at least one shard has responded at every look; NaN while none does. */
 	#respondsSinceMs = Number.NaN;
 
@@ -88,6 +92,10 @@ export class Picker {
 		return this.#candidates.some(({ serving, silent }) => serving && !silent);
 	}
 
+	get #someUnguarded(): boolean {
+		return this.#candidates.some(({ serving, silent, guarded }) => serving && !silent && !guarded);
+	}
+
 	/**
 	 * Whether a shard could take what another one does not. True only when some shard has responded for a moment: otherwise, after a pause of the
 	 * whole machine, the first shard to wake up would get everything.
@@ -99,6 +107,11 @@ export class Picker {
 	/** Shards serve, but none responds: they may just be delayed. As of the last look. */
 	get allSilent(): boolean {
 		return !this.#someRespond && this.#candidates.some(({ serving }) => serving);
+	}
+
+	/** Guards of the cluster, or of every shard that responds, keep clients away. As of the last look. */
+	get isOverloaded(): boolean {
+		return this.#overloaded;
 	}
 
 	get candidates(): readonly Candidate[] {
@@ -127,30 +140,28 @@ export class Picker {
 			if (candidate.incarnation !== row.incarnation) this.#replaced(candidate);
 			candidate.serving = candidate.shunnedUntilMs <= nowMs;
 			candidate.silent = nowMs - row.get("heartbeatMs") > Heartbeat.silentMs;
+			candidate.guarded = row.guards.refuses(nowMs);
 			candidate.maxConnections = row.connectionsMax;
 			candidate.socketsMax = row.socketsMax;
 			this.#options.measure(candidate);
 		}
 		this.#loads.measure(this.#candidates, nowMs, this.#rules.lbStrategy === "adaptive");
+		this.#overloaded = this.#table.guards.refuses(nowMs) || (this.#someRespond && !this.#someUnguarded);
 		if (!this.#someRespond) this.#respondsSinceMs = Number.NaN;
 		else if (Number.isNaN(this.#respondsSinceMs)) this.#respondsSinceMs = nowMs;
 	}
 
 	/**
-	 * @param isLasting the connection is a client's WebSocket or stream.
+	 * @param isLasting the connection is a client's WebSocket or stream: it goes to shards whose guards do not act, if there is one with room. If not, the
+	 * shard refuses it, unless it is the console's.
 	 * @param key what the rules need to know of the client.
 	 * @returns the shard that gets the connection, which it counts from now on; null when none has room.
 	 */
 	pick(isLasting: boolean, key: SelectionKey = noKey): Candidate | null {
-		const candidates = this.#candidates;
-		const count = candidates.length;
+		const count = this.#candidates.length;
 		const able = this.#able;
-		able.length = 0;
-		for (let i = 0, at = this.#next; i < count; i++, at++) {
-			const candidate = candidates[at < count ? at : at - count];
-			if (candidate.serving && !candidate.silent && candidate.own < this.#options.ownMax && !isFull(candidate, isLasting))
-				able.push(candidate);
-		}
+		this.#collect(isLasting, !isLasting);
+		if (isLasting && able.length === 0) this.#collect(true, true);
 		this.#next = this.#next + 1 < count ? this.#next + 1 : 0;
 		if (able.length === 0) return null;
 		const best = this.#choose(able, isLasting, key);
@@ -160,6 +171,19 @@ export class Picker {
 			best.young++;
 		}
 		return best;
+	}
+
+	/** Fills `#able`. @param takesGuarded whether shards whose guards act are among them. */
+	#collect(isLasting: boolean, takesGuarded: boolean): void {
+		const candidates = this.#candidates;
+		const count = candidates.length;
+		this.#able.length = 0;
+		for (let i = 0, at = this.#next; i < count; i++, at++) {
+			const candidate = candidates[at < count ? at : at - count];
+			const { serving, silent, guarded, own } = candidate;
+			if (!serving || silent || (guarded && !takesGuarded)) continue;
+			if (own < this.#options.ownMax && !isFull(candidate, isLasting)) this.#able.push(candidate);
+		}
 	}
 
 	/** Reports that its socket or port did not answer. */

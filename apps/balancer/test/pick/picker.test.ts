@@ -31,6 +31,46 @@ describe("picker", () => {
 		expect(picks).toEqual([0, 1, 2, 0, 1, 2]);
 	});
 
+	const acts = (sinceMs: number) => new Map([["cpu" as const, { sinceMs, value: 90, threshold: 75, times: 1 }]]);
+
+	it("clients go to shards whose guards do not act, however many clients these have; other requests go to any", () => {
+		const board = boardOf([10, 10, 10]);
+		board.row(0).connections = 8;
+		board.row(1).guards.write(clock.nowMs, acts(1));
+		const picker = pickerOf(board);
+		expect(pickSlots(picker, 9)).not.toContain(1);
+		expect(picker.isOverloaded).toBe(false);
+		expect(slotOf(picker.pick(false))).toBe(1);
+	});
+
+	it("where those are full, or there is none, a guarded shard is picked, which refuses clients itself", () => {
+		const board = boardOf([10, 10]);
+		board.row(0).webSockets = 10;
+		board.row(0).connections = 10;
+		board.row(1).guards.write(clock.nowMs, acts(1));
+		const picker = pickerOf(board);
+		expect(slotOf(picker.pick(true))).toBe(1);
+		expect(picker.isOverloaded).toBe(false);
+		board.row(0).guards.write(clock.nowMs, acts(1));
+		picker.look();
+		expect(picker.isOverloaded).toBe(true);
+		board.row(0).guards.write(clock.nowMs, acts(0));
+		picker.look();
+		expect(picker.isOverloaded).toBe(false);
+		board.guards.write(clock.nowMs, acts(1));
+		picker.look();
+		expect(picker.isOverloaded, "a guard of the whole cluster").toBe(true);
+	});
+
+	it("shards that do not respond do not make the others look overloaded, nor the cluster without shards", () => {
+		const board = boardOf([10, 10]);
+		board.row(0).guards.write(clock.nowMs, acts(1));
+		board.row(1).set("heartbeatMs", 0);
+		expect(pickerOf(board).isOverloaded, "all that respond are guarded").toBe(true);
+		board.row(0).set("heartbeatMs", 0);
+		expect(pickerOf(board).isOverloaded, "nobody responds: that is told otherwise").toBe(false);
+	});
+
 	it("skips full shards, and shards that do not serve", () => {
 		const board = boardOf([5, 5, 5]);
 		board.row(0).connections = 5;

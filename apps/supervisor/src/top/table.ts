@@ -1,10 +1,10 @@
-import { type BalancerCounter, BalancerMode, type RowSnapshot, type ShardCounter, ShardState } from "@shardcast/scoreboard";
+import { type BalancerCounter, BalancerMode, guardReason, type RowSnapshot, type ShardCounter, ShardState } from "@shardcast/scoreboard";
 import type { Sample } from "./sample.ts";
 
 const stateNames = invert(ShardState);
 const modeNames = invert(BalancerMode);
 
-/** Formats the changes between two samples: totals, one line per shard or process of a gateway, and one for the balancer. */
+/** Formats the changes between two samples: totals, one line per shard or process of a gateway, one for the balancer, and one per guard that acts. */
 export function formatTable(before: Sample, now: Sample): string[] {
 	const seconds = Math.max((now.atMs - before.atMs) / 1000, 0.001);
 	const shards = now.rows.map((row) =>
@@ -20,6 +20,7 @@ export function formatTable(before: Sample, now: Sample): string[] {
 		...align([[isGateway(now) ? "GATEWAY" : "SHARD", ...shardTitles], ...shards]),
 		"",
 		...align([balancerTitles, balancerCells(before, now, seconds)]),
+		...(now.guards.length === 0 ? [] : ["", ...now.guards.map((guard) => `GUARD  ${guardReason(guard)}`)]),
 	];
 }
 
@@ -68,6 +69,7 @@ const refusals: readonly BalancerCounter[] = [
 	"refusedHeadTooLong",
 	"refusedForbidden",
 	"refusedProxyHeader",
+	"refusedOverloaded",
 ];
 
 function balancerCells(before: Sample, now: Sample, seconds: number): string[] {

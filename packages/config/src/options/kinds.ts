@@ -55,6 +55,31 @@ export function integer({ min, max }: { readonly min: number; readonly max: numb
 	});
 }
 
+/** A whole number of percent, with or without the sign. */
+export function percent(): Kind<number> {
+	return kind({
+		argument: "<percent>",
+		show: (value) => `${value}%`,
+		schema: parsedBy((text) => {
+			const number = /^\d+\s*%?$/.test(text.trim()) ? Number.parseInt(text, 10) : Number.NaN;
+			if (!(number >= 0 && number <= 100)) throw new RangeError("is not a whole number of percent from 1% to 100%, or off");
+			return number;
+		}),
+	});
+}
+
+/** The same kind of number, which 0, "off" and `false` switch off. It must let 0 through. */
+export function offOr(numbers: Kind<number>): Kind<number> {
+	const show = (value: number): string => (value === 0 ? "off" : numbers.show(value));
+	return {
+		...numbers,
+		argument: numbers.argument?.replace(/>$/, "|off>") ?? null,
+		show,
+		toFile: (value) => (value === 0 ? "off" : numbers.toFile(value)),
+		schema: lazySchema((z) => z.preprocess((value) => (value === "off" || value === false ? "0" : value), numbers.schema())),
+	};
+}
+
 /** From 0 to 1. */
 export function fraction(): Kind<number> {
 	return kind({

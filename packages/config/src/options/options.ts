@@ -13,6 +13,7 @@ import { redisOptions } from "./sections/cluster/redis.ts";
 import { redisBrokerOptions } from "./sections/cluster/redis-broker.ts";
 import { shardOptions } from "./sections/cluster/shard.ts";
 import { shutdownOptions, supervisionOptions } from "./sections/cluster/supervision.ts";
+import { guardOptions } from "./sections/server/guards.ts";
 import { httpApiOptions } from "./sections/server/http-api.ts";
 import { httpServerOptions } from "./sections/server/http-server.ts";
 import { kafkaOptions } from "./sections/server/kafka.ts";
@@ -44,6 +45,10 @@ export const sections = {
 	webhooks: { about: "HTTP endpoints that get events about clients and channels.", options: webhookOptions },
 	console: { about: "The console in the browser.", options: consoleOptions },
 	limits: { about: "Limits on number, size and rate.", options: limitOptions },
+	guards: {
+		about: "Use of CPU, memory and descriptors from which a server takes no more work, until it is lower again.",
+		options: guardOptions,
+	},
 	kafka: { about: "Reading from Kafka, and publishing through it. Without brokers, these options have no effect.", options: kafkaOptions },
 	redis: {
 		about: "The Redis server that the nodes of a cluster share. Without an address, this node works alone.",
@@ -77,6 +82,7 @@ export const options = {
 	...webhookOptions,
 	...consoleOptions,
 	...limitOptions,
+	...guardOptions,
 	...kafkaOptions,
 	...redisOptions,
 	...redisBrokerOptions,

@@ -1,4 +1,4 @@
-import { channelMetrics, clusterMetrics, ingestMetrics, kafkaMetrics, shardMetrics } from "@shardcast/scoreboard";
+import { channelMetrics, clusterMetrics, guardMetrics, ingestMetrics, kafkaMetrics, shardMetrics } from "@shardcast/scoreboard";
 import type { MetricDescriptor } from "@shardcast/telemetry";
 import { defaultMetrics } from "@shardcast/telemetry";
 import { apiMetrics } from "./api-table.ts";
@@ -29,6 +29,7 @@ const groups: Readonly<Record<string, readonly Kept[]>> = {
 	Shards: [["", shardMetrics]],
 	"Channels and their clients": [["", channelMetrics]],
 	"Balancer and cluster": [["", clusterMetrics]],
+	Guards: [["", guardMetrics]],
 	"Kafka ingest": [
 		["", ingestMetrics],
 		["shard", kafkaMetrics],

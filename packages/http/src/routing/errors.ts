@@ -95,6 +95,13 @@ export const httpErrors = {
 		retryAfterSeconds: 5,
 		close: true,
 	},
+	/** After this time a guard may let go; see `retrySpreadSeconds`. */
+	overloaded: {
+		status: 503,
+		message: "this server is overloaded and takes no new clients now; try again",
+		retryAfterSeconds: 10,
+		close: true,
+	},
 	cluster_full: { status: 503, message: "all shards are full", retryAfterSeconds: 5, close: true },
 	no_node: { status: 503, message: "no node can take a client now", retryAfterSeconds: 1, close: true },
 	no_shard_serves: { status: 503, message: "no shard serves now", retryAfterSeconds: 1, close: true },
@@ -112,5 +119,8 @@ export const httpErrors = {
 		close: true,
 	},
 } as const satisfies Readonly<Record<string, ErrorEntry>>;
+
+/** Up to as much is added to `retryAfterSeconds`, so that clients that were refused together do not come back together. */
+export const retrySpreadSeconds: Partial<Record<keyof typeof httpErrors, number>> = { overloaded: 10 };
 
 export type ErrorCode = keyof typeof httpErrors;

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import { type ErrorCode, httpErrors } from "./errors.ts";
+import { type ErrorCode, httpErrors, retrySpreadSeconds } from "./errors.ts";
 
 /** An answer to an HTTP request. */
 export interface Reply {
@@ -24,7 +24,8 @@ interface RefusalOptions {
  */
 export function refusal(code: ErrorCode, message: string = httpErrors[code].message, options: RefusalOptions = {}): Reply {
 	const { status, retryAfterSeconds, close } = httpErrors[code];
-	const retry: Record<string, string> = retryAfterSeconds > 0 ? { "Retry-After": String(retryAfterSeconds) } : {};
+	const seconds = retryAfterSeconds + Math.floor(Math.random() * ((retrySpreadSeconds[code] ?? 0) + 1));
+	const retry: Record<string, string> = seconds > 0 ? { "Retry-After": String(seconds) } : {};
 	return {
 		status,
 		body: jsonLine({ error: { code, message } }),

@@ -1,5 +1,4 @@
 import type { ClusterNodes } from "@shardcast/control";
-import { availableCpus } from "@shardcast/process";
 import { MissedRecords } from "../history/missed-records.ts";
 import { IngestMemory } from "../ingest-memory.ts";
 import type { OutgoingMessage } from "../ingest-messages.ts";
@@ -10,8 +9,6 @@ import { senderText } from "../worker/published-headers.ts";
 import { Assignment } from "./assignment/assignment.ts";
 import type { ClusterView } from "./assignment/cluster-view.ts";
 import { NodeRoles } from "./assignment/node-roles.ts";
-import { CpuGuard } from "./cpu-guard.ts";
-import { cpuTimes } from "./cpu-load.ts";
 import type { Destination } from "./destination.ts";
 import type { IngestLog } from "./ingest-log.ts";
 import { IngestReader } from "./ingest-reader.ts";
@@ -33,6 +30,8 @@ interface IngestParts {
 	readonly log: IngestLog;
 	/** Called with the current troubles when they have changed. */
 	readonly onStatus: (troubles: Troubles) => void;
+	/** Whether a guard wants reading to pause. */
+	readonly isPaused: () => boolean;
 	/** The nodes of the cluster as this one knows them; null = it works alone. */
 	readonly nodes: () => Promise<ClusterNodes | null>;
 	/** The worker's compiled module, if this code runs from source. */
@@ -64,7 +63,6 @@ export class Ingest {
 	readonly status: IngestStatus;
 	readonly #parts: IngestParts;
 	readonly #worker: WorkerHost;
-	readonly #guard: CpuGuard | null;
 	/** Null when this node reads everything itself. */
 	readonly #roles: NodeRoles | null;
 	readonly #stalls: StallReport;
@@ -73,6 +71,7 @@ export class Ingest {
 	#checkMs = firstLookMs;
 	#checkPending = false;
 	#stopping = false;
+	#paused = false;
 	#stopped: Promise<void> | null = null;
 	#writesDeadLetters = false;
 
@@ -127,7 +126,6 @@ export class Ingest {
 		});
 		const send = (roles: PartitionRoles) => void this.#worker.send({ type: "divide", roles });
 		this.#roles = options.relay === null ? null : new NodeRoles({ nodes: parts.nodes, known: () => this.assignment.known, send });
-		this.#guard = options.pauseCpuPercent === 0 ? null : this.#cpuGuard(options.pauseCpuPercent);
 		this.#worker = new WorkerHost({
 			options,
 			memory: this.memory,
@@ -152,7 +150,6 @@ export class Ingest {
 		);
 		this.#claimDeadLetters();
 		this.#worker.start();
-		this.#guard?.start();
 		this.#timer = setInterval(() => this.#reconcile(), reconcileMs);
 	}
 
@@ -192,7 +189,6 @@ export class Ingest {
 		const left = () => Math.max(deadline - performance.now(), 0);
 		if (this.#timer !== null) clearInterval(this.#timer);
 		this.#worker.endRestarts();
-		this.#guard?.stop();
 		const worker = this.#worker;
 		this.publishing.close();
 		if (worker.started) {
@@ -224,18 +220,14 @@ export class Ingest {
 		return this.publishing.send({ ...message, sender: sender === 0 ? "" : senderText(options.cluster, slot, incarnation, sender) }, done);
 	}
 
-	#cpuGuard(limitPercent: number): CpuGuard {
-		const available = availableCpus();
-		return new CpuGuard({
-			limitPercent,
-			times: () => cpuTimes(available),
-			onChange: (paused, loadPercent) => {
-				this.memory.setPaused(paused);
-				const fields = { loadPercent: Math.round(loadPercent), limitPercent };
-				if (paused) this.#parts.log.warn(fields, "kafka: reading pauses because the CPUs are overloaded");
-				else this.#parts.log.info(fields, "kafka: reading resumes");
-			},
-		});
+	/** Records can wait in Kafka, but clients' messages and pings cannot wait. */
+	#obeyGuards(): void {
+		const paused = this.#parts.isPaused();
+		if (paused === this.#paused) return;
+		this.#paused = paused;
+		this.memory.setPaused(paused);
+		if (paused) this.#parts.log.warn({}, "kafka: reading pauses because a guard acts");
+		else this.#parts.log.info({}, "kafka: reading resumes");
 	}
 
 	/** In shared mode each shard writes the dead letters of the partitions that it owns. */
@@ -301,6 +293,7 @@ export class Ingest {
 
 	#reconcile(): void {
 		if (!this.#stopping) this.#claimDeadLetters();
+		this.#obeyGuards();
 		if (this.#worker.replacing || this.#stopping) return;
 		this.assignment.reconcile();
 		this.#roles?.look(performance.now());

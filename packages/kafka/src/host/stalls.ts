@@ -51,6 +51,6 @@ export function stallText(stalls: readonly Stall[], group: string, paused: boole
 	// Rounded to tens, so that the text does not change every second.
 	const seconds = Math.floor(stillMs / 10_000) * 10;
 	const others = stalls.length === 1 ? "" : `, ${stalls.length - 1} more like it`;
-	const why = paused ? "reading pauses while the CPUs are overloaded (--kafka-pause-cpu)" : "see the log for its last error";
+	const why = paused ? "reading pauses while a guard acts (guards.ingest_cpu, guards.ingest_memory)" : "see the log for its last error";
 	return `topic ${topic} partition ${partition} is ${lagRecords} records behind in group ${group}, none delivered for ${seconds} s${others}; ${why}`;
 }

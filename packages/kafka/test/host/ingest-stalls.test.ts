@@ -34,7 +34,7 @@ describe("a partition that stands still", () => {
 		]);
 		const text = "topic t partition 2 is 5000 records behind in group g-0, none delivered for 10 s, 1 more like it; ";
 		expect(stallText(found, "g-0", false)).toBe(`${text}see the log for its last error`);
-		expect(stallText(found, "g-0", true)).toBe(`${text}reading pauses while the CPUs are overloaded (--kafka-pause-cpu)`);
+		expect(stallText(found, "g-0", true)).toBe(`${text}reading pauses while a guard acts (guards.ingest_cpu, guards.ingest_memory)`);
 		// One gets on, the other is another shard's by now.
 		cells.delivered.set(2, 11);
 		expect(stalls.look([partition(2)], 11_000)).toEqual([]);

@@ -23,6 +23,7 @@ export const Refusals = {
 	connection_rate: counted("connection_rate", "refusedRate"),
 	connection_rate_per_ip: counted("connection_rate_per_ip", "refusedRatePerIp"),
 	proxyHeader: counted("proxy_header", "refusedProxyHeader"),
+	overloaded: counted("overloaded", "refusedOverloaded"),
 	descriptors: counted("balancer_full", "refusedBusy"),
 } as const satisfies Readonly<Record<string, Refusal>>;
 

@@ -44,6 +44,7 @@ export const clusterMetrics: readonly BoardMetric[] = [
 			refused_rate: counters.refusedRate,
 			refused_rate_per_ip: counters.refusedRatePerIp,
 			refused_proxy_header: counters.refusedProxyHeader,
+			refused_overloaded: counters.refusedOverloaded,
 			closed_early: counters.closedEarly,
 			send_error: counters.sendErrors,
 			lost: counters.lost,

@@ -66,7 +66,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_connections_refused_total",
 		"connections",
-		"Connections that a shard refused, by limit: full = the shard's connections, per_ip = --max-connections-per-ip, rate and rate_per_ip = --connection-rate and --connection-rate-per-ip, proxy_header = no PROXY header of a trusted proxy, no_tls = plain HTTP, or no TLS handshake, where TLS is on, per_user = client.user_connection_limit, unauthorized and forbidden = a raw client without a valid token, or without permission for its channels, cut_off = this node was cut off from the others, with --cut-off-policy refuse.",
+		"Connections that a shard refused, by limit: full = the shard's connections, per_ip = --max-connections-per-ip, rate and rate_per_ip = --connection-rate and --connection-rate-per-ip, proxy_header = no PROXY header of a trusted proxy, no_tls = plain HTTP, or no TLS handshake, where TLS is on, per_user = client.user_connection_limit, unauthorized and forbidden = a raw client without a valid token, or without permission for its channels, cut_off = this node was cut off from the others, with --cut-off-policy refuse, overloaded = a guard acted.",
 		perShardBy("reason", ({ counters }) => ({
 			full: counters.refused,
 			rate: counters.refusedRate,
@@ -78,6 +78,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 			unauthorized: counters.refusedUnauthorized,
 			forbidden: counters.refusedForbidden,
 			cut_off: counters.refusedCutOff,
+			overloaded: counters.refusedOverloaded,
 		})),
 	),
 	counter(
@@ -380,6 +381,18 @@ export const shardMetrics: readonly BoardMetric[] = [
 		"bytes",
 		"Resident memory of the shard's process.",
 		perShard(({ counters }) => counters.residentBytes),
+	),
+	gauge(
+		"shardcast_shard_open_files",
+		"none",
+		"Descriptors that the shard's process has open.",
+		perShard(({ counters }) => counters.openFiles),
+	),
+	gauge(
+		"shardcast_shard_open_files_limit",
+		"none",
+		"Descriptors that the shard's process may have open; 0 = no limit.",
+		perShard(({ counters }) => counters.openFilesMax),
 	),
 	gauge(
 		"shardcast_shard_loop_lag_p99_seconds",

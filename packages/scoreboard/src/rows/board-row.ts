@@ -1,4 +1,4 @@
-import { partBytes } from "../board-layout.ts";
+import { guardsOffset, partBytes } from "../board-layout.ts";
 import { BoardText } from "../board-text.ts";
 import { type Histograms, histogramsAt } from "../histogram-words.ts";
 import {
@@ -18,6 +18,7 @@ import {
 	shardOverloads,
 	shardTroubles,
 } from "../scoreboard-descriptor.ts";
+import { type GuardReading, GuardWords } from "./guard-words.ts";
 import { ProcessRow } from "./process-row.ts";
 
 /**
@@ -48,6 +49,7 @@ export interface RowSnapshot {
 	readonly weight: number;
 	readonly overloads: readonly ShardOverload[];
 	readonly counters: Readonly<Record<ShardCounter, number>>;
+	readonly guards: readonly GuardReading[];
 }
 
 /** The row of a member of the bus, such as a shard. */
@@ -55,6 +57,8 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 	readonly slot: number;
 	/** Written by the shard, like its counters. */
 	readonly histograms: Histograms<ShardHistogram>;
+	/** Written by the process that watches the guards. */
+	readonly guards: GuardWords;
 	readonly #balancer: Int32Array;
 	readonly #bell: Int32Array;
 	readonly #troubleText: BoardText;
@@ -67,6 +71,7 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 		this.#balancer = part(layout.balancerPart);
 		this.#bell = part(layout.bellPart);
 		this.#troubleText = new BoardText(buffer, byteOffset + layout.troubleText, layout.troubleTextBytes);
+		this.guards = new GuardWords(buffer, guardsOffset(layout, byteOffset));
 		this.histograms = histogramsAt(shardHistograms, buffer, byteOffset, layout);
 	}
 
@@ -287,6 +292,6 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 		const sleeping = this.sleeping !== 0;
 		const processPart = { slot, incarnation, core, connectionsMax, port, pid, restarts, state };
 		const loadPart = { connections, webSockets, handoffsSent, handoffsReceived, proxiedOpen, proxiedSeen, sleeping, weight, overloads };
-		return { ...processPart, ...loadPart, counters: this.counterValues() };
+		return { ...processPart, ...loadPart, counters: this.counterValues(), guards: this.guards.readings() };
 	}
 }

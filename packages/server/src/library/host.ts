@@ -32,6 +32,7 @@ import {
 	tlsMetrics,
 	webhookMetrics,
 } from "@shardcast/control";
+import { GuardWatch, machineMeasures } from "@shardcast/guards";
 import type { AssignedSession, AssignRequest, ClientRequest } from "@shardcast/http";
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
@@ -42,6 +43,7 @@ import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardc
 import type { RebalancePlan } from "@shardcast/selection";
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
 import { EventReader, EventWriter, eventRingInMemory, Webhooks } from "@shardcast/webhooks";
+import { monotonicMs } from "@shardcast/wire";
 import { Shard } from "../lifecycle/shard.ts";
 import { failover } from "../nodes/failover.ts";
 import { type Rebalance, type RebalanceOptions, rebalance, recommend } from "../nodes/rebalance.ts";
@@ -84,6 +86,7 @@ export class Host {
 	readonly #node: ThisNode | null;
 	readonly #own = new ProcessMetrics("shard-0", 0);
 	readonly #webhooks: Webhooks;
+	readonly #guards: GuardWatch;
 
 	constructor(parts: HostParts) {
 		const { config, certificates, log, events, handlerDeadlineMs } = parts;
@@ -149,6 +152,14 @@ export class Host {
 			bus,
 			log,
 			row,
+			isPaused: () => board.guards.pauses(monotonicMs()),
+		});
+		this.#guards = new GuardWatch({
+			...{ board, config, log },
+			// The row has the CPU time of this process.
+			measures: machineMeasures({ folder: null, ownCpuMs: () => 0 }),
+			tell: (level, text) => this.events.add(level, text),
+			names: { process: "shard", whole: "the server" },
 		});
 		this.shard = new Shard({
 			config,
@@ -185,6 +196,7 @@ export class Host {
 		const commit = this.shard.prepare(config);
 		this.#board.row(0).connectionsGiven = config.maxConnections;
 		this.#webhooks.reload(config);
+		this.#guards.reload(config);
 		commit();
 	}
 
@@ -273,6 +285,7 @@ export class Host {
 		}
 		this.#board.row(0).port = this.shard.port;
 		this.#board.clusterState = ClusterState.serving;
+		this.#guards.start();
 		this.#node?.serving({ ...parseAddress(addr), port: this.shard.port });
 	}
 
@@ -291,6 +304,7 @@ export class Host {
 			await this.#node?.leave();
 			return cutOff + (await this.#webhooks.drain(endMs - performance.now()));
 		} finally {
+			this.#guards.stop();
 			this.#webhooks.stop();
 			await this.#node?.leave();
 			this.#revocations.stop();

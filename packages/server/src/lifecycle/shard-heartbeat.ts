@@ -1,5 +1,5 @@
 import type { BusLink } from "@shardcast/bus";
-import { HeartbeatTimer, type ProcessSample } from "@shardcast/process";
+import { descriptorsMax, HeartbeatTimer, OpenFilesMeter, type ProcessSample } from "@shardcast/process";
 import type { Counters } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
 import type { Feature } from "./feature.ts";
@@ -20,6 +20,7 @@ export class ShardHeartbeat implements Feature {
 	readonly name = "heartbeat";
 	readonly #counters: Counters;
 	readonly #heartbeat: HeartbeatTimer;
+	readonly #openFiles = new OpenFilesMeter();
 
 	constructor({ counters, bus, onOverslept, sample, onSecond }: ShardHeartbeatParts) {
 		this.#counters = counters;
@@ -32,12 +33,15 @@ export class ShardHeartbeat implements Feature {
 			onSecond: () => {
 				counters.set("busDepthBytes", bus.depthBytes());
 				counters.set("busBacklogBytes", bus.backlogBytes());
+				counters.set("openFiles", this.#openFiles.read() ?? 0);
 				onSecond();
 			},
 		});
 	}
 
 	start(): void {
+		const most = descriptorsMax();
+		this.#counters.set("openFilesMax", Number.isFinite(most) ? most : 0);
 		this.#counters.set("startedMs", monotonicMs());
 		this.#heartbeat.start();
 	}

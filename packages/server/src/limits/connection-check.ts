@@ -80,10 +80,21 @@ export class ConnectionCheck implements Feature {
 		return refusal("cut_off");
 	}
 
+	/** Like `stopping`, and while a guard of this shard or of the cluster acts. Not asked about the console, which is needed most then. */
+	turnedAway(): Reply | null {
+		const stopping = this.stopping();
+		if (stopping !== null) return stopping;
+		const { row, board } = this.#parts.options;
+		const nowMs = monotonicMs();
+		if (!row.guards.refuses(nowMs) && !board.guards.refuses(nowMs)) return null;
+		row.add("refusedOverloaded", 1);
+		return refusal("overloaded");
+	}
+
 	/** Checks the head; null = accepted. */
 	judge(head: UpgradeHead): Reply | null {
 		const { allowedOrigins } = this.#parts.live;
-		return judgeUpgrade(head, { allowedOrigins, draining: this.#draining }) ?? this.stopping();
+		return judgeUpgrade(head, { allowedOrigins, draining: this.#draining }) ?? this.turnedAway();
 	}
 
 	/** Checks the limits on clients and addresses. An admitted client is counted from now on. */

@@ -34,6 +34,17 @@ const elsewhere: Partial<Record<ConfigKey, readonly [file: string, title: string
 		"apps/supervisor/test/watchdog.test.ts",
 		"takes up another time-out while it runs, and looks no more once it has been stopped",
 	],
+	...Object.fromEntries(
+		(
+			[
+				...(["guardCpu", "guardIngestCpu", "guardCpuWindowMs", "guardMemory", "guardIngestMemory", "guardLoopLagMs"] as const),
+				...(["guardDescriptors", "guardSharedMemory", "guardHoldMs"] as const),
+			] as const
+		).map((key) => [
+			key,
+			["packages/guards/test/guard-watch.test.ts", "new thresholds apply from the next look on, and what is switched off stops at once"],
+		]),
+	),
 	shutdownTimeoutMs: ["packages/server/test/lifecycle/reload.test.ts", "how long a server takes to stop is decided when it stops"],
 	failover: ["packages/server/test/lifecycle/reload.test.ts", "how long a server takes to stop is decided when it stops"],
 	drainDelayMs: ["packages/server/test/lifecycle/reload.test.ts", "how long a server takes to stop is decided when it stops"],

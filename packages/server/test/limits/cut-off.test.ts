@@ -2,6 +2,7 @@ import { defaultConfig } from "@shardcast/config";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
+import { monotonicMs } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 import { ConnectionCheck } from "../../src/limits/connection-check.ts";
@@ -51,5 +52,52 @@ describe("a node that is cut off and refuses clients", () => {
 		expect(check.stopping()).toMatchObject({ status: 503 });
 		expect(check.isCutOff()).toBe(true);
 		expect(row.get("refusedCutOff")).toBe(2);
+	});
+});
+
+describe("a shard while a guard acts", () => {
+	const state = (sinceMs: number) => ({ sinceMs, value: 91, threshold: 90, times: 1 });
+	const setup = () => {
+		const board = Scoreboard.inMemory(2);
+		const config = defaultConfig();
+		const options = {
+			config,
+			row: board.row(0),
+			board,
+			rates: RateTable.inMemory(),
+			openAddresses: () => AddressTable.inMemory(10),
+			isProxy: null,
+		};
+		const check = new ConnectionCheck({ options: { ...options, log: silentLog() }, live: new LiveConfig(config), clients: () => [] });
+		return { board, check };
+	};
+
+	it.each([
+		["of the cluster", "memory", null],
+		["of this shard", "descriptors", 0],
+	] as const)("%s answers 503 to new clients, with a time to try again that differs, and counts them", (_, name, slot) => {
+		const { board, check } = setup();
+		const words = slot === null ? board.guards : board.row(slot).guards;
+		expect(check.judge(rawRequest("").head)).toBeNull();
+		words.write(monotonicMs(), new Map([[name, state(1)]]));
+		const replies = Array.from({ length: 50 }, () => check.judge(rawRequest("").head)!);
+		expect(replies[0]).toMatchObject({ status: 503, body: expect.stringContaining('"overloaded"'), close: true });
+		const waits = replies.map(({ headers }) => Number(headers["Retry-After"]));
+		expect(new Set(waits).size).toBeGreaterThan(3);
+		expect(Math.min(...waits)).toBeGreaterThanOrEqual(10);
+		expect(Math.max(...waits)).toBeLessThanOrEqual(20);
+		expect(check.turnedAway(), "clients without a WebSocket").toMatchObject({ status: 503 });
+		expect(check.stopping(), "the console is needed most now").toBeNull();
+		expect(board.row(0).get("refusedOverloaded")).toBe(51);
+		words.write(monotonicMs(), new Map([[name, state(0)]]));
+		expect(check.judge(rawRequest("").head)).toBeNull();
+	});
+
+	it("guards of other shards, and those that pause reading from Kafka, keep no client away", () => {
+		const { board, check } = setup();
+		board.row(1).guards.write(monotonicMs(), new Map([["loop_lag", state(1)]]));
+		board.guards.write(monotonicMs(), new Map([["ingest_cpu", state(1)]]));
+		expect(board.guards.pauses(monotonicMs())).toBe(true);
+		expect(check.judge(rawRequest("").head)).toBeNull();
 	});
 });

@@ -22,6 +22,7 @@ export class ClientList {
 	readonly check = {
 		judge: () => null,
 		stopping: () => this.stopping,
+		turnedAway: () => this.stopping,
 		admit: () => this.#admit(),
 		admitClient: () => this.#admit(),
 		left: () => {

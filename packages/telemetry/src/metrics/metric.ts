@@ -38,6 +38,19 @@ export interface BoardReading {
 	/** Null = no balancer, as with a single shard. */
 	readonly balancer: BalancerReading | null;
 	readonly shards: readonly ShardReading[];
+	/** Those about the whole cluster. */
+	readonly guards: readonly GuardReading[];
+}
+
+/** A resource guard. */
+export interface GuardReading {
+	readonly name: string;
+	readonly unit: "percent" | "ms" | "descriptors";
+	/** 0 = it does not act. */
+	readonly sinceMs: number;
+	readonly value: number;
+	readonly threshold: number;
+	readonly times: number;
 }
 
 export interface ShardReading {
@@ -57,6 +70,7 @@ export interface ShardReading {
 	readonly overloads: readonly string[];
 	readonly counters: Readonly<Record<string, number>>;
 	readonly histograms: Readonly<Record<string, HistogramReading>>;
+	readonly guards: readonly GuardReading[];
 }
 
 export interface BalancerReading {

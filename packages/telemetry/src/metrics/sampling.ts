@@ -1,4 +1,13 @@
-import type { BalancerReading, BoardReading, HistogramReading, MetricDescriptor, ReadMetric, Sample, ShardReading } from "./metric.ts";
+import type {
+	BalancerReading,
+	BoardReading,
+	GuardReading,
+	HistogramReading,
+	MetricDescriptor,
+	ReadMetric,
+	Sample,
+	ShardReading,
+} from "./metric.ts";
 
 // Building blocks of the tables: how a value is read from the scoreboard, and with which labels.
 
@@ -47,6 +56,16 @@ export function perShardHistogram(name: string, scale: (value: number) => number
 	return {
 		labels: ["shard"],
 		sample: ({ shards }) => shards.map((shard) => ({ labels: shardLabel(shard), value: scaled(shard.histograms[name]!, scale) })),
+	};
+}
+
+/** One value per guard that is on: of each shard, and of the whole cluster as shard "all". */
+export function perGuard(read: (guard: GuardReading) => number): Sampler {
+	const of = (shard: string, guards: readonly GuardReading[]): Sample[] =>
+		guards.map((guard) => ({ labels: { shard, guard: guard.name }, value: read(guard) }));
+	return {
+		labels: ["shard", "guard"],
+		sample: ({ shards, guards }) => [...shards.flatMap((shard) => of(String(shard.slot), shard.guards)), ...of("all", guards)],
 	};
 }
 

@@ -163,13 +163,6 @@ export const kafkaOptions = {
 		default: 1000,
 		help: "How often offsets of delivered records are committed.",
 	}),
-	kafkaPauseCpu: option({
-		flag: "kafka-pause-cpu",
-		key: "pause_cpu",
-		kind: integer({ min: 0, max: 100 }),
-		default: 0,
-		help: "CPU load in percent (of the container's quota, or of all CPUs) above which reading from Kafka pauses until the load is 10 lower; 0 = never.",
-	}),
 	kafkaRecoveryLimit: option({
 		flag: "kafka-recovery-limit",
 		key: "recovery.limit",

@@ -9,7 +9,7 @@ import { ClientStream } from "./client-stream.ts";
 import { isProtobuf } from "./emulation-route.ts";
 
 export interface StreamRoutesParts {
-	readonly check: Pick<ConnectionCheck, "stopping" | "admitClient" | "left">;
+	readonly check: Pick<ConnectionCheck, "turnedAway" | "admitClient" | "left">;
 	/** Creates the session of an admitted client. */
 	readonly session: (admitted: Admitted, framing: Framing, headers: ClientHeaders) => CentrifugeSession;
 	/** The headers of a request that may be forwarded to backends. */
@@ -43,8 +43,8 @@ export function streamRoutes(parts: StreamRoutesParts): Route[] {
 	/** @returns what opens the stream when the first frame is known, or the reply that refuses it. */
 	const judge = (request: HttpRequest, kind: StreamKind): Reply | ((first: Uint8Array) => Reply | StreamStart) => {
 		const { check, session, bufferedBytesMax } = parts;
-		const stopping = check.stopping();
-		if (stopping !== null) return stopping;
+		const turnedAway = check.turnedAway();
+		if (turnedAway !== null) return turnedAway;
 		const forwarded = request.forwarded ?? null;
 		const headers = parts.headers((name) => request.joinedHeader?.(name) ?? request.header(name));
 		return (first) => {
