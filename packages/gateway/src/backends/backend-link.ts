@@ -4,12 +4,11 @@ import type { BufferPool } from "../buffers/buffer-pool.ts";
 import type { LinkShares } from "../buffers/buffer-share.ts";
 import type { Frame } from "../buffers/frame.ts";
 import { Bandwidth } from "../flow/bandwidth.ts";
-import { mayDrop } from "../frames/frame-codec.ts";
 import { FrameClass } from "../frames/frame-descriptor.ts";
 import { FrameDecision, FrameReader } from "../frames/frame-reader.ts";
 import type { BackendQueue } from "../lanes/backend-queue.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
-import type { Link } from "../routing/link.ts";
+import { type Link, type LinkListener, loseAll } from "../routing/link.ts";
 import { BackendConnection, type SharedBuffers } from "./backend-connection.ts";
 import {
 	type BackendMessage,
@@ -25,24 +24,11 @@ import type { LinkOptions } from "./link-options.ts";
 import { LinkOutbox } from "./link-outbox.ts";
 import { reconnectDelayMs } from "./reconnect-delay.ts";
 
-export interface LinkListener {
-	/**
-	 * Decides about a frame before it has a buffer; not called for those of class LINK. After `wait`, nothing of this connection is read until
-	 * `resume`, which asks again.
-	 */
-	readonly begin: (link: BackendLink, frameClass: FrameClass, length: number, clientId: number, from: ConnectionKind) => FrameDecision;
-	/** Gets a frame that was taken; its backend id is the link's. The reference stays the link's: `retain` to keep the frame. */
-	readonly onFrame: (link: BackendLink, frame: Frame, from: ConnectionKind) => void;
+export interface OwnLinkListener extends LinkListener {
 	/** For how many frames of a turn of the event loop this one counts; without, each is one. */
 	readonly workOf?: (frame: Frame) => number;
-	readonly onUp: (link: BackendLink) => void;
-	readonly onDown: (link: BackendLink, why: LinkEnd) => void;
-	/** A CONTROL, ACK or FILE frame that was accepted may not have reached the backend: its link ended. The reference stays the link's. */
-	readonly onUndelivered: (link: BackendLink, frame: Frame) => void;
 	/** What waited for a connection has been written, with room for more, or was given up. */
-	readonly onWritten?: (link: BackendLink) => void;
-	/** Ids of the clients that there are, for a backend that is up now. */
-	readonly clients: (link: BackendLink) => Iterable<number>;
+	readonly onWritten?: (link: Link) => void;
 }
 
 export interface LinkParts {
@@ -54,7 +40,7 @@ export interface LinkParts {
 	/** 16 hexadecimal digits, the same for all links of this process. */
 	readonly gatewayId: string;
 	readonly options: LinkOptions;
-	readonly listener: LinkListener;
+	readonly listener: OwnLinkListener;
 	readonly pool: BufferPool;
 	readonly buffers: SharedBuffers;
 	readonly log: Pick<Log, "info" | "warn">;
@@ -372,7 +358,8 @@ export class BackendLink implements Link {
 		const unsent = [...this.#connection(ended)!.close(), ...other.finish()];
 		if (ended === "control") this.#control = null;
 		else this.#data = null;
-		const { finishMs, finishMsMax } = this.#parts.options;
+		const { options, listener } = this.#parts;
+		const { finishMs, finishMsMax } = options;
 		const stepMs = finishMs / finishSteps;
 		let steps = 0;
 		let stepsRead = 0;
@@ -381,9 +368,9 @@ export class BackendLink implements Link {
 			if (!other.isHeld) stepsRead++;
 			if (stepsRead >= finishSteps || steps * stepMs >= finishMsMax) this.#fail("lost", detail);
 		}, stepMs);
-		this.#loseAll(unsent);
+		loseAll(this, unsent, listener);
 		// Whoever waits for room need not wait for the end.
-		this.#parts.listener.onWritten?.(this);
+		listener.onWritten?.(this);
 	}
 
 	#fail(why: LinkEnd, detail: string): void {
@@ -412,23 +399,8 @@ export class BackendLink implements Link {
 			this.#dialAfter(pauseMs);
 			this.#log(why, detail, pauseMs);
 		}
-		this.#loseAll(unsent);
+		loseAll(this, unsent, listener);
 		if (wasUp) listener.onDown(this, why);
-	}
-
-	/** Nothing more is written. @param unsent with their references. */
-	#loseAll(unsent: readonly Frame[]): void {
-		for (const frame of unsent) {
-			this.#lost(frame);
-			frame.release();
-		}
-		this.outbox.clear((frame) => this.#lost(frame));
-	}
-
-	#lost(frame: Frame): void {
-		if (mayDrop(frame.frameClass)) return;
-		this.counts.undelivered++;
-		this.#parts.listener.onUndelivered(this, frame);
 	}
 
 	/** The first end after the link was up, another reason, and the breaker that opens: not each attempt. */

@@ -4,7 +4,7 @@ import type { Log } from "@shardcast/telemetry";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
 import type { Link } from "../routing/link.ts";
 import { SharedBuffers } from "./backend-connection.ts";
-import { BackendLink, type LinkListener } from "./backend-link.ts";
+import { BackendLink, type OwnLinkListener } from "./backend-link.ts";
 import type { LinkOptions } from "./link-options.ts";
 
 export interface Backend {
@@ -17,7 +17,7 @@ export interface Backend {
 	name: string;
 }
 
-export interface BackendsListener extends LinkListener {
+export interface BackendsListener extends OwnLinkListener {
 	readonly onAdded: (backend: Backend) => void;
 	/** It has another name. */
 	readonly onNamed: (backend: Backend) => void;

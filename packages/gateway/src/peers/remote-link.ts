@@ -7,26 +7,15 @@ import type { BufferPool } from "../buffers/buffer-pool.ts";
 import type { LinkShares } from "../buffers/buffer-share.ts";
 import type { Frame } from "../buffers/frame.ts";
 import type { RefusalReason } from "../clients/link-messages.ts";
-import { mayDrop } from "../frames/frame-codec.ts";
-import type { FrameClass } from "../frames/frame-descriptor.ts";
-import type { FrameDecision } from "../frames/frame-reader.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
-import type { Link } from "../routing/link.ts";
+import { type Link, type LinkListener, loseAll } from "../routing/link.ts";
 import type { BusStreams } from "./bus-streams.ts";
 import { PeerChannel } from "./peer-channel.ts";
 import { readOwnerMessage } from "./peer-messages.ts";
 
-export interface RemoteLinkListener {
-	readonly begin: (link: Link, frameClass: FrameClass, length: number, clientId: number, from: ConnectionKind) => FrameDecision;
-	readonly onFrame: (link: Link, frame: Frame, from: ConnectionKind) => void;
-	readonly onUp: (link: Link) => void;
-	readonly onDown: (link: Link) => void;
-	/** A CONTROL, ACK or FILE frame that was accepted may not have reached the backend. The reference stays the link's. */
-	readonly onUndelivered: (link: Link, frame: Frame) => void;
+export interface RemoteLinkListener extends LinkListener {
 	/** The owner has not passed on a frame of a client. */
 	readonly onRefused: (link: Link, clientId: number, frameClass: number, reason: RefusalReason) => void;
-	/** Ids of this process's clients. */
-	readonly clients: (link: Link) => Iterable<number>;
 }
 
 export interface RemoteLinkParts {
@@ -235,17 +224,7 @@ export class RemoteLink implements Link {
 		this.#channel = null;
 		this.#isEnding = false;
 		this.#hasEnded = false;
-		for (const frame of unsent) {
-			this.#lost(frame);
-			frame.release();
-		}
-		this.outbox.clear((frame) => this.#lost(frame));
+		loseAll(this, unsent, this.#parts.listener);
 		this.#down();
-	}
-
-	#lost(frame: Frame): void {
-		if (mayDrop(frame.frameClass)) return;
-		this.counts.undelivered++;
-		this.#parts.listener.onUndelivered(this, frame);
 	}
 }

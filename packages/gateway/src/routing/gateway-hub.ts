@@ -45,7 +45,7 @@ const tickMs = 100;
 const tickClients = 100;
 const ticksMost = 20;
 
-type HubListener = Omit<BackendsListener, "clients"> & RemoteLinkListener;
+type HubListener = BackendsListener & RemoteLinkListener;
 
 /**
  * The clients and the backends, and what passes between them. One owner, the gateway's loop.

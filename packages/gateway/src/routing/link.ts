@@ -1,8 +1,11 @@
 import type { ConnectionKind } from "../backends/backend-messages.ts";
-import type { LinkCounts } from "../backends/link-counts.ts";
+import type { LinkCounts, LinkEnd } from "../backends/link-counts.ts";
 import type { LinkOutbox } from "../backends/link-outbox.ts";
 import type { LinkShares } from "../buffers/buffer-share.ts";
 import type { Frame } from "../buffers/frame.ts";
+import { mayDrop } from "../frames/frame-codec.ts";
+import type { FrameClass } from "../frames/frame-descriptor.ts";
+import type { FrameDecision } from "../frames/frame-reader.ts";
 import type { BackendQueue } from "../lanes/backend-queue.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
 
@@ -34,4 +37,36 @@ export interface Link {
 	resume(kind: ConnectionKind): void;
 	/** Buffers of the pool came back. */
 	buffersFreed(): void;
+}
+
+/** What the owner of links is told of each. */
+export interface LinkListener {
+	/**
+	 * Decides about a frame before it has a buffer; not called for those of class LINK. After `wait`, nothing of this connection is read until
+	 * `resume`, which asks again.
+	 */
+	readonly begin: (link: Link, frameClass: FrameClass, length: number, clientId: number, from: ConnectionKind) => FrameDecision;
+	/** Gets a frame that was taken; its backend id is the link's. The reference stays the link's: `retain` to keep the frame. */
+	readonly onFrame: (link: Link, frame: Frame, from: ConnectionKind) => void;
+	readonly onUp: (link: Link) => void;
+	/** @param why left out by a link through another process. */
+	readonly onDown: (link: Link, why?: LinkEnd) => void;
+	/** A CONTROL, ACK or FILE frame that was accepted may not have reached the backend. The reference stays the link's. */
+	readonly onUndelivered: (link: Link, frame: Frame) => void;
+	/** Ids of the clients that there are, for the other end of a link that begins now. */
+	readonly clients: (link: Link) => Iterable<number>;
+}
+
+/** Gives up all that waits for a link. @param unsent frames that were taken out of its outbox and not sent, with their references. */
+export function loseAll(link: Link, unsent: readonly Frame[], { onUndelivered }: Pick<LinkListener, "onUndelivered">): void {
+	const lost = (frame: Frame): void => {
+		if (mayDrop(frame.frameClass)) return;
+		link.counts.undelivered++;
+		onUndelivered(link, frame);
+	};
+	for (const frame of unsent) {
+		lost(frame);
+		frame.release();
+	}
+	link.outbox.clear(lost);
 }

@@ -72,9 +72,9 @@ describe("reading from a backend", () => {
 	it("goes on after a pause in which nothing was left over, also if something was in an earlier one", async () => {
 		const rig = linkRig(backend.port, {
 			listener: {
-				onFrame: (link, frame, from) => {
+				onFrame: (_, frame, from) => {
 					rig.frames.push({ ...frame, clientId: 0, backendId: 0, text: frame.bytes.toString("latin1", 17, frame.end), from });
-					link.pause(from);
+					rig.link.pause(from);
 				},
 			},
 		});
@@ -144,7 +144,8 @@ describe("reading from a backend", () => {
 		const got: string[] = [];
 		const rig = linkRig(backend.port, {
 			listener: {
-				onFrame: (link, frame, from) => {
+				onFrame: (_, frame, from) => {
+					const { link } = rig;
 					const text = frame.bytes.toString("latin1", 17, frame.end).trim();
 					got.push(text);
 					if (text === "1") {

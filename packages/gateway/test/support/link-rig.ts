@@ -1,6 +1,6 @@
 import { waitFor } from "@shardcast/testkit";
 import { SharedBuffers } from "../../src/backends/backend-connection.ts";
-import { BackendLink, type LinkListener } from "../../src/backends/backend-link.ts";
+import { BackendLink, type OwnLinkListener } from "../../src/backends/backend-link.ts";
 import { type LinkOptions, linkDefaults } from "../../src/backends/link-options.ts";
 import { BufferPool } from "../../src/buffers/buffer-pool.ts";
 import type { FrameClass } from "../../src/frames/frame-descriptor.ts";
@@ -27,7 +27,7 @@ export async function openBackend(port?: number): Promise<FakeBackend> {
 interface RigOptions extends Partial<LinkOptions> {
 	readonly clients?: readonly number[];
 	readonly pool?: BufferPool;
-	readonly listener?: Partial<LinkListener>;
+	readonly listener?: Partial<OwnLinkListener>;
 }
 
 /** A link to a port of this machine, and what it tells its owner. It is stopped after the test. */
