@@ -25,6 +25,10 @@ class FakeShard implements OperatedShard {
 	readonly steps: string[];
 	/** Clients that do not leave. */
 	keeps = 0;
+	/** How often its clients were counted. */
+	looks = 0;
+	/** Where clients go. */
+	others: readonly FakeShard[] = [];
 	#offloads = false;
 
 	constructor(slot: number, count: number, steps: string[]) {
@@ -39,9 +43,12 @@ class FakeShard implements OperatedShard {
 	}
 
 	get clients(): number {
+		this.looks++;
 		if (this.#offloads && this.serving && this.count > this.keeps) {
 			this.count--;
 			this.told++;
+			const to = this.others.find((other) => other !== this && other.takesClients);
+			if (to !== undefined) to.count++;
 		}
 		return this.count;
 	}
@@ -72,6 +79,7 @@ class FakeShard implements OperatedShard {
 function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"; config?: Partial<Config>; unsupported?: string } = {}) {
 	const steps: string[] = [];
 	const shards = clients.map((count, slot) => new FakeShard(slot, count, steps));
+	for (const shard of shards) shard.others = shards;
 	const balancer = {
 		version: "1.0.0",
 		warmUp: async () => void steps.push("balancer warms up"),
@@ -93,7 +101,16 @@ function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"
 		isServing: () => state.isServing,
 		config: () => config,
 		onTakers: () => {},
-		move: async () => 0,
+		move: async (bySlot) => {
+			let moved = 0;
+			for (const [slot, count] of Object.entries(bySlot)) {
+				const fewest = shards.toSorted((a, b) => a.count - b.count)[0]!;
+				shards[Number(slot)]!.count -= count;
+				fewest.count += count;
+				moved += count;
+			}
+			return moved;
+		},
 		version: "1.0.0",
 		log: { info: vi.fn(), error: vi.fn() } as never,
 		tell: (level, text) => told.push(`${level}: ${text}`),
@@ -198,11 +215,11 @@ describe("restart", () => {
 		expect(await operations.rollingRestart()).toMatchObject({
 			shards: [
 				{ shard: 0, moved: 5, left: 0, from: "1.0.0", to: "2.0.0" },
-				{ shard: 1, moved: 5, left: 0, from: "1.0.0", to: "2.0.0" },
+				{ shard: 1, moved: 10, left: 0, from: "1.0.0", to: "2.0.0" },
 			],
 			balancer: { restarted: true, from: "1.0.0", to: "2.0.0" },
 			supervisor: "1.0.0",
-			rebalance: { moved: 0 },
+			rebalance: { before: { 0: 10, 1: 0 }, after: { 0: 5, 1: 5 }, moved: 5 },
 		});
 		expect(steps).toEqual([
 			"shard 0 warms up",
@@ -213,6 +230,20 @@ describe("restart", () => {
 			"balancer is replaced",
 		]);
 		expect(told).toEqual(["info: rolling restart: done"]);
+	});
+
+	it("waits between two shards until the clients of the first are back", async () => {
+		const { operations, shards, steps } = setup([5, 0], { config: { rebalanceShards: false } });
+		// They are nowhere until they connect again.
+		shards[0]!.others = [];
+		const rolling = operations.rollingRestart();
+		await waitFor(() => shards[0]!.takesClients && shards[0]!.version === "2.0.0", { what: "the first shard", deadlineMs: 5000 });
+		const { looks } = shards[0]!;
+		await waitFor(() => shards[0]!.looks >= looks + 5, { what: "some more looks at it", deadlineMs: 5000 });
+		expect(steps).not.toContain("shard 1 warms up");
+		shards[0]!.count = 5;
+		expect((await rolling).shards).toMatchObject([{ moved: 5 }, { moved: 0 }]);
+		expect(steps).toContain("shard 1 warms up");
 	});
 
 	it("in proxy mode the balancer stays, and the result says why; --rebalance-shards=false moves nobody afterwards", async () => {

@@ -66,6 +66,9 @@ interface Running {
 
 /** Beyond the time that the rate takes. */
 const timeoutFactor = 2;
+/** Between two shards: so many of the clients are back, or so much time has passed. */
+const settledShare = 0.98;
+const settleMsMax = 10_000;
 
 /**
  * Operations on a cluster that runs. One at a time: a second one is refused, except that `undrain` ends the drain of its shard. A stop of the cluster ends
@@ -128,7 +131,9 @@ export class Operations {
 			for (const shard of this.#parts.shards()) {
 				// Once something has changed, it is no refusal.
 				if (shard.serving) this.#mayLeave(shard, options, shards.length > 0);
+				const clients = this.#clients();
 				shards.push(await this.#restart(running, shard, options));
+				await this.#settle(running, clients);
 			}
 			const balancer = await this.#restartBalancer(running);
 			const rebalance = this.#parts.config().rebalanceShards ? await this.#rebalance(running, {}) : null;
@@ -228,6 +233,17 @@ export class Operations {
 		} finally {
 			shard.coolDown();
 		}
+	}
+
+	/** Waits until the clients that were moved are back, so that those of two shards are never away at the same time. Some may not come back at all. */
+	async #settle(running: Running, clients: number): Promise<void> {
+		const { signal } = running.abort;
+		await until(() => this.#clients() >= clients * settledShare || signal.aborted, settleMsMax);
+		this.#goOn(signal);
+	}
+
+	#clients(): number {
+		return this.#parts.shards().reduce((sum, { clients }) => sum + clients, 0);
 	}
 
 	async #restartBalancer(running: Running): Promise<RollingRestartResult["balancer"]> {
