@@ -20,11 +20,12 @@ const manyStalled = 1_000;
 const messagesPerSecond = 100;
 const bytes = 4096;
 const measureMs = 8_000;
-/** Until kernel and buffers are full, at a higher rate. */
-const fillPerSecond = 500;
-const fillMs = 4_000;
+/** Until kernel and buffers are full, at a higher rate: messages to each client. */
+const fillMessages = 2_000;
 /** Until the kernel's buffers are nearly full: those of the shards fill during the measurement, and then the clients are closed. */
-const fillMsOfClosed = 1_600;
+const fillMessagesOfClosed = 800;
+/** Deliveries per second, which two cores can make. */
+const fillDeliveries = 500_000;
 const closedMs = 20_000;
 const mebibyte = 1_048_576;
 /** The default of `--max-buffered-total`. */
@@ -37,7 +38,7 @@ interface Side {
 	readonly fast: LoadGenerator;
 }
 
-/** What the server processes held at most: by looks, of which each takes some milliseconds of CPU, and one at the end. */
+/** What the server processes held at most: by looks, of which each takes some milliseconds of CPU. Look once more at the end. */
 class Most {
 	readonly #subject: Subject;
 	readonly #timer: NodeJS.Timeout;
@@ -46,20 +47,23 @@ class Most {
 
 	constructor(subject: Subject, everyMs: number) {
 		this.#subject = subject;
-		this.#timer = setInterval(() => void this.#look().catch(() => {}), everyMs);
+		const look = () =>
+			this.look().catch(() => {
+				// The next one may succeed, and the last one must.
+			});
+		this.#timer = setInterval(look, everyMs);
 	}
 
-	async end(): Promise<{ pssBytes: number; unreadMiB: number }> {
+	stop(): void {
 		clearInterval(this.#timer);
-		await this.#look();
-		return { pssBytes: this.#pssBytes, unreadMiB: this.#unreadBytes / mebibyte };
 	}
 
-	async #look(): Promise<void> {
+	async look(): Promise<{ pssBytes: number; unreadMiB: number }> {
 		this.#pssBytes = Math.max(this.#pssBytes, this.#subject.servers.pssBytes());
 		const scrape = await Scrape.of(this.#subject.target.httpUrl);
 		for (let shard = 0; shard < benchShards; shard++)
 			this.#unreadBytes = Math.max(this.#unreadBytes, scrape.sum("shardcast_unread_bytes", { shard: String(shard) }));
+		return { pssBytes: this.#pssBytes, unreadMiB: this.#unreadBytes / mebibyte };
 	}
 }
 
@@ -123,7 +127,7 @@ async function load(
 	rate: number,
 	durationMs: number,
 ): Promise<{ p99Ms: number; cpuUs: number; otherCpuPercent: number }> {
-	const { send, cpuMs, otherCpuPercent } = await measureSend(subject, fast, { rate, bytes, durationMs, settleMs: 5_000 });
+	const { send, cpuMs, otherCpuPercent } = await measureSend(subject, fast, { rate, bytes, durationMs, settleMs: 15_000 });
 	return { p99Ms: send.latency.p99Ms, cpuUs: (cpuMs * 1000) / send.deliveries, otherCpuPercent };
 }
 
@@ -136,11 +140,12 @@ async function whileOthersStall(side: Side, count: number) {
 		const before = await counted(subject);
 		const bytesBefore = subject.servers.pssBytes();
 		stalled.stall();
-		await load(side, fillPerSecond, closes ? fillMsOfClosed : fillMs);
+		const rate = Math.round(fillDeliveries / (fastClients + count));
+		await load(side, rate, ((closes ? fillMessagesOfClosed : fillMessages) / rate) * 1000);
 		// With the usual number, nothing else happens while latency is measured.
 		const most = new Most(subject, count === manyStalled ? 500 : 2 * measureMs);
-		const measured = await load(side, messagesPerSecond, measureMs);
-		const { unreadMiB, pssBytes } = await most.end();
+		const measured = await load(side, messagesPerSecond, measureMs).finally(() => most.stop());
+		const { unreadMiB, pssBytes } = await most.look();
 		const stalledKiB = (pssBytes - bytesBefore) / 1024 / count;
 		if (closes) {
 			const closed = async () => (await counted(subject)).closed - before.closed;
