@@ -29,7 +29,16 @@ function rolling(): Promise<
 		const folder = mkdtempSync(join(tmpdir(), "shardcast-bench-"));
 		ends.push(async () => rmSync(folder, { recursive: true }));
 		writeFileSync(join(folder, "shardcast.yaml"), configuration);
-		const flags = ["--config", join(folder, "shardcast.yaml"), "--drain-rate", String(drainRate), "--rebalance-rate", String(drainRate)];
+		const flags = [
+			"--config",
+			join(folder, "shardcast.yaml"),
+			"--drain-rate",
+			String(drainRate),
+			"--rebalance-rate",
+			String(drainRate),
+			"--guard-cpu",
+			"off",
+		];
 		const cluster = await startCluster({ shards: benchShards, flags });
 		ends.push(async () => void (await cluster.stop()));
 		const readers = await RecoveringReaders.open({ url: cluster.url, count: clients, channel, openPerSecond: 1000 }, deadlineMs);
