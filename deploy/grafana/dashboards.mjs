@@ -105,6 +105,16 @@ const overview = dashboard("shardcast-overview", "shardcast: overview", "Health,
 		{ stack: true },
 	),
 	lines(
+		"Commands of operators",
+		"Commands of the admin interface that change something, by outcome, and requests without the right key.",
+		"short",
+		[
+			query(`sum by (outcome) (${rate("shardcast_admin_operations_total")})`, "{{outcome}}"),
+			query(`sum by (result) (${rate("shardcast_admin_requests_total", 'result!="admitted"')})`, "over HTTP: {{result}}"),
+		],
+		{ stack: true },
+	),
+	lines(
 		"Drops",
 		"Messages not delivered or not published, by reason.",
 		"short",

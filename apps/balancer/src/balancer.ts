@@ -1,8 +1,14 @@
 import { Doorbells } from "@shardcast/bus";
 import { type AuthConfig, authRequired, type Certificate, type Config, parseAddress } from "@shardcast/config";
-import type { ClusterNode, ClusterNodes, SelectionCounts } from "@shardcast/control";
+import { adminCallWaitMsMax, type ClusterNode, type ClusterNodes, type SelectionCounts } from "@shardcast/control";
 import {
+	AdminAccess,
+	type AdminAnswer,
+	type AdminCall,
+	type AdminRequestCounts,
 	type AnswerRoute,
+	adminRoutes,
+	type BodyRoute,
 	clusterRoutes,
 	consoleRoutes,
 	type FindSessions,
@@ -37,6 +43,8 @@ interface BalancerOptions {
 	readonly listenDescriptor: number | null;
 	/** The receiving end of the socket in which a predecessor has left connections; null = there is none. */
 	readonly leftDescriptor: number | null;
+	/** Puts a call of the admin interface to the supervisor. */
+	readonly admin: (call: AdminCall) => Promise<AdminAnswer>;
 	/** The text of GET /metrics, which the supervisor collects from all processes. */
 	readonly collectMetrics: () => Promise<string>;
 	/** Which nodes there are; null = this one works alone. */
@@ -66,6 +74,7 @@ type BalancerConfig = Pick<
 	| "selectStrategy"
 	| "selectRegion"
 	| "affinity"
+	| "adminKey"
 	| "lbStrategy"
 	| "lbWeights"
 	| "lbAffinity"
@@ -89,6 +98,7 @@ export class Balancer {
 	readonly #heartbeat: HeartbeatTimer;
 	readonly #selection: NodeSelection<ClusterNode>;
 	readonly #rules: ClientRules;
+	readonly #admin: AdminAccess;
 	readonly #picker: Picker;
 	readonly #keys: PlacementKeys;
 	#config: BalancerConfig;
@@ -103,6 +113,12 @@ export class Balancer {
 			rates: new ConnectionRates(config, new RateTable(SharedFile.open(directory.ratesPath).buffer)),
 			audit: new LimitAudit(log),
 			isOverloaded: () => this.#picker.isOverloaded,
+		});
+		this.#admin = new AdminAccess({
+			key: () => this.#config.adminKey,
+			isEncrypted: certificates.length > 0,
+			warn: (fields, text) => log.warn(fields, text),
+			nowMs: monotonicMs,
 		});
 		this.#selection = new NodeSelection({
 			nodes: options.nodes,
@@ -236,17 +252,24 @@ export class Balancer {
 		return this.#selection.counts;
 	}
 
+	/** Requests of the admin interface. */
+	get adminRequests(): AdminRequestCounts {
+		return this.#admin.counts;
+	}
+
 	/** Pages of other origins may use none of these routes but that which selects a node. */
-	#router(): Router<AnswerRoute> {
-		const { board, collectMetrics, gateway = null } = this.#options;
+	#router(): Router<AnswerRoute | BodyRoute> {
+		const { board, collectMetrics, admin, gateway = null } = this.#options;
+		const orders = adminRoutes({ admit: this.#admin.admit, answer: admin, waitMsMax: adminCallWaitMsMax });
 		if (gateway !== null) {
 			const own = { authRequired: () => authRequired(this.#config), consoleToken: () => this.#config.consoleToken };
-			return new Router(gateway(own), this.#rules);
+			return new Router([...gateway(own), ...orders], this.#rules);
 		}
 		const routes = [
 			...consoleRoutes(() => ({ token: this.#config.consoleToken, authRequired: authRequired(this.#config) })),
 			...clusterRoutes({ board, access: () => openAccess(this.#config), metrics: collectMetrics }),
 			this.#selection.route,
+			...orders,
 		];
 		return new Router(routes, this.#rules);
 	}

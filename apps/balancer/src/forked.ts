@@ -1,4 +1,6 @@
 import {
+	adminQuestion,
+	adminRequestMetrics,
 	clusterNodesQuestion,
 	connectToParent,
 	gatewayQuestion,
@@ -8,7 +10,7 @@ import {
 	selectionMetrics,
 	sessionsQuestion,
 } from "@shardcast/control";
-import type { FindSessions } from "@shardcast/http";
+import type { AdminAnswer, AdminCall, FindSessions } from "@shardcast/http";
 import { dieWithParent, nativeSupport } from "@shardcast/native";
 import { surviveClosedOutput } from "@shardcast/process";
 import { ClusterState, type Scoreboard } from "@shardcast/scoreboard";
@@ -32,9 +34,12 @@ const control = connectToParent({
 		const sessions: FindSessions = (requests) => control.ask(sessionsQuestion, requests);
 		const gateway = workers === "gateway" ? await gatewayPages(joined.board, collectMetrics) : null;
 		const inherited = { handoffDescriptors, listenDescriptor, leftDescriptor };
-		const started = new Balancer({ ...joined, ...inherited, mode, config, certificates, collectMetrics, nodes, sessions, gateway });
+		const admin = (call: AdminCall) => control.ask(adminQuestion<AdminCall, AdminAnswer>(), call);
+		const asking = { admin, collectMetrics, nodes, sessions, gateway };
+		const started = new Balancer({ ...joined, ...inherited, ...asking, mode, config, certificates });
 		balancer = started;
 		if (config.redisAddress !== undefined) joined.metrics.addReading(selectionMetrics, () => started.selections);
+		joined.metrics.addReading(adminRequestMetrics, () => started.adminRequests);
 		await started.start();
 		return { port: started.port };
 	},

@@ -1,5 +1,6 @@
 import { SharedMemoryBus } from "@shardcast/bus";
 import {
+	adminQuestion,
 	type ChildControl,
 	connectToParent,
 	gatewayQuestion,
@@ -56,6 +57,7 @@ async function startGateway(message: StartMessage, control: ChildControl, parts:
 			metrics,
 			sample: (beatLateMs) => monitor.sample(beatLateMs),
 			report: () => control.ask(gatewayQuestion, null),
+			admin: (call) => control.ask(adminQuestion(), call),
 			collectMetrics: () => control.ask(metricsQuestion, null),
 		},
 	});

@@ -83,6 +83,13 @@ export async function runCluster({ command, workers, loaded, input, ...parts }: 
 		log,
 		tell,
 	});
+	const warnOfPlainKey = (options: Config): void => {
+		const warning = Admin.warning(options);
+		if (warning === null) return;
+		log.warn(warning);
+		tell("warn", warning);
+	};
+	warnOfPlainKey(config);
 	const withdrawn = new WithdrawnHistories();
 	const reloader = new ConfigReloader({
 		command,
@@ -96,7 +103,9 @@ export async function runCluster({ command, workers, loaded, input, ...parts }: 
 			const withdraw = withdrawn.prepare(supervisor.config, options);
 			const useCertificates = certificateWatch.prepare(options);
 			try {
+				const { adminKey } = supervisor.config;
 				supervisor.reload(options);
+				if (options.adminKey !== adminKey) warnOfPlainKey(options);
 				withdraw();
 				useCertificates();
 				for (const line of opened) {

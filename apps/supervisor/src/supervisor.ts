@@ -12,6 +12,8 @@ import {
 import {
 	type Ask,
 	type AskedProcess,
+	adminOperationMetrics,
+	adminQuestion,
 	answerCluster,
 	backendListMetrics,
 	type ClusterEvent,
@@ -32,6 +34,7 @@ import {
 	webhookMetrics,
 } from "@shardcast/control";
 import { GuardWatch, machineMeasures } from "@shardcast/guards";
+import type { AdminAnswer, AdminCall } from "@shardcast/http";
 import { ThisNode } from "@shardcast/nodes";
 import { checkPostgres, openRevocations } from "@shardcast/postgres";
 import { Deadline, type StartupError, until } from "@shardcast/process";
@@ -39,6 +42,7 @@ import { ClusterState } from "@shardcast/scoreboard";
 import { openWebhookBackend } from "@shardcast/server/webhooks";
 import { type Log, ProcessMetrics } from "@shardcast/telemetry";
 import { Webhooks } from "@shardcast/webhooks";
+import type { AdminService } from "./admin/admin-service.ts";
 import { BoardWatch } from "./board-watch.ts";
 import { balancerName, balancerSpec, type ChildHooks, type ClusterFacts, shardSpec } from "./children/child-specs.ts";
 import { type ChildDrained, SupervisedChild } from "./children/supervised-child.ts";
@@ -72,6 +76,7 @@ export class Supervisor {
 	readonly #children: readonly SupervisedChild[];
 	readonly #watchdog: Watchdog;
 	readonly #questions: Questions;
+	readonly #metrics: ProcessMetrics;
 	/** Number of reloads by result. */
 	readonly reloads: ReloadCounts = noReloads();
 	readonly certificateReloads = noCertificateReloads();
@@ -145,6 +150,7 @@ export class Supervisor {
 			nodesNow: async () => (await this.#node?.nodesNow()) ?? null,
 		});
 		if (gateway !== null) this.#questions.add(gatewayQuestion, (parts) => gateway.report(parts));
+		this.#metrics = own;
 		const { board } = facts.memory;
 		const questions = this.#questions;
 		this.#node = ThisNode.create({
@@ -226,6 +232,12 @@ export class Supervisor {
 
 	/** Puts a question to all processes. */
 	readonly ask: Ask = (question, request) => this.#questions.ask(question, request);
+
+	/** Before `start`: lets processes put calls of the admin interface to it. */
+	useAdmin({ handle, counts }: Pick<AdminService, "handle" | "counts">): void {
+		this.#questions.add(adminQuestion<AdminCall, AdminAnswer>(), (_, { request }) => handle(request));
+		this.#metrics.addReading(adminOperationMetrics, () => counts);
+	}
 
 	/** The latest events, oldest first. */
 	get events(): readonly ClusterEvent[] {

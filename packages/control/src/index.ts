@@ -6,6 +6,7 @@ export { type ChildControl, connectToParent } from "./child-end.ts";
 export { type ClusterEvent, EventLog } from "./event-log.ts";
 export { joinCluster } from "./join-cluster.ts";
 export type { BackendPlace, FromChild, StartMessage, ToChild, Workers } from "./messages.ts";
+export { adminOperationMetrics, adminRequestMetrics } from "./metrics/admin-table.ts";
 export { apiMetrics } from "./metrics/api-table.ts";
 export { type BackendReading, backendMetrics } from "./metrics/backend-table.ts";
 export { answerMetrics } from "./metrics/cluster-metrics.ts";
@@ -32,6 +33,7 @@ export {
 export { tlsMetrics } from "./metrics/tls-table.ts";
 export { webhookMetrics } from "./metrics/webhook-table.ts";
 export { ChildLink, type ChildReport } from "./parent-end.ts";
+export { adminCallWaitMsMax, adminQuestion } from "./questions/admin-question.ts";
 export { certificatesQuestion } from "./questions/certificates-question.ts";
 export { answerChannels, channelsQuestion, type ListedChannel, listedChannelsMax } from "./questions/channels-question.ts";
 export {

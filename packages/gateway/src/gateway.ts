@@ -1,7 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isRunning } from "@shardcast/bus";
 import { type Certificate, type Config, parseAddress } from "@shardcast/config";
-import { type BackendPlace, gatewayMetrics, noCertificateReloads, noReloads, reloadMetrics, tlsMetrics } from "@shardcast/control";
+import {
+	adminCallWaitMsMax,
+	adminRequestMetrics,
+	type BackendPlace,
+	gatewayMetrics,
+	noCertificateReloads,
+	noReloads,
+	reloadMetrics,
+	tlsMetrics,
+} from "@shardcast/control";
+import { AdminAccess, adminRoutes, type Route } from "@shardcast/http";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { cannotListen, clientsThatFit, Deadline } from "@shardcast/process";
 import { type BoardRow, ClusterState, Scoreboard, ShardState } from "@shardcast/scoreboard";
@@ -120,7 +130,7 @@ export class Gateway {
 			live,
 			check: this.#check,
 			rules: live,
-			served: [{ name: "gateway", endpoints: [endpoint], routes }],
+			served: [{ name: "gateway", endpoints: [endpoint], routes: [...routes, ...this.#orders(certificates)] }],
 		});
 		this.#supervision = member === null ? new GatewaySupervision({ config, slots: [row.slot], log }) : null;
 		this.#upkeep = member === null ? null : this.#upkeepOf(member);
@@ -130,6 +140,20 @@ export class Gateway {
 		this.#metrics.addReading(reloadMetrics, () => this.reloads);
 		if (certificates.length > 0)
 			this.#metrics.addReading(tlsMetrics, () => ({ certificates: this.#certificates, reloads: this.certificateReloads }));
+	}
+
+	/** The admin interface, for requests that the balancer cannot read. */
+	#orders(certificates: readonly Certificate[]): readonly Route[] {
+		const ask = this.#member?.admin;
+		if (ask === undefined || certificates.length === 0) return [];
+		const access = new AdminAccess({
+			key: () => this.config.adminKey,
+			isEncrypted: true,
+			warn: (fields, text) => this.#log.warn(fields, text),
+			nowMs: () => performance.now(),
+		});
+		this.#metrics.addReading(adminRequestMetrics, () => access.counts);
+		return adminRoutes({ admit: access.admit, answer: ask, waitMsMax: adminCallWaitMsMax });
 	}
 
 	get config(): Config {

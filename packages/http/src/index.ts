@@ -2,6 +2,7 @@ export { type ConsoleRules, consoleToken, isLoopback, isLoopbackName, mayUseCons
 export { type MayPublish, mayPublish, newlyOpen, newlyOpenPages, openAccess, openToClients, whoPublishes } from "./access/may-publish.ts";
 export { type AllowedOrigins, allowedOrigins, hostName, isCrossSite, isSameOrigin, originAllowed } from "./access/origin.ts";
 export { cookieIn, tokenIn } from "./access/raw-token.ts";
+export { AdminAccess, type AdminRequestCounts, plainAdminWarning } from "./admin/admin-access.ts";
 export {
 	type AdminAnswer,
 	type AdminCall,
@@ -18,6 +19,7 @@ export { fieldsOf, type Schema } from "./openapi/schema.ts";
 export { localProxyHeader, proxyHeader, proxyHeaderBytesMax, readProxyHeader } from "./proxy/proxy-header.ts";
 export { plainAddress, TrustedProxies } from "./proxy/trusted-proxies.ts";
 export { type ErrorCode, httpErrors } from "./routing/errors.ts";
+export { dividedTarget, nodeRequest, sendNodeReply, withNodeBody } from "./routing/node-request.ts";
 export { queryProblem } from "./routing/query.ts";
 export {
 	headerPairs,

@@ -285,6 +285,7 @@ export class ProxyPath implements DataPath {
 				socket,
 				Buffer.from(bytes.buffer.subarray(0, head.bytes)),
 				this.#clientAddress(connection, bytes.buffer, head),
+				{ early: Buffer.from(bytes.all().subarray(head.bytes)), unread: 0, bytes: Math.max(0, head.contentLength) },
 			);
 			return;
 		}

@@ -388,7 +388,11 @@ export class HandoffPath implements DataPath {
 			}
 			const address = this.#clientOf(fd, head);
 			// A client may close its sending side after the request and still wait for the response.
-			this.#responder.answer(new Socket({ fd, allowHalfOpen: true }), Buffer.from(this.#bytes.subarray(0, head.bytes)), address);
+			// All was only peeked at, with a PROXY header before the head, if there is one.
+			const unread = this.#bytes.byteOffset - this.#peeked.byteOffset + head.bytes;
+			this.#responder.answer(new Socket({ fd, allowHalfOpen: true }), Buffer.from(this.#bytes.subarray(0, head.bytes)), address, {
+				...{ early: nothingEarly, unread, bytes: Math.max(0, head.contentLength) },
+			});
 			return;
 		}
 		const refusal = this.#responder.judge(head, this.#bytes, () => this.#peer(fd));
@@ -456,6 +460,7 @@ export class HandoffPath implements DataPath {
 }
 
 const nothing = new Uint8Array(0);
+const nothingEarly = Buffer.alloc(0);
 
 /** Most bytes to peek at. */
 function peekBytes({ headBytesMax, proxyProtocol, tls }: HandoffPathOptions): number {

@@ -76,7 +76,10 @@ export class TlsEnd {
 			settle();
 			if (problem === null && responder.isOurs(head, bytes.buffer)) {
 				const client = responder.clientAddress(head, bytes.buffer, address);
-				responder.answer(socket, Buffer.from(bytes.buffer.subarray(0, head.bytes)), client);
+				const early = Buffer.from(bytes.all().subarray(head.bytes));
+				responder.answer(socket, Buffer.from(bytes.buffer.subarray(0, head.bytes)), client, {
+					...{ early, unread: 0, bytes: Math.max(0, head.contentLength) },
+				});
 			} else responder.refuse(socket, problem ?? refusal, head.isHead);
 		};
 		this.#handshakes.add(socket);

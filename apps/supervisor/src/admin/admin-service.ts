@@ -6,8 +6,8 @@ import { type Operation, type OperationOutcome, Operations } from "./operations.
 import { type AdminCluster, Refused, type Verb } from "./verb.ts";
 import { verbOf, verbs } from "./verbs/index.ts";
 
-/** Longest time that a call waits for events, and the time without `wait`. */
-const waitMsMax = 10_000;
+/** Longest time that any call waits for events. */
+export const waitMsMax = 10_000;
 
 /** The status of an answer whose operation has ended. */
 const statuses = { done: 200, partly: 200, refused: 409, failed: 500 } as const satisfies Record<OperationOutcome, number>;
@@ -27,6 +27,8 @@ interface AdminServiceParts {
 
 /** Answers the calls of the admin interface, wherever they come from: they are already admitted. Owned by the supervisor. */
 export class AdminService {
+	/** Operations that have ended and were to change something; refused ones, too. */
+	readonly counts: Record<OperationOutcome, number> = { done: 0, partly: 0, refused: 0, failed: 0 };
 	readonly #parts: AdminServiceParts;
 	readonly #operations: Operations;
 
@@ -44,22 +46,22 @@ export class AdminService {
 		this.#operations.stop();
 	}
 
-	async handle(call: AdminCall): Promise<AdminAnswer> {
+	readonly handle = async (call: AdminCall): Promise<AdminAnswer> => {
 		switch (call.kind) {
 			case "verbs":
 				return this.#json(200, { version: this.#parts.cluster.version, workers: this.#workers, verbs: this.#verbs().map(described) });
 			case "status":
-				return this.#run(call.who, { verb: "status", arguments: {}, wait: waitMsMax });
+				return this.#run(call, { verb: "status", arguments: {}, wait: waitMsMax });
 			case "run": {
 				const request = requestIn(call.body);
-				return typeof request === "string" ? this.#refuse("bad_request", request) : this.#run(call.who, request);
+				return typeof request === "string" ? this.#refuse("bad_request", request) : this.#run(call, request);
 			}
 			case "operation":
-				return this.#follow(new URLSearchParams(call.query));
+				return this.#follow(new URLSearchParams(call.query), call);
 			default:
 				return call.kind satisfies never;
 		}
-	}
+	};
 
 	get #workers(): Workers {
 		return this.#parts.cluster.workers;
@@ -69,7 +71,7 @@ export class AdminService {
 		return (this.#parts.verbs ?? verbs).filter(({ workers }) => workers.includes(this.#workers));
 	}
 
-	async #run(who: string, request: RunRequest): Promise<AdminAnswer> {
+	async #run({ who, waitMsMax }: AdminCall, request: RunRequest): Promise<AdminAnswer> {
 		const verb = this.#verbs().find(({ name }) => name === request.verb);
 		if (verb === undefined) return this.#refuse("not_found", this.#unknownVerb(request.verb));
 		const command = commandText(verb, request.arguments);
@@ -82,17 +84,18 @@ export class AdminService {
 		} catch (error) {
 			if (error instanceof ArgumentError) return this.#refuse("bad_request", `${verb.name}: ${error.message}`);
 			if (!(error instanceof Refused)) throw error;
+			this.counts.refused++;
 			this.#parts.audit(
 				{ who, verb: verb.name, command, outcome: "refused", reason: error.message },
 				`admin: "${command}" of ${who} is refused: ${error.message}`,
 			);
 			return this.#refuse("conflict", error.message);
 		}
-		await operation.wait(0, request.wait, "end");
+		await operation.wait(0, Math.min(request.wait, waitMsMax), "end");
 		return this.#state(operation, 0);
 	}
 
-	async #follow(query: URLSearchParams): Promise<AdminAnswer> {
+	async #follow(query: URLSearchParams, { waitMsMax }: AdminCall): Promise<AdminAnswer> {
 		const operation = this.#operations.get(query.get("id") ?? "");
 		if (operation === null) return this.#refuse("not_found", "there is no such operation, or it has ended long ago");
 		const [after, wait] = [countIn(query, "after", 0), countIn(query, "wait", 0)];
@@ -135,6 +138,7 @@ export class AdminService {
 		const { audit, tell, onError } = this.#parts;
 		if (outcome === "failed") onError(`admin: "${command}" of ${who} failed: ${reason}`, error);
 		if (!verb.changes) return;
+		this.counts[outcome]++;
 		const tookMs = end.at - startedAt;
 		const why = reason === undefined ? "" : `: ${reason}`;
 		const text = `"${command}" of ${who}: ${outcome}${why}`;

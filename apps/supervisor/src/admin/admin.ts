@@ -1,14 +1,14 @@
 import { join } from "node:path";
-import { parseAddress, urlHost } from "@shardcast/config";
+import { type Config, parseAddress, urlHost, usesTls } from "@shardcast/config";
 import type { Workers } from "@shardcast/control";
-import { adminRoutes, type HttpRequest, Router } from "@shardcast/http";
+import { adminRoutes, type HttpRequest, plainAdminWarning, Router } from "@shardcast/http";
 import { socketPathBytesMax } from "@shardcast/native";
 import { healthReport } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import type { ClusterMemory } from "../cluster-memory.ts";
 import type { Supervisor } from "../supervisor.ts";
 import { version } from "../version.ts";
-import { AdminService } from "./admin-service.ts";
+import { AdminService, waitMsMax } from "./admin-service.ts";
 import { adminSocketName } from "./client/find-socket.ts";
 import { AdminSocket } from "./socket/admin-socket.ts";
 import { unixPeer, withName } from "./socket/peer.ts";
@@ -45,10 +45,11 @@ export class Admin {
 			onError: (text, error) => log.error({ err: error }, text),
 			tell: (level, text) => supervisor.tell(level, text),
 		});
+		supervisor.useAdmin(service);
 		// Operations in progress end early, and say so.
 		supervisor.stopSignal.addEventListener("abort", () => service.stop());
 		const server = serveHttp({
-			router: new Router(adminRoutes({ admit: localCaller, answer: (call) => service.handle(call) }), { allowedOrigins: new Set() }),
+			router: new Router(adminRoutes({ admit: localCaller, answer: service.handle, waitMsMax }), { allowedOrigins: new Set() }),
 			peerOf: unixPeer,
 			onError: (error) => log.error({ err: error }, "admin: a handler threw an error"),
 		});
@@ -63,6 +64,11 @@ export class Admin {
 		socket.linkFrom(usual);
 		log.debug(`admin socket: ${socket.path}`);
 		return new Admin(service, socket);
+	}
+
+	/** What others could read on the way, with these options; null = nothing. */
+	static warning({ adminKey, lbAddr, ...config }: Config): string | null {
+		return plainAdminWarning({ key: adminKey, isEncrypted: usesTls(config), host: parseAddress(lbAddr).host });
 	}
 
 	/** Call last: until then, the commands show how far a stop is. */

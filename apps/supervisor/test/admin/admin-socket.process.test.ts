@@ -36,6 +36,7 @@ const server = (handle: Parameters<typeof adminRoutes>[0]["answer"], seen: strin
 					return who;
 				},
 				answer: handle,
+				waitMsMax: 10_000,
 			}),
 			{ allowedOrigins: new Set() },
 		),

@@ -63,7 +63,7 @@ export function fakeService(cluster: FakeCluster = fakeCluster(), verbs?: readon
 		...(verbs !== undefined && { verbs }),
 	});
 	const call = async (kind: AdminCall["kind"], { query = "", body = "" } = {}): Promise<Answered> => {
-		const answer = await service.handle({ kind, query, body, who: "ann (user 0, pid 9)" });
+		const answer = await service.handle({ kind, query, body, who: "ann (user 0, pid 9)", waitMsMax: 10_000 });
 		return { status: answer.status, body: JSON.parse(answer.body) };
 	};
 	const run = (verb: string, args: object = {}, wait = 5000) => call("run", { body: JSON.stringify({ verb, arguments: args, wait }) });

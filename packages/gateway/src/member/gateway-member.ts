@@ -1,5 +1,6 @@
 import type { BusLink } from "@shardcast/bus";
 import type { BackendPlace } from "@shardcast/control";
+import type { AdminAnswer, AdminCall } from "@shardcast/http";
 import type { AddressTable, RateTable } from "@shardcast/limits";
 import type { DescriptorChannel } from "@shardcast/native";
 import type { ProcessSample } from "@shardcast/process";
@@ -27,4 +28,6 @@ export interface GatewayMember {
 	readonly report: () => Promise<GatewayReport>;
 	/** The text of `GET /metrics` of all processes. */
 	readonly collectMetrics: () => Promise<string>;
+	/** Puts a call of the admin interface to the supervisor. */
+	readonly admin: (call: AdminCall) => Promise<AdminAnswer>;
 }

@@ -10,6 +10,8 @@ export interface AdminCall {
 	readonly body: string;
 	/** Who calls, for people. */
 	readonly who: string;
+	/** Longest time that the answer may wait for events. */
+	readonly waitMsMax: number;
 }
 
 /** The supervisor's answer. */
@@ -38,18 +40,28 @@ interface AdminRoutesParts {
 	readonly admit: (request: HttpRequest) => string | Reply;
 	/** Rejects when the supervisor cannot be asked. */
 	readonly answer: (call: AdminCall) => Promise<AdminAnswer>;
+	/** Longest time that an answer may wait for events. */
+	readonly waitMsMax: number;
 }
+
+/** Most calls of a process that wait for their answers; more are refused. */
+const callsMax = 32;
 
 /**
  * The admin interface over HTTP, the same on the supervisor's socket, the balancer's port and, with TLS, the shards'. No page of another site can use it: a
  * key is needed in a header, which pages can send to their own site only. There are no cookies.
  */
-export function adminRoutes({ admit, answer }: AdminRoutesParts): (AnswerRoute | BodyRoute)[] {
-	const call = async (call: AdminCall): Promise<Reply> => {
+export function adminRoutes({ admit, answer, waitMsMax }: AdminRoutesParts): (AnswerRoute | BodyRoute)[] {
+	let waiting = 0;
+	const call = async (call: Omit<AdminCall, "waitMsMax">): Promise<Reply> => {
+		if (waiting >= callsMax) return refusal("unavailable", `${callsMax} calls of the admin interface wait already; try again`);
+		waiting++;
 		try {
-			return { ...(await answer(call)), close: false };
+			return { ...(await answer({ ...call, waitMsMax })), close: false };
 		} catch (error) {
 			return refusal("unavailable", `the supervisor does not answer: ${(error as Error).message}`);
+		} finally {
+			waiting--;
 		}
 	};
 	const get = (kind: Exclude<keyof typeof adminPaths, "run">, query: readonly string[]): AnswerRoute => ({

@@ -1,7 +1,20 @@
 import { createServer, type IncomingMessage, METHODS, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { type AnswerRoute, type HttpRequest, headerPairs, type Reply, type Router, refusal, replyBytes } from "@shardcast/http";
-import { OneRequest } from "./one-request.ts";
+import {
+	type AnswerRoute,
+	BodyNeeded,
+	type BodyRoute,
+	dividedTarget,
+	nodeRequest,
+	type Reply,
+	type Router,
+	refusal,
+	replyBytes,
+	StreamNeeded,
+	sendNodeReply,
+	withNodeBody,
+} from "@shardcast/http";
+import { type BodyPlace, OneRequest } from "./one-request.ts";
 
 /**
  * Answers the requests that the balancer handles itself, one per connection. Then it closes the connection, because a shard may have to answer
@@ -12,10 +25,10 @@ import { OneRequest } from "./one-request.ts";
  */
 export class Answers {
 	readonly #server: Server;
-	readonly #router: Router<AnswerRoute>;
+	readonly #router: Router<AnswerRoute | BodyRoute>;
 	readonly #paths: readonly Buffer[];
 
-	constructor(router: Router<AnswerRoute>, headBytesMax: number) {
+	constructor(router: Router<AnswerRoute | BodyRoute>, headBytesMax: number) {
 		this.#router = router;
 		this.#paths = router.paths.map((path) => Buffer.from(path, "latin1"));
 		this.#server = createServer(
@@ -37,9 +50,10 @@ export class Answers {
 	 * Takes over a socket.
 	 * @param head the complete head of the first request. Whatever is unread in the socket is discarded, even if it is this head again.
 	 * @param address of the client.
+	 * @param body where the request's body is; one that is longer than any route takes is discarded.
 	 */
-	take(socket: Socket, head: Buffer, address: string): void {
-		const connection = new OneRequest(socket, head, address);
+	take(socket: Socket, head: Buffer, address: string, body: BodyPlace): void {
+		const connection = new OneRequest(socket, head, address, body.bytes > 0 && body.bytes <= this.#router.bodyBytesMax ? body : null);
 		const [method = "", target = ""] = head.toString("latin1", 0, head.indexOf("\r\n")).split(" ", 2);
 		if (known.has(method)) this.#server.emit("connection", connection);
 		else void this.#answerUnknown(connection, method, target);
@@ -47,37 +61,29 @@ export class Answers {
 
 	/** Answers a request with a method unknown to node:http, which would only answer 400. */
 	async #answerUnknown(connection: OneRequest, method: string, target: string): Promise<void> {
-		const { path, query } = divided(target);
-		connection.end(replyBytes(await this.#router.route({ method, path, query, address: connection.remoteAddress, header: () => "" })));
+		const request = { method, ...dividedTarget(target), address: connection.remoteAddress, header: () => "" };
+		const routed = this.#router.route(request);
+		connection.end(replyBytes(routed instanceof BodyNeeded ? refusal("method_not_allowed") : await routed));
 	}
 
 	async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+		let reply: Reply;
 		try {
-			send(request, response, await this.#router.route(seen(request)));
+			const routed = this.#router.route(nodeRequest(request, request.socket.remoteAddress ?? ""));
+			reply = routed instanceof BodyNeeded ? await bodied(routed, request) : await routed;
 		} catch (error) {
-			send(request, response, refusal("internal", (error as Error).message));
+			reply = refusal("internal", (error as Error).message);
 		}
+		sendNodeReply(request, response, reply, true);
 	}
 }
 
-/** Converts the request to what a handler gets. */
-function seen({ method = "", url = "", headers, socket }: IncomingMessage): HttpRequest {
-	return {
-		method,
-		...divided(url),
-		address: socket.remoteAddress ?? "",
-		header: (name) => String(headers[name] ?? ""),
-	};
-}
-
-function divided(target: string): { readonly path: string; readonly query: string } {
-	const mark = target.indexOf("?");
-	return mark < 0 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
-}
-
-function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
-	response.writeHead(reply.status, [...headerPairs(reply), ["Connection", "close"]].flat());
-	response.end(request.method === "HEAD" ? undefined : reply.body);
+async function bodied(needed: BodyNeeded, request: IncomingMessage): Promise<Reply> {
+	// Its end would have to be looked for before the rest of the connection is discarded.
+	if (request.headers["transfer-encoding"] !== undefined) return refusal("bad_request", "this path needs a body with a Content-Length");
+	const reply = await withNodeBody(needed, request);
+	// No route here opens a stream.
+	return reply instanceof StreamNeeded ? refusal("internal") : reply;
 }
 
 const questionMark = 63;

@@ -5,6 +5,7 @@ import { DeadlineSet } from "../deadline-set.ts";
 import type { HeadParser } from "../head/head.ts";
 import { headerLines } from "../head/header-lines.ts";
 import type { Answers } from "./answers.ts";
+import type { BodyPlace } from "./one-request.ts";
 import { type Refusal, Refusals, refusalAnswer } from "./refusal.ts";
 
 /** Why a request that is not answered here is refused; null when it may pass. @param address returns that of the client. */
@@ -73,11 +74,12 @@ export class Responder {
 	 * Takes over a socket.
 	 * @param head of its request. Whatever is still unread is discarded.
 	 * @param address of the client.
+	 * @param body where the request's body is.
 	 */
-	answer(socket: Socket, head: Buffer, address: string): void {
+	answer(socket: Socket, head: Buffer, address: string, body: BodyPlace): void {
 		this.count("answered", 1);
 		this.#see(socket);
-		this.#answers.take(socket, head, address);
+		this.#answers.take(socket, head, address, body);
 	}
 
 	/** Takes over a socket. What the client has sent is read and discarded, because closing with unread bytes would cut the response off. */

@@ -56,6 +56,10 @@ const elsewhere: Partial<Record<ConfigKey, readonly [file: string, title: string
 		"apps/supervisor/test/rebalance-shards.test.ts",
 		"after a crash, clients are moved back once the shard has served for a while, if the option says so then",
 	],
+	adminKey: [
+		"apps/supervisor/test/admin/admin.cluster.test.ts",
+		"over HTTP need the key: 401 without it or with another, then 429, also with the right one",
+	],
 	tlsCert: ["packages/control/test/certificate-watch.test.ts", "follow new option values, all or none"],
 	tlsCertificates: ["packages/control/test/certificate-watch.test.ts", "follow new option values, all or none"],
 	...Object.fromEntries(

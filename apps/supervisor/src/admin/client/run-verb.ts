@@ -4,7 +4,7 @@ import { ExitStatus } from "./exit-status.ts";
 import type { CommandEnd, Output } from "./output.ts";
 
 /** How long one call waits for events. */
-const followMs = 5000;
+const followMs = { socket: 5000, http: 2500 } as const;
 /** How long an operation may be out of reach, such as while the balancer in between is restarted. */
 const awayMsMax = 30_000;
 const retryMs = 250;
@@ -48,7 +48,7 @@ async function ended({ endpoint, verb, args, output, version, interrupted }: Run
 		try {
 			const next: OperationState | "interrupted" = interrupted.aborted
 				? "interrupted"
-				: await Promise.race([client.follow(state.id, state.next, followMs), gone]);
+				: await Promise.race([client.follow(state.id, state.next, endpoint.isSocket ? followMs.socket : followMs.http), gone]);
 			if (next === "interrupted") return { outcome: "interrupted", reason: goesOn(state), lines: [] };
 			state = next;
 			awaySince = null;

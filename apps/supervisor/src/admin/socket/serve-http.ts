@@ -4,13 +4,13 @@ import {
 	type AnswerRoute,
 	BodyNeeded,
 	type BodyRoute,
-	GrowingBytes,
-	type HttpRequest,
-	headerPairs,
+	nodeRequest,
 	type Reply,
 	type Router,
 	refusal,
 	StreamNeeded,
+	sendNodeReply,
+	withNodeBody,
 } from "@shardcast/http";
 
 /** Most connections at once; more are closed. An operator has one, a console one. */
@@ -56,8 +56,8 @@ async function answer(
 ): Promise<void> {
 	let reply: Reply;
 	try {
-		const routed = router.route(seen(request, peer));
-		const replied = routed instanceof BodyNeeded ? await withBody(routed, request) : await routed;
+		const routed = router.route(nodeRequest(request, peer));
+		const replied = routed instanceof BodyNeeded ? await withNodeBody(routed, request) : await routed;
 		// These routes open no streams.
 		reply = replied instanceof StreamNeeded ? refusal("internal") : replied;
 	} catch (error) {
@@ -67,34 +67,5 @@ async function answer(
 		reply = refusal("internal");
 	}
 	// What is left of a body would be read as the next request.
-	const isLast = reply.close || !request.complete;
-	response.writeHead(reply.status, [...headerPairs(reply), ...(isLast ? [["Connection", "close"]] : [])].flat());
-	response.end(request.method === "HEAD" ? undefined : reply.body);
-}
-
-/** Rejects when the client is gone before the end of its body. */
-async function withBody(needed: BodyNeeded, request: IncomingMessage): Promise<Reply | StreamNeeded> {
-	const bytes = new GrowingBytes();
-	const isWhole = await new Promise<boolean>((resolve, reject) => {
-		request.on("data", (piece: Buffer) => {
-			// The rest is read and left out until the answer is sent: closing with unread bytes would cut that off.
-			if (bytes.length + piece.length > needed.bytesMax) resolve(false);
-			else bytes.append(piece);
-		});
-		request.once("end", () => resolve(true));
-		request.once("error", reject);
-		request.once("close", () => reject(new Error("the client is gone")));
-	});
-	return isWhole ? needed.whole(bytes.all()) : needed.refuse("too_large");
-}
-
-function seen({ method = "", url = "", headers }: IncomingMessage, peer: string): HttpRequest {
-	const mark = url.indexOf("?");
-	return {
-		method,
-		path: mark < 0 ? url : url.slice(0, mark),
-		query: mark < 0 ? "" : url.slice(mark + 1),
-		address: peer,
-		header: (name) => String(headers[name] ?? ""),
-	};
+	sendNodeReply(request, response, reply, reply.close || !request.complete);
 }

@@ -1,5 +1,24 @@
-import { type ClusterNode, clusterNodesQuestion, metricsQuestion, selectionMetrics, sessionsQuestion } from "@shardcast/control";
-import { clusterRoutes, consoleRoutes, NodeSelection, openAccess, type Route } from "@shardcast/http";
+import {
+	adminCallWaitMsMax,
+	adminQuestion,
+	adminRequestMetrics,
+	type ClusterNode,
+	clusterNodesQuestion,
+	metricsQuestion,
+	selectionMetrics,
+	sessionsQuestion,
+} from "@shardcast/control";
+import {
+	AdminAccess,
+	type AdminAnswer,
+	type AdminCall,
+	adminRoutes,
+	clusterRoutes,
+	consoleRoutes,
+	NodeSelection,
+	openAccess,
+	type Route,
+} from "@shardcast/http";
 import { monotonicMs } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import { ApiAccess } from "../../http/api-access.ts";
@@ -33,6 +52,8 @@ export class ShardApis {
 	/** What the balancer serves as well: health and metrics, the nodes and orders to them, and a node for a client. */
 	readonly cluster: Feature;
 	readonly #access: ApiAccess;
+	/** Null where the balancer serves the admin interface. */
+	#admin: AdminAccess | null = null;
 
 	constructor({ options, live, channels, incoming }: ShardApisParts) {
 		const { config, row, rates, ingest, log, ask } = options;
@@ -73,18 +94,35 @@ export class ShardApis {
 			routes: this.#clusterRoutes(options, live),
 			measures: (metrics) => {
 				if (config.redisAddress !== undefined) metrics.addReading(selectionMetrics, () => this.selection.counts);
+				const admin = this.#admin;
+				if (admin !== null) metrics.addReading(adminRequestMetrics, () => admin.counts);
 			},
 		};
 	}
 
-	#clusterRoutes({ board, ask, handoff, isProxy, certificates }: ShardOptions, live: LiveConfig): readonly Route[] {
+	#clusterRoutes({ board, ask, handoff, isProxy, certificates, log }: ShardOptions, live: LiveConfig): readonly Route[] {
+		const orders: Route[] = [];
 		const routes = clusterRoutes({ board, access: () => openAccess(live.config), metrics: () => ask(metricsQuestion, null) });
 		// The balancer serves the console's page, unless it cannot read the request.
 		const isBehindBalancer = handoff !== null || isProxy !== null;
-		if (isBehindBalancer && certificates.length > 0)
+		if (isBehindBalancer && certificates.length > 0) {
 			routes.push(...consoleRoutes(() => ({ token: live.config.consoleToken, authRequired: live.authRequired })));
+			this.#admin = new AdminAccess({
+				key: () => live.config.adminKey,
+				isEncrypted: true,
+				warn: (fields, text) => log.warn(fields, text),
+				nowMs: monotonicMs,
+			});
+			orders.push(
+				...adminRoutes({
+					admit: this.#admin.admit,
+					answer: (call) => ask(adminQuestion<AdminCall, AdminAnswer>(), call),
+					waitMsMax: adminCallWaitMsMax,
+				}),
+			);
+		}
 		const asking = { ask, access: this.#access };
 		const ofNodes = [nodesRoute(asking), ...rebalanceRoutes({ ...asking, config: () => live.config }), failoverRoute(asking)];
-		return [...routes, ...ofNodes, this.selection.route];
+		return [...routes, ...ofNodes, this.selection.route, ...orders];
 	}
 }

@@ -1,4 +1,4 @@
-import { checkedText } from "../../kinds.ts";
+import { checkedText, secret } from "../../kinds.ts";
 import { option, withProcesses } from "../../option.ts";
 
 /** Most bytes of the path of a Unix socket on Linux. */
@@ -13,6 +13,15 @@ export const adminOptions = {
 		default: "",
 		commands: withProcesses,
 		help: "Path of the Unix socket on which the supervisor takes commands such as `shardcast status`; only its user and root can use it; empty = in the cluster's own folder of --cluster-directory. The commands find it in both cases.",
+	}),
+	adminKey: option({
+		flag: "admin-key",
+		key: "key",
+		kind: secret({ argument: "<key>", charactersMin: 16 }),
+		default: undefined,
+		commands: withProcesses,
+		live: true,
+		help: "Key, at least 16 characters, with which the same commands are taken over HTTP on the balancer's port (/admin/v1) and from the console; none = only over the socket. Set it in the environment, where ps does not show it.",
 	}),
 } as const;
 
