@@ -1,3 +1,4 @@
+import "./admin.js";
 import { drawCharts, repaintCharts, sparkline } from "./charts.js";
 import { appendLine, byId, element, meter, text } from "./dom.js";
 import { bytes, clock, count, duration, exact, ms, percent, rate } from "./format.js";

@@ -1,3 +1,4 @@
+import "./admin.js";
 import { byId, element, meter, text } from "./dom.js";
 import { bytes as bytesText, exact } from "./format.js";
 
@@ -18,6 +19,8 @@ function show(now, seconds) {
 		byId("facts"),
 		`${now.backends.filter(({ isUp }) => isUp).length} of ${now.backends.length} backends up, authentication ${now.auth}`,
 	);
+	// Only several processes have a supervisor, which takes orders.
+	byId("admin").hidden = now.balancer === undefined;
 	byId("reasons").hidden = now.reasons.length === 0;
 	text(byId("reasons"), now.reasons.join("; "));
 	text(byId("tile-clients"), exact(now.clients.open));

@@ -25,6 +25,8 @@ const namespaces = JSON.stringify([
 	},
 ]);
 
+const adminKey = "correct-horse-battery";
+
 async function openConsole(
 	browser: Browser,
 	cluster: Cluster,
@@ -57,7 +59,7 @@ describe.skipIf(missing)("the console in a real browser", () => {
 	let browser: Browser;
 	const clients: RawClient[] = [];
 	beforeAll(async () => {
-		cluster = await startCluster({ shards: 2, flags: ["--client-insecure", "--channel-namespaces", namespaces] });
+		cluster = await startCluster({ shards: 2, flags: ["--client-insecure", "--channel-namespaces", namespaces, "--admin-key", adminKey] });
 		browser = await chromium.launch({
 			executablePath: browserPath,
 			args: [
@@ -110,6 +112,37 @@ describe.skipIf(missing)("the console in a real browser", () => {
 		expect(await page.locator("#status").innerText()).toBe("healthy");
 		expect(await page.locator("#facts").innerText()).toContain("open mode: everyone may publish");
 		expect(await page.locator("#events").innerText()).toMatch(/shard 0 serves/);
+		expect(problems).toEqual([]);
+		await page.context().close();
+	});
+
+	it("takes orders with the admin key, asks first, and keeps the key nowhere", async () => {
+		const { page, problems } = await openConsole(browser, cluster);
+		const said = (text: string) => page.locator("#admin-log", { hasText: text }).waitFor({ timeout: scaledDeadline(10_000) });
+		const unlock = async (key: string) => {
+			await page.locator("#admin-key").fill(key);
+			await page.locator("#admin-unlock button").click();
+		};
+		await unlock("wrong-horse-battery");
+		await said("this is not the key of --admin-key");
+		// The browser itself tells of a 401.
+		problems.length = 0;
+		await unlock(adminKey);
+		const kick = page.locator('form[data-verb="kick"]');
+		await kick.locator('input[name="user"]').fill("nobody");
+		await kick.locator("button").click();
+		await page.locator("#admin-confirm-command", { hasText: "kick nobody" }).waitFor();
+		await page.locator('#admin-confirm button[value="no"]').click();
+		await kick.locator("button").click();
+		await page.locator("#admin-confirm-yes").click();
+		await said('closed 0 connections of user "nobody"');
+		expect(cluster.log().match(/runs \\"kick nobody/g)).toHaveLength(1);
+		await page.locator('form[data-verb="status"] button').click();
+		await said("supervisor");
+		expect(await page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])")).not.toContain(adminKey);
+		expect(await page.content()).not.toContain(adminKey);
+		await page.locator("#admin-lock").click();
+		expect(await page.locator("#admin-verbs form").count()).toBe(0);
 		expect(problems).toEqual([]);
 		await page.context().close();
 	});

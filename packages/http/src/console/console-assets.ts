@@ -28,7 +28,7 @@ const files: Readonly<Record<string, string>> = {
 	"/console/uplot.js": join(uplot, "uPlot.esm.js"),
 	"/console/uplot.css": join(uplot, "uPlot.min.css"),
 	...Object.fromEntries(
-		["console", "charts", "dom", "format", "quantile", "scale", "series", "try-it"].map((name) => [
+		["admin", "console", "charts", "dom", "format", "quantile", "scale", "series", "try-it"].map((name) => [
 			`/console/${name}.js`,
 			join(consoleFolder, `${name}.js`),
 		]),
@@ -39,7 +39,7 @@ const files: Readonly<Record<string, string>> = {
 const gatewayFiles: Readonly<Record<string, string>> = {
 	"/console": join(consoleFolder, "gateway.html"),
 	...Object.fromEntries(
-		["console.css", "dom.js", "format.js", "gateway.js"].map((name) => [`/console/${name}`, join(consoleFolder, name)]),
+		["admin.js", "console.css", "dom.js", "format.js", "gateway.js"].map((name) => [`/console/${name}`, join(consoleFolder, name)]),
 	),
 };
 
