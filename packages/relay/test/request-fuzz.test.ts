@@ -104,6 +104,10 @@ const looser: readonly { readonly why: string; readonly applies: (text: string, 
 		applies: (text) => /\r\n0+[^\r\n]*\r\n(?:[^\r\n]+\r\n)*(?:content-length|transfer-encoding):/i.test(text),
 	},
 	{
+		why: "Node gives up the whole connection at these methods. The balancer refuses CONNECT, and a shard answers PRI 405.",
+		applies: (text) => /(?:CONNECT|PRI) /.test(text),
+	},
+	{
 		why: "Node reads nothing behind a request for an upgrade, whatever to. The balancer knows WebSockets only, a shard too.",
 		applies: (text) => /\r\nupgrade:/i.test(text) && /\r\nconnection:[^\r\n]*upgrade/i.test(text),
 	},

@@ -112,11 +112,14 @@ describe(`any requests of a client (seed ${seed})`, () => {
 		let same = 0;
 		await fc.assert(
 			fc.asyncProperty(requestStreams({ targets: ["/p", "/p?x=1", "/a"] }), async (stream) => {
-				const [ours, theirs] = [await shard.exchange(stream.pieces), await judge(stream)];
+				const ours = await shard.exchange(stream.pieces);
+				let theirs = await judge(stream);
+				// uWebSockets.js does not wait for the empty line behind the last chunk.
+				if (ours.length > theirs.requests.length && !theirs.isRefused) theirs = await judge({ ...stream, text: `${stream.text}\r\n` });
 				all++;
 				if (ours.length === theirs.requests.length) same++;
-				// What Node reads nothing behind is the end for a shard's client too, or no upgrade for a shard: it serves WebSockets elsewhere.
-				if (/\r\nconnection:[^\r\n]*(?:close|upgrade)|HTTP\/1\.0/i.test(stream.text)) return;
+				// Node reads nothing behind these, nor does a proxy pass on anything behind them.
+				if (/\r\nconnection:[^\r\n]*(?:close|upgrade)|HTTP\/1\.0|(?:CONNECT|PRI) /i.test(stream.text)) return;
 				// A proxy passes on nothing from what it refuses on: what a shard alone would make of that is in the table below.
 				const compared = theirs.isRefused ? ours.slice(0, theirs.requests.length) : ours;
 				expect(compared, JSON.stringify(stream.text)).toEqual(theirs.requests.slice(0, ours.length));

@@ -10,11 +10,15 @@ export interface RequestStream {
 interface RequestOptions {
 	/** Targets that the server knows. */
 	readonly targets: readonly string[];
+	/** Lines that each request has besides Host. */
+	readonly lines?: readonly string[];
+	/** What stands in some bodies, so that a server that ends the body elsewhere takes it for a request. */
+	readonly smuggled?: string;
 }
 
-/** What stands in a body so that a server that ends the body elsewhere takes it for a request. */
+/** Where the request in a body goes, unless another one is given. */
 export const smuggledTarget = "/smuggled";
-const smuggled = `GET ${smuggledTarget} HTTP/1.1\r\nHost: a\r\n\r\n`;
+const usualSmuggled = `GET ${smuggledTarget} HTTP/1.1\r\nHost: a\r\n\r\n`;
 
 const usual = <T>(right: readonly T[], odd: readonly T[]): fc.Arbitrary<T> =>
 	fc.oneof({ weight: 12, arbitrary: fc.constantFrom(...right) }, { weight: 1, arbitrary: fc.constantFrom(...odd) });
@@ -82,54 +86,55 @@ const oddLines = [
 ];
 
 /** A chunked body: mostly right, with what parsers like to read differently. */
-const chunked = fc
-	.tuple(
-		fc.array(
-			fc.tuple(
-				fc.constantFrom("a", "abc", smuggled, "x".repeat(40)),
-				fc.oneof(
-					{ weight: 10, arbitrary: fc.constant("") },
-					{ weight: 1, arbitrary: fc.constantFrom(";x=1", ";", " ", "\t", " ;a", "\0", "\n", ";\n", "x", "_", "\r") },
+const chunked = (smuggled: string): fc.Arbitrary<string> =>
+	fc
+		.tuple(
+			fc.array(
+				fc.tuple(
+					fc.constantFrom("a", "abc", smuggled, "x".repeat(40)),
+					fc.oneof(
+						{ weight: 10, arbitrary: fc.constant("") },
+						{ weight: 1, arbitrary: fc.constantFrom(";x=1", ";", " ", "\t", " ;a", "\0", "\n", ";\n", "x", "_", "\r") },
+					),
+					usual(["hex"], ["HEX", "0", "0x", "+", "-", " ", "long", "plus", "minus"]),
+					usual(["\r\n"], ["\n", "\r", "", " \r\n", "\r\n\r\n"]),
+					usual(["\r\n"], ["\n", "\r", "", "xx", "\r\n\r\n"]),
 				),
-				usual(["hex"], ["HEX", "0", "0x", "+", "-", " ", "long", "plus", "minus"]),
-				usual(["\r\n"], ["\n", "\r", "", " \r\n", "\r\n\r\n"]),
-				usual(["\r\n"], ["\n", "\r", "", "xx", "\r\n\r\n"]),
+				{ maxLength: 3 },
 			),
-			{ maxLength: 3 },
-		),
-		usual(
-			["0\r\n\r\n"],
-			[
-				"0\r\n",
-				"0\n\n",
-				"00\r\n\r\n",
-				"0;x\r\n\r\n",
-				"0\r\nX: a\r\n\r\n",
-				"0\r\nContent-Length: 5\r\n\r\n",
-				"0\r\n \r\n\r\n",
-				"-0\r\n\r\n",
-				"\r\n\r\n",
-				"0\r\r\n\n",
-			],
-		),
-	)
-	.map(([chunks, last]) => {
-		const size = (length: number, kind: string): string => {
-			const hex = length.toString(16);
-			if (kind === "hex") return hex;
-			if (kind === "HEX") return hex.toUpperCase();
-			if (kind === "long") return hex.padStart(24, "0");
-			if (kind === "plus") return (length + 1).toString(16);
-			if (kind === "minus") return Math.max(0, length - 1).toString(16);
-			return kind + hex;
-		};
-		return (
-			chunks.map(([data, extension, kind, lineEnd, end]) => size(data.length, kind) + extension + lineEnd + data + end).join("") + last
-		);
-	});
+			usual(
+				["0\r\n\r\n"],
+				[
+					"0\r\n",
+					"0\n\n",
+					"00\r\n\r\n",
+					"0;x\r\n\r\n",
+					"0\r\nX: a\r\n\r\n",
+					"0\r\nContent-Length: 5\r\n\r\n",
+					"0\r\n \r\n\r\n",
+					"-0\r\n\r\n",
+					"\r\n\r\n",
+					"0\r\r\n\n",
+				],
+			),
+		)
+		.map(([chunks, last]) => {
+			const size = (length: number, kind: string): string => {
+				const hex = length.toString(16);
+				if (kind === "hex") return hex;
+				if (kind === "HEX") return hex.toUpperCase();
+				if (kind === "long") return hex.padStart(24, "0");
+				if (kind === "plus") return (length + 1).toString(16);
+				if (kind === "minus") return Math.max(0, length - 1).toString(16);
+				return kind + hex;
+			};
+			return (
+				chunks.map(([data, extension, kind, lineEnd, end]) => size(data.length, kind) + extension + lineEnd + data + end).join("") + last
+			);
+		});
 
 /** One request, right but for at most a few places. */
-function request({ targets }: RequestOptions): fc.Arbitrary<string> {
+function request({ targets, lines: always = [], smuggled = usualSmuggled }: RequestOptions): fc.Arbitrary<string> {
 	const startLine = fc
 		.tuple(
 			usual(["GET", "POST", "POST", "POST"], ["get", "HEAD", "OPTIONS", "PUT", "G\0ET", "G(T", "", "POST ", " POST", "CONNECT", "PRI"]),
@@ -179,7 +184,7 @@ function request({ targets }: RequestOptions): fc.Arbitrary<string> {
 				.constantFrom("", "abc", smuggled, "0\r\n\r\n")
 				.map((text) => ({ lines: [`Content-Length: ${text.length}`], body: text })),
 		},
-		{ weight: 4, arbitrary: chunked.map((text) => ({ lines: ["Transfer-Encoding: chunked"], body: text })) },
+		{ weight: 4, arbitrary: chunked(smuggled).map((text) => ({ lines: ["Transfer-Encoding: chunked"], body: text })) },
 	);
 	return fc
 		.tuple(
@@ -187,12 +192,12 @@ function request({ targets }: RequestOptions): fc.Arbitrary<string> {
 			fc.oneof({ weight: 15, arbitrary: fc.constant(["Host: a"]) }, { weight: 1, arbitrary: fc.constant([] as string[]) }),
 			fc.array(line, { maxLength: 3 }),
 			body,
-			fc.array(lineEnd, { minLength: 9, maxLength: 9 }),
+			fc.array(lineEnd, { minLength: 12, maxLength: 12 }),
 			fc.nat(3),
 		)
 		.map(([start, host, lines, { lines: lengths, body: content }, ends, at]) => {
-			const all = [start, ...host, ...lines.slice(0, at), ...lengths, ...lines.slice(at)];
-			return `${all.map((text, index) => text + ends[index]).join("")}${ends[8]}${content}`;
+			const all = [start, ...host, ...always, ...lines.slice(0, at), ...lengths, ...lines.slice(at)];
+			return `${all.map((text, index) => text + ends[index]).join("")}${ends[11]}${content}`;
 		});
 }
 
