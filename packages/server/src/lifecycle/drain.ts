@@ -40,12 +40,14 @@ export async function closeAll<Client extends ClosableClient>(parts: ClosingPart
 	// With no time left, all are closed in the first tick.
 	const spreadMs = Math.max(1, deadlineMs / 2);
 	const perMs = Math.max(parts.clientsPerSecond / 1000, waiting.length / spreadMs);
+	// Without a deadline nothing must be caught up: a pause of the process would end in a burst.
+	const caughtUpMsMax = Number.isFinite(deadlineMs) ? Number.POSITIVE_INFINITY : tickMs * 5;
 	let sinceMs = nowMs();
 	// Unused allowance of the rate. The first client may be closed at once.
 	let credit = Math.max(1, tickMs * perMs);
 	while (waiting.length > 0) {
 		const tickAtMs = nowMs();
-		credit += (tickAtMs - sinceMs) * perMs;
+		credit += Math.min(tickAtMs - sinceMs, caughtUpMsMax) * perMs;
 		sinceMs = tickAtMs;
 		const allowed = Math.floor(credit);
 		const rest: Client[] = [];

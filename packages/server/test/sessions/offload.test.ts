@@ -15,6 +15,7 @@ interface FakeClient {
 function setup(count: number, { rate = 1000, busy = [] as number[] } = {}) {
 	let nowMs = 0;
 	let told = 0;
+	let stallMs = 0;
 	let wake: (() => void) | null = null;
 	const closed: { readonly id: number; readonly atMs: number; readonly code: number }[] = [];
 	const clients: FakeClient[] = [];
@@ -41,7 +42,8 @@ function setup(count: number, { rate = 1000, busy = [] as number[] } = {}) {
 		pause: (ms) =>
 			new Promise((resolve) => {
 				wake = () => {
-					nowMs += ms;
+					nowMs += ms + stallMs;
+					stallMs = 0;
 					resolve();
 				};
 			}),
@@ -57,7 +59,11 @@ function setup(count: number, { rate = 1000, busy = [] as number[] } = {}) {
 			await new Promise((resolve) => setImmediate(resolve));
 		}
 	};
-	return { offload, closed, add, pass, told: () => told, left: () => clients.length };
+	/** The process stands still during the next pause. */
+	const stall = (ms: number) => {
+		stallMs = ms;
+	};
+	return { offload, closed, add, pass, stall, told: () => told, left: () => clients.length };
 }
 
 it("tells all clients, spread over time at the rate, and those that come later", async () => {
@@ -92,6 +98,16 @@ it("its own rate takes precedence, and it can be ended and begun again", async (
 	void offload.start(null);
 	await pass(1500);
 	expect(left()).toBe(0);
+});
+
+it("after a pause of the whole process, no burst follows", async () => {
+	const { offload, pass, stall, told } = setup(3000, { rate: 1000 });
+	void offload.start(null);
+	await pass(200);
+	const before = told();
+	stall(2000);
+	await pass(1);
+	expect(told() - before, "clients told at once").toBeLessThanOrEqual(120);
 });
 
 it("a client in the middle of something finishes it, for at most five seconds", async () => {
