@@ -10,7 +10,7 @@ describe("the rules of the guards", () => {
 		expect(guardRule("ingest_cpu", config)).toMatchObject({ enter: 80, leave: 75 });
 		expect(guardRule("memory", config)).toEqual({ enter: 90, leave: 85, enterAfterMs: 3000, leaveAfterMs: 10_000 });
 		expect(guardRule("ingest_memory", config)).toMatchObject({ enter: 95 });
-		expect(guardRule("loop_lag", config)).toEqual({ enter: 500, leave: 250, enterAfterMs: 5000, leaveAfterMs: 10_000 });
+		expect(guardRule("loop_lag", config)).toEqual({ enter: 1000, leave: 500, enterAfterMs: 5000, leaveAfterMs: 10_000 });
 		expect(guardRule("shared_memory", config)).toMatchObject({ enter: 95 });
 		expect(guardRule("memory", { ...config, guardMemory: 4, guardHoldMs: 1000 }), "a low threshold can be left as well").toMatchObject({
 			leave: 2,

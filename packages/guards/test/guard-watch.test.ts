@@ -170,11 +170,11 @@ describe("the guards of a cluster", () => {
 
 	it("delay of a shard's loop, after five bad seconds in a row", () => {
 		const rig = new Rig(2);
-		rig.board.row(1).set("loopLagP99Ms", 700);
+		rig.board.row(1).set("loopLagP99Ms", 1400);
 		rig.pass(5);
 		rig.board.row(1).set("loopLagP99Ms", 10);
 		rig.pass(1);
-		rig.board.row(1).set("loopLagP99Ms", 700);
+		rig.board.row(1).set("loopLagP99Ms", 1400);
 		rig.pass(5);
 		expect(rig.acting).toEqual([]);
 		rig.pass(1);

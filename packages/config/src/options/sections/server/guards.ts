@@ -47,7 +47,7 @@ export const guardOptions = {
 		flag: "guard-loop-lag",
 		key: "loop_lag",
 		kind: offOr(duration({ minMs: 10, maxMs: 60_000, zero: true })),
-		default: 500,
+		default: 1000,
 		live: true,
 		help: "Delay of a shard's event loop (99th percentile of each second) from which, after five such seconds in a row, the shard gets no new clients.",
 	}),
