@@ -26,7 +26,7 @@ describe("how the balancer chooses shards", () => {
 
 	it.each([
 		[{ lbStrategy: "leastconn" }, "--lb-strategy: "],
-		[{ lbWeights: "2,0" }, '--lb-weights: "2,0" has "0", which is no weight; give whole numbers from 1 to 1000'],
+		[{ lbWeights: "2,0" }, '--lb-weights: "0" is no weight; give whole numbers from 1 to 1000'],
 		[{ lbWeights: "1001" }, "--lb-weights: "],
 		[{ lbWeights: "1,2,3", shards: "2" }, "--lb-weights: there are 3 weights for 2 shards (--shards); give at most 2"],
 		[

@@ -5,6 +5,6 @@ export const weightMax = 1000;
 export function weightText(item: string): string {
 	const weight = /^\d{1,4}$/.test(item) ? Number(item) : 0;
 	if (weight < 1 || weight > weightMax)
-		throw new RangeError(`has "${item}", which is no weight; give whole numbers from 1 to ${weightMax}`);
+		throw new RangeError(`is no weight; give whole numbers from 1 to ${weightMax}`);
 	return item;
 }
