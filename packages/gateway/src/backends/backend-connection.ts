@@ -4,19 +4,24 @@ import type { ConnectionKind } from "./backend-messages.ts";
 import { ConnectionReader, type ReaderParts } from "./connection-reader.ts";
 import { ConnectionWriter, type WriterParts } from "./connection-writer.ts";
 import type { LinkEnd } from "./link-counts.ts";
-import { linkDefaults } from "./link-options.ts";
 import { TurnShare } from "./turn-share.ts";
 import { WriteBuffers } from "./write-buffers.ts";
 
 const readBufferBytes = 64 * 1024;
+
+/**
+ * VIDEO and FILE frames that are handled in a turn of the event loop, from all backends together. While VIDEO uses up a core, CONTROL was faster by a
+ * third to a half with 24 than with 64, and about as much passed.
+ */
+const dataFramesPerTurn = 24;
 
 /** What all connections of a process share. */
 export class SharedBuffers {
 	/** What is read is handled or copied before any other connection is read, so one buffer serves all. */
 	readonly read = Buffer.allocUnsafeSlow(readBufferBytes);
 	readonly write = new WriteBuffers();
-	/** VIDEO and FILE of all backends have as many frames in a turn as one connection. CONTROL, which must not wait, has no share. */
-	readonly dataTurns = new TurnShare(linkDefaults.framesPerTurn);
+	/** VIDEO and FILE of all backends. CONTROL, which must not wait, has no share. */
+	readonly dataTurns = new TurnShare(dataFramesPerTurn);
 }
 
 interface ConnectionParts

@@ -122,7 +122,9 @@ export class ConnectionReader implements FrameSink {
 		const { counts, share, workOf } = this.#parts;
 		counts.receivedFrames++;
 		if (this.#turnFrames === 0) share?.join();
-		this.#turnFrames += workOf === undefined ? 1 : workOf(frame);
+		const work = workOf === undefined ? 1 : workOf(frame);
+		this.#turnFrames += work;
+		share?.handled(work);
 		frame.receivedMs = this.#handledMs;
 		this.#nextTurn ??= setImmediate(this.#onTurn);
 		this.#parts.onFrame(frame);

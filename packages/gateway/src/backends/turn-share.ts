@@ -1,13 +1,17 @@
 /**
- * How many frames each of several connections may handle in a turn of the event loop: together about `framesPerTurn`, so that a turn stays short, and what
- * has priority waits little for it, however many connections have more than can be handled.
+ * How many frames each of several connections may handle in a turn of the event loop, so that a turn stays short, and what has priority waits little
+ * for it, however many connections have more than can be handled: together `framesPerTurn`, and each at least one.
  *
- * It follows from how many of them had frames at once, in this turn or in those before. One owner, the gateway's loop.
+ * The part of each follows from how many of them had frames at once, in this turn or in those before. When those that came first have used up the turn,
+ * as they do after a pause, the others have one frame each, and their part in the next turn. One owner, the gateway's loop.
  */
 export class TurnShare {
 	/** For each connection, at least 1. */
 	frames: number;
 	readonly #framesPerTurn: number;
+	/** By all connections in this turn. */
+	#handled = 0;
+	#turnEnd: NodeJS.Immediate | null = null;
 	/** Connections that have handled frames in this turn. */
 	#busy = 0;
 	/** Most at once, since none was. */
@@ -20,10 +24,17 @@ export class TurnShare {
 		this.frames = framesPerTurn;
 	}
 
-	/** A connection has handled its first frame in this turn. */
+	/** A connection is about to handle its first frame in this turn. */
 	join(): void {
+		this.#turnEnd ??= setImmediate(this.#onTurnEnd);
 		if (++this.#busy > this.#most) this.#most = this.#busy;
 		this.#update();
+	}
+
+	/** It has handled so many frames. */
+	handled(frames: number): void {
+		this.#handled += frames;
+		if (this.#handled >= this.#framesPerTurn) this.frames = 1;
 	}
 
 	/** Its turn is over. */
@@ -35,8 +46,15 @@ export class TurnShare {
 		this.#update();
 	}
 
+	/** It was set before those of the connections in this turn, so it runs before they go on. */
+	readonly #onTurnEnd = (): void => {
+		this.#turnEnd = null;
+		this.#handled = 0;
+		this.#update();
+	};
+
 	#update(): void {
 		const connections = Math.max(1, this.#busy, this.#mostBefore);
-		this.frames = Math.max(1, Math.floor(this.#framesPerTurn / connections));
+		this.frames = this.#handled >= this.#framesPerTurn ? 1 : Math.max(1, Math.floor(this.#framesPerTurn / connections));
 	}
 }

@@ -67,12 +67,12 @@ describe("a reader of a connection", () => {
 		const clients = Array.from({ length: 20 }, (_, index) => index + 1);
 		const handled = () => four.map(({ state }) => state.frames.length);
 		for (const { read } of four) expect(read(...clients)).toBe(false);
-		// The first ones did not know of the others.
-		expect(handled(), "frames of each in the first turn").toEqual([8, 4, 2, 2]);
+		// The first one did not know of the others, and used up the turn.
+		expect(handled(), "frames of each in the first turn").toEqual([8, 1, 1, 1]);
 		await turn();
-		expect(handled(), "of each after the second").toEqual([10, 6, 4, 4]);
+		expect(handled(), "of each after the second").toEqual([10, 3, 3, 3]);
 		await turn();
-		expect(handled(), "of each after the third").toEqual([12, 8, 6, 6]);
+		expect(handled(), "of each after the third").toEqual([12, 5, 5, 5]);
 		for (let turns = 0; turns < 10; turns++) await turn();
 		expect(
 			four.map(({ state }) => state.frames),
@@ -124,5 +124,20 @@ describe("a reader of a connection", () => {
 		share.join();
 		share.leave();
 		expect(share.frames).toBe(8);
+	});
+
+	it("has no more than a turn of all connections, until the turn ends", async () => {
+		const share = new TurnShare(8);
+		share.join();
+		share.handled(7);
+		expect(share.frames).toBe(8);
+		share.handled(1);
+		share.join();
+		expect(share.frames, "of one that comes later").toBe(1);
+		share.leave();
+		share.leave();
+		expect(share.frames, "before the turn ends").toBe(1);
+		await turn();
+		expect(share.frames, "two were busy at once").toBe(4);
 	});
 });
