@@ -186,9 +186,12 @@ const shards = dashboard("shardcast-shards", "shardcast: shards and CPU", "How t
 	lines("Descriptors", "Open files and sockets of each shard, as a share of its limit.", "percentunit", [
 		query(`shardcast_shard_open_files${on} / (shardcast_shard_open_files_limit${on} > 0)`, "shard {{shard}}"),
 	]),
-	lines("Clients told to leave", "Clients per second that were told to reconnect: by a drain, a restart, a rolling restart or a rebalance.", "short", [
-		query(`${rate("shardcast_clients_told_to_leave_total")} > 0`, "shard {{shard}}"),
-	]),
+	lines(
+		"Clients told to leave",
+		"Clients per second that were told to reconnect: by a drain, a restart, a rolling restart or a rebalance.",
+		"short",
+		[query(`${rate("shardcast_clients_told_to_leave_total")} > 0`, "shard {{shard}}")],
+	),
 	row("Flushes and bus"),
 	lines("Pause between flushes", "0 while messages go out as they come; grows with the load up to --flush-max.", "s", [
 		query(`shardcast_flush_interval_seconds${on}`, "shard {{shard}}"),

@@ -19,7 +19,10 @@ describe("refusals", () => {
 
 	it.each(entries)("%s has no body when the request is a HEAD, and otherwise the same head", (_, refusal) => {
 		// Some refusals spread the clients that come again: a random number of seconds.
-		const answer = (isHead: boolean) => refusalAnswer(refusal, isHead).toString().replace(/(Retry-After: )\d+/, "$1N");
+		const answer = (isHead: boolean) =>
+			refusalAnswer(refusal, isHead)
+				.toString()
+				.replace(/(Retry-After: )\d+/, "$1N");
 		const [head] = answer(false).split("\r\n\r\n");
 		expect(answer(true)).toBe(`${head}\r\n\r\n`);
 	});
