@@ -61,11 +61,9 @@ export function createStrategy(name: StrategyName, random: () => number = Math.r
 }
 
 function inTurns(weightOf: (candidate: Candidate) => number, random: () => number): Strategy {
-	let credits: Credits = new Map();
+	const credits: Credits = new Map();
 	return (candidates) => {
-		if (credits.size > creditsMax) credits = new Map();
-		const turn = nextTurn(candidates, credits, weightOf, random);
-		credits = turn.credits;
-		return turn.picked;
+		if (credits.size > creditsMax) credits.clear();
+		return nextTurn(candidates, credits, weightOf, random);
 	};
 }

@@ -72,12 +72,8 @@ describe("two choices at random", () => {
 
 describe("turns", () => {
 	const inTurn = (weightOf: (each: { weight: number }) => number, random = sequence()) => {
-		let credits: Credits = new Map();
-		return (all: readonly ReturnType<typeof node>[]) => {
-			const turn = nextTurn(all, credits, weightOf, random);
-			credits = turn.credits;
-			return turn.picked;
-		};
+		const credits: Credits = new Map();
+		return (all: readonly ReturnType<typeof node>[]) => nextTurn(all, credits, weightOf, random);
 	};
 
 	it("weights 3 and 1 give three and one of every four, evenly spread", () => {
