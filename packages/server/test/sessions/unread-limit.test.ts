@@ -103,6 +103,20 @@ describe("the limit of all unread bytes", () => {
 		expect(rig.cut).toEqual([11_000]);
 	});
 
+	it("a second is all that counts of the time in which the process stood still: nobody's reading was noticed then", () => {
+		const rig = new Rig();
+		const stuck = rig.client(11_000);
+		const reads = rig.client(12_000);
+		rig.seconds(1);
+		rig.nowMs += 29_000;
+		rig.seconds(1);
+		expect(rig.cut, "closed as soon as the process goes on").toEqual([]);
+		rig.limit.writable(reads);
+		rig.nowMs += 29_000;
+		rig.seconds(1);
+		expect(rig.cut, "a process that stands still again and again has a limit, too").toEqual([rig.held.get(stuck) ?? 11_000]);
+	});
+
 	it("lets lanes have half, and cuts them down before a client is closed", () => {
 		const rig = new Rig();
 		for (let number = 0; number < 6; number++) rig.client(900);
