@@ -46,6 +46,17 @@ describe("the use of memory", () => {
 		});
 	});
 
+	it("cgroup v2: of memory.high if that is less, where the kernel begins to hold up the processes", () => {
+		const files = { [`${app}/memory.high`]: "80000\n", [`${app}/memory.current`]: "72000\n" };
+		const expected = { usedBytes: 72_000, limitBytes: 80_000 };
+		expect(tree({ ...v2, ...files, [`${app}/memory.max`]: "100000\n" })).toMatchObject(expected);
+		expect(tree({ ...v2, ...files, [`${app}/memory.max`]: "max\n" })).toMatchObject(expected);
+		expect(tree({ ...v2, ...files, [`${app}/memory.max`]: "75000\n" })).toMatchObject({ limitBytes: 75_000 });
+		expect(tree({ ...v2, ...files, [`${app}/memory.max`]: "75000\n", [`${app}/memory.high`]: "max\n" })).toMatchObject({
+			limitBytes: 75_000,
+		});
+	});
+
 	it("cgroup v2: the parent counts that is closer to its limit", () => {
 		const files = {
 			[`${app}/memory.max`]: "100000\n",

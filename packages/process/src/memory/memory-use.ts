@@ -30,25 +30,32 @@ export function memoryUse(root = "/"): MemoryUse | null {
 }
 
 interface Files {
-	readonly limit: string;
+	/** The lowest counts. */
+	readonly limits: readonly string[];
 	readonly used: string;
 	/** The line of memory.stat with the caches; it includes those of the groups below. */
 	readonly caches: RegExp;
 	readonly source: MemoryUse["source"];
 }
 
-const v2Files: Files = { limit: "memory.max", used: "memory.current", caches: /^inactive_file (\d+)$/m, source: "cgroup v2" };
+const v2Files: Files = {
+	// Beyond memory.high the kernel holds up the processes so much that they hardly ever reach memory.max.
+	limits: ["memory.max", "memory.high"],
+	used: "memory.current",
+	caches: /^inactive_file (\d+)$/m,
+	source: "cgroup v2",
+};
 const v1Files: Files = {
-	limit: "memory.limit_in_bytes",
+	limits: ["memory.limit_in_bytes"],
 	used: "memory.usage_in_bytes",
 	caches: /^total_inactive_file (\d+)$/m,
 	source: "cgroup v1",
 };
 
-function useAt(folder: string, { limit, used, caches, source }: Files): MemoryUse | null {
-	const limitBytes = bytesIn(readText(join(folder, limit)));
+function useAt(folder: string, { limits, used, caches, source }: Files): MemoryUse | null {
+	const limitBytes = Math.min(...limits.map((limit) => bytesIn(readText(join(folder, limit))) ?? Number.POSITIVE_INFINITY));
 	const currentBytes = bytesIn(readText(join(folder, used)));
-	if (limitBytes === null || limitBytes === 0 || limitBytes >= unlimitedBytes || currentBytes === null) return null;
+	if (limitBytes === 0 || limitBytes >= unlimitedBytes || currentBytes === null) return null;
 	const cachedBytes = Number(caches.exec(readText(join(folder, "memory.stat")) ?? "")?.[1] ?? 0);
 	return { usedBytes: Math.max(0, currentBytes - cachedBytes), limitBytes, source };
 }
