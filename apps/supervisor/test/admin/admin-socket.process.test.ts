@@ -108,6 +108,15 @@ describe("the admin socket", () => {
 		expect((await new AdminClient(socketEndpoint(path)).run("status", {})).verb).toBe("status");
 	});
 
+	it("that another process has made meanwhile at the same path stays there when the first is closed", async () => {
+		const first = await listen();
+		rmSync(path);
+		await listen();
+		first.close();
+		expect((await new AdminClient(socketEndpoint(path)).run("status", {})).verb).toBe("status");
+		expect(readdirSync(folder)).toEqual(["admin.sock"]);
+	});
+
 	it("does not remove what is no socket, and names a folder that does not exist", async () => {
 		writeFileSync(path, "mine");
 		await expect(listen()).rejects.toThrow(`${path} exists and is not a socket`);

@@ -52,15 +52,25 @@ export class AdminSocket {
 
 	/** Closes all connections, and removes the socket. May be called at the end of the process. */
 	close(): void {
-		const isOurs = () => {
-			const now = lstatSync(this.path, { throwIfNoEntry: false });
-			return now?.ino === this.#made.ino && now.dev === this.#made.dev;
-		};
-		const mine = isOurs();
+		// Node removes what is at the path, even if another process has made it.
+		const foreign = this.#moveForeignAside();
 		this.#server.close();
 		this.#server.closeAllConnections();
-		// Node has removed it already, if it works as documented.
-		if (mine && isOurs()) unlinkSync(this.path);
+		if (foreign !== null) renameSync(foreign, this.path);
+	}
+
+	/** @returns where it is now; null = there is nothing of another process at the path, or this one could not remove it. */
+	#moveForeignAside(): string | null {
+		const found = lstatSync(this.path, { throwIfNoEntry: false });
+		if (found === undefined || (found.ino === this.#made.ino && found.dev === this.#made.dev)) return null;
+		const aside = asideOf(this.path);
+		try {
+			renameSync(this.path, aside);
+			return aside;
+		} catch {
+			// Who may not rename it may not remove it either.
+			return null;
+		}
 	}
 }
 
@@ -86,7 +96,7 @@ async function removeStale(path: string, option: string): Promise<void> {
 		throw new StartupError(`${option}: ${path} exists and is not a socket; give another path, or remove it`, { flag: option });
 	if (await answers(path)) throw taken(path, option);
 	// Moved first: if another supervisor has replaced it since, this is the new one, and goes back.
-	const aside = `${path}.${randomBytes(4).toString("hex")}`;
+	const aside = asideOf(path);
 	try {
 		renameSync(path, aside);
 	} catch (error) {
@@ -98,6 +108,10 @@ async function removeStale(path: string, option: string): Promise<void> {
 	if (isNew) linkSync(aside, path);
 	unlinkSync(aside);
 	if (isNew) throw taken(path, option);
+}
+
+function asideOf(path: string): string {
+	return `${path}.${randomBytes(4).toString("hex")}`;
 }
 
 /** Whether a process listens there, even one that hangs. */
