@@ -33,7 +33,7 @@ export interface EventPage {
 	readonly next: number;
 }
 
-/** Most operations at once, finished ones that are kept, and events that are kept of each. */
+/** Most operations at once, finished ones of a kind (they change something, or only look) that are kept, and events that are kept of each. */
 const runningMax = 16;
 const finishedMax = 32;
 const eventsMax = 500;
@@ -126,8 +126,8 @@ interface OperationsParts {
 }
 
 /**
- * Runs verbs. Owned by the supervisor. Bounds: `runningMax` operations at once, more are refused; of the finished ones the latest `finishedMax` are kept, so
- * that a caller that was cut off can still ask for the result.
+ * Runs verbs. Owned by the supervisor. Bounds: `runningMax` operations at once, more are refused; of the finished ones the latest `finishedMax` that
+ * change something are kept, and as many that only look, so that a caller that was cut off can still ask for the result.
  */
 export class Operations {
 	readonly #parts: OperationsParts;
@@ -205,9 +205,11 @@ export class Operations {
 		this.#parts.onEnd(operation, told, error);
 	}
 
-	/** Keeps the latest finished ones. */
+	/** Keeps the latest finished ones. Those that only look are counted apart: a monitor's must not push out the result of a restart. */
 	#forget(): void {
-		const finished = [...this.#all.values()].filter(({ end }) => end !== null);
-		for (const { id } of finished.slice(0, Math.max(0, finished.length - finishedMax))) this.#all.delete(id);
+		for (const changes of [true, false]) {
+			const finished = [...this.#all.values()].filter(({ end, verb }) => end !== null && verb.changes === changes);
+			for (const { id } of finished.slice(0, Math.max(0, finished.length - finishedMax))) this.#all.delete(id);
+		}
 	}
 }

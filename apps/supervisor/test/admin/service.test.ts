@@ -69,6 +69,20 @@ describe("calls of the admin interface", () => {
 		expect(events).toEqual(['"roll --how slowly" of ann (user 0, pid 9): partly: 1 of 2']);
 	});
 
+	it("that only look do not push out the result of one that has changed something", async () => {
+		const { verb, release } = steps();
+		const { call, run } = fakeService(fakeCluster(), [verb, looks]);
+		const rolled = run("roll");
+		release("done");
+		const { id } = (await rolled).body;
+		const looked: string[] = [];
+		for (let i = 0; i < 40; i++) looked.push((await run("look")).body.id);
+		expect((await call("operation", { query: `id=${id}` })).body).toMatchObject({ outcome: "done" });
+		// Those have their own bound.
+		expect((await call("operation", { query: `id=${looked[0]}` })).status).toBe(404);
+		expect((await call("operation", { query: `id=${looked[39]}` })).status).toBe(200);
+	});
+
 	it("may return before the end; the events are read later, and stay after it", async () => {
 		const { verb, release, context } = steps();
 		const { call, run } = fakeService(fakeCluster(), [verb]);
