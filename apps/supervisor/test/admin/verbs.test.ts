@@ -1,3 +1,4 @@
+import { defaultConfig } from "@shardcast/config";
 import { describe, expect, it, vi } from "vitest";
 import { verbs } from "../../src/admin/verbs/index.ts";
 import { fakeCluster, fakeService } from "./support.ts";
@@ -101,6 +102,28 @@ describe("verbs", () => {
 			events: [{ reason: "line 3 is wrong" }],
 		});
 		expect((await reloading({ options: { result: "no_file", text: "there is no config file" } })).body.outcome).toBe("refused");
+	});
+
+	it("reload is refused only if nothing was read again: files that were make it partly done", async () => {
+		const config = () => ({ ...defaultConfig(), tlsCert: "/a.pem", kafkaRoute: "/route.js" });
+		const reloading = (report: object) =>
+			fakeService(fakeCluster({ config, reload: async () => ({ certificates: null, route: null, ...report }) as never })).run("reload");
+		const wrong = { result: "rejected", text: "line 3 is wrong" };
+		const absent = { result: "no_file", text: "there is no config file" };
+		expect((await reloading({ options: wrong })).body).toMatchObject({
+			outcome: "partly",
+			events: [{ reason: "line 3 is wrong", result: { certificates: "in use", route: "in use" } }],
+		});
+		expect((await reloading({ options: absent })).body.outcome).toBe("done");
+		expect((await reloading({ options: absent, route: "no route" })).body).toMatchObject({
+			outcome: "partly",
+			events: [{ reason: "no route" }],
+		});
+		for (const options of [wrong, absent])
+			expect((await reloading({ options, certificates: "no certificate", route: "no route" })).body).toMatchObject({
+				outcome: "refused",
+				events: [{ reason: `${options.text}; no certificate; no route` }],
+			});
 	});
 
 	it("kick closes a user's connections, and can refuse new ones", async () => {

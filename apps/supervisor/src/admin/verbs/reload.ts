@@ -12,10 +12,12 @@ export const reload = defineVerb({
 	async run(_args, { cluster, partly }) {
 		const { options, certificates, route } = await cluster.reload();
 		const kept = [certificates, route].filter((problem) => problem !== null);
-		if (options.result === "rejected") throw new Refused([options.text, ...kept].join("; "));
-		const hasFiles = usesTls(cluster.config()) || cluster.config().kafkaRoute !== "";
-		if (options.result === "no_file" && (kept.length > 0 || !hasFiles)) throw new Refused([options.text, ...kept].join("; "));
-		if (kept.length > 0) partly(kept.join("; "));
+		const files = [usesTls(cluster.config()), cluster.config().kafkaRoute !== ""].filter((isUsed) => isUsed).length;
+		const isWrong = options.result === "rejected";
+		// Certificates and module are read again even if the config file is wrong or absent.
+		if ((isWrong || options.result === "no_file") && kept.length >= files) throw new Refused([options.text, ...kept].join("; "));
+		const problems = [...(isWrong ? [options.text] : []), ...kept];
+		if (problems.length > 0) partly(problems.join("; "));
 		return { options: options.result, text: options.text, certificates: certificates ?? "in use", route: route ?? "in use" };
 	},
 	describe: ({ text }) => [text],
