@@ -127,6 +127,7 @@ export class GuardWatch {
 	#lookAt(row: BoardRow, shards: number, nowMs: number): void {
 		let shard = this.#shards.get(row.slot);
 		if (shard === undefined || shard.incarnation !== row.incarnation) {
+			if (shard !== undefined) this.#ended(shard, row, nowMs);
 			shard = { ...guarded(shardGuards, shard?.guards), incarnation: row.incarnation };
 			this.#shards.set(row.slot, shard);
 		}
@@ -149,6 +150,16 @@ export class GuardWatch {
 			descriptorsMax: row.get("openFilesMax"),
 		};
 		this.#observe(shard, shardGuards, values, details);
+	}
+
+	/** The shard's process has been replaced, so nothing keeps clients away any more: the log says when. */
+	#ended({ guards }: Guarded, row: BoardRow, nowMs: number): void {
+		const who = `${this.#names.process} ${row.slot}`;
+		for (const [name, { sinceMs: beganMs }] of guards) {
+			if (beganMs === null) continue;
+			const threshold = guardRule(name, this.#config, row.get("openFilesMax"))?.enter ?? 0;
+			this.#report(name, null, { who, shard: row.slot, threshold, beganMs, nowMs });
+		}
 	}
 
 	#observe(

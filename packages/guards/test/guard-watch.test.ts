@@ -224,6 +224,10 @@ describe("the guards of a cluster", () => {
 		rig.pass(1);
 		expect(rig.acting).toEqual([]);
 		expect(row.guards.readings().find(({ name }) => name === "descriptors")?.times).toBe(1);
+		expect(
+			rig.lines.map(({ fields }) => fields.acts),
+			"the log also says that it ended",
+		).toEqual([true, false]);
 	});
 
 	it("each change is a line for the audit and one for the console, with value, threshold and time", () => {
