@@ -44,6 +44,7 @@ describe("options of the gateway", () => {
 			{ discover: "true", discoverySecret: "a-secret-of-16-ch", discoveryNetworks: "10.0.0.0/8" },
 			"--discovery-networks: with --discovery-secret only signed announcements count, from anywhere; leave one of the two out",
 		],
+		[{ adminKey: "ключключключключ" }, "--admin-key: the value must have no characters other than those of ASCII"],
 		[{ discover: "true", discoverySecret: "short" }, "--discovery-secret: the value must have at least 16 characters and no white space"],
 		[
 			{ clientQueueBytes: "1MiB" },

@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { adminBodyBytesMax, adminRoutes, Router } from "@shardcast/http";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { AdminClient, AnsweredError, socketEndpoint, Unreachable } from "../../src/admin/client/admin-client.ts";
 import { runVerb } from "../../src/admin/client/run-verb.ts";
 import { AdminSocket } from "../../src/admin/socket/admin-socket.ts";
@@ -90,6 +90,16 @@ describe("the admin socket", () => {
 		await listen();
 		expect((await new AdminClient(socketEndpoint(path)).run("status", {})).verb).toBe("status");
 		expect(readdirSync(folder)).toEqual(["admin.sock"]);
+	});
+
+	it("takes a command for which sudo names a user outside of ASCII", async () => {
+		await listen();
+		vi.stubEnv("SUDO_USER", "Ωμέγα");
+		try {
+			expect((await new AdminClient(socketEndpoint(path)).run("status", {})).verb).toBe("status");
+		} finally {
+			vi.unstubAllEnvs();
+		}
 	});
 
 	it("does not take the place of one that answers, which goes on", async () => {

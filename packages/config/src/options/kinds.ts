@@ -195,7 +195,16 @@ export function checkedText({ argument, check }: { argument: string; check: (val
 /** What takes a secret away, where it is too short to be one. */
 const noSecret = "none";
 
-export function secret({ argument, charactersMin }: { argument: string; charactersMin: number }): Kind<string | undefined> {
+/** @param isHeader it is sent in an HTTP header, where other characters than those of ASCII are refused, or read in two ways. */
+export function secret({
+	argument,
+	charactersMin,
+	isHeader = false,
+}: {
+	readonly argument: string;
+	readonly charactersMin: number;
+	readonly isHeader?: boolean;
+}): Kind<string | undefined> {
 	return kind<string | undefined>({
 		argument,
 		secret: true,
@@ -205,6 +214,7 @@ export function secret({ argument, charactersMin }: { argument: string; characte
 			if (value === noSecret && charactersMin > noSecret.length) return undefined;
 			if (value.length < charactersMin || /\s/.test(value))
 				throw new RangeError(`must have at least ${charactersMin} characters and no white space`);
+			if (isHeader && !/^[\x21-\x7e]*$/.test(value)) throw new RangeError("must have no characters other than those of ASCII");
 			return value;
 		}),
 	});

@@ -48,8 +48,9 @@ export class AnsweredError extends Error {
 }
 
 export function socketEndpoint(path: string): Endpoint {
-	// It tells whom sudo has run it for; the system tells the rest.
-	const headers = { host: "shardcast", "x-shardcast-operator": process.env.SUDO_USER ?? userName() };
+	// It tells whom sudo has run it for; the system tells the rest. A header takes ASCII.
+	const operator = (process.env.SUDO_USER ?? userName()).replace(/[^\x20-\x7e]/g, "?");
+	const headers = { host: "shardcast", "x-shardcast-operator": operator };
 	return { name: path, isSocket: true, isEncrypted: false, options: { socketPath: path, headers } };
 }
 

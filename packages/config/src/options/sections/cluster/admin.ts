@@ -17,7 +17,7 @@ export const adminOptions = {
 	adminKey: option({
 		flag: "admin-key",
 		key: "key",
-		kind: secret({ argument: "<key>", charactersMin: 16 }),
+		kind: secret({ argument: "<key>", charactersMin: 16, isHeader: true }),
 		default: undefined,
 		commands: withProcesses,
 		live: true,
