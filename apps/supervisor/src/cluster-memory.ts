@@ -87,6 +87,11 @@ export class ClusterMemory {
 		row.state = ShardState.starting;
 	}
 
+	/** Number of shards that are not drained, which share `--max-connections`; at least 1. */
+	get takers(): number {
+		return Math.max(1, this.#board.rows().filter(({ isDrained }) => !isDrained).length);
+	}
+
 	/** Sets the shards' limits. Takes effect at once, in the balancer and in the shards. */
 	limitShards(connectionsMax: number): void {
 		for (const row of this.#board.rows()) row.connectionsGiven = connectionsMax;

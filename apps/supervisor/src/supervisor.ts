@@ -346,8 +346,8 @@ export class Supervisor {
 
 	/** Divides `--max-connections` by the shards that take clients: while one is drained, the others may have its share. */
 	#limitShards(): void {
-		const takers = this.#operated.filter(({ isDrained }) => !isDrained).length;
-		this.#facts.memory.limitShards(connectionsPerShard(this.config, Math.max(1, takers)));
+		const { memory } = this.#facts;
+		memory.limitShards(connectionsPerShard(this.config, memory.takers));
 	}
 
 	/** Makes the shards load the route module again. */

@@ -45,6 +45,16 @@ describe("drain", () => {
 		expect(shards().drained).toEqual([true, false]);
 		expect(await cluster.process.stop()).toEqual({ code: 0, signal: null });
 	});
+
+	it("a shard that crashes while another one is drained keeps its part of the drained one's share", async () => {
+		await start({}, {}, 3);
+		expect((await cluster.operate("drain", 2)).result).toMatchObject({ left: 0 });
+		expect(shards().limits).toEqual([50, 50, 50]);
+		process.kill((await cluster.event("shard 1", "started")).pid, "SIGKILL");
+		await cluster.event("shard 1", "started", 2);
+		expect(shards().limits).toEqual([50, 50, 50]);
+		expect(await cluster.process.stop()).toEqual({ code: 0, signal: null });
+	});
 });
 
 describe("restart", () => {

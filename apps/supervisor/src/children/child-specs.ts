@@ -52,7 +52,7 @@ export interface ChildHooks {
 
 /** Of a shard, or of a process of a gateway. */
 export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, core: number): ChildSpec {
-	const { memory, topology } = facts;
+	const { memory } = facts;
 	const name = `${facts.workers} ${slot}`;
 	const pinning = facts.pin(core);
 	const pinnedTo = pinning.kind === "none" ? null : core;
@@ -61,7 +61,7 @@ export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, 
 		launch: () => launch(facts.entries.worker, pinning, memory.handoffDescriptors(slot)),
 		prepare: (incarnation, pid) => {
 			const { config } = facts;
-			const connectionsMax = connectionsPerShard(config, topology.shards.length);
+			const connectionsMax = connectionsPerShard(config, memory.takers);
 			memory.shardStarts(slot, {
 				incarnation,
 				pid,
