@@ -1,4 +1,4 @@
-import { type Cluster, Scrape, startCluster } from "@shardcast/testkit";
+import { type Cluster, Scrape, startCluster, waitFor } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { dashboards } from "../grafana/dashboards.mjs";
 import { available, run } from "./commands.ts";
@@ -11,7 +11,12 @@ describe("what a running cluster exports", () => {
 	let scrape: Scrape;
 	beforeAll(async () => {
 		cluster = await startCluster({ shards: 2 });
-		scrape = await Scrape.of(cluster.httpUrl);
+		// The guards look for the first time a second after the start.
+		const hasGuards = async (): Promise<boolean> => {
+			scrape = await Scrape.of(cluster.httpUrl);
+			return scrape.text.includes("shardcast_guard_value{");
+		};
+		await waitFor(hasGuards, { deadlineMs: 20_000, everyMs: 200, what: "the figures of the guards" });
 	});
 	afterAll(() => cluster?.stop());
 

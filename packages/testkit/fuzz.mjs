@@ -1,12 +1,12 @@
-// npm run test:fuzz -- --minutes 30 --seed 7: random requests and frames for so long, repeatable by the seed. What follows these options goes to
-// vitest, such as the file to run, or -t "title".
+// npm run test:fuzz -- --minutes 30 --seed 7: random requests and frames for so long, repeatable by the seed. Files to run may follow, and behind
+// another -- what goes to vitest, such as -t "title".
 import { spawnSync } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 
 const root = join(import.meta.dirname, "../..");
-const usage = "npm run test:fuzz -- [--minutes N] [--seed S] [--path P] [vitest's arguments]";
+const usage = "usage: npm run test:fuzz -- [--minutes N] [--seed S] [--path P] [files] [-- arguments for vitest]";
 
 function numberOf(name, text, least) {
 	const value = Number(text);
@@ -15,20 +15,22 @@ function numberOf(name, text, least) {
 }
 
 function read(args) {
-	const { values, tokens } = parseArgs({
+	const { values, positionals } = parseArgs({
 		args,
-		options: { minutes: { type: "string", default: "10" }, seed: { type: "string" }, path: { type: "string" } },
+		options: {
+			help: { type: "boolean", short: "h" },
+			minutes: { type: "string", default: "10" },
+			seed: { type: "string" },
+			path: { type: "string" },
+		},
 		allowPositionals: true,
-		strict: false,
-		tokens: true,
 	});
-	const ours = new Set(["minutes", "seed", "path"]);
-	const rest = tokens.filter((token) => !(token.kind === "option" && ours.has(token.name)));
 	return {
-		minutes: numberOf("minutes", String(values.minutes), 0.01),
-		seed: values.seed === undefined ? Math.floor(Math.random() * 0x7fffffff) : Math.floor(numberOf("seed", String(values.seed), 0)),
+		help: values.help === true,
+		minutes: numberOf("minutes", values.minutes, 0.01),
+		seed: values.seed === undefined ? Math.floor(Math.random() * 0x7fffffff) : Math.floor(numberOf("seed", values.seed, 0)),
 		path: values.path,
-		rest: rest.map((token) => (token.kind === "positional" ? token.value : token.kind === "option" ? args[token.index] : "--")),
+		rest: positionals,
 	};
 }
 
@@ -38,7 +40,13 @@ const fuzzFiles = () =>
 		.map((file) => relative(root, join(root, file)));
 
 try {
-	const { minutes, seed, path, rest } = read(process.argv.slice(2));
+	const { help, minutes, seed, path, rest } = read(process.argv.slice(2));
+	if (help) {
+		console.log(
+			`${usage}\n\nSends random requests and frames for so many minutes (10), and prints the seed with which that can be repeated.`,
+		);
+		process.exit(0);
+	}
 	const named = rest.some((argument) => argument.endsWith(".test.ts"));
 	console.log(`seed ${seed}, ${minutes} minutes: repeat with --seed ${seed}`);
 	const env = {

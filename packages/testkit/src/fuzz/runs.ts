@@ -21,5 +21,5 @@ export function fuzzed<T>(usual: number, share: number): Parameters<T> {
 
 /** The deadline of a test that runs such a property. A failing one needs time to find the smallest case that fails. */
 export function fuzzTimeoutMs(share: number): number {
-	return stressed(120_000) + 2 * minutes * 60_000 * share;
+	return stressed(240_000) + 2 * minutes * 60_000 * share;
 }
