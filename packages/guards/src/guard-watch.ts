@@ -48,6 +48,18 @@ interface GuardWatchParts {
 	readonly names?: { readonly process: string; readonly whole: string };
 }
 
+/** When a guard begins or stops to act. */
+interface Change {
+	readonly who: string;
+	readonly shard?: number;
+	readonly threshold: number;
+	/** Since when it acted; null = it begins now. */
+	readonly beganMs: number | null;
+	readonly nowMs: number;
+	/** It stops because its shard is gone. */
+	readonly isRemoved?: boolean;
+}
+
 /** The guards of a shard or of the whole cluster. */
 interface Guarded {
 	readonly guards: ReadonlyMap<GuardName, Guard>;
@@ -101,8 +113,12 @@ export class GuardWatch {
 		if (this.#looks++ % cpusReadEvery === 0) this.#cpus = Math.max(0.01, measures.cpus());
 		const rows = board.rows();
 		const whole = this.#wholeValues(rows, nowMs);
-		this.#observe(this.#whole, clusterGuards, whole, { words: board.guards, who: this.#names.whole, nowMs });
-		for (const slot of this.#shards.keys()) if (!rows.some((row) => row.slot === slot)) this.#shards.delete(slot);
+		this.#observe(this.#whole, whole, { words: board.guards, who: this.#names.whole, nowMs });
+		for (const [slot, shard] of this.#shards) {
+			if (rows.some((row) => row.slot === slot)) continue;
+			this.#ended(shard, board.row(slot), { nowMs, isRemoved: true });
+			this.#shards.delete(slot);
+		}
 		for (const row of rows) this.#lookAt(row, rows.length, nowMs);
 	}
 
@@ -127,7 +143,7 @@ export class GuardWatch {
 	#lookAt(row: BoardRow, shards: number, nowMs: number): void {
 		let shard = this.#shards.get(row.slot);
 		if (shard === undefined || shard.incarnation !== row.incarnation) {
-			if (shard !== undefined) this.#ended(shard, row, nowMs);
+			if (shard !== undefined) this.#ended(shard, row, { nowMs, isRemoved: false });
 			shard = { ...guarded(shardGuards, shard?.guards), incarnation: row.incarnation };
 			this.#shards.set(row.slot, shard);
 		}
@@ -149,28 +165,26 @@ export class GuardWatch {
 			shard: row.slot,
 			descriptorsMax: row.get("openFilesMax"),
 		};
-		this.#observe(shard, shardGuards, values, details);
+		this.#observe(shard, values, details);
 	}
 
-	/** The shard's process has been replaced, so nothing keeps clients away any more: the log says when. */
-	#ended({ guards }: Guarded, row: BoardRow, nowMs: number): void {
+	/** The shard's process has been replaced or removed, so nothing keeps clients away any more: the log says when. */
+	#ended({ guards }: Guarded, row: BoardRow, at: { readonly nowMs: number; readonly isRemoved: boolean }): void {
 		const who = `${this.#names.process} ${row.slot}`;
 		for (const [name, { sinceMs: beganMs }] of guards) {
 			if (beganMs === null) continue;
 			const threshold = guardRule(name, this.#config, row.get("openFilesMax"))?.enter ?? 0;
-			this.#report(name, null, { who, shard: row.slot, threshold, beganMs, nowMs });
+			this.#report(name, null, { ...at, who, shard: row.slot, threshold, beganMs });
 		}
 	}
 
 	#observe(
 		{ guards }: Guarded,
-		names: readonly GuardName[],
 		values: ReadonlyMap<GuardName, number | null>,
 		at: { words: GuardWords; who: string; nowMs: number; shard?: number; descriptorsMax?: number },
 	): void {
 		const shown = new Map<GuardName, GuardState>();
-		for (const name of names) {
-			const guard = guards.get(name)!;
+		for (const [name, guard] of guards) {
 			const value = values.get(name) ?? null;
 			const rule = guardRule(name, this.#config, at.descriptorsMax);
 			const beganMs = guard.sinceMs;
@@ -180,12 +194,8 @@ export class GuardWatch {
 		at.words.write(at.nowMs, shown);
 	}
 
-	/** @param beganMs null = it begins to act now; otherwise it stops. */
-	#report(
-		name: GuardName,
-		value: number | null,
-		{ who, shard, threshold, beganMs, nowMs }: { who: string; shard?: number; threshold: number; beganMs: number | null; nowMs: number },
-	): void {
+	#report(name: GuardName, value: number | null, at: Change): void {
+		const { who, shard, threshold, beganMs, nowMs, isRemoved = false } = at;
 		const { log, tell } = this.#parts;
 		const unit = guardUnit(name);
 		const refuses = guardAction(name) === "refuse";
@@ -200,7 +210,10 @@ export class GuardWatch {
 			return;
 		}
 		const tookMs = Math.round(nowMs - beganMs);
-		const text = `${who} ${refuses ? "takes new clients" : "reads from Kafka"} again after ${Math.round(tookMs / 1000)} s${measured} (${limit})`;
+		const seconds = Math.round(tookMs / 1000);
+		const text = isRemoved
+			? `${who} was removed after it had refused new clients for ${seconds} s (${limit})`
+			: `${who} ${refuses ? "takes new clients" : "reads from Kafka"} again after ${seconds} s${measured} (${limit})`;
 		log.info({ ...fields, acts: false, tookMs }, text);
 		tell("info", text);
 	}

@@ -230,6 +230,28 @@ describe("the guards of a cluster", () => {
 		).toEqual([true, false]);
 	});
 
+	it("a shard that is removed while its guard acts: the log says so, once, and a shard in the same slot begins again", () => {
+		const rig = new Rig(2);
+		const row = rig.board.row(1);
+		row.set("openFiles", 1000);
+		rig.pass(3);
+		expect(rig.acting).toEqual(["descriptors of 1"]);
+		row.role = Role.none;
+		rig.pass(2);
+		expect(rig.acting).toEqual([]);
+		expect(rig.told).toEqual([
+			"shard 1 refuses new clients: open descriptors: 1000 (guards.descriptors: 960)",
+			"shard 1 was removed after it had refused new clients for 3 s (guards.descriptors: 960)",
+		]);
+		expect(rig.lines.at(-1)).toMatchObject({ level: "info", fields: { audit: "guard", guard: "descriptors", shard: 1, acts: false } });
+		row.role = Role.shard;
+		row.incarnation = 2;
+		row.set("openFiles", 100);
+		rig.pass(1);
+		expect(rig.acting).toEqual([]);
+		expect(rig.lines).toHaveLength(2);
+	});
+
 	it("each change is a line for the audit and one for the console, with value, threshold and time", () => {
 		const rig = new Rig(2);
 		rig.memory = 91.24;
