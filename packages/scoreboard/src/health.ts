@@ -1,6 +1,6 @@
 import { Heartbeat, monotonicMs } from "@shardcast/wire";
 import type { BoardRow } from "./rows/board-row.ts";
-import { type GuardName, type GuardReading, guardAmount, guardSentence } from "./rows/guard-words.ts";
+import { type GuardAction, type GuardName, type GuardReading, type GuardUnit, guardAmount, guardSentence } from "./rows/guard-words.ts";
 import type { Scoreboard } from "./scoreboard.ts";
 import {
 	type BalancerAffinity,
@@ -50,13 +50,13 @@ export interface ActingGuard {
 	readonly name: GuardName;
 	/** Absent = it is about the whole cluster. */
 	readonly shard?: number;
-	readonly action: "refuse" | "pause";
+	readonly action: GuardAction;
 	/** ISO 8601. */
 	readonly since: string;
 	readonly value: number;
 	/** It acts from here on. */
 	readonly threshold: number;
-	readonly unit: "percent" | "ms" | "descriptors";
+	readonly unit: GuardUnit;
 }
 
 /** A summary of what a node of several knows of itself. */

@@ -71,7 +71,6 @@ export class Ingest {
 	#checkMs = firstLookMs;
 	#checkPending = false;
 	#stopping = false;
-	#paused = false;
 	#stopped: Promise<void> | null = null;
 	#writesDeadLetters = false;
 
@@ -223,8 +222,7 @@ export class Ingest {
 	/** Records can wait in Kafka, but clients' messages and pings cannot wait. */
 	#obeyGuards(): void {
 		const paused = this.#parts.isPaused();
-		if (paused === this.#paused) return;
-		this.#paused = paused;
+		if (paused === this.memory.paused) return;
 		this.memory.setPaused(paused);
 		if (paused) this.#parts.log.warn({}, "kafka: reading pauses because a guard acts");
 		else this.#parts.log.info({}, "kafka: reading resumes");

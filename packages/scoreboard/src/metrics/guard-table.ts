@@ -1,10 +1,9 @@
 import type { BoardMetric } from "@shardcast/telemetry";
 import { counter, gauge, perGuard } from "@shardcast/telemetry";
-
-type Unit = "percent" | "ms" | "descriptors";
+import type { GuardUnit } from "../rows/guard-words.ts";
 
 /** In the base units of Prometheus: a part of 1, seconds. */
-function inBaseUnit(value: number, unit: Unit): number {
+function inBaseUnit(value: number, unit: GuardUnit): number {
 	switch (unit) {
 		case "percent":
 			return value / 100;

@@ -7,7 +7,7 @@ export type GuardUnit = "percent" | "ms" | "descriptors";
  * The guards, by index: name (as in the section `guards` of the options), action, unit, and what its value is. A row of a shard has those about that
  * shard, the supervisor's row those about the whole cluster. Append only.
  */
-export const guardTable = [
+const guardTable = [
 	["cpu", "refuse", "percent", "CPU in use:"],
 	["ingest_cpu", "pause", "percent", "CPU in use:"],
 	["memory", "refuse", "percent", "memory in use:"],
