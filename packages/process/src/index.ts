@@ -8,6 +8,7 @@ export { exitOnSignals } from "./exit-on-signals.ts";
 export { keepHangUps, onHangUp } from "./hang-up.ts";
 export { HeartbeatTimer } from "./heartbeat-timer.ts";
 export { ignoreSignals } from "./ignore-signals.ts";
+export { memoryLimitBytes } from "./memory/memory-limit.ts";
 export { type MemoryUse, memoryUse } from "./memory/memory-use.ts";
 export { ProcessMonitor, type ProcessSample } from "./monitor.ts";
 export { clientsThatFit, descriptorsMax, OpenFilesMeter, openFiles, openFilesLimit, reservedDescriptors } from "./open-files-limit.ts";

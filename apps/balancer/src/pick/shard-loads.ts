@@ -1,5 +1,4 @@
-import { totalmem } from "node:os";
-import { availableCpus } from "@shardcast/process";
+import { availableCpus, memoryLimitBytes } from "@shardcast/process";
 import type { ShardOverload } from "@shardcast/scoreboard";
 import { overload } from "@shardcast/selection";
 import type { Candidate } from "./candidate.ts";
@@ -75,7 +74,5 @@ function overloadsOf({ cpu, memory, loopLagMs }: Candidate): ShardOverload[] {
 }
 
 function thisMachine(): Machine {
-	const limit = process.constrainedMemory();
-	const total = totalmem();
-	return { quota: availableCpus().quota, memoryBytes: limit > 0 && limit < total ? limit : total };
+	return { quota: availableCpus().quota, memoryBytes: memoryLimitBytes() };
 }

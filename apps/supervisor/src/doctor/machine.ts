@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import { totalmem } from "node:os";
 import { join } from "node:path";
 import { type ClockState, clockState } from "@shardcast/native";
+import { memoryLimitBytes } from "@shardcast/process";
 
 /** The machine that is examined. Tests give another root, and other answers of the kernel. */
 export interface Machine {
@@ -18,13 +18,11 @@ export interface Machine {
 }
 
 export function thisMachine(): Machine {
-	const limit = process.constrainedMemory();
-	const total = totalmem();
 	return {
 		root: "/",
 		clock: clockState,
 		nodeVersion: process.versions.node,
-		memoryBytes: limit > 0 && limit < total ? limit : total,
+		memoryBytes: memoryLimitBytes(),
 		path: process.env.PATH ?? "",
 		reachMs: 3000,
 	};
