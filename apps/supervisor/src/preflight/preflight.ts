@@ -8,7 +8,6 @@ import {
 	loadCertificates,
 	type NameOf,
 	optionNames,
-	parseAddress,
 } from "@shardcast/config";
 import type { Workers } from "@shardcast/control";
 import { nativeSupport } from "@shardcast/native";
@@ -19,7 +18,7 @@ import { chooseMode, type ModeChoice, onlyHandoff } from "./handoff.ts";
 import { loadLibraryProblem } from "./library.ts";
 import { cpusOfNode } from "./numa.ts";
 import { openFilesWarnings } from "./open-files.ts";
-import { portProblems } from "./ports.ts";
+import { listenPlaces, portProblems } from "./ports.ts";
 import { hasProgram } from "./programs.ts";
 import { firstShardPort } from "./shard-ports.ts";
 import { sharedMemoryProblem, sharedMemoryWarnings } from "./shared-memory.ts";
@@ -58,11 +57,9 @@ export async function preflight({ config, layers, warnings }: LoadedConfig, work
 	const sharedMemory = sharedMemoryProblem(config, shards, name, { hasHistory: workers === "shard" });
 	if (sharedMemory !== null) throw new ConfigError([sharedMemory]);
 
-	const balancer = { name: name("lbAddr"), address: parseAddress(config.lbAddr) };
 	const basePort = workers === "shard" ? firstShardPort(config, shards, layers.basePort.kind !== "default", name) : config.basePort;
-	const own = topology.shards.map(({ slot }) => ({ name: name("basePort"), address: { host: config.host, port: basePort + slot } }));
 	// Processes of a gateway have no ports.
-	const mistakes = await portProblems(workers === "shard" ? [balancer, ...own] : [balancer]);
+	const mistakes = await portProblems(listenPlaces(config, basePort, workers === "shard" ? shards : 0, name));
 	if (mistakes.length > 0) {
 		// Otherwise a shard would report it only after these are fixed.
 		const library = await loadLibraryProblem();

@@ -1,4 +1,4 @@
-import type { Config } from "@shardcast/config";
+import { type Config, connectionsPerShard } from "@shardcast/config";
 import { type Finding, ok, type Subject, warning } from "../finding.ts";
 import { kernelNumbers, type Machine, readText } from "../machine.ts";
 
@@ -110,7 +110,7 @@ function sendBuffers(machine: Machine): Finding | null {
 	);
 }
 
-function ports(machine: Machine, mode: "handoff" | "proxy", { maxConnections, shards }: Config): Finding | null {
+function ports(machine: Machine, mode: "handoff" | "proxy", config: Config): Finding | null {
 	const subject: Subject = {
 		id: "ip_local_port_range",
 		area: "kernel",
@@ -119,7 +119,7 @@ function ports(machine: Machine, mode: "handoff" | "proxy", { maxConnections, sh
 	const [first, last] = kernelNumbers(machine, "net.ipv4.ip_local_port_range") ?? [];
 	if (first === undefined || last === undefined) return null;
 	const found = `net.ipv4.ip_local_port_range is ${first} ${last}`;
-	const perShard = Math.ceil(maxConnections / Math.max(1, shards));
+	const perShard = connectionsPerShard(config, Math.max(1, config.shards));
 	const needed = mode === "proxy" ? perShard : 0;
 	if (last - first + 1 >= Math.min(needed, usualPorts * 2)) return ok(subject, found);
 	return warning(

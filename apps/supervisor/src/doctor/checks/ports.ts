@@ -1,6 +1,6 @@
-import { type Address, type Config, type LoadedConfig, type NameOf, parseAddress } from "@shardcast/config";
+import type { Config, LoadedConfig, NameOf } from "@shardcast/config";
 import { ClusterDirectory } from "@shardcast/scoreboard";
-import { portProblems } from "../../preflight/ports.ts";
+import { listenPlaces, portProblems } from "../../preflight/ports.ts";
 import { firstShardPort } from "../../preflight/shard-ports.ts";
 import { type Finding, fromLine, ok, type Subject, unlessRefused } from "../finding.ts";
 
@@ -12,12 +12,7 @@ export async function portFindings(config: Config, shards: number, layers: Loade
 		subject,
 		async () => {
 			const first = firstShardPort(config, shards, layers.basePort.kind !== "default", name);
-			const own = Array.from({ length: shards }, (_, slot) => ({
-				name: name("basePort"),
-				address: { host: config.host, port: first + slot },
-			}));
-			const wanted: { name: string; address: Address }[] = [{ name: name("lbAddr"), address: parseAddress(config.lbAddr) }, ...own];
-			return { lines: await portProblems(wanted), first };
+			return { lines: await portProblems(listenPlaces(config, first, shards, name)), first };
 		},
 		({ lines, first }) => {
 			if (lines.length === 0) return [ok(subject, `${config.lbAddr} and ${first} to ${first + shards - 1} are free`)];
