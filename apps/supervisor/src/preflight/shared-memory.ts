@@ -2,14 +2,15 @@ import { accessSync, constants, statfsSync, statSync } from "node:fs";
 import { type Config, formatBytes, type NameOf, ringCapacityBytes } from "@shardcast/config";
 import { positionFileBytes } from "@shardcast/kafka";
 import { RateTable } from "@shardcast/limits";
+import { socketPathBytesMax } from "@shardcast/native";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { eventRingBytes } from "@shardcast/webhooks";
 
 /** Upper bound per shard for ring headers, bells, sockets and similar. */
 const perShardBytes = 65_536;
 
-/** The path of a Unix socket has at most 107 bytes, of which up to 56 are used by `/shardcast-<uid>-<pid>-<random>/handoff-<slot>.sock`. */
-const pathBytesMax = 107 - 56;
+/** Up to 56 bytes of a socket's path are used by `/shardcast-<uid>-<pid>-<random>/handoff-<slot>.sock`. */
+const pathBytesMax = socketPathBytesMax - 56;
 
 /** tmpfs and ramfs. Any other file system would write the rings to disk again and again. */
 const memoryFileSystems = [0x01021994, 0x858458f6];
