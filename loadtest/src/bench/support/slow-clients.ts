@@ -25,12 +25,13 @@ export class SlowClients implements RawSocketHandler {
 
 	private constructor() {}
 
-	static async open(target: Target, count: number): Promise<SlowClients> {
+	/** With `path`, for what it asks for instead of what the target's does. */
+	static async open(target: Target, count: number, path = target.path): Promise<SlowClients> {
 		const all = new SlowClients();
 		const key = handshakeKey();
 		const readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
 		for (let id = 0; id < count; id++) {
-			const socket = new RawSocket(id, { host: target.host, port: target.port, path: target.path, key, readBuffer }, all);
+			const socket = new RawSocket(id, { host: target.host, port: target.port, path, key, readBuffer }, all);
 			all.#clients.push({ socket, received: 0, receivedBefore: 0, end: null });
 		}
 		await waitFor(() => all.#opened + all.#ended === count, { deadlineMs: openMs, what: `${count} slow clients to open` });
