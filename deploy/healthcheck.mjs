@@ -1,5 +1,6 @@
 // The container's health check: exit status 0 while /health says healthy or degraded, 1 otherwise (with the reasons on stderr).
 // A degraded cluster still serves, so it must not be restarted for it. Node does the request since the image has no curl.
+// Kubernetes asks for /ready as well: healthcheck.mjs /ready.
 import { get } from "node:http";
 import { connect } from "node:net";
 import process from "node:process";
@@ -7,6 +8,7 @@ import process from "node:process";
 const address = process.env.SHARDCAST_LB_ADDR ?? ":3005";
 const port = Number(address.slice(address.lastIndexOf(":") + 1));
 const host = "127.0.0.1";
+const path = process.argv[2] ?? "/health";
 
 /** With --proxy-protocol each connection begins with a PROXY header: this one says that the connection is nobody else's. */
 function withHeader() {
@@ -16,7 +18,7 @@ function withHeader() {
 }
 
 const usesHeader = /^(true|1)$/.test(process.env.SHARDCAST_PROXY_PROTOCOL ?? "");
-const options = { host, port, path: "/health", timeout: 2500, ...(usesHeader ? { createConnection: withHeader } : { agent: false }) };
+const options = { host, port, path, timeout: 2500, ...(usesHeader ? { createConnection: withHeader } : { agent: false }) };
 
 try {
 	const { ok, text } = await new Promise((resolve, reject) => {
@@ -33,7 +35,7 @@ try {
 	});
 	if (ok) process.exit(0);
 	const { status, reasons, error } = JSON.parse(text);
-	console.error(error === undefined ? `${status}: ${reasons.join("; ")}` : `${error.code}: ${error.message}`);
+	console.error(error === undefined ? `${status ?? "not ready"}: ${reasons.join("; ")}` : `${error.code}: ${error.message}`);
 } catch (error) {
 	console.error(`no answer from ${host}:${port}: ${error.message || error.code}`);
 }

@@ -79,8 +79,8 @@ describe.each([
 });
 
 describe("deploy/healthcheck.mjs", () => {
-	const check = (address: string, env = {}): Promise<Ended> =>
-		run(process.execPath, ["deploy/healthcheck.mjs"], { env: { SHARDCAST_LB_ADDR: address, ...env } });
+	const check = (address: string, env = {}, ...args: string[]): Promise<Ended> =>
+		run(process.execPath, ["deploy/healthcheck.mjs", ...args], { env: { SHARDCAST_LB_ADDR: address, ...env } });
 
 	it.each([
 		[200, { status: "healthy", reasons: [] }, 0],
@@ -120,6 +120,22 @@ describe("deploy/healthcheck.mjs", () => {
 			const { status, output } = await check(address);
 			expect(status).toBe(1);
 			expect(output).toContain("proxy_header: a header is missing");
+		} finally {
+			server.close();
+		}
+	});
+
+	it("asks for /ready where it is told to, and says why the answer is no", async () => {
+		const server = createServer((request, response) => {
+			expect(request.url).toBe("/ready");
+			const body = JSON.stringify({ ready: false, reasons: ["the cluster is stopping"] });
+			response.writeHead(503, { "Content-Type": "application/json", Connection: "close" }).end(body);
+		});
+		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+		try {
+			const { status, output } = await check(`:${(server.address() as AddressInfo).port}`, {}, "/ready");
+			expect(output).toContain("not ready: the cluster is stopping");
+			expect(status).toBe(1);
 		} finally {
 			server.close();
 		}

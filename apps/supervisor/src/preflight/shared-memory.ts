@@ -19,6 +19,14 @@ const othersMayWrite = 0o022;
 /** Sticky bit: only its owner can remove a file, as in /dev/shm. */
 const sticky = 0o1000;
 
+/** What a cluster reserves at its start. The Helm chart computes the size of /dev/shm from the same options. */
+export function sharedMemoryBytes(config: Config, shards: number, { hasHistory = true } = {}): number {
+	const positions = config.kafkaBrokers.length > 0 ? positionFileBytes : 0;
+	const fixed = Scoreboard.bytes() + RateTable.bytes + positions + (hasHistory ? config.historyMemoryBytes : 0);
+	const events = config.webhooks.length > 0 ? eventRingBytes : 0;
+	return fixed + shards * (ringCapacityBytes(config) + events + perShardBytes);
+}
+
 /** What is wrong with the directory for the shared memory, in one line; null if nothing is. */
 export function sharedMemoryProblem(config: Config, shards: number, name: NameOf, { hasHistory = true } = {}): string | null {
 	const path = config.clusterDirectory;
@@ -35,10 +43,7 @@ export function sharedMemoryProblem(config: Config, shards: number, name: NameOf
 		return `${name("clusterDirectory")}: ${path} is on a disk, not in memory; ${fix}, such as /dev/shm`;
 	if (Buffer.byteLength(path) > pathBytesMax)
 		return `${name("clusterDirectory")}: the path is ${Buffer.byteLength(path)} bytes; the most is ${pathBytesMax}, since it holds sockets; name a shorter one`;
-	const positions = config.kafkaBrokers.length > 0 ? positionFileBytes : 0;
-	const fixed = Scoreboard.bytes() + RateTable.bytes + positions + (hasHistory ? config.historyMemoryBytes : 0);
-	const events = config.webhooks.length > 0 ? eventRingBytes : 0;
-	const needed = fixed + shards * (ringCapacityBytes(config) + events + perShardBytes);
+	const needed = sharedMemoryBytes(config, shards, { hasHistory });
 	if (bavail * bsize >= needed) return null;
 	const free = formatBytes(Math.floor((bavail * bsize) / 1024) * 1024);
 	const history = `${formatBytes(config.historyMemoryBytes)} of history (${name("historyMemoryBytes")})`;
