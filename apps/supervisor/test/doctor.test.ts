@@ -5,11 +5,12 @@ import { join } from "node:path";
 import { type Config, defaultConfig, type NameOf } from "@shardcast/config";
 import { effectiveUser } from "@shardcast/native";
 import { availableCpus } from "@shardcast/process";
+import { ClusterDirectory } from "@shardcast/scoreboard";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { clockFinding } from "../src/doctor/checks/clock.ts";
 import { cpuFindings } from "../src/doctor/checks/cpus.ts";
 import { kernelFindings } from "../src/doctor/checks/kernel.ts";
-import { memoryFindings } from "../src/doctor/checks/memory.ts";
+import { memoryFindings, runningBytes } from "../src/doctor/checks/memory.ts";
 import { programFindings } from "../src/doctor/checks/programs.ts";
 import { serviceFindings } from "../src/doctor/checks/services.ts";
 import { type Finding, fromLine, ok, problem, warning } from "../src/doctor/finding.ts";
@@ -159,6 +160,15 @@ describe("doctor: memory", () => {
 			found: `--clusterDirectory: ${root} is on a disk, not in memory`,
 			fix: "name a writable directory in a memory file system, such as /dev/shm",
 		});
+	});
+
+	it("what a running cluster of this user has taken counts as room", () => {
+		expect(runningBytes(folder)).toBe(0);
+		expect(runningBytes(join(folder, "no"))).toBe(0);
+		const cluster = ClusterDirectory.create(folder);
+		writeFileSync(join(cluster.path, "ring-0.1"), Buffer.alloc(1_048_576));
+		expect(runningBytes(folder)).toBeGreaterThanOrEqual(1_048_576);
+		expect(runningBytes(folder)).toBeLessThan(1_100_000);
 	});
 
 	it("names what dead clusters have left, and leaves it there", () => {

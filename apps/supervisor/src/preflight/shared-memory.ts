@@ -27,8 +27,16 @@ export function sharedMemoryBytes(config: Config, shards: number, { hasHistory =
 	return fixed + shards * (ringCapacityBytes(config) + events + perShardBytes);
 }
 
-/** What is wrong with the directory for the shared memory, in one line; null if nothing is. */
-export function sharedMemoryProblem(config: Config, shards: number, name: NameOf, { hasHistory = true } = {}): string | null {
+/**
+ * What is wrong with the directory for the shared memory, in one line; null if nothing is.
+ * @param freedBytes what will be free before such a cluster starts, beside what is free now.
+ */
+export function sharedMemoryProblem(
+	config: Config,
+	shards: number,
+	name: NameOf,
+	{ hasHistory = true, freedBytes = 0 } = {},
+): string | null {
 	const path = config.clusterDirectory;
 	const fix = "name a writable directory in a memory file system";
 	try {
@@ -44,7 +52,7 @@ export function sharedMemoryProblem(config: Config, shards: number, name: NameOf
 	if (Buffer.byteLength(path) > pathBytesMax)
 		return `${name("clusterDirectory")}: the path is ${Buffer.byteLength(path)} bytes; the most is ${pathBytesMax}, since it holds sockets; name a shorter one`;
 	const needed = sharedMemoryBytes(config, shards, { hasHistory });
-	if (bavail * bsize >= needed) return null;
+	if (bavail * bsize + freedBytes >= needed) return null;
 	const free = formatBytes(Math.floor((bavail * bsize) / 1024) * 1024);
 	const history = `${formatBytes(config.historyMemoryBytes)} of history (${name("historyMemoryBytes")})`;
 	const mebibytes = Math.ceil(needed / 1_048_576);

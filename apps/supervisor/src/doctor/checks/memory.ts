@@ -1,3 +1,5 @@
+import { lstatSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { type Config, formatBytes, type NameOf, ringCapacityBytes } from "@shardcast/config";
 import { ClusterDirectory } from "@shardcast/scoreboard";
 import { sharedMemoryProblem, sharedMemoryWarnings } from "../../preflight/shared-memory.ts";
@@ -24,7 +26,8 @@ const resident: Subject = {
 const processBytes = 80 * 1024 * 1024;
 
 export function memoryFindings(machine: Machine, config: Config, shards: number, name: NameOf): Finding[] {
-	const line = sharedMemoryProblem(config, shards, name);
+	// A cluster that runs here has what one with these options would take: in a container, nearly all that there is.
+	const line = sharedMemoryProblem(config, shards, name, { freedBytes: runningBytes(config.clusterDirectory) });
 	const where = config.clusterDirectory;
 	return [
 		line === null ? ok(shared, `${where} has room for ${shards} rings and the history`) : fromLine(shared, "problem", line),
@@ -34,6 +37,19 @@ export function memoryFindings(machine: Machine, config: Config, shards: number,
 		dead(where),
 		processes(machine, config, shards),
 	];
+}
+
+/** Shared memory that this user's running clusters have taken; 0 where it cannot be read. */
+export function runningBytes(where: string): number {
+	const bytesOf = (path: string): number => (lstatSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
+	try {
+		const folders = ClusterDirectory.running(where).own.map(({ path }) => path);
+		return folders
+			.flatMap((folder) => readdirSync(folder).map((file) => bytesOf(join(folder, file))))
+			.reduce((sum, bytes) => sum + bytes, 0);
+	} catch {
+		return 0; // there is no such folder, which is what the finding says, or the cluster has just ended
+	}
 }
 
 function dead(where: string): Finding {
