@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds helm and kubeconform, which test the Helm chart, into ~/.cache/shardcast-ci/helm. Needs Go 1.25 or later; without, it says so and
-# does nothing. The first time takes minutes; then nothing is left to do.
+# does nothing. The first time costs more than five minutes of CPU time and 480 MB in Go's module cache; then nothing is left to do.
 set -euo pipefail
 
 helm=v3.22.0
@@ -15,8 +15,7 @@ if ! command -v go >/dev/null; then
 fi
 mkdir -p "$folder"
 rm -f "$folder/versions"
-# No cgo, no debug information, and the optimizer does not matter for programs that run for a second: a third less time to build.
 export GOBIN="$folder" CGO_ENABLED=0 GOFLAGS="-modcacherw -trimpath" GOTOOLCHAIN=local
 go install -ldflags "-s -w" "github.com/yannh/kubeconform/cmd/kubeconform@$kubeconform"
-go install -gcflags "all=-N -l" -ldflags "-s -w" "helm.sh/helm/v3/cmd/helm@$helm"
+go install -ldflags "-s -w" "helm.sh/helm/v3/cmd/helm@$helm"
 echo "$helm $kubeconform" >"$folder/versions"
