@@ -11,6 +11,7 @@ const entries = {
 	"apps/gateway": { main: "main.ts" },
 	"apps/shard": { main: "main.ts" },
 	"apps/supervisor": { main: "main.ts", supervisor: "supervisor.ts", "cluster-memory": "cluster-memory.ts", signals: "signals.ts" },
+	"packages/edge": { index: "index.ts", nodes: "nodes/index.ts" },
 	"packages/gateway": { index: "index.ts", cluster: "cluster/index.ts", member: "member/index.ts" },
 	"packages/kafka": { index: "index.ts", "ingest-worker": "worker/ingest-worker.ts", "position-table": "positions/position-table.ts" },
 	"packages/process": { index: "index.ts", "early-signals": "early-signals.ts" },

@@ -411,6 +411,22 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "The n
 		query("sum by (node, instance) (shardcast_edge_node_up)", "{{instance}} {{node}} gets clients"),
 	]),
 	lines(
+		"Remote shards: connections",
+		"Connections that each shard of another machine has through a balancer, and those that balancers have closed because nothing passed.",
+		"short",
+		[
+			query("sum by (remote, instance) (shardcast_balancer_remote_open_connections)", "{{instance}} {{remote}}"),
+			query(`sum by (instance) (${rate("shardcast_balancer_remote_idle_closed_total")})`, "{{instance}} closed: idle"),
+		],
+	),
+	lines("Remote shards: state", "Whether each gets new clients, and how many of its assignments fail.", "short", [
+		query("sum by (remote, instance) (shardcast_balancer_remote_up)", "{{instance}} {{remote}} gets clients"),
+		query(
+			`sum by (remote, instance) (${rate("shardcast_balancer_remote_assignments_total", 'result="failed"')})`,
+			"{{instance}} {{remote}}: failed",
+		),
+	]),
+	lines(
 		"Gateways: clients and backends",
 		"Clients of gateways, those that a gateway closed or refused, and whether its backends are up.",
 		"short",

@@ -114,6 +114,8 @@ const notShown = new Set([
 	"shardcast_edge_accepted_total", // the outcomes say more
 	"shardcast_edge_accept_errors_total", // in the log of the system; refused connections show it as well
 	"shardcast_edge_checks_total", // whether a node gets clients says more
+	"shardcast_balancer_remote_checks_total", // whether a remote shard gets clients says more
+	"shardcast_balancer_remote_weight", // is as in the options
 	"shardcast_edge_pending", // is near zero unless nodes are away, which another panel shows
 	"shardcast_gateway_clients_opened_total", // the gauge is shown
 	"shardcast_gateway_callback_errors_total", // one is a bug, and in the log

@@ -33,6 +33,7 @@ const mayBeEmpty = [
 	/shardcast_(outbox|postgres)_/, // no PostgreSQL here
 	/shardcast_edge_/, // no edge here
 	/shardcast_gateway_/, // no gateway here
+	/shardcast_balancer_remote_/, // no remote shards here
 	/ > 0$/, // a panel that shows only what is not 0, such as guards that act
 	/shardcast_deliveries_total\{[^}]*\}\[[^\]]*\]\) > 0/, // a shard may have nothing to deliver in the last seconds
 ];

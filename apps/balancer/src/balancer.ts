@@ -1,6 +1,13 @@
 import { Doorbells } from "@shardcast/bus";
 import { type AuthConfig, authRequired, type Certificate, type Config, parseAddress } from "@shardcast/config";
-import { adminCallWaitMsMax, type ClusterNode, type ClusterNodes, type SelectionCounts } from "@shardcast/control";
+import {
+	adminCallWaitMsMax,
+	type ClusterNode,
+	type ClusterNodes,
+	type RemoteReading,
+	type RemoteReport,
+	type SelectionCounts,
+} from "@shardcast/control";
 import {
 	AdminAccess,
 	type AdminAnswer,
@@ -20,7 +27,7 @@ import {
 import { type ConnectionRateConfig, ConnectionRates, LimitAudit, RateTable } from "@shardcast/limits";
 import { closeDescriptor, DescriptorChannel, SharedFile } from "@shardcast/native";
 import { cannotListen, descriptorsMax, HeartbeatTimer, ProcessMonitor } from "@shardcast/process";
-import { Answers, type DataPath, ProxyPath, Responder } from "@shardcast/relay";
+import { Answers, type DataPath, ProxyPath, Responder, type TargetLink } from "@shardcast/relay";
 import { BalancerMode, type ClusterDirectory, type Scoreboard, ShardState } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
@@ -31,6 +38,9 @@ import { measureHandoff, measureProxy } from "./pick/candidate.ts";
 import { Picker, type PickerOptions } from "./pick/picker.ts";
 import { PlacementKeys } from "./pick/placement-keys.ts";
 import { ShardTargets } from "./proxy/shard-targets.ts";
+import { AllShards } from "./remote/all-shards.ts";
+import { dialingMax } from "./remote/remote-row.ts";
+import { type RemoteConfig, RemoteShards } from "./remote/remote-shards.ts";
 import { TlsEnd } from "./tls/tls-end.ts";
 
 interface BalancerOptions {
@@ -54,6 +64,8 @@ interface BalancerOptions {
 	readonly config: BalancerConfig;
 	/** Certificates for TLS; the first is for clients without a known server name. Empty = no TLS. */
 	readonly certificates: readonly Certificate[];
+	/** Gets how remote shards are, whenever that changes. */
+	readonly reportRemotes: (report: RemoteReport) => void;
 	readonly log: Log;
 	/** The routes of a gateway, whose processes it serves; null = it serves shards. */
 	readonly gateway?: GatewayPages | null;
@@ -83,7 +95,8 @@ type BalancerConfig = Pick<
 	| "tokenUserIdClaim"
 > &
 	AuthConfig &
-	ConnectionRateConfig;
+	ConnectionRateConfig &
+	RemoteConfig;
 
 const noAddress = new Uint8Array(16);
 
@@ -101,6 +114,8 @@ export class Balancer {
 	readonly #admin: AdminAccess;
 	readonly #picker: Picker;
 	readonly #keys: PlacementKeys;
+	/** Null with handoff, which works on this machine only. */
+	readonly #remotes: RemoteShards | null;
 	#config: BalancerConfig;
 	#port = 0;
 
@@ -145,13 +160,14 @@ export class Balancer {
 			proxyProtocol: config.proxyProtocol,
 			descriptorsMax: descriptorsMax(),
 		};
+		this.#remotes = mode === "handoff" ? null : this.#remoteShards();
 		this.#picker = this.#newPicker(
 			mode === "handoff"
 				? { measure: measureHandoff, ownMax: laneDescriptorsMax }
 				: { measure: measureProxy, ownMax: Number.POSITIVE_INFINITY },
 		);
 		this.#keys = new PlacementKeys(config);
-		this.#dataPath = mode === "handoff" ? this.#handoffPath(shared) : this.#proxyPath(shared);
+		this.#dataPath = this.#remotes === null ? this.#handoffPath(shared) : this.#proxyPath(shared, this.#remotes);
 		this.#heartbeat = new HeartbeatTimer({
 			counters: board.balancer,
 			sample: (beatLateMs) => this.#monitor.sample(beatLateMs),
@@ -170,6 +186,7 @@ export class Balancer {
 		board.balancer.mode = mode === "handoff" ? BalancerMode.handoff : BalancerMode.proxy;
 		this.#showPlacement();
 		this.#monitor.start();
+		this.#remotes?.start();
 		this.#heartbeat.start();
 		const address = parseAddress(config.lbAddr);
 		this.#port = await this.#dataPath.open(listenDescriptor === null ? address : { fd: listenDescriptor }).catch((error: unknown) => {
@@ -182,6 +199,7 @@ export class Balancer {
 	reload(config: BalancerConfig): void {
 		this.#config = config;
 		this.#rules.change(config);
+		this.#remotes?.use(config);
 		this.#picker.use(config);
 		this.#keys.use(config);
 		this.#showPlacement();
@@ -205,6 +223,7 @@ export class Balancer {
 
 	async stop(): Promise<void> {
 		this.#dataPath.close();
+		this.#remotes?.stop();
 		this.#heartbeat.stop();
 		this.#monitor.stop();
 		this.#doorbells.close();
@@ -237,14 +256,40 @@ export class Balancer {
 		return dataPath;
 	}
 
-	#proxyPath(shared: SharedOptions): DataPath {
+	#remoteShards(): RemoteShards {
+		const { board, config, reportRemotes, log } = this.#options;
+		return new RemoteShards({
+			config,
+			firstSlot: board.slotsMax,
+			onLost: () => this.#dataPath.tick(),
+			report: reportRemotes,
+			log,
+		});
+	}
+
+	#proxyPath(shared: SharedOptions, remotes: RemoteShards): DataPath {
 		const { directory, config } = this.#options;
 		const token = directory.proxyToken;
 		// The client's address is in the head of each request.
 		const preface = config.proxyProtocol ? proxyHeader(noAddress, token) : null;
-		const targets = new ShardTargets(this.#picker, this.#keys, dialHost(config.host));
-		const unused = { targetTls: null, secure: null, idleMs: 0, onIdle: () => {} };
-		return new ProxyPath({ ...shared, ...unused, targets, token, preface: preface === null ? null : () => preface });
+		const link: TargetLink = {
+			tls: null,
+			token,
+			preface: preface === null ? null : () => preface,
+			isLastHop: false,
+			// Connecting over loopback completes at once unless the shard's accept queue is full.
+			dialMs: 1000,
+			idleMs: 0,
+			onIdle: () => {},
+		};
+		const host = dialHost(config.host);
+		const targets = new ShardTargets({ picker: this.#picker, keys: this.#keys, host, link, remotes });
+		return new ProxyPath({ ...shared, secure: null, targets });
+	}
+
+	/** What it knows of remote shards. */
+	get remotes(): RemoteReading {
+		return this.#remotes?.readings ?? { shards: [], idleClosed: 0 };
 	}
 
 	/** Nodes selected for clients. */
@@ -267,7 +312,12 @@ export class Balancer {
 		}
 		const routes = [
 			...consoleRoutes(() => ({ token: this.#config.consoleToken, authRequired: authRequired(this.#config) })),
-			...clusterRoutes({ board, access: () => openAccess(this.#config), metrics: collectMetrics }),
+			...clusterRoutes({
+				board,
+				access: () => openAccess(this.#config),
+				metrics: collectMetrics,
+				remotes: () => this.#remotes?.states ?? [],
+			}),
 			this.#selection.route,
 			...orders,
 		];
@@ -276,8 +326,11 @@ export class Balancer {
 
 	#newPicker(options: Pick<PickerOptions, "measure" | "ownMax">): Picker {
 		const { board, config, gateway = null } = this.#options;
-		return new Picker(board, {
+		const remotes = this.#remotes;
+		const table = remotes === null ? board : new AllShards(board, remotes);
+		return new Picker(table, {
 			...options,
+			dialingMax,
 			rules: config,
 			count: (counter) => board.balancer.add(counter, 1),
 			nowMs: monotonicMs,
@@ -288,6 +341,7 @@ export class Balancer {
 	#onBeat(): void {
 		this.#options.board.balancer.pending = this.#dataPath.pending;
 		this.#dataPath.tick();
+		this.#remotes?.tick();
 	}
 }
 

@@ -7,6 +7,9 @@ import {
 	joinCluster,
 	metricsQuestion,
 	PartAnswers,
+	type RemoteReport,
+	remoteMetrics,
+	remoteShardsQuestion,
 	selectionMetrics,
 	sessionsQuestion,
 } from "@shardcast/control";
@@ -35,10 +38,15 @@ const control = connectToParent({
 		const gateway = workers === "gateway" ? await gatewayPages(joined.board, collectMetrics) : null;
 		const inherited = { handoffDescriptors, listenDescriptor, leftDescriptor };
 		const admin = (call: AdminCall) => control.ask(adminQuestion<AdminCall, AdminAnswer>(), call);
-		const asking = { admin, collectMetrics, nodes, sessions, gateway };
+		const reportRemotes = (report: RemoteReport): void => {
+			// If it is lost, the next one says how they are.
+			control.ask(remoteShardsQuestion, report).catch(() => {});
+		};
+		const asking = { admin, collectMetrics, nodes, sessions, gateway, reportRemotes };
 		const started = new Balancer({ ...joined, ...inherited, ...asking, mode, config, certificates });
 		balancer = started;
 		if (config.redisAddress !== undefined) joined.metrics.addReading(selectionMetrics, () => started.selections);
+		if (mode === "proxy") joined.metrics.addReading(remoteMetrics, () => started.remotes);
 		joined.metrics.addReading(adminRequestMetrics, () => started.adminRequests);
 		await started.start();
 		return { port: started.port };

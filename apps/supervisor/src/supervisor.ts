@@ -29,6 +29,7 @@ import {
 	type ReloadCounts,
 	RevocationStore,
 	reloadMetrics,
+	remoteShardsQuestion,
 	revokeQuestion,
 	tlsMetrics,
 	webhookMetrics,
@@ -38,7 +39,7 @@ import type { AdminAnswer, AdminCall } from "@shardcast/http";
 import { ThisNode } from "@shardcast/nodes";
 import { checkPostgres, openRevocations } from "@shardcast/postgres";
 import { Deadline, type StartupError, until } from "@shardcast/process";
-import { ClusterState } from "@shardcast/scoreboard";
+import { ClusterState, type RemoteShardHealth } from "@shardcast/scoreboard";
 import { openWebhookBackend } from "@shardcast/server/webhooks";
 import { type Log, ProcessMetrics } from "@shardcast/telemetry";
 import { Webhooks } from "@shardcast/webhooks";
@@ -81,6 +82,8 @@ export class Supervisor {
 	readonly reloads: ReloadCounts = noReloads();
 	readonly certificateReloads = noCertificateReloads();
 	readonly #events = new EventLog();
+	/** Shards of other machines, as the balancer last told. */
+	#remotes: readonly RemoteShardHealth[] = [];
 	readonly #boardWatch: BoardWatch;
 	/** What people can do to the cluster while it runs. */
 	readonly operations: Operations;
@@ -145,9 +148,15 @@ export class Supervisor {
 			events: this.#events,
 			revocations: () => this.#node?.revocations ?? revocations,
 			nodes: () => this.#node?.nodes() ?? null,
+			remotes: () => this.remotes,
 			orders: () => this.#node?.orders ?? null,
 			sessions: async (requests) => this.#node?.sessions.assign(requests) ?? [],
 			nodesNow: async () => (await this.#node?.nodesNow()) ?? null,
+		});
+		this.#questions.add(remoteShardsQuestion, (_, { request: { states, events } }) => {
+			this.#remotes = states;
+			for (const { level, text } of events) this.#events.add(level, text);
+			return null;
 		});
 		if (gateway !== null) this.#questions.add(gatewayQuestion, (parts) => gateway.report(parts));
 		this.#metrics = own;
@@ -242,6 +251,11 @@ export class Supervisor {
 	/** The latest events, oldest first. */
 	get events(): readonly ClusterEvent[] {
 		return this.#events.events;
+	}
+
+	/** Shards of other machines; none while there is no balancer that asks them. */
+	get remotes(): readonly RemoteShardHealth[] {
+		return this.#balancer.serving ? this.#remotes : [];
 	}
 
 	/** Aborted when it begins to stop: then it takes no more orders. */

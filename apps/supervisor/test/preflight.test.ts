@@ -131,12 +131,16 @@ describe("shared memory", () => {
 describe("--lb-mode", () => {
 	const works = () => null;
 	const fails = () => "not permitted";
-	const choose = (lbMode: "auto" | "handoff" | "proxy", probe: () => string | null) =>
-		chooseMode({ lbMode, clusterDirectory: folder }, name, probe);
+	const choose = (lbMode: "auto" | "handoff" | "proxy", probe: () => string | null, remoteShards: readonly string[] = []) =>
+		chooseMode({ lbMode, clusterDirectory: folder, remoteShards }, name, probe);
 
 	it("auto is handoff where that works, else proxy with the reason", () => {
 		expect(choose("auto", works).mode).toBe("handoff");
 		expect(choose("auto", fails)).toEqual({ mode: "proxy", why: "descriptors can't be passed here: not permitted" });
+	});
+
+	it("auto is proxy when there are shards of other machines, to which nothing can be handed over", () => {
+		expect(choose("auto", works, ["10.0.0.7:3005"])).toEqual({ mode: "proxy", why: "for the shards of other machines (--remoteShards)" });
 	});
 
 	it("is what was asked for, or an error", () => {
@@ -153,7 +157,7 @@ describe("--lb-mode", () => {
 	});
 
 	it("really passes a descriptor on this machine, and leaves nothing behind", () => {
-		expect(chooseMode({ lbMode: "handoff", clusterDirectory: folder }, name).mode).toBe("handoff");
+		expect(chooseMode({ lbMode: "handoff", clusterDirectory: folder, remoteShards: [] }, name).mode).toBe("handoff");
 	});
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { loadConfig, parseAffinitySource } from "../src/index.ts";
+import { loadConfig, parseAffinitySource, parseRemoteShard } from "../src/index.ts";
 import { type ConfigKey, optionOf } from "../src/options/options.ts";
 
 const load = (given: Readonly<Record<string, string>>) => {
@@ -50,6 +50,37 @@ describe("how the balancer chooses shards", () => {
 			'--lb-affinity-from: "cookie:a b" has "cookie:a b", without a name of 1 to 64 letters, digits and dashes after "cookie:"',
 		],
 		[{ lbAffinity: "user", lbAffinityFrom: "query:" }, "--lb-affinity-from: "],
+	])("%j is refused", (given, message) => {
+		expect(problem(given)).toContain(message);
+	});
+
+	it("remote shards: each with its weight, 1 if none is given, 0 for no new clients; weighted needs no other weights then", () => {
+		const { remoteShards } = load({ lbStrategy: "weighted", remoteShards: "10.0.0.7:3002, [2001:db8::7]:3005=4,n3.example.com:80=0" });
+		expect(remoteShards.map(parseRemoteShard)).toEqual([
+			{ text: "10.0.0.7:3002", host: "10.0.0.7", port: 3002, weight: 1 },
+			{ text: "[2001:db8::7]:3005", host: "2001:db8::7", port: 3005, weight: 4 },
+			{ text: "n3.example.com:80", host: "n3.example.com", port: 80, weight: 0 },
+		]);
+	});
+
+	it.each([
+		[{ remoteShards: ":3005" }, '--remote-shards: ":3005" has no host and port of a remote shard; write 10.0.0.7:3005'],
+		[{ remoteShards: "a:1=1001" }, "has no weight from 0 to 1000 after"],
+		[{ remoteShards: "a:1,a:1=2" }, "--remote-shards: a:1 is there twice"],
+		[
+			{ remoteShards: Array.from({ length: 65 }, (_, at) => `a${at}:1`).join() },
+			"--remote-shards: there are 65 remote shards; the most is 64",
+		],
+		[
+			{ remoteShards: "a:1", lbMode: "handoff" },
+			"--remote-shards: a connection can be handed over only on this machine; set --lb-mode to proxy or auto",
+		],
+		[{ remoteShards: "a:1", ...certificate }, "--remote-shards: the balancer does not decrypt, so it cannot pass on connections with TLS"],
+		[{ remoteShards: "a:1=2", lbStrategy: "round_robin" }, "--remote-shards: round_robin gives every shard the same"],
+		[{ remoteTlsCa: import.meta.filename }, "--remote-tls-ca: remote shards are not reached with TLS; set --remote-tls"],
+		[{ remoteTlsName: "n.example.com" }, "--remote-tls-name: remote shards are not reached with TLS; set --remote-tls"],
+		[{ remoteTls: "true", remoteSendProxy: "true" }, "--remote-send-proxy: shards with TLS take no PROXY header"],
+		[{ remoteTls: "true", remoteTlsCa: "/none.pem" }, "--remote-tls-ca: /none.pem does not exist"],
 	])("%j is refused", (given, message) => {
 		expect(problem(given)).toContain(message);
 	});

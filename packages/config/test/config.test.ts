@@ -158,7 +158,7 @@ describe("every wrong value is one line that names its place and the fix", () =>
 		const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
 		const pem = privateKey.export({ type: "pkcs8", format: "pem" }) as string;
 		const base64 = Buffer.from(pem).toString("base64");
-		const certificates = ["tlsCert", "kafkaTlsCa", "kafkaTlsCert", "redisTlsCa", "redisTlsCert", "edgeNodesTlsCa"] as const;
+		const certificates = ["tlsCert", "kafkaTlsCa", "kafkaTlsCert", "redisTlsCa", "redisTlsCert", "edgeNodesTlsCa", "remoteTlsCa"] as const;
 		const keys = [...certificates, "tlsKey", "kafkaTlsKey", "redisTlsKey"] as const;
 		for (const key of keys)
 			for (const text of [pem, base64])

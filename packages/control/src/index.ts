@@ -24,6 +24,7 @@ export { outboxMetrics } from "./metrics/outbox-table.ts";
 export { postgresRevocationMetrics, postgresStoreMetrics } from "./metrics/postgres-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";
+export { type RemoteReading, remoteMetrics } from "./metrics/remote-table.ts";
 export {
 	type RevocationReading,
 	revocationMetrics,
@@ -87,6 +88,7 @@ export {
 	presenceStatsQuestion,
 	withinLimits,
 } from "./questions/presence-questions.ts";
+export { type RemoteReport, remoteShardsQuestion } from "./questions/remote-shards-question.ts";
 export { revocationChange } from "./questions/requests.ts";
 export {
 	answerRevocations,

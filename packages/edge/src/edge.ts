@@ -3,12 +3,13 @@ import { addressBytes, type Certificate, type Config, parseAddress, readNodesTls
 import { edgeMetrics, noCertificateReloads, noReloads, redisMetrics, reloadMetrics, tlsMetrics } from "@shardcast/control";
 import { allowedOrigins, proxyHeader, Router } from "@shardcast/http";
 import { cannotListen, descriptorsMax } from "@shardcast/process";
-import { Answers, ProxyPath, Responder, ServerContexts, TargetTls } from "@shardcast/relay";
+import { Answers, ProxyPath, Responder, ServerContexts, type TargetLink, TargetTls } from "@shardcast/relay";
 import type { BalancerCounter } from "@shardcast/scoreboard";
 import { type Log, ProcessMetrics, renderMetrics } from "@shardcast/telemetry";
 import { edgeRoutes } from "./edge-routes.ts";
 import { NodeTargets } from "./node-targets.ts";
 import { EdgeNodes } from "./nodes/edge-nodes.ts";
+import { edgeHints } from "./nodes/node-check.ts";
 import { RedisNodes } from "./nodes/redis-nodes.ts";
 import { StaticNodes } from "./nodes/static-nodes.ts";
 
@@ -19,6 +20,9 @@ interface EdgeParts {
 	readonly certificates: readonly Certificate[];
 	readonly log: Log;
 }
+
+/** A node that has missed so many checks in a row gets no new clients. */
+const missesMax = 2;
 
 /**
  * Passes clients on to nodes: one listener, the proxy data path, and the checks of the nodes. Several edges work side by side and share nothing. It
@@ -57,12 +61,29 @@ export class Edge {
 		this.#nodes = new EdgeNodes({
 			source,
 			checkIntervalMs,
-			check: { sendProxy, tls: targetTls, timeoutMs },
+			check: { sendProxy, tls: targetTls, timeoutMs, ofShards: false, hints: edgeHints },
+			missesMax,
 			toldForMs: config.nodeTimeoutMs,
 			onLost: () => this.#path.tick(),
-			log,
+			onTold: ({ id, known: { host, port } }, problem, before) => {
+				const where = `node ${id} (${host}:${port})`;
+				if (problem === null) log.info({ node: id }, `${where} gets clients`);
+				else if (before === null || before === undefined) log.warn({ node: id, problem }, `${where} gets no new clients: it ${problem}`);
+			},
+			onLeft: ({ id }) => log.info({ node: id }, `node ${id} has left`),
 		});
-		this.#targets = new NodeTargets({ nodes: this.#nodes, rules: () => this.#config, dialMs: config.edgeConnectTimeoutMs });
+		const link: TargetLink = {
+			// Of the connection, not of the request: a proxy in front may send requests of several clients through one connection.
+			preface: sendProxy ? (address) => proxyHeader(addressBytes(address), "") : null,
+			tls: targetTls,
+			token: null,
+			// A node may pass a client on to its remote shards.
+			isLastHop: false,
+			dialMs: config.edgeConnectTimeoutMs,
+			idleMs: config.edgeIdleTimeoutMs,
+			onIdle: () => this.#idleClosed++,
+		};
+		this.#targets = new NodeTargets({ nodes: this.#nodes, rules: () => this.#config, link });
 		const routes = edgeRoutes({
 			nodes: () => this.#nodes.all,
 			sourceProblem: () => source.problem,
@@ -85,14 +106,8 @@ export class Edge {
 			headBytesMax,
 			headTimeoutMs: config.headTimeoutMs,
 			proxyProtocol: config.proxyProtocol,
-			// Of the connection, not of the request: a proxy in front may send requests of several clients through one connection.
-			preface: sendProxy ? (address) => proxyHeader(addressBytes(address), "") : null,
-			targetTls,
-			token: null,
 			secure: contexts === null ? null : (socket) => contexts.secure(socket),
 			descriptorsMax: descriptorsMax(),
-			idleMs: config.edgeIdleTimeoutMs,
-			onIdle: () => this.#idleClosed++,
 		});
 		this.#metrics.addReading(edgeMetrics, () => ({
 			counts: Object.fromEntries(this.#counts),

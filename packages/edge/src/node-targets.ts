@@ -1,5 +1,14 @@
 import { canonicalAddress } from "@shardcast/http";
-import { queryIn, type Refusal, Refusals, type Target, type TargetRequest, type Targets, withMessage } from "@shardcast/relay";
+import {
+	queryIn,
+	type Refusal,
+	Refusals,
+	type Target,
+	type TargetLink,
+	type TargetRequest,
+	type Targets,
+	withMessage,
+} from "@shardcast/relay";
 import { NodeSelector, NoNode, type SelectionRules, usesUser } from "@shardcast/selection";
 import type { EdgeNode } from "./nodes/edge-node.ts";
 import type { EdgeNodes } from "./nodes/edge-nodes.ts";
@@ -15,7 +24,7 @@ interface NodeTargetsParts {
 		/** 0 = no limit. */
 		readonly edgeMaxConnections: number;
 	};
-	readonly dialMs: number;
+	readonly link: TargetLink;
 }
 
 /** After the start, a connection waits this long for the first answer of a node. */
@@ -25,7 +34,6 @@ const firstAnswerMs = 5000;
 export class NodeTargets implements Targets {
 	readonly waitMs = 0;
 	readonly heldUpMs = firstAnswerMs;
-	readonly dialMs: number;
 	readonly unreachable: Refusal = withMessage(Refusals.noNode, "no node could be reached");
 	readonly #parts: NodeTargetsParts;
 	readonly #selector = new NodeSelector();
@@ -34,7 +42,6 @@ export class NodeTargets implements Targets {
 
 	constructor(parts: NodeTargetsParts) {
 		this.#parts = parts;
-		this.dialMs = parts.dialMs;
 	}
 
 	/** Connections to all nodes together. */
@@ -75,7 +82,7 @@ export class NodeTargets implements Targets {
 		try {
 			const known = { id: "", state: "member", nodes: able };
 			const { node, end } = this.#selector.selectAmong(known, { strategy, region: "any", needsUrl: false }, asked);
-			return new NodeTarget(node.edgeNode, end, this);
+			return new NodeTarget(node.edgeNode, end, this, this.#parts.link);
 		} catch (error) {
 			if (!(error instanceof NoNode)) throw error;
 			this.#why = able.length === 0 ? `none of ${all.length} nodes can take a client now` : error.message;
@@ -104,12 +111,14 @@ export class NodeTargets implements Targets {
 class NodeTarget implements Target {
 	readonly host: string;
 	readonly port: number;
+	readonly link: TargetLink;
 	readonly node: EdgeNode;
 	readonly #owner: NodeTargets;
 	readonly #end: () => void;
 
 	/** @param end takes the connection out of the selector's count. */
-	constructor(node: EdgeNode, end: () => void, owner: NodeTargets) {
+	constructor(node: EdgeNode, end: () => void, owner: NodeTargets, link: TargetLink) {
+		this.link = link;
 		this.node = node;
 		this.#end = end;
 		this.host = node.known.host;

@@ -30,7 +30,7 @@ describe("a node of an edge", () => {
 		"that was %s when Redis last told about it gets clients again by its own report, once that is older than the node timeout",
 		(_, changes) => {
 			let nowMs = 0;
-			const node = new EdgeNode(known(changes), { toldForMs: 15_000, nowMs: () => nowMs });
+			const node = new EdgeNode(known(changes), { toldForMs: 15_000, missesMax: 2, nowMs: () => nowMs });
 			node.onHealth(healthy);
 			const select = () =>
 				new NodeSelector().select(
@@ -50,7 +50,7 @@ describe("a node of an edge", () => {
 
 	it("counts clients since the last figures, wherever these come from", () => {
 		let nowMs = 0;
-		const node = new EdgeNode(known(), { toldForMs: 100, nowMs: () => nowMs });
+		const node = new EdgeNode(known(), { toldForMs: 100, missesMax: 2, nowMs: () => nowMs });
 		node.onHealth(healthy);
 		const at = () => node.selectable.heartbeatAt;
 		const first = at();

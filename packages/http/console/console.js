@@ -157,7 +157,28 @@ function showNodes({ nodes: known }) {
 	);
 }
 
-function showShards({ shards }) {
+/** A shard of another machine: what the balancer here knows of it. */
+function remoteRow({ id, status, reason, connections, max, open, weight }) {
+	const cell = (...children) => element("td", {}, ...children);
+	const state = { healthy: "healthy", unavailable: "unhealthy" }[status] ?? status;
+	return element(
+		"tr",
+		{ "data-remote": id },
+		cell(element("strong", {}, "remote"), " ", element("small", {}, id)),
+		cell(element("span", { class: `pill state ${state}`, title: reason ?? "" }, status)),
+		cell("–"),
+		cell("–"),
+		cell("–"),
+		cell(meter(max > 0 ? connections / max : 0, `${exact(connections)} / ${exact(max)}, weight ${weight}`)),
+		cell("–"),
+		cell(exact(open), " ", element("small", {}, "connections through this balancer")),
+		cell(""),
+		cell("–"),
+	);
+}
+
+function showShards({ shards, cluster }) {
+	const remotes = (cluster.remoteShards ?? []).map(remoteRow);
 	byId("shard-rows").replaceChildren(
 		...shards.map((shard) => {
 			const now = series.now.get(shard.id) ?? { deliveries: 0, cpu: 0 };
@@ -185,6 +206,7 @@ function showShards({ shards }) {
 				cell(String(shard.restarts)),
 			);
 		}),
+		...remotes,
 	);
 }
 

@@ -23,11 +23,14 @@ interface ClusterRoutesParts extends Pick<StateRoutesParts, "metrics"> {
 	readonly board: Scoreboard;
 	/** Who may publish, and whether authentication is required. Called for each request. */
 	readonly access: () => Pick<HealthOptions, "auth" | "mayPublish">;
+	/** Shards of other machines; only the balancer knows of them. */
+	readonly remotes?: () => HealthOptions["remotes"];
 }
 
 /** Routes about the cluster, the same on the balancer's port and on each shard's. */
-export function clusterRoutes({ board, access, metrics }: ClusterRoutesParts): AnswerRoute[] {
-	return stateRoutes({ health: () => healthReport(board, access()), readiness: () => readiness(board), metrics });
+export function clusterRoutes({ board, access, metrics, remotes }: ClusterRoutesParts): AnswerRoute[] {
+	const health = () => healthReport(board, { ...access(), ...(remotes !== undefined && { remotes: remotes() ?? [] }) });
+	return stateRoutes({ health, readiness: () => readiness(board), metrics });
 }
 
 /** `/health`, `/ready` and `/metrics`. */

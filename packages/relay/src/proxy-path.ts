@@ -13,7 +13,6 @@ import { proxyHead } from "./pass/proxy-head.ts";
 import { Splice } from "./pass/splice.ts";
 import { PlacementQueue } from "./placement-queue.ts";
 import type { Target, TargetRequest, Targets } from "./targets.ts";
-import type { TargetTls } from "./tls/target-tls.ts";
 
 /** Resolves once the loop has polled all its sockets. */
 const turnOfLoop = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
@@ -25,18 +24,8 @@ interface ProxyPathOptions {
 	readonly headTimeoutMs: number;
 	/** Each connection begins with a PROXY header. */
 	readonly proxyProtocol: boolean;
-	/** Returns what each connection to a target begins with; null = nothing. @param address of the PROXY header, or of the connection itself. */
-	readonly preface: ((address: string) => Uint8Array) | null;
-	/** Connects to the targets with TLS; null = without. */
-	readonly targetTls: TargetTls | null;
-	/** With this token a shard knows its own balancer; null = the targets are other machines. */
-	readonly token: string | null;
 	/** Turns an accepted connection into one that is decrypted here; null = no TLS. */
 	readonly secure: ((socket: Socket) => Socket) | null;
-	/** A connection on which nothing passes for so long is closed; 0 = never. */
-	readonly idleMs: number;
-	/** Called when a connection was closed for that. */
-	readonly onIdle: () => void;
 	/** How many descriptors this process may have open. A proxied connection takes two. */
 	readonly descriptorsMax: number;
 }
@@ -344,7 +333,8 @@ export class ProxyPath implements DataPath {
 
 	#dial(connection: ProxiedConnection, target: Target): void {
 		const { socket, head, bytes } = connection;
-		const { token, headBytesMax, preface, idleMs, onIdle, targetTls } = this.#options;
+		const { headBytesMax } = this.#options;
+		const { token, preface, isLastHop, dialMs, idleMs, onIdle, tls: targetTls } = target.link;
 		let lasting = 0;
 		const count = (connections: number, more: number) => {
 			lasting += more;
@@ -358,13 +348,13 @@ export class ProxyPath implements DataPath {
 			head,
 			bytes: bytes.all(),
 			headBytesMax,
-			dialMs: this.#targets.dialMs,
+			dialMs,
 			idleMs,
 			onIdle,
 			preface: preface?.(connection.address) ?? null,
 			rewrite: (all, request) => {
 				const client = this.#clientAddress(connection, all, request);
-				return proxyHead(all, request, { peer: connection.address, client, token });
+				return proxyHead(all, request, { peer: connection.address, client, token, isLastHop });
 			},
 			judge: (all, request) => {
 				const refusal = this.#judge(connection, all, request);

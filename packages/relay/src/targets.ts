@@ -1,10 +1,30 @@
 import type { Refusal } from "./answer/refusal.ts";
 import type { HeadParser } from "./head/head.ts";
+import type { TargetTls } from "./tls/target-tls.ts";
 
-/** Where a connection may go: a shard of this machine, or a node. */
+/** How connections to some targets are made. */
+export interface TargetLink {
+	/** Null = without TLS. */
+	readonly tls: TargetTls | null;
+	/** With this token a shard knows its own balancer; null = the target is another machine, and must not get it. */
+	readonly token: string | null;
+	/** Returns what each connection begins with; null = nothing. @param address of the PROXY header, or of the connection itself. */
+	readonly preface: ((address: string) => Uint8Array) | null;
+	/** The target keeps the connection on its own machine: it may list this one as a target, too. */
+	readonly isLastHop: boolean;
+	/** Limit for connecting, with the TLS handshake, in milliseconds. */
+	readonly dialMs: number;
+	/** A connection on which nothing passes for so long is closed; 0 = never. */
+	readonly idleMs: number;
+	/** Called when a connection was closed for that. */
+	readonly onIdle: () => void;
+}
+
+/** Where a connection may go: a shard of this machine or of another one, or a node. */
 export interface Target {
 	readonly host: string;
 	readonly port: number;
+	readonly link: TargetLink;
 	/**
 	 * Counts what this connection is for the target.
 	 * @param connections 1 when it begins, -1 when it ends. @param lasting how many WebSockets or streams it has now, compared with before.
@@ -46,8 +66,6 @@ export interface Targets {
 	/** How long it waits while the targets are merely delayed. */
 	readonly heldUpMs: number;
 	readonly areHeldUp: boolean;
-	/** Limit for connecting to one, in milliseconds. */
-	readonly dialMs: number;
 	/** How a target that was tried last is refused. */
 	readonly unreachable: Refusal;
 }

@@ -3,11 +3,11 @@ import { describe, expect, it } from "vitest";
 import { HeadParser, HeadStatus } from "../src/head/head.ts";
 import { proxyHead } from "../src/pass/proxy-head.ts";
 
-function forwarded(head: string, peer = "10.0.0.9", client = peer): string {
+function forwarded(head: string, peer = "10.0.0.9", client = peer, to: "shard" | "machine" = "shard"): string {
 	const bytes = Buffer.from(head, "latin1");
 	const parser = new HeadParser();
 	expect(parser.parse(bytes, bytes.length)).toBe(HeadStatus.complete);
-	return proxyHead(bytes, parser, { peer, client, token: "token" }).toString("latin1");
+	return proxyHead(bytes, parser, { peer, client, token: to === "shard" ? "token" : null, isLastHop: to === "machine" }).toString("latin1");
 }
 
 describe("head for a proxied connection", () => {
@@ -15,6 +15,12 @@ describe("head for a proxied connection", () => {
 		expect(forwarded("GET /a?b HTTP/1.1\r\nHost: x\r\nX-Odd:  kept \t\r\n\r\n")).toBe(
 			"GET /a?b HTTP/1.1\r\nHost: x\r\nX-Odd:  kept \t\r\nX-Forwarded-For: 10.0.0.9\r\nX-Real-IP: 10.0.0.9\r\nX-Shardcast-Proxy: token\r\n\r\n",
 		);
+	});
+
+	it("to another machine: without the token, and with a mark, which stays on its way through an edge", () => {
+		const passed = forwarded("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "10.0.0.9", "10.0.0.9", "machine");
+		expect(passed).toBe("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.0.0.9\r\nx-shardcast-passed-on: 1\r\n\r\n");
+		expect(forwarded(passed)).toContain("\r\nx-shardcast-passed-on: 1\r\n");
 	});
 
 	it("tells the client's address as a trusted proxy has told it, and the proxy's own as the last one", () => {

@@ -41,6 +41,8 @@ export interface HealthReport {
 	/** This node of a cluster of several; absent if it works alone. */
 	readonly node?: NodeSummary;
 	readonly shards: readonly ShardHealth[];
+	/** Shards of other machines that get clients of this balancer, too; absent = there are none, or who answers does not know of them. */
+	readonly remoteShards?: readonly RemoteShardHealth[];
 	readonly balancer: { readonly pid: number; readonly status: MemberStatus | "none" };
 }
 
@@ -69,6 +71,21 @@ export interface NodeSummary {
 	readonly refuses?: true;
 	/** Number of nodes that it knows, including itself. */
 	readonly nodes: number;
+}
+
+/** A shard of another machine, or all of a machine, as the balancer here sees it. */
+export interface RemoteShardHealth {
+	/** host:port, as in the options. */
+	readonly id: string;
+	readonly status: "healthy" | "starting" | "draining" | "unavailable";
+	/** Why it is not "healthy", as the rest of a sentence after its name. */
+	readonly reason?: string;
+	/** As it last said itself, whichever way they came. */
+	readonly connections: number;
+	readonly max: number;
+	/** Connections through this balancer. */
+	readonly open: number;
+	readonly weight: number;
 }
 
 export interface ShardHealth {
@@ -102,7 +119,10 @@ interface Names {
 	readonly whole: string;
 }
 
-export interface HealthOptions extends ReadinessOptions, Pick<HealthReport, "auth" | "mayPublish"> {}
+export interface HealthOptions extends ReadinessOptions, Pick<HealthReport, "auth" | "mayPublish"> {
+	/** Shards of other machines; none by default. */
+	readonly remotes?: readonly RemoteShardHealth[];
+}
 
 /** The JSON answer to `GET /ready`. */
 interface Readiness {
@@ -122,7 +142,7 @@ const modeNames = { [BalancerMode.none]: "none", [BalancerMode.handoff]: "handof
 /** The state of the whole cluster, read from the scoreboard in any process. */
 export function healthReport(
 	board: Scoreboard,
-	{ auth, mayPublish, nowMs = monotonicMs(), names = ofShards }: HealthOptions,
+	{ auth, mayPublish, nowMs = monotonicMs(), names = ofShards, remotes = [] }: HealthOptions,
 ): HealthReport {
 	const rows = board.rows();
 	const shards = rows.map((row) => shardHealth(row, nowMs));
@@ -140,7 +160,9 @@ export function healthReport(
 	for (const guard of guards) reasons.push(guardReason(guard, names));
 	const { node } = board;
 	if (node?.reason !== undefined) reasons.push(`node ${node.id}: ${node.reason}`);
-	const serves = shards.some(({ status }) => status === "healthy" || status === "degraded");
+	for (const { id, status, reason } of remotes) if (status === "unavailable") reasons.push(`remote shard ${id} ${reason}`);
+	const isThere = ({ status }: RemoteShardHealth) => status === "healthy";
+	const serves = shards.some(({ status }) => status === "healthy" || status === "degraded") || remotes.some(isThere);
 	if (!serves) reasons.push(`no ${names.process} serves`);
 	return {
 		status: !serves ? "unhealthy" : reasons.length > 0 ? "degraded" : "healthy",
@@ -156,6 +178,7 @@ export function healthReport(
 		...(guards.length === 0 ? {} : { guards }),
 		...(node === null ? {} : { node }),
 		shards,
+		...(remotes.length === 0 ? {} : { remoteShards: remotes }),
 		balancer: { pid: board.balancer.pid, status: balancer.status },
 	};
 }

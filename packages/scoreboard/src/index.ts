@@ -15,6 +15,7 @@ export {
 	healthReport,
 	healthStatus,
 	type NodeSummary,
+	type RemoteShardHealth,
 	readiness,
 } from "./health.ts";
 export { HistogramWords, histogramsAt } from "./histogram-words.ts";

@@ -99,6 +99,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"bus",
 		"config",
 		"control",
+		"edge",
 		"gateway",
 		"http",
 		"limits",

@@ -21,12 +21,18 @@ export type ShardRow = Pick<
 	| "weight"
 	| "overloads"
 	| "get"
-> & { readonly guards: Pick<BoardRow["guards"], "refuses"> };
+> & {
+	readonly guards: Pick<BoardRow["guards"], "refuses">;
+	/** Where a shard of another machine is, and its weight; absent = it is one of this machine. */
+	readonly remote?: { readonly id: string; readonly known: { readonly host: string; readonly weight: number }; readonly isLost: boolean };
+	/** So many connections to a remote shard are in the making. */
+	readonly dialing?: number;
+};
 
 /** A shard as the balancer sees it: its row, and what only the balancer knows. One object per slot while the slot is a member. */
 export interface Candidate extends SelectionCandidate {
 	readonly row: ShardRow;
-	/** Of the slot, so a restarted shard gets the clients of the same ids again. */
+	/** Of the slot, or of a remote shard's address, so a restarted shard gets the clients of the same ids again. */
 	readonly id: string;
 	weight: number;
 	/** Including those in flight: as of the last look, plus those picked since. */
@@ -61,7 +67,18 @@ export interface Candidate extends SelectionCandidate {
 export function newCandidate(row: ShardRow): Candidate {
 	const load = { connections: 0, maxConnections: 0, cpu: 0, memory: 0, loopLagMs: 0, taken: 0, socketsMax: 0 };
 	const unknown = { shunnedUntilMs: 0, serving: false, silent: false, guarded: false };
-	return { row, id: String(row.slot), weight: 1, ...load, incarnation: -1, own: 0, ownUpgrades: 0, young: 0, youngBefore: 0, ...unknown };
+	return {
+		row,
+		id: row.remote?.id ?? String(row.slot),
+		weight: 1,
+		...load,
+		incarnation: -1,
+		own: 0,
+		ownUpgrades: 0,
+		young: 0,
+		youngBefore: 0,
+		...unknown,
+	};
 }
 
 /** A shard is full when its WebSockets and the connections that may become WebSockets reach its limit. Any other request takes no slot. */
@@ -85,7 +102,10 @@ export function measureHandoff(candidate: Candidate): void {
 	candidate.taken = Math.min(candidate.connections, row.webSockets + underWay + young + youngBefore);
 }
 
-/** For proxy. The balancer counts the connections that it carries; the others are WebSockets that came directly to the shard's own port. */
+/**
+ * For proxy. The balancer counts the connections that it carries; the others are WebSockets that came directly to the shard's own port, or another way to a
+ * remote shard.
+ */
 export function measureProxy(candidate: Candidate): void {
 	const { row, own, ownUpgrades } = candidate;
 	const direct = Math.max(0, row.webSockets - row.proxiedSeen);

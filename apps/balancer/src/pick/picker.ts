@@ -26,6 +26,8 @@ export interface PickerOptions {
 	readonly rules: PickRules;
 	/** Counts what became of connections with affinity. */
 	readonly count: (counter: AffinityCounter) => void;
+	/** A remote shard with so many connections in the making gets no more for now. */
+	readonly dialingMax?: number;
 	/** That of this machine if not given. */
 	readonly loads?: ShardLoads;
 	/** Returns a number from 0 to below 1. */
@@ -155,13 +157,14 @@ export class Picker {
 	 * @param isLasting the connection is a client's WebSocket or stream: it goes to shards whose guards do not act, if there is one with room. If not, the
 	 * shard refuses it, unless it is the console's.
 	 * @param key what the rules need to know of the client.
+	 * @param isLocal it must go to a shard of this machine.
 	 * @returns the shard that gets the connection, which it counts from now on; null when none has room.
 	 */
-	pick(isLasting: boolean, key: SelectionKey = noKey): Candidate | null {
+	pick(isLasting: boolean, key: SelectionKey = noKey, isLocal = false): Candidate | null {
 		const count = this.#candidates.length;
 		const able = this.#able;
-		this.#collect(isLasting, !isLasting);
-		if (isLasting && able.length === 0) this.#collect(true, true);
+		this.#collect(isLasting, !isLasting, isLocal);
+		if (isLasting && able.length === 0) this.#collect(true, true, isLocal);
 		this.#next = this.#next + 1 < count ? this.#next + 1 : 0;
 		if (able.length === 0) return null;
 		const best = this.#choose(able, isLasting, key);
@@ -174,14 +177,16 @@ export class Picker {
 	}
 
 	/** Fills `#able`. @param takesGuarded whether shards whose guards act are among them. */
-	#collect(isLasting: boolean, takesGuarded: boolean): void {
+	#collect(isLasting: boolean, takesGuarded: boolean, isLocal: boolean): void {
 		const candidates = this.#candidates;
 		const count = candidates.length;
+		const { dialingMax = Number.POSITIVE_INFINITY } = this.#options;
 		this.#able.length = 0;
 		for (let i = 0, at = this.#next; i < count; i++, at++) {
 			const candidate = candidates[at < count ? at : at - count];
 			const { serving, silent, guarded, own } = candidate;
 			if (!serving || silent || (guarded && !takesGuarded)) continue;
+			if (candidate.row.remote !== undefined && (isLocal || candidate.row.dialing! >= dialingMax)) continue;
 			if (own < this.#options.ownMax && !isFull(candidate, isLasting)) this.#able.push(candidate);
 		}
 	}
@@ -231,7 +236,8 @@ export class Picker {
 		const rows = this.#table.rows();
 		this.#candidates = rows.map((row) => {
 			const candidate = known.get(row.slot) ?? newCandidate(row);
-			candidate.weight = Number(this.#rules.lbWeights[row.slot] ?? 1);
+			// One without weight takes no clients, and strategies divide by it.
+			candidate.weight = Math.max(1, row.remote?.known.weight ?? Number(this.#rules.lbWeights[row.slot] ?? 1));
 			row.weight = candidate.weight;
 			return candidate;
 		});

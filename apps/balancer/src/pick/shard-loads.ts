@@ -22,6 +22,9 @@ interface Before {
 /**
  * How busy each shard is, for the strategy `adaptive`, from the scoreboard: its CPU time as part of what it can get, its resident memory as
  * part of an even share of the memory, and the delay of its event loop. Measured once a second. One owner. Bound: an entry per slot.
+ *
+ * Of remote shards nobody tells this. They count as busy as the shards here are on average, but never as overloaded: so they get their share by weight, and
+ * take clients when all shards here are overloaded.
  */
 export class ShardLoads {
 	readonly #machine: Machine;
@@ -33,9 +36,10 @@ export class ShardLoads {
 	}
 
 	/** Measures if a second has passed since. @param shows whether the rows show which shards are overloaded. */
-	measure(candidates: readonly Candidate[], nowMs: number, shows: boolean): void {
+	measure(all: readonly Candidate[], nowMs: number, shows: boolean): void {
 		if (nowMs < this.#nextMs) return;
 		this.#nextMs = nowMs + intervalMs;
+		const candidates = all.filter(({ row }) => row.remote === undefined);
 		for (const candidate of candidates) {
 			const { row } = candidate;
 			candidate.cpu = this.#cpuOf(candidate, candidates, nowMs);
@@ -43,6 +47,7 @@ export class ShardLoads {
 			candidate.loopLagMs = row.get("loopLagP99Ms");
 			row.overloads = shows ? overloadsOf(candidate) : [];
 		}
+		if (candidates.length < all.length) supposeLoads(all, candidates);
 	}
 
 	/** The next call measures again. Call it when members or rules have changed. */
@@ -62,6 +67,33 @@ export class ShardLoads {
 		const sharers = row.core < 0 ? 1 : candidates.filter((other) => other.row.core === row.core).length;
 		const cpus = Math.min(1 / Math.max(1, sharers), (this.#machine.quota ?? Number.POSITIVE_INFINITY) / candidates.length);
 		return Math.max(0, now.cpuMs - before.cpuMs) / (now.atMs - before.atMs) / cpus;
+	}
+}
+
+/** Just below the threshold. */
+const nearlyOverloaded = 0.99;
+
+/** Gives the remote shards among all the average of the local ones that serve. */
+function supposeLoads(all: readonly Candidate[], local: readonly Candidate[]): void {
+	const known = local.filter(({ serving }) => serving);
+	const mean = (of: (candidate: Candidate) => number) => known.reduce((sum, each) => sum + of(each), 0) / Math.max(1, known.length);
+	const cpu = Math.min(
+		mean((each) => each.cpu),
+		overload.cpu * nearlyOverloaded,
+	);
+	const memory = Math.min(
+		mean((each) => each.memory),
+		overload.memory * nearlyOverloaded,
+	);
+	const loopLagMs = Math.min(
+		mean((each) => each.loopLagMs),
+		overload.loopLagMs * nearlyOverloaded,
+	);
+	for (const candidate of all) {
+		if (candidate.row.remote === undefined) continue;
+		candidate.cpu = cpu;
+		candidate.memory = memory;
+		candidate.loopLagMs = loopLagMs;
 	}
 }
 

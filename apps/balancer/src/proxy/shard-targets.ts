@@ -1,52 +1,78 @@
-import { type Refusal, Refusals, type Target, type TargetRequest, type Targets, withMessage } from "@shardcast/relay";
+import {
+	type HeadParser,
+	headerLines,
+	passedOnHeader,
+	type Refusal,
+	Refusals,
+	type Target,
+	type TargetLink,
+	type TargetRequest,
+	type Targets,
+	withMessage,
+} from "@shardcast/relay";
 import { ShardState } from "@shardcast/scoreboard";
 import type { Candidate } from "../pick/candidate.ts";
 import type { Picker } from "../pick/picker.ts";
 import type { PlacementKeys } from "../pick/placement-keys.ts";
 import { heldUpMs, placementMs, placementRefusal } from "../placement.ts";
+import { RemoteRow } from "../remote/remote-row.ts";
+import type { RemoteShards } from "../remote/remote-shards.ts";
 
-/** The shards' own ports as targets of proxied connections. */
+interface ShardTargetsParts {
+	readonly picker: Picker;
+	readonly keys: PlacementKeys;
+	/** Where the shards' own ports listen. */
+	readonly host: string;
+	/** How connections to shards of this machine are made. */
+	readonly link: TargetLink;
+	readonly remotes: RemoteShards;
+}
+
+/** The shards' own ports, and remote shards, as targets of proxied connections. */
 export class ShardTargets implements Targets {
 	readonly waitMs = placementMs;
 	readonly heldUpMs = heldUpMs;
-	/** Connecting over loopback completes at once unless the shard's accept queue is full. */
-	readonly dialMs = 1000;
 	readonly unreachable: Refusal = withMessage(Refusals.noShard, "no shard could be reached");
-	readonly #picker: Picker;
-	readonly #keys: PlacementKeys;
-	readonly #host: string;
+	readonly #parts: ShardTargetsParts;
 
-	/** @param host where the shards' own ports listen. */
-	constructor(picker: Picker, keys: PlacementKeys, host: string) {
-		this.#picker = picker;
-		this.#keys = keys;
-		this.#host = host;
+	constructor(parts: ShardTargetsParts) {
+		this.#parts = parts;
 	}
 
 	get mayTakeBack(): boolean {
-		return this.#picker.mayTakeBack && this.#picker.candidates.some(isStandingStill);
+		const { picker, remotes } = this.#parts;
+		return picker.mayTakeBack && (remotes.losesOne || picker.candidates.some(isStandingStill));
 	}
 
 	get areHeldUp(): boolean {
-		return this.#picker.allSilent;
+		return this.#parts.picker.allSilent;
 	}
 
 	open(): void {
 		this.look();
-		for (const { row } of this.#picker.candidates) row.proxiedOpen = 0;
+		for (const { row } of this.#parts.picker.candidates) row.proxiedOpen = 0;
 	}
 
 	look(): void {
-		this.#picker.look();
+		this.#parts.remotes.look(performance.now());
+		this.#parts.picker.look();
 	}
 
 	pick({ head, bytes, address }: TargetRequest): Target | null {
-		const candidate = this.#picker.pick(head.isLasting, this.#keys.of(head, bytes, address));
-		return candidate === null ? null : new ShardTarget(candidate, this.#host, this.#picker);
+		const { picker, keys, remotes } = this.#parts;
+		const isLocal = remotes.rows.length === 0 || !mayLeave(head, bytes);
+		const candidate = picker.pick(head.isLasting, keys.of(head, bytes, address), isLocal);
+		if (candidate === null) return null;
+		return candidate.row instanceof RemoteRow ? new RemoteTarget(candidate, candidate.row, this.#parts) : this.#own(candidate);
 	}
 
 	refusal(isStopping: boolean): Refusal {
-		return placementRefusal(this.#picker, isStopping);
+		return placementRefusal(this.#parts.picker, isStopping);
+	}
+
+	#own(candidate: Candidate): Target {
+		const { host, link, picker } = this.#parts;
+		return new ShardTarget(candidate, { host, link }, picker);
 	}
 }
 
@@ -54,22 +80,24 @@ export class ShardTargets implements Targets {
 class ShardTarget implements Target {
 	readonly host: string;
 	readonly port: number;
-	readonly #candidate: Candidate;
+	readonly link: TargetLink;
+	protected readonly candidate: Candidate;
 	readonly #picker: Picker;
 
-	constructor(candidate: Candidate, host: string, picker: Picker) {
+	constructor(candidate: Candidate, { host, link }: Pick<Target, "host" | "link">, picker: Picker) {
 		this.host = host;
 		this.port = candidate.row.port;
-		this.#candidate = candidate;
+		this.link = link;
+		this.candidate = candidate;
 		this.#picker = picker;
 	}
 
 	get isStandingStill(): boolean {
-		return isStandingStill(this.#candidate);
+		return isStandingStill(this.candidate);
 	}
 
 	count(connections: number, lasting: number): void {
-		const candidate = this.#candidate;
+		const { candidate } = this;
 		candidate.own += connections;
 		candidate.ownUpgrades += lasting;
 		candidate.row.proxiedOpen = candidate.own;
@@ -78,8 +106,57 @@ class ShardTarget implements Target {
 	connected(): void {}
 
 	shun(): void {
-		this.#picker.shun(this.#candidate);
+		this.#picker.shun(this.candidate);
 	}
+}
+
+/** The remote shard that one connection goes to. */
+class RemoteTarget extends ShardTarget {
+	readonly #row: RemoteRow;
+	readonly #remotes: RemoteShards;
+	#isDialing = false;
+
+	constructor(candidate: Candidate, row: RemoteRow, { picker, remotes }: Pick<ShardTargetsParts, "picker" | "remotes">) {
+		super(candidate, { host: row.remote.known.host, link: remotes.link }, picker);
+		this.#row = row;
+		this.#remotes = remotes;
+	}
+
+	override get isStandingStill(): boolean {
+		return this.#row.remote.isLost;
+	}
+
+	override count(connections: number, lasting: number): void {
+		super.count(connections, lasting);
+		if (connections !== 0) this.#dials(connections > 0);
+	}
+
+	override connected(): void {
+		this.#row.remote.assigned.connected++;
+		this.#dials(false);
+	}
+
+	override shun(): void {
+		super.shun();
+		this.#remotes.dialFailed(this.#row);
+	}
+
+	#dials(is: boolean): void {
+		if (is === this.#isDialing) return;
+		this.#isDialing = is;
+		this.#row.dialing += is ? 1 : -1;
+	}
+}
+
+const feed = Buffer.from("/console/feed");
+
+/**
+ * Whether another machine may get the request. WebSockets of clients only: a publication, a call of the server API or the second request of an HTTP stream
+ * must reach the bus of this machine, and the console shows this one. What another machine has passed on stays here.
+ */
+function mayLeave(head: HeadParser, bytes: Buffer): boolean {
+	if (!head.isUpgrade || bytes.subarray(head.targetStart, head.targetEnd).indexOf(feed) === 0) return false;
+	return headerLines(bytes, head.bytes, passedOnHeader) === "";
 }
 
 /** It is marked as serving but does not respond. */

@@ -102,6 +102,7 @@ function clusterOf({ supervisor, memory, command, workers, reload, log }: AdminP
 			} = healthReport(memory.board, {
 				auth: "open",
 				mayPublish: { http: "nobody", webSocket: "nobody" },
+				remotes: supervisor.remotes,
 				...(names !== undefined && { names }),
 			});
 			return health;

@@ -13,8 +13,13 @@ export interface ModeChoice {
  * Chooses the mode by `--lb-mode`. Tests handoff by doing it, since some sandboxes and container runtimes refuse to pass descriptors.
  * @throws ConfigError when handoff is required but impossible.
  */
-export function chooseMode(config: Pick<Config, "lbMode" | "clusterDirectory">, name: NameOf, probe = handoffProblem): ModeChoice {
+export function chooseMode(
+	config: Pick<Config, "lbMode" | "clusterDirectory" | "remoteShards">,
+	name: NameOf,
+	probe = handoffProblem,
+): ModeChoice {
 	if (config.lbMode === "proxy") return { mode: "proxy", why: `set by ${name("lbMode")}` };
+	if (config.remoteShards.length > 0) return { mode: "proxy", why: `for the shards of other machines (${name("remoteShards")})` };
 	const problem = probe(config.clusterDirectory);
 	if (problem === null) return { mode: "handoff", why: "connections are passed to the shards, no byte goes through the balancer" };
 	if (config.lbMode === "auto") return { mode: "proxy", why: `descriptors can't be passed here: ${problem}` };

@@ -11,6 +11,7 @@ import { gatewayOptions } from "./sections/cluster/gateway.ts";
 import { nodeOptions } from "./sections/cluster/node.ts";
 import { redisOptions } from "./sections/cluster/redis.ts";
 import { redisBrokerOptions } from "./sections/cluster/redis-broker.ts";
+import { remoteOptions } from "./sections/cluster/remote-shards.ts";
 import { shardOptions } from "./sections/cluster/shard.ts";
 import { shutdownOptions, supervisionOptions } from "./sections/cluster/supervision.ts";
 import { guardOptions } from "./sections/server/guards.ts";
@@ -31,6 +32,7 @@ import { shapeOf } from "./shape.ts";
 export const sections = {
 	cluster: { about: "Processes, cores, ports and shared memory.", options: clusterOptions },
 	balancer: { about: "The address that clients connect to.", options: balancerOptions },
+	remote: { about: "Shards of other machines, to which the balancer passes clients on.", options: remoteOptions },
 	network: { about: "Load balancers and proxies in front of the server.", options: networkOptions },
 	http_server: { about: "Encryption (TLS).", options: httpServerOptions },
 	websocket: { about: "Compression of messages to WebSocket clients.", options: webSocketOptions },
@@ -68,6 +70,7 @@ export const sections = {
 export const options = {
 	...clusterOptions,
 	...balancerOptions,
+	...remoteOptions,
 	...networkOptions,
 	...httpServerOptions,
 	...webSocketOptions,

@@ -18,6 +18,7 @@ import { redisMessageMetrics, sharedChannelMetrics } from "./nodes/shared-channe
 import { outboxMetrics } from "./outbox-table.ts";
 import { postgresRevocationMetrics, postgresStoreMetrics } from "./postgres-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
+import { remoteMetrics } from "./remote-table.ts";
 import { revocationMetrics, sharedRevocationMetrics } from "./revocation-table.ts";
 import { tlsMetrics } from "./tls-table.ts";
 import { webhookMetrics } from "./webhook-table.ts";
@@ -45,6 +46,7 @@ const groups: Readonly<Record<string, readonly Kept[]>> = {
 		["process", [...sessionMetrics, ...nodeControlMetrics, ...sharedRevocationMetrics]],
 		["shard", [...sharedChannelMetrics, ...redisMessageMetrics]],
 	],
+	"Shards of other machines": [["process", remoteMetrics]],
 	"The edge": [["process", edgeMetrics]],
 	"The gateway": [["process or shard", gatewayMetrics]],
 	Redis: [["process", redisMetrics]],

@@ -1,3 +1,4 @@
+import type { RemoteShardHealth } from "@shardcast/scoreboard";
 import type { SessionAnswer, SessionRequest } from "@shardcast/selection";
 import type { EventLog } from "../event-log.ts";
 import { answerMetrics, type ClusterMetricsParts } from "../metrics/cluster-metrics.ts";
@@ -18,6 +19,8 @@ interface ClusterQuestionsParts extends ClusterMetricsParts {
 	readonly revocations: () => Pick<RevocationStore, "change" | "list">;
 	/** The nodes of the cluster; null = this node works alone. */
 	readonly nodes: () => ClusterNodes | null;
+	/** Shards of other machines to which the balancer passes clients on; none if not given. */
+	readonly remotes?: () => readonly RemoteShardHealth[];
 	/** Carries out orders to nodes; null = this one works alone. */
 	readonly orders: () => NodeOrders | null;
 	/** Which nodes clients belong to. */
@@ -28,7 +31,7 @@ interface ClusterQuestionsParts extends ClusterMetricsParts {
 
 /** Registers all questions of a cluster, with the merging of their parts: in the supervisor, or in a process that has none. */
 export function answerCluster(parts: ClusterQuestionsParts): void {
-	const { questions, events, revocations, nodes, nodesNow, orders, sessions } = parts;
+	const { questions, events, revocations, nodes, nodesNow, remotes = () => [], orders, sessions } = parts;
 	answerMetrics(parts);
 	answerPresence(questions);
 	answerChannels(questions);
@@ -38,5 +41,5 @@ export function answerCluster(parts: ClusterQuestionsParts): void {
 	questions.add(clusterNodesQuestion, nodesNow);
 	answerOrders(questions, orders);
 	questions.add(sessionsQuestion, (_parts, { request }) => sessions(request));
-	questions.add(consoleQuestion, (answers) => ({ events: events.events, parts: answers, nodes: nodes() }));
+	questions.add(consoleQuestion, (answers) => ({ events: events.events, parts: answers, nodes: nodes(), remotes: remotes() }));
 }

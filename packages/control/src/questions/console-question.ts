@@ -1,3 +1,4 @@
+import type { RemoteShardHealth } from "@shardcast/scoreboard";
 import type { Question } from "../asking/question.ts";
 import type { ClusterEvent } from "../event-log.ts";
 import type { ClusterNodes } from "./cluster-nodes-question.ts";
@@ -32,6 +33,8 @@ interface ConsoleAnswer {
 	readonly parts: readonly ConsolePart[];
 	/** Null if this node works alone. */
 	readonly nodes: ClusterNodes | null;
+	/** Shards of other machines to which the balancer passes clients on. */
+	readonly remotes: readonly RemoteShardHealth[];
 }
 
 /** The console's values that no single shard has: recent events, and each shard's part. */

@@ -2,14 +2,14 @@ import type { SelectableNode } from "@shardcast/selection";
 import type { NodeHealth } from "./node-check.ts";
 import type { KnownNode } from "./node-source.ts";
 
-/** Checks in a row that a node may miss. */
-const missesMax = 2;
 /** How long a node that did not answer a connection gets no others, unless a check succeeds. */
 const shunMs = 1000;
 
 interface EdgeNodeParts {
 	/** What the source tells is not believed when it is older: Redis cannot be reached. */
 	readonly toldForMs: number;
+	/** With so many missed checks in a row it is lost. */
+	readonly missesMax: number;
 	readonly nowMs?: () => number;
 }
 
@@ -94,7 +94,7 @@ export class EdgeNode {
 
 	onMiss(why: string): void {
 		this.checks.failed++;
-		if (++this.#misses < missesMax && this.#problem === null) return;
+		if (++this.#misses < this.#parts.missesMax && this.#problem === null) return;
 		this.#problem = why;
 		this.#isLost = true;
 	}

@@ -1,4 +1,3 @@
-import type { Log } from "@shardcast/telemetry";
 import { EdgeNode } from "./edge-node.ts";
 import { type CheckTarget, checkNode } from "./node-check.ts";
 import type { NodeSource } from "./node-source.ts";
@@ -6,12 +5,17 @@ import type { NodeSource } from "./node-source.ts";
 interface EdgeNodesParts {
 	readonly source: NodeSource;
 	readonly checkIntervalMs: number;
-	readonly check: Pick<CheckTarget, "sendProxy" | "tls" | "timeoutMs">;
+	readonly check: Pick<CheckTarget, "sendProxy" | "tls" | "timeoutMs" | "ofShards" | "hints">;
+	/** With so many missed checks in a row a node is lost. */
+	readonly missesMax: number;
 	/** How long what the source tells counts. */
 	readonly toldForMs: number;
 	/** Called when a node is lost, and after each further check of it. */
 	readonly onLost: () => void;
-	readonly log: Pick<Log, "info" | "warn">;
+	/** Called when a node begins to get clients (null), ceases to, or gets none for another reason. @param before undefined = nothing was known yet. */
+	readonly onTold: (node: EdgeNode, problem: string | null, before: string | null | undefined) => void;
+	/** The source does not name it any more. */
+	readonly onLeft: (node: EdgeNode) => void;
 }
 
 interface Watched {
@@ -78,8 +82,9 @@ export class EdgeNodes {
 		const ids = new Set(nodes.map(({ id }) => id));
 		for (const id of this.#watched.keys()) {
 			if (ids.has(id)) continue;
+			const { node } = this.#watched.get(id)!;
 			this.#forget(id);
-			this.#parts.log.info({ node: id }, `node ${id} has left`);
+			this.#parts.onLeft(node);
 		}
 	}
 
@@ -113,16 +118,12 @@ export class EdgeNodes {
 			});
 	}
 
-	/** Logs when a node begins or ceases to get clients. */
 	#tell(watched: Watched): void {
 		const { node } = watched;
 		const { problem } = node;
 		if (node.isUnknown || watched.told === problem) return;
-		const { log } = this.#parts;
-		const where = `node ${node.id} (${node.known.host}:${node.known.port})`;
-		if (problem === null) log.info({ node: node.id }, `${where} gets clients`);
-		else if (watched.told === null || watched.told === undefined)
-			log.warn({ node: node.id, problem }, `${where} gets no new clients: it ${problem}`);
+		const before = watched.told;
 		watched.told = problem;
+		this.#parts.onTold(node, problem, before);
 	}
 }

@@ -4,6 +4,12 @@ import type { HeadParser } from "../head/head.ts";
 /** With this header a shard knows that the forwarding headers come from the balancer. Its value is the cluster's proxy token. */
 const proxyTokenHeader = "X-Shardcast-Proxy";
 
+/**
+ * Marks what a balancer has passed on to another machine, whose balancer keeps it there. It stays when there is an edge in between. Anybody may send it:
+ * it decides nothing but that. In lower case, as requests are searched for it.
+ */
+export const passedOnHeader = "x-shardcast-passed-on";
+
 /** Headers that a balancer sets itself; those of the client are removed. */
 const ownHeaders: ReadonlySet<string> = new Set(["x-forwarded-for", "x-real-ip", proxyTokenHeader.toLowerCase()]);
 
@@ -15,13 +21,15 @@ interface Forwarding {
 	readonly client: string;
 	/** Null = the target is another machine, which believes X-Forwarded-For only. */
 	readonly token: string | null;
+	/** It must not pass the request on once more. */
+	readonly isLastHop: boolean;
 }
 
 /**
  * Returns the head as the target gets it: with the peer's address appended to X-Forwarded-For, and for a shard the client's set as X-Real-IP, with the
  * token. Everything else stays byte for byte. `head` must have parsed all of `bytes`.
  */
-export function proxyHead(bytes: Buffer, head: HeadParser, { peer, client, token }: Forwarding): Buffer {
+export function proxyHead(bytes: Buffer, head: HeadParser, { peer, client, token, isLastHop }: Forwarding): Buffer {
 	const lines = bytes.toString("latin1", 0, head.bytes - 4).split("\r\n");
 	const forwardedFor: string[] = [];
 	const kept = lines.filter((line, index) => {
@@ -36,6 +44,7 @@ export function proxyHead(bytes: Buffer, head: HeadParser, { peer, client, token
 	forwardedFor.push(plainAddress(peer));
 	kept.push(`X-Forwarded-For: ${forwardedFor.join(", ")}`);
 	if (token !== null) kept.push(`X-Real-IP: ${plainAddress(client)}`, `${proxyTokenHeader}: ${token}`);
+	if (isLastHop) kept.push(`${passedOnHeader}: 1`);
 	kept.push("", "");
 	return Buffer.from(kept.join("\r\n"), "latin1");
 }

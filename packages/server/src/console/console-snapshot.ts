@@ -59,6 +59,8 @@ interface SnapshotFacts {
 	readonly events: readonly ClusterEvent[];
 	readonly parts: readonly ConsolePart[];
 	readonly nodes: ClusterNodes | null;
+	/** Shards of other machines. */
+	readonly remotes: HealthReport["remoteShards"];
 }
 
 /** Reads the state of the whole cluster from the scoreboard. Any shard can do it. */
@@ -72,6 +74,7 @@ export function consoleSnapshot(board: Scoreboard, facts: SnapshotFacts): Consol
 		auth: facts.auth,
 		mayPublish: facts.mayPublish,
 		nowMs: facts.monotonicMs,
+		remotes: facts.remotes ?? [],
 	});
 	const rows = new Map(board.rows().map((row) => [row.slot, row]));
 	const snapshots = new Map([...rows].map(([slot, row]) => [slot, row.snapshot()]));

@@ -106,6 +106,7 @@ export class Console implements Feature {
 			events: answer.events,
 			parts: answer.parts,
 			nodes: answer.nodes,
+			remotes: answer.remotes,
 		});
 	}
 

@@ -81,6 +81,10 @@ const elsewhere: Partial<Record<ConfigKey, readonly [file: string, title: string
 			],
 		]),
 	),
+	remoteShards: [
+		"apps/supervisor/test/cluster/remote-shards.cluster.test.ts",
+		"with the weight 0 it gets no new clients and keeps those that it has, without a restart",
+	],
 	lbAffinityFrom: ["apps/balancer/test/pick/placement-keys.test.ts", "lbAffinityFrom: another one holds from the next connection on"],
 	logLevel: ["packages/control/test/reload.test.ts", "says so when the level goes from %s to %s"],
 	tlsKey: ["packages/control/test/certificate-watch.test.ts", "follow new option values, all or none"],

@@ -260,7 +260,7 @@ describe("the balancer's parser and uWebSockets.js", () => {
 			const bytes = Buffer.from(text, "latin1");
 			const { head, outcome } = parse(text)!;
 			const [seen] = (await ask([
-				proxyHead(bytes, head, { peer: "10.0.0.9", client: "10.0.0.9", token: "token" }).toString("latin1"),
+				proxyHead(bytes, head, { peer: "10.0.0.9", client: "10.0.0.9", token: "token", isLastHop: false }).toString("latin1"),
 			])) as Seen[];
 			expect(seen.outcome).toBe(outcome);
 			expect(valuesOf(seen, "x-real-ip")).toEqual(["10.0.0.9"]);

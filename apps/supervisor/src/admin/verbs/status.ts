@@ -43,6 +43,14 @@ export const status = defineVerb({
 				`${shard.connections} of ${shard.max} connections`,
 				shard.restarts === 0 ? "" : `${shard.restarts} restart${shard.restarts === 1 ? "" : "s"}`,
 			]),
+			...(state.remoteShards ?? []).map((remote) => [
+				"remote",
+				remote.id,
+				remote.status,
+				`weight ${remote.weight}`,
+				`${remote.connections} of ${remote.max} connections`,
+				`${remote.open} through this balancer`,
+			]),
 		];
 		return [
 			`shardcast ${version} ${command}, supervisor ${pid}, up ${up}: ${health}, ${connections} of ${maxConnections} connections`,

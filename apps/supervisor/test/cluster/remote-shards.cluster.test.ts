@@ -1,0 +1,150 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { RemoteShardHealth } from "@shardcast/scoreboard";
+import { Cluster, httpRequest, ManagedProcess, RawClient, Scrape, startCluster, waitFor } from "@shardcast/testkit";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const main = join(import.meta.dirname, "../../dist/main.js");
+const run = promisify(execFile);
+const checks = "check_interval: 200ms, check_timeout: 2s";
+const open = "auth: { require: false }\nnetwork: { trusted_proxies: [127.0.0.1] }\n";
+
+/** Two clusters on this machine, as on two: each passes clients on to the other, three times as many as it keeps. */
+describe("a balancer with a shard of another machine", () => {
+	let folder: string;
+	let here: Cluster;
+	let there: Cluster;
+	let clients: RawClient[] = [];
+	const file = (name: "here" | "there") => join(folder, `${name}.yaml`);
+	const write = (name: "here" | "there", shards: readonly string[]) =>
+		writeFileSync(
+			file(name),
+			`${open}balancer: { strategy: weighted, mode: proxy, weights: [1] }\nremote: { shards: [${shards.join()}], ${checks} }\n`,
+		);
+	const addressOf = (cluster: Cluster) => cluster.url.slice("ws://".length);
+	async function remoteOf(cluster: Cluster): Promise<RemoteShardHealth | undefined> {
+		return ((await cluster.health()) as unknown as { remoteShards?: RemoteShardHealth[] }).remoteShards?.[0];
+	}
+	const becomes = (status: RemoteShardHealth["status"]) =>
+		waitFor(async () => (await remoteOf(here))?.status === status, { deadlineMs: 20_000, what: `the remote shard to be ${status}` });
+	async function reload(cluster: Cluster, name: "here" | "there", shards: readonly string[]): Promise<void> {
+		const before = cluster.log().length;
+		write(name, shards);
+		cluster.process.signal("SIGHUP");
+		await cluster.process.waitUntil(() => cluster.log().slice(before).includes("configuration reloaded"), "the answer to SIGHUP", 10_000);
+	}
+	/** Connects so many clients, one after the other. None is refused. */
+	async function connect(count: number): Promise<void> {
+		for (let made = 0; made < count; made++) clients.push(await RawClient.open(here.url));
+	}
+	async function leave(): Promise<void> {
+		await Promise.allSettled(clients.map((client) => client.close()));
+		clients = [];
+		await settled(0, 0);
+	}
+	/** Clients on the shard here, and on the other machine. */
+	const settled = (own: number, others: number) =>
+		waitFor(
+			async () => {
+				const counts = [(await here.health()).connections, (await remoteOf(here))?.open ?? 0];
+				if (counts[0] !== own || counts[1] !== others) throw new Error(`${counts} connections, not ${own} and ${others}`);
+				return true;
+			},
+			{ deadlineMs: 10_000, what: `${own} clients here and ${others} there` },
+		);
+
+	beforeAll(async () => {
+		folder = mkdtempSync(join(tmpdir(), "remote-"));
+		write("there", []);
+		there = await startCluster({ shards: 1, flags: ["--config", file("there")] });
+		write("here", [`${addressOf(there)}=3`]);
+		here = await startCluster({ shards: 1, flags: ["--config", file("here")] });
+		await becomes("healthy");
+		// Each is a remote shard of the other one.
+		await reload(there, "there", [`${addressOf(here)}=3`]);
+		await waitFor(async () => (await remoteOf(there))?.status === "healthy", {
+			deadlineMs: 20_000,
+			what: "the other machine to know this one",
+		});
+	});
+	afterAll(async () => {
+		await Promise.allSettled(clients.map((client) => client.close()));
+		try {
+			await here?.stop();
+		} finally {
+			await there?.stop();
+			rmSync(folder, { recursive: true });
+		}
+	});
+
+	it("gives it clients by weight, and those stay there although it passes its own on, too", async () => {
+		await connect(20);
+		await settled(5, 15);
+		expect((await there.health()).connections).toBe(15);
+		const metrics = new Scrape((await httpRequest(`${here.httpUrl}/metrics`)).body);
+		const remote = addressOf(there);
+		expect(metrics.sum("shardcast_balancer_remote_open_connections", { remote })).toBe(15);
+		expect(metrics.sum("shardcast_balancer_remote_assignments_total", { remote, result: "connected" })).toBeGreaterThanOrEqual(15);
+		expect(metrics.sum("shardcast_balancer_remote_up", { remote })).toBe(1);
+		const { stdout } = await run(process.execPath, [main, "status", "--pid", String(here.process.pid)]);
+		expect(stdout).toMatch(new RegExp(`remote +${remote} +healthy +weight 3 +15 of \\d+ connections +15 through this balancer`));
+		await leave();
+	});
+
+	it("with the weight 0 it gets no new clients and keeps those that it has, without a restart", async () => {
+		await connect(4);
+		await settled(1, 3);
+		await reload(here, "here", [`${addressOf(there)}=0`]);
+		await becomes("draining");
+		await connect(5);
+		await settled(6, 3);
+		await reload(here, "here", [`${addressOf(there)}=3`]);
+		await becomes("healthy");
+		await leave();
+	});
+
+	it("kill -9 of the other machine: its clients come back at once to this one, none is refused; when it is back, it gets clients again", async () => {
+		await connect(8);
+		await settled(2, 6);
+		const remote = addressOf(there);
+		await there.kill9("supervisor");
+		// Its processes die with it, one a moment after the other.
+		await waitFor(
+			() =>
+				httpRequest(`${there.httpUrl}/health`).then(
+					() => false,
+					() => true,
+				),
+			{ deadlineMs: 10_000, what: "its port to be closed" },
+		);
+		// Whether a check has failed yet or not.
+		await connect(6);
+		await settled(8, 0);
+		await becomes("unavailable");
+		const { status, reasons } = await here.health();
+		expect(status).toBe("degraded");
+		expect(reasons).toEqual([`remote shard ${remote} cannot be reached: ECONNREFUSED`]);
+		expect(here.log()).toMatch(new RegExp(`remote shard ${remote} gets no new clients: it cannot be reached: ECONNREFUSED`));
+		await leave();
+
+		const [host, port] = remote.split(":");
+		const flags = ["--shards", "1", "--base-port", String(there.basePort), "--lb-addr", `${host}:${port}`, "--config", file("there")];
+		there = new Cluster(await ManagedProcess.start(main, ["multi", ...flags]), there.basePort, Number(port));
+		await there.ready(60_000);
+		await becomes("healthy");
+		await connect(8);
+		await settled(2, 6);
+		const { stdout } = await run(process.execPath, [main, "status", "--pid", String(here.process.pid)]);
+		expect(stdout, "events").toContain(`remote shard ${remote} gets clients, weight 3`);
+		await leave();
+	});
+
+	it("while no shard here serves, clients go to the other machine", async () => {
+		await here.kill9(0);
+		await connect(1);
+		await leave();
+	});
+});
