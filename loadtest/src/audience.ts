@@ -9,7 +9,21 @@ export interface AudienceOptions {
 	readonly channels: number;
 	/** Over which the clients are spread (1). */
 	readonly nodes?: number;
+	/** One of several load tests that load the same servers at the same time. */
+	readonly generator?: GeneratorPlace;
 }
+
+/** Which of several load tests this is: 0 … `count - 1`. They take different numbers for senders, and for channels if each has some. */
+export interface GeneratorPlace {
+	readonly index: number;
+	readonly count: number;
+}
+
+/** Senders of one load test are numbered from a multiple of this, in their messages. */
+const sendersPerGenerator = 1_000_000;
+const channelsPerGenerator = 1_000_000;
+/** Of a message of another load test: nothing is known of it, and its clock may be another. */
+export const foreignSender = -2;
 
 /**
  * Who is to get what. Clients and senders are numbered over the whole load test; with channels each client listens to one
@@ -25,8 +39,10 @@ export class Audience {
 	readonly nodes: number;
 	readonly #sendersListen: boolean;
 	readonly #echoes: boolean;
+	readonly #generator: GeneratorPlace;
 
-	constructor({ connections, senders, sendersListen, echoes = false, channels, nodes = 1 }: AudienceOptions) {
+	constructor({ connections, senders, sendersListen, echoes = false, channels, nodes = 1, generator }: AudienceOptions) {
+		this.#generator = generator ?? { index: 0, count: 1 };
 		this.connections = connections;
 		this.senders = senders;
 		this.channels = channels;
@@ -34,6 +50,25 @@ export class Audience {
 		this.nodes = nodes;
 		this.#sendersListen = sendersListen;
 		this.#echoes = echoes;
+	}
+
+	/** A sender's number in its messages. */
+	numberOfSender(sender: number): number {
+		return this.#generator.index * sendersPerGenerator + sender;
+	}
+
+	/** The sender that has this number in its messages; `foreignSender` for one of another load test. */
+	ownSender(number: number): number {
+		const { index, count } = this.#generator;
+		if (count === 1) return number;
+		const generator = Math.floor(number / sendersPerGenerator);
+		if (generator === index) return number % sendersPerGenerator;
+		return generator < count ? foreignSender : number;
+	}
+
+	/** A channel's number in its name. Load tests with one channel, that of all, share it. */
+	channelNumber(channel: number): number {
+		return channel < 0 || this.channels === 1 ? channel : this.#generator.index * channelsPerGenerator + channel;
 	}
 
 	/** How many of the clients, from 0 on, are the senders. */

@@ -3,16 +3,21 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MessageChannel } from "node:worker_threads";
 import { type DeliveryReport, mergeReports } from "@shardcast/testkit";
+import { monotonicMs } from "@shardcast/wire";
 import { Piscina } from "piscina";
-import { Audience } from "./audience.ts";
+import { Audience, type AudienceOptions, type GeneratorPlace } from "./audience.ts";
 import { type ProtocolKind, protocolKinds } from "./protocols/protocol-kinds.ts";
-import { type LatencySummary, summariseLatency } from "./report/latency.ts";
+import { type LatencySummary, mergeLatencies, summariseLatency } from "./report/latency.ts";
 import { Progress, ProgressCounters } from "./report/progress-counters.ts";
+import type { SeriesCollector } from "./series/series-collector.ts";
+import { share } from "./share.ts";
+import { clientsOpened, cornersOf, type Stage } from "./stages/stages.ts";
 import { sourceAddresses, type Target } from "./target.ts";
+import type { IntervalPart } from "./thread/interval-recorder.ts";
 import type { KafkaTarget } from "./thread/kafka-source.ts";
-import type { Load } from "./thread/pacer.ts";
+import { type Load, plannedMessages } from "./thread/pacer.ts";
 import { runInProcess } from "./thread/process.ts";
-import type { Disconnection, NodeDeliveries, ThreadLoad, ThreadTask } from "./thread/protocol.ts";
+import type { Disconnection, NodeDeliveries, Sent, ThreadLoad, ThreadTask } from "./thread/protocol.ts";
 import { RemoteThread } from "./thread/remote.ts";
 import { type SourceKind, sourceKinds } from "./thread/source-kinds.ts";
 
@@ -36,6 +41,27 @@ export interface GeneratorOptions {
 	readonly inFlight: number;
 	/** Loopback addresses to connect from; the usual ones for that many connections when not given. */
 	readonly addresses?: readonly string[];
+	/** Clients come and go while messages are sent (null). `connections` are then all that there will ever be. */
+	readonly clientStages?: readonly Stage[] | null;
+	/** With stages: what was sent so long before a client is closed, it must have got. */
+	readonly leavingMs?: number;
+	/** Connections that do not open are left out, instead of counting what they do not get as lost (false). */
+	readonly mayFail?: boolean;
+	/** One of several load tests. */
+	readonly generator?: GeneratorPlace;
+	/** Sent with each request. */
+	readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** All connections tried since the ramp began. */
+export interface ConnectsReport {
+	readonly attempted: number;
+	readonly opened: number;
+	readonly openedByNode: readonly number[];
+	readonly failures: Readonly<Record<string, number>>;
+	readonly latency: LatencySummary;
+	/** From which the summary comes, to be merged with others. */
+	readonly histogram: string;
 }
 
 export interface RampReport {
@@ -61,6 +87,8 @@ export interface SendReport {
 	/** Deliveries in this load alone. */
 	readonly deliveries: number;
 	readonly latency: LatencySummary;
+	/** From which the summary comes, to be merged with others. */
+	readonly histogram: string;
 	/** Of each node's clients. */
 	readonly nodes: readonly NodeReport[];
 	/** From the first message sent to the last one received. */
@@ -81,12 +109,24 @@ export interface SendOptions extends Load {
 	readonly settleMs: number;
 	/** Called when the last expected message has come: the moment to read the servers' CPU time. */
 	readonly onArrived?: () => void;
+	/** Gets what happens in each interval. */
+	readonly series?: SeriesCollector | null;
+	/** With stages of clients: a connection without an answer is given up after this time. */
+	readonly connectMs?: number;
+	/** Ends the load early; what has come by then is reported. */
+	readonly signal?: AbortSignal;
 }
 
 /** How long to wait after the last expected message, since duplicates arrive a little later. */
 const stragglersMs = 250;
 const pollMs = 10;
+/** With stages each client is asked what it misses, which takes longer. */
+const stagedPollMs = 200;
+/** After it was ended early, a load waits for its last messages no longer than this. */
+const haltedSettleMs = 1_000;
 const closeMs = 10_000;
+const connectMsDefault = 60_000;
+const leavingMsDefault = 5_000;
 
 /**
  * Many WebSocket clients on several threads, as one object: opens them, sends, checks, measures. Loads can follow each other
@@ -98,20 +138,24 @@ export class LoadGenerator {
 	readonly #progress: ProgressCounters;
 	readonly #pool: Piscina;
 	readonly #threads: RemoteThread[];
+	readonly #tracksLives: boolean;
 	#expected = 0;
+	#series: SeriesCollector | null = null;
 
 	constructor(options: GeneratorOptions) {
 		this.#options = options;
 		const protocol = options.protocol ?? "raw";
-		const audience = {
+		const audience: AudienceOptions = {
 			connections: options.connections,
 			senders: options.senders,
 			sendersListen: sourceKinds[options.source].sendersListen,
 			echoes: protocolKinds[protocol].echoes,
 			channels: options.channels,
 			nodes: options.targets.length,
+			...(options.generator && { generator: options.generator }),
 		};
 		this.#audience = new Audience(audience);
+		this.#tracksLives = (options.clientStages ?? null) !== null || options.mayFail === true;
 		const threads = options.receivers + 1;
 		this.#progress = new ProgressCounters({ threads });
 		this.#pool = new Piscina({
@@ -126,10 +170,8 @@ export class LoadGenerator {
 		// The sending thread has the senders' connections and no others, so that receiving does not disturb its pace.
 		let firstClient = 0;
 		this.#threads = Array.from({ length: threads }, (_, thread) => {
-			const clients =
-				thread === 0
-					? this.#audience.senderClients
-					: share(options.connections - this.#audience.senderClients, options.receivers, thread - 1);
+			const clients = thread === 0 ? this.#audience.senderClients : this.#clientsOf(thread - 1);
+			const onInterval = (part: IntervalPart): void => this.#series?.add(part);
 			const isProcess = thread > 0 && options.receiversAreProcesses === true;
 			const { port1, port2 } = new MessageChannel();
 			const task: ThreadTask = {
@@ -138,6 +180,10 @@ export class LoadGenerator {
 				clients,
 				targets: options.targets,
 				sourceAddresses: addresses,
+				headers: options.headers ?? {},
+				staged: this.#tracksLives
+					? { openAtStart: thread === 0 || !options.clientStages ? clients : 0, leavingMs: options.leavingMs ?? leavingMsDefault }
+					: null,
 				audience,
 				protocol,
 				progress: this.#progress.buffer,
@@ -148,14 +194,29 @@ export class LoadGenerator {
 			};
 			firstClient += clients;
 			if (isProcess)
-				return new RemoteThread(port1, runInProcess(join(import.meta.dirname, "thread/process-main.js"), task, this.#progress));
-			return new RemoteThread(port1, this.#pool.run(task, { transferList: [port2] }) as Promise<void>);
+				return new RemoteThread(port1, runInProcess(join(import.meta.dirname, "thread/process-main.js"), task, this.#progress), onInterval);
+			return new RemoteThread(port1, this.#pool.run(task, { transferList: [port2] }) as Promise<void>, onInterval);
 		});
 	}
 
 	/** Connections open now. */
 	get open(): number {
 		return this.#progress.total(Progress.opened) - this.#progress.total(Progress.ended);
+	}
+
+	/** Clients that `ramp` opens. */
+	get clientsAtStart(): number {
+		return this.#options.clientStages ? this.#audience.senderClients : this.#options.connections;
+	}
+
+	/** Connections that opened, so far. */
+	get opened(): number {
+		return this.#progress.total(Progress.opened);
+	}
+
+	/** Connections that did not open, so far. */
+	get failed(): number {
+		return this.#progress.total(Progress.failed);
 	}
 
 	get sent(): number {
@@ -177,40 +238,59 @@ export class LoadGenerator {
 		return { opened, openedByNode, failures: addUp(parts.map((part) => part.failures)), seconds, connectsPerSecond: opened / seconds };
 	}
 
+	/** Connections since the ramp began; latencies of those that it has not told yet. */
+	async connects(): Promise<ConnectsReport> {
+		const parts = await Promise.all(this.#threads.map((thread) => thread.call("connects")));
+		const histogram = mergeLatencies(parts.map(({ latency }) => latency));
+		return {
+			attempted: sumOf(parts.map(({ attempted }) => attempted)),
+			opened: sumOf(parts.map(({ opened }) => opened)),
+			openedByNode: this.#options.targets.map((_, node) => sumOf(parts.map(({ openedByNode }) => openedByNode[node]))),
+			failures: addUp(parts.map(({ failures }) => failures)),
+			latency: summariseLatency([histogram]),
+			histogram,
+		};
+	}
+
+	/** Ends a ramp or a load that is under way early; it resolves with what it has. */
+	halt(): void {
+		for (const thread of this.#threads) thread.halt();
+	}
+
 	/** Sends one load and waits until everything has arrived, or until nothing more comes. */
-	async send({ settleMs, onArrived, ...load }: SendOptions): Promise<SendReport> {
-		await Promise.all(this.#threads.map((thread) => thread.call("begin")));
+	async send({ settleMs, onArrived, series = null, connectMs = connectMsDefault, signal, ...load }: SendOptions): Promise<SendReport> {
+		this.#series = series;
+		const clock = series?.start(monotonicMs()) ?? null;
+		await Promise.all(this.#threads.map((thread) => thread.call("begin", { clock })));
 		const cpuBefore = process.cpuUsage();
 		const receivedBefore = this.received;
 		const expectedBefore = this.#expected;
 		const startedMs = performance.now();
 
-		const pace = await this.#threads[0].call("send", load);
-		this.#expected = pace.sentBySender.reduce((sum, sent, sender) => sum + sent * this.#audience.listenersOf(sender), 0);
-		let lastMs = performance.now();
-		for (let last = this.received; last < this.#expected && performance.now() - lastMs < settleMs; ) {
-			await sleep(pollMs);
-			if (this.received > last) {
-				last = this.received;
-				lastMs = performance.now();
-			}
-		}
+		const [pace] = await Promise.all([this.#threads[0].call("send", load), this.#follow(connectMs)]);
+		const sent: Sent = { sentBySender: pace.sentBySender, log: pace.log };
+		const lastMs = await this.#settle(sent, settleMs, signal);
 		onArrived?.();
 		const seconds = (lastMs - startedMs) / 1000;
 		const cpu = process.cpuUsage(cpuBefore);
 		await sleep(stragglersMs);
 
-		const parts = await Promise.all(this.#threads.map((thread) => thread.call("collect", { sentBySender: pace.sentBySender })));
+		if (series !== null) await Promise.all(this.#threads.map((thread) => thread.call("flush")));
+		this.#series = null;
+		const parts = await Promise.all(this.#threads.map((thread) => thread.call("collect", sent)));
+		if (this.#tracksLives) this.#expected = sumOf(parts.flatMap((part) => part.byNode.map(({ expected }) => expected)));
+		const histogram = mergeLatencies(parts.flatMap((part) => part.latency));
 		return {
 			sent: pace.sent,
-			planned: Math.max(1, Math.round((load.rate * load.durationMs) / 1000)),
+			planned: signal?.aborted ? pace.sent : plannedMessages(load),
 			expected: this.#expected - expectedBefore,
 			delivery: mergeReports(parts.map((part) => part.delivery)),
 			deliveries: this.received - receivedBefore,
-			latency: summariseLatency(parts.flatMap((part) => part.latency)),
+			latency: summariseLatency([histogram]),
+			histogram,
 			nodes: this.#options.targets.map((_, node) => ({
-				expected: parts.reduce((sum, part) => sum + part.byNode[node].expected, 0),
-				received: parts.reduce((sum, part) => sum + part.byNode[node].received, 0),
+				expected: sumOf(parts.map((part) => part.byNode[node].expected)),
+				received: sumOf(parts.map((part) => part.byNode[node].received)),
 				latency: summariseLatency(parts.map((part) => part.latency[node])),
 			})),
 			seconds,
@@ -220,6 +300,49 @@ export class LoadGenerator {
 			threads: parts.map((part) => part.load),
 			cpuMs: parts.reduce((sum, part) => sum + part.cpuMs, (cpu.user + cpu.system) / 1000),
 		};
+	}
+
+	/** With stages: lets the clients of the receivers come and go. */
+	async #follow(connectMs: number): Promise<void> {
+		const { clientStages, receivers, inFlight } = this.#options;
+		if (!clientStages) return;
+		const others = this.#audience.senderClients;
+		const options = { stages: clientStages, receivers, others, connectMs };
+		await Promise.all(
+			this.#threads
+				.slice(1)
+				.map((thread, receiver) =>
+					thread.call("follow", { ...options, receiver, inFlight: Math.max(1, share(inFlight, receivers, receiver)) }),
+				),
+		);
+	}
+
+	/** Waits for what must come. @returns when the last message came, or when sending ended. */
+	async #settle(sent: Sent, settleMs: number, signal: AbortSignal | undefined): Promise<number> {
+		if (!this.#tracksLives)
+			this.#expected = sent.sentBySender.reduce((sum, count, sender) => sum + count * this.#audience.listenersOf(sender), 0);
+		const isComplete = async (): Promise<boolean> => {
+			if (!this.#tracksLives) return this.received >= this.#expected;
+			return sumOf(await Promise.all(this.#threads.map((thread) => thread.call("outstanding", sent)))) === 0;
+		};
+		let lastMs = performance.now();
+		let last = this.received;
+		while (performance.now() - lastMs < (signal?.aborted ? Math.min(settleMs, haltedSettleMs) : settleMs)) {
+			if (await isComplete()) break;
+			await sleep(this.#tracksLives ? stagedPollMs : pollMs);
+			if (this.received === last) continue;
+			last = this.received;
+			lastMs = performance.now();
+		}
+		return lastMs;
+	}
+
+	/** Clients that a receiver opens, first to last. */
+	#clientsOf(receiver: number): number {
+		const { connections, receivers, clientStages } = this.#options;
+		const { senderClients } = this.#audience;
+		if (!clientStages) return share(connections - senderClients, receivers, receiver);
+		return clientsOpened(cornersOf(clientStages).map((count) => share(Math.max(0, count - senderClients), receivers, receiver)));
 	}
 
 	/** Ends all connections; `ramp` opens them again. */
@@ -234,10 +357,7 @@ export class LoadGenerator {
 	}
 }
 
-/** The part of `total` that falls to one of `parts`: differs by one at most. */
-function share(total: number, parts: number, part: number): number {
-	return Math.floor(total / parts) + (part < total % parts ? 1 : 0);
-}
+const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
 
 function addUp(parts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
 	const total: Record<string, number> = {};

@@ -23,8 +23,18 @@ export function machineFacts(now = new Date()): Machine {
 		kernel: `${process.platform} ${release()}`,
 		memoryBytes: totalmem(),
 		load: loadAverage(),
-		command: ["node", ...process.argv.slice(1)].join(" "),
+		command: withoutSecrets(["node", ...process.argv.slice(1)]).join(" "),
 	};
+}
+
+/** A command line as it may be written to a file: without values of headers, and without what follows the "?" of a URL. */
+export function withoutSecrets(words: readonly string[]): string[] {
+	const nameOnly = (header: string): string => header.replace(/:.*$/s, ": …");
+	return words.map((word, index) => {
+		if (words[index - 1] === "--header") return nameOnly(word);
+		if (word.startsWith("--header=")) return nameOnly(word);
+		return word.replace(/(wss?:\/\/[^\s?,]*\?)[^\s,]*/g, "$1…");
+	});
 }
 
 function loadAverage(): number {

@@ -13,13 +13,28 @@ export class NodeServers {
 
 	/** @throws as `Servers.find`. */
 	static async find(targets: readonly Target[]): Promise<NodeServers> {
-		const nodes = await Promise.all(targets.map(({ httpUrl }) => Servers.find(httpUrl)));
-		return new NodeServers(nodes, targets.length === 1 ? [""] : targets.map(({ host, port }) => `${host}:${port} `));
+		const nodes = await Promise.all(targets.map(({ httpUrl, isLocal }) => Servers.find(httpUrl, isLocal)));
+		return new NodeServers(nodes, targets.length === 1 ? [""] : targets.map(({ name, port }) => `${name}:${port} `));
 	}
 
 	/** Of the shards of all nodes, one node after the other. */
 	async shardConnections(): Promise<ShardConnections[]> {
 		return (await Promise.all(this.nodes.map((servers) => servers.shardConnections()))).flat();
+	}
+
+	/** Whether any process of a server is on this machine. */
+	get areKnown(): boolean {
+		return this.nodes.some(({ processes }) => processes.length > 0);
+	}
+
+	/** Null when a process has ended meanwhile: what it used is not known any more. */
+	cpuMsOrNull(): number | null {
+		if (!this.areKnown) return null;
+		try {
+			return this.cpuMs();
+		} catch {
+			return null; // it died under the load; `usageSince` says so
+		}
 	}
 
 	cpuMs(): number {

@@ -1,11 +1,30 @@
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseBytes, parseDuration } from "@shardcast/config";
 import { openFilesLimit } from "@shardcast/process";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, Option } from "commander";
+import type { GeneratorPlace } from "./audience.ts";
+import {
+	addresses,
+	certificateAuthority,
+	checked,
+	defaulted,
+	generatorPlace,
+	headers,
+	rate,
+	rateMax,
+	startFlags,
+	thresholds,
+	urls,
+	whole,
+} from "./option-parsers.ts";
+import { portsOfOneAddress } from "./ports.ts";
 import { type ProtocolKind, protocolKinds, withClusterFlags } from "./protocols/protocol-kinds.ts";
-import { parseTarget, parseTargets, type Target } from "./target.ts";
+import { parseStages } from "./stages/parse-stages.ts";
+import { clientsOpened, cornersOf, highest, lasting, messagesIn, type Stage, totalMs } from "./stages/stages.ts";
+import { notLocal, parseTarget, type Target } from "./target.ts";
 import { type SourceKind, sourceKinds } from "./thread/source-kinds.ts";
+import { figures } from "./thresholds/figures.ts";
+import type { Threshold } from "./thresholds/threshold.ts";
 
 const scenarios = ["broadcast", "channels"] as const;
 type Scenario = (typeof scenarios)[number];
@@ -13,8 +32,12 @@ type Scenario = (typeof scenarios)[number];
 export interface LoadTestOptions {
 	/** The nodes to load: at least one. */
 	readonly targets: readonly Target[];
-	/** Over all nodes. */
+	/** Over all nodes; with stages, all that are ever opened. */
 	readonly connections: number;
+	/** Clients over time; null = all are opened before messages are sent, and stay. */
+	readonly clientStages: readonly Stage[] | null;
+	/** Messages per second over time; null = always `rate`. */
+	readonly rateStages: readonly Stage[] | null;
 	readonly scenario: Scenario;
 	readonly protocol: ProtocolKind;
 	/** 0 = to everybody: the broadcast scenario, unless the protocol has channels only. */
@@ -33,13 +56,22 @@ export interface LoadTestOptions {
 	readonly inFlight: number;
 	/** Threads that receive, or processes. */
 	readonly receivers: number;
-	/** More connections than one process may have open: each receiver is a process. */
+	/** As asked for, or because there are more connections than one process may have open: each receiver is a process. */
 	readonly receiversAreProcesses: boolean;
 	/** Nodes of the test's own cluster, which share a Redis when there are several. */
 	readonly startNodes: number;
 	/** Flags of `shardcast multi` for a cluster of the test's own; null = load what runs at the target. */
 	readonly start: readonly string[] | null;
+	/** This load test is one of several that load the same servers. */
+	readonly generator: GeneratorPlace;
+	/** Sent with each request. */
+	readonly headers: Readonly<Record<string, string>>;
+	/** Source addresses of connections; null = loopback addresses, or the kernel's choice. */
+	readonly sourceAddresses: readonly string[] | null;
+	readonly thresholds: readonly Threshold[];
 	readonly jsonPath: string | null;
+	readonly csvPath: string | null;
+	readonly htmlPath: string | null;
 }
 
 /** A command line that can not be run: `message` is for the user, 0 is for --help. */
@@ -56,55 +88,11 @@ export class UsageError extends Error {
 /** Descriptors that the load generator itself needs beside its connections. */
 const descriptorsKept = 300;
 const messageBytesMax = 1 << 20;
+const connectionsMax = 1_000_000;
 const receiversMax = 64;
 const startNodesMax = 16;
 const defaultUrl = "ws://127.0.0.1:3005";
 const defaultTargets: readonly Target[] = [parseTarget(defaultUrl)];
-
-function checked<T>(parse: (text: string) => T): (text: string) => T {
-	return (text) => {
-		try {
-			return parse(text);
-		} catch (error) {
-			throw new InvalidArgumentError(`It ${(error as Error).message}.`);
-		}
-	};
-}
-
-function whole(min: number, max: number): (text: string) => number {
-	return checked((text) => {
-		const value = Number(text);
-		if (!/^\d+$/.test(text) || value < min || value > max) throw new RangeError(`is not a whole number from ${min} to ${max}`);
-		return value;
-	});
-}
-
-const rate = checked((text) => {
-	const value = Number(text);
-	if (!(value > 0 && value <= 1_000_000)) throw new RangeError("is not a number of messages per second above 0, at most 1000000");
-	return value;
-});
-
-/** Flags of `shardcast multi` that the load test gives its own cluster. */
-const portFlags = ["--lb-addr", "--base-port"];
-
-/** The cluster's flags. Its ports are found free by the load test, which waits there until it serves. */
-const startFlags = checked((text) => {
-	const words = text.split(/\s+/).filter((word) => word !== "");
-	// "--shards=2" as "--shards", "2".
-	const flags = words.flatMap((word) => /^(--[a-z-]+)=(.*)$/.exec(word)?.slice(1) ?? [word]);
-	const port = flags.find((flag) => portFlags.includes(flag));
-	if (port !== undefined)
-		throw new RangeError(
-			`has ${port}, but the load test finds free ports itself; leave it out, or start that cluster and name it with --url`,
-		);
-	return flags;
-});
-
-/** An option with a default, which the help shows as one would write it. */
-function defaulted<T>(flags: string, description: string, parse: (text: string) => T, value: string): Option {
-	return new Option(flags, description).argParser(parse).default(parse(value), value);
-}
 
 const sourceHelp = Object.entries(sourceKinds)
 	.map(([kind, { help }]) => `${kind}: ${help}`)
@@ -119,7 +107,12 @@ interface Flags {
 	insecure?: boolean;
 	ca?: string;
 	protocol: ProtocolKind;
+	allowRemote?: boolean;
+	header?: [string, string][];
+	sourceAddress?: string[];
 	connections: number;
+	ramp?: Stage[];
+	rampRate?: Stage[];
 	scenario: Scenario;
 	channelSize: number;
 	senders?: number;
@@ -136,7 +129,12 @@ interface Flags {
 	threads: number;
 	nodes: number;
 	start?: string[];
+	processes?: number;
+	generator?: GeneratorPlace;
+	failIf?: Threshold[];
 	json?: string;
+	csv?: string;
+	html?: string;
 }
 
 /** @throws UsageError with one line that names the flag and what to write instead. */
@@ -148,17 +146,18 @@ export function parseOptions(
 	const duration = checked(parseDuration);
 	const command = new Command("loadtest")
 		.description(
-			"Opens WebSockets to a cluster on this machine, sends messages and checks that every client gets each exactly once, in order.",
+			"Opens WebSockets to a cluster, sends messages and checks that every client gets each exactly once, in order. `merge --help` puts the results of several load tests together.",
 		)
 		.addOption(
-			new Option("--url <url>", "server to load, on this machine; several nodes as a list with commas, or repeat the flag")
-				.argParser((text: string, before: readonly Target[]) =>
-					checked((list: string) => parseTargets(list, before === defaultTargets ? [] : before))(text),
-				)
+			new Option("--url <url>", "server to load; several nodes as a list with commas, or repeat the flag")
+				.argParser(urls(defaultTargets))
 				.default(defaultTargets, defaultUrl),
 		)
 		.option("--insecure", "for wss://: the server's certificate is not checked")
-		.option("--ca <file>", "for wss://: certificate authority of the server's certificate, in PEM", checked(readCa))
+		.option("--ca <file>", "for wss://: certificate authority of the server's certificate, in PEM", certificateAuthority)
+		.option("--allow-remote", "the servers may be other machines: they are yours, and may be loaded")
+		.option("--header <header>", 'sent with each request ("Authorization: Bearer …"); may be repeated', headers)
+		.option("--source-address <list>", "addresses of this machine to connect from, in turn", addresses)
 		.addOption(
 			new Option("--start <flags>", 'start a cluster with these flags of `shardcast multi` ("--shards 2"), load it, stop it')
 				.argParser(startFlags)
@@ -167,7 +166,12 @@ export function parseOptions(
 		.addOption(
 			defaulted("--nodes <n>", "with --start: nodes to start, which share a Redis of the test's own", whole(1, startNodesMax), "1"),
 		)
-		.addOption(defaulted("--connections <n>", "clients, over all nodes", whole(2, 1_000_000), "12000"))
+		.addOption(defaulted("--connections <n>", "clients, over all nodes", whole(2, connectionsMax), "12000"))
+		.addOption(
+			new Option("--ramp <stages>", "clients over time, while messages are sent: 0-1000:30s,1000:60s,1000-0:10s")
+				.argParser(checked((text) => parseStages(text, { what: "clients", max: connectionsMax, whole: true })))
+				.conflicts(["connections", "duration"]),
+		)
 		.addOption(
 			new Option("--scenario <name>", "broadcast: each message to all; channels: each to the clients of one channel")
 				.choices(scenarios)
@@ -183,14 +187,34 @@ export function parseOptions(
 		)
 		.option("--kafka-topic <name>", "kafka source: topic to produce to, read by the cluster with --kafka-format binary", "loadtest")
 		.addOption(defaulted("--rate <n>", "messages per second, over all senders", rate, "5"))
+		.addOption(
+			new Option("--ramp-rate <stages>", "messages per second over time: 10-500:1m,500:2m")
+				.argParser(checked((text) => parseStages(text, { what: "messages per second", max: rateMax, whole: false })))
+				.conflicts(["rate", "duration"]),
+		)
 		.addOption(defaulted("--size <bytes>", "payload of a message (128, 4KiB)", checked(parseBytes), "128"))
 		.addOption(defaulted("--duration <time>", "how long to send", duration, "30s"))
 		.addOption(defaulted("--hold <time>", "pause between opening and sending", duration, "2s"))
 		.addOption(defaulted("--settle <time>", "how long to wait for missing messages while none arrives", duration, "5s"))
-		.addOption(defaulted("--ramp-timeout <time>", "how long opening all connections may take", duration, "60s"))
+		.addOption(defaulted("--ramp-timeout <time>", "how long opening all connections may take, with --ramp each one", duration, "60s"))
 		.addOption(defaulted("--in-flight <n>", "connections being opened at the same time", whole(1, 10_000), "256"))
 		.addOption(defaulted("--threads <n>", "threads that receive", whole(1, receiversMax), String(Math.min(4, availableParallelism()))))
+		.addOption(
+			new Option("--processes <n>", "processes that receive, instead of threads").argParser(whole(1, receiversMax)).conflicts("threads"),
+		)
+		.option(
+			"--generator <i/n>",
+			"this is one of n load tests of the same servers at the same time, usually on other machines",
+			generatorPlace,
+		)
+		.option(
+			"--fail-if <threshold>",
+			`exit status 3 when true: 'p99>50ms', 'loss>0.1%', 'throughput<1000/s'; may be repeated. Figures: ${Object.keys(figures).join(", ")}`,
+			thresholds,
+		)
 		.option("--json <file>", "write the result there as JSON")
+		.option("--csv <file>", "write a line for each second there")
+		.option("--html <file>", "write a report with charts there, as one page that needs no network")
 		.allowExcessArguments(false)
 		.exitOverride()
 		.configureOutput({ writeOut: (text) => (output += text), writeErr: (text) => (output += text) });
@@ -203,14 +227,6 @@ export function parseOptions(
 	return conclude(command.opts<Flags>(), descriptorsMax);
 }
 
-function readCa(path: string): string {
-	try {
-		return readFileSync(path, "utf8");
-	} catch (error) {
-		throw new RangeError(`can't be read (${(error as NodeJS.ErrnoException).code})`);
-	}
-}
-
 /** The target with what the flags say of its certificate. */
 function secured(target: Target, { insecure = false, ca }: Pick<Flags, "insecure" | "ca">, refuse: (problem: string) => never): Target {
 	const { tls } = target;
@@ -220,17 +236,21 @@ function secured(target: Target, { insecure = false, ca }: Pick<Flags, "insecure
 
 /** What no flag alone can tell. */
 function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
-	const { connections, channelSize, protocol } = flags;
+	const { channelSize, protocol } = flags;
 	const refuse = (problem: string): never => {
 		throw new UsageError(`error: ${problem}`);
 	};
-	const channels =
-		flags.scenario === "broadcast" ? Number(protocolKinds[protocol].needsChannel) : Math.floor(connections / (channelSize + 1));
+	const stages = stagesOf(flags, refuse);
+	/** At the same time. */
+	const clients = stages.clients === null ? flags.connections : highest(stages.clients);
+	const given = stages.clients === null ? `--connections ${clients}` : `--ramp: ${clients} clients`;
+	if (clients < 2) refuse(`--ramp: there are never more than ${clients} clients; one to send and one to receive are the fewest`);
+	const channels = flags.scenario === "broadcast" ? Number(protocolKinds[protocol].needsChannel) : Math.floor(clients / (channelSize + 1));
 	if (flags.scenario === "channels" && channels === 0)
-		refuse(`--connections ${connections} fill no channel: at least ${channelSize + 1} are needed for --channel-size ${channelSize}`);
+		refuse(`${given} fill no channel: at least ${channelSize + 1} are needed for --channel-size ${channelSize}`);
 	const senders = flags.senders ?? Math.max(1, channels);
 	const { bytesMin } = protocolKinds[protocol].create().payload;
-	if (sourceKinds[flags.source].sendersListen && senders >= connections)
+	if (sourceKinds[flags.source].sendersListen && senders >= clients)
 		refuse(`--senders ${senders} leaves no client that only receives; give fewer, or more --connections`);
 	if (flags.size < bytesMin || flags.size > messageBytesMax)
 		refuse(`--size ${flags.size}: a message has ${bytesMin} to ${messageBytesMax} bytes`);
@@ -239,19 +259,39 @@ function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 	if (flags.duration <= 0) refuse("--duration 0: nothing would be sent; give 1s or more");
 	if (flags.nodes > 1 && flags.start === undefined)
 		refuse(`--nodes ${flags.nodes}: give --start too, or name each running node with --url`);
+	const remote = flags.url.find(({ isLocal }) => !isLocal);
+	if (remote !== undefined && flags.allowRemote !== true) refuse(`--url: ${remote.host} ${notLocal}`);
+	if (flags.allowRemote === true && remote === undefined) refuse("--allow-remote: each --url is on this machine; leave it out");
 	const senderClients = sourceKinds[flags.source].sendersListen ? senders : 0;
 	const clientsMax = descriptorsMax - descriptorsKept;
 	if (senderClients > clientsMax)
 		refuse(`--senders ${senders}: one process may open ${descriptorsMax} files; raise the limit (ulimit -n) or give at most ${clientsMax}`);
-	const receiversAreProcesses = connections > clientsMax;
-	const receivers = receiversAreProcesses ? Math.max(flags.threads, Math.ceil((connections - senderClients) / clientsMax)) : flags.threads;
+	const ports = portsOfOneAddress() * (flags.sourceAddress?.length ?? 1);
+	if (remote !== undefined && clients / flags.url.length > ports)
+		refuse(
+			`${given}: from one address, this machine has ${portsOfOneAddress()} ports to connect to one server (net.ipv4.ip_local_port_range); name more addresses of it with --source-address, or run several load tests with --generator`,
+		);
+	const receiversAreProcesses = flags.processes !== undefined || clients > clientsMax;
+	const wanted = flags.processes ?? flags.threads;
+	const receivers = receiversAreProcesses ? Math.max(wanted, Math.ceil((clients - senderClients) / clientsMax)) : wanted;
 	if (receivers > receiversMax)
 		refuse(
-			`--connections ${connections}: they need ${receivers} processes that open ${descriptorsMax} files each, and ${receiversMax} are the most; raise the limit (ulimit -n) or give at most ${receiversMax * clientsMax}`,
+			`${given}: they need ${receivers} processes that open ${descriptorsMax} files each, and ${receiversMax} are the most; raise the limit (ulimit -n) or give at most ${receiversMax * clientsMax}`,
 		);
+	// The senders are there from the start; each other client has one life.
+	const opened = (corners: readonly number[]): number =>
+		senderClients + clientsOpened(corners.map((count) => Math.max(0, count - senderClients)));
+	const connections = stages.clients === null ? clients : opened(cornersOf(stages.clients));
+	if (connections > connectionsMax)
+		refuse(`--ramp: it opens ${connections} clients one after the other, and ${connectionsMax} are the most`);
+	const connectRate = flags.failIf?.find(({ figure }) => figure === "connect-rate");
+	if (stages.clients !== null && connectRate !== undefined)
+		refuse(`--fail-if ${connectRate.text}: with --ramp the stages say how many connect in a second; leave one of the two out`);
 	return {
 		targets: flags.url.map((target) => secured(target, flags, refuse)),
 		connections,
+		clientStages: stages.clients,
+		rateStages: stages.rate,
 		scenario: flags.scenario,
 		protocol,
 		channels,
@@ -261,7 +301,7 @@ function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 		kafkaTopic: flags.kafkaTopic,
 		rate: flags.rate,
 		bytes: flags.size,
-		durationMs: flags.duration,
+		durationMs: stages.durationMs,
 		holdMs: flags.hold,
 		settleMs: flags.settle,
 		rampMs: flags.rampTimeout,
@@ -270,6 +310,22 @@ function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 		receiversAreProcesses,
 		startNodes: flags.nodes,
 		start: flags.start === undefined ? null : withClusterFlags(flags.start, protocol),
+		generator: flags.generator ?? { index: 0, count: 1 },
+		headers: Object.fromEntries(flags.header ?? []),
+		sourceAddresses: flags.sourceAddress ?? null,
+		thresholds: flags.failIf ?? [],
 		jsonPath: flags.json ?? null,
+		csvPath: flags.csv ?? null,
+		htmlPath: flags.html ?? null,
 	};
+}
+
+/** Stages of clients and of the rate last equally long: the shorter ones hold their last value. */
+function stagesOf({ ramp, rampRate, duration }: Flags, refuse: (problem: string) => never) {
+	const stages = [ramp, rampRate].filter((given) => given !== undefined);
+	const durationMs = stages.length === 0 ? duration : Math.max(...stages.map(totalMs));
+	const clients = ramp === undefined ? null : lasting(ramp, durationMs);
+	const rateStages = rampRate === undefined ? null : lasting(rampRate, durationMs);
+	if (rateStages !== null && messagesIn(rateStages) === 0) refuse("--ramp-rate: nothing would be sent; give a higher rate or more time");
+	return { clients, rate: rateStages, durationMs };
 }

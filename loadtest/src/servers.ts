@@ -38,9 +38,10 @@ export class Servers {
 
 	/**
 	 * Without processes when the server has no /health of this form, or runs elsewhere (in a container its pids are those of another
-	 * namespace): then nothing is known of its cost.
+	 * namespace): then nothing is known of its cost. On another machine (`isLocal` false) its pids are not looked up here, where they may
+	 * be those of anything.
 	 */
-	static async find(httpUrl: string): Promise<Servers> {
+	static async find(httpUrl: string, isLocal = true): Promise<Servers> {
 		let health: Health;
 		try {
 			health = await getJson<Health>(`${httpUrl}/health`);
@@ -52,7 +53,7 @@ export class Servers {
 		const shards = (health.shards ?? []).map(({ id, pid }) => ({ name: `shard ${id}`, pid }));
 		// Pid 0 stands for no process: one that is down, or the balancer that a single shard does without.
 		const processes = [...supervisorOf(balancerPid), balancer, ...shards].filter(({ pid }) => pid > 0);
-		return new Servers(httpUrl, processes.every(isHere) ? processes : []);
+		return new Servers(httpUrl, isLocal && processes.every(isHere) ? processes : []);
 	}
 
 	async shardConnections(): Promise<ShardConnections[]> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Audience } from "../src/audience.ts";
+import { Audience, foreignSender } from "../src/audience.ts";
 
 const clientsOf = (audience: Audience) => Array.from({ length: audience.connections }, (_, client) => client);
 
@@ -55,5 +55,26 @@ describe.each([
 
 	it("knows no sender beyond the last", () => {
 		expect(audience.slotOf(19, options.senders)).toBe(-1);
+	});
+});
+
+describe("one of several load tests", () => {
+	const options = { connections: 10, senders: 2, sendersListen: false, channels: 3 };
+	const second = new Audience({ ...options, generator: { index: 1, count: 3 } });
+
+	it("knows its own messages and channels from those of the others", () => {
+		const numbers = [0, 1].map((sender) => second.numberOfSender(sender));
+		expect(numbers).toEqual([1_000_000, 1_000_001]);
+		expect(numbers.map((number) => second.ownSender(number))).toEqual([0, 1]);
+		expect([0, 2_000_001].map((number) => second.ownSender(number))).toEqual([foreignSender, foreignSender]);
+		// Of none of the three: a stray message, which the checker reports.
+		expect(second.ownSender(3_000_000)).toBe(3_000_000);
+		expect([-1, 0, 2].map((channel) => second.channelNumber(channel))).toEqual([-1, 1_000_000, 1_000_002]);
+	});
+
+	it("shares the one channel of all, and alone knows all numbers", () => {
+		expect(new Audience({ ...options, channels: 1, generator: { index: 1, count: 3 } }).channelNumber(0)).toBe(0);
+		const alone = new Audience(options);
+		expect([alone.numberOfSender(1), alone.ownSender(2_000_000), alone.channelNumber(2)]).toEqual([1, 2_000_000, 2]);
 	});
 });

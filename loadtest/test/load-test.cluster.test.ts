@@ -49,6 +49,24 @@ describe("load test of a cluster that it starts itself", () => {
 			expect(result.cpuUsPerDelivery).toBeGreaterThan(0);
 		});
 
+	it("clients of two shards that come and go while messages are sent miss none; a crossed threshold alone ends it with status 3", async () => {
+		const { status, output, result } = await loadCluster("--shards 2", [
+			...["--ramp", "20-80:500ms,80:800ms,80-40:300ms", "--ramp-rate", "20-100:1s"],
+			...["--senders", "3", "--generator", "2/3", "--settle", "2s", "--processes", "2", "--fail-if", "p50<1m"],
+		]);
+		expect(output).toContain("the threshold p50<1m is crossed");
+		expect(status).toBe(3);
+		expect(result.problems).toEqual([]);
+		expect(result.options).toMatchObject({ receiversAreProcesses: true, receivers: 2, durationMs: 1600 });
+		expect(result.connects).toMatchObject({ failures: {} });
+		// A busy machine looks less often at what the stages say.
+		expect(result.connects!.opened).toBeGreaterThan(40);
+		expect(result.connects!.opened).toBeLessThanOrEqual(80);
+		expect(result.send!.delivery).toMatchObject({ lost: 0, duplicated: 0, reordered: 0, unexpected: 0 });
+		expect(result.send!.deliveries).toBeGreaterThanOrEqual(result.send!.expected);
+		expect(result.shards!.connections.reduce((sum, { connections }) => sum + connections, 0)).toBe(40);
+	});
+
 	it("each message of a channel goes to the clients of that channel, on whichever shard they are", { tags: ["long"] }, async () => {
 		const { status, result } = await loadCluster("--shards 2", [
 			"--connections",

@@ -63,8 +63,10 @@ async function loadTest(
 
 describe("load test against the bare server", () => {
 	it("counts every broadcast at each of 200 clients and passes", async () => {
+		const [csv, html] = [join(directory, "all.csv"), join(directory, "all.html")];
+		const outputs = ["--csv", csv, "--html", html, "--fail-if", "p99>10m", "--fail-if", "loss>0"];
 		const { status, output, result } = await withServer(bareServer, [], (port) =>
-			loadTest(port, ["--connections", "200", "--rate", "100", "--duration", "1s", "--senders", "3"]),
+			loadTest(port, [...["--connections", "200", "--rate", "100", "--duration", "1s", "--senders", "3"], ...outputs]),
 		);
 		expect(output).toContain("passed: every client got every message exactly once, in order");
 		expect(status).toBe(0);
@@ -78,6 +80,21 @@ describe("load test against the bare server", () => {
 		expect(result.servers).toHaveLength(1);
 		expect(result.cpuUsPerDelivery).toBeGreaterThan(0);
 		expect(output).toMatch(/connect\s+200 of 200 connections/);
+
+		expect(result.thresholds.map(({ figure, crossed }) => [figure, crossed])).toEqual([
+			["p99", false],
+			["loss", false],
+		]);
+		expect(result.connects).toMatchObject({ attempted: 200, opened: 200, latency: { count: 200 } });
+		const { points } = result.series!;
+		const sum = (pick: (point: (typeof points)[number]) => number) => points.reduce((total, point) => total + pick(point), 0);
+		expect(sum(({ deliveries }) => deliveries)).toBe(19_900);
+		expect(sum(({ sent }) => sent)).toBe(100);
+		expect(points[0]).toMatchObject({ clients: 200, clientsWanted: null });
+		for (const { p50Ms, p99Ms, deliveries } of points) if (deliveries > 0) expect(p99Ms).toBeGreaterThanOrEqual(p50Ms!);
+		expect(points[0].serverCpuPercent).toBeGreaterThan(0);
+		expect(readFileSync(csv, "utf8").split("\n")).toHaveLength(points.length + 2);
+		expect(readFileSync(html, "utf8")).toContain('<p class="verdict good">passed</p>');
 	});
 
 	it("opens more connections than one process may, in several processes", { tags: ["long"] }, async () => {
@@ -116,6 +133,9 @@ describe("load test against the bare server", () => {
 		expect(status).toBe(130);
 		expect(output).toMatch(/interrupted with 20 connections open/);
 		expect(result.interrupted).toMatchObject({ open: 20 });
+		expect(result.send!.delivery).toMatchObject({ lost: 0, received: result.send!.sent * 19 });
+		expect(result.series!.points.length).toBeGreaterThan(0);
+		expect(output).toContain("interrupted: nothing was wrong until then");
 		expect(result.ramp!.opened).toBe(20);
 	});
 
@@ -192,6 +212,16 @@ describe("load test against a faulty server", () => {
 		["hang-up", { ...clean, lost: 6 }, "1 × closed with 3008 slow"],
 	])("%s: exit status 1 and the right counts", { tags: ["long"] }, fails);
 
+	it("drop, while clients come: the loss is found as well, and a threshold may allow it", async () => {
+		const ramp = ["--ramp", "10-20:1s", "--ramp-rate", "0:500ms,50:500ms", "--settle", "300ms"];
+		const flags = ["--fail-if", "loss>50%", ...ramp];
+		const { status, output, result } = await withServer(faultyServer, ["drop"], (port) => loadTest(port, flags));
+		expect(result.send!.delivery, output).toMatchObject({ ...clean, lost: 1 });
+		expect(result.warnings).toContain("1 deliveries lost (--fail-if says how many are too many)");
+		expect(output).toContain("passed: no threshold is crossed");
+		expect(status).toBe(0);
+	});
+
 	it.each([
 		["drop", { ...clean, lost: 1 }, "1 deliveries lost"],
 		["duplicate", { ...clean, duplicated: 2 }, "2 deliveries doubled"],
@@ -250,10 +280,13 @@ it.each(["centrifuge", "centrifuge-protobuf"])(
 	},
 );
 
-it("a command line that is wrong: one clear line and exit status 2", async () => {
-	const run = await ManagedProcess.start(program, ["--what"]);
+it.each([
+	[["--what"], "unknown option '--what'"],
+	[["merge", "/nowhere.json"], "error: /nowhere.json can't be read (ENOENT)"],
+])("a command line that is wrong (%j): one clear line and exit status 2", async (argv, told) => {
+	const run = await ManagedProcess.start(program, argv);
 	expect(await run.exited).toEqual({ code: 2, signal: null });
-	expect(run.log().trim().split("\n")).toEqual([expect.stringContaining("unknown option '--what'")]);
+	expect(run.log().trim().split("\n")).toEqual([expect.stringContaining(told)]);
 });
 
 describe("load test over TLS", () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { emptyResult } from "../src/load-test.ts";
+import { withoutSecrets } from "../src/machine.ts";
 import { parseOptions, UsageError } from "../src/options.ts";
-import { parseTarget, pathWithChannel, sourceAddresses } from "../src/target.ts";
+import { parseTarget, pathWithChannel, sourceAddresses, withAddresses } from "../src/target.ts";
 
 const parse = (...argv: string[]) => parseOptions(argv, 20_000);
 const refusal = (...argv: string[]): string => {
@@ -68,8 +70,80 @@ describe("options", () => {
 		expect(parse("--start", "--shards=3 --kafka-route=a=b").start).toEqual(["--shards", "3", "--kafka-route", "a=b"]);
 	});
 
+	it("has stages of clients and of the rate, which last equally long", () => {
+		const options = parse("--ramp", "10-100:10s,100-20:5s,50:5s", "--ramp-rate", "0-50:5s");
+		expect(options).toMatchObject({ durationMs: 20_000, senders: 1 });
+		expect(options.rateStages).toEqual([
+			{ from: 0, to: 50, ms: 5_000 },
+			{ from: 50, to: 50, ms: 15_000 },
+		]);
+		// The sender, 99 others, and 30 more.
+		expect(options.connections).toBe(130);
+		expect(parse("--ramp-rate", "5-10:4s")).toMatchObject({ connections: 12_000, clientStages: null, durationMs: 4_000 });
+		expect(parse("--ramp", "0-220:1s", "--scenario", "channels")).toMatchObject({ channels: 20, senders: 20, connections: 220 });
+		expect(parse()).toMatchObject({ clientStages: null, rateStages: null, durationMs: 30_000 });
+	});
+
+	it("loads another machine only when that is said", () => {
+		const [target] = parse("--url", "wss://chat.example.org:8443/ws", "--allow-remote").targets;
+		expect(target).toMatchObject({
+			host: "chat.example.org",
+			name: "chat.example.org",
+			isLocal: false,
+			httpUrl: "https://chat.example.org:8443",
+		});
+		expect(sourceAddresses([target], 100_000)).toEqual([]);
+		expect(parse("--url", "ws://127.0.0.1:1").targets[0].isLocal).toBe(true);
+	});
+
+	it("has a place among several load tests, headers, source addresses and processes", () => {
+		expect(parse("--generator", "2/3").generator).toEqual({ index: 1, count: 3 });
+		expect(parse().generator).toEqual({ index: 0, count: 1 });
+		expect(parse("--header", "Authorization: Bearer x:y", "--header", "X-A:1").headers).toEqual({
+			Authorization: "Bearer x:y",
+			"X-A": "1",
+		});
+		expect(parse("--source-address", "127.0.0.9, ::1").sourceAddresses).toEqual(["127.0.0.9", "::1"]);
+		expect(parse("--processes", "3")).toMatchObject({ receiversAreProcesses: true, receivers: 3 });
+		expect(parse("--fail-if", "p99>1s", "--fail-if", "loss>0").thresholds.map(({ figure }) => figure)).toEqual(["p99", "loss"]);
+	});
+
+	it("writes no secret into a result", () => {
+		const options = parse("--url", "ws://127.0.0.1:1/ws?token=geheim", "--header", "Authorization: geheim");
+		expect(options.targets[0].path).toContain("geheim");
+		expect(JSON.stringify(emptyResult(options))).not.toContain("geheim");
+		const command = ["--url", "ws://a/?token=geheim,ws://b/?x=geheim", "--header", "A: geheim", "--header=B: geheim"];
+		expect(withoutSecrets(command)).toEqual(["--url", "ws://a/?…,ws://b/?…", "--header", "A: …", "--header=B: …"]);
+	});
+
 	it.each([
 		[["--connections", "1"], "--connections"],
+		[["--ramp", "0-10:30s,10"], 'It has a mistake in stage 2, at character 12: ":" and a time are missing'],
+		[["--ramp", "0-10:30s", "--connections", "10"], "option '--ramp <stages>' cannot be used with option '--connections <n>'"],
+		[["--ramp", "0-10:30s", "--duration", "10s"], "cannot be used with option '--duration <time>'"],
+		[["--ramp-rate", "0-10:30s", "--rate", "10"], "cannot be used with option '--rate <n>'"],
+		[["--ramp-rate", "0:30s"], "--ramp-rate: nothing would be sent"],
+		[["--ramp", "0-1:30s"], "--ramp: there are never more than 1 clients"],
+		[
+			["--ramp", Array(5).fill("0-300000:1s").join(), "--ramp-timeout", "1s"],
+			"--ramp: it opens 1499996 clients one after the other, and 1000000 are the most",
+		],
+		[["--fail-if", "p99"], "It has a mistake at character 4: one of > >= < <= is missing; write --fail-if 'p99>…', with the quotes"],
+		[["--fail-if", "connect-rate<5", "--ramp", "0-10:30s"], "--fail-if connect-rate<5: with --ramp the stages say how many connect"],
+		[
+			["--url", "ws://10.0.0.1:1"],
+			"--url: 10.0.0.1 is not on this machine (127.0.0.0/8, ::1, localhost); if the server is yours and may be loaded, add --allow-remote",
+		],
+		[["--allow-remote"], "--allow-remote: each --url is on this machine"],
+		[["--allow-remote", "--start", "--shards 1"], "--allow-remote"],
+		[["--url", "ws://10.0.0.1:1", "--allow-remote", "--connections", "90000", "--processes", "9"], "net.ipv4.ip_local_port_range"],
+		[["--processes", "2", "--threads", "2"], "cannot be used with option '--threads <n>'"],
+		[["--generator", "3/2"], "It is none of the places 1/2 to n/n"],
+		[["--generator", "2"], "is not of the form 2/3"],
+		[["--header", "Authorization"], 'It is not a header; write "Name: value"'],
+		[["--header", "A: b\r\nC: d"], 'It is not a header; write "Name: value"'],
+		[["--header", "Host: a"], "It sets Host, which the load test writes itself"],
+		[["--source-address", "127.0.0.1,here"], 'It has "here", which is not an IP address'],
 		[["--connections", "12e3"], "--connections"],
 		[["--connections", "30000", "--senders", "19701"], "--senders 19701: one process may open 20000 files; raise the limit (ulimit -n)"],
 		[["--url", "ws://127.0.0.1:1,ws://127.0.0.1:1/x"], "names 127.0.0.1:1 twice"],
@@ -133,6 +207,20 @@ describe("target", () => {
 		"ws://user@8.8.8.8/127.0.0.1",
 	])("refuses %s: only this machine is loaded", (text) => {
 		expect(() => parseTarget(text)).toThrow("is not on this machine");
+	});
+
+	it("is looked up once, and keeps its name for the server", async () => {
+		const lookup = async (host: string) => {
+			if (host === "nowhere.example") throw Object.assign(new Error(), { code: "ENOTFOUND" });
+			return { address: "192.0.2.7" };
+		};
+		const targets = [parseTarget("ws://chat.example:1", true), parseTarget("ws://127.0.0.1:1")];
+		const found = await withAddresses(targets, lookup);
+		expect(found).toEqual([{ ...targets[0], host: "192.0.2.7" }, targets[1]]);
+		expect(found[0].name).toBe("chat.example");
+		await expect(withAddresses([parseTarget("ws://nowhere.example", true)], lookup)).rejects.toThrow(
+			"the host nowhere.example is not known (ENOTFOUND); correct --url",
+		);
 	});
 
 	it("refuses what is no ws:// or wss:// URL", () => {

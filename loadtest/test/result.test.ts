@@ -2,9 +2,10 @@ import { describe, expect, it } from "vitest";
 import type { SendReport } from "../src/generator.ts";
 import { emptyResult } from "../src/load-test.ts";
 import { parseOptions } from "../src/options.ts";
+import { generatorWarnings } from "../src/report/generator-warnings.ts";
 import { ProgressView } from "../src/report/progress-view.ts";
 import { renderResult } from "../src/report/render.ts";
-import { generatorWarnings, rampProblems, sendProblems } from "../src/report/result.ts";
+import { rampProblems, sendProblems } from "../src/report/result.ts";
 import { spreadPercent } from "../src/servers.ts";
 
 const good: SendReport = {
@@ -13,13 +14,14 @@ const good: SendReport = {
 	expected: 100,
 	delivery: { received: 100, lost: 0, duplicated: 0, reordered: 0, unexpected: 0, examples: [] },
 	deliveries: 100,
-	latency: { count: 100, meanMs: 1, p50Ms: 1, p90Ms: 1, p99Ms: 1, p999Ms: 1, maxMs: 1 },
+	latency: { count: 100, meanMs: 1, p50Ms: 1, p90Ms: 1, p95Ms: 1, p99Ms: 1, p999Ms: 1, maxMs: 1 },
+	histogram: "",
 	nodes: [],
 	seconds: 1,
 	refusals: {},
 	lateMsMax: 1,
 	brokenOff: {},
-	threads: [{ utilization: 0.5, lagP99Ms: 1 }],
+	threads: [{ role: "sends", utilization: 0.5, lagP99Ms: 1, lagMaxMs: 2, gcShare: 0.01, gcMaxMs: 1 }],
 	cpuMs: 1,
 };
 
@@ -60,14 +62,27 @@ describe("verdict", () => {
 	});
 
 	it("warns when the load generator was the bottleneck", () => {
-		expect(generatorWarnings(good, 2)).toEqual([]);
-		expect(generatorWarnings({ ...good, threads: [...good.threads, { utilization: 0.97, lagP99Ms: 1 }] }, 2)).toEqual([
-			expect.stringContaining("busy 97 %"),
+		const calm = good.threads[0]!;
+		const warnings = (thread: object, more: object = {}) =>
+			generatorWarnings({ ...good, threads: [calm, { ...calm, role: "receives", ...thread }] }, { cores: 2, ...more });
+		expect(warnings({})).toEqual([]);
+		expect(warnings({ utilization: 0.97 })).toEqual([
+			expect.stringMatching(/busy 97 % of the time, thread 1 \(receives\): give it more --threads/),
 		]);
-		expect(generatorWarnings({ ...good, threads: [{ utilization: 0.2, lagP99Ms: 80 }] }, 2)).toEqual([
-			expect.stringContaining("80 ms late"),
-		]);
-		expect(generatorWarnings({ ...good, lateMsMax: 500 }, 2)).toEqual([expect.stringContaining("500 ms later than planned")]);
+		expect(warnings({ lagP99Ms: 80 })).toEqual([expect.stringMatching(/80 ms late \(p99\), in thread 1 \(receives\)/)]);
+		expect(warnings({ gcShare: 0.2 })).toEqual([expect.stringContaining("garbage collection took 20 % of the time of thread 1")]);
+		expect(warnings({ gcMaxMs: 90 })).toEqual([expect.stringContaining("its longest pause 90 ms")]);
+		expect(warnings({}, { otherCpuPercent: 60 })).toEqual([expect.stringContaining("other programs used 60 % of this machine's CPUs")]);
+		expect(generatorWarnings({ ...good, lateMsMax: 500 }, { cores: 2 })).toEqual([expect.stringContaining("500 ms later than planned")]);
+		const sending = generatorWarnings({ ...good, threads: [{ ...calm, utilization: 0.99 }] }, { cores: 2 });
+		expect(sending).toEqual([expect.stringContaining("thread 0 (sends): give it a lower --rate, or a second load test")]);
+	});
+
+	it("takes a server on another machine into account: all cores are the load generator's", () => {
+		const threads = [1, 2, 3, 4].map(() => good.threads[0]!);
+		const busy = { ...good, threads, cpuMs: 3000 };
+		expect(generatorWarnings(busy, { cores: 4 })).toHaveLength(1);
+		expect(generatorWarnings(busy, { cores: 4, isShared: false })).toEqual([]);
 	});
 
 	it.each([
@@ -78,10 +93,10 @@ describe("verdict", () => {
 		[8, 5, 3700],
 	])("warns when, of %i cores, its %i threads used %i ms of CPU in a second", (cores, threads, cpuMs) => {
 		const send = { ...good, threads: Array.from({ length: threads }, () => good.threads[0]!), seconds: 1 };
-		expect(generatorWarnings({ ...send, cpuMs }, cores)).toEqual([
+		expect(generatorWarnings({ ...send, cpuMs }, { cores })).toEqual([
 			expect.stringMatching(new RegExp(`^the load generator used ${cpuMs / 10} % of a core`)),
 		]);
-		expect(generatorWarnings({ ...send, cpuMs: cpuMs * 0.8 }, cores)).toEqual([]);
+		expect(generatorWarnings({ ...send, cpuMs: cpuMs * 0.8 }, { cores })).toEqual([]);
 	});
 
 	it("has the warnings in the result, and shows them", () => {

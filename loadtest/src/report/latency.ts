@@ -40,21 +40,40 @@ export interface LatencySummary {
 	readonly meanMs: number;
 	readonly p50Ms: number;
 	readonly p90Ms: number;
+	readonly p95Ms: number;
 	readonly p99Ms: number;
 	readonly p999Ms: number;
 	readonly maxMs: number;
 }
 
-/** One summary of what several threads recorded: of the merged histogram, never an average of percentiles. */
-export function summariseLatency(encoded: readonly string[]): LatencySummary {
+/** A histogram of these latencies, as pairs: microseconds, and how often. As text that `summariseLatency` reads. */
+export function encodeLatencies(pairs: ArrayLike<number>): string {
+	const histogram = emptyHistogram();
+	for (let at = 0; at < pairs.length; at += 2) histogram.recordValueWithCount(Math.min(pairs[at], highestUs), pairs[at + 1]);
+	return encodeIntoCompressedBase64(histogram);
+}
+
+/** One histogram of several. @throws when a text is none. */
+export function mergeLatencies(encoded: readonly string[]): string {
+	return encodeIntoCompressedBase64(merge(encoded));
+}
+
+function merge(encoded: readonly string[]): Histogram {
 	const merged = emptyHistogram();
 	for (const text of encoded) merged.add(decodeFromCompressedBase64(text));
+	return merged;
+}
+
+/** One summary of what several threads recorded: of the merged histogram, never an average of percentiles. */
+export function summariseLatency(encoded: readonly string[]): LatencySummary {
+	const merged = merge(encoded);
 	const ms = (percentile: number): number => (merged.totalCount === 0 ? 0 : merged.getValueAtPercentile(percentile) / 1000);
 	return {
 		count: merged.totalCount,
 		meanMs: merged.totalCount === 0 ? 0 : merged.mean / 1000,
 		p50Ms: ms(50),
 		p90Ms: ms(90),
+		p95Ms: ms(95),
 		p99Ms: ms(99),
 		p999Ms: ms(99.9),
 		maxMs: merged.totalCount === 0 ? 0 : merged.maxValue / 1000,

@@ -1,5 +1,5 @@
 /** What is counted, by position in a row. */
-export const Progress = { opened: 0, ended: 1, received: 2, sent: 3 } as const;
+export const Progress = { opened: 0, ended: 1, received: 2, sent: 3, failed: 4 } as const;
 export type Progress = (typeof Progress)[keyof typeof Progress];
 
 /** A row is a separate pair of cache lines. */

@@ -1,13 +1,27 @@
-import type { RampReport, SendReport } from "../generator.ts";
+import type { ConnectsReport, RampReport, SendReport } from "../generator.ts";
 import type { Machine } from "../machine.ts";
 import type { LoadTestOptions } from "../options.ts";
+import type { Series } from "../series/series.ts";
 import type { ProcessUsage, ShardConnections } from "../servers.ts";
+import type { ProblemKind } from "../thresholds/figures.ts";
+import type { Threshold, ThresholdResult } from "../thresholds/threshold.ts";
+
+/** Of the result as JSON: raised when a field changes its meaning or goes. */
+export const resultVersion = 1;
 
 /** Everything that a load test found; a part is missing when the test did not get that far. */
 export interface LoadTestResult {
+	readonly kind: "shardcast-loadtest";
+	readonly version: number;
+	/** Of a merged result, that of the first. */
 	readonly machine: Machine;
+	/** The results that this one was put together from. */
+	readonly merged?: readonly { readonly file: string; readonly machine: Machine }[];
 	readonly options: LoadTestOptions;
+	/** With stages of clients: of those that are there from the start. */
 	ramp?: RampReport;
+	/** All that were tried. */
+	connects?: ConnectsReport;
 	shards?: { readonly connections: readonly ShardConnections[]; readonly spreadPercent: number };
 	hold?: HoldReport;
 	/** Of each node; what is not known is missing. */
@@ -16,7 +30,13 @@ export interface LoadTestResult {
 	/** Of the send phase. Empty when the server's processes are not known. */
 	servers?: readonly ProcessUsage[];
 	cpuUsPerDelivery?: number;
-	/** Where an interrupted send phase was. */
+	/** The send phase, over time. */
+	series?: Series;
+	/** CPU of other programs on this machine in the send phase, in percent of all its cores. */
+	otherCpuPercent?: number;
+	/** What --fail-if says; empty = nothing was asked for. */
+	thresholds: readonly ThresholdResult[];
+	/** Where an interrupted test was. */
 	interrupted?: { readonly open: number; readonly sent: number; readonly received: number };
 	/** Why the figures may be the load generator's and not the server's; empty = they are the server's. */
 	readonly warnings: string[];
@@ -26,7 +46,8 @@ export interface LoadTestResult {
 
 export interface NodeResult {
 	readonly address: string;
-	readonly connections: number;
+	/** With stages, all that were opened. */
+	connections: number;
 	readonly connectsPerSecond: number;
 	pssBytesPerConnection?: number;
 	/** Of its processes, in the send phase. */
@@ -46,65 +67,52 @@ interface HoldReport {
 	readonly pssBytesPerConnection: number;
 }
 
-/** What makes a load test fail. */
+/** Something that makes a load test fail, unless a threshold says how much of its kind is too much. */
+export interface Finding {
+	readonly kind: ProblemKind;
+	readonly text: string;
+}
+
 export function rampProblems(ramp: RampReport, connections: number): string[] {
-	if (ramp.opened === connections) return [];
-	return [`${connections - ramp.opened} of ${connections} connections did not open${listed(ramp.failures)}`];
+	return connectFindings(connections, ramp.opened, ramp.failures).map(({ text }) => text);
+}
+
+export function connectFindings(attempted: number, opened: number, failures: Readonly<Record<string, number>>): Finding[] {
+	if (opened === attempted) return [];
+	return [{ kind: "connects-failed", text: `${attempted - opened} of ${attempted} connections did not open${listed(failures)}` }];
+}
+
+export function sendFindings(send: SendReport): Finding[] {
+	const { delivery } = send;
+	const findings: Finding[] = [];
+	const found = (count: number, kind: ProblemKind, what: string): void => {
+		if (count > 0) findings.push({ kind, text: `${count} ${what}` });
+	};
+	found(send.planned - send.sent, "errors", `of ${send.planned} messages were not taken by the server`);
+	found(delivery.lost, "loss", "deliveries lost");
+	found(delivery.duplicated, "duplicates", "deliveries doubled");
+	found(delivery.reordered, "order", "deliveries out of order");
+	found(delivery.unexpected, "unexpected", "deliveries that should not have been made");
+	const refused = Object.values(send.refusals).reduce((sum, count) => sum + count, 0);
+	found(refused, "errors", `messages refused${listed(send.refusals)}`);
+	const broken = Object.values(send.brokenOff).reduce((sum, count) => sum + count, 0);
+	found(broken, "disconnects", `connections ended during the test${listed(send.brokenOff)}`);
+	return findings;
 }
 
 export function sendProblems(send: SendReport): string[] {
-	const { delivery } = send;
-	const problems: string[] = [];
-	const found = (count: number, what: string): void => {
-		if (count > 0) problems.push(`${count} ${what}`);
-	};
-	found(send.planned - send.sent, `of ${send.planned} messages were not taken by the server`);
-	found(delivery.lost, "deliveries lost");
-	found(delivery.duplicated, "deliveries doubled");
-	found(delivery.reordered, "deliveries out of order");
-	found(delivery.unexpected, "deliveries that should not have been made");
-	const refused = Object.values(send.refusals).reduce((sum, count) => sum + count, 0);
-	if (refused > 0) problems.push(`${refused} messages refused${listed(send.refusals)}`);
-	const broken = Object.values(send.brokenOff).reduce((sum, count) => sum + count, 0);
-	if (broken > 0) problems.push(`${broken} connections ended during the test${listed(send.brokenOff)}`);
-	return problems;
+	return sendFindings(send).map(({ text }) => text);
+}
+
+/** Notes what was found: as a problem, or as a warning when a threshold judges how much is too much. */
+export function noteFindings(result: LoadTestResult, findings: readonly Finding[], thresholds: readonly Threshold[]): void {
+	for (const { kind, text } of findings) {
+		if (thresholds.some(({ figure }) => figure === kind)) result.warnings.push(`${text} (--fail-if says how many are too many)`);
+		else result.problems.push(text);
+	}
 }
 
 function listed(kinds: Readonly<Record<string, number>>): string {
 	const list = Object.entries(kinds).map(([what, count]) => `${count} × ${what}`);
 	return list.length > 0 ? `: ${list.join("; ")}` : "";
-}
-
-/** A thread this busy, or this late, measures itself and not the server. */
-const busyUtilization = 0.9;
-const lateLagMs = 30;
-
-/**
- * CPU that the load generator may use, in cores: one per thread, and at most half of the machine's, since the server needs
- * the others. One core is never too much by itself.
- */
-const coresFor = (threads: number, cores: number): number => Math.max(1, Math.min(threads, cores / 2));
-
-/**
- * Why the figures may be the load generator's and not the server's; empty = they are the server's.
- *
- * @param cores that the machine has, which generator and server share.
- */
-export function generatorWarnings(send: SendReport, cores: number): string[] {
-	const warnings: string[] = [];
-	const usedCores = send.cpuMs / 1000 / send.seconds;
-	if (usedCores > busyUtilization * coresFor(send.threads.length, cores))
-		warnings.push(
-			`the load generator used ${Math.round(usedCores * 100)} % of a core on a machine with ${cores}: its own CPU is the likely bottleneck, so the figures say little about the server; give it fewer --connections, a lower --rate, or a machine with more cores`,
-		);
-	const busiest = Math.max(...send.threads.map(({ utilization }) => utilization));
-	const laggiest = Math.max(...send.threads.map(({ lagP99Ms }) => lagP99Ms));
-	if (busiest > busyUtilization)
-		warnings.push(
-			`the load generator's busiest thread was busy ${Math.round(busiest * 100)} % of the time: give it more --threads or a lower --rate`,
-		);
-	if (laggiest > lateLagMs)
-		warnings.push(`the load generator's event loop was ${Math.round(laggiest)} ms late (p99): latencies are partly its own`);
-	if (send.lateMsMax > lateLagMs) warnings.push(`messages were sent up to ${Math.round(send.lateMsMax)} ms later than planned`);
-	return warnings;
 }

@@ -1,4 +1,5 @@
 import { Agent, request } from "node:http";
+import { Agent as SecureAgent, request as secureRequest } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Audience, channelName } from "../audience.ts";
 import type { Target } from "../target.ts";
@@ -15,16 +16,24 @@ const refusalKindsMax = 20;
  */
 export class HttpSource implements MessageSource {
 	readonly #targets: readonly Target[];
+	readonly #headers: Readonly<Record<string, string>>;
 	readonly #audience: Audience;
 	readonly #agents: Agent[];
 	readonly #waiting: Uint32Array;
 	readonly #refusals = new Map<string, number>();
 
 	/** @param targets nodes, which the senders take in turn. */
-	constructor(targets: readonly Target[], audience: Audience) {
+	constructor(targets: readonly Target[], audience: Audience, headers: Readonly<Record<string, string>> = {}) {
+		this.#headers = headers;
 		this.#targets = targets;
 		this.#audience = audience;
-		this.#agents = Array.from({ length: audience.senders }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
+		this.#agents = Array.from({ length: audience.senders }, (_, sender) => {
+			const { tls } = targets[sender % targets.length];
+			const options = { keepAlive: true, maxSockets: 1 };
+			return tls === null
+				? new Agent(options)
+				: new SecureAgent({ ...options, rejectUnauthorized: tls.verify, ...(tls.ca !== null && { ca: tls.ca }) });
+		});
 		this.#waiting = new Uint32Array(audience.senders);
 	}
 
@@ -33,10 +42,11 @@ export class HttpSource implements MessageSource {
 	send(sender: number, payload: Buffer): boolean {
 		if (this.#waiting[sender] >= waitingMax) return false;
 		this.#waiting[sender]++;
-		const channel = this.#audience.channelOfSender(sender);
+		const channel = this.#audience.channelNumber(this.#audience.channelOfSender(sender));
 		const query = channel < 0 ? "" : `?channel=${encodeURIComponent(channelName(channel))}`;
-		const headers = { "content-type": "application/octet-stream", "content-length": payload.length };
-		const outgoing = request(`${this.#targets[sender % this.#targets.length].httpUrl}/api/publish${query}`, {
+		const headers = { ...this.#headers, "content-type": "application/octet-stream", "content-length": payload.length };
+		const { httpUrl, tls } = this.#targets[sender % this.#targets.length];
+		const outgoing = (tls === null ? request : secureRequest)(`${httpUrl}/api/publish${query}`, {
 			method: "POST",
 			agent: this.#agents[sender],
 			headers,

@@ -45,7 +45,7 @@ export class KafkaMessageSource implements MessageSource {
 
 	send(sender: number, payload: Buffer): boolean {
 		if (this.#waiting.length >= waitingMax || this.#refused !== null) return false;
-		const channel = this.#audience.channelOfSender(sender);
+		const channel = this.#audience.channelNumber(this.#audience.channelOfSender(sender));
 		const key = channel < 0 ? "all" : channelName(channel);
 		this.#waiting.push({ partition: sender % this.#target.partitions, key, value: payload });
 		if (!this.#sending) void this.#run(this.#client!);

@@ -1,11 +1,15 @@
 import type { DeliveryReport } from "@shardcast/testkit";
 import type { AudienceOptions } from "../audience.ts";
 import type { ProtocolKind } from "../protocols/protocol-kinds.ts";
+import type { Stage } from "../stages/stages.ts";
 import type { Target } from "../target.ts";
-import type { RampPart } from "./fleet.ts";
+import type { ConnectReport, FleetStages, RampPart } from "./fleet.ts";
+import type { IntervalPart, SeriesClock } from "./interval-recorder.ts";
 import type { KafkaTarget } from "./kafka-source.ts";
 import type { Load, PaceReport } from "./pacer.ts";
+import type { SentLog } from "./sent-log.ts";
 import type { SourceKind } from "./source-kinds.ts";
+import type { ThreadUsage } from "./thread-usage.ts";
 
 /** What a thread is started with. */
 export interface ThreadTask {
@@ -14,9 +18,12 @@ export interface ThreadTask {
 	readonly clients: number;
 	readonly targets: readonly Target[];
 	readonly sourceAddresses: readonly string[];
+	readonly headers: Readonly<Record<string, string>>;
 	readonly audience: AudienceOptions;
 	readonly protocol: ProtocolKind;
 	readonly progress: SharedArrayBuffer;
+	/** Null = all clients are opened before messages are sent. */
+	readonly staged: FleetStages | null;
 	/** The one thread that sends has a source, the others null. */
 	readonly source: SourceKind | null;
 	/** For the source of that kind. */
@@ -28,10 +35,9 @@ export interface ThreadTask {
 }
 
 /** How busy a thread was between `begin` and `collect`. */
-export interface ThreadLoad {
-	/** Share of the time that its event loop was not idle, 0 … 1. */
-	readonly utilization: number;
-	readonly lagP99Ms: number;
+export interface ThreadLoad extends ThreadUsage {
+	/** "sends", "receives" or both. */
+	readonly role: string;
 }
 
 interface SourceReport extends PaceReport {
@@ -43,6 +49,12 @@ interface SourceReport extends PaceReport {
 export interface NodeDeliveries {
 	readonly expected: number;
 	readonly received: number;
+}
+
+/** What each sender has sent, and when. */
+export interface Sent {
+	readonly sentBySender: Uint32Array;
+	readonly log: SentLog;
 }
 
 interface Collected {
@@ -58,6 +70,19 @@ interface Collected {
 	readonly load: ThreadLoad;
 }
 
+/** Clients that come and go. */
+export interface FollowOptions {
+	/** Clients of all receivers; this one has its share. */
+	readonly stages: readonly Stage[];
+	readonly receiver: number;
+	readonly receivers: number;
+	/** Of all receivers' clients, those that have been there from the start, and are not theirs. */
+	readonly others: number;
+	readonly inFlight: number;
+	/** A connection without an answer is given up after this time. */
+	readonly connectMs: number;
+}
+
 /** Ends connections with the closing handshake or with RST, which leaves no port in TIME_WAIT. */
 export interface Disconnection {
 	readonly how: "handshake" | "reset";
@@ -67,10 +92,17 @@ export interface Disconnection {
 /** Calls from the main thread, one at a time per thread. */
 export interface ThreadCalls {
 	ramp(argument: { inFlight: number; deadlineMs: number }): Promise<RampPart>;
-	/** Forgets latencies and busyness so far. */
-	begin(): void;
+	/** Forgets latencies and busyness so far. With a clock it tells what it sees in each interval. */
+	begin(argument: { clock: SeriesClock | null }): void;
 	send(load: Load): Promise<SourceReport>;
-	collect(argument: { sentBySender: Uint32Array }): Collected;
+	/** Opens and closes clients as the stages say; resolves at their end. */
+	follow(argument: FollowOptions): Promise<void>;
+	/** Messages that must come and have not, in a test with stages. */
+	outstanding(argument: Sent): number;
+	/** Tells what the last interval has so far. */
+	flush(): void;
+	collect(argument: Sent): Collected;
+	connects(): ConnectReport;
 	/** Closes all connections; `ramp` opens them again. */
 	disconnect(argument: Disconnection): Promise<void>;
 	/** Closes all connections and ends the thread's task. */
@@ -78,5 +110,6 @@ export interface ThreadCalls {
 }
 
 type ThreadCall = keyof ThreadCalls;
-export type CallMessage = { readonly call: ThreadCall; readonly argument: unknown };
-export type ReplyMessage = { readonly value: unknown } | { readonly error: string };
+/** `halt` ends a ramp, a load and stages that are under way, and has no answer itself. */
+export type CallMessage = { readonly call: ThreadCall; readonly argument: unknown } | { readonly call: "halt" };
+export type ReplyMessage = { readonly value: unknown } | { readonly error: string } | { readonly interval: IntervalPart };

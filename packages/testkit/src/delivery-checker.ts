@@ -67,6 +67,16 @@ export class DeliveryChecker {
 		} else this.#late(client, sender, sequence, next);
 	}
 
+	/** Before its first message of a sender: `client` came late, what is lower than `sequence` was not for it. */
+	joins(client: number, sender: number, sequence: number): void {
+		if (sender < this.#senders && client < this.#clients) this.#next[client * this.#senders + sender] = sequence;
+	}
+
+	/** One more than the highest number that `client` got from `sender`. */
+	nextOf(client: number, sender: number): number {
+		return this.#next[client * this.#senders + sender];
+	}
+
 	/** Call when `client` got a message that was not meant for it. */
 	stray(client: number, what: string): void {
 		this.#unexpected++;

@@ -1,4 +1,4 @@
-import { connect, type Socket } from "node:net";
+import { connect, isIP, type Socket } from "node:net";
 import { connect as connectSecure } from "node:tls";
 import { FrameParser } from "./frame-parser.ts";
 import { decodeClose, encodeClose, encodeFrame, Opcode } from "./frames.ts";
@@ -6,6 +6,8 @@ import { type HandshakeKey, parseResponseHead, type ResponseHead, upgradeRequest
 
 interface RawSocketOptions {
 	readonly host: string;
+	/** The host's name in the request and for TLS, when `host` is its address. */
+	readonly name?: string;
 	readonly port: number;
 	/** With the query ("/ws?channels=a"). */
 	readonly path: string;
@@ -87,7 +89,8 @@ export class RawSocket {
 		);
 		this.tcp = options.tls === undefined ? this.#connect() : this.#connectSecure(options.tls);
 		this.tcp.on(options.tls === undefined ? "connect" : "secureConnect", () => {
-			const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+			const name = options.name ?? options.host;
+			const host = name.includes(":") ? `[${name}]` : name;
 			this.tcp.write(upgradeRequest(options.path, `${host}:${options.port}`, options.key.key, options.headers));
 		});
 		this.tcp.on("error", (error) => {
@@ -114,7 +117,7 @@ export class RawSocket {
 	}
 
 	#connectSecure({ verify, ca, session, onSession }: RawSocketTls): Socket {
-		const { host, port, localAddress, readBuffer } = this.#options;
+		const { host, name, port, localAddress, readBuffer } = this.#options;
 		const tcp = connect({ host, port, noDelay: true, ...(localAddress !== undefined && { localAddress }) });
 		// The secure socket reports the errors.
 		tcp.on("error", () => {});
@@ -123,7 +126,8 @@ export class RawSocket {
 			socket: tcp,
 			rejectUnauthorized: verify,
 			// An address is in no certificate's SNI, but may be in the certificate.
-			host,
+			host: name ?? host,
+			...(name !== undefined && isIP(name) === 0 && { servername: name }),
 			...(ca !== undefined && { ca }),
 			...(session !== undefined && { session }),
 		});
