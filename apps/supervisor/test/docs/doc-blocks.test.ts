@@ -87,7 +87,7 @@ it("each threat of the security page names a test that exists, by its file and t
 	const table = /## Threats\n([\s\S]*?)\n## /.exec(text)![1]!;
 	const rows = table.split("\n").filter((line) => line.startsWith("| ") && !/^\| (---|somebody)/.test(line));
 	const tests = new Map<string, string>();
-	for (const folder of ["apps", "packages"])
+	for (const folder of ["apps", "deploy", "packages"])
 		for (const path of readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }))
 			if (/(^|\/)test\/.*\.test\.ts$/.test(path) && !path.includes("node_modules"))
 				tests.set(path.replace(/^.*\//, ""), readFileSync(join(root, folder, path), "utf8"));
