@@ -1,4 +1,5 @@
-import { createMemberFiles, type OpenMemberFiles, openMemberFiles, releaseMember } from "@shardcast/bus";
+import { rmSync } from "node:fs";
+import { createMemberFiles, isReadByAll, type OpenMemberFiles, openMemberFiles, releaseMember, removeMemberFiles } from "@shardcast/bus";
 import { ChannelLog, LogKeeper, openLogFiles } from "@shardcast/channel-log";
 import { createPositionFile } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
@@ -27,19 +28,21 @@ interface MemorySizes {
 export class ClusterMemory {
 	readonly #directory: ClusterDirectory;
 	readonly #board: Scoreboard;
-	readonly #members: OpenMemberFiles;
+	#members: OpenMemberFiles;
+	readonly #ringCapacityBytes: number;
 	/** Finds processes that do not release a log's lock, and frees the locks of dead ones; null = there are no logs. */
 	readonly logs: LogKeeper | null;
 	/** Sockets that hold connections until their shard receives them, by slot; none in proxy mode. */
-	#handoffs: readonly DescriptorChannel[] = [];
+	#handoffs: DescriptorChannel[] = [];
 	/** Holds connections while the balancer is replaced; null in proxy mode. */
 	#left: DescriptorChannel | null = null;
 	/** Reading ends of the rings for client events, by slot; null while there is no webhook. */
-	#eventReaders: ReadonlyMap<number, EventReader> | null = null;
+	#eventReaders: Map<number, EventReader> | null = null;
 	/** Null while connections per address are not limited. */
-	#addresses: AddressTable | null = null;
+	#addresses: { readonly table: AddressTable; readonly reserve: (slots: number) => void } | null = null;
 
-	private constructor(directory: ClusterDirectory, board: Scoreboard, hasLogs: boolean) {
+	private constructor(directory: ClusterDirectory, board: Scoreboard, hasLogs: boolean, ringCapacityBytes: number) {
+		this.#ringCapacityBytes = ringCapacityBytes;
 		this.#directory = directory;
 		this.#board = board;
 		this.#members = openMemberFiles(directory, board);
@@ -56,7 +59,7 @@ export class ClusterMemory {
 			SharedFile.create(directory.ratesPath, RateTable.bytes, RateTable.format);
 			for (let shard = 0; shard < shards; shard++)
 				createMemberFiles(directory, board, board.freeSlot(), { capacityBytes: ringCapacityBytes, role: Role.shard });
-			return new ClusterMemory(directory, board, history !== null);
+			return new ClusterMemory(directory, board, history !== null, ringCapacityBytes);
 		} catch (error) {
 			directory.remove();
 			throw error;
@@ -70,6 +73,54 @@ export class ClusterMemory {
 
 	get path(): string {
 		return this.#directory.path;
+	}
+
+	/**
+	 * Makes one more slot a shard's, with all its files. Its process does not run yet. In handoff mode a running balancer cannot take back what is in the new socket;
+	 * one that is started afterwards can.
+	 * @returns the slot. @throws NativeError ENOSPC when shared memory has no room; nothing is left behind.
+	 */
+	addShard(): number {
+		const directory = this.#directory;
+		const slot = this.#board.freeSlot();
+		createMemberFiles(directory, this.#board, slot, { capacityBytes: this.#ringCapacityBytes, role: Role.shard });
+		try {
+			const row = this.#board.row(slot);
+			row.isDrained = false;
+			row.connectionsGiven = 0;
+			this.#addresses?.reserve(slot + 1);
+			// That of a slot which was a shard's before is still read.
+			if (this.#eventReaders !== null && !this.#eventReaders.has(slot))
+				this.#eventReaders.set(slot, new EventReader(createEventRing(directory.path, slot)));
+			if (this.#left !== null) this.#handoffs[slot] = DescriptorChannel.bind(directory.handoffPath(slot));
+			this.#openMembers();
+			return slot;
+		} catch (error) {
+			this.removeShard(slot);
+			throw error;
+		}
+	}
+
+	/** Whether nothing is left of a shard whose process has ended: no connection on its way to it, and no record that another shard has not read. */
+	isDone(slot: number): boolean {
+		const row = this.#board.row(slot);
+		return ((row.handoffsSent - row.handoffsUndone - row.handoffsReceived) | 0) <= 0 && isReadByAll(this.#board, this.#members, slot);
+	}
+
+	/** Frees the slot of a shard whose process has ended: the highest one, so that slots stay without gaps. */
+	removeShard(slot: number): void {
+		removeMemberFiles(this.#directory, this.#board, slot);
+		this.#board.row(slot).isDrained = false;
+		const path = this.#directory.handoffPath(slot);
+		for (const channel of this.#handoffs.splice(slot)) channel.close();
+		rmSync(path, { force: true });
+		this.#openMembers();
+	}
+
+	#openMembers(): void {
+		const before = this.#members;
+		this.#members = openMemberFiles(this.#directory, this.#board);
+		before.close();
 	}
 
 	/** Call when a new process of this shard exists, before its start message is sent. */
@@ -110,8 +161,16 @@ export class ClusterMemory {
 		const bytes = (count: number) => AddressTable.bytes(count, connections);
 		const format = (buffer: ArrayBuffer) => AddressTable.format(buffer, slots, connections);
 		const file = SharedFile.create(this.#directory.addressesPath, bytes(slots), format, bytes(used));
-		this.#addresses = new AddressTable(file.buffer);
-		this.#addresses.useSlots(used);
+		const table = new AddressTable(file.buffer);
+		table.useSlots(used);
+		this.#addresses = {
+			table,
+			reserve: (count) => {
+				if (count > slots) return;
+				file.reserve(bytes(count));
+				table.useSlots(count);
+			},
+		};
 	}
 
 	/**
@@ -148,7 +207,7 @@ export class ClusterMemory {
 		// First, so that readers who see the state "dead" do not see a pid that may be reused.
 		const row = this.#board.row(slot);
 		row.pid = 0;
-		this.#addresses?.clear(slot);
+		this.#addresses?.table.clear(slot);
 		// Before the others are woken, since they will read what it had published.
 		this.logs?.memberDied(slot, row.incarnation);
 		releaseMember(this.#directory, this.#board, slot, this.#members);

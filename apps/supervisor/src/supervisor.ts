@@ -51,6 +51,8 @@ import { Watchdog } from "./children/watchdog.ts";
 import { BoardShard } from "./operations/operated-shard.ts";
 import { Operations } from "./operations/operations.ts";
 import { RebalanceAfterCrash } from "./operations/rebalance-after-crash.ts";
+import { portProblem } from "./preflight/ports.ts";
+import { coreOf } from "./topology.ts";
 import { version } from "./version.ts";
 
 export interface Ended {
@@ -72,9 +74,9 @@ const lockHeldMsMax = 1000;
 export class Supervisor {
 	readonly #facts: ClusterFacts;
 	readonly #log: Log;
-	readonly #shards: readonly SupervisedChild[];
+	readonly #shards: SupervisedChild[];
 	readonly #balancer: SupervisedChild;
-	readonly #children: readonly SupervisedChild[];
+	readonly #hooks: ChildHooks;
 	readonly #watchdog: Watchdog;
 	readonly #questions: Questions;
 	readonly #metrics: ProcessMetrics;
@@ -88,7 +90,7 @@ export class Supervisor {
 	/** What people can do to the cluster while it runs. */
 	readonly operations: Operations;
 	readonly #afterCrash: RebalanceAfterCrash;
-	readonly #operated: readonly BoardShard[];
+	readonly #operated: BoardShard[];
 	/** Null in a gateway, which has no guards. */
 	readonly #guards: GuardWatch | null;
 	readonly #webhooks: Webhooks;
@@ -196,10 +198,14 @@ export class Supervisor {
 		};
 		this.#shards = facts.topology.shards.map(({ slot, core }) => new SupervisedChild(shardSpec(facts, hooks, slot, core), log));
 		this.#balancer = new SupervisedChild(balancerSpec(facts, hooks), log);
-		this.#children = [...this.#shards, this.#balancer];
+		this.#hooks = hooks;
 		this.#operated = facts.topology.shards.map(({ slot }, at) => new BoardShard(slot, this.#shards[at]!, board.row(slot)));
 		this.operations = new Operations({
 			shards: () => this.#operated,
+			shardProblem: (slot) => this.#shardProblem(slot),
+			addShard: () => this.#addShard(),
+			isDone: (slot) => facts.memory.isDone(slot),
+			removeShard: () => this.#removeShard(),
 			balancer: this.#balancer,
 			mode: facts.mode,
 			unsupported: gateway === null ? null : "this is a gateway, whose processes cannot be drained or restarted one by one",
@@ -222,6 +228,10 @@ export class Supervisor {
 		this.#watchdog = new Watchdog({ children: this.#children, heartbeatTimeoutMs, onLook: (passedMs) => this.#checkLocks(passedMs) });
 		this.#boardWatch = new BoardWatch(facts.memory.board, this.#events, { name: workers });
 		this.#guards = workers === "gateway" ? null : this.#guardWatch();
+	}
+
+	get #children(): readonly SupervisedChild[] {
+		return [...this.#shards, this.#balancer];
 	}
 
 	/** Resolves with true when every child serves, with false if the cluster ends before that. */
@@ -356,6 +366,41 @@ export class Supervisor {
 		this.#facts.certificates = certificates;
 		const refusals = await Promise.all(this.#children.map((child) => child.useCertificates(certificates)));
 		return refusals.filter((refusal) => refusal !== null);
+	}
+
+	/** Why a shard in this slot, the next one, could not be started; null = it could. */
+	async #shardProblem(slot: number): Promise<string | null> {
+		const { config, memory } = this.#facts;
+		if (slot >= memory.board.slotsMax) return `a cluster has ${memory.board.slotsMax} shards at most`;
+		const { host, basePort, lbAddr } = config;
+		const port = basePort + slot;
+		if (port > 65_535) return `shard ${slot} would have port ${port}; choose a lower --base-port at the next start`;
+		if (port === parseAddress(lbAddr).port)
+			return `port ${port} of shard ${slot} is the balancer's; choose another --base-port at the next start`;
+		const problem = await portProblem({ host, port });
+		return problem === null ? null : `shard ${slot}: ${problem}`;
+	}
+
+	/** Its process does not run yet. @throws NativeError when shared memory has no room for it. */
+	#addShard(): BoardShard {
+		const { memory, topology } = this.#facts;
+		const slot = memory.addShard();
+		const child = new SupervisedChild(shardSpec(this.#facts, this.#hooks, slot, coreOf(topology, slot)), this.#log);
+		const shard = new BoardShard(slot, child, memory.board.row(slot));
+		this.#shards.push(child);
+		this.#operated.push(shard);
+		this.#watchdog.watch(child);
+		this.#webhooks.shardAdded(slot);
+		this.#announceMembership();
+		return shard;
+	}
+
+	/** The one with the highest slot, whose process has ended. */
+	#removeShard(): void {
+		if (this.#ending !== "no") return;
+		this.#watchdog.forget(this.#shards.pop()!);
+		this.#facts.memory.removeShard(this.#operated.pop()!.slot);
+		this.#announceMembership();
 	}
 
 	/** Divides `--max-connections` by the shards that take clients: while one is drained, the others may have its share. */
@@ -527,9 +572,8 @@ export class Supervisor {
 
 	/** Kills a process that does not release the lock of a log. It is normally held for a microsecond, so the process is paused, and all publishers wait for it. */
 	#checkLocks(passedMs: number): void {
-		const { memory, topology } = this.#facts;
-		for (const { slot, heldMs } of memory.logs?.heldLocks(passedMs, lockHeldMsMax) ?? [])
-			this.#shards[topology.shards.findIndex((shard) => shard.slot === slot)]?.onLockHeld(heldMs);
+		for (const { slot, heldMs } of this.#facts.memory.logs?.heldLocks(passedMs, lockHeldMsMax) ?? [])
+			this.#shards[slot]?.onLockHeld(heldMs);
 	}
 
 	/** Tells all children that members have changed. A restarted shard has a new socket, which must be opened. */

@@ -16,6 +16,11 @@ export interface Topology {
 	readonly wraps: boolean;
 }
 
+/** The CPU of a shard that is added later: the CPUs are used in the same order. */
+export function coreOf({ shards, cpus }: Topology, slot: number): number {
+	return cpus[(cpus.indexOf(shards[0]!.core) + slot) % cpus.length]!;
+}
+
 /**
  * Plans shards and their CPUs: one shard per available CPU, unless `--shards` is set. With more shards than CPUs, CPUs are used several times.
  *

@@ -61,6 +61,35 @@ describe("ClusterMemory", () => {
 		expect(readdirSync(memory!.path)).not.toContain("kafka-positions");
 	});
 
+	it("a shard that is added has all that a shard needs, and one that is removed leaves only its ring of events", () => {
+		create(2);
+		memory!.openHandoffs();
+		memory!.countAddresses(1000);
+		memory!.eventReaders();
+		const before = readdirSync(memory!.path).toSorted();
+		const addressBytes = takenBytes("addresses");
+		expect(memory!.addShard()).toBe(2);
+		expect(readdirSync(memory!.path)).toEqual(expect.arrayContaining(["ring-2.1", "bell-2", "handoff-2.sock", "events-2"]));
+		expect(takenBytes("addresses")).toBeGreaterThan(addressBytes);
+		expect(memory!.handoffDescriptors()).toHaveLength(3);
+		expect([...memory!.eventReaders().keys()]).toEqual([0, 1, 2]);
+		const row = memory!.board.row(2);
+		started(2);
+		row.isDrained = true;
+		row.handoffsSent = 5;
+		row.handoffsReceived = 3;
+		memory!.shardDied(2);
+		expect(memory!.isDone(2), "two connections are on their way").toBe(false);
+		row.handoffsUndone = 2;
+		expect(memory!.isDone(2)).toBe(true);
+		memory!.removeShard(2);
+		expect(readdirSync(memory!.path).toSorted()).toEqual([...before, "events-2"].toSorted());
+		expect(memory!.handoffDescriptors()).toHaveLength(2);
+		expect(memory!.board.slots()).toEqual([0, 1]);
+		expect(memory!.addShard()).toBe(2);
+		expect([memory!.board.row(2).isDrained, memory!.board.row(2).ringGeneration]).toEqual([false, 2]);
+	});
+
 	it("a slot is free for the next process once its last one has been reaped", () => {
 		const { board } = create(2);
 		started(0);

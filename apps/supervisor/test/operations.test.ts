@@ -66,6 +66,12 @@ class FakeShard implements OperatedShard {
 
 	coolDown(): void {}
 
+	async drain(): Promise<{ cutOff: number; finished: boolean }> {
+		this.steps.push(`${this.name} is ended, drained: ${this.isDrained}, clients: ${this.count}`);
+		this.serving = false;
+		return { cutOff: this.count, finished: true };
+	}
+
 	async replace(): Promise<{ drained: null; problem: string | null }> {
 		this.steps.push(`${this.name} is replaced, drained: ${this.isDrained}, clients: ${this.count}`);
 		this.count = 0;
@@ -90,11 +96,29 @@ function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"
 			return { drained: null, problem: null };
 		},
 	};
-	const state = { isServing: true };
+	const state = {
+		isServing: true,
+		room: 64,
+		portProblem: null as string | null,
+		replaceProblem: null as string | null,
+		isDone: true,
+	};
 	const config = { ...defaults, ...options.config };
 	const told: string[] = [];
 	const operations = new Operations({
 		shards: () => shards,
+		shardProblem: async (slot) => state.portProblem && `shard ${slot}: ${state.portProblem}`,
+		addShard: () => {
+			if (shards.length >= state.room) throw new Error("ENOSPC");
+			const shard = new FakeShard(shards.length, 0, steps);
+			shard.serving = false;
+			shard.replaceProblem = shard.slot === 3 ? state.replaceProblem : null;
+			shard.others = shards;
+			shards.push(shard);
+			return shard;
+		},
+		isDone: () => state.isDone,
+		removeShard: () => void steps.push(`${shards.pop()!.name} is removed`),
 		balancer,
 		mode: options.mode ?? "handoff",
 		unsupported: options.unsupported ?? null,
@@ -246,7 +270,7 @@ describe("restart", () => {
 		expect(steps).toContain("shard 1 warms up");
 	});
 
-	it("in proxy mode the balancer stays, and the result says why; --rebalance-shards=false moves nobody afterwards", async () => {
+	it("in proxy mode the balancer stays, and the result says why; --no-rebalance-shards moves nobody afterwards", async () => {
 		const { operations, steps } = setup([1, 1], { mode: "proxy", config: { rebalanceShards: false } });
 		const result = await operations.rollingRestart();
 		expect(result.balancer).toMatchObject({ restarted: false, why: expect.stringMatching(/^in proxy mode it carries the connections/) });
@@ -295,5 +319,92 @@ describe("restart", () => {
 		operations.end("the cluster stops: SIGTERM");
 		await expect(rolling).rejects.toThrow("the cluster stops: SIGTERM");
 		expect(steps).toEqual(["shard 0 warms up"]);
+	});
+});
+
+describe("scale", () => {
+	it("up: the sockets first, then a balancer that has them, then the processes, then clients to them", async () => {
+		const { operations, shards, steps } = setup([6, 6]);
+		expect(await operations.scale(4)).toMatchObject({
+			...{ before: 2, after: 4, moved: 0, cutOff: 0 },
+			rebalance: { before: { 0: 6, 1: 6, 2: 0, 3: 0 }, moved: 6 },
+		});
+		expect(steps).toEqual([
+			"balancer warms up",
+			"balancer is replaced",
+			"shard 2 is replaced, drained: false, clients: 0",
+			"shard 3 is replaced, drained: false, clients: 0",
+		]);
+		expect(shards.map(({ count }) => count)).toEqual([3, 3, 3, 3]);
+	});
+
+	it("up in proxy mode: the balancer stays; --no-rebalance-shards moves nobody", async () => {
+		const { operations, steps } = setup([6, 6], { mode: "proxy", config: { rebalanceShards: false } });
+		expect(await operations.scale(3)).not.toHaveProperty("rebalance");
+		expect(steps).toEqual(["shard 2 is replaced, drained: false, clients: 0"]);
+	});
+
+	it("down: the last ones, drained, then ended, then removed", async () => {
+		const { operations, shards, steps } = setup([5, 5, 5]);
+		expect(await operations.scale(1, { rate: 7 })).toMatchObject({ before: 3, after: 1, cutOff: 0 });
+		expect(steps).toEqual([
+			"shard 2 is ended, drained: true, clients: 0",
+			"shard 2 is removed",
+			"shard 1 is ended, drained: true, clients: 0",
+			"shard 1 is removed",
+		]);
+		expect(shards.map(({ slot, count }) => [slot, count])).toEqual([[0, 15]]);
+	});
+
+	it("down at its time limit: clients that have not left are cut off, and counted", async () => {
+		const { operations, shards } = setup([5, 5]);
+		shards[1]!.keeps = 2;
+		expect(await operations.scale(1, { timeoutMs: 100 })).toMatchObject({ before: 2, after: 1, moved: 3, cutOff: 2 });
+	});
+
+	it("a shard is removed only when nothing of it is on its way", async () => {
+		const { operations, state, steps } = setup([5, 5]);
+		state.isDone = false;
+		const scaled = operations.scale(1);
+		await waitFor(() => steps.length > 0, { what: "the end of its process", deadlineMs: 5000 });
+		expect(steps).toEqual(["shard 1 is ended, drained: true, clients: 0"]);
+		state.isDone = true;
+		expect(await scaled).toMatchObject({ after: 1 });
+	});
+
+	it("refuses what is not possible, and nothing has changed", async () => {
+		const { operations, shards, state, steps } = setup([5, 5]);
+		for (const count of [0, 1.5, Number.NaN]) await expect(operations.scale(count)).rejects.toMatchObject({ code: "invalid" });
+		state.portProblem = "port 3004 is in use";
+		await expect(operations.scale(3)).rejects.toMatchObject({ code: "not_possible", message: "shard 2: port 3004 is in use" });
+		state.portProblem = null;
+		state.room = 3;
+		await expect(operations.scale(4)).rejects.toMatchObject({ code: "not_possible", message: /^shared memory has no room for 4 shards/ });
+		expect(shards).toHaveLength(2);
+		shards[0]!.room = 0;
+		shards[0]!.isDrained = true;
+		await expect(operations.scale(1)).rejects.toThrow("no shard but 1 takes clients now");
+		expect(steps).toEqual(["shard 2 is removed"]);
+		expect(await operations.scale(2)).toMatchObject({ before: 2, after: 2 });
+	});
+
+	it("a process that does not start: those before it stay, and it says how many there are", async () => {
+		const { operations, shards, state } = setup([5, 5]);
+		state.replaceProblem = "shard 3 died by exit status 1 before it served";
+		expect(await operations.scale(5)).toMatchObject({
+			...{ before: 2, after: 3 },
+			ended: "shard 3 died by exit status 1 before it served; there are 3 shards now",
+		});
+		expect(shards.map(({ slot }) => slot)).toEqual([0, 1, 2]);
+	});
+
+	it("cancelled while a shard is drained: the shard takes clients again", async () => {
+		const { operations, shards } = setup([5, 5, 5]);
+		shards[1]!.keeps = 3;
+		const scaled = operations.scale(1);
+		await waitFor(() => shards.length === 2 && shards[1]!.orders.length > 0, { what: "the second drain", deadlineMs: 5000 });
+		operations.end("it was cancelled");
+		expect(await scaled).toMatchObject({ before: 3, after: 2, ended: "it was cancelled" });
+		expect(shards[1]!.takesClients).toBe(true);
 	});
 });

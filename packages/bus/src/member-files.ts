@@ -1,5 +1,6 @@
+import { rmSync } from "node:fs";
 import { Doorbell, SharedFile } from "@shardcast/native";
-import { attachRing, createRing, type Ring, registerReader, releaseReader, ringBytes } from "@shardcast/ring";
+import { attachRing, createRing, hasBeenRead, type Ring, RingLayout, registerReader, releaseReader, ringBytes } from "@shardcast/ring";
 import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { BoardLayout, BusError, BusErrorCode, Role, ShardState } from "@shardcast/scoreboard";
 import { Doorbells } from "./doorbells.ts";
@@ -39,21 +40,56 @@ export function createMemberFiles(
 	wakeAll(directory, board);
 }
 
+/** Whether every running member has opened this one's ring. A member was woken when the slot was added, so it soon has. */
+export function isOpenEverywhere(board: Scoreboard, slot: number): boolean {
+	const { addedEpoch } = board.row(slot);
+	return board.members().every((other) => other.slot === slot || !isRunning(other.state) || ((other.epochSeen - addedEpoch) | 0) >= 0);
+}
+
+/**
+ * Makes a slot free again. Call it after `releaseMember`, and when its ring `isOpenEverywhere`: members keep it mapped until they have read it to the end, and
+ * one that opens it only now would not find it. Counters stay, for the next member of the slot.
+ * @throws BusError while the row still has a pid, since that process may still run.
+ */
+export function removeMemberFiles(directory: ClusterDirectory, board: Scoreboard, slot: number): void {
+	const row = board.row(slot);
+	checkReaped(row);
+	row.state = ShardState.empty;
+	row.role = Role.none;
+	board.bumpMembership();
+	rmSync(directory.ringPath(slot, row.ringGeneration), { force: true });
+	rmSync(directory.bellPath(slot), { force: true });
+	wakeAll(directory, board);
+}
+
 /** The files needed to clean up after a member, opened in advance: members may die because the machine is out of descriptors. */
 export interface OpenMemberFiles {
 	/** The members' rings, by slot. */
-	readonly rings: readonly Ring[];
+	readonly rings: ReadonlyMap<number, Ring>;
 	readonly doorbells: Doorbells;
+	/** Call it when the members have changed, and open them again. */
+	close(): void;
 }
 
-/** For a supervisor with a fixed set of members. The files stay open as long as it runs. */
+/** For the supervisor, which keeps them open. */
 export function openMemberFiles(directory: ClusterDirectory, board: Scoreboard): OpenMemberFiles {
 	const doorbells = new Doorbells(directory, board);
 	doorbells.openAll();
-	const rings = board
-		.members()
-		.map(({ slot, ringGeneration }) => attachRing(SharedFile.open(directory.ringPath(slot, ringGeneration)).buffer));
-	return { rings, doorbells };
+	const files = new Map(
+		board.members().map(({ slot, ringGeneration }) => [slot, SharedFile.open(directory.ringPath(slot, ringGeneration))]),
+	);
+	const rings = new Map([...files].map(([slot, { buffer }]) => [slot, attachRing(buffer)]));
+	const close = (): void => {
+		doorbells.close();
+		for (const file of files.values()) file.close();
+	};
+	return { rings, doorbells, close };
+}
+
+/** Whether every running member has read all that a member without a process has put into its ring. */
+export function isReadByAll(board: Scoreboard, { rings }: OpenMemberFiles, slot: number): boolean {
+	const ring = rings.get(slot)!;
+	return isOpenEverywhere(board, slot) && hasBeenRead(ring, Atomics.load(ring.words, RingLayout.tailOffset >> 2));
 }
 
 /**
@@ -75,7 +111,7 @@ export function releaseMember(directory: ClusterDirectory, board: Scoreboard, sl
 	row.webSockets = 0;
 	row.proxiedSeen = 0;
 	if (open === undefined) releaseEverywhere(directory, board, slot);
-	else for (const ring of open.rings) releaseReader(ring, slot);
+	else for (const ring of open.rings.values()) releaseReader(ring, slot);
 	// It may have died after publishing and before waking the readers.
 	if (open === undefined) wakeAll(directory, board);
 	else open.doorbells.wakeAll();

@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { type BoardRow, ClusterDirectory, Role, Scoreboard, ShardState } from "@shardcast/scoreboard";
-import { createMemberFiles, isRunning, releaseMember, wakeAll } from "../src/member-files.ts";
+import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
+import { createMemberFiles, isOpenEverywhere, releaseMember, removeMemberFiles } from "../src/member-files.ts";
 import { SharedMemoryBus } from "../src/shared-memory-bus.ts";
 
 /** A cluster without processes: the supervisor's part, in a separate directory in shared memory. */
@@ -43,21 +43,14 @@ export function mappedUnder(base: string): string[] {
 }
 
 /**
- * Ends a slot's membership, as a supervisor with changing members would: the layout permits it. Call after its process has been reaped. Readers keep its ring mapped until they have read it to the end.
+ * Ends a slot's membership, as the supervisor does. Call after its process has been reaped. Readers keep its ring mapped until they have read it to the end.
  * @returns false, and does nothing, while a running member has not opened the ring yet, which would lose the ring's records. That member was
  * woken when the slot was added, so try again in a moment.
  */
 export function removeMember(directory: ClusterDirectory, board: Scoreboard, slot: number): boolean {
-	const row = board.row(slot);
-	if (!row.present) return true;
-	const isBehind = (other: BoardRow) => isRunning(other.state) && ((other.epochSeen - row.addedEpoch) | 0) < 0;
-	if (board.members().some((other) => other.slot !== slot && isBehind(other))) return false;
+	if (!board.row(slot).present) return true;
+	if (!isOpenEverywhere(board, slot)) return false;
 	releaseMember(directory, board, slot);
-	row.state = ShardState.empty;
-	row.role = Role.none;
-	board.bumpMembership();
-	wakeAll(directory, board);
-	for (const path of [directory.ringPath(slot, row.ringGeneration), directory.bellPath(slot), directory.handoffPath(slot)])
-		rmSync(path, { force: true });
+	removeMemberFiles(directory, board, slot);
 	return true;
 }

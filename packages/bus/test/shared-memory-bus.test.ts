@@ -4,7 +4,7 @@ import { ShardState } from "@shardcast/scoreboard";
 import { descriptorsOf, descriptorsOpenedSince } from "@shardcast/testkit";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Doorbells } from "../src/doorbells.ts";
-import { createMemberFiles, openMemberFiles, releaseMember } from "../src/member-files.ts";
+import { createMemberFiles, isReadByAll, openMemberFiles, releaseMember } from "../src/member-files.ts";
 import { SharedMemoryBus } from "../src/shared-memory-bus.ts";
 import { contractCapacityBytes, describeBusContract, publish, takeAll } from "./bus-contract.ts";
 import { makeCluster, mappedUnder, removeMember, type TestCluster } from "./cluster.ts";
@@ -365,12 +365,29 @@ describe("out of descriptors", () => {
 		expect(takeAll(link)).toEqual(["1: first"]);
 	});
 
+	it("a dead member's ring counts as read once every running member has opened it and has read to its end", () => {
+		const { directory, board, join } = cluster(1);
+		const running = join(0);
+		createMemberFiles(directory, board, 1, options);
+		const open = openMemberFiles(directory, board);
+		onTestFinished(() => open.close());
+		const leaving = join(1);
+		publish(leaving, "last");
+		leaving.close();
+		releaseMember(directory, board, 1, open);
+		expect(isReadByAll(board, open, 1), "not opened").toBe(false);
+		running.refreshMembers();
+		expect(isReadByAll(board, open, 1), "not read").toBe(false);
+		takeAll(running);
+		expect(isReadByAll(board, open, 1)).toBe(true);
+	});
+
 	it("a supervisor that has its files open clears up after a member, and one that has not says what is missing", async () => {
 		const { directory, board, join } = cluster(3);
 		const [first, sleeper] = [join(0), join(1)];
 		join(2);
 		const open = openMemberFiles(directory, board);
-		onTestFinished(() => open.doorbells.close());
+		onTestFinished(() => open.close());
 		while (publish(first, "filling"));
 		for (const link of [first, sleeper]) takeAll(link);
 		const woken = new Promise<void>((resolve) => sleeper.onWake(resolve));

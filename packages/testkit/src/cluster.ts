@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { getJson, httpRequest } from "./clients/http.ts";
 import { freePorts } from "./network/ports.ts";
 import { type ExitStatus, ManagedProcess } from "./processes/managed-process.ts";
@@ -126,6 +128,14 @@ export class Cluster {
 		process.kill(pid, "SIGKILL");
 		await waitFor(() => isReaped(identity), { deadlineMs: 5_000, what: `the death of ${name} (${pid})` });
 		return pid;
+	}
+
+	/** Carries out a verb of the admin interface, such as "scale 3", by the command. @returns its result. @throws when it was not done completely. */
+	async operate(command: string): Promise<unknown> {
+		const [directory] = this.sharedDirectories();
+		const args = [bin, ...command.split(" "), "--json", "--admin-socket", join(directory!, "admin.sock")];
+		const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 120_000 });
+		return (JSON.parse(stdout.trim().split("\n").at(-1)!) as { readonly result: unknown }).result;
 	}
 
 	/**

@@ -65,7 +65,7 @@ export class Webhooks {
 	/** Channels for which `cache_empty` was sent, with the time, in that order. */
 	readonly #cacheEmpty = new Map<string, number>();
 	readonly #lines: BoundedLines;
-	#shards: ReadonlyMap<number, Shard> = new Map();
+	#shards = new Map<number, Shard>();
 	#config: Config;
 	#namespaces: Namespaces;
 	#timer: NodeJS.Timeout | null = null;
@@ -119,6 +119,12 @@ export class Webhooks {
 		}
 		const { id, address, region, status, health } = change.node;
 		this.#tell({ type: change.type === "joined" ? "node_joined" : "node_updated", at, node: id, address, region, status, health });
+	}
+
+	/** A shard was added, whose ring is among the readers. One that is removed is read on, in case it is added again. */
+	shardAdded(slot: number): void {
+		const reader = this.#parts.readers().get(slot);
+		if (this.#shards.size > 0 && !this.#shards.has(slot) && reader !== undefined) this.#shards.set(slot, this.#shard(reader));
 	}
 
 	/** The shard's process is gone: reads its ring to the end, then reports the end of its clients. */
@@ -184,16 +190,19 @@ export class Webhooks {
 	#start(): void {
 		if (this.#timer !== null) return;
 		if (this.#shards.size === 0) {
-			const lost = (events: number): void => {
-				for (const webhook of this.#webhooks.values()) webhook.lost(events);
-			};
-			const table = () => new ClientTable({ tell: this.#tell, occupancy: this.#occupancy, lost });
-			this.#shards = new Map([...this.#parts.readers()].map(([slot, reader]) => [slot, { reader, table: table() }]));
+			for (const [slot, reader] of this.#parts.readers()) this.#shards.set(slot, this.#shard(reader));
 		}
 		// Written by shards after the last webhook was removed, before they knew about it. A snapshot of the current clients follows.
 		else for (const shard of this.#shards.values()) while (this.#read(shard, () => {}) > 0);
 		this.#timer = setInterval(this.look, lookMs);
 		this.#timer.unref();
+	}
+
+	#shard(reader: EventReader): Shard {
+		const lost = (events: number): void => {
+			for (const webhook of this.#webhooks.values()) webhook.lost(events);
+		};
+		return { reader, table: new ClientTable({ tell: this.#tell, occupancy: this.#occupancy, lost }) };
 	}
 
 	#rest(): void {

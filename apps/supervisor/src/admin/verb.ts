@@ -84,7 +84,7 @@ export interface AdminCluster {
 	cancel(): OperationSummary | null;
 }
 
-export type ShardOperations = Pick<Operations, "drain" | "undrain" | "restart" | "rollingRestart" | "rebalance" | "end">;
+export type ShardOperations = Pick<Operations, "drain" | "undrain" | "restart" | "rollingRestart" | "rebalance" | "scale" | "end">;
 
 export interface ReloadReport {
 	readonly options: ReloadOutcome;

@@ -58,6 +58,7 @@ export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, 
 	const pinnedTo = pinning.kind === "none" ? null : core;
 	return {
 		...common(name, facts, hooks),
+		predecessors: memory.board.row(slot).incarnation,
 		launch: () => launch(facts.entries.worker, pinning, memory.handoffDescriptors(slot)),
 		prepare: (incarnation, pid) => {
 			const { config } = facts;
@@ -95,6 +96,7 @@ export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec 
 	let port: number | undefined;
 	return {
 		...common(balancerName, facts, hooks),
+		predecessors: 0,
 		launch: () => launch(facts.entries.balancer, pinning, balancerDescriptors(facts)),
 		prepare: (incarnation, pid) => {
 			memory.balancerStarts(incarnation, pid);
@@ -140,7 +142,7 @@ function common(name: string, facts: ClusterFacts, hooks: ChildHooks) {
 }
 
 function startMessage(
-	{ config, certificates, memory, mode, topology, workers, gateway, listening }: ClusterFacts,
+	{ config, certificates, memory, mode, workers, gateway, listening }: ClusterFacts,
 	own: Pick<StartMessage, "role" | "slot" | "incarnation" | "core" | "connectionsMax">,
 ): StartMessage {
 	const isBalancer = own.role === "balancer";
@@ -160,6 +162,6 @@ function startMessage(
 		listenDescriptor: listens ? inherited.at(-1)! : null,
 		workers,
 		backends: gateway?.places ?? [],
-		shardsTotal: topology.shards.length,
+		shardsTotal: memory.board.slots().length,
 	};
 }

@@ -15,6 +15,8 @@ export interface ChildSpec {
 	/** Called at each use, since options may change. */
 	timeouts(): Pick<Config, "readyTimeoutMs" | "heartbeatTimeoutMs">;
 	readonly policy: RestartPolicy;
+	/** Processes that had its place before. */
+	readonly predecessors: number;
 	launch(): ChildProcess;
 	/** Called when the process exists, before the start message is sent. */
 	prepare(incarnation: number, pid: number): StartMessage;
@@ -91,7 +93,7 @@ export class SupervisedChild implements Watched {
 	readonly #spec: ChildSpec;
 	readonly #log: Log;
 	#state: State = { kind: "idle" };
-	#incarnation = 0;
+	#incarnation: number;
 	#everReady = false;
 	/** A process whose program is loaded, and that waits for its start message; null = none. */
 	#warm: Life | null = null;
@@ -105,6 +107,7 @@ export class SupervisedChild implements Watched {
 	constructor(spec: ChildSpec, log: Log) {
 		this.#spec = spec;
 		this.#log = log;
+		this.#incarnation = spec.predecessors;
 	}
 
 	get name(): string {

@@ -55,7 +55,7 @@ const everyMsMax = 200;
  * One timer serves everything that the supervisor checks several times a second, since wake-ups are most of the cost of an idle supervisor.
  */
 export class Watchdog {
-	readonly #watched: ReadonlyMap<Watched, Seen>;
+	readonly #watched = new Map<Watched, Seen>();
 	readonly #onLook: (passedMs: number) => void;
 	readonly #now: () => number;
 	#timeoutMs = 0;
@@ -65,12 +65,20 @@ export class Watchdog {
 	#clockMs = 0;
 
 	constructor({ children, heartbeatTimeoutMs, onLook, now = monotonicMs }: WatchdogParts) {
-		this.#watched = new Map(
-			children.map((child) => [child, { beatMs: null, sinceMs: 0, toldSilent: false, scheduled: null, waitedMs: 0 }]),
-		);
+		for (const child of children) this.watch(child);
 		this.#onLook = onLook;
 		this.#now = now;
 		this.heartbeatTimeoutMs = heartbeatTimeoutMs;
+	}
+
+	/** Also looks at this child from now on. */
+	watch(child: Watched): void {
+		this.#watched.set(child, { beatMs: null, sinceMs: this.#clockMs, toldSilent: false, scheduled: null, waitedMs: 0 });
+	}
+
+	/** Looks at it no more. */
+	forget(child: Watched): void {
+		this.#watched.delete(child);
 	}
 
 	/** Also sets the interval between checks. */

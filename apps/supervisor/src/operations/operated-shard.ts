@@ -1,7 +1,7 @@
 import { type OffloadOrder, offloadQuestion } from "@shardcast/control";
 import { type BoardRow, ShardState } from "@shardcast/scoreboard";
 import { Heartbeat, monotonicMs } from "@shardcast/wire";
-import type { Replaced, SupervisedChild } from "../children/supervised-child.ts";
+import type { ChildDrained, Replaced, SupervisedChild } from "../children/supervised-child.ts";
 
 /** A shard, as operations see it. */
 export interface OperatedShard {
@@ -30,6 +30,7 @@ export interface OperatedShard {
 	warmUp(): Promise<void>;
 	coolDown(): void;
 	replace(deadlineMs: number): Promise<Replaced>;
+	drain(deadlineMs: number): Promise<ChildDrained>;
 }
 
 /** A shard by its process and its row of the scoreboard. */
@@ -99,5 +100,10 @@ export class BoardShard implements OperatedShard {
 
 	replace(deadlineMs: number): Promise<Replaced> {
 		return this.#child.replace(deadlineMs);
+	}
+
+	drain(deadlineMs: number): Promise<ChildDrained> {
+		this.#child.end();
+		return this.#child.drain(deadlineMs);
 	}
 }

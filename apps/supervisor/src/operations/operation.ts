@@ -66,6 +66,21 @@ export interface RebalanceResult {
 	readonly ended?: string;
 }
 
+export interface ScaleResult {
+	/** Number of shards. */
+	readonly before: number;
+	readonly after: number;
+	/** Clients that were told to reconnect, because their shard was removed. */
+	readonly moved: number;
+	/** Clients, and unfinished work, that were cut off with a removed shard. */
+	readonly cutOff: number;
+	/** After shards were added. Absent = none was, or clients were not moved to them (`--no-rebalance-shards`). */
+	readonly rebalance?: RebalanceResult;
+	readonly tookMs: number;
+	/** Why there are not as many shards as asked for; absent = there are. */
+	readonly ended?: string;
+}
+
 export interface RestartResult extends DrainResult {
 	/** Unfinished work that the old process cut off. */
 	readonly cutOff: number;

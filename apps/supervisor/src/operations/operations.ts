@@ -16,6 +16,7 @@ import {
 	type RebalanceResult,
 	type RestartResult,
 	type RollingRestartResult,
+	type ScaleResult,
 	type UndrainResult,
 } from "./operation.ts";
 import { rebalanceShards } from "./rebalance-shards.ts";
@@ -39,6 +40,14 @@ export interface RebalanceOptions {
 interface OperationsParts {
 	/** All shards, by slot. */
 	readonly shards: () => readonly OperatedShard[];
+	/** Why a shard could not be added in this slot; null = it could. */
+	readonly shardProblem: (slot: number) => Promise<string | null>;
+	/** Adds a shard after the others, whose process does not run yet. @throws Error when shared memory has no room. */
+	readonly addShard: () => OperatedShard;
+	/** Whether nothing that belongs to a shard whose process has ended is on its way any more. */
+	readonly isDone: (slot: number) => boolean;
+	/** Removes the last shard, whose process has ended. */
+	readonly removeShard: () => void;
 	readonly balancer: Pick<SupervisedChild, "warmUp" | "coolDown" | "replace" | "version">;
 	readonly mode: "handoff" | "proxy";
 	/** Why this cluster cannot be operated; null = it can. */
@@ -69,6 +78,8 @@ const timeoutFactor = 2;
 /** Between two shards: so many of the clients are back, or so much time has passed. */
 const settledShare = 0.98;
 const settleMsMax = 10_000;
+/** Beyond `--heartbeat-timeout`, for what is still on its way when a shard has ended. */
+const doneMsMax = 5000;
 
 /**
  * Operations on a cluster that runs. One at a time: a second one is refused, except that `undrain` ends the drain of its shard. A stop of the cluster ends
@@ -139,6 +150,36 @@ export class Operations {
 			const rebalance = this.#parts.config().rebalanceShards ? await this.#rebalance(running, {}) : null;
 			const tookMs = Math.round(performance.now() - beganMs);
 			return { shards, balancer, supervisor: this.#parts.version, tookMs, ...(rebalance !== null && { rebalance }) };
+		});
+	}
+
+	/**
+	 * Adds shards, and moves clients to them; or drains the last ones, ends their processes and removes them. Channels and history stay, and the partitions of Kafka
+	 * go to the shards that there are then. If it ends early, the shards that were added or removed until then stay so.
+	 */
+	scale(count: number, options: DrainOptions = {}): Promise<ScaleResult> {
+		return this.#run("scale", options.onProgress, async (running) => {
+			if (!(Number.isInteger(count) && count >= 1)) throw new OperationRefused("invalid", `${count} shards; give a whole number from 1`);
+			const beganMs = performance.now();
+			const { shards, config } = this.#parts;
+			const before = shards().length;
+			const done = { moved: 0, cutOff: 0 };
+			let ended: string | undefined;
+			let rebalance: RebalanceResult | null = null;
+			try {
+				if (count > before) await this.#addShards(running, count);
+				while (shards().length > count) await this.#removeShard(running, options, done, shards().length < before);
+				if (count > before && config().rebalanceShards) rebalance = await this.#rebalance(running, {});
+			} catch (error) {
+				if (!(error instanceof OperationAborted) || shards().length === before) throw error;
+				ended = error.message;
+			}
+			const tookMs = Math.round(performance.now() - beganMs);
+			return {
+				...{ before, after: shards().length, ...done, tookMs },
+				...(rebalance !== null && { rebalance }),
+				...(ended !== undefined && { ended }),
+			};
 		});
 	}
 
@@ -233,6 +274,70 @@ export class Operations {
 		} finally {
 			shard.coolDown();
 		}
+	}
+
+	async #addShards(running: Running, count: number): Promise<void> {
+		const { signal } = running.abort;
+		const { shards, shardProblem, addShard, removeShard, onTakers, mode, config } = this.#parts;
+		const before = shards().length;
+		for (let slot = before; slot < count; slot++) {
+			const problem = await shardProblem(slot);
+			if (problem !== null) throw new OperationRefused("not_possible", problem);
+		}
+		this.#goOn(signal);
+		const added: OperatedShard[] = [];
+		const remove = (from: number): void => {
+			for (let last = shards().length - 1; last >= from; last--) removeShard();
+			onTakers();
+		};
+		try {
+			while (shards().length < count) added.push(addShard());
+		} catch (error) {
+			remove(before);
+			throw new OperationRefused("not_possible", `shared memory has no room for ${count} shards: ${(error as Error).message}`);
+		}
+		try {
+			// Only a balancer that was started after the sockets of the shards can take back what a dead one has not received.
+			if (mode === "handoff") await this.#restartBalancer(running);
+		} catch (error) {
+			remove(before);
+			throw error;
+		}
+		for (const shard of added) {
+			const { slot, name } = shard;
+			running.slot = slot;
+			this.#progress(running, `${name}: starting`, 0, 0);
+			const problem = signal.aborted ? String(signal.reason) : (await shard.replace(config().shutdownTimeoutMs)).problem;
+			if (problem !== null) {
+				remove(slot);
+				throw new OperationAborted(`${problem}; there are ${slot} shards now`);
+			}
+			onTakers();
+			await until(() => shard.takesClients || signal.aborted, config().readyTimeoutMs);
+		}
+		this.#goOn(signal);
+	}
+
+	/** The last one. */
+	async #removeShard(running: Running, options: DrainOptions, done: { moved: number; cutOff: number }, hasChanged: boolean): Promise<void> {
+		const { signal } = running.abort;
+		const { shards, config, isDone, removeShard, onTakers } = this.#parts;
+		const shard = shards().at(-1)!;
+		if (shard.serving) this.#mayLeave(shard, options, hasChanged);
+		const { moved } = await this.#drain(running, shard, options);
+		done.moved += moved;
+		if (signal.aborted) {
+			if (this.#parts.isServing()) await this.#takeClients(shard);
+			this.#goOn(signal);
+		}
+		this.#progress(running, `${shard.name}: ending its process`, moved, shard.clients);
+		const { cutOff } = await shard.drain(config().shutdownTimeoutMs);
+		done.cutOff += cutOff;
+		// Longer than that, only a shard that hangs has not read them, and such a shard is killed.
+		await until(() => isDone(shard.slot) || signal.aborted, config().heartbeatTimeoutMs + doneMsMax);
+		removeShard();
+		onTakers();
+		this.#goOn(signal);
 	}
 
 	/** Waits until the clients that were moved are back, so that those of two shards are never away at the same time. Some may not come back at all. */

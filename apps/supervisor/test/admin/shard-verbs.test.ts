@@ -96,3 +96,22 @@ it("cancel ends it early; undrain does so for a drain of its shard, since it may
 	expect(shards.end).toHaveBeenCalledWith("it was cancelled");
 	ended({ ...drained, left: 5, ended: "it was cancelled" });
 });
+
+it("scale: more shards with clients for them, or fewer; what is not done completely is told with the numbers", async () => {
+	const up = { before: 2, after: 4, moved: 0, cutOff: 0, tookMs: 2500, rebalance: { before: {}, after: {}, moved: 50, tookMs: 100 } };
+	const down = { before: 4, after: 3, moved: 20, cutOff: 2, tookMs: 900, ended: "it was cancelled" };
+	const scale = vi.fn(async (count: number, _options?: object) => (count === 4 ? up : down));
+	const { run } = setup({ scale });
+	const until = "until the supervisor is restarted, which starts as many as --shards says";
+	expect(endOf(await run("scale", { count: 4 }))).toMatchObject({
+		outcome: "done",
+		lines: ["2 → 4 shards, 2.5 s", "50 clients moved to the new shards", until],
+	});
+	expect(endOf(await run("scale", { count: "1", rate: 9, timeout: "5s" }))).toMatchObject({
+		outcome: "partly",
+		reason: "it was cancelled",
+		lines: ["4 → 3 shards, 0.9 s", "20 clients moved away from removed shards", "2 cut off", until],
+	});
+	expect(scale.mock.calls[1]).toMatchObject([1, { rate: 9, timeoutMs: 5000 }]);
+	for (const count of [0, 65, "x"]) expect((await run("scale", { count })).status).toBe(400);
+});

@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { postJson, RawClient, RecoveringReaders, startCluster, waitFor } from "@shardcast/testkit";
 import { expect, it } from "vitest";
@@ -12,10 +13,10 @@ const channel = "kept:news";
 const readerCount = 200;
 const drainRate = 200;
 
-/** Publishes 1, 2, 3 … until it is stopped; each publish is a new connection to the balancer, and none may fail. */
-function publisher(url: string) {
+/** Publishes the numbers after `from` until it is stopped; each publish is a new connection to the balancer, and none may fail. */
+function publisher(url: string, from = 0) {
 	const failures: string[] = [];
-	let [count, stopped] = [0, false];
+	let [count, stopped] = [from, false];
 	const work = (async () => {
 		while (!stopped) {
 			const answer = await postJson(`${url}/api/publish`, { channel, data: count + 1 }).catch((error: Error) => error);
@@ -34,7 +35,7 @@ function publisher(url: string) {
 	};
 }
 
-it("a rolling restart: nobody loses or repeats a message, no connection is refused, all processes are new, and clients end up balanced", async () => {
+it("a rolling restart, and more and fewer shards: nobody loses or repeats a message, no connection is refused, and clients end up balanced", async () => {
 	// The machine may be busy with other tests.
 	const flags = ["--drain-rate", String(drainRate), "--rebalance-rate", "1000", "--guard-cpu", "off"];
 	const cluster = await startCluster({ shards: 2, config: settings, flags });
@@ -72,6 +73,28 @@ it("a rolling restart: nobody loses or repeats a message, no connection is refus
 		return Math.max(...counts) <= (readerCount / 2) * 1.05 + 1;
 	};
 	await waitFor(balanced, { what: "balanced shards", deadlineMs: 10_000 });
+
+	const stillPublishing = publisher(cluster.httpUrl, published);
+	expect(await cluster.operate("scale 4")).toMatchObject({
+		before: 2,
+		after: 4,
+		moved: 0,
+		cutOff: 0,
+		rebalance: { moved: expect.any(Number) },
+	});
+	const spread = (await cluster.health()).shards.map(({ connections }) => connections);
+	expect(spread).toHaveLength(4);
+	expect(Math.min(...spread), `${spread}`).toBeGreaterThan(0);
+	expect(await cluster.operate(`scale 1 --rate ${readerCount}`)).toMatchObject({ before: 4, after: 1, cutOff: 0 });
+	expect((await cluster.health()).shards.map(({ id }) => id)).toEqual([0]);
+	const more = await stillPublishing.stop();
+	await readers.allSubscribed(10_000);
+	await readers.haveRead(more, 10_000);
+	expect(readers.faults).toEqual([]);
+	expect(stillPublishing.failures).toEqual([]);
+	// What was a shard's is gone, and the slot can be one's again.
+	expect(await cluster.operate("scale 2")).toMatchObject({ before: 1, after: 2 });
+	expect(readdirSync(cluster.sharedDirectories()[0]!).filter((name) => /^(ring|bell|handoff)-[23]/.test(name))).toEqual([]);
 	readers.close();
 	expect((await cluster.stop()).code, cluster.log()).toBe(0);
 });

@@ -34,11 +34,11 @@ describe.skipIf(!(await kafkaForTests()))("produced once, received exactly once,
 	const usual = { "per-shard": [1, 2], shared: [1, 4] };
 	for (const mode of modes)
 		for (const shards of stressed(1) > 1 ? [1, 2, 4] : usual[mode])
-			it(`${mode}, ${shards} shards: steady, and while a shard is killed and comes back`, {
+			it(`${mode}, ${shards} shards: steady, while a shard is killed and comes back${shards === 4 ? ", and while shards are added and removed" : ""}`, {
 				tags: shards === 1 ? ["long"] : [],
 			}, async () => {
 				const topic = await freshTopic(4);
-				await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode, "--kafka-group", `g-${topic}`]);
+				await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode, "--kafka-group", `g-${topic}`, "--no-rebalance-shards"]);
 				const clients = await clientsOn(shards);
 				await rig.produce(topic, 4, 500);
 				await Promise.all(clients.map((client) => rig.caughtUp(client)));
@@ -55,6 +55,7 @@ describe.skipIf(!(await kafkaForTests()))("produced once, received exactly once,
 				expect(performance.now() - killedMs).toBeLessThan(25_000);
 				expect(served.length).toBeGreaterThan(0);
 				await new Promise((resolve) => setTimeout(resolve, 500));
+				if (shards === 4) await rig.cluster.operate(`scale ${shards + 2}`);
 				await stop();
 				await Promise.all([...survivors, back].map((client) => rig.caughtUp(client)));
 				expect(rig.report(survivors), "those on other shards noticed nothing").toMatchObject(flawless);
@@ -62,6 +63,15 @@ describe.skipIf(!(await kafkaForTests()))("produced once, received exactly once,
 				// It joined where its siblings are: what had been delivered before the kill does not come again.
 				const first = Number(back.texts()[0]!.split(":")[1]);
 				expect(first).toBeGreaterThanOrEqual(500);
+				if (shards === 4) {
+					const stopAgain = rig.produceSteadily(topic, () => 4);
+					await rig.cluster.operate("scale 1");
+					await stopAgain();
+					// Of three whose shards were removed with their partitions, and one whose shard has them all now.
+					const stayed = survivors.filter((_, index) => index % victim === 0);
+					await Promise.all(stayed.map((client) => rig.caughtUp(client)));
+					expect(rig.report(stayed), "those on the shard that stays noticed nothing").toMatchObject(flawless);
+				}
 				await stopCleanly();
 			});
 
