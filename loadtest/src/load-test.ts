@@ -90,7 +90,12 @@ async function runOn(
 		mayFail: options.thresholds.some(({ figure }) => figure === "connects-failed"),
 		...(options.sourceAddresses !== null && { addresses: options.sourceAddresses }),
 	});
-	const halt = (): void => generator.halt();
+	let open = 0;
+	const halt = (): void => {
+		// The same Ctrl-C may end the cluster, and with it the connections.
+		open = generator.open;
+		generator.halt();
+	};
 	signal.addEventListener("abort", halt, { once: true });
 	try {
 		const run = new Run(options, servers, generator, view, result, signal);
@@ -98,7 +103,7 @@ async function runOn(
 			await run.hold();
 			if (!signal.aborted) await run.send();
 		}
-		if (signal.aborted) result.interrupted = { open: generator.open, sent: generator.sent, received: generator.received };
+		if (signal.aborted) result.interrupted = { open, sent: generator.sent, received: generator.received };
 	} finally {
 		signal.removeEventListener("abort", halt);
 		await generator.close(signal.aborted ? "reset" : "handshake");
