@@ -61,4 +61,31 @@ describe("Pacer", () => {
 		expect(report.endedMs - report.startedMs).toBeGreaterThanOrEqual(120);
 		expect(report.endedMs - report.startedMs).toBeLessThan(2_000);
 	});
+
+	it("follows a rate that changes, sender by sender, and says what was sent when", async () => {
+		const source = new FakeSource();
+		const rateStages = [
+			{ from: 0, to: 1000, ms: 100 },
+			{ from: 0, to: 0, ms: 50 },
+		];
+		const pacer = new Pacer(source, 2, new ProgressCounters({ threads: 1 }), 0, binaryPayload, 2_000, (sender) => sender);
+		const { sent, sentBySender, log, startedMs, endedMs } = await pacer.run({ rate: 1, rateStages, bytes: 64, durationMs: 1 });
+		expect(sent).toBe(50);
+		expect([...sentBySender]).toEqual([25, 25]);
+		expect(endedMs - startedMs).toBeGreaterThan(90);
+		expect(log).toMatchObject({ startMs: startedMs, sent: 50, senders: 2 });
+		expect(log.counts.at(-1)).toBe(50);
+	});
+
+	it("ends early when it is halted, even in a pause", async () => {
+		const pacer = new Pacer(new FakeSource(), 1, new ProgressCounters({ threads: 1 }), 0);
+		const rateStages = [
+			{ from: 1000, to: 1000, ms: 20 },
+			{ from: 0, to: 0, ms: 60_000 },
+			{ from: 1, to: 1, ms: 60_000 },
+		];
+		const load = pacer.run({ rate: 1, rateStages, bytes: 64, durationMs: 1 });
+		pacer.halt();
+		expect((await load).sent).toBeLessThanOrEqual(20);
+	});
 });

@@ -113,6 +113,6 @@ export function noteFindings(result: LoadTestResult, findings: readonly Finding[
 }
 
 function listed(kinds: Readonly<Record<string, number>>): string {
-	const list = Object.entries(kinds).map(([what, count]) => `${count} × ${what}`);
+	const list = Object.entries(kinds).map(([what, count]) => `${count} × ${what.trim()}`);
 	return list.length > 0 ? `: ${list.join("; ")}` : "";
 }
