@@ -134,6 +134,7 @@ describe("load test against the bare server", () => {
 		expect(output).toMatch(/interrupted with 20 connections open/);
 		expect(result.interrupted).toMatchObject({ open: 20 });
 		expect(result.send!.delivery).toMatchObject({ lost: 0, received: result.send!.sent * 19 });
+		expect(result.send!.sent).toBeLessThan(6000);
 		expect(result.series!.points.length).toBeGreaterThan(0);
 		expect(output).toContain("interrupted: nothing was wrong until then");
 		expect(result.ramp!.opened).toBe(20);
