@@ -15,6 +15,8 @@ interface ProcessOptions {
 	readonly nodeArguments?: readonly string[];
 	/** Files that it, and each of its children, may have open. */
 	readonly openFiles?: number;
+	/** In a separate process group, so that Ctrl-C in the terminal does not reach it: whoever started it stops it. */
+	readonly ownGroup?: boolean;
 }
 
 /** Length of the kept end of the output. Earlier output is dropped. */
@@ -59,6 +61,7 @@ export class ManagedProcess {
 		const child = spawn(command!, rest, {
 			env,
 			stdio: ["ignore", "pipe", "pipe"],
+			detached: options.ownGroup === true,
 			...(options.cwd === undefined ? {} : { cwd: options.cwd }),
 		});
 		await new Promise<void>((resolve, reject) => {
