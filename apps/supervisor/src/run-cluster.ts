@@ -99,7 +99,7 @@ export async function runCluster({ command, workers, loaded, input, ...parts }: 
 		apply: (options) => {
 			if (mode === "handoff" && options.remoteShards.length > 0)
 				throw new ConfigError([
-					`${optionNames(loaded.layers)("remoteShards")}: connections are handed over, which works on this machine only; restart the cluster to pass some on to other machines`,
+					"remote.shards: connections are handed over, which works on this machine only; restart the cluster to pass some on to other machines",
 				]);
 			if (options.maxConnections !== supervisor.config.maxConnections) warnOfOpenFiles(options, plan, workers, log);
 			const opened = parts.opened(supervisor.config, options);

@@ -351,6 +351,7 @@ export class ProxyPath implements DataPath {
 			dialMs,
 			idleMs,
 			onIdle,
+			isSingle: isLastHop,
 			preface: preface?.(connection.address) ?? null,
 			rewrite: (all, request) => {
 				const client = this.#clientAddress(connection, all, request);

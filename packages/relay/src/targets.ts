@@ -10,7 +10,10 @@ export interface TargetLink {
 	readonly token: string | null;
 	/** Returns what each connection begins with; null = nothing. @param address of the PROXY header, or of the connection itself. */
 	readonly preface: ((address: string) => Uint8Array) | null;
-	/** The target keeps the connection on its own machine: it may list this one as a target, too. */
+	/**
+	 * The target keeps the connection on its machine: it may list this one as a target, too. A connection to it ends with the first response, unless that
+	 * begins a WebSocket: further requests may be for this machine.
+	 */
 	readonly isLastHop: boolean;
 	/** Limit for connecting, with the TLS handshake, in milliseconds. */
 	readonly dialMs: number;

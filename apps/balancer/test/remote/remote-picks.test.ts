@@ -82,6 +82,7 @@ describe("remote shards among those of this machine", () => {
 		remote.remote.onHealth({ ...healthy, connections: 170 });
 		look();
 		expect(sent(20)).toEqual([20, 0]);
+		expect(sent(40), "now both have 170").toEqual([20, 20]);
 	});
 
 	it("none goes to one without weight, that drains, is full, does not answer, or is unknown", () => {

@@ -33,6 +33,17 @@ it("drain: options, progress and the result for people", async () => {
 	]);
 });
 
+it("drain and undrain of a shard of another machine say what to do instead", async () => {
+	const { run } = setup({});
+	for (const verb of ["drain", "undrain"]) {
+		const answer = await run(verb, { shard: "10.0.0.7:3005" });
+		expect(answer.status).toBe(400);
+		expect(JSON.stringify(answer.body)).toContain(
+			"is no shard of this machine; drain it there, or give it the weight 0 in remote.shards and reload",
+		);
+	}
+});
+
 it("a drain that ends with clients left was done in part", async () => {
 	const { run } = setup({ drain: async () => ({ ...drained, left: 3, lost: 2, ended: "its time is over (10s)" }) });
 	expect(endOf(await run("drain", { shard: 1 }))).toMatchObject({

@@ -182,6 +182,10 @@ describe("SIGHUP on a running cluster", () => {
 			);
 			expect(await limitOf(cluster)).toEqual([2, 2]);
 			await expect(RawClient.open(cluster.url)).rejects.toThrow(/503/);
+			expect(await reload(cluster.process, 'limits: {max_connections: 8}\nremote: {shards: ["10.0.0.7:3005"]}\n')).toContain(
+				"remote.shards: connections are handed over, which works on this machine only; restart the cluster to pass some on",
+			);
+			expect(await limitOf(cluster)).toEqual([2, 2]);
 
 			expect(await reload(cluster.process, "limits: {max_connections: 2}\nlog: {level: debug}\n")).toContain(
 				"limits.max_connections 4 → 2",
@@ -193,7 +197,7 @@ describe("SIGHUP on a running cluster", () => {
 			await waitFor(() => clients[3]!.texts().includes("still here"), { deadlineMs: 5_000, what: "a message between the old clients" });
 
 			const scrape = await Scrape.of(cluster.httpUrl);
-			expect(scrape.sum("shardcast_config_reloads_total", { result: "rejected" })).toBe(2);
+			expect(scrape.sum("shardcast_config_reloads_total", { result: "rejected" })).toBe(3);
 			expect(scrape.sum("shardcast_config_reloads_total", { result: "applied" })).toBe(1);
 			await Promise.all(clients.map((client) => client.close()));
 		} finally {

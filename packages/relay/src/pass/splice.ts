@@ -20,6 +20,8 @@ interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "re
 	/** Both connections are closed when nothing has passed for so long; 0 = never. */
 	readonly idleMs: number;
 	readonly onIdle: () => void;
+	/** Both connections end with the first response, unless that begins a WebSocket. */
+	readonly isSingle: boolean;
 	readonly onConnected: () => void;
 	/** Called when a later request is refused. The client's connection belongs to the caller again; all earlier responses are written. */
 	readonly onRefused: (refusal: Refusal, isHead: boolean) => void;
@@ -36,6 +38,7 @@ export class Splice {
 	readonly #target: Socket;
 	readonly #requests: PassedRequests;
 	readonly #answers = new ResponseReader();
+	readonly #isSingle: boolean;
 	/** Bytes of the response to the current request have arrived. */
 	#answerBegun = false;
 	/** Bytes of any response have arrived. */
@@ -48,6 +51,7 @@ export class Splice {
 	constructor(client: Socket, options: SpliceOptions) {
 		const { onConnected, onTargetClosed, onRefused, dialMs, idleMs, targetTls } = options;
 		this.#client = client;
+		this.#isSingle = options.isSingle;
 		const { host, port } = options.target;
 		const target = targetTls?.connect({ host, port }) ?? connect({ host, port, noDelay: true, allowHalfOpen: true });
 		this.#target = target;
@@ -124,6 +128,7 @@ export class Splice {
 		if (!this.#client.write(bytes)) this.#target.pause();
 		const progress = this.#answers.take(bytes);
 		if (progress === "switched") this.#join();
+		else if (progress === "complete" && this.#isSingle) this.#onTargetEnd();
 		else if (progress === "complete") this.#pass(() => this.#requests.answered());
 		else if (progress === "stream") this.#watchClient();
 	};

@@ -2,7 +2,19 @@ import { duration, integer, optional, required, toggle } from "../arguments.ts";
 import { defineVerb } from "../verb.ts";
 import { clientsText, operate, rateMax, slotMax, timeoutMsMax } from "./shard-operation.ts";
 
-const shard = required(integer("<shard>", { min: 0, max: slotMax }), { help: "Number of the shard." });
+const slots = integer("<shard>", { min: 0, max: slotMax });
+
+const shard = required(
+	{
+		...slots,
+		parse(given) {
+			if (typeof given === "string" && given.includes(":"))
+				throw new RangeError("is no shard of this machine; drain it there, or give it the weight 0 in remote.shards and reload");
+			return slots.parse(given);
+		},
+	},
+	{ help: "Number of the shard." },
+);
 
 /** How clients leave a shard; `drain` and `restart` have them. */
 export const leaving = {

@@ -1,0 +1,113 @@
+import { once } from "node:events";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { allowedOrigins, Router } from "@shardcast/http";
+import { waitFor } from "@shardcast/testkit";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Answers, ProxyPath, Refusals, Responder, type Target } from "../src/index.ts";
+
+const head =
+	"Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13";
+const upgrade = `GET / HTTP/1.1\r\n${head}\r\n\r\n`;
+const publish = "POST /api/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+const refused = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno";
+const accepted = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+let target: Server;
+let sockets: Socket[];
+let received: string;
+let answer: string;
+let path: ProxyPath | null = null;
+beforeEach(async () => {
+	received = "";
+	sockets = [];
+	target = createServer((socket) => {
+		sockets.push(socket);
+		socket.on("error", () => {});
+		socket.on("data", (bytes) => {
+			received += bytes.toString();
+			if (bytes.toString().endsWith("\r\n\r\n")) socket.write(answer);
+		});
+	}).listen(0, "127.0.0.1");
+	await once(target, "listening");
+});
+afterEach(async () => {
+	path?.close();
+	for (const socket of sockets) socket.destroy();
+	target.close();
+	await once(target, "close");
+});
+
+/** Connects to a proxy before the target. */
+async function client(isLastHop: boolean) {
+	const { port } = target.address() as { port: number };
+	const link = { tls: null, token: null, preface: null, isLastHop, dialMs: 5000, idleMs: 0, onIdle: () => {} };
+	const one: Target = { host: "127.0.0.1", port, link, isStandingStill: false, count: () => {}, connected: () => {}, shun: () => {} };
+	path = new ProxyPath({
+		responder: new Responder({
+			count: () => {},
+			answers: new Answers(new Router([], { allowedOrigins: allowedOrigins([]) }), 8192),
+			trustedProxies: [],
+			rules: () => null,
+		}),
+		targets: {
+			...{ open: () => {}, look: () => {}, pick: () => one, refusal: () => Refusals.noShard },
+			...{ mayTakeBack: false, waitMs: 0, heldUpMs: 0, areHeldUp: false, unreachable: Refusals.noShard },
+		},
+		headBytesMax: 8192,
+		headTimeoutMs: 10_000,
+		proxyProtocol: false,
+		secure: null,
+		descriptorsMax: 1000,
+	});
+	const socket = connect(await path.open({ host: "127.0.0.1", port: 0 }), "127.0.0.1");
+	const state = { text: "", isEnded: false };
+	socket.on("data", (bytes) => {
+		state.text += bytes.toString();
+	});
+	socket.on("end", () => {
+		state.isEnded = true;
+	});
+	socket.on("error", () => {});
+	return { socket, state };
+}
+
+const becomes = (what: string, condition: () => boolean) => waitFor(condition, { deadlineMs: 5000, what });
+
+describe("a proxied connection whose WebSocket is refused", () => {
+	it("to another machine: it ends with the response, so that the next request can go elsewhere", async () => {
+		answer = refused;
+		const { socket, state } = await client(true);
+		socket.write(upgrade);
+		await becomes("the end", () => state.isEnded);
+		expect(state.text).toBe(refused);
+		socket.write(publish);
+		socket.end();
+		await becomes("the end of the connection to the target", () => sockets[0]!.readableEnded || sockets[0]!.destroyed);
+		expect(received).not.toContain("publish");
+	});
+
+	it("to a shard here: further requests follow on it", async () => {
+		answer = refused;
+		const { socket, state } = await client(false);
+		socket.write(upgrade);
+		await becomes("the first response", () => state.text === refused);
+		socket.write(publish);
+		await becomes("the second response", () => state.text === refused + refused);
+		expect(received).toContain("POST /api/publish");
+		expect(state.isEnded).toBe(false);
+		socket.destroy();
+	});
+
+	it("one that is accepted goes on, to another machine as well", async () => {
+		answer = accepted;
+		const { socket, state } = await client(true);
+		socket.write(upgrade);
+		await becomes("the WebSocket", () => state.text === accepted);
+		socket.write("more");
+		await becomes("bytes of the client", () => received.endsWith("more"));
+		sockets[0]!.write("back");
+		await becomes("bytes of the target", () => state.text.endsWith("back"));
+		expect(state.isEnded).toBe(false);
+		socket.destroy();
+	});
+});
