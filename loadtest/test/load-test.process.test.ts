@@ -66,7 +66,7 @@ describe("load test against the bare server", () => {
 		const [csv, html] = [join(directory, "all.csv"), join(directory, "all.html")];
 		const outputs = ["--csv", csv, "--html", html, "--fail-if", "p99>10m", "--fail-if", "loss>0"];
 		const { status, output, result } = await withServer(bareServer, [], (port) =>
-			loadTest(port, [...["--connections", "200", "--rate", "100", "--duration", "1s", "--senders", "3"], ...outputs]),
+			loadTest(port, [...["--connections", "200", "--rate", "80", "--duration", "1250ms", "--senders", "3"], ...outputs]),
 		);
 		expect(output).toContain("passed: every client got every message exactly once, in order");
 		expect(status).toBe(0);

@@ -60,7 +60,7 @@ export default function serve(task: ThreadTask): Promise<void> {
 		begin: ({ clock }) => {
 			fleet.takeLatency();
 			cpuBase = intervalCpuBase = process.cpuUsage();
-			usage.begin();
+			usage.begin(clock !== null);
 			endIntervals();
 			if (clock === null) return;
 			const intervals = new IntervalRecorder(

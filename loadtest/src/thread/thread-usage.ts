@@ -20,10 +20,12 @@ export class UsageMeter {
 	readonly #total = new Meter();
 	readonly #interval = new Meter();
 
-	begin(): void {
+	/** @param intervals whether `takeInterval` will be asked: that meter wakes the thread up as well. */
+	begin(intervals: boolean): void {
 		this.#collections.observe({ entryTypes: ["gc"] });
 		this.#total.begin();
-		this.#interval.begin();
+		if (intervals) this.#interval.begin();
+		else this.#interval.end();
 	}
 
 	/** Since the last call, or since `begin`. */
