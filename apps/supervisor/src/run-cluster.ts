@@ -1,5 +1,6 @@
 import {
 	type Address,
+	autoCount,
 	type CommandInput,
 	type Config,
 	ConfigError,
@@ -16,7 +17,7 @@ import {
 import { CertificateWatch, type CertificateWatchParts, ConfigReloader, RouteReloader, type Workers } from "@shardcast/control";
 import type { GatewaySupervision } from "@shardcast/gateway/cluster";
 import { NativeError } from "@shardcast/native";
-import { cannotListen, StartupError } from "@shardcast/process";
+import { availableCpus, cannotListen, StartupError } from "@shardcast/process";
 import { BusError, ClusterDirectory } from "@shardcast/scoreboard";
 import { createLog, type Log } from "@shardcast/telemetry";
 import { Admin } from "./admin/admin.ts";
@@ -24,12 +25,14 @@ import type { ReloadReport } from "./admin/verb.ts";
 import { entries } from "./children/entries.ts";
 import { ClusterMemory } from "./cluster-memory.ts";
 import { type ListeningSocket, openListeningSocket } from "./listening-socket.ts";
+import { FollowCpus } from "./operations/follow-cpus.ts";
 import { type OperationProgress, OperationRefused } from "./operations/operation.ts";
 import { openFilesWarnings } from "./preflight/open-files.ts";
 import { type Plan, preflight } from "./preflight/preflight.ts";
 import { stopOnSignals } from "./signals.ts";
 import { Supervisor } from "./supervisor.ts";
 import { isSystemError } from "./system-error.ts";
+import { cpusNow, type Topology } from "./topology.ts";
 
 interface ClusterRun extends Pick<CommandInput, "loaded" | "input"> {
 	readonly command: "multi" | "gateway";
@@ -147,15 +150,31 @@ export async function runCluster({ command, workers, loaded, input, ...parts }: 
 	supervisor.start();
 	certificateWatch.start();
 	let serving: { stop(): void } | null = null;
+	const follow = loaded.config.shards === autoCount && workers === "shard" ? followCpus(supervisor, topology, log) : null;
 	if (await supervisor.ready) {
+		follow?.start();
 		const { port, ...host } = parseAddress(config.lbAddr);
 		serving = parts.onServing({ plan, supervisor, balancer: { ...host, port: supervisor.balancerPort ?? port }, gateway, log });
 	}
 	const { status, failure } = await supervisor.finished;
 	serving?.stop();
+	follow?.stop();
 	certificateWatch.stop();
 	if (failure !== null) reportError("shardcast", failure);
 	return status;
+}
+
+function followCpus(supervisor: Supervisor, topology: Topology, log: Log): FollowCpus {
+	return new FollowCpus({
+		cpuCount: () => {
+			const { cpus, count } = availableCpus();
+			return Math.min(cpusNow(topology, supervisor.config, cpus).length, count);
+		},
+		shardCount: () => supervisor.shardCount,
+		scale: (count) => supervisor.operations.scale(count),
+		log,
+		tell: (level, text) => supervisor.tell(level, text),
+	});
 }
 
 /** Its end, good or bad, is logged by the operation; a refusal is not. */

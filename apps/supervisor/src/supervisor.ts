@@ -38,7 +38,7 @@ import { GuardWatch, machineMeasures } from "@shardcast/guards";
 import type { AdminAnswer, AdminCall } from "@shardcast/http";
 import { ThisNode } from "@shardcast/nodes";
 import { checkPostgres, openRevocations } from "@shardcast/postgres";
-import { Deadline, type StartupError, until } from "@shardcast/process";
+import { availableCpus, Deadline, type StartupError, until } from "@shardcast/process";
 import { ClusterState, type RemoteShardHealth } from "@shardcast/scoreboard";
 import { openWebhookBackend } from "@shardcast/server/webhooks";
 import { type Log, ProcessMetrics } from "@shardcast/telemetry";
@@ -52,7 +52,7 @@ import { BoardShard } from "./operations/operated-shard.ts";
 import { Operations } from "./operations/operations.ts";
 import { RebalanceAfterCrash } from "./operations/rebalance-after-crash.ts";
 import { portProblem } from "./preflight/ports.ts";
-import { coreOf } from "./topology.ts";
+import { coreOf, cpusNow } from "./topology.ts";
 import { version } from "./version.ts";
 
 export interface Ended {
@@ -279,6 +279,10 @@ export class Supervisor {
 		return this.#questions.ask(gatewayQuestion, null);
 	}
 
+	get shardCount(): number {
+		return this.#shards.length;
+	}
+
 	/** The current options. */
 	get config(): Config {
 		return this.#facts.config;
@@ -383,9 +387,10 @@ export class Supervisor {
 
 	/** Its process does not run yet. @throws NativeError when shared memory has no room for it. */
 	#addShard(): BoardShard {
-		const { memory, topology } = this.#facts;
+		const { memory, topology, config } = this.#facts;
 		const slot = memory.addShard();
-		const child = new SupervisedChild(shardSpec(this.#facts, this.#hooks, slot, coreOf(topology, slot)), this.#log);
+		const core = coreOf(topology, cpusNow(topology, config, availableCpus().cpus), slot);
+		const child = new SupervisedChild(shardSpec(this.#facts, this.#hooks, slot, core), this.#log);
 		const shard = new BoardShard(slot, child, memory.board.row(slot));
 		this.#shards.push(child);
 		this.#operated.push(shard);

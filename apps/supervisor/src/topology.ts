@@ -16,9 +16,19 @@ export interface Topology {
 	readonly wraps: boolean;
 }
 
+/** CPUs for shards now: those of the plan that are still available, and what has come, unless CPUs were chosen. Those of the plan if none is left. */
+export function cpusNow(
+	{ cpus }: Topology,
+	{ cpus: chosen, numa }: Pick<Config, "cpus" | "numa">,
+	available: readonly number[],
+): readonly number[] {
+	const usable = chosen.length > 0 || numa >= 0 ? cpus.filter((cpu) => available.includes(cpu)) : available;
+	return usable.length > 0 ? usable : cpus;
+}
+
 /** The CPU of a shard that is added later: the CPUs are used in the same order. */
-export function coreOf({ shards, cpus }: Topology, slot: number): number {
-	return cpus[(cpus.indexOf(shards[0]!.core) + slot) % cpus.length]!;
+export function coreOf({ shards }: Topology, cpus: readonly number[], slot: number): number {
+	return cpus[(Math.max(0, cpus.indexOf(shards[0]!.core)) + slot) % cpus.length]!;
 }
 
 /**

@@ -41,7 +41,7 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		expect(readdirSync(folder)).toEqual([]);
 	};
 	it.each<[string[], Record<string, string>, string]>([
-		[["multi", "--shards", "many"], {}, 'shardcast: --shards: "many" is not a whole number from 0 to 64'],
+		[["multi", "--shards", "many"], {}, 'shardcast: --shards: "many" is neither a whole number from 0 to 64 nor auto'],
 		[["multi"], { SHARDCAST_SHUTDOWN_TIMEOUT: "30" }, 'shardcast: SHARDCAST_SHUTDOWN_TIMEOUT: "30" has no unit; write 30s or 30ms'],
 	])("%j %j", says);
 	it.each<[string[], Record<string, string>, string]>([
@@ -81,7 +81,7 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		writeFileSync(file, "shard: {batch: 3}\ncluster:\n  shards: none\n");
 		expect(await run(["config", "check", "--config", file])).toEqual({
 			code: 2,
-			lines: [`shardcast: ${file}:3: cluster.shards: "none" is not a whole number from 0 to 64`],
+			lines: [`shardcast: ${file}:3: cluster.shards: "none" is neither a whole number from 0 to 64 nor auto`],
 		});
 	});
 

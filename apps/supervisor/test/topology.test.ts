@@ -1,6 +1,6 @@
 import type { AvailableCpus } from "@shardcast/process";
 import { describe, expect, it } from "vitest";
-import { planTopology } from "../src/topology.ts";
+import { coreOf, cpusNow, planTopology } from "../src/topology.ts";
 
 const machine = (cpus: number[], quota: number | null = null): AvailableCpus => ({
 	cpus,
@@ -71,4 +71,16 @@ describe("a NUMA node", () => {
 			"--numa: node 1 has none of the CPUs 0-1; choose another node or other --cpus",
 		);
 	});
+});
+
+it("a shard that is added later gets the next CPU of those that are there then", () => {
+	const topology = planTopology({ ...auto, shards: 2 }, machine([2, 3]), null, name);
+	const free = { cpus: [], numa: -1 };
+	const core = (available: number[], slot: number, chosen = free as { cpus: number[]; numa: number }) =>
+		coreOf(topology, cpusNow(topology, chosen, available), slot);
+	expect([2, 3, 4].map((slot) => core([2, 3], slot))).toEqual([2, 3, 2]);
+	expect(core([2, 3, 4, 5], 2), "one that has come").toBe(4);
+	expect(core([2, 3, 4, 5], 2, { cpus: [2, 3], numa: -1 }), "CPUs were chosen").toBe(2);
+	expect(core([3], 4), "one that has gone").toBe(3);
+	expect(core([], 2), "none is known").toBe(2);
 });

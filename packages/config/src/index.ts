@@ -36,6 +36,7 @@ export {
 	ringCapacityBytes,
 	stopDelayMs,
 } from "./options/derive.ts";
+export { autoCount } from "./options/kinds.ts";
 export { toFileValue } from "./options/objects.ts";
 export type { ServingCommand } from "./options/option.ts";
 export {

@@ -12,6 +12,7 @@ import { describeLayer, type FoundValue } from "../src/load/layer.ts";
 import { type LoadedConfig, loadConfig, optionNames } from "../src/load/load.ts";
 import { configJson, formatConfig, yamlLines } from "../src/load/print.ts";
 import { connectionsPerShard, ringCapacityBytes, stopDelayMs } from "../src/options/derive.ts";
+import { autoCount } from "../src/options/kinds.ts";
 import { type ConfigKey, configKeys, environmentName, filePath, optionOf, options, sections } from "../src/options/options.ts";
 import { shapeOf } from "../src/options/shape.ts";
 
@@ -123,9 +124,9 @@ describe("values", () => {
 
 describe("every wrong value is one line that names its place and the fix", () => {
 	it.each<[Partial<Record<ConfigKey, unknown>>, NodeJS.ProcessEnv, string | undefined, string]>([
-		[{ shards: "two" }, {}, undefined, '--shards: "two" is not a whole number from 0 to 64'],
-		[{ shards: "65" }, {}, undefined, '--shards: "65" is not a whole number from 0 to 64'],
-		[{ shards: "1.5" }, {}, undefined, '--shards: "1.5" is not a whole number from 0 to 64'],
+		[{ shards: "two" }, {}, undefined, '--shards: "two" is neither a whole number from 0 to 64 nor auto'],
+		[{ shards: "65" }, {}, undefined, '--shards: "65" is neither a whole number from 0 to 64 nor auto'],
+		[{ shards: "1.5" }, {}, undefined, '--shards: "1.5" is neither a whole number from 0 to 64 nor auto'],
 		[{ batch: "" }, {}, undefined, '--batch: "" is not a whole number from 1 to 65536'],
 		[{}, { SHARDCAST_LB_MODE: "magic" }, undefined, 'SHARDCAST_LB_MODE: "magic" is not one of auto, handoff, proxy'],
 		[
@@ -235,6 +236,11 @@ describe("the file", () => {
 		expect(load({}, {}, "# nothing\n").config).toEqual(loadConfig().config);
 	});
 
+	it("takes shards: auto, which is shown as that", () => {
+		const { config } = load({}, {}, "cluster:\n  shards: auto\n");
+		expect(config.shards).toBe(autoCount);
+	});
+
 	it("may be JSON, indented in any way", () => {
 		const tree = { cluster: { shards: 3, cpus: [0, 1] }, client: { allowed_origins: ["https://a.example"] }, log: { debug: true } };
 		for (const indent of [undefined, 2, "\t"]) {
@@ -242,7 +248,7 @@ describe("the file", () => {
 			expect(config).toMatchObject({ shards: 3, cpus: [0, 1], allowedOrigins: ["https://a.example"], debug: true });
 		}
 		expect(mistakesOf(() => load({}, {}, '{\n\t"cluster": {\n\t\t"shards": "x"\n\t}\n}'))).toEqual([
-			'./shardcast.yaml:3: cluster.shards: "x" is not a whole number from 0 to 64',
+			'./shardcast.yaml:3: cluster.shards: "x" is neither a whole number from 0 to 64 nor auto',
 		]);
 	});
 

@@ -55,6 +55,24 @@ export function integer({ min, max }: { readonly min: number; readonly max: numb
 	});
 }
 
+/** The value of a `countOrAuto` that says "auto". */
+export const autoCount = -1;
+
+/** A whole number from 0, or `auto`. */
+export function countOrAuto({ max }: { readonly max: number }): Kind<number> {
+	return kind({
+		argument: "<n>",
+		show: (value) => (value === autoCount ? "auto" : String(value)),
+		toFile: (value) => (value === autoCount ? "auto" : value),
+		schema: parsedBy((text) => {
+			if (text.trim() === "auto") return autoCount;
+			const number = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
+			if (!(number <= max)) throw new RangeError(`is neither a whole number from 0 to ${max} nor auto`);
+			return number;
+		}),
+	});
+}
+
 /** A whole number of percent, with or without the sign. */
 export function percent(): Kind<number> {
 	return kind({

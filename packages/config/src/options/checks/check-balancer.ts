@@ -13,7 +13,7 @@ const remotesMax = 64;
 /** What must hold between the options by which the balancer chooses shards. */
 export const balancerRules: readonly Rule[] = [
 	function weightsHaveShards({ lbWeights, shards }, name) {
-		if (shards === 0 || lbWeights.length <= shards) return null;
+		if (shards <= 0 || lbWeights.length <= shards) return null;
 		return `${name("lbWeights")}: there are ${lbWeights.length} weights for ${shards} shards (${name("shards")}); give at most ${shards}`;
 	},
 	function weightsCount({ lbWeights, lbStrategy, remoteShards }, name) {

@@ -1,6 +1,6 @@
 import { affinitySourceText } from "../../../units/affinity-source.ts";
 import { weightText } from "../../../units/weight.ts";
-import { address, choice, cpuList, integer, list, size, text, toggle } from "../../kinds.ts";
+import { address, choice, countOrAuto, cpuList, integer, list, size, text, toggle } from "../../kinds.ts";
 import { option, withProcesses } from "../../option.ts";
 
 /** Section `cluster`. */
@@ -8,10 +8,10 @@ export const clusterOptions = {
 	shards: option({
 		flag: "shards",
 		key: "shards",
-		kind: integer({ min: 0, max: 64 }),
+		kind: countOrAuto({ max: 64 }),
 		default: 0,
 		commands: withProcesses,
-		help: "Number of shard processes, or of those of a gateway; 0 = one per available CPU (affinity and cgroup quota). A gateway for which this is not set is one process.",
+		help: "Number of shard processes, or of those of a gateway; 0 = one per available CPU (affinity and cgroup quota); auto = the same, and as many as that changes to while it runs (shards only). A gateway for which this is not set is one process.",
 	}),
 	basePort: option({
 		flag: "base-port",
