@@ -53,13 +53,21 @@ export interface FrameHead {
 	readonly isMasked: boolean;
 }
 
+interface Reading {
+	/** Each frame has a mask, whatever its head says. */
+	readonly takesAllForMasked?: boolean;
+}
+
 /** The frames in these bytes, whatever is wrong with them; `isWhole` = the last one ends with them. */
-export function framesIn(bytes: Buffer): { readonly frames: readonly FrameHead[]; readonly isWhole: boolean } {
+export function framesIn(
+	bytes: Buffer,
+	{ takesAllForMasked = false }: Reading = {},
+): { readonly frames: readonly FrameHead[]; readonly isWhole: boolean } {
 	const frames: FrameHead[] = [];
 	let at = 0;
 	while (at + 2 <= bytes.length) {
 		const [first, second] = [bytes[at]!, bytes[at + 1]!];
-		const isMasked = (second & 0x80) !== 0;
+		const isMasked = takesAllForMasked || (second & 0x80) !== 0;
 		const short = second & 0x7f;
 		const lengthBytes = short === 126 ? 2 : short === 127 ? 8 : 0;
 		const headBytes = 2 + lengthBytes + (isMasked ? 4 : 0);

@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
+import { Opcode } from "@shardcast/testkit";
 import {
 	type ClientStream,
 	Compressed,
+	clientFrame,
 	clientStreams,
 	exchangeFrames,
 	Fin,
@@ -142,6 +144,17 @@ const known: readonly { readonly why: string; readonly applies: (difference: Dif
 const comparable = ({ messages, end, stayedOpen, pongs, closeCode }: Outcome) =>
 	stayedOpen || typeof end === "number" ? { messages, end, stayedOpen, pongs, closeCode } : { messages, end };
 
+const shifted = Buffer.concat([
+	clientFrame(Fin | Opcode.ping, "", { mask: null }),
+	clientFrame(Fin | Opcode.text, "a", { mask: Buffer.from([0, 0, Fin | Opcode.binary, 0x80 | 125]) }),
+]);
+/** Two whole frames. To uWebSockets.js, the first four bytes of the second are the mask of the first, and the rest begins a longer one. */
+const withinAnotherFrame: ClientStream = {
+	bytes: shifted,
+	pieces: [shifted],
+	story: ["ping unmasked", "text with part of a head as its mask"],
+};
+
 describe.each([
 	{ name: "without compression", deflate: false },
 	{ name: "with permessage-deflate", deflate: true },
@@ -165,7 +178,7 @@ describe.each([
 	const ask = async (server: Library | FrameJudge, bytes: Buffer, pieces: readonly Buffer[]): Promise<Outcome> => {
 		const path = `/?case=${++cases}`;
 		const taken = server.takes(path);
-		const endsWithinFrame = !framesIn(bytes).isWhole;
+		const endsWithinFrame = !framesIn(bytes, { takesAllForMasked: server === library }).isWhole;
 		const { stayedOpen, pongs, closeCode } = await exchangeFrames({ port: server.port, path, headers, pieces, endsWithinFrame });
 		return { ...(await taken), stayedOpen, pongs, closeCode };
 	};
@@ -179,9 +192,9 @@ describe.each([
 				expect(comparable(ours), `the frames of the client:\n${stream.story.join("\n")}\n`).toEqual(comparable(theirs));
 		};
 		const streams = fc.array(clientStreams({ messageBytesMax, deflate }), { minLength: 1, maxLength: 8, size: "max" });
-		await fc.assert(
+		await fc.assert<[ClientStream[]]>(
 			fc.asyncProperty(streams, async (all) => void (await Promise.all(all.map(check)))),
-			fuzzed(10, 0.5),
+			{ ...fuzzed(10, 0.5), examples: [[[withinAnotherFrame]]] },
 		);
 		expect(same, "most are compared").toBeGreaterThan(cases / 2 / 2);
 	});
