@@ -214,6 +214,28 @@ describe("drain and undrain", () => {
 		expect(await drain).toMatchObject({ ended: "it was ended by undrain" });
 	});
 
+	it("undrain of a shard that dies at that moment is done: its next process is not drained", async () => {
+		const { operations, shards } = setup([5, 5]);
+		await operations.drain(0);
+		shards[0]!.offload = async () => {
+			shards[0]!.serving = false;
+			throw new Error("shard 0 died");
+		};
+		expect(await operations.undrain(0)).toEqual({ shard: 0, changed: true });
+		expect(shards[0]!.isDrained).toBe(false);
+	});
+
+	it("undrain asks a shard that does not answer again, and ends when the shard should have been killed", async () => {
+		const { operations, shards } = setup([5, 5], { config: { heartbeatTimeoutMs: 100 } });
+		await operations.drain(0);
+		const asked = vi.spyOn(shards[0]!, "offload").mockRejectedValueOnce(new Error("no answer"));
+		expect(await operations.undrain(0)).toEqual({ shard: 0, changed: true });
+		expect(asked).toHaveBeenCalledTimes(2);
+		await operations.drain(0);
+		asked.mockRejectedValue(new Error("no answer"));
+		await expect(operations.undrain(0)).rejects.toThrow("shard 0 was not told that it takes clients again: no answer");
+	});
+
 	it("at its time limit, clients are left, and the shard stays drained", async () => {
 		const { operations, shards } = setup([5, 5]);
 		shards[0]!.keeps = 3;
@@ -311,13 +333,23 @@ describe("restart", () => {
 		expect(shards[0]!.isDrained).toBe(true);
 	});
 
+	it("cancelled while a shard is drained: it says that the shard stays so", async () => {
+		const { operations, shards } = setup([5, 5]);
+		shards[0]!.keeps = 3;
+		const restarted = operations.restart(0);
+		await waitFor(() => shards[0]!.orders.length > 0, { what: "the order", deadlineMs: 5000 });
+		operations.end("it was cancelled");
+		await expect(restarted).rejects.toThrow('it was cancelled; shard 0 stays drained until "undrain 0"');
+	});
+
 	it("a stop of the cluster ends it before the next step", async () => {
-		const { operations, shards, steps } = setup([5, 5]);
+		const { operations, shards, state, steps } = setup([5, 5]);
 		shards[0]!.keeps = 3;
 		const rolling = operations.rollingRestart();
 		await waitFor(() => shards[0]!.orders.length > 0, { what: "the order", deadlineMs: 5000 });
+		state.isServing = false;
 		operations.end("the cluster stops: SIGTERM");
-		await expect(rolling).rejects.toThrow("the cluster stops: SIGTERM");
+		await expect(rolling).rejects.toThrow(/^the cluster stops: SIGTERM$/);
 		expect(steps).toEqual(["shard 0 warms up"]);
 	});
 });

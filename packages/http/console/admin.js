@@ -122,8 +122,10 @@ function confirmThen(verb, args, action) {
 }
 
 async function run(verb, args) {
-	if (isBusy && verb.name !== "cancel" && verb.changes) return log("warn", "wait for the end of the action in progress, or cancel it");
-	if (verb.changes) isBusy = true;
+	// `cancel` neither begins nor ends the action that it stops.
+	const isAction = verb.changes && verb.name !== "cancel";
+	if (isBusy && isAction) return log("warn", "wait for the end of the action in progress, or cancel it");
+	if (isAction) isBusy = true;
 	const command = commandOf(verb, args);
 	log("", `→ ${command}`);
 	try {
@@ -145,7 +147,7 @@ async function run(verb, args) {
 	} catch (error) {
 		log("bad", `${command}: ${error.message}`);
 	} finally {
-		if (verb.changes) isBusy = false;
+		if (isAction) isBusy = false;
 	}
 }
 

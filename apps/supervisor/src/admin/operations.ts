@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { ArgumentsOf, ArgumentTable } from "./arguments.ts";
-import { type AdminCluster, type OperationSummary, Refused, type Verb } from "./verb.ts";
+import { type AdminCluster, EndedEarly, type OperationSummary, Refused, type Verb } from "./verb.ts";
 
 /** done, as asked; partly = some of it; refused = nothing has changed; failed = an error, and nobody knows how far it came. */
 export const outcomes = ["done", "partly", "refused", "failed"] as const;
@@ -18,7 +18,7 @@ export interface OperationEnd {
 	readonly outcome: OperationOutcome;
 	/** Why it is not "done". */
 	readonly reason?: string;
-	/** The verb's result; absent if it is refused or has failed. */
+	/** The verb's result; absent if it is refused, has failed, or was ended before there was one. */
 	readonly result?: unknown;
 	/** The same for people. */
 	readonly lines: readonly string[];
@@ -158,7 +158,8 @@ export class Operations {
 			throw new Refused(
 				`"${inTheWay.command}" of ${inTheWay.who} is in progress (operation ${inTheWay.id}); wait for its end, or stop it with \`shardcast cancel\``,
 			);
-		if (running.length >= runningMax) throw new Refused(`${runningMax} operations are in progress already; try again when one has ended`);
+		if (running.length >= runningMax && verb.isUrgent !== true)
+			throw new Refused(`${runningMax} operations are in progress already; try again when one has ended`);
 		const operation = new Operation(verb, command, who);
 		this.#all.set(operation.id, operation);
 		this.#forget();
@@ -198,7 +199,7 @@ export class Operations {
 		} catch (caught) {
 			error = caught;
 			const reason = caught instanceof Error ? caught.message : String(caught);
-			end = { outcome: caught instanceof Refused ? "refused" : "failed", reason, lines: [] };
+			end = { outcome: outcomeOf(caught), reason, lines: [] };
 		}
 		const told: OperationEnd = { type: "end", at: Date.now(), ...end };
 		operation.tell(told);
@@ -212,4 +213,9 @@ export class Operations {
 			for (const { id } of finished.slice(0, Math.max(0, finished.length - finishedMax))) this.#all.delete(id);
 		}
 	}
+}
+
+function outcomeOf(error: unknown): OperationOutcome {
+	if (error instanceof Refused) return "refused";
+	return error instanceof EndedEarly ? "partly" : "failed";
 }

@@ -28,6 +28,8 @@ export interface Verb<Table extends ArgumentTable = ArgumentTable, Result = unkn
 	readonly changes: boolean;
 	/** Only one such operation runs at a time. */
 	readonly isExclusive?: boolean;
+	/** It runs even when there are as many operations as may be: it ends at once. */
+	readonly isUrgent?: boolean;
 	/** The kinds of cluster that have it. */
 	readonly workers: readonly Workers[];
 	/** A command line after `shardcast`, for the help. */
@@ -109,6 +111,9 @@ export interface OperationSummary {
 
 /** The cluster does not do it, and nothing has changed. The message says why, and what would help. */
 export class Refused extends Error {}
+
+/** It was asked to stop early, and has: there is no result, and the message says what was done. */
+export class EndedEarly extends Error {}
 
 /** Lets the compiler find the types of a verb's arguments and result. */
 export function defineVerb<Table extends ArgumentTable, Result>(verb: Verb<Table, Result>): Verb {

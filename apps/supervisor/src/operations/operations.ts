@@ -78,6 +78,8 @@ const timeoutFactor = 2;
 /** Between two shards: so many of the clients are back, or so much time has passed. */
 const settledShare = 0.98;
 const settleMsMax = 10_000;
+/** Between two attempts to tell a shard something. */
+const retryMs = 50;
 /** Beyond `--heartbeat-timeout`, for what is still on its way when a shard has ended. */
 const doneMsMax = 5000;
 
@@ -242,8 +244,18 @@ export class Operations {
 	async #takeClients(shard: OperatedShard): Promise<void> {
 		shard.isDrained = false;
 		this.#parts.onTakers();
-		// One that dies now is started without being drained.
-		if (shard.serving) await shard.offload({ on: false, rate: null });
+		const deadlineMs = performance.now() + this.#parts.config().heartbeatTimeoutMs;
+		// One that dies now is started without being drained, and one that hangs is killed by then.
+		while (shard.serving) {
+			try {
+				await shard.offload({ on: false, rate: null });
+				return;
+			} catch (error) {
+				if (performance.now() >= deadlineMs)
+					throw new OperationAborted(`${shard.name} was not told that it takes clients again: ${(error as Error).message}`);
+				await pause(retryMs);
+			}
+		}
 	}
 
 	async #restart(running: Running, shard: OperatedShard, options: DrainOptions): Promise<RestartResult> {
@@ -260,6 +272,8 @@ export class Operations {
 		try {
 			this.#goOn(signal);
 			const drained = await this.#drain(running, shard, options);
+			if (signal.aborted && this.#parts.isServing())
+				throw new OperationAborted(`${String(signal.reason)}; ${name} stays drained until "undrain ${slot}"`);
 			this.#goOn(signal);
 			this.#progress(running, `${name}: starting the new process`, drained.moved, drained.left);
 			const { drained: ended, problem } = await shard.replace(config().shutdownTimeoutMs);

@@ -187,9 +187,15 @@ describe("a command", () => {
 		await listen();
 		const { events, run } = heard();
 		expect(await run("cancel")).toBe(3);
-		expect(await run("log-level", { level: "loud" })).toBe(3);
 		expect(await run("defragment")).toBe(3);
 		expect(events.at(-1)).toMatchObject({ outcome: "refused", reason: expect.stringContaining("(shardcast 1.2.3) does not know") });
+	});
+
+	it("exits with 2 when an argument is wrong", async () => {
+		await listen();
+		const { events, run } = heard();
+		expect(await run("log-level", { level: "loud" })).toBe(2);
+		expect(events.at(-1)).toMatchObject({ outcome: "invalid", reason: expect.stringContaining('log-level: level: "loud" is not one of') });
 	});
 
 	it("exits with 4 and names path and fix when nobody listens, or something else does", async () => {

@@ -135,10 +135,12 @@ describe("calls of the admin interface", () => {
 			run: () => new Promise<object>((resolve) => releases.push(() => resolve({}))),
 			describe: () => [],
 		});
-		const { run, call } = fakeService(fakeCluster(), [waits, looks]);
+		const { cancel } = await import("../../src/admin/verbs/cancel.ts");
+		const { run, call } = fakeService(fakeCluster(), [waits, looks, cancel]);
 		for (let count = 0; count < 16; count++) expect((await run("wait", {}, 0)).status).toBe(202);
 		const refused = await run("look");
 		expect(refused).toMatchObject({ status: 409, body: { error: { message: expect.stringContaining("16 operations are in progress") } } });
+		expect(await run("cancel"), "which runs even so").toMatchObject({ status: 409, body: { events: [{ outcome: "refused" }] } });
 		for (const release of releases) release();
 		const { id } = (await run("look")).body;
 		for (let count = 0; count < 40; count++) await run("look");

@@ -108,6 +108,21 @@ it("cancel ends it early; undrain does so for a drain of its shard, since it may
 	ended({ ...drained, left: 5, ended: "it was cancelled" });
 });
 
+it("a restart that is cancelled was done in part, and says what is left", async () => {
+	let fail = (_: Error) => {};
+	const restart = () => new Promise<never>((_, reject) => (fail = reject));
+	const { run, call, shards } = setup({ restart });
+	const { id } = (await run("restart", { shard: 1 }, 0)).body;
+	await run("cancel");
+	expect(shards.end).toHaveBeenCalledWith("it was cancelled");
+	fail(new OperationAborted('it was cancelled; shard 1 stays drained until "undrain 1"'));
+	expect(endOf(await call("operation", { query: `id=${id}&after=0&wait=5000` }))).toMatchObject({
+		outcome: "partly",
+		reason: 'it was cancelled; shard 1 stays drained until "undrain 1"',
+		lines: [],
+	});
+});
+
 it("scale: more shards with clients for them, or fewer; what is not done completely is told with the numbers", async () => {
 	const up = { before: 2, after: 4, moved: 0, cutOff: 0, tookMs: 2500, rebalance: { before: {}, after: {}, moved: 50, tookMs: 100 } };
 	const down = { before: 4, after: 3, moved: 20, cutOff: 2, tookMs: 900, ended: "it was cancelled" };

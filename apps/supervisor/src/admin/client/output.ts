@@ -3,7 +3,7 @@ import type { OperationEvent } from "../operations.ts";
 
 /** How the end of a command is told: as that of an operation, or that there was no answer. */
 export interface CommandEnd {
-	readonly outcome: Extract<OperationEvent, { type: "end" }>["outcome"] | "unreachable" | "interrupted";
+	readonly outcome: Extract<OperationEvent, { type: "end" }>["outcome"] | "invalid" | "unreachable" | "interrupted";
 	readonly reason?: string;
 	readonly result?: unknown;
 	readonly lines: readonly string[];
@@ -27,7 +27,7 @@ export const textOutput: Output = {
 	async end({ outcome, reason, lines }) {
 		if (lines.length > 0) await print(`${lines.join("\n")}\n`);
 		if (outcome === "done") return;
-		const what = { partly: "partly done", refused: "refused", failed: "failed", unreachable: "", interrupted: "" }[outcome];
+		const what = { partly: "partly done", refused: "refused", failed: "failed", invalid: "", unreachable: "", interrupted: "" }[outcome];
 		toStderr([what, reason ?? ""].filter((part) => part !== "").join(": "));
 	},
 };

@@ -65,7 +65,8 @@ async function ended({ endpoint, verb, args, output, version, interrupted }: Run
 /** Nothing was started, as far as is known. */
 function notStarted(error: unknown): CommandEnd {
 	const reason = (error as Error).message;
-	if (error instanceof AnsweredError) return { outcome: error.status >= 500 ? "unreachable" : "refused", reason, lines: [] };
+	if (error instanceof AnsweredError)
+		return { outcome: error.status >= 500 ? "unreachable" : error.status === 400 ? "invalid" : "refused", reason, lines: [] };
 	if (error instanceof Unreachable) return { outcome: "unreachable", reason, lines: [] };
 	throw error;
 }

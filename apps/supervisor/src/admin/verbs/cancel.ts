@@ -6,6 +6,7 @@ export const cancel = defineVerb({
 	summary: "Stop the operation in progress as soon as it can; what it has done so far stays.",
 	arguments: {},
 	changes: true,
+	isUrgent: true,
 	workers: ["shard", "gateway"],
 	example: "cancel",
 	run(_args, { cluster }) {

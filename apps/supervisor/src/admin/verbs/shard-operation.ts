@@ -1,5 +1,5 @@
-import { type OperationProgress, OperationRefused } from "../../operations/operation.ts";
-import { Refused, type ShardOperations, type VerbContext } from "../verb.ts";
+import { OperationAborted, type OperationProgress, OperationRefused } from "../../operations/operation.ts";
+import { EndedEarly, Refused, type ShardOperations, type VerbContext } from "../verb.ts";
 
 /** The most that an operation may do per second, and the longest that a drain may take. */
 export const rateMax = 1_000_000;
@@ -19,7 +19,10 @@ export async function operate<Result>(
 	try {
 		return await carryOut(shards, ({ text, moved, left }) => context.progress(text, { moved, left }));
 	} catch (error) {
-		throw error instanceof OperationRefused ? new Refused(error.message) : error;
+		if (error instanceof OperationRefused) throw new Refused(error.message);
+		// As it was asked to. A problem that it meets at that moment is told in the same way: the message says which.
+		if (error instanceof OperationAborted && signal.aborted) throw new EndedEarly(error.message);
+		throw error;
 	} finally {
 		signal.removeEventListener("abort", end);
 	}
