@@ -76,17 +76,18 @@ export class ClusterMemory {
 	}
 
 	/**
-	 * Makes one more slot a shard's, with all its files. Its process does not run yet. In handoff mode a running balancer cannot take back what is in the new socket;
+	 * Makes one more slot a shard's, with all its files. Its process does not run yet, and it is drained. In handoff mode a running balancer cannot take back what is in the new socket;
 	 * one that is started afterwards can.
 	 * @returns the slot. @throws NativeError ENOSPC when shared memory has no room; nothing is left behind.
 	 */
 	addShard(): number {
 		const directory = this.#directory;
 		const slot = this.#board.freeSlot();
+		const row = this.#board.row(slot);
+		// Until it serves, nobody waits for it, and the others keep their connections. First, since it is seen from the next line on.
+		row.isDrained = true;
 		createMemberFiles(directory, this.#board, slot, { capacityBytes: this.#ringCapacityBytes, role: Role.shard });
 		try {
-			const row = this.#board.row(slot);
-			row.isDrained = false;
 			row.connectionsGiven = 0;
 			this.#addresses?.reserve(slot + 1);
 			// That of a slot which was a shard's before is still read.

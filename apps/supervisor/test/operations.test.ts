@@ -23,6 +23,8 @@ class FakeShard implements OperatedShard {
 	replaceProblem: string | null = null;
 	readonly orders: object[] = [];
 	readonly steps: string[];
+	/** Its process serves, but is no good. */
+	takesNone = false;
 	/** Clients that do not leave. */
 	keeps = 0;
 	/** How often its clients were counted. */
@@ -39,7 +41,7 @@ class FakeShard implements OperatedShard {
 	}
 
 	get takesClients(): boolean {
-		return this.serving && !this.isDrained;
+		return this.serving && !this.isDrained && !this.takesNone;
 	}
 
 	get clients(): number {
@@ -101,6 +103,8 @@ function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"
 		room: 64,
 		portProblem: null as string | null,
 		replaceProblem: null as string | null,
+		/** A shard that serves, but does not take clients. */
+		takesNone: -1,
 		isDone: true,
 	};
 	const config = { ...defaults, ...options.config };
@@ -112,6 +116,8 @@ function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"
 			if (shards.length >= state.room) throw new Error("ENOSPC");
 			const shard = new FakeShard(shards.length, 0, steps);
 			shard.serving = false;
+			shard.isDrained = true;
+			shard.takesNone = shard.slot === state.takesNone;
 			shard.replaceProblem = shard.slot === 3 ? state.replaceProblem : null;
 			shard.others = shards;
 			shards.push(shard);
@@ -364,8 +370,8 @@ describe("scale", () => {
 		expect(steps).toEqual([
 			"balancer warms up",
 			"balancer is replaced",
-			"shard 2 is replaced, drained: false, clients: 0",
-			"shard 3 is replaced, drained: false, clients: 0",
+			"shard 2 is replaced, drained: true, clients: 0",
+			"shard 3 is replaced, drained: true, clients: 0",
 		]);
 		expect(shards.map(({ count }) => count)).toEqual([3, 3, 3, 3]);
 	});
@@ -373,7 +379,7 @@ describe("scale", () => {
 	it("up in proxy mode: the balancer stays; --no-rebalance-shards moves nobody", async () => {
 		const { operations, steps } = setup([6, 6], { mode: "proxy", config: { rebalanceShards: false } });
 		expect(await operations.scale(3)).not.toHaveProperty("rebalance");
-		expect(steps).toEqual(["shard 2 is replaced, drained: false, clients: 0"]);
+		expect(steps).toEqual(["shard 2 is replaced, drained: true, clients: 0"]);
 	});
 
 	it("down: the last ones, drained, then ended, then removed", async () => {
@@ -426,6 +432,16 @@ describe("scale", () => {
 		expect(await operations.scale(5)).toMatchObject({
 			...{ before: 2, after: 3 },
 			ended: "shard 3 died by exit status 1 before it served; there are 3 shards now",
+		});
+		expect(shards.map(({ slot }) => slot)).toEqual([0, 1, 2]);
+	});
+
+	it("a process that serves and does not take clients: it stays, to be looked at, and those after it are not started", async () => {
+		const { operations, shards, state } = setup([5, 5], { config: { readyTimeoutMs: 100 } });
+		state.takesNone = 2;
+		expect(await operations.scale(4)).toMatchObject({
+			...{ before: 2, after: 3 },
+			ended: "shard 2 does not take clients; see its log; there are 3 shards now",
 		});
 		expect(shards.map(({ slot }) => slot)).toEqual([0, 1, 2]);
 	});

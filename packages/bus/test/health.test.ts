@@ -194,6 +194,11 @@ describe("a shard that is drained", () => {
 		made.row(0).state = ShardState.dead;
 		expect(readiness(made, options).ready, "while it is replaced").toBe(true);
 		expect(healthReport(made, options).reasons).toEqual(["shard 0: being replaced: it gets no clients"]);
+		for (const state of [ShardState.empty, ShardState.starting]) {
+			made.row(0).state = state;
+			expect(readiness(made, options).ready, "while it is added").toBe(true);
+			expect(healthReport(made, options).reasons).toEqual(["shard 0: starting: it gets no clients yet"]);
+		}
 		made.row(1).state = ShardState.dead;
 		expect(readiness(made, options).ready).toBe(false);
 		expect(healthReport(made, options).status).toBe("unhealthy");

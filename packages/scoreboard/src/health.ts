@@ -243,7 +243,7 @@ function shardHealth(row: BoardRow, nowMs: number): ShardHealth {
 	}
 	if (row.isDrained) {
 		status = "draining";
-		reason = row.state === ShardState.draining ? "drained: it gets no new clients" : "being replaced: it gets no clients";
+		reason = drainedReason(row.state);
 	}
 	const { troubles } = row;
 	if (status === "healthy" && troubles.length > 0) {
@@ -260,6 +260,12 @@ function shardHealth(row: BoardRow, nowMs: number): ShardHealth {
 		...(weight > 1 ? { weight } : {}),
 		...(overloads.length > 0 ? { overloaded: overloads } : {}),
 	};
+}
+
+function drainedReason(state: ShardState): string {
+	if (state === ShardState.draining) return "drained: it gets no new clients";
+	if (state === ShardState.empty || state === ShardState.starting) return "starting: it gets no clients yet";
+	return "being replaced: it gets no clients";
 }
 
 function placementOf({ balancer }: Scoreboard): Pick<HealthReport, "placement"> {

@@ -326,8 +326,12 @@ export class Operations {
 				remove(slot);
 				throw new OperationAborted(`${problem}; there are ${slot} shards now`);
 			}
-			onTakers();
+			// One that dies now is started again, and takes clients then.
+			await this.#takeClients(shard).catch(() => undefined);
 			await until(() => shard.takesClients || signal.aborted, config().readyTimeoutMs);
+			if (shard.takesClients || signal.aborted) continue;
+			remove(slot + 1);
+			throw new OperationAborted(`${name} does not take clients; see its log; there are ${slot + 1} shards now`);
 		}
 		this.#goOn(signal);
 	}
