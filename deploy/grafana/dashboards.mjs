@@ -247,6 +247,15 @@ const latency = dashboard("shardcast-latency", "shardcast: latency", "Where the 
 		],
 		{ width: 12 },
 	),
+	lines(
+		"Slow messages",
+		"Publications that took longer than --slow-message-log; the log says where the slowest spent their time.",
+		"short",
+		[query(rate("shardcast_slow_messages_total"), "shard {{shard}}")],
+	),
+	lines("Spans of traces", "Spans that the collector has got, and those that were lost on the way.", "short", [
+		query(`sum by (result) (${rate("shardcast_trace_spans_total")})`, "{{result}}"),
+	]),
 	heatMap("Records per flush", "How many records the flushes merge.", "none", `sum by (le) (${rate("shardcast_flush_records_bucket")})`),
 ]);
 

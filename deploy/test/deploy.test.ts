@@ -110,6 +110,9 @@ describe("dashboards and rules", async () => {
 /** Metrics that no panel shows, with why. */
 const notShown = new Set([
 	"shardcast_tls_certificate_expiry_timestamp_seconds", // there is none without TLS; the log warns from 14 days before
+	"shardcast_trace_requests_total", // the spans that are lost are shown
+	"shardcast_trace_waiting_spans", // the same
+	"shardcast_traces_limited_total", // of interest to those who read the traces
 	"shardcast_webhook_events_too_long_total", // one is a bug, and in the log
 	"shardcast_edge_accepted_total", // the outcomes say more
 	"shardcast_edge_accept_errors_total", // in the log of the system; refused connections show it as well

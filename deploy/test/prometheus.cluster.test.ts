@@ -29,6 +29,7 @@ const mayBeEmpty = [
 	/shardcast_hook_/,
 	/shardcast(_|:)kafka_/, // no Kafka here
 	/shardcast_webhook_/, // no webhook here
+	/shardcast_trace/, // no traces here
 	/shardcast_(redis_|shared_|nodes?[_{])/, // one machine, without Redis
 	/shardcast_(outbox|postgres)_/, // no PostgreSQL here
 	/shardcast_edge_/, // no edge here

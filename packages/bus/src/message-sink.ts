@@ -16,6 +16,8 @@ export interface MessageDetails {
 	readonly nodeOnly?: boolean | undefined;
 	/** High priority: it does not wait for the end of a pause or of a batch. No effect on the order of a channel with history, or through Kafka. */
 	readonly urgent?: boolean | undefined;
+	/** Trace context, encoded by `encodeTraceContext`. Lost where the durable store or Redis keeps the history. */
+	readonly trace?: Uint8Array | undefined;
 	/** Whose share of the held messages it counts towards; defaults to the sender. */
 	readonly holder?: object;
 }

@@ -27,6 +27,8 @@ export interface PublishOptions {
 	/** The publisher. Opaque to the broker. */
 	readonly info?: Uint8Array;
 	readonly tags?: Readonly<Record<string, string>>;
+	/** Trace context, for those who read it from a log; brokers that keep publications elsewhere leave it out. */
+	readonly trace?: Uint8Array;
 	/** Subscribers may get a delta to the previous publication instead of the whole. */
 	readonly delta?: boolean;
 	/** The connection that must not get the message back: its number, and the incarnation of its shard (`incarnationId`). */

@@ -1,4 +1,4 @@
-import { channelList, type FullReason, type LogCapacity, monotonicMs, RecordKind } from "@shardcast/wire";
+import { channelList, encodeExtensions, type FullReason, type LogCapacity, monotonicMs, RecordKind } from "@shardcast/wire";
 import type {
 	Broker,
 	BrokerAccepted,
@@ -58,6 +58,8 @@ const noRoom: Readonly<Record<FullReason, BrokerFull>> = {
 /** Options for a record from Kafka. */
 export interface FeedOptions extends Pick<PublishOptions, "history" | "kind" | "sender"> {
 	readonly from: FeedRecord;
+	/** Extensions of the record, encoded; readers get them with it. */
+	readonly extensions?: Uint8Array;
 }
 
 /** Options for a publication of the durable store, or of Redis. */
@@ -134,6 +136,7 @@ export class ChannelLog implements Broker {
 			kind: RecordKind.text,
 			info: nothing,
 			tags: nothing,
+			extensions: nothing,
 			senderId: 0,
 			senderLife: 0,
 		};
@@ -147,6 +150,7 @@ export class ChannelLog implements Broker {
 		const appending = this.#prepare(name, data, options);
 		appending.info = options.info ?? nothing;
 		appending.tags = options.tags === undefined ? nothing : encoder.encode(JSON.stringify(options.tags));
+		if (options.trace !== undefined) appending.extensions = encodeExtensions({ trace: options.trace });
 		head.flags = options.delta === true ? RecordFlag.delta : 0;
 		if (idempotency !== undefined) this.#takeKey(head, name, idempotency);
 		const outcome = log.append(appending);
@@ -195,6 +199,7 @@ export class ChannelLog implements Broker {
 		const appending = this.#prepare(name, data, options);
 		appending.info = nothing;
 		appending.tags = nothing;
+		appending.extensions = options.extensions ?? nothing;
 		const outcome = log.append(appending, entry);
 		appending.data = nothing;
 		if (outcome === "too_large") throw new RangeError(tooLarge(log, data));
@@ -321,6 +326,7 @@ export class ChannelLog implements Broker {
 		appending.channel = name;
 		appending.data = data;
 		appending.kind = kind ?? RecordKind.text;
+		appending.extensions = nothing;
 		appending.senderId = sender?.id ?? 0;
 		appending.senderLife = sender?.life ?? 0;
 		head.key0 = name.key[0]!;

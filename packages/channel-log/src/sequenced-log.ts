@@ -1,4 +1,11 @@
-import { recordBytes as eventBytes, type FullReason, type RecordKind, setSenderShard, writeRecordHead } from "@shardcast/wire";
+import {
+	recordBytes as eventBytes,
+	type FullReason,
+	insertExtensions,
+	type RecordKind,
+	setSenderShard,
+	writeRecordHead,
+} from "@shardcast/wire";
 import type { ChannelName } from "./channel-names.ts";
 import { LogError, LogErrorCode } from "./log-error.ts";
 import { HeaderWord, LogCounter, LogLayout, LogRecord, RecordFlag } from "./memory/log-descriptor.ts";
@@ -23,6 +30,8 @@ export interface AppendRequest {
 	readonly kind: RecordKind;
 	readonly info: Uint8Array;
 	readonly tags: Uint8Array;
+	/** Extensions of the event, see `encodeExtensions`; readers that do not know them skip them. */
+	readonly extensions: Uint8Array;
 	readonly senderId: number;
 	readonly senderLife: number;
 }
@@ -83,8 +92,8 @@ export class SequencedLog {
 	append(appending: AppendRequest, feedEntry = 0): AppendOutcome {
 		const { memory, head } = this;
 		const { floats } = memory;
-		const { channel, data, info, tags } = appending;
-		head.eventBytes = eventBytes(channel.list, data.length);
+		const { channel, data, info, tags, extensions } = appending;
+		head.eventBytes = eventBytes(channel.list, data.length, extensions.length);
 		head.infoBytes = info.length;
 		head.tagsBytes = tags.length;
 		const bytes = recordBytes(head);
@@ -216,12 +225,13 @@ export class SequencedLog {
 		return "duplicate";
 	}
 
-	#write(start: number, { channel, kind, data, info, tags, senderId, senderLife }: AppendRequest): void {
+	#write(start: number, { channel, kind, data, info, tags, extensions, senderId, senderLife }: AppendRequest): void {
 		const { memory, head } = this;
 		const { u8, view } = memory;
 		writeLogRecordHead(memory, start, head);
 		const event = start + LogRecord.headBytes;
-		const payload = writeRecordHead(view, u8, event, kind, senderId, head.timeMs, channel.list);
+		let payload = writeRecordHead(view, u8, event, kind, senderId, head.timeMs, channel.list);
+		if (extensions.length > 0) payload = insertExtensions(view, u8, event, payload, extensions);
 		if (senderId !== 0) setSenderShard(view, event, senderLife);
 		u8.set(data, payload);
 		const after = payload + data.length;

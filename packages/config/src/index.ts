@@ -81,6 +81,8 @@ export { type AffinitySource, parseAffinitySource } from "./units/affinity-sourc
 export { formatBytes, parseBytes } from "./units/bytes.ts";
 export { formatDuration, parseDuration } from "./units/duration.ts";
 export { parseEdgeNode, parseRemoteShard } from "./units/edge-node.ts";
+export { parseEdgeNode } from "./units/edge-node.ts";
+export { keyValueList } from "./units/key-values.ts";
 export { type Network, parseNetwork } from "./units/network.ts";
 export { parseNodeUrl } from "./units/node-url.ts";
 export { parseRegex } from "./units/regex.ts";

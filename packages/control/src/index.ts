@@ -32,6 +32,7 @@ export {
 	sharedRevocationMetrics,
 } from "./metrics/revocation-table.ts";
 export { tlsMetrics } from "./metrics/tls-table.ts";
+export { slowMessageMetrics, traceMetrics } from "./metrics/trace-table.ts";
 export { webhookMetrics } from "./metrics/webhook-table.ts";
 export { ChildLink, type ChildReport } from "./parent-end.ts";
 export { adminCallWaitMsMax, adminQuestion } from "./questions/admin-question.ts";

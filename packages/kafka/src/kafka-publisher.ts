@@ -29,7 +29,8 @@ export class KafkaPublisher implements MessageSink {
 		const settled = new Promise<PublishResult>((resolve) => {
 			settle = resolve;
 		});
-		const taken = this.#ingest()?.publish({ kind, channels: channels.names, payload, urgent: details?.urgent === true }, sender, (error) =>
+		const message = { kind, channels: channels.names, payload, urgent: details?.urgent === true, trace: details?.trace };
+		const taken = this.#ingest()?.publish(message, sender, (error) =>
 			settle(error === null ? publishAccepted : { outcome: "unacknowledged", detail: error }),
 		);
 		if (taken !== true) {

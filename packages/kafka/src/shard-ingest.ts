@@ -7,7 +7,7 @@ import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboa
 import { kafkaMetrics, showTroubles } from "@shardcast/scoreboard";
 import type { ProcessMetrics } from "@shardcast/telemetry";
 import { type KafkaHistory, ShardKafkaHistory } from "./history/kafka-history.ts";
-import type { Ingest } from "./host/ingest.ts";
+import type { Ingest, IngestWatch } from "./host/ingest.ts";
 import type { IngestLog } from "./host/ingest-log.ts";
 import type { ChannelHistory } from "./host/logged-destination.ts";
 import { kafkaReading, kafkaSummary } from "./ingest-metrics.ts";
@@ -74,10 +74,17 @@ export class ShardIngest {
 	/**
 	 * Returns early, without starting anything, if `stop` is called meanwhile.
 	 * @param onUrgent called after a record with high priority was put on the bus.
+	 * @param watch what to note of records; absent = nothing.
 	 * @param nodes asks for the nodes of the cluster; null = this one works alone.
 	 */
-	start(engine: RecordLoop, onUrgent: () => void, history: ChannelHistory, nodes: () => Promise<ClusterNodes | null>): Promise<void> {
-		this.#starting = this.#start(engine, onUrgent, history, nodes);
+	start(
+		engine: RecordLoop,
+		onUrgent: () => void,
+		history: ChannelHistory,
+		nodes: () => Promise<ClusterNodes | null>,
+		watch?: IngestWatch,
+	): Promise<void> {
+		this.#starting = this.#start(engine, onUrgent, history, nodes, watch);
 		return this.#starting;
 	}
 
@@ -86,6 +93,7 @@ export class ShardIngest {
 		onUrgent: () => void,
 		history: ChannelHistory,
 		nodes: () => Promise<ClusterNodes | null>,
+		watch: IngestWatch | undefined,
 	): Promise<void> {
 		const { config, slot, incarnation, cluster, bus, log, row } = this.#parts;
 		const file = cluster === null ? { table: positionsInMemory(), close: () => {} } : openPositionFile(cluster.directory.path);
@@ -124,6 +132,7 @@ export class ShardIngest {
 			cluster: view ?? singleShardView,
 			isPaused: this.#parts.isPaused,
 			nodes,
+			watch,
 			destination,
 			ringCapacityBytes: ringCapacityBytes(config),
 			wake: () => engine.wake(),

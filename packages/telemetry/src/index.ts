@@ -23,3 +23,15 @@ export {
 	single,
 	singleBy,
 } from "./metrics/sampling.ts";
+export { type Span, type SpanAttributes, SpanKind } from "./tracing/span.ts";
+export { SpanExporter, type TraceCaller } from "./tracing/span-exporter.ts";
+export {
+	decodeTraceContext,
+	encodeTraceContext,
+	type TraceContext,
+	TraceHeader,
+	traceContextOf,
+	traceparentOf,
+} from "./tracing/trace-context.ts";
+export { TraceSampler } from "./tracing/trace-sampler.ts";
+export { type ActiveSpan, Tracer, unixMs } from "./tracing/tracer.ts";

@@ -16,6 +16,7 @@ export * from "./servers/certificates.ts";
 export * from "./servers/fake-revocation-database.ts";
 export * from "./servers/haproxy.ts";
 export * from "./servers/nginx.ts";
+export * from "./servers/otlp-collector.ts";
 export * from "./servers/postgres-server.ts";
 export * from "./servers/redis-cluster.ts";
 export * from "./servers/redis-pair.ts";

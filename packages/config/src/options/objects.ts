@@ -99,7 +99,8 @@ export function toFileValue(kind: Kind<unknown>, value: unknown): unknown {
 	const { objects, argument } = kind;
 	if (objects?.identity === null) return itemAsInFile(objects, value);
 	if (objects !== null && Array.isArray(value)) return value.map((item: unknown) => itemAsInFile(objects, item));
-	return argument === "<duration>" && typeof value === "number" ? `${value}ms` : value;
+	const isDuration = argument === "<duration>" || argument === "<duration|off>";
+	return isDuration && typeof value === "number" ? `${value}ms` : value;
 }
 
 function itemAsInFile({ fields }: Objects, item: unknown): unknown {

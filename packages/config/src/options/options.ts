@@ -22,6 +22,7 @@ import { limitOptions } from "./sections/server/limits.ts";
 import { logOptions } from "./sections/server/log.ts";
 import { networkOptions } from "./sections/server/network.ts";
 import { postgresOptions } from "./sections/server/postgres.ts";
+import { tracingOptions } from "./sections/server/tracing.ts";
 import { webhookOptions } from "./sections/server/webhooks.ts";
 import { shapeOf } from "./shape.ts";
 
@@ -61,6 +62,7 @@ export const sections = {
 	gateway: { about: "What `shardcast gateway` does: it connects WebSocket clients to TCP backends.", options: gatewayOptions },
 	postgres: { about: "The database with the outbox. Without a URL, these options have no effect.", options: postgresOptions },
 	admin_interface: { about: "Commands to a running cluster, such as `shardcast status`.", options: adminOptions },
+	tracing: { about: "Traces for OpenTelemetry, and the log of slow messages.", options: tracingOptions },
 	supervision: { about: "When processes are restarted, and when the supervisor gives up.", options: supervisionOptions },
 	shutdown: { about: "How a server stops.", options: shutdownOptions },
 	log: { about: "What is written to stderr.", options: logOptions },
@@ -94,6 +96,7 @@ export const options = {
 	...gatewayOptions,
 	...postgresOptions,
 	...adminOptions,
+	...tracingOptions,
 	...supervisionOptions,
 	...shutdownOptions,
 	...logOptions,

@@ -21,6 +21,7 @@ import { reloadMetrics } from "./reload-table.ts";
 import { remoteMetrics } from "./remote-table.ts";
 import { revocationMetrics, sharedRevocationMetrics } from "./revocation-table.ts";
 import { tlsMetrics } from "./tls-table.ts";
+import { slowMessageMetrics, traceMetrics } from "./trace-table.ts";
 import { webhookMetrics } from "./webhook-table.ts";
 
 /** Where the values of some metrics are: "" = in the scoreboard; otherwise in the memory of processes, which adds this label. See `ProcessMetrics`. */
@@ -61,6 +62,7 @@ const groups: Readonly<Record<string, readonly Kept[]>> = {
 		["process", adminOperationMetrics],
 		["process or shard", adminRequestMetrics],
 	],
+	"Slow messages and traces": [["shard", [...slowMessageMetrics, ...traceMetrics]]],
 	Reloads: [["process", [...reloadMetrics, ...tlsMetrics]]],
 	"The scrape itself": [["process", collectorMetrics]],
 };

@@ -1,7 +1,8 @@
 import type { ClusterNodes } from "@shardcast/control";
+import type { Span } from "@shardcast/telemetry";
 import { MissedRecords } from "../history/missed-records.ts";
 import { IngestMemory } from "../ingest-memory.ts";
-import type { OutgoingMessage } from "../ingest-messages.ts";
+import type { Observed, OutgoingMessage } from "../ingest-messages.ts";
 import type { IngestOptions } from "../ingest-options.ts";
 import { incarnationOfOwner, ownerOf, type PositionTable, slotOfOwner } from "../positions/position-table.ts";
 import type { PartitionRoles } from "../source.ts";
@@ -16,6 +17,15 @@ import { IngestStatus, type Troubles } from "./ingest-status.ts";
 import { PublishQueue } from "./publish-queue.ts";
 import { StallReport } from "./stall-report.ts";
 import { WorkerHost, type WorkerMessage } from "./worker-host.ts";
+
+/** What to note of records, and who gets it. */
+export interface IngestWatch {
+	/** Asked ten times a second. */
+	readonly observed: () => Observed;
+	readonly traced: (spans: readonly Span[], dropped: number, limited: number) => void;
+}
+
+const nothingObserved: Observed = { traceSample: null, waits: false };
 
 interface IngestParts {
 	readonly options: IngestOptions;
@@ -34,6 +44,8 @@ interface IngestParts {
 	readonly isPaused: () => boolean;
 	/** The nodes of the cluster as this one knows them; null = it works alone. */
 	readonly nodes: () => Promise<ClusterNodes | null>;
+	/** What to note of records, and who gets what was noted. */
+	readonly watch?: IngestWatch | undefined;
 	/** The worker's compiled module, if this code runs from source. */
 	readonly workerEntry?: URL;
 }
@@ -73,6 +85,8 @@ export class Ingest {
 	#stopping = false;
 	#stopped: Promise<void> | null = null;
 	#writesDeadLetters = false;
+	/** What the worker notes. */
+	#observed = nothingObserved;
 
 	constructor(parts: IngestParts) {
 		const { options, slot, incarnation, table, cluster, destination, wake } = parts;
@@ -135,6 +149,8 @@ export class Ingest {
 			onStart: () => {
 				this.#roles?.forgetWorker();
 				this.publishing.resume();
+				this.#observed = nothingObserved;
+				this.#observe();
 			},
 			onReplace: () => this.status.begin("worker"),
 			onGone: () => this.#workerGone(),
@@ -228,6 +244,13 @@ export class Ingest {
 		else this.#parts.log.info({}, "kafka: reading resumes");
 	}
 
+	/** Passes on new values of live options. */
+	#observe(): void {
+		const observed = this.#parts.watch?.observed() ?? nothingObserved;
+		if (observed.traceSample === this.#observed.traceSample && observed.waits === this.#observed.waits) return;
+		if (this.#worker.send({ type: "observe", observed })) this.#observed = observed;
+	}
+
 	/** In shared mode each shard writes the dead letters of the partitions that it owns. */
 	#claimDeadLetters(): void {
 		const { options, slot, incarnation, table, cluster } = this.#parts;
@@ -278,6 +301,9 @@ export class Ingest {
 			case "log":
 				this.#parts.log[message.level](message.fields, message.message);
 				break;
+			case "spans":
+				this.#parts.watch?.traced(message.spans, message.dropped, message.limited);
+				break;
 			case "published":
 				for (const id of message.ids) this.publishing.settle(id, message.error);
 				break;
@@ -293,6 +319,7 @@ export class Ingest {
 		if (!this.#stopping) this.#claimDeadLetters();
 		this.#obeyGuards();
 		if (this.#worker.replacing || this.#stopping) return;
+		this.#observe();
 		this.assignment.reconcile();
 		this.#roles?.look(performance.now());
 		this.#noteStarts();

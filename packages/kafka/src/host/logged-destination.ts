@@ -5,6 +5,7 @@ import {
 	ChannelEntry,
 	channelList,
 	createRecordHead,
+	insertExtensions,
 	isDirect,
 	nextChannelEntry,
 	readRecordHead,
@@ -124,12 +125,13 @@ export class LoggedDestination implements Destination {
 		const { history, onTooLarge } = this.#parts;
 		const limits = history.limitsOf(name);
 		if (limits === null) return true;
-		const { kind, sender, senderShard, payloadStart, payloadEnd } = this.#head;
+		const { kind, sender, senderShard, extensionsStart, payloadStart, payloadEnd } = this.#head;
 		const options = this.#options;
 		this.#from.index = index;
 		options.history = limits;
 		options.kind = kind;
 		delete options.sender;
+		options.extensions = extensionsStart < payloadStart ? u8.subarray(extensionsStart, payloadStart) : nothing;
 		if (sender !== 0 && senderShard !== 0) {
 			this.#sender.id = sender;
 			this.#sender.life = senderShard;
@@ -146,11 +148,12 @@ export class LoggedDestination implements Destination {
 	}
 
 	#recordFor(names: readonly string[], u8: Uint8Array): { readonly u8: Uint8Array; readonly view: DataView } {
-		const { type, kind, sender, senderShard, payloadStart, payloadEnd, publishedMs } = this.#head;
+		const { type, kind, sender, senderShard, extensionsStart, payloadStart, payloadEnd, publishedMs } = this.#head;
 		const channels = channelList(names);
-		const record = new Uint8Array(recordBytes(channels, payloadEnd - payloadStart));
+		const record = new Uint8Array(recordBytes(channels, payloadEnd - payloadStart, payloadStart - extensionsStart));
 		const view = new DataView(record.buffer);
-		const payload = writeRecordHead(view, record, 0, kind, sender, publishedMs, channels);
+		const body = writeRecordHead(view, record, 0, kind, sender, publishedMs, channels);
+		const payload = insertExtensions(view, record, 0, body, u8.subarray(extensionsStart, payloadStart));
 		view.setUint8(BusRecord.typeOffset, type);
 		if (senderShard !== 0) setSenderShard(view, 0, senderShard);
 		record.set(u8.subarray(payloadStart, payloadEnd), payload);

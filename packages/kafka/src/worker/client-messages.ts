@@ -2,6 +2,7 @@ import type { KafkaProducer } from "../client/kafka-producer.ts";
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker, OutgoingMessage } from "../ingest-messages.ts";
 import { publishedHeaders } from "./published-headers.ts";
+import { traceHeaders } from "./record-observer.ts";
 
 interface ClientMessagesParts {
 	readonly producer: Pick<KafkaProducer, "send">;
@@ -17,7 +18,7 @@ export class ClientMessages {
 		this.#parts = parts;
 	}
 
-	produce({ id, kind, channels, payload, urgent, sender, expiresAtMs }: OutgoingMessage): void {
+	produce({ id, kind, channels, payload, urgent, trace, sender, expiresAtMs }: OutgoingMessage): void {
 		const { producer, memory, send } = this.#parts;
 		const done = (error: string | null) => {
 			memory.worker.add(error === null ? "produced" : "produceErrors");
@@ -25,7 +26,8 @@ export class ClientMessages {
 		};
 		// Keyed by channel, to keep the order of each channel. Messages to everybody are keyed by sender, to keep the order of each sender.
 		const key = channels.length > 0 ? channels.join(",") : sender;
-		const taken = producer.send({ key, value: payload, headers: publishedHeaders(kind, channels, sender, urgent), expiresAtMs }, done);
+		const headers = [...publishedHeaders(kind, channels, sender, urgent), ...traceHeaders(trace)];
+		const taken = producer.send({ key, value: payload, headers, expiresAtMs }, done);
 		if (!taken) done("too many messages are waiting for Kafka");
 	}
 }

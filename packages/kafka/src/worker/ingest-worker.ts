@@ -14,6 +14,7 @@ import type { Source } from "../source.ts";
 import { ClientMessages } from "./client-messages.ts";
 import { Committer } from "./committer.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { RecordObserver } from "./record-observer.ts";
 import { RecordRouter } from "./record-router.ts";
 import { Reporter } from "./reporter.ts";
 import { RingFeed } from "./ring-feed.ts";
@@ -69,7 +70,8 @@ export default async function ingest(task: IngestTask): Promise<void> {
 					writes: task.writesDeadLetters,
 					holdMs: options.deadLetterHoldMs,
 				});
-	const sink = new IngestSink({ memory, feed, router, reporter, send, deadLetter: letters?.write ?? null });
+	const observer = new RecordObserver(send);
+	const sink = new IngestSink({ memory, feed, router, reporter, send, observer, deadLetter: letters?.write ?? null });
 	// Loaded only where it is needed: the client of Redis takes memory.
 	const link = options.relay === null ? null : (await import("../relay/open-relay.ts")).openRelay(options.relay, memory);
 	const source: Source = new KafkaSource(options, sink, link === null ? null : { link, memory });
@@ -128,6 +130,9 @@ export default async function ingest(task: IngestTask): Promise<void> {
 				case "history":
 					void history.read(message.request);
 					break;
+				case "observe":
+					observer.observe(message.observed);
+					break;
 				case "writeDeadLetters":
 					letters?.takeOver();
 					break;
@@ -146,6 +151,7 @@ export default async function ingest(task: IngestTask): Promise<void> {
 					source.halt().then(() => send({ type: "halted" }), reject);
 					break;
 				case "finish":
+					observer.flush();
 					finish(source, committer, [publishing, letterProducer, ranges], port).then(resolve, reject);
 					break;
 				default:

@@ -2,7 +2,9 @@ import { RingWriter } from "@shardcast/ring";
 import {
 	BusRecord,
 	type ChannelList,
+	insertExtensions,
 	monotonicMs,
+	noExtensions,
 	type RecordKind,
 	RecordType,
 	recordBytes,
@@ -52,9 +54,10 @@ export class RingFeed {
 		payload: Uint8Array,
 		leaderEpoch = -1,
 		type: RecordType = RecordType.publication,
+		extensions: Uint8Array = noExtensions,
 	): boolean {
 		const { u8, view } = this.#memory.ring;
-		const before = IngestLayout.headBytes + recordBytes(channels, 0);
+		const before = IngestLayout.headBytes + recordBytes(channels, 0, extensions.length);
 		const pad = (payload.byteOffset - before) & IngestLayout.padMax;
 		const at = this.#writer.claim(before + pad + payload.length);
 		if (at < 0) return false;
@@ -62,7 +65,8 @@ export class RingFeed {
 		view.setInt32(at + IngestLayout.epochOffset, leaderEpoch, true);
 		u8[at + IngestLayout.padOffset] = pad;
 		const record = at + IngestLayout.headBytes + pad;
-		const body = writeRecordHead(view, u8, record, kind, sender, monotonicMs(), channels);
+		let body = writeRecordHead(view, u8, record, kind, sender, monotonicMs(), channels);
+		if (extensions.length > 0) body = insertExtensions(view, u8, record, body, extensions);
 		if (type !== RecordType.publication) view.setUint8(record + BusRecord.typeOffset, type);
 		if (senderShard !== 0) setSenderShard(view, record, senderShard);
 		u8.set(payload, body);

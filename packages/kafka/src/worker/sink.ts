@@ -1,8 +1,9 @@
-import { BusRecord } from "@shardcast/wire";
+import { BusRecord, noExtensions } from "@shardcast/wire";
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker } from "../ingest-messages.ts";
 import { IngestMark } from "../ingest-record.ts";
 import type { SourcePartition, SourceRecord, SourceSink, TopicList, TroubleKind } from "../source.ts";
+import type { RecordObserver } from "./record-observer.ts";
 import { type RecordRouter, type Refusal, type RouteCallback, refusalWords } from "./record-router.ts";
 import type { Reporter } from "./reporter.ts";
 import type { RingFeed } from "./ring-feed.ts";
@@ -13,6 +14,7 @@ interface SinkParts {
 	readonly router: RecordRouter;
 	readonly reporter: Reporter;
 	readonly send: (message: FromWorker) => void;
+	readonly observer: RecordObserver;
 	/** Takes records that are not delivered; null = no dead-letter topic. */
 	readonly deadLetter: ((partition: SourcePartition, record: SourceRecord, reason: Refusal) => Promise<void> | null) | null;
 }
@@ -42,15 +44,21 @@ export class IngestSink implements SourceSink {
 	}
 
 	take(partition: SourcePartition, record: SourceRecord): boolean | Promise<boolean> {
-		const { feed, router } = this.#parts;
+		const { feed, router, observer } = this.#parts;
 		// Check for room first, so that a record is routed only once, however often it has to wait.
-		if (!feed.fits(Math.max(record.valueEnd - record.valueStart, 0), channelBytesMax)) return false;
+		if (!feed.fits(Math.max(record.valueEnd - record.valueStart, 0), channelBytesMax + observer.bytesMax)) return false;
 		return router.decide(partition, record, this.#decided);
 	}
 
 	readonly #decided: RouteCallback = (refusal, partition, record) => {
 		this.#parts.memory.taken(partition.row, Math.max(record.valueEnd - record.valueStart, 0));
-		if (refusal === null) return this.#write(partition, record) || this.#writeLater(partition, record);
+		if (refusal === null) {
+			const { observer, router } = this.#parts;
+			const extensions = observer.isOn
+				? observer.extensions(partition, record, router.channels.names, router.payload.length)
+				: noExtensions;
+			return this.#write(partition, record, extensions) || this.#writeLater(partition, record, extensions);
+		}
 		const waits = this.#refuse(refusal, partition, record);
 		return waits === null || waits.then(() => true);
 	};
@@ -102,25 +110,27 @@ export class IngestSink implements SourceSink {
 		if (this.#troubles.delete(kind)) this.#parts.send({ type: "healed", kind });
 	}
 
-	#write(partition: SourcePartition, record: SourceRecord): boolean {
+	#write(partition: SourcePartition, record: SourceRecord, extensions: Uint8Array): boolean {
 		const { feed, router, memory } = this.#parts;
 		const position = record.offset + 1;
 		const { type, kind, sender, senderShard, channels, payload } = router;
-		if (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload, record.leaderEpoch, type)) return false;
+		const { leaderEpoch } = record;
+		if (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload, leaderEpoch, type, extensions)) return false;
 		this.#written[partition.row] = position;
 		memory.handedOver();
 		return true;
 	}
 
 	/** Only for a payload from the route function, or with a type, that is longer than the record's value, so that the room found for it is too small. */
-	async #writeLater(partition: SourcePartition, record: SourceRecord): Promise<boolean> {
+	async #writeLater(partition: SourcePartition, record: SourceRecord, extensions: Uint8Array): Promise<boolean> {
 		const { feed, router, memory } = this.#parts;
 		const position = record.offset + 1;
 		const { type, kind, sender, senderShard, channels } = router;
 		const { leaderEpoch } = record;
 		// A copy: the function may reuse its bytes for another partition's record meanwhile.
 		const payload = new Uint8Array(router.payload);
-		while (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload, leaderEpoch, type)) await feed.room();
+		while (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload, leaderEpoch, type, extensions))
+			await feed.room();
 		this.#written[partition.row] = position;
 		memory.handedOver();
 		return true;

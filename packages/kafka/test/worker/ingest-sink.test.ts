@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { IngestMemory } from "../../src/ingest-memory.ts";
 import { IngestLayout } from "../../src/ingest-record.ts";
 import type { SourceRecord } from "../../src/source.ts";
+import { RecordObserver } from "../../src/worker/record-observer.ts";
 import type { RouteCallback } from "../../src/worker/record-router.ts";
 import { Reporter } from "../../src/worker/reporter.ts";
 import { RingFeed } from "../../src/worker/ring-feed.ts";
@@ -43,6 +44,7 @@ describe("IngestSink", () => {
 			router: router as never,
 			reporter: new Reporter(() => {}),
 			send: () => {},
+			observer: new RecordObserver(() => {}),
 			deadLetter: null,
 		});
 		// Room for the record's own byte with all the channels that it may have, but not for what the function made of it.
@@ -78,6 +80,7 @@ describe("IngestSink", () => {
 			router: router as never,
 			reporter,
 			send: () => {},
+			observer: new RecordObserver(() => {}),
 			deadLetter: null,
 		});
 		expect(sink.take(partition, record)).toBe(true);

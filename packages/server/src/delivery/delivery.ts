@@ -1,10 +1,13 @@
 import type { LogReader } from "@shardcast/channel-log";
+import { slowMessageMetrics } from "@shardcast/control";
+import type { ProcessMetrics } from "@shardcast/telemetry";
 import { incarnationId } from "@shardcast/wire";
 import type { Hub } from "../hub/hub.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import { withinDeadline } from "../lifecycle/within-deadline.ts";
+import type { DeliveryWatch } from "./delivery-watch.ts";
 import { FanOut, type FanOutParts, type TopicPublisher } from "./fan-out.ts";
 import { FlushEngine, type TurnPacing } from "./flush.ts";
 import { FlushPolicy } from "./flush-policy.ts";
@@ -21,6 +24,7 @@ interface DeliveryParts {
 	readonly onClientFrames: FanOutParts["onClientFrames"];
 	readonly direct: FanOutParts["direct"];
 	readonly onChannelRecord?: FanOutParts["onChannelRecord"];
+	readonly watch: DeliveryWatch;
 	readonly pacing: TurnPacing;
 	/** Number of messages that wait for room in this shard's ring. */
 	readonly held: () => number;
@@ -47,8 +51,8 @@ export class Delivery implements Feature {
 	readonly #parts: DeliveryParts;
 
 	constructor(parts: DeliveryParts) {
-		const { options, live, hub, logged, senders, topics, console, onClientFrames, direct, onChannelRecord, pacing, held, beforeTurn } =
-			parts;
+		const { options, live, hub, logged, senders, topics, console, onClientFrames, direct, onChannelRecord } = parts;
+		const { watch, pacing, held, beforeTurn } = parts;
 		const { bus, row: counters, board } = options;
 		this.#parts = parts;
 		const life = incarnationId(bus.member, counters.incarnation);
@@ -64,6 +68,7 @@ export class Delivery implements Feature {
 			onClientFrames,
 			direct,
 			onChannelRecord,
+			watch,
 		});
 		this.engine = new FlushEngine({
 			bus,
@@ -78,9 +83,15 @@ export class Delivery implements Feature {
 			deliverAhead: fanOut.deliverAhead,
 			urgentRecords: () => board.urgentRecords,
 			deliverIngested: fanOut.deliverIngested,
-			beforeTurn,
+			beforeTurn: () => {
+				watch.beforeTurn();
+				beforeTurn();
+			},
 			hasPublished: () => fanOut.hasPublished,
-			afterFlush: () => fanOut.count(),
+			afterFlush: () => {
+				fanOut.count();
+				watch.flushed();
+			},
 			holds: () => held() > 0,
 			get batch() {
 				return live.config.batch;
@@ -88,6 +99,10 @@ export class Delivery implements Feature {
 			pacing,
 		});
 		if (logged !== null) this.engine.addSource(logged, fanOut.deliverLogged);
+	}
+
+	measures(metrics: Pick<ProcessMetrics, "addReading">): void {
+		metrics.addReading(slowMessageMetrics, () => ({ slow: this.#parts.watch.slow.count }));
 	}
 
 	start(): void {

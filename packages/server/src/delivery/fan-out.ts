@@ -18,6 +18,7 @@ import type { Hub } from "../hub/hub.ts";
 import { Lane } from "../sessions/lanes/lane.ts";
 import { hasTopics, type TopicTransport, type Transport } from "../transports/transport.ts";
 import { DeliveredRecord } from "./delivered-record.ts";
+import type { DeliveryWatch } from "./delivery-watch.ts";
 
 /** Sends a message to all subscribers of a topic: uWebSockets.js. */
 export interface TopicPublisher {
@@ -46,6 +47,8 @@ export interface FanOutParts {
 	readonly counters: Counters;
 	/** Gets every record while a console is open. */
 	readonly console: Pick<ConsoleFeed, "watching" | "onRecord">;
+	/** Gets every publication while messages are traced, or slow ones are logged. */
+	readonly watch?: Pick<DeliveryWatch, "isOn" | "delivered">;
 	/** Takes frames of this shard's clients that arrived at another shard. @param payload is in the ring. */
 	readonly onClientFrames: (payload: Uint8Array) => void;
 	/** Delivers a message to the connections of a user, or to all of them (null). @param payload is in the ring. @returns how many got it. */
@@ -147,6 +150,7 @@ export class FanOut {
 		// The sender's number means one of our clients only if this shard is its origin.
 		const isOurs = head.senderShard === 0 ? origin === member : head.senderShard === life;
 		const sender = isOurs && head.sender !== 0 ? senders.find(head.sender) : undefined;
+		const bytesBefore = this.#deliveredBytes;
 		let plain = 0;
 		let others = 0;
 		for (const audience of audiences) {
@@ -167,7 +171,12 @@ export class FanOut {
 		if (reached === 0) return;
 		this.#deliveries += reached;
 		this.#deliveredBytes += plain * payload.length;
-		waited.observe(monotonicMs() - head.publishedMs, reached);
+		const deliveredMs = monotonicMs();
+		waited.observe(deliveredMs - head.publishedMs, reached);
+		const { watch } = this.#parts;
+		if (watch === undefined || !watch.isOn) return;
+		const bytes = this.#deliveredBytes - bytesBefore;
+		watch.delivered({ u8, view, head, logged: this.#loggedHead, origin, clients: reached, bytes, deliveredMs });
 	}
 
 	/**

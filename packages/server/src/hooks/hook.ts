@@ -1,10 +1,11 @@
 import type { ProxyOptions } from "@shardcast/config";
 import { ErrorCode, type ReplyError, replyErrors } from "@shardcast/protocol";
-import { BoundedLines, type Log } from "@shardcast/telemetry";
+import { BoundedLines, type Log, type Tracer } from "@shardcast/telemetry";
 import type { Backend, CallOutcome } from "../backend/backend.ts";
 import type { CallFailure } from "../backend/backend-counts.ts";
 import type { Waiter } from "../backend/waiter.ts";
 import { FieldError } from "../json/fields.ts";
+import { CallSpan } from "../tracing/call-span.ts";
 import { type ClientHeaders, forwardedHeaders, type HeaderRules } from "./forwarded-headers.ts";
 import { type HookDisconnect, type HookReply, readHookReply } from "./hook-reply.ts";
 import { type HookClient, type HookFields, hookRequest } from "./hook-request.ts";
@@ -56,9 +57,12 @@ export class Hook<H extends HookName> {
 	readonly backend: Backend;
 	readonly #options: HookOptions;
 	readonly #log: Pick<Log, "error">;
+	readonly #tracer: Tracer | null;
 	readonly #lines = new BoundedLines(lineEveryMs);
 
-	constructor(name: H, backend: Backend, options: HookOptions, log: Pick<Log, "error">) {
+	/** @param tracer null = calls are not traced. */
+	constructor(name: H, backend: Backend, options: HookOptions, log: Pick<Log, "error">, tracer: Tracer | null = null) {
+		this.#tracer = tracer;
 		this.name = name;
 		this.backend = backend;
 		this.#options = options;
@@ -75,8 +79,11 @@ export class Hook<H extends HookName> {
 		const forwarded = forwardedHeaders(this.#options.headers, headers);
 		const body = hookRequest(this.name, includesMeta ? client : { ...client, meta: null }, fields, isBinary);
 		if (forwarded === null || body === null) return { error: replyErrors[ErrorCode.badRequest] };
-		const call = { body, headers: forwarded, isRepeatable: isRepeatable[this.name], waiter };
-		return this.#read(await this.backend.call(call));
+		const span = this.#tracer === null ? null : CallSpan.begin(this.#tracer, this.name, this.backend.options.name, forwarded);
+		const call = { body, headers: { ...forwarded, ...span?.headers }, isRepeatable: isRepeatable[this.name], waiter };
+		const outcome = await this.backend.call(call);
+		span?.end(outcome);
+		return this.#read(outcome);
 	}
 
 	#read(outcome: CallOutcome): HookAnswer<H> {

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type CallOptions, type ChannelOptions, type Config, channelHooks, defaultProxy } from "@shardcast/config";
 import { type BackendReading, backendMetrics } from "@shardcast/control";
 import { ErrorCode } from "@shardcast/protocol";
-import type { Log, ProcessMetrics } from "@shardcast/telemetry";
+import type { Log, ProcessMetrics, Tracer } from "@shardcast/telemetry";
 import { Backend } from "../backend/backend.ts";
 import type { Commit } from "../lifecycle/feature.ts";
 import { type ClientHeaders, keptHeaders, withEmulated } from "./forwarded-headers.ts";
@@ -43,10 +43,13 @@ interface Wanted {
  */
 export class Hooks {
 	readonly #log: Pick<Log, "error">;
+	readonly #tracer: Tracer | null;
 	#set: HookSet;
 
-	constructor(config: Config, log: Pick<Log, "error">) {
+	/** @param tracer null = calls are not traced. */
+	constructor(config: Config, log: Pick<Log, "error">, tracer: Tracer | null = null) {
 		this.#log = log;
+		this.#tracer = tracer;
 		this.#set = this.#make(config, new Map());
 	}
 
@@ -142,7 +145,7 @@ export class Hooks {
 		const before = present?.hook.backend;
 		if (before !== undefined && isDeepStrictEqual([present!.proxy, before.options], [proxy, options])) return present!;
 		const backend = new Backend(options, before?.counts);
-		return { hook: new Hook(name, backend, hookOptions(proxy), this.#log), proxy };
+		return { hook: new Hook(name, backend, hookOptions(proxy), this.#log, this.#tracer), proxy };
 	}
 }
 

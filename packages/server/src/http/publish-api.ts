@@ -4,6 +4,7 @@ import type { PublishAccepted, PublishResult } from "@shardcast/wire";
 import type { MessageSource } from "../delivery/incoming/incoming.ts";
 import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { PublishRate } from "../limits/publish-rate.ts";
+import { type PublishTracing, RequestSpan } from "../tracing/request-span.ts";
 import type { ApiAccess } from "./api-access.ts";
 import type { ApiKey } from "./api-keys.ts";
 import { batchReply, isAccepted, isTransient, type Problem, problemOf, publishedReply, rateLimited } from "./publish-reply.ts";
@@ -13,6 +14,8 @@ import { type PublishingParts, publishWithinRate, tooLarge } from "./publishing.
 export interface PublishApiParts extends PublishingParts {
 	readonly rate: Pick<PublishRate, "take" | "perSecond">;
 	readonly access: Pick<ApiAccess, "publisher" | "refuseChannel">;
+	/** Absent = requests are not traced. */
+	readonly tracing?: PublishTracing | null;
 }
 
 /** How many bytes of JSON one payload byte may need: a control character is written \\u0000. */
@@ -63,10 +66,20 @@ export class PublishApi implements Feature {
 		if ("status" in key) return key;
 		const contentType = request.header("content-type");
 		const { query } = request;
-		return (body) => this.#take(request, key, contentType, query, body);
+		const { tracing } = this.#parts;
+		const span = tracing == null ? null : RequestSpan.begin(tracing, request, "/api/publish");
+		if (span === null) return (body) => this.#take(request, key, contentType, query, body, null);
+		return (body) => span.endsWith(this.#take(request, key, contentType, query, body, span));
 	}
 
-	#take(from: HttpRequest, key: ApiKey, contentType: string, query: string, body: Uint8Array): Reply | Promise<Reply> {
+	#take(
+		from: HttpRequest,
+		key: ApiKey,
+		contentType: string,
+		query: string,
+		body: Uint8Array,
+		span: RequestSpan | null,
+	): Reply | Promise<Reply> {
 		let parsed: PublishRequest | readonly PublishRequest[];
 		try {
 			parsed = parsePublish(contentType, query, body);
@@ -75,6 +88,7 @@ export class PublishApi implements Feature {
 			return refusal(error.code, error.message, { close: false });
 		}
 		if (!key.allowsEveryChannel && !isAllowed(key, parsed)) return this.#parts.access.refuseChannel(key);
+		if (span !== null) parsed = span.traced(parsed);
 		return "payload" in parsed ? this.#one(parsed, from) : this.#batch(parsed, from);
 	}
 

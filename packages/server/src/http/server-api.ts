@@ -6,6 +6,7 @@ import { ErrorCode } from "@shardcast/protocol";
 import type { ProcessMetrics } from "@shardcast/telemetry";
 import type { Incoming } from "../delivery/incoming/incoming.ts";
 import type { Feature } from "../lifecycle/feature.ts";
+import { type PublishTracing, RequestSpan } from "../tracing/request-span.ts";
 import { version } from "../version.ts";
 import { ApiCall, type ApiMethod, ApiRequest } from "./api/api-call.ts";
 import { ApiCommands } from "./api/api-commands.ts";
@@ -32,6 +33,8 @@ interface ServerApiParts extends PublishingParts, ChannelMethodsParts {
 	/** Puts a question to all shards. */
 	readonly ask: Ask;
 	readonly selection: Pick<NodeSelection<ClusterNode>, "assign">;
+	/** Absent = requests are not traced. */
+	readonly tracing?: PublishTracing | null;
 }
 
 interface ReplyForm {
@@ -113,10 +116,22 @@ export class ServerApi implements Feature {
 		const key = this.#parts.access.keyFor(request, name === "" ? "batch" : name);
 		if ("status" in key) return key;
 		const inStatus = request.header("x-centrifugo-error-mode").toLowerCase() === "transport";
-		return (body) => this.#take(request, key, body, method, { inStatus, form: forms[name] ?? "result" });
+		const { tracing } = this.#parts;
+		const path = name === "" ? "/api" : `/api/${name}`;
+		const span = tracing == null || !longBodies.has(name) ? null : RequestSpan.begin(tracing, request, path);
+		const replyForm = { inStatus, form: forms[name] ?? "result" };
+		if (span === null) return (body) => this.#take(request, key, body, method, replyForm, null);
+		return (body) => span.endsWith(this.#take(request, key, body, method, replyForm, span));
 	}
 
-	async #take(from: HttpRequest, key: ApiKey, body: Uint8Array, method: ApiMethod, { inStatus, form }: ReplyForm): Promise<Reply> {
+	async #take(
+		from: HttpRequest,
+		key: ApiKey,
+		body: Uint8Array,
+		method: ApiMethod,
+		{ inStatus, form }: ReplyForm,
+		span: RequestSpan | null,
+	): Promise<Reply> {
 		if (this.#underWay >= underWayMax) {
 			this.#overLimit.requests++;
 			return busy;
@@ -132,7 +147,7 @@ export class ServerApi implements Feature {
 		try {
 			// The body is valid only in this step. An empty one has no fields.
 			const own = body.length === 0 ? Buffer.from("{}") : Buffer.from(body);
-			return resultReply(await method(new ApiCall(new ApiRequest(key, source), own)), form);
+			return resultReply(await method(new ApiCall(new ApiRequest(key, source, span), own)), form);
 		} catch (error) {
 			return errorReply(error, inStatus, form);
 		} finally {

@@ -1,6 +1,7 @@
 import type { MessageDetails } from "@shardcast/bus";
 import { closestWord, type Failover, failovers } from "@shardcast/config";
 import type { AssignRequest, ClientRequest } from "@shardcast/http";
+import { type TraceContext, traceContextOf } from "@shardcast/telemetry";
 import { isPriority, isUserIdTooLong, userIdBytesMax } from "@shardcast/wire";
 import { sessionMetadataBytesMax, sessionTextMax } from "../http/api/session-methods.ts";
 import { tagsBytesMax } from "../http/publish-request.ts";
@@ -10,7 +11,15 @@ import type { PublishTarget, SelectNodeOptions, Session } from "./server.ts";
 /** Checks of the arguments that an application passes, for applications in JavaScript: a misspelt argument is an error, never ignored. */
 
 const targetKeys = ["channel", "channels"] as const satisfies readonly (keyof PublishTarget)[];
-const publishKeys = [...targetKeys, "tags", "idempotencyKey", "delta", "priority"] as const satisfies readonly (keyof PublishTarget)[];
+const publishKeys = [
+	...targetKeys,
+	"tags",
+	"idempotencyKey",
+	"delta",
+	"priority",
+	"traceparent",
+	"tracestate",
+] as const satisfies readonly (keyof PublishTarget)[];
 
 /**
  * The channels of a message; empty = all clients. Costs a few comparisons for each message.
@@ -49,6 +58,14 @@ export function detailsOf({ tags, idempotencyKey, delta, priority }: PublishTarg
 		...(delta && { delta }),
 		...(isHigh(priority) && { urgent: true }),
 	};
+}
+
+/** The trace of a message; null = none, or not a valid one: as in a header, that is no error. @throws TypeError when it is no text. */
+export function traceOf({ traceparent, tracestate = "" }: PublishTarget): TraceContext | null {
+	if (traceparent === undefined) return null;
+	for (const [name, value] of Object.entries({ traceparent, tracestate }))
+		if (typeof value !== "string") throw new TypeError(`${name} must be a string, not ${describe(value)}`);
+	return traceContextOf(traceparent, tracestate);
 }
 
 /** @throws TypeError for another priority. */

@@ -40,6 +40,7 @@ import {
 	checkMs,
 	detailsOf,
 	selectionOf,
+	traceOf,
 	userOf,
 } from "./arguments.ts";
 import { checkedConfig } from "./checked-config.ts";
@@ -107,6 +108,10 @@ export interface PublishTarget {
 	readonly delta?: boolean;
 	/** High: the message does not wait behind others. It keeps its place in a channel with history, and has no effect through Kafka. */
 	readonly priority?: "normal" | "high";
+	/** The trace that the message belongs to, as in the header of W3C Trace Context. Has no effect without `otlpEndpoint`. */
+	readonly traceparent?: string;
+	/** Of the same trace. */
+	readonly tracestate?: string;
 }
 
 export interface ServerEvents {
@@ -366,7 +371,7 @@ export class Server extends EventEmitter<ServerEvents> {
 		const payload = bytesOf(message);
 		this.#checkSendable(payload);
 		const kind = typeof message === "string" ? RecordKind.text : RecordKind.binary;
-		return Promise.resolve(this.#host.shard.publish(kind, channelList(names), payload, details));
+		return Promise.resolve(this.#host.shard.publish(kind, channelList(names), payload, details, traceOf(target)));
 	}
 
 	/**

@@ -1,17 +1,21 @@
+import { hostname } from "node:os";
 import type { MessageDetails } from "@shardcast/bus";
 import type { Certificate, Config } from "@shardcast/config";
 import type { ClusterNode } from "@shardcast/control";
 import type { NodeSelection } from "@shardcast/http";
 import { openFiles } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
+import type { TraceContext } from "@shardcast/telemetry";
 import type { ChannelList, Publishing, PublishResult, RecordKind } from "@shardcast/wire";
 import { Console } from "../console/console.ts";
 import { Delivery } from "../delivery/delivery.ts";
+import { DeliveryWatch } from "../delivery/delivery-watch.ts";
 import { Inbound } from "../delivery/incoming/inbound.ts";
 import type { MessageHandler, Middleware } from "../delivery/incoming/middleware.ts";
 import { DurableChannels } from "../durable/durable-channels.ts";
 import { outboxFeature } from "../postgres/outbox-feature.ts";
 import type { ClientHandlers } from "../sessions/centrifuge/client-handlers.ts";
+import { Tracing } from "../tracing/tracing.ts";
 import { Listener } from "../transports/websocket/listener.ts";
 import { ShardApis } from "./assembly/shard-apis.ts";
 import { ShardChannels } from "./assembly/shard-channels.ts";
@@ -59,18 +63,27 @@ export class Shard {
 		const clients = new ShardClients({ options, live, delivered: () => this.#delivered(), openAtStart: () => this.#openAtStart });
 		const channels = new ShardChannels({ options, live, onCommit, onUrgent, subscribers: () => endpoints });
 		const { history, reader, durable, redis } = channels;
-		const inbound = new Inbound({ options, live, history, durable, redis, onCommit, hurry, onUrgent });
+		const tracing = Tracing.create({ config, live, log: options.log, instance: `${hostname()}/${bus.member}` });
+		const publishTracing = tracing && { tracer: tracing.tracer, isTagged: () => live.config.traceTags && ingest?.publisher == null };
+		const inbound = new Inbound({ options, live, history, durable, redis, tracing: publishTracing, onCommit, hurry, onUrgent });
 		const { incoming } = inbound;
-		const endpoints = new ShardEndpoints({ options, live, clients, channels, incoming, onCommit });
+		const endpoints = new ShardEndpoints({ options, live, clients, channels, incoming, tracer: tracing?.tracer ?? null, onCommit });
 		const { hub, senders, raw, centrifuge } = endpoints;
 		const { check } = clients;
 		const { pacing, sessions, lanes, unread } = clients.clients;
-		const apis = new ShardApis({ options, live, channels, incoming });
+		const apis = new ShardApis({ options, live, channels, incoming, tracing: publishTracing });
 		const console = new Console({ options, live, hub, check, channels: centrifuge.subscribers, history });
 		const served = [raw, centrifuge, apis.publish, apis.server, console, apis.cluster];
 		const listener = new Listener({ options, live, check, rules: live, served });
+		const watch = new DeliveryWatch({
+			member: bus.member,
+			tracer: tracing?.tracer ?? null,
+			slowMs: () => live.config.slowMessageMs,
+			log: options.log,
+			slowClients: () => lanes.count,
+		});
 		const delivery = new Delivery({
-			...{ options, live, hub, senders, pacing },
+			...{ options, live, hub, senders, pacing, watch },
 			logged: reader,
 			topics: listener.sockets,
 			console: console.feed,
@@ -115,13 +128,14 @@ export class Shard {
 			outboxFeature({ options, incoming, payloadBytesMax: config.maxPayloadBytes }),
 			listener,
 			inbound,
-			ingest && kafkaFeature({ ingest, loop: delivery.engine, onUrgent, history: channels.forKafka, ask: options.ask }),
+			ingest && kafkaFeature({ ingest, loop: delivery.engine, onUrgent, history: channels.forKafka, ask: options.ask, live, tracing }),
 			delivery,
 			console,
 			clients.events,
 			raw,
 			centrifuge,
 			clients.clients,
+			tracing,
 		];
 		this.#features = new Features(
 			features.filter((feature) => feature !== null),
@@ -149,9 +163,15 @@ export class Shard {
 		this.#inbound.handlers.setLast(handler);
 	}
 
-	/** Publishes a message of the program that runs this shard. It passes through the handlers like any other. */
-	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing {
-		return this.#inbound.incoming.publish(kind, channels, payload, ownProgram, "host", details);
+	/** Publishes a message of the program that runs this shard. It passes through the handlers like any other. @param parent its trace; null = none. */
+	publish(
+		kind: RecordKind,
+		channels: ChannelList,
+		payload: Uint8Array,
+		details?: MessageDetails,
+		parent: TraceContext | null = null,
+	): Publishing {
+		return this.#inbound.incoming.publish(kind, channels, payload, ownProgram, "host", details, parent);
 	}
 
 	/** Sends a message of the program that runs this shard to the connections of a user, or to all clients (null). */

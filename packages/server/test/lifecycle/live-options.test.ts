@@ -88,6 +88,12 @@ const elsewhere: Partial<Record<ConfigKey, readonly [file: string, title: string
 	lbAffinityFrom: ["apps/balancer/test/pick/placement-keys.test.ts", "lbAffinityFrom: another one holds from the next connection on"],
 	logLevel: ["packages/control/test/reload.test.ts", "says so when the level goes from %s to %s"],
 	tlsKey: ["packages/control/test/certificate-watch.test.ts", "follow new option values, all or none"],
+	...Object.fromEntries(
+		(["traceSample", "traceTags", "slowMessageMs"] as const).map((key) => [
+			key,
+			["packages/server/test/tracing/tracing.process.test.ts", "a reload changes what is traced, tagged and logged as slow"],
+		]),
+	),
 	webhookVacatedDelayMs: [
 		"packages/webhooks/test/webhooks.test.ts",
 		"a new delay applies to the channels that a client leaves from then on",
@@ -193,7 +199,7 @@ async function shard(read: Set<string>): Promise<void> {
 	const { live, options, channels, inbound, check, raw, centrifuge, console, clients, delivery, publish } = parts;
 	const { incoming } = inbound;
 	const nodes = { self: "a", nodes: [] };
-	const apis = new ShardApis({ options: { ...options, ask: async () => nodes as never }, live, channels, incoming });
+	const apis = new ShardApis({ options: { ...options, ask: async () => nodes as never }, live, channels, incoming, tracing: null });
 	const next = noted({ ...config, channelLengthMax: 100, messageRate: 5, apiKey: "k".repeat(20) }, read);
 	const features = [check, publish, raw, centrifuge, console, apis.publish, apis.server, delivery];
 	const commits = [live.prepare(next), ...features.flatMap((feature) => ("reload" in feature ? feature.reload(next) : []))];

@@ -261,7 +261,7 @@ describe("Kafka in the shard", () => {
 		};
 		return {
 			feature: kafkaFeature({
-				...{ ingest, loop, onUrgent: () => {} },
+				...{ ingest, loop, onUrgent: () => {}, live: { config: defaultConfig() }, tracing: null },
 				history: { log: { feed: () => "known" as const }, isUsed: () => false, limitsOf: () => null },
 				ask: async () => {
 					throw new Error("nobody is asked");

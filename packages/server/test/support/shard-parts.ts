@@ -9,6 +9,7 @@ import { EventWriter, eventRingInMemory } from "@shardcast/webhooks";
 import { everybody, monotonicMs, RecordKind, recordBytes, writeRecordHead } from "@shardcast/wire";
 import { Console } from "../../src/console/console.ts";
 import { Delivery } from "../../src/delivery/delivery.ts";
+import { DeliveryWatch } from "../../src/delivery/delivery-watch.ts";
 import { Inbound } from "../../src/delivery/incoming/inbound.ts";
 import { ApiAccess } from "../../src/http/api-access.ts";
 import { PublishApi } from "../../src/http/publish-api.ts";
@@ -88,7 +89,7 @@ export class ShardParts {
 		const { history, reader } = channels;
 		this.inbound = new Inbound({ options, live, history, onCommit, hurry, onUrgent: hurry });
 		const { incoming } = this.inbound;
-		const endpoints = new ShardEndpoints({ options, live, clients: group, channels, incoming, onCommit });
+		const endpoints = new ShardEndpoints({ options, live, clients: group, channels, incoming, tracer: null, onCommit });
 		const { hub, senders } = endpoints;
 		this.raw = endpoints.raw;
 		this.centrifuge = endpoints.centrifuge;
@@ -112,6 +113,7 @@ export class ShardParts {
 			console: this.console.feed,
 			onClientFrames: () => {},
 			direct: () => 0,
+			watch: new DeliveryWatch({ member: 0, tracer: null, slowMs: () => 0, log: silentLog(), slowClients: () => 0 }),
 			pacing: this.clients.pacing,
 			held: () => this.inbound.held,
 			beforeTurn: () => this.inbound.retry(),

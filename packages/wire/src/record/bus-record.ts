@@ -61,6 +61,16 @@ export function writeRecord(view: DataView, u8: Uint8Array, at: number, fields: 
 	return body + extensions.length;
 }
 
+/**
+ * Adds extensions to a record that `writeRecordHead` has begun; returns where the payload goes then. @param body what `writeRecordHead` returned.
+ * The caller must have claimed their bytes as well.
+ */
+export function insertExtensions(view: DataView, u8: Uint8Array, at: number, body: number, extensions: Uint8Array): number {
+	view.setUint16(at + BusRecord.extensionBytesOffset, extensions.length, true);
+	u8.set(extensions, body);
+	return body + extensions.length;
+}
+
 /** Target of a record for all shards. */
 export const allShards = 0;
 

@@ -105,5 +105,9 @@ export const Extension = {
 		tags: 3,
 		/** The publisher, see `encodePublisherInfo`. */
 		info: 4,
+		/** Trace context of a publication that is traced: opaque here, see `encodeTraceContext`. */
+		trace: 5,
+		/** How long a record had been in Kafka when it was read: milliseconds, f64 LE. Only while slow messages are logged. */
+		queued: 6,
 	},
 } as const;

@@ -9,6 +9,10 @@ export interface RecordExtensions {
 	readonly tags?: Readonly<Record<string, string>> | undefined;
 	/** The publisher. Opaque here. After reading, it is a view of the record. */
 	readonly info?: Uint8Array | undefined;
+	/** Trace context. Opaque here. After reading, it is a view of the record. */
+	readonly trace?: Uint8Array | undefined;
+	/** Milliseconds in Kafka. */
+	readonly queuedMs?: number | undefined;
 }
 
 export const noExtensions = new Uint8Array(0);
@@ -18,7 +22,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** Encodes the extension part of a record. @throws RangeError for an invalid offset, or if they are too long for a record. */
-export function encodeExtensions({ offset, epoch, tags, info }: RecordExtensions): Uint8Array {
+export function encodeExtensions({ offset, epoch, tags, info, trace, queuedMs }: RecordExtensions): Uint8Array {
 	const values: [type: number, value: Uint8Array][] = [];
 	if (offset !== undefined) {
 		if (!isOffset(offset)) throw new RangeError(`offset ${offset} is not a whole number from 0`);
@@ -27,6 +31,8 @@ export function encodeExtensions({ offset, epoch, tags, info }: RecordExtensions
 	if (epoch !== undefined) values.push([types.epoch, encoder.encode(epoch)]);
 	if (tags !== undefined) values.push([types.tags, encoder.encode(JSON.stringify(tags))]);
 	if (info !== undefined) values.push([types.info, info]);
+	if (trace !== undefined) values.push([types.trace, trace]);
+	if (queuedMs !== undefined) values.push([types.queued, new Uint8Array(Float64Array.of(queuedMs).buffer)]);
 	const length = values.reduce((sum, [, value]) => sum + Extension.valueOffset + value.length, 0);
 	if (length > BusRecord.extensionBytesMax)
 		throw new RangeError(`${length} bytes of extensions; the most is ${BusRecord.extensionBytesMax}`);
@@ -66,10 +72,37 @@ export function readExtensions(u8: Uint8Array, view: DataView, { extensionsStart
 			case types.tags:
 				found.tags = tagsOf(textOf(u8, value, end));
 				break;
+			case types.trace:
+				found.trace = u8.subarray(value, end);
+				break;
+			case types.queued:
+				if (end - value === 8) found.queuedMs = view.getFloat64(value, true);
+				break;
 		}
 		at = end;
 	}
 	return found;
+}
+
+/**
+ * Where the value of the first extension of this type begins in a record whose head has been read; -1 = it has none. No allocation. Stops at
+ * lengths that do not add up.
+ */
+export function extensionAt(view: DataView, { extensionsStart, payloadStart }: RecordHead, type: number): number {
+	let at = extensionsStart;
+	while (at + Extension.valueOffset <= payloadStart) {
+		const value = at + Extension.valueOffset;
+		const end = extensionEnd(view, value);
+		if (end > payloadStart) return -1;
+		if (view.getUint8(at + Extension.typeOffset) === type) return value;
+		at = end;
+	}
+	return -1;
+}
+
+/** Where an extension ends whose value begins at `value`. */
+export function extensionEnd(view: DataView, value: number): number {
+	return value + view.getUint16(value - Extension.valueOffset + Extension.lengthOffset, true);
 }
 
 const isOffset = (offset: number): boolean => Number.isSafeInteger(offset) && offset >= 0;

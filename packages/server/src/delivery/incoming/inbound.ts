@@ -6,6 +6,7 @@ import type { Feature } from "../../lifecycle/feature.ts";
 import type { ShardOptions } from "../../lifecycle/shard-options.ts";
 import { withinDeadline } from "../../lifecycle/within-deadline.ts";
 import type { RedisChannels } from "../../redis/redis-channels.ts";
+import type { PublishTracing } from "../../tracing/request-span.ts";
 import { ChannelRouter } from "../publishing/channel-router.ts";
 import { type HeldPublication, HistoryPublisher } from "../publishing/history-publisher.ts";
 import { Publisher } from "../publishing/publisher.ts";
@@ -23,6 +24,8 @@ interface InboundParts {
 	readonly durable?: DurableChannels | null;
 	/** Absent without other machines. */
 	readonly redis?: Pick<RedisChannels, "has" | "publish" | "relay"> | null;
+	/** Absent = messages are not traced. */
+	readonly tracing?: PublishTracing | null;
 	/** Called after each record written to the ring. */
 	readonly onCommit: () => void;
 	/** Called when a message finds no room. */
@@ -48,7 +51,7 @@ export class Inbound implements Feature {
 	readonly #held = new HeldFrames(heldLimits);
 	readonly #heldForLogs = new HeldFrames<HeldPublication>(heldLimits);
 
-	constructor({ options, live, history, durable = null, redis = null, onCommit, hurry, onUrgent }: InboundParts) {
+	constructor({ options, live, history, durable = null, redis = null, tracing = null, onCommit, hurry, onUrgent }: InboundParts) {
 		const { config, row, bus, ingest, log } = options;
 		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit, hurry, onUrgent, relay: redis?.relay });
 		this.#history = new HistoryPublisher({
@@ -80,7 +83,7 @@ export class Inbound implements Feature {
 			onError: (error) => log.debug({ error }, "a handler failed; its message is lost"),
 		});
 		const publisher = new CheckedSink(ingest?.publisher ?? router, () => live.namespaces);
-		this.incoming = new Incoming({ publisher, announcer: this.#publisher, handlers: this.handlers });
+		this.incoming = new Incoming({ publisher, announcer: this.#publisher, handlers: this.handlers, tracing });
 	}
 
 	/** Waits for handlers with messages. */

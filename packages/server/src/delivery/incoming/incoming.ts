@@ -1,5 +1,7 @@
 import type { MessageDetails, MessageSink } from "@shardcast/bus";
+import type { TraceContext } from "@shardcast/telemetry";
 import { type ChannelList, channelList, type Publishing, type PublishResult, type RecordKind } from "@shardcast/wire";
+import { MessageSpan, type PublishTracing } from "../../tracing/request-span.ts";
 import type { AnnouncementType, DirectMessage, Publisher } from "../publishing/publisher.ts";
 import type { Handlers, MessageBatch } from "./handlers.ts";
 import type { MessageContext } from "./middleware.ts";
@@ -9,6 +11,8 @@ interface IncomingParts {
 	/** Puts joins, leaves and messages to connections on the bus, wherever publications go. */
 	readonly announcer: Pick<Publisher, "announce" | "direct">;
 	readonly handlers: Handlers;
+	/** Absent = messages are not traced. */
+	readonly tracing?: PublishTracing | null;
 }
 
 /** A client, whose messages keep their order. */
@@ -50,6 +54,20 @@ export class Incoming {
 		details?: MessageDetails,
 		toSender = false,
 	): Publishing {
+		const { tracing } = this.#parts;
+		const span = tracing == null ? null : MessageSpan.begin(tracing, null, "websocket", channels.names, payload.length);
+		if (span === null) return this.#fromClient(client, kind, channels, payload, details, toSender);
+		return span.endsWith(this.#fromClient(client, kind, channels, payload, span.details(details), toSender));
+	}
+
+	#fromClient(
+		client: MessageSender,
+		kind: RecordKind,
+		channels: ChannelList,
+		payload: Uint8Array,
+		details: MessageDetails | undefined,
+		toSender: boolean,
+	): Publishing {
 		const { publisher, handlers } = this.#parts;
 		if (handlers.isEmpty) return publisher.publishOrHold(kind, toSender ? 0 : client.sender, channels, payload, details);
 		return handlers.take(
@@ -62,6 +80,7 @@ export class Incoming {
 
 	/**
 	 * Takes a message from HTTP, or of the program that runs the server.
+	 * @param parent its trace, for one that is not from HTTP; null = none.
 	 * @param from the publisher, whose messages keep their order. Its address is read only if there are handlers.
 	 */
 	publish(
@@ -71,6 +90,22 @@ export class Incoming {
 		from: MessageSource,
 		source: MessageContext["source"] = "http",
 		details?: MessageDetails,
+		parent: TraceContext | null = null,
+	): Publishing {
+		const { tracing } = this.#parts;
+		// A request over HTTP has its own span.
+		const span = tracing == null || source === "http" ? null : MessageSpan.begin(tracing, parent, source, channels.names, payload.length);
+		if (span === null) return this.#publish(kind, channels, payload, from, source, details);
+		return span.endsWith(this.#publish(kind, channels, payload, from, source, span.details(details)));
+	}
+
+	#publish(
+		kind: RecordKind,
+		channels: ChannelList,
+		payload: Uint8Array,
+		from: MessageSource,
+		source: MessageContext["source"],
+		details: MessageDetails | undefined,
 	): Publishing {
 		const { publisher, handlers } = this.#parts;
 		if (handlers.isEmpty) return publisher.publish(kind, 0, channels, payload, details);

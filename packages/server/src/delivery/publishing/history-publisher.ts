@@ -117,7 +117,7 @@ export class HistoryPublisher {
 	): PublishResult {
 		const { log, counters, life } = this.#parts;
 		const [name] = channels.names as [string];
-		const { info, tags, idempotencyKey: key, delta = false } = details;
+		const { info, tags, trace, idempotencyKey: key, delta = false } = details;
 		const idempotency = key === undefined ? undefined : { key, ttlMs: idempotencyTtlMs };
 		if (history === null) return this.#writeOnce(kind, id, channels, payload, details, idempotency!);
 		const published = log.publish(name, payload, {
@@ -125,6 +125,7 @@ export class HistoryPublisher {
 			kind,
 			...(info && { info }),
 			...(tags && { tags }),
+			...(trace && { trace }),
 			...(idempotency && { idempotency }),
 			...((delta || history.delta) && { delta: true }),
 			...(id === 0 ? {} : { sender: { id, life } }),

@@ -1,6 +1,7 @@
 import { ErrorCode } from "@shardcast/protocol";
 import type { MessageSource } from "../../delivery/incoming/incoming.ts";
 import { bodyFields, type Fields } from "../../json/fields.ts";
+import type { RequestSpan } from "../../tracing/request-span.ts";
 import type { ApiKey } from "../api-keys.ts";
 import { ApiError, ApiForbidden } from "./api-error.ts";
 
@@ -17,9 +18,12 @@ const publicationsMax = 1000;
 export class ApiRequest {
 	readonly key: ApiKey;
 	readonly source: MessageSource;
+	/** Null = it is not traced. */
+	readonly span: Pick<RequestSpan, "details"> | null;
 	#publicationsLeft = publicationsMax;
 
-	constructor(key: ApiKey, source: MessageSource) {
+	constructor(key: ApiKey, source: MessageSource, span: Pick<RequestSpan, "details"> | null = null) {
+		this.span = span;
 		this.key = key;
 		this.source = source;
 	}

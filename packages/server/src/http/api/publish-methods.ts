@@ -9,7 +9,8 @@ import { errorText } from "./api-reply.ts";
 
 /** The methods publish, as a command of a batch, and broadcast. Payloads are published as written in the body. */
 export function publishMethods(parts: PublishingParts): Readonly<Record<"publish" | "broadcast", ApiMethod>> {
-	const publish = async ({ source }: ApiRequest, message: PublishRequest): Promise<JsonText> => {
+	const publish = async ({ source, span }: ApiRequest, given: PublishRequest): Promise<JsonText> => {
+		const message = span === null ? given : { ...given, details: span.details(given.details) };
 		const problem = tooLarge(parts, message);
 		if (problem !== null) throw new ApiError(ErrorCode.limitExceeded, problem);
 		const result = await publishWithinRate(parts, message, source);

@@ -29,6 +29,7 @@ import { PublishRate } from "../../limits/publish-rate.ts";
 import { failoverRoute } from "../../nodes/failover-route.ts";
 import { rebalanceRoutes } from "../../nodes/rebalance-routes.ts";
 import { RedisMessages } from "../../redis/redis-messages.ts";
+import type { PublishTracing } from "../../tracing/request-span.ts";
 import type { Feature } from "../feature.ts";
 import type { LiveConfig } from "../live-config.ts";
 import type { ShardOptions } from "../shard-options.ts";
@@ -39,6 +40,8 @@ interface ShardApisParts {
 	readonly live: LiveConfig;
 	readonly channels: ShardChannels;
 	readonly incoming: Incoming;
+	/** Null = requests are not traced. */
+	readonly tracing: PublishTracing | null;
 }
 
 /** What backends and operators ask of a shard, over HTTP and through Redis. */
@@ -55,7 +58,7 @@ export class ShardApis {
 	/** Null where the balancer serves the admin interface. */
 	#admin: AdminAccess | null = null;
 
-	constructor({ options, live, channels, incoming }: ShardApisParts) {
+	constructor({ options, live, channels, incoming, tracing }: ShardApisParts) {
 		const { config, row, rates, ingest, log, ask } = options;
 		const { history, redis, histories } = channels;
 		this.#access = new ApiAccess(live);
@@ -65,6 +68,7 @@ export class ShardApis {
 			counters: row,
 			payloadBytesMax: config.maxPayloadBytes,
 			access: this.#access,
+			tracing,
 			nowMs: monotonicMs,
 		};
 		this.publish = new PublishApi(publishing);

@@ -1,3 +1,4 @@
+import type { Tracer } from "@shardcast/telemetry";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import { Hub } from "../../hub/hub.ts";
 import { endSubscriptions } from "../../redis/end-subscriptions.ts";
@@ -19,6 +20,8 @@ interface ShardEndpointsParts {
 	readonly clients: ShardClients;
 	readonly channels: ShardChannels;
 	readonly incoming: Incoming;
+	/** Null = calls of backends are not traced. */
+	readonly tracer: Tracer | null;
 	/** Called after each record written to the ring. */
 	readonly onCommit: () => void;
 }
@@ -34,7 +37,7 @@ export class ShardEndpoints implements ChannelSubscribers {
 	readonly listeners: NoticeListeners;
 	readonly #sessions: Sessions;
 
-	constructor({ options, live, clients, channels, incoming, onCommit }: ShardEndpointsParts) {
+	constructor({ options, live, clients, channels, incoming, tracer, onCommit }: ShardEndpointsParts) {
 		const { hub, senders } = this;
 		const { check, events } = clients;
 		const { sessions } = clients.clients;
@@ -53,7 +56,7 @@ export class ShardEndpoints implements ChannelSubscribers {
 		});
 		this.centrifuge = new CentrifugeEndpoint({
 			...shared,
-			...{ history, reader, durable, histories, events, onCommit },
+			...{ history, reader, durable, histories, events, tracer, onCommit },
 			kafka: options.ingest?.history ?? null,
 			rawClients: this.raw.clientsOf,
 		});

@@ -4,7 +4,7 @@ import type { PartAnswers } from "@shardcast/control";
 import type { Reply, Route } from "@shardcast/http";
 import type { AddressTable, RateTable } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
-import type { Log, ProcessMetrics } from "@shardcast/telemetry";
+import type { Log, ProcessMetrics, Tracer } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { AnnouncementType } from "../../delivery/publishing/publisher.ts";
@@ -60,6 +60,8 @@ interface CentrifugeEndpointParts extends CommandSetParts {
 	readonly check: Pick<ConnectionCheck, "judge" | "admit" | "isCutOff"> & StreamRoutesParts["check"];
 	/** Told of each client that connects, subscribes and unsubscribes. */
 	readonly events: Pick<ClientEvents, "connected" | "subscribed" | "unsubscribed" | "cacheEmpty" | "wantsCacheEmpty">;
+	/** Absent = calls of backends are not traced. */
+	readonly tracer?: Tracer | null;
 	/** Called after each record that was committed to the ring. */
 	readonly onCommit: () => void;
 	/** Monotonic clock in seconds; replaced in tests. */
@@ -131,7 +133,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			row.add("callbackErrors", 1);
 			log.error({ error }, "a client's command failed because of a defect in this shard; its connection was closed");
 		};
-		this.hooks = new Hooks(config, log);
+		this.hooks = new Hooks(config, log, parts.tracer);
 		this.calls = new HookCalls(failed);
 		const { hooks, calls } = this;
 		const refreshes = new HookRefreshes({ hooks, calls, heartbeats: () => this.heartbeats, version, unixTime });
