@@ -13,7 +13,10 @@ const server = () => createServer({ addr: "127.0.0.1:0" }, { log: silentLog(), s
 
 it.each<[unknown, string]>([
 	[{ chanel: "a" }, 'publish does not know "chanel"; did you mean "channel"?'],
-	[{ channel: "a", room: "b" }, 'publish does not know "room"; there are channel, channels, tags, idempotencyKey, delta, priority'],
+	[
+		{ channel: "a", room: "b" },
+		'publish does not know "room"; there are channel, channels, tags, idempotencyKey, delta, priority, traceparent, tracestate',
+	],
 	["news", "publish takes its target as an object, such as { channel: … }, not a string"],
 	[["news"], "publish takes its target as an object, such as { channel: … }, not an array"],
 	[null, "publish takes its target as an object, such as { channel: … }, not null"],

@@ -32,7 +32,7 @@ const batchMax = 512;
 const defaultDelayMs = 1000;
 const defaultRetryMinMs = 1000;
 const retryMaxMs = 30_000;
-/** With the longest pauses, about a minute and a half: a collector that is away longer has lost spans of its own, too. */
+/** With the longest pauses, about a minute and a half: a collector that is away longer has lost more than ours. */
 const attemptsMax = 6;
 /** The statuses that mean "later", of the standard; 0 = no reply. */
 const retryable: ReadonlySet<number> = new Set([0, 429, 502, 503, 504]);

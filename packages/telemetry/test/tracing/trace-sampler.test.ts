@@ -5,7 +5,7 @@ const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
 const parent = (flags: string) => traceContextOf(`00-${traceId}-00f067aa0ba902b7-${flags}`, "a=1")!;
 
 describe("sampling", () => {
-	it("follows the parent, whatever the share, and continues its trace with a span of its own", () => {
+	it("follows the parent, whatever the share, and continues its trace with its own span", () => {
 		const none = new TraceSampler(() => 0);
 		expect(none.sample(parent("01"))).toMatchObject({ traceId, isSampled: true, state: "a=1" });
 		expect(none.sample(parent("01"))?.spanId).not.toBe("00f067aa0ba902b7");
