@@ -81,7 +81,6 @@ export { type AffinitySource, parseAffinitySource } from "./units/affinity-sourc
 export { formatBytes, parseBytes } from "./units/bytes.ts";
 export { formatDuration, parseDuration } from "./units/duration.ts";
 export { parseEdgeNode, parseRemoteShard } from "./units/edge-node.ts";
-export { parseEdgeNode } from "./units/edge-node.ts";
 export { keyValueList } from "./units/key-values.ts";
 export { type Network, parseNetwork } from "./units/network.ts";
 export { parseNodeUrl } from "./units/node-url.ts";
