@@ -13,6 +13,7 @@
   "kafka.sasl.password" "SHARDCAST_KAFKA_PASSWORD"
   "gateway.discovery.secret" "SHARDCAST_DISCOVERY_SECRET"
   "admin_interface.key" "SHARDCAST_ADMIN_KEY"
+  "tracing.otlp_headers" "SHARDCAST_OTLP_HEADERS"
 -}}
 {{- range $path, $variable := $secrets -}}
 {{- if include "shardcast.option" (list $config $path "") -}}
