@@ -56,6 +56,8 @@ async function startGateway(message: StartMessage, control: ChildControl, parts:
 			backends,
 			metrics,
 			sample: (beatLateMs) => monitor.sample(beatLateMs),
+			ask: control.ask,
+			parts,
 			report: () => control.ask(gatewayQuestion, null),
 			admin: (call) => control.ask(adminQuestion(), call),
 			collectMetrics: () => control.ask(metricsQuestion, null),

@@ -139,7 +139,8 @@ export class Supervisor {
 		const database = openRevocations(facts.config, log);
 		// Several nodes share one list, so the node writes it.
 		const isShared = redisAddress !== undefined;
-		const revocations = new RevocationStore({ folder, database: isShared ? null : database, isShared, log });
+		const advice = gateway === null ? undefined : "a gateway does not keep them; block again what has to be blocked after a restart";
+		const revocations = new RevocationStore({ folder, database: isShared ? null : database, isShared, log, ...(advice && { advice }) });
 		this.#revocations = revocations;
 		if (database !== null) own.addReading(postgresRevocationMetrics, () => database.reading());
 		answerCluster({

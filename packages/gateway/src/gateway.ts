@@ -2,9 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isRunning } from "@shardcast/bus";
 import { type Certificate, type Config, parseAddress } from "@shardcast/config";
 import {
+	type Ask,
 	adminCallWaitMsMax,
 	adminRequestMetrics,
 	type BackendPlace,
+	disconnectQuestion,
 	gatewayMetrics,
 	noCertificateReloads,
 	noReloads,
@@ -15,7 +17,16 @@ import { AdminAccess, adminRoutes, type Route } from "@shardcast/http";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { cannotListen, clientsThatFit, Deadline } from "@shardcast/process";
 import { type BoardRow, ClusterState, Scoreboard, ShardState } from "@shardcast/scoreboard";
-import { ClientTokens, ConnectionCheck, closeAll, Listener, LiveConfig, limitByFiles, UserLimit } from "@shardcast/server/listening";
+import {
+	ClientTokens,
+	ConnectionCheck,
+	closeAll,
+	Listener,
+	LiveConfig,
+	limitByFiles,
+	ShardRevocations,
+	UserLimit,
+} from "@shardcast/server/listening";
 import { type Log, ProcessMetrics, renderMetrics } from "@shardcast/telemetry";
 import { ClientEndpoint } from "./clients/client-endpoint.ts";
 import { socketLowMark } from "./clients/client-output.ts";
@@ -48,6 +59,8 @@ export class Gateway {
 	readonly reloads = noReloads();
 	readonly certificateReloads = noCertificateReloads();
 	readonly hub: GatewayHub;
+	/** Blocked users and revoked tokens. */
+	readonly revocations: ShardRevocations;
 	readonly #log: Log;
 	readonly #live: LiveConfig;
 	readonly #check: ConnectionCheck;
@@ -106,8 +119,10 @@ export class Gateway {
 		});
 		this.#tokens = new ClientTokens({ config, live, log });
 		this.#userLimit = new UserLimit({ config, slot: row.slot, openTable, counters: row, clients: () => clients.all });
+		this.revocations = new ShardRevocations({ ask: member?.ask ?? noRevocations, log, clients: () => clients.snapshot() });
 		const endpoint = new ClientEndpoint({
-			...{ live, check: this.#check, tokens: this.#tokens, userLimit: this.#userLimit, counters: row, owner: countedOwner(this.hub, row) },
+			...{ live, check: this.#check, tokens: this.#tokens, userLimit: this.#userLimit, revocations: this.revocations },
+			...{ counters: row, owner: countedOwner(this.hub, row) },
 			// What is sent while fewer bytes than this wait is one frame.
 			bufferedBytesMax: 2 * socketLowMark + config.maxFrameBytes,
 			hasRoom: () => clients.count < row.connectionsMax,
@@ -135,11 +150,19 @@ export class Gateway {
 		this.#supervision = member === null ? new GatewaySupervision({ config, slots: [row.slot], log }) : null;
 		this.#upkeep = member === null ? null : this.#upkeepOf(member);
 		this.#metrics.addReading(gatewayMetrics, () => this.report());
+		if (member !== null) this.#takesOrders(member);
 		// The supervisor of several processes has these.
 		if (member !== null) return;
 		this.#metrics.addReading(reloadMetrics, () => this.reloads);
 		if (certificates.length > 0)
 			this.#metrics.addReading(tlsMetrics, () => ({ certificates: this.#certificates, reloads: this.certificateReloads }));
+	}
+
+	/** Of the supervisor, which keeps the list: blocked users, and clients to close. */
+	#takesOrders({ parts }: GatewayMember): void {
+		this.revocations.answers(parts);
+		this.revocations.measures(this.#metrics);
+		parts.add(disconnectQuestion, (request) => this.hub.disconnect(request));
 	}
 
 	/** The admin interface, for requests that the balancer cannot read. */
@@ -177,6 +200,7 @@ export class Gateway {
 		limitByFiles({ row: this.#row, log: this.#log, connectionsFit: clientsThatFit() });
 		try {
 			await this.#supervision?.start((places) => this.useBackends(places));
+			await this.revocations.start();
 			await this.#listener.start();
 		} catch (error) {
 			await this.stop();
@@ -281,6 +305,7 @@ export class Gateway {
 	readonly #everySecond = (): void => {
 		this.#check.everySecond();
 		this.#listener.everySecond();
+		this.revocations.everySecond();
 		this.hub.closeExpired(Date.now() / 1000);
 	};
 
@@ -300,6 +325,9 @@ export class Gateway {
 		return new MemberUpkeep({ row: this.#row, bus, counts: hub.counts, sample, onOverslept: () => hub.streams?.tick() });
 	}
 }
+
+/** Nobody can block or revoke anything in a gateway of one process. */
+const noRevocations = (async () => []) as unknown as Ask;
 
 /** As `closeAll` sees a client: those that are behind are closed last. */
 function leavingClient(client: GatewayClient) {

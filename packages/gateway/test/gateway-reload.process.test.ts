@@ -1,6 +1,7 @@
 import { type Config, defaultConfig } from "@shardcast/config";
 import { waitFor } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
+import type WebSocket from "ws";
 import { frameBytes } from "./support/fake-backend.ts";
 import { gatewayRigs, tokenOf } from "./support/gateway-rig.ts";
 
@@ -78,6 +79,38 @@ describe("options of a gateway", () => {
 		expect(rig.report.clients.closed).toMatchObject({ token_required: 1, token_expired: 0 });
 		await waitFor(() => rig.report.clients.open === 1, { ...within, what: "one client" });
 		expect(known.closed).toBeNull();
+	});
+
+	it("a blocked user and a revoked token: closed and refused with the codes of a shard, and nobody else is", async () => {
+		const rig = await start({ tokenHmacSecret: key });
+		const { revocations, hub } = rig.gateway;
+		const as = (user: string, claims: object = {}) => rig.open({}, `?token=${tokenOf(user, key, claims)}`);
+		const refused = async ({ socket }: { readonly socket: WebSocket }): Promise<number> =>
+			new Promise((resolve) => {
+				socket.on("open", () => resolve(101));
+				socket.on("unexpected-response", (_, response) => resolve(response.statusCode!));
+			});
+		const [ann, bob, old] = [await as("ann").welcome(), await as("bob", { jti: "b1" }).welcome(), await as("bob", { iat: 5 }).welcome()];
+		expect(revocations.change({ add: { kind: "user", id: "ann" } })).toBe(1);
+		expect(await ann.closing()).toEqual({ code: 3507, reason: "permission denied" });
+		expect(await refused(as("ann"))).toBe(403);
+		expect(revocations.change({ add: { kind: "token", id: "b1" } })).toBe(1);
+		expect(await bob.closing()).toEqual({ code: 3500, reason: "invalid token" });
+		expect(await refused(as("bob", { jti: "b1" }))).toBe(401);
+		expect(old.closed, "another token of that user").toBeNull();
+		expect(revocations.change({ add: { kind: "user_tokens", id: "bob", before: 10 } })).toBe(1);
+		expect((await old.closing()).code).toBe(3500);
+		expect(await refused(as("bob", { iat: 10 })), "a newer token").toBe(101);
+		revocations.change({ remove: { kind: "user", id: "ann" } });
+		const [one, other] = [await as("ann").welcome(), await as("ann").welcome()];
+		expect(hub.disconnect({ user: "ann", client: String(one.id), code: 3011, reason: "force reconnect" })).toBe(1);
+		expect(await one.closing()).toEqual({ code: 3011, reason: "force reconnect" });
+		expect(hub.disconnect({ user: "ann", whitelist: [String(other.id)], code: 3503, reason: "force disconnect" })).toBe(0);
+		expect(hub.disconnect({ user: "ann", session: "s", code: 3503, reason: "force disconnect" })).toBe(0);
+		expect(other.closed).toBeNull();
+		const { closed, refused: counts } = rig.report.clients;
+		expect([closed.revoked, closed.kicked, counts.forbidden, counts.unauthorized]).toEqual([3, 1, 1, 1]);
+		await waitFor(() => rig.report.clients.open === 2, { ...within, what: "those that are closed have gone" });
 	});
 
 	it("--user-connection-limit: one connection more of a user gets 429, also after a reload, and an end makes room", async () => {

@@ -54,6 +54,8 @@ const withoutEffect = ["webhooks", "kafka", "redis", "node", "postgres"] as cons
 function asCluster({ config, layers, ...loaded }: LoadedConfig): LoadedConfig {
 	const own = new Set(keysOf("gateway"));
 	const keys = withoutEffect.flatMap((section) => Object.keys(sections[section].options) as ConfigKey[]);
+	// The list of blocked users there is that of a cluster: only one server may write it.
+	keys.push("durableStorePath");
 	const unset = Object.fromEntries(keys.filter((key) => !own.has(key)).map((key) => [key, optionOf(key).default])) as Partial<Config>;
 	const { gatewayAddr: lbAddr } = config;
 	return {

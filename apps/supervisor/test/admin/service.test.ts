@@ -180,7 +180,7 @@ describe("calls of the admin interface", () => {
 		expect(unknown.status).toBe(404);
 		expect(unknown.body.error.message).toContain('(shardcast 1.2.3) does not know "defragment"; it knows status, reload, log-level, kick');
 		const gateway = fakeService(fakeCluster({ workers: "gateway", command: "gateway" }));
-		expect((await gateway.run("kick", { user: "1" })).body.error.message).toBe('"kick" does not exist for a gateway');
+		expect((await gateway.run("drain", { shard: "1" })).body.error.message).toBe('"drain" does not exist for a gateway');
 		expect((await call("operation", { query: "id=nothing" })).status).toBe(404);
 		expect((await call("operation", { query: `id=${(await run("status")).body.id}&after=-1` })).status).toBe(400);
 	});

@@ -6,6 +6,7 @@ import { type RevocationChange, RevocationFile } from "./revocation-file.ts";
 import { type Revocation, Revocations, revocationsMax } from "./revocations.ts";
 
 const retryMs = 2000;
+const keepingOptions = "to keep them, name a folder with channel.durable_store.path, or a PostgreSQL with postgres.url";
 
 /**
  * - `unwritten`: it is in effect, but is lost if this server ends before it can be written.
@@ -20,6 +21,8 @@ export interface RevocationStoreParts {
 	readonly database?: RevocationDatabase | null;
 	/** Several nodes share the list: it is in Redis as well, so it does not end with this process. */
 	readonly isShared?: boolean;
+	/** How they can be kept after the end of this server, for the log; by default the options for that. */
+	readonly advice?: string;
 	readonly log: Pick<Log, "error" | "info">;
 }
 
@@ -95,12 +98,9 @@ export class RevocationStore {
 	async change(change: RevocationChange): Promise<RevocationOutcome> {
 		if (!this.#apply(change)) return "full";
 		if (this.#database !== null) return this.#writeToDatabase(change);
-		const { log, isShared = false } = this.#parts;
+		const { log, isShared = false, advice = keepingOptions } = this.#parts;
 		if (this.#file === null) {
-			if (!this.#warnedNotStored && !isShared)
-				log.info(
-					"blocked users and revoked tokens hold until this server ends; to keep them, name a folder with channel.durable_store.path, or a PostgreSQL with postgres.url",
-				);
+			if (!this.#warnedNotStored && !isShared) log.info(`blocked users and revoked tokens hold until this server ends; ${advice}`);
 			this.#warnedNotStored = true;
 			return "kept";
 		}

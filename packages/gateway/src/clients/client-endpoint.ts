@@ -1,17 +1,19 @@
 import type { Config } from "@shardcast/config";
 import { type Reply, refusal } from "@shardcast/http";
 import type { Counters } from "@shardcast/scoreboard";
-import type {
-	Admitted,
-	ClientTokens,
-	Connecting,
-	ConnectionCheck,
-	PendingConnect,
-	SessionFactory,
-	TopicTransport,
-	TransportLimits,
-	UpgradeRequest,
-	UserLimit,
+import {
+	type Admitted,
+	type ClientTokens,
+	type Connecting,
+	type ConnectionCheck,
+	type PendingConnect,
+	revokedReply,
+	type SessionFactory,
+	type ShardRevocations,
+	type TopicTransport,
+	type TransportLimits,
+	type UpgradeRequest,
+	type UserLimit,
 } from "@shardcast/server/listening";
 import { FrameLayout } from "../frames/frame-descriptor.ts";
 import { type ClientIdentity, type ClientOwner, GatewayClient } from "./gateway-client.ts";
@@ -22,6 +24,8 @@ interface ClientEndpointParts {
 	readonly live: { readonly config: Pick<Config, "idleTimeoutMs" | "maxFrameBytes"> };
 	readonly check: Pick<ConnectionCheck, "judge" | "admit" | "left" | "stopping" | "full">;
 	readonly tokens: Pick<ClientTokens, "tokenIn" | "isOpenTo" | "identify">;
+	/** Users and tokens that are refused although the token is valid. */
+	readonly revocations: Pick<ShardRevocations, "isBlocked" | "isRevoked">;
 	readonly userLimit: Pick<UserLimit, "admit">;
 	readonly counters: Pick<Counters, "add">;
 	/** Most bytes that may wait in a client's socket. */
@@ -67,7 +71,9 @@ export class ClientEndpoint implements SessionFactory<TopicTransport> {
 
 	/** Checks again what may have changed while the token was verified. @param identity null = the client need not authenticate. */
 	#recheck(admitted: Admitted, identity: ClientIdentity | null): Connected {
-		const { check, hasRoom } = this.#parts;
+		const { check, hasRoom, revocations } = this.#parts;
+		const revoked = identity === null ? null : revokedReply(revocations, identity);
+		if (revoked !== null) return this.#refuse(admitted, revoked);
 		const refused = check.stopping() ?? (hasRoom() ? null : check.full());
 		if (refused === null) return this.#enter(admitted, identity);
 		check.left(admitted.addressSlot);

@@ -8,5 +8,8 @@ export const closings: Readonly<Record<CloseCause, { readonly code: number; read
 	stalled: { code: 3008, reason: "slow" },
 	token_expired: { code: 3005, reason: "connection expired" },
 	token_required: { code: 3011, reason: "a token is required now; connect again with one" },
+	// Whoever blocks, revokes or kicks says with which code: these stand for it.
+	revoked: { code: 3500, reason: "invalid token" },
+	kicked: { code: 3503, reason: "force disconnect" },
 	draining: { code: 1001, reason: "shutdown" },
 };

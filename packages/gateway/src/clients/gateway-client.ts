@@ -1,5 +1,5 @@
 import type { ForwardedAddress } from "@shardcast/http";
-import type { AdmittedClient, CountedUser, Session, TopicTransport } from "@shardcast/server/listening";
+import type { AdmittedClient, CountedUser, Session, TokenId, TopicTransport } from "@shardcast/server/listening";
 import { noAddressSlot } from "@shardcast/server/listening";
 import type { BufferShare } from "../buffers/buffer-share.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
@@ -15,6 +15,8 @@ export interface ClientOwner {
 	/** @param message valid until this returns. */
 	received(client: GatewayClient, message: ArrayBuffer, isBinary: boolean): void;
 	closed(client: GatewayClient): void;
+	/** Closes it: its user is blocked, or its token revoked. */
+	endRevoked(client: GatewayClient, code: number, reason: string): void;
 }
 
 /** What a client has from when it is open. */
@@ -35,6 +37,8 @@ export interface ClientIdentity {
 	readonly user: string;
 	/** When the token expires, in seconds since 1970; Infinity = never. */
 	readonly expiresAt: number;
+	/** What it can be revoked by. */
+	readonly token: TokenId;
 }
 
 /** One WebSocket client, from open to close. */
@@ -73,6 +77,10 @@ export class GatewayClient implements Session<TopicTransport>, AdmittedClient, C
 		return this.identity?.user ?? "";
 	}
 
+	get token(): TokenId | null {
+		return this.identity?.token ?? null;
+	}
+
 	/** True when it is closing, or its connection has ended. */
 	get isGone(): boolean {
 		return this.isLeaving || this.place < 0;
@@ -94,6 +102,16 @@ export class GatewayClient implements Session<TopicTransport>, AdmittedClient, C
 
 	writable(): void {
 		if (!this.isGone) this.queues.output.writable();
+	}
+
+	/** Called for a client that a revocation closes. */
+	disconnect(code: number, reason: string): void {
+		this.#owner.endRevoked(this, code, reason);
+	}
+
+	/** It has no subscriptions, whose tokens could be revoked. @returns how many have ended. */
+	endRevoked(): number {
+		return 0;
 	}
 
 	/** It does not happen: no more is given to the transport than it takes. */

@@ -15,5 +15,6 @@ export function countedOwner(owner: ClientOwner, row: Pick<BoardRow, "add" | "we
 			row.webSockets--;
 			owner.closed(client);
 		},
+		endRevoked: (client, code, reason) => owner.endRevoked(client, code, reason),
 	};
 }

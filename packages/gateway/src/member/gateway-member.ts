@@ -1,5 +1,5 @@
 import type { BusLink } from "@shardcast/bus";
-import type { BackendPlace } from "@shardcast/control";
+import type { Ask, BackendPlace, PartAnswers } from "@shardcast/control";
 import type { AdminAnswer, AdminCall } from "@shardcast/http";
 import type { AddressTable, RateTable } from "@shardcast/limits";
 import type { DescriptorChannel } from "@shardcast/native";
@@ -28,6 +28,10 @@ export interface GatewayMember {
 	readonly report: () => Promise<GatewayReport>;
 	/** The text of `GET /metrics` of all processes. */
 	readonly collectMetrics: () => Promise<string>;
+	/** Puts a question to all processes, or to the supervisor. */
+	readonly ask: Ask;
+	/** Its own answers. */
+	readonly parts: PartAnswers;
 	/** Puts a call of the admin interface to the supervisor. */
 	readonly admin: (call: AdminCall) => Promise<AdminAnswer>;
 }

@@ -14,7 +14,17 @@ export const dropReasons = [
 export type DropReason = (typeof dropReasons)[number];
 
 /** What closed a client, other than the client itself. */
-export const closeCauses = ["text", "too_many_held", "no_buffer", "stalled", "token_expired", "token_required", "draining"] as const;
+export const closeCauses = [
+	"text",
+	"too_many_held",
+	"no_buffer",
+	"stalled",
+	"token_expired",
+	"token_required",
+	"revoked",
+	"kicked",
+	"draining",
+] as const;
 export type CloseCause = (typeof closeCauses)[number];
 
 export const ways = ["from_clients", "to_clients", "from_backends", "to_backends"] as const;

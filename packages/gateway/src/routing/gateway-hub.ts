@@ -1,5 +1,5 @@
 import type { Config } from "@shardcast/config";
-import type { BackendPlace } from "@shardcast/control";
+import type { BackendPlace, DisconnectUser } from "@shardcast/control";
 import { Deadline, until } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
 import { CloseCode, closeReasons } from "@shardcast/wire";
@@ -211,14 +211,29 @@ export class GatewayHub implements ClientOwner {
 		this.backends.clientLeft(client.id);
 	}
 
-	/** Closes a client; does nothing if it is closing already. */
-	close(client: GatewayClient, cause: CloseCause): void {
+	/** Closes a client; does nothing if it is closing already. @param closing instead of the code and reason for that cause. */
+	close(client: GatewayClient, cause: CloseCause, closing = closings[cause]): void {
 		if (client.isGone) return;
 		this.counts.closed[cause]++;
 		client.isLeaving = true;
 		client.queues.output.close();
-		const { code, reason } = closings[cause];
-		client.transport.end(code, reason);
+		client.transport.end(closing.code, closing.reason);
+	}
+
+	endRevoked(client: GatewayClient, code: number, reason: string): void {
+		this.close(client, "revoked", { code, reason });
+	}
+
+	/** Closes the clients of a user, or one of them, with the code and reason of the order. @returns how many. */
+	disconnect({ user, client: id, session, keep, whitelist, code, reason }: DisconnectUser): number {
+		// What only clients of the Centrifuge protocol have.
+		if (session !== undefined || keep !== undefined) return 0;
+		const asked = this.clients.snapshot().filter((client) => {
+			const name = String(client.id);
+			return client.user === user && !client.isGone && (id === undefined || name === id) && whitelist?.includes(name) !== true;
+		});
+		for (const client of asked) this.close(client, "kicked", { code, reason });
+		return asked.length;
 	}
 
 	/** Closes the clients whose tokens have expired. @param unixTime seconds since 1970. */

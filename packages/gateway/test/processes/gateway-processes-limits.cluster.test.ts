@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { Cluster, getJson, ManagedProcess, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { FakeBackend, frameBytes } from "../support/fake-backend.ts";
@@ -61,7 +63,7 @@ function refusalOf({ socket }: RigClient): Promise<{ readonly status: number; re
 }
 
 describe("a gateway of several processes", () => {
-	it("counts the clients of a user over all, and its words for what is full are not those of a cluster", async () => {
+	it("counts the clients of a user over all, says what is full in its own words, and closes and refuses a user who is kicked and blocked", async () => {
 		const limits = ["--user-connection-limit", "3", "--max-connections", "4"];
 		const { cluster, connect } = await start("--shards", "2", "--token-hmac-secret", key, ...limits);
 		const as = (user: string) => connect(`?token=${tokenOf(user)}`);
@@ -78,6 +80,16 @@ describe("a gateway of several processes", () => {
 		const [gone] = clients;
 		gone!.socket.close();
 		await waitFor(() => as("ann").welcome(), { ...within, what: "room for one more" });
+		const kick = [main, "kick", "ann", "--block", "10m", "--pid", String(cluster.process.pid)];
+		const { stdout } = await promisify(execFile)(process.execPath, kick, { timeout: 30_000 });
+		expect(stdout).toContain('closed 3 connections of user "ann"');
+		for (const client of clients.slice(1)) expect(await client.closing()).toEqual({ code: 3503, reason: "force disconnect" });
+		expect((await refusalOf(as("ann"))).status, "a blocked user").toBe(403);
+		// A process that starts later gets the list from the supervisor.
+		await Promise.all([0, 1].map((slot) => cluster.kill9(slot)));
+		await cluster.ready();
+		await waitFor(() => as("bob").welcome(), { ...within, what: "processes that serve again" });
+		for (let count = 0; count < 4; count++) expect((await refusalOf(as("ann"))).status, "after a restart").toBe(403);
 	});
 
 	it("--shards 0 is one per CPU; after kill -9 of the balancer, clients stay connected, and new ones are served again", {

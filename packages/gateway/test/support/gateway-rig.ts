@@ -28,8 +28,10 @@ function messageBytes(frameClass: number, backendId: number, content: string | B
 }
 
 /** A connection token, signed with HS256. */
-export function tokenOf(user: string, secret: string): string {
-	const signed = [{ alg: "HS256" }, { sub: user }].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
+export function tokenOf(user: string, secret: string, claims: object = {}): string {
+	const signed = [{ alg: "HS256" }, { sub: user, ...claims }]
+		.map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))
+		.join(".");
 	return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
 }
 

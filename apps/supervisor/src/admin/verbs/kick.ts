@@ -23,7 +23,7 @@ export const kick = defineVerb({
 		}),
 	},
 	changes: true,
-	workers: ["shard"],
+	workers: ["shard", "gateway"],
 	example: "kick 42 --block 10m",
 	async run({ user, client, reconnect = false, block }, context) {
 		if (block !== undefined && (client !== undefined || reconnect))

@@ -22,12 +22,13 @@ import type { Connecting, PendingConnect, SessionFactory, TransportLimits } from
 import type { Sessions } from "../sessions.ts";
 import { ChannelSets } from "./channel-sets.ts";
 import { channelsAsked } from "./channels-asked.ts";
-import { forbidden, RawAccess, type RawAccessParts, type RawGrant, unauthorized } from "./raw-access.ts";
+import { RawAccess, type RawAccessParts, type RawGrant } from "./raw-access.ts";
 import { RawExpiry } from "./raw-expiry.ts";
 import { RawFrames } from "./raw-frames.ts";
 import { RawMembers, type RawMembersParts } from "./raw-members.ts";
 import { RawSession } from "./raw-session.ts";
 import { RawUserSession } from "./raw-user-session.ts";
+import { revokedReply } from "./revoked-reply.ts";
 
 type Connected = Connecting<TopicTransport> | { readonly refused: Reply };
 
@@ -176,9 +177,8 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	 */
 	#recheck({ identity }: RawGrant): Reply | null {
 		const { check, options, revocations } = this.#parts;
-		if (identity !== null && revocations().isBlocked(identity.user)) return this.#counted(forbidden("the user is blocked").refused);
-		if (identity !== null && revocations().isRevoked(identity.user, identity.token))
-			return this.#counted(unauthorized("the token is not accepted any more").refused);
+		const revoked = identity === null ? null : revokedReply(revocations(), identity);
+		if (revoked !== null) return this.#counted(revoked);
 		return check.stopping() ?? (this.sessions.count < options.row.connectionsMax ? null : check.full());
 	}
 
