@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { lstatSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -134,6 +134,14 @@ describe("the admin socket", () => {
 		await expect(listen(join(folder, "no", "admin.sock"))).rejects.toThrow("make its folder first");
 		symlinkSync(join(folder, "away"), join(folder, "link"));
 		await expect(listen(join(folder, "link"))).rejects.toThrow("is not a socket");
+	});
+
+	it("is not made in a folder where everybody may replace it, only with the sticky bit", async () => {
+		chmodSync(folder, 0o777);
+		await expect(listen()).rejects.toThrow(`every user may replace files in ${folder}; give a path in a folder of this user`);
+		expect(readdirSync(folder)).toEqual([]);
+		chmodSync(folder, 0o1777);
+		await listen();
 	});
 
 	it("knows who has connected; the name that the caller gives itself is only added", async () => {

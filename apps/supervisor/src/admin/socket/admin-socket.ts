@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, existsSync, linkSync, lstatSync, renameSync, type Stats, symlinkSync, unlinkSync } from "node:fs";
+import { chmodSync, existsSync, linkSync, lstatSync, renameSync, type Stats, statSync, symlinkSync, unlinkSync } from "node:fs";
 import type { Server } from "node:http";
 import { connect } from "node:net";
 import { dirname } from "node:path";
@@ -32,6 +32,7 @@ export class AdminSocket {
 	 * @throws StartupError when the path is taken, or no socket can be made there.
 	 */
 	static async listen(server: Server, path: string, option: string): Promise<AdminSocket> {
+		refuseOpenFolder(path, option);
 		try {
 			await bind(server, path);
 		} catch (error) {
@@ -72,6 +73,17 @@ export class AdminSocket {
 			return null;
 		}
 	}
+}
+
+/** Where everybody may replace files of others, a link could take the socket's place before its mode is set, or commands could reach another's socket. */
+function refuseOpenFolder(path: string, option: string): void {
+	const folder = dirname(path);
+	const mode = statSync(folder, { throwIfNoEntry: false })?.mode ?? 0;
+	if ((mode & 0o002) === 0 || (mode & 0o1000) !== 0) return;
+	throw new StartupError(
+		`${option}: every user may replace files in ${folder}; give a path in a folder of this user, or set the sticky bit: chmod +t ${folder}`,
+		{ flag: option },
+	);
 }
 
 /** With the mode from the start: there is no moment in which another user can connect. */
