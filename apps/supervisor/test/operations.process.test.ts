@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ShardState } from "@shardcast/scoreboard";
 import { waitFor } from "@shardcast/testkit";
+import { Heartbeat, monotonicMs } from "@shardcast/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeCluster } from "./support/fake-cluster.ts";
 
@@ -27,6 +29,12 @@ function shards(): { drained: boolean[]; limits: number[] } {
 async function start(faults: object = {}, config: object = {}, count = 2): Promise<void> {
 	cluster = await FakeCluster.start({ shards: count, faults, config: { maxConnections: 100, ...config } });
 	await cluster.ready();
+	// On a busy machine, a shard that serves may not have shown it yet, and an operation on the other one is refused then.
+	const board = cluster.board();
+	const takes = (row: ReturnType<typeof board.row>) =>
+		row.state === ShardState.serving && monotonicMs() - row.get("heartbeatMs") <= Heartbeat.silentMs;
+	await waitFor(() => board.rows().every(takes), { what: "all shards take clients", deadlineMs: 10_000 });
+	board.close();
 }
 
 describe("drain", () => {
