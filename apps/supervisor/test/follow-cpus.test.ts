@@ -1,6 +1,6 @@
 import { expect, it, vi } from "vitest";
 import { FollowCpus } from "../src/operations/follow-cpus.ts";
-import { OperationRefused } from "../src/operations/operation.ts";
+import { OperationAborted, OperationRefused } from "../src/operations/operation.ts";
 
 function setup(shards: number) {
 	const state = { cpus: shards, shards, scaled: [] as number[], problem: null as Error | null };
@@ -57,6 +57,28 @@ it("tries again when another operation is in progress, and tells once when it is
 	await looks(3);
 	expect(told).toEqual(["warn: --shards auto: 3 CPUs, but still 2 shards: port 3004 is in use"]);
 	state.problem = null;
-	await looks(1);
+	await looks(4);
 	expect(state.shards).toBe(3);
+});
+
+it("tries ever more seldom what does not succeed, and at once again when there are other CPUs", async () => {
+	const { state, looks } = setup(2);
+	state.cpus = 3;
+	state.problem = new OperationAborted("the new process of shard 2 did not start");
+	await looks(3);
+	expect(state.scaled).toHaveLength(1);
+	await looks(5);
+	expect(state.scaled).toHaveLength(1);
+	await looks(1);
+	expect(state.scaled).toHaveLength(2);
+	await looks(11);
+	expect(state.scaled).toHaveLength(2);
+	await looks(1);
+	expect(state.scaled).toHaveLength(3);
+	await looks(10_000);
+	expect(state.scaled.length, "at most once an hour").toBeLessThan(40);
+	state.cpus = 4;
+	state.problem = null;
+	await looks(3);
+	expect(state.scaled.at(-1)).toBe(4);
 });

@@ -15,6 +15,9 @@ interface FollowCpusParts {
 const everyMs = 10_000;
 /** A new number counts when so many looks in a row have seen it: changing the number of shards moves clients. */
 const looksMin = 3;
+/** So many looks after a scaling that did not get there it tries again, and each time twice as many: an attempt may move clients and replace the balancer. */
+const restLooksMin = 6;
+const restLooksMax = 360;
 
 /**
  * `--shards auto`: as many shards as there are CPUs, also when the quota or the CPU set of the container changes. Whoever scales the cluster by hand ends it,
@@ -28,6 +31,9 @@ export class FollowCpus {
 	#looks = 0;
 	/** Told once that this number could not be reached. */
 	#told = 0;
+	/** Looks until it may try again. */
+	#rest = 0;
+	#restLooks = restLooksMin;
 	#isScaling = false;
 	#timer: NodeJS.Timeout | undefined;
 
@@ -58,16 +64,23 @@ export class FollowCpus {
 			return;
 		}
 		const cpus = cpuCount();
-		this.#looks = cpus === this.#seen ? this.#looks + 1 : 1;
-		this.#seen = cpus;
-		if (cpus === this.#shards || this.#looks < looksMin) return;
+		this.#looks++;
+		if (cpus !== this.#seen) {
+			this.#seen = cpus;
+			this.#looks = 1;
+			this.#rest = 0;
+			this.#restLooks = restLooksMin;
+		}
+		if (cpus === this.#shards || this.#looks < looksMin || --this.#rest > 0) return;
 		this.#isScaling = true;
 		log.info(`--shards auto: scaling from ${this.#shards} to ${cpus} shards, the number of CPUs now`);
+		let isBusy = false;
 		try {
 			await scale(cpus);
 		} catch (error) {
 			// What people have ordered goes first; the next look tries again.
-			if (!(error instanceof OperationRefused && error.code === "busy") && this.#told !== cpus) {
+			isBusy = error instanceof OperationRefused && error.code === "busy";
+			if (!isBusy && this.#told !== cpus) {
 				this.#told = cpus;
 				const text = `--shards auto: ${cpus} CPUs, but still ${shardCount()} shards: ${(error as Error).message}`;
 				log.warn(text);
@@ -75,6 +88,11 @@ export class FollowCpus {
 			}
 		} finally {
 			this.#shards = shardCount();
+			this.#rest = 0;
+			if (!isBusy && this.#shards !== cpus) {
+				this.#rest = this.#restLooks;
+				this.#restLooks = Math.min(2 * this.#restLooks, restLooksMax);
+			}
 			this.#isScaling = false;
 		}
 	}
