@@ -33,6 +33,8 @@ interface ServerApiParts extends PublishingParts, ChannelMethodsParts {
 	/** Puts a question to all shards. */
 	readonly ask: Ask;
 	readonly selection: Pick<NodeSelection<ClusterNode>, "assign">;
+	/** Writes an audit line. */
+	readonly audit: (fields: object, text: string) => void;
 	/** Absent = requests are not traced. */
 	readonly tracing?: PublishTracing | null;
 }

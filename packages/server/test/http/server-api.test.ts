@@ -46,6 +46,26 @@ describe("methods about users", () => {
 		expect(asked).toEqual([]);
 	});
 
+	it("writes an audit line for each change of who is blocked: by which key, and whether it is in force", async () => {
+		const keys = [{ name: "support", key: "another-secret-key", formerKey: undefined, methods: [], channels: [] }];
+		const { audited, post } = serverApi("written", "a-secret-key", keys as never);
+		const at = { audit: "revocation", address: "", outcome: "done" };
+		await post("block_user", { user: "ann" }, "another-secret-key");
+		await post("unblock_user", { user: "ann" });
+		await post("revoke_token", { uid: "t1" });
+		await post("invalidate_user_tokens", { user: "bob", issued_before: 5 });
+		await post("disconnect", { user: "ann" });
+		expect(audited).toEqual([
+			{ ...at, method: "block_user", kind: "user", id: "ann", key: "support" },
+			{ ...at, method: "unblock_user", kind: "user", id: "ann", key: "http_api.key" },
+			{ ...at, method: "revoke_token", kind: "token", id: "t1", key: "http_api.key" },
+			{ ...at, method: "invalidate_user_tokens", kind: "user_tokens", id: "bob", key: "http_api.key" },
+		]);
+		const failing = serverApi(new Error("too late"));
+		await failing.post("block_user", { user: "ann" });
+		expect(failing.audited).toMatchObject([{ method: "block_user", outcome: "internal server error: too late" }]);
+	});
+
 	it("400 without JSON; error 100 without an answer from the shards", async () => {
 		expect(await serverApi().post("disconnect", "{")).toMatchObject({ status: 400 });
 		expect(await serverApi(new Error("too late")).post("disconnect", { user: "ann" })).toMatchObject({

@@ -27,6 +27,7 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 	const access = new ApiAccess({ config: defaultConfig({ apiKey: key ?? undefined, apiKeys }) });
 	const published: { channels: readonly string[]; text: string; details: MessageDetails | undefined }[] = [];
 	const direct: object[] = [];
+	const audited: object[] = [];
 	const assigned: object[] = [];
 	const log = ChannelLog.inMemory({ memoryBytes: 1_048_576 });
 	const api = new ServerApi({
@@ -57,6 +58,7 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 				return { node: known.nodes[0]!, outcome: "new" };
 			},
 		},
+		audit: (fields) => audited.push(fields),
 		histories: log,
 		log,
 		nowMs: () => 0,
@@ -90,5 +92,5 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 		});
 		return found;
 	};
-	return { access, api, asked, texts, post, published, direct, assigned, log, overLimit };
+	return { access, api, asked, texts, post, published, direct, assigned, audited, log, overLimit };
 }

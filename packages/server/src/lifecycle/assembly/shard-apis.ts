@@ -86,6 +86,7 @@ export class ShardApis {
 			namespaces: () => live.namespaces,
 			historyLimit: () => live.config.historyLimitMax,
 			...{ histories, log: history, ask },
+			audit: (fields, text) => log.warn(fields, text),
 		});
 		// With Kafka each node would publish the message once more.
 		this.fromRedis =
