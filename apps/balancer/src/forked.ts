@@ -45,7 +45,7 @@ const control = connectToParent({
 		const asking = { admin, collectMetrics, nodes, sessions, gateway, reportRemotes };
 		const started = new Balancer({ ...joined, ...inherited, ...asking, mode, config, certificates });
 		balancer = started;
-		if (config.redisAddress !== undefined) joined.metrics.addReading(selectionMetrics, () => started.selections);
+		if (config.redisAddress !== undefined && gateway === null) joined.metrics.addReading(selectionMetrics, () => started.selections);
 		if (mode === "proxy") joined.metrics.addReading(remoteMetrics, () => started.remotes);
 		joined.metrics.addReading(adminRequestMetrics, () => started.adminRequests);
 		await started.start();

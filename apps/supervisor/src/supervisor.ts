@@ -31,12 +31,13 @@ import {
 	reloadMetrics,
 	remoteShardsQuestion,
 	revokeQuestion,
+	sharedRevocationMetrics,
 	tlsMetrics,
 	webhookMetrics,
 } from "@shardcast/control";
 import { GuardWatch, machineMeasures } from "@shardcast/guards";
 import type { AdminAnswer, AdminCall } from "@shardcast/http";
-import { ThisNode } from "@shardcast/nodes";
+import { FollowedOrders, ThisNode } from "@shardcast/nodes";
 import { checkPostgres, openRevocations } from "@shardcast/postgres";
 import { availableCpus, Deadline, type StartupError, until } from "@shardcast/process";
 import { ClusterState, type RemoteShardHealth } from "@shardcast/scoreboard";
@@ -97,6 +98,8 @@ export class Supervisor {
 	readonly #revocations: RevocationStore;
 	/** Null where it works alone. */
 	readonly #node: ThisNode | null;
+	/** What other nodes order, in a gateway, which is none; null = it has no Redis, or this is no gateway. */
+	readonly #followed: FollowedOrders | null;
 	/** Names of children that were never ready. */
 	readonly #awaited: Set<string>;
 	readonly #ready = withResolvers<boolean>();
@@ -149,7 +152,7 @@ export class Supervisor {
 			own,
 			workers,
 			events: this.#events,
-			revocations: () => this.#node?.revocations ?? revocations,
+			revocations: () => (this.#node ?? this.#followed)?.revocations ?? revocations,
 			nodes: () => this.#node?.nodes() ?? null,
 			remotes: () => this.remotes,
 			orders: () => this.#node?.orders ?? null,
@@ -165,19 +168,38 @@ export class Supervisor {
 		this.#metrics = own;
 		const { board } = facts.memory;
 		const questions = this.#questions;
-		this.#node = ThisNode.create({
-			config: facts.config,
-			version,
-			board,
-			metrics: own,
-			log,
-			console: this.#events,
-			onReport: (report) => this.#webhooks.nodeChanged(report),
-			questions,
-			revocations,
-			database,
-			stop: (strategy) => void this.stop("a failover was ordered", strategy),
-		});
+		this.#followed =
+			gateway === null || !isShared
+				? null
+				: new FollowedOrders({
+						config: facts.config,
+						kept: revocations,
+						carryOut: async (question, request) => {
+							const ended = (await this.#questions.partsForNode(question, request)) as readonly number[];
+							return ended.reduce((sum, each) => sum + each, 0);
+						},
+						log,
+					});
+		if (this.#followed !== null) {
+			const shared = this.#followed.revocations;
+			own.addReading(sharedRevocationMetrics, () => ({ ...shared.counts, pending: shared.pending }));
+		}
+		this.#node =
+			gateway !== null
+				? null
+				: ThisNode.create({
+						config: facts.config,
+						version,
+						board,
+						metrics: own,
+						log,
+						console: this.#events,
+						onReport: (report) => this.#webhooks.nodeChanged(report),
+						questions,
+						revocations,
+						database,
+						stop: (strategy) => void this.stop("a failover was ordered", strategy),
+					});
 		const hooks: ChildHooks = {
 			onReady: (name, port) => this.#onReady(name, port),
 			onFailure: (error) => this.#onFailure(error),
@@ -300,6 +322,7 @@ export class Supervisor {
 			void this.#questions.partsForNode(revokeQuestion.name, "all").catch(() => undefined);
 		});
 		await this.#node?.join();
+		await this.#followed?.start();
 		await this.#facts.gateway?.start((backends) => {
 			for (const shard of this.#shards) shard.renew({ type: "backends", backends });
 		});
@@ -523,6 +546,7 @@ export class Supervisor {
 		this.#watchdog.stop();
 		this.#webhooks.stop();
 		this.#revocations.stop();
+		this.#followed?.stop();
 		void this.#facts.gateway?.stop();
 		this.#facts.memory.remove();
 		this.#ready.resolve(false);

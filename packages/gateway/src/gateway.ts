@@ -10,11 +10,15 @@ import {
 	gatewayMetrics,
 	noCertificateReloads,
 	noReloads,
+	PartAnswers,
+	RevocationStore,
 	reloadMetrics,
+	sharedRevocationMetrics,
 	tlsMetrics,
 } from "@shardcast/control";
 import { AdminAccess, adminRoutes, type Route } from "@shardcast/http";
 import { AddressTable, RateTable } from "@shardcast/limits";
+import { FollowedOrders } from "@shardcast/nodes";
 import { cannotListen, clientsThatFit, Deadline } from "@shardcast/process";
 import { type BoardRow, ClusterState, Scoreboard, ShardState } from "@shardcast/scoreboard";
 import {
@@ -61,6 +65,8 @@ export class Gateway {
 	readonly hub: GatewayHub;
 	/** Blocked users and revoked tokens. */
 	readonly revocations: ShardRevocations;
+	/** What nodes order; null = there is no Redis, or the supervisor hears it. */
+	readonly #followed: FollowedOrders | null;
 	readonly #log: Log;
 	readonly #live: LiveConfig;
 	readonly #check: ConnectionCheck;
@@ -119,7 +125,7 @@ export class Gateway {
 		});
 		this.#tokens = new ClientTokens({ config, live, log });
 		this.#userLimit = new UserLimit({ config, slot: row.slot, openTable, counters: row, clients: () => clients.all });
-		this.revocations = new ShardRevocations({ ask: member?.ask ?? noRevocations, log, clients: () => clients.snapshot() });
+		this.revocations = new ShardRevocations({ ask: member?.ask ?? this.#listed, log, clients: () => clients.snapshot() });
 		const endpoint = new ClientEndpoint({
 			...{ live, check: this.#check, tokens: this.#tokens, userLimit: this.#userLimit, revocations: this.revocations },
 			...{ counters: row, owner: countedOwner(this.hub, row) },
@@ -150,7 +156,9 @@ export class Gateway {
 		this.#supervision = member === null ? new GatewaySupervision({ config, slots: [row.slot], log }) : null;
 		this.#upkeep = member === null ? null : this.#upkeepOf(member);
 		this.#metrics.addReading(gatewayMetrics, () => this.report());
-		if (member !== null) this.#takesOrders(member);
+		const parts = member?.parts ?? new PartAnswers();
+		this.#takesOrders(parts);
+		this.#followed = member === null && config.redisAddress !== undefined ? this.#follow(config, parts) : null;
 		// The supervisor of several processes has these.
 		if (member !== null) return;
 		this.#metrics.addReading(reloadMetrics, () => this.reloads);
@@ -159,11 +167,26 @@ export class Gateway {
 	}
 
 	/** Of the supervisor, which keeps the list: blocked users, and clients to close. */
-	#takesOrders({ parts }: GatewayMember): void {
+	#takesOrders(parts: PartAnswers): void {
 		this.revocations.answers(parts);
 		this.revocations.measures(this.#metrics);
 		parts.add(disconnectQuestion, (request) => this.hub.disconnect(request));
 	}
+
+	#follow(config: Config, parts: PartAnswers): FollowedOrders {
+		const followed = new FollowedOrders({
+			config,
+			kept: new RevocationStore({ folder: "", isShared: true, log: this.#log }),
+			carryOut: async (question, request) => (await parts.answer(question, request)) as number,
+			log: this.#log,
+		});
+		const { revocations } = followed;
+		this.#metrics.addReading(sharedRevocationMetrics, () => ({ ...revocations.counts, pending: revocations.pending }));
+		return followed;
+	}
+
+	/** The list, in a gateway of one process. */
+	readonly #listed = (async () => this.#followed?.revocations.list ?? []) as unknown as Ask;
 
 	/** The admin interface, for requests that the balancer cannot read. */
 	#orders(certificates: readonly Certificate[]): readonly Route[] {
@@ -200,6 +223,7 @@ export class Gateway {
 		limitByFiles({ row: this.#row, log: this.#log, connectionsFit: clientsThatFit() });
 		try {
 			await this.#supervision?.start((places) => this.useBackends(places));
+			await this.#followed?.start();
 			await this.revocations.start();
 			await this.#listener.start();
 		} catch (error) {
@@ -297,6 +321,7 @@ export class Gateway {
 		this.#check.stop();
 		this.hub.stop();
 		await this.#supervision?.stop();
+		this.#followed?.stop();
 		this.#listener.stop();
 		this.#upkeep?.stop();
 		this.#member?.bus.close();
@@ -325,9 +350,6 @@ export class Gateway {
 		return new MemberUpkeep({ row: this.#row, bus, counts: hub.counts, sample, onOverslept: () => hub.streams?.tick() });
 	}
 }
-
-/** Nobody can block or revoke anything in a gateway of one process. */
-const noRevocations = (async () => []) as unknown as Ask;
 
 /** As `closeAll` sees a client: those that are behind are closed last. */
 function leavingClient(client: GatewayClient) {
