@@ -150,7 +150,7 @@ export async function runCluster({ command, workers, loaded, input, ...parts }: 
 	supervisor.start();
 	certificateWatch.start();
 	let serving: { stop(): void } | null = null;
-	const follow = loaded.config.shards === autoCount && workers === "shard" ? followCpus(supervisor, topology, log) : null;
+	const follow = loaded.config.shards === autoCount && workers === "shard" ? followCpus(supervisor, topology, memory, log) : null;
 	if (await supervisor.ready) {
 		follow?.start();
 		const { port, ...host } = parseAddress(config.lbAddr);
@@ -164,11 +164,11 @@ export async function runCluster({ command, workers, loaded, input, ...parts }: 
 	return status;
 }
 
-function followCpus(supervisor: Supervisor, topology: Topology, log: Log): FollowCpus {
+function followCpus(supervisor: Supervisor, topology: Topology, memory: ClusterMemory, log: Log): FollowCpus {
 	return new FollowCpus({
 		cpuCount: () => {
 			const { cpus, count } = availableCpus();
-			return Math.min(cpusNow(topology, supervisor.config, cpus).length, count);
+			return Math.min(cpusNow(topology, supervisor.config, cpus).length, count, memory.board.slotsMax);
 		},
 		shardCount: () => supervisor.shardCount,
 		scale: (count) => supervisor.operations.scale(count),

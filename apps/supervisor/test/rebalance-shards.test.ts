@@ -68,6 +68,14 @@ describe("rebalance of shards", () => {
 		expect(asked).toEqual([100, 100, 50]);
 	});
 
+	it("is done when a client that came meanwhile makes one too many", async () => {
+		const { options, clients } = shards([18, 14, 14, 14]);
+		const pause = async () => void clients.splice(0, 4, 16, 15, 14, 15);
+		const result = await rebalanceShards({ ...options, pause });
+		expect(result).toMatchObject({ moved: 3, after: { 0: 16, 1: 15, 2: 14, 3: 15 } });
+		expect(result).not.toHaveProperty("ended");
+	});
+
 	it("does nothing when they are balanced", async () => {
 		const { options, asked } = shards([100, 103]);
 		expect(await rebalanceShards(options)).toMatchObject({ moved: 0 });
