@@ -106,6 +106,8 @@ function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"
 		/** A shard that serves, but does not take clients. */
 		takesNone: -1,
 		isDone: true,
+		/** How often it was asked whether a shard is done. */
+		looks: 0,
 	};
 	const config = { ...defaults, ...options.config };
 	const told: string[] = [];
@@ -123,7 +125,10 @@ function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"
 			shards.push(shard);
 			return shard;
 		},
-		isDone: () => state.isDone,
+		isDone: () => {
+			state.looks++;
+			return state.isDone;
+		},
 		removeShard: () => void steps.push(`${shards.pop()!.name} is removed`),
 		balancer,
 		mode: options.mode ?? "handoff",
@@ -408,6 +413,19 @@ describe("scale", () => {
 		expect(steps).toEqual(["shard 1 is ended, drained: true, clients: 0"]);
 		state.isDone = true;
 		expect(await scaled).toMatchObject({ after: 1 });
+	});
+
+	it("cancelled when the process has ended: what is still on its way arrives all the same", async () => {
+		const { operations, shards, state, steps } = setup([5, 5, 5]);
+		state.isDone = false;
+		const scaled = operations.scale(1);
+		await waitFor(() => steps.length > 0, { what: "the end of its process", deadlineMs: 5000 });
+		operations.end("it was cancelled");
+		const { looks } = state;
+		await waitFor(() => state.looks > looks + 2 || shards.length < 3, { what: "further looks", deadlineMs: 5000 });
+		expect(shards, "it is not removed yet").toHaveLength(3);
+		state.isDone = true;
+		expect(await scaled).toMatchObject({ before: 3, after: 2, ended: "it was cancelled" });
 	});
 
 	it("refuses what is not possible, and nothing has changed", async () => {

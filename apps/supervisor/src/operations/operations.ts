@@ -339,20 +339,20 @@ export class Operations {
 	/** The last one. */
 	async #removeShard(running: Running, options: DrainOptions, done: { moved: number; cutOff: number }, hasChanged: boolean): Promise<void> {
 		const { signal } = running.abort;
-		const { shards, config, isDone, removeShard, onTakers } = this.#parts;
+		const { shards, config, isDone, isServing, removeShard, onTakers } = this.#parts;
 		const shard = shards().at(-1)!;
 		if (shard.serving) this.#mayLeave(shard, options, hasChanged);
 		const { moved } = await this.#drain(running, shard, options);
 		done.moved += moved;
 		if (signal.aborted) {
-			if (this.#parts.isServing()) await this.#takeClients(shard);
+			if (isServing()) await this.#takeClients(shard);
 			this.#goOn(signal);
 		}
 		this.#progress(running, `${shard.name}: ending its process`, moved, shard.clients);
 		const { cutOff } = await shard.drain(config().shutdownTimeoutMs);
 		done.cutOff += cutOff;
-		// Longer than that, only a shard that hangs has not read them, and such a shard is killed.
-		await until(() => isDone(shard.slot) || signal.aborted, config().heartbeatTimeoutMs + doneMsMax);
+		// Who cancels does not want to lose it. Longer than that, only a shard that hangs has not read it, and such a shard is killed.
+		await until(() => isDone(shard.slot) || (signal.aborted && !isServing()), config().heartbeatTimeoutMs + doneMsMax);
 		removeShard();
 		onTakers();
 		this.#goOn(signal);
