@@ -39,6 +39,7 @@ class Trusting extends WebSocket {
 	}
 }
 
+const adminKey = "correct-horse-battery";
 const portOf = (url: string) => Number(new URL(url).port);
 
 /** The name in the certificate that a client gets. */
@@ -79,6 +80,7 @@ describe("a cluster with TLS", () => {
 			`    key_pem_file: ${file("key.pem")}`,
 			`    certificates: [{cert_pem_file: ${other.certFile}, key_pem_file: ${other.keyFile}}]`,
 			"client: {insecure: true}",
+			`admin_interface: {key: ${adminKey}}`,
 			"limits: {max_connections: 8, head_timeout: 300ms}",
 		].join("\n");
 		writeFileSync(file("shardcast.yaml"), options);
@@ -102,6 +104,22 @@ describe("a cluster with TLS", () => {
 		expect((await httpRequest(`${cluster.httpUrl}/console/console.js`)).status).toBe(200);
 		expect((await httpRequest(`${cluster.httpUrl}/metrics`)).body).toContain("shardcast_tls_certificate_expiry_timestamp_seconds{");
 		await Promise.all(clients.map((client) => client.close()));
+	});
+
+	it("takes admin commands with the key, on whichever shard they arrive", async () => {
+		const status = `${cluster.httpUrl}/admin/v1/status`;
+		expect((await httpRequest(status)).status).toBe(401);
+		// One after the other, so that both shards get some.
+		for (let count = 0; count < 4; count++) {
+			const answer = await httpRequest(status, { headers: { "x-admin-key": adminKey } });
+			expect([answer.status, JSON.parse(answer.body)]).toMatchObject([200, { verb: "status", outcome: "done" }]);
+		}
+		const run = await httpRequest(`${cluster.httpUrl}/admin/v1/run`, {
+			method: "POST",
+			headers: { authorization: `Bearer ${adminKey}` },
+			body: '{"verb":"kick","arguments":{"user":"nobody"}}',
+		});
+		expect(JSON.parse(run.body)).toMatchObject({ verb: "kick", who: "127.0.0.1 with the admin key", outcome: "done" });
 	});
 
 	it("serves the centrifuge client over wss", async () => {
