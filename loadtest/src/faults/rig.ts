@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { describeExit } from "@shardcast/testkit";
 import type { KafkaBroker } from "@shardcast/testkit/kafka";
 import type { Tally } from "./oracle.ts";
 import type { Crowd } from "./rig/crowd.ts";
@@ -58,9 +59,19 @@ export class Rig {
 				return false;
 			}
 		};
-		const isFull = (await this.until(serves, servesWithinMs)) && (await this.until(isHealthy, servesWithinMs, healthEveryMs));
+		const { process: supervisor } = this.subject.cluster;
+		const hasEnded = () => supervisor.status() !== null;
+		const isFull =
+			(await this.until(() => serves() || hasEnded(), servesWithinMs)) &&
+			(await this.until(async () => hasEnded() || (await isHealthy()), servesWithinMs, healthEveryMs)) &&
+			!hasEnded();
 		if (isFull) return performance.now() - beganMs;
-		this.tally.add("unavailable", `not served within ${servesWithinMs / 1000} s: ${state}; ${this.crowd.state()}`);
+		const status = supervisor.status();
+		if (status !== null) state = `the cluster has ended by itself with ${describeExit(status)}`;
+		this.tally.add(
+			"unavailable",
+			`no full service after ${Math.round((performance.now() - beganMs) / 1000)} s: ${state}; ${this.crowd.state()}`,
+		);
 		return null;
 	}
 }

@@ -15,6 +15,8 @@ const shards = 2;
 const topic = "faults";
 const settleMs = 60_000;
 const leakMs = 30_000;
+/** Of the cluster's log, when it does not serve again. */
+const logLines = 60;
 
 /** Starts everything, does the faults, counts, and ends everything. Never throws for what the cluster does. */
 export async function runFaults(options: FaultOptions, say: (line: string) => void, signal: AbortSignal): Promise<FaultReport> {
@@ -96,6 +98,7 @@ class FaultRun {
 			await kind.inject(rig, draw);
 			serviceMs = await rig.fullService();
 			if (serviceMs !== null) this.#say(`  full service after ${(serviceMs / 1000).toFixed(2)} s`);
+			else this.#say(rig.subject.cluster.log().split("\n").slice(-logLines).join("\n"));
 		}
 		const wrong = Object.fromEntries(wrongs.map((name) => [name, this.#tally.counts[name] - before[name]])) as Record<Wrong, number>;
 		for (const name of wrongs) if (wrong[name] !== 0) this.#say(`  ${wrong[name]} ${name}`);

@@ -1,5 +1,5 @@
 /** Ctrl-C in a terminal reaches each process of the group, and one passes it on to another: what comes this soon after the first is the same one. */
-const sameMs = 1_000;
+const sameMs = 3_000;
 
 /** Aborted by SIGINT and SIGTERM, and when the process that started this one is gone. A second signal ends this process at once. */
 export function interruption(): AbortSignal {

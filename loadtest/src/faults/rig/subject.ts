@@ -103,7 +103,9 @@ export class Subject {
 	/** @returns a line for each thing that is not as it should be after the end. */
 	async stop(): Promise<string[]> {
 		try {
-			const status = this.#cluster.process.status() ?? (await this.#cluster.stop(30_000));
+			const ended = this.#cluster.process.status();
+			if (ended !== null) return [`the cluster had ended by itself with ${describeExit(ended)}`];
+			const status = await this.#cluster.stop(30_000);
 			return status.code === 0 ? [] : [`the cluster ended with ${describeExit(status)}`];
 		} catch (error) {
 			return [(error as Error).message];
