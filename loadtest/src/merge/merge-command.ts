@@ -4,6 +4,7 @@ import { UsageError } from "../options.ts";
 import { exitStatusOf } from "../report/exit-status.ts";
 import { checkOutputs, writeOutputs } from "../report/outputs.ts";
 import { renderResult } from "../report/render.ts";
+import { type LoadTestResult, noteFindings, sendFindings } from "../report/result.ts";
 import { judge, type Threshold } from "../thresholds/threshold.ts";
 import { mergeResults, type NamedResult } from "./merge-results.ts";
 import { readResult } from "./read-result.ts";
@@ -39,7 +40,7 @@ export function mergeCommand(argv: readonly string[]): number {
 	}
 	const { failIf = [], json, csv, html } = command.opts<Flags>();
 	const paths = { jsonPath: json ?? null, csvPath: csv ?? null, htmlPath: html ?? null };
-	const result = mergeOf(command.args);
+	const result = mergeOf(command.args, failIf);
 	checkOutputs(paths);
 	result.thresholds = failIf.map((threshold) => judge(threshold, result));
 	console.log(renderResult(result));
@@ -47,13 +48,13 @@ export function mergeCommand(argv: readonly string[]): number {
 	return exitStatusOf(result);
 }
 
-function mergeOf(files: readonly string[]) {
+function mergeOf(files: readonly string[], thresholds: readonly Threshold[]) {
 	if (files.length > filesMax) throw new UsageError(`error: ${files.length} files; ${filesMax} are the most`);
 	const twice = files.find((file, index) => files.indexOf(file) < index);
 	if (twice !== undefined) throw new UsageError(`error: ${twice} is named twice; each result counts once`);
 	const parts = files.map((file): NamedResult => {
 		try {
-			return { file, result: readResult(file) };
+			return { file, result: judgeAgain(readResult(file), thresholds) };
 		} catch (error) {
 			throw new UsageError(`error: ${file} ${(error as Error).message}`);
 		}
@@ -63,4 +64,14 @@ function mergeOf(files: readonly string[]) {
 	} catch (error) {
 		throw new UsageError(`error: ${(error as Error).message}`);
 	}
+}
+
+/** What was a problem of the messages is a warning when a threshold judges it now, as in a load test. */
+function judgeAgain(result: LoadTestResult, thresholds: readonly Threshold[]): LoadTestResult {
+	const findings = result.send === undefined ? [] : sendFindings(result.send);
+	const known = findings.filter(({ text }) => result.problems.includes(text));
+	const others = result.problems.filter((problem) => known.every(({ text }) => text !== problem));
+	const again = { ...result, problems: others, warnings: [...result.warnings] };
+	noteFindings(again, known, thresholds);
+	return again;
 }

@@ -119,6 +119,10 @@ describe("merge", () => {
 		expect(mergeCommand([a, c, "--fail-if", "throughput<1000"])).toBe(3);
 		expect(mergeCommand([a, b])).toBe(1);
 		expect(printed.mock.calls.at(-1)![0]).toContain("b.json: 3 deliveries lost");
+		const refused = written("refused.json", { ...other, problems: ["3 deliveries lost", "2 messages refused: 2 × status 503"] });
+		expect(mergeCommand([a, refused, "--fail-if", "loss>50%"]), "the refusals are still a problem").toBe(1);
+		expect(mergeCommand([a, refused, "--fail-if", "loss>50%", "--fail-if", "errors>50%"])).toBe(0);
+		expect(mergeCommand([a, refused, "--fail-if", "loss>1%", "--fail-if", "errors>50%"])).toBe(3);
 		const json = join(directory, "merged.json");
 		expect(mergeCommand([a, c, "--json", json])).toBe(0);
 		expect(mergeCommand([json, b])).toBe(1);
