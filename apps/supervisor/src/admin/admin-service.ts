@@ -2,8 +2,8 @@ import type { Workers } from "@shardcast/control";
 import { type AdminAnswer, type AdminCall, adminVersionHeader, jsonLine, refusal } from "@shardcast/http";
 import { ArgumentError, parseArguments } from "./arguments.ts";
 import { commandText } from "./command-text.ts";
-import { type Operation, type OperationOutcome, Operations } from "./operations.ts";
 import { type AdminCluster, Refused, type Verb } from "./verb.ts";
+import { type OperationOutcome, type VerbRun, VerbRuns } from "./verb-runs.ts";
 import { verbOf, verbs } from "./verbs/index.ts";
 
 /** Longest time that any call waits for events. */
@@ -30,7 +30,7 @@ export class AdminService {
 	/** Operations that have ended and were to change something; refused ones, too. */
 	readonly counts: Record<OperationOutcome, number> = { done: 0, partly: 0, refused: 0, failed: 0 };
 	readonly #parts: AdminServiceParts;
-	readonly #operations: Operations;
+	readonly #operations: VerbRuns;
 
 	constructor(parts: AdminServiceParts) {
 		this.#parts = parts;
@@ -38,7 +38,7 @@ export class AdminService {
 			operations: () => this.#operations.running.filter(({ verb }) => verb.changes).map(({ summary }) => summary),
 			cancel: () => this.#operations.cancelExclusive()?.summary ?? null,
 		});
-		this.#operations = new Operations({ cluster, onEnd: (operation, end, error) => this.#onEnd(operation, end, error) });
+		this.#operations = new VerbRuns({ cluster, onEnd: (operation, end, error) => this.#onEnd(operation, end, error) });
 	}
 
 	/** The cluster stops: asks all operations to end early. */
@@ -75,7 +75,7 @@ export class AdminService {
 		const verb = this.#verbs().find(({ name }) => name === request.verb);
 		if (verb === undefined) return this.#refuse("not_found", this.#unknownVerb(request.verb));
 		const command = commandText(verb, request.arguments);
-		let operation: Operation;
+		let operation: VerbRun;
 		try {
 			const args = parseArguments(verb.arguments, request.arguments);
 			if (verb.changes && this.#parts.cluster.isStopping()) throw new Refused("the cluster is stopping");
@@ -104,7 +104,7 @@ export class AdminService {
 		return this.#state(operation, after);
 	}
 
-	#state(operation: Operation, after: number): AdminAnswer {
+	#state(operation: VerbRun, after: number): AdminAnswer {
 		const { id, verb, command, who, startedAt, end } = operation;
 		const outcome = end?.outcome ?? null;
 		const status = outcome === null ? 202 : statuses[outcome];
@@ -133,7 +133,7 @@ export class AdminService {
 		return { "Cache-Control": "no-store", [adminVersionHeader]: this.#parts.cluster.version };
 	}
 
-	#onEnd({ verb, command, who, startedAt }: Operation, end: NonNullable<Operation["end"]>, error: unknown): void {
+	#onEnd({ verb, command, who, startedAt }: VerbRun, end: NonNullable<VerbRun["end"]>, error: unknown): void {
 		const { outcome, reason } = end;
 		const { audit, tell, onError } = this.#parts;
 		if (outcome === "failed") onError(`admin: "${command}" of ${who} failed: ${reason}`, error);

@@ -2,7 +2,7 @@ import { request as httpRequest, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { userInfo } from "node:os";
 import { adminPaths, adminVersionHeader } from "@shardcast/http";
-import type { EventPage, OperationOutcome } from "../operations.ts";
+import type { EventPage, OperationOutcome } from "../verb-runs.ts";
 
 /** Longest answer of a cluster: a page of events. */
 const answerBytesMax = 16_777_216;

@@ -1,4 +1,4 @@
-import type { OperationOutcome } from "../operations.ts";
+import type { OperationOutcome } from "../verb-runs.ts";
 
 /** What the commands of the admin interface exit with. */
 export const ExitStatus = {

@@ -1,5 +1,5 @@
 import { print } from "@shardcast/process";
-import type { OperationEvent } from "../operations.ts";
+import type { OperationEvent } from "../verb-runs.ts";
 
 /** How the end of a command is told: as that of an operation, or that there was no answer. */
 export interface CommandEnd {

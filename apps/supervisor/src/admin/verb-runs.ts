@@ -39,7 +39,7 @@ const finishedMax = 32;
 const eventsMax = 500;
 
 /** One call of a verb. It goes on if the caller leaves. */
-export class Operation {
+export class VerbRun {
 	readonly id = randomBytes(6).toString("hex");
 	readonly verb: Verb;
 	readonly who: string;
@@ -119,31 +119,31 @@ export class Operation {
 	}
 }
 
-interface OperationsParts {
+interface VerbRunsParts {
 	readonly cluster: AdminCluster;
 	/** Called once for each operation that has ended, with every operation that changes something and every failed one. */
-	readonly onEnd: (operation: Operation, end: OperationEnd, error: unknown) => void;
+	readonly onEnd: (operation: VerbRun, end: OperationEnd, error: unknown) => void;
 }
 
 /**
  * Runs verbs. Owned by the supervisor. Bounds: `runningMax` operations at once, more are refused; of the finished ones the latest `finishedMax` that
  * change something are kept, and as many that only look, so that a caller that was cut off can still ask for the result.
  */
-export class Operations {
-	readonly #parts: OperationsParts;
+export class VerbRuns {
+	readonly #parts: VerbRunsParts;
 	/** In the order of their start; finished ones, too. */
-	readonly #all = new Map<string, Operation>();
+	readonly #all = new Map<string, VerbRun>();
 
-	constructor(parts: OperationsParts) {
+	constructor(parts: VerbRunsParts) {
 		this.#parts = parts;
 	}
 
 	/** Those in progress, oldest first. */
-	get running(): readonly Operation[] {
+	get running(): readonly VerbRun[] {
 		return [...this.#all.values()].filter(({ end }) => end === null);
 	}
 
-	get(id: string): Operation | null {
+	get(id: string): VerbRun | null {
 		return this.#all.get(id) ?? null;
 	}
 
@@ -151,7 +151,7 @@ export class Operations {
 	 * Starts a verb and does not wait for its end.
 	 * @param command how people know it. @throws Refused when it may not run now.
 	 */
-	start(verb: Verb, args: ArgumentsOf<ArgumentTable>, { command, who }: { readonly command: string; readonly who: string }): Operation {
+	start(verb: Verb, args: ArgumentsOf<ArgumentTable>, { command, who }: { readonly command: string; readonly who: string }): VerbRun {
 		const { running } = this;
 		const inTheWay = verb.isExclusive === true ? running.find((operation) => operation.verb.isExclusive === true) : undefined;
 		if (inTheWay !== undefined)
@@ -160,7 +160,7 @@ export class Operations {
 			);
 		if (running.length >= runningMax && verb.isUrgent !== true)
 			throw new Refused(`${runningMax} operations are in progress already; try again when one has ended`);
-		const operation = new Operation(verb, command, who);
+		const operation = new VerbRun(verb, command, who);
 		this.#all.set(operation.id, operation);
 		this.#forget();
 		void this.#run(operation, args);
@@ -168,7 +168,7 @@ export class Operations {
 	}
 
 	/** Asks the exclusive operation to stop early; null if there is none. */
-	cancelExclusive(): Operation | null {
+	cancelExclusive(): VerbRun | null {
 		const operation = this.running.find(({ verb }) => verb.isExclusive === true) ?? null;
 		operation?.cancel();
 		return operation;
@@ -179,7 +179,7 @@ export class Operations {
 		for (const operation of this.running) operation.cancel();
 	}
 
-	async #run(operation: Operation, args: ArgumentsOf<ArgumentTable>): Promise<void> {
+	async #run(operation: VerbRun, args: ArgumentsOf<ArgumentTable>): Promise<void> {
 		const { verb, signal } = operation;
 		let partly: string | null = null;
 		let error: unknown = null;
