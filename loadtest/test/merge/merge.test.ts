@@ -63,6 +63,8 @@ describe("results put together", () => {
 		expect(merged.series!.points[2]).toMatchObject({ serverCpuPercent: 40 });
 		const together = mergeSeries([measured.series!, measured.series!]).points[0];
 		expect(together).toMatchObject({ clients: 38, deliveries: 100, serverCpuPercent: null });
+		const withCpu = (serverCpuPercent: number) => ({ ...measured.series!, points: [point(0, { serverCpuPercent })] });
+		expect(mergeSeries([withCpu(40), withCpu(70), withCpu(50)]).points[0], "it is the same server").toMatchObject({ serverCpuPercent: 70 });
 	});
 
 	it("refuse series that do not fit", () => {
