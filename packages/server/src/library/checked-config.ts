@@ -16,7 +16,9 @@ import {
 export function unknownOption(name: string): string {
 	const plain = (text: string) => text.replaceAll(/[-_.]/g, "").toLowerCase();
 	const words = (key: ConfigKey) => [optionOf(key).flag, filePath(key), optionOf(key).key].map(plain);
-	const meant = configKeys.find((key) => words(key).includes(plain(name))) ?? closestWord(name, configKeys);
+	// Several sections have a key of this name; the property of the plain one is the shortest.
+	const [same] = configKeys.filter((key) => words(key).includes(plain(name))).sort((one, other) => one.length - other.length);
+	const meant = same ?? closestWord(name, configKeys);
 	return `${name}: there is no such option${meant === undefined ? "" : `; did you mean ${meant}?`}`;
 }
 
