@@ -10,12 +10,13 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 /** Every option that is a secret, now and later. */
 const secretKeys = configKeys.filter((key) => optionOf(key).secret);
 const secretOf = (key: ConfigKey) => `canary-of-${key}-7f3a9c`;
-/** Secrets that are addresses. Nobody listens there: the clients of Redis and PostgreSQL log errors. */
-const addresses: Partial<Record<ConfigKey, string>> = {
+/** Secrets with a form. Nobody listens at the addresses: the clients of Redis and PostgreSQL log errors. */
+const formed: Partial<Record<ConfigKey, string>> = {
 	redisAddress: `redis://user:${secretOf("redisAddress")}@127.0.0.1:1`,
 	postgresAddress: `postgres://user:${secretOf("postgresAddress")}@127.0.0.1:1/app`,
+	otlpHeaders: `x-key=${secretOf("otlpHeaders")}`,
 };
-const env = Object.fromEntries(secretKeys.map((key) => [environmentName(key), addresses[key] ?? secretOf(key)]));
+const env = Object.fromEntries(secretKeys.map((key) => [environmentName(key), formed[key] ?? secretOf(key)]));
 const main = join(import.meta.dirname, "../../dist/main.js");
 /** In tokens that are sent, valid and not: whoever reads a token can be its user. */
 const inToken = "canary-in-a-token-7f3a9c";

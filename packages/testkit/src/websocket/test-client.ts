@@ -1,5 +1,5 @@
 import WebSocket from "ws";
-import { waitFor } from "../wait.ts";
+import { scaledDeadline, waitFor } from "../wait.ts";
 import { Opcode } from "./frames.ts";
 import { handshakeKey } from "./handshake.ts";
 import { describeEnd, RawSocket, type SocketEnd } from "./raw-socket.ts";
@@ -24,7 +24,7 @@ interface TestClient {
 	close(code?: number): Promise<void>;
 }
 
-const openMs = 5_000;
+const openMs = scaledDeadline(5_000);
 
 abstract class CountingClient implements TestClient {
 	readonly messages: ReceivedMessage[] = [];
