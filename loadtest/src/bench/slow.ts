@@ -25,8 +25,11 @@ const bytes = 4096;
 const measureMs = 8_000;
 /** Messages to each stalled client alone until kernel and buffers are full. */
 const fillMessages = 2_000;
-/** Until the kernel's buffers are nearly full: those of the shards fill during the measurement, and then the clients are closed. */
-const fillMessagesOfClosed = 800;
+/**
+ * Messages after which a stalled client is closed for sure, those that are measured included. Before that the kernel's buffers are nearly full; those of
+ * the shards fill during the measurement.
+ */
+const messagesUntilClosed = 1_600;
 /** Stalled clients get what is published here, and fast ones do not: what fills the buffers must not delay those that are measured. */
 const fillChannel = "fill";
 const closedMs = 20_000;
@@ -157,7 +160,7 @@ async function whileOthersStall(side: Side, count: number, rate: number) {
 		const before = await counted(subject);
 		const bytesBefore = subject.servers.pssBytes();
 		stalled.stall();
-		await fill(subject, closes ? fillMessagesOfClosed : fillMessages);
+		await fill(subject, closes ? messagesUntilClosed - (rate * measureMs) / 1000 : fillMessages);
 		// With the usual number, nothing else happens while latency is measured.
 		const most = new Most(subject, count === manyStalled ? 500 : 2 * measureMs);
 		const measured = await load(side, rate, measureMs).finally(() => most.stop());
