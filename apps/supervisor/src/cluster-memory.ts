@@ -76,8 +76,8 @@ export class ClusterMemory {
 	}
 
 	/**
-	 * Makes one more slot a shard's, with all its files. Its process does not run yet, and it is drained. In handoff mode a running balancer cannot take back what is in the new socket;
-	 * one that is started afterwards can.
+	 * Makes one more slot a shard's, with all its files. Its process does not run yet, and it is drained. In handoff mode a running balancer cannot
+	 * take back what is in the new socket; one that is started afterwards can.
 	 * @returns the slot. @throws NativeError ENOSPC when shared memory has no room; nothing is left behind.
 	 */
 	addShard(): number {
@@ -86,8 +86,8 @@ export class ClusterMemory {
 		const row = this.#board.row(slot);
 		// Until it serves, nobody waits for it, and the others keep their connections. First, since it is seen from the next line on.
 		row.isDrained = true;
-		createMemberFiles(directory, this.#board, slot, { capacityBytes: this.#ringCapacityBytes, role: Role.shard });
 		try {
+			createMemberFiles(directory, this.#board, slot, { capacityBytes: this.#ringCapacityBytes, role: Role.shard });
 			row.connectionsGiven = 0;
 			this.#addresses?.reserve(slot + 1);
 			// That of a slot which was a shard's before is still read.
@@ -127,11 +127,11 @@ export class ClusterMemory {
 	/** Call when a new process of this shard exists, before its start message is sent. */
 	shardStarts(
 		slot: number,
-		process: { incarnation: number; pid: number; core: number | null; port: number; connectionsMax: number },
+		process: { incarnation: number; restarts: number; pid: number; core: number | null; port: number; connectionsMax: number },
 	): void {
 		const row = this.#board.row(slot);
 		row.incarnation = process.incarnation;
-		row.restarts = process.incarnation - 1;
+		row.restarts = process.restarts;
 		row.core = process.core ?? -1;
 		row.port = process.port;
 		row.connectionsGiven = process.connectionsMax;

@@ -26,7 +26,7 @@ describe("ClusterMemory", () => {
 	const status = (name: string) => statSync(join(memory!.path, name));
 	const takenBytes = (name: string) => status(name).blocks * 512;
 	const started = (slot: number) =>
-		memory!.shardStarts(slot, { incarnation: 1, pid: 4000 + slot, core: null, port: 3002 + slot, connectionsMax: 100 });
+		memory!.shardStarts(slot, { incarnation: 1, restarts: 0, pid: 4000 + slot, core: null, port: 3002 + slot, connectionsMax: 100 });
 
 	it("has room for 64 members from the start, and takes little more than the rings of those that there are", () => {
 		const { board } = create(2);

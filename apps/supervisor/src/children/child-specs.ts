@@ -56,15 +56,18 @@ export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, 
 	const name = `${facts.workers} ${slot}`;
 	const pinning = facts.pin(core);
 	const pinnedTo = pinning.kind === "none" ? null : core;
+	const predecessors = memory.board.row(slot).incarnation;
 	return {
 		...common(name, facts, hooks),
-		predecessors: memory.board.row(slot).incarnation,
+		predecessors,
 		launch: () => launch(facts.entries.worker, pinning, memory.handoffDescriptors(slot)),
 		prepare: (incarnation, pid) => {
 			const { config } = facts;
 			const connectionsMax = connectionsPerShard(config, memory.takers);
 			memory.shardStarts(slot, {
 				incarnation,
+				// Not those of a shard that had the slot before and was removed.
+				restarts: incarnation - predecessors - 1,
 				pid,
 				core: pinnedTo,
 				port: facts.workers === "shard" ? config.basePort + slot : 0,

@@ -94,6 +94,7 @@ it("a rolling restart, and more and fewer shards: nobody loses or repeats a mess
 	expect(stillPublishing.failures).toEqual([]);
 	// What was a shard's is gone, and the slot can be one's again.
 	expect(await cluster.operate("scale 2")).toMatchObject({ before: 1, after: 2 });
+	expect((await cluster.health()).shards[1], "not a restart of the one before").toMatchObject({ id: 1, restarts: 0 });
 	expect(readdirSync(cluster.sharedDirectories()[0]!).filter((name) => /^(ring|bell|handoff)-[23]/.test(name))).toEqual([]);
 	readers.close();
 	expect((await cluster.stop()).code, cluster.log()).toBe(0);
