@@ -37,6 +37,12 @@ export function openMode(config: Config): string | null {
 	return `open mode: every client that reaches this gateway can send frames to its backends, and gets theirs; ${closes}`;
 }
 
+/** What does not work since there is no Redis; null = nothing: there is one, or clients are no users. */
+export function offWithoutRedis(config: Config): string | null {
+	if (config.redisAddress !== undefined || !hasTokenKey(config)) return null;
+	return "no Redis: this gateway does not hear which users the nodes of a cluster block or disconnect, and which tokens they revoke; --redis-url and --redis-prefix of the cluster change that";
+}
+
 /** What new options open to everyone, one line each. */
 export function newlyOpen(before: Config, after: Config): readonly string[] {
 	const open = openMode(after);

@@ -11,7 +11,7 @@ import {
 import { runUntilSignal } from "@shardcast/control";
 import { createLog } from "@shardcast/telemetry";
 import { Gateway } from "./gateway.ts";
-import { access, newlyOpen, openMode } from "./gateway-access.ts";
+import { access, newlyOpen, offWithoutRedis, openMode } from "./gateway-access.ts";
 import { MonitorReport } from "./monitor/monitor-report.ts";
 
 /** Runs a gateway until a signal stops it. SIGHUP reloads options and certificates. @throws StartupError */
@@ -48,6 +48,8 @@ export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" 
 	const host = urlHost({ ...parseAddress(config.gatewayAddr), port });
 	const open = openMode(config);
 	if (open !== null) log.warn(open);
+	const off = offWithoutRedis(config);
+	if (off !== null) log.info(off);
 	// Last, since a reader of the banner may send a signal at once.
 	process.stdout.write(
 		`shardcast gateway, pid ${process.pid}: ws${s}://${host}, http${s}://${host}/health, http${s}://${host}/console; to ${gateway.about}; ${access(config)}\n`,

@@ -1,6 +1,6 @@
 import { type Config, defaultConfig } from "@shardcast/config";
 import { expect, it } from "vitest";
-import { newlyOpen } from "../src/gateway-access.ts";
+import { newlyOpen, offWithoutRedis } from "../src/gateway-access.ts";
 
 const withKey = { tokenHmacSecret: "a-secret-of-some-length" };
 
@@ -23,4 +23,13 @@ it.each([
 ] as const)("a reload tells what it opens: %s", (_, before, after, lines) => {
 	const told = newlyOpen(defaultConfig(before as Partial<Config>), defaultConfig(after as Partial<Config>));
 	expect(told).toEqual(lines.map((line) => expect.stringMatching(line)));
+});
+
+it.each([
+	["clients are users", withKey, /^no Redis: .* block or disconnect.*; --redis-url /],
+	["there is a Redis", { ...withKey, redisAddress: "redis://127.0.0.1" }, null],
+	["nobody has a token", {}, null],
+] as const)("it tells at the start what is off without Redis, if anything: %s", (_, given, line) => {
+	const told = offWithoutRedis(defaultConfig(given as Partial<Config>));
+	expect(told).toEqual(line === null ? null : expect.stringMatching(line));
 });

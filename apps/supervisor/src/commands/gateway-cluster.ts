@@ -9,7 +9,7 @@ import {
 	urlHost,
 	usesTls,
 } from "@shardcast/config";
-import { access, GatewaySupervision, MonitorReport, newlyOpen, openMode } from "@shardcast/gateway/cluster";
+import { access, GatewaySupervision, MonitorReport, newlyOpen, offWithoutRedis, openMode } from "@shardcast/gateway/cluster";
 import { formatCpuList } from "@shardcast/process";
 import { runCluster, type ServingCluster } from "../run-cluster.ts";
 
@@ -34,6 +34,8 @@ function serving({ plan, supervisor, balancer, gateway, log }: ServingCluster): 
 	report.start();
 	const open = openMode(config);
 	if (open !== null) log.warn(open);
+	const off = offWithoutRedis(config);
+	if (off !== null) log.info(off);
 	const s = usesTls(config) ? "s" : "";
 	const host = urlHost(balancer);
 	const processes = `${topology.shards.length} processes on CPUs ${formatCpuList(topology.cpus)}${topology.wraps ? ", which some share" : ""}`;

@@ -60,10 +60,11 @@ export class FollowedOrders {
 			}
 		}
 		const heard = this.#redis.subscribe(nodeKeysOf(config).control, (message) => this.#onOrder(message), { sharded: true });
-		// It is retried when Redis can be reached; until then the regular looks notice changes of the list.
-		heard.catch(() => undefined);
 		await this.revocations.start(0);
-		await withDeadline(this.revocations.catchUp(), config.redisTimeoutMs, "reading the list").catch((error: Error) => {
+		// Listening comes first: an order to close a client that comes right after the start would be lost. It is retried when Redis can be reached; until
+		// then the regular looks notice changes of the list.
+		const known = heard.catch(() => undefined).then(() => this.revocations.catchUp());
+		await withDeadline(known, config.redisTimeoutMs, "reading the list").catch((error: Error) => {
 			log.warn(`blocked users and revoked tokens are not known yet: ${error.message}; until then they are let in`);
 		});
 	}
