@@ -11,21 +11,26 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 	let rig: KafkaRig;
 	let scratch: string;
 	let topics = 0;
-	/** For the first two tests: not started yet, then one that asks who comes. */
-	let guarded: KafkaBroker;
+	/** For the first two tests, which make it: not started yet, then one that asks who comes. */
+	let guarded: KafkaBroker | undefined;
 	beforeAll(async () => {
-		const authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
-		// Whoever comes without SASL may do everything, alice only what she is granted.
-		const properties = { "authorizer.class.name": authorizer, "super.users": "User:ANONYMOUS" };
-		[rig, guarded] = await Promise.all([KafkaRig.create(), KafkaBroker.create({ secure: true, properties })]);
+		rig = await KafkaRig.create();
 		scratch = mkdtempSync(join(tmpdir(), "shardcast-route-"));
 	});
 	afterEach(() => rig.reset());
 	afterAll(async () => {
-		await guarded.remove();
+		await guarded?.remove();
 		await rig.close();
 		rmSync(scratch, { recursive: true, force: true });
 	});
+
+	async function guardedBroker(): Promise<KafkaBroker> {
+		const authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+		// Whoever comes without SASL may do everything, alice only what she is granted.
+		const properties = { "authorizer.class.name": authorizer, "super.users": "User:ANONYMOUS" };
+		guarded ??= await KafkaBroker.create({ secure: true, properties });
+		return guarded;
+	}
 
 	const degraded = (sentence: string, deadlineMs = 20_000, cluster = rig.cluster) =>
 		waitFor(
@@ -39,7 +44,8 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 		);
 
 	it("no broker at start: the cluster serves, says so, and reads once there is one", { tags: ["long"] }, async () => {
-		const { brokers } = guarded;
+		const broker = await guardedBroker();
+		const { brokers } = broker;
 		rig.cluster = await startCluster({
 			shards: 2,
 			flags: ["--kafka-brokers", brokers, "--kafka-topics", "late", "--kafka-metadata-age", "300ms"],
@@ -49,7 +55,7 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 		const [one, two] = await rig.listen([rig.cluster.shardUrl(0), rig.cluster.shardUrl(1)]);
 		one!.send("clients talk all the same");
 		await two!.waitForMessages(1, 20_000);
-		await guarded.start();
+		await broker.start();
 		await degraded("a topic does not exist: topic late does not exist; create what is missing", 20_000);
 		const client = await connectKafka(brokers);
 		await client.createTopic("late", 1);
@@ -63,7 +69,7 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 		timeout: 180_000,
 		tags: ["long"],
 	}, async () => {
-		const broker = guarded;
+		const broker = await guardedBroker();
 		if (broker.pid === undefined) await broker.start();
 		const client = await connectKafka(broker.brokers);
 		await client.createTopic("secret", 1);

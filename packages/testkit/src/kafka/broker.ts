@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,9 +6,10 @@ import { freePorts } from "../network/ports.ts";
 import { endChild } from "../processes/end-child.ts";
 import { selfSignedStore } from "./certificate.ts";
 import { classArchiveFlags } from "./class-archive.ts";
-import { formatStorage, KafkaUnavailable, kafkaJars, requireJava } from "./jars.ts";
+import { KafkaUnavailable, kafkaJars, requireJava } from "./jars.ts";
 import { ownedPrefix, removeLeftovers } from "./leftovers.ts";
 import { type BrokerPorts, scramCredentials, serverProperties } from "./properties.ts";
+import { formatStorage } from "./storage.ts";
 
 export interface BrokerOptions {
 	/** Adds a SASL listener (PLAIN and SCRAM; user alice) and a TLS listener. */
@@ -26,8 +26,6 @@ export interface BrokerOptions {
 
 const startedLine = "Kafka Server started";
 const setpriv = "/usr/bin/setpriv";
-/** Kafka takes 16 bytes in base64; hexadecimal digits are such, and never look like a flag to its tools. */
-const clusterIdCharacters = 22;
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 15_000;
 /** With what it writes down of its classes. */
@@ -99,13 +97,10 @@ export class KafkaBroker {
 			writeFileSync(path, serverProperties(directory, ports, store, options.properties ?? {}));
 			// The tool is not what an archive would be made of.
 			const toolFlags = jvmFlags.filter((flag) => !flag.includes("ArchiveClassesAtExit"));
-			await formatStorage(
-				jars,
-				toolFlags,
-				path,
-				randomUUID().replaceAll("-", "").slice(0, clusterIdCharacters),
-				secure ? scramCredentials : [],
-			);
+			await formatStorage({
+				...{ jars, jvmFlags: toolFlags, propertiesPath: path },
+				...{ directory: join(directory, "log"), scram: secure ? scramCredentials : [] },
+			});
 			return new KafkaBroker(jars, jvmFlags, directory, ports, store?.caPath ?? null, options.detached === true);
 		} catch (error) {
 			rmSync(directory, { recursive: true, force: true });

@@ -45,7 +45,7 @@ export function runTool(command: string, args: readonly string[], timeoutMs: num
 	});
 }
 
-async function mustRun(command: string, args: readonly string[], timeoutMs: number, fix: string): Promise<string> {
+export async function mustRun(command: string, args: readonly string[], timeoutMs: number, fix: string): Promise<string> {
 	const { status, output } = await runTool(command, args, timeoutMs).catch((error: NodeJS.ErrnoException) => {
 		throw new KafkaUnavailable(`${command} cannot be started (${error.code ?? error.message})`, fix);
 	});
@@ -81,28 +81,22 @@ export async function kafkaJars(): Promise<string> {
 }
 
 /** @returns what Java says of its version. @throws KafkaUnavailable unless Kafka 4 accepts it (17 or newer). */
-export async function requireJava(): Promise<string> {
+export function requireJava(): Promise<string> {
+	java ??= askJava().catch((error) => {
+		// The next to ask tries again.
+		java = null;
+		throw error;
+	});
+	return java;
+}
+
+/** Asked once in each process, not by each file of tests in it. */
+let java: Promise<string> | null = null;
+
+async function askJava(): Promise<string> {
 	const fix = "Install Java 17, or set KAFKA_TEST_BROKERS to a running broker";
 	const output = await mustRun("java", ["-version"], 20_000, fix);
 	const major = Number(/version "(\d+)/.exec(output)?.[1] ?? 0);
 	if (major < 17) throw new KafkaUnavailable(`Kafka ${kafkaVersion} needs Java 17, and this is Java ${major}`, fix);
 	return output;
-}
-
-/** Formats a log directory by the broker's own tool. */
-export async function formatStorage(
-	jars: string,
-	jvmFlags: readonly string[],
-	propertiesPath: string,
-	clusterId: string,
-	scram: readonly string[],
-): Promise<void> {
-	const args = ["-cp", join(jars, "*"), "-XX:+UseSerialGC", ...jvmFlags, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"];
-	const users = scram.flatMap((user) => ["--add-scram", user]);
-	await mustRun(
-		"java",
-		[...args, "kafka.tools.StorageTool", "format", "-t", clusterId, "-c", propertiesPath, ...users],
-		60_000,
-		"Look at what the storage tool says above",
-	);
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
 import type { Client } from "pg";
 import { freePorts } from "../network/ports.ts";
 import { endChild } from "../processes/end-child.ts";
@@ -50,10 +50,8 @@ export class PostgresServer {
 
 	static async start(): Promise<PostgresServer> {
 		const folder = mkdtempSync(join(tmpdir(), "postgres-"));
-		const password = join(folder, "password");
-		writeFileSync(password, PostgresServer.password);
-		giveToOwner(folder, password);
-		makeData(folder, "initdb", ["-U", "postgres", "--auth=scram-sha-256", `--pwfile=${password}`, "-E", "UTF8", "--locale=C.UTF-8"]);
+		giveToOwner(folder);
+		copy(newData(), join(folder, "data"));
 		const server = new PostgresServer(await freePorts(), folder);
 		await server.start();
 		return server;
@@ -168,6 +166,38 @@ function owner(): { readonly uid?: number; readonly gid?: number } {
 function giveToOwner(...paths: readonly string[]): void {
 	const { uid, gid } = owner();
 	if (uid !== undefined) for (const path of paths) chownSync(path, uid, gid!);
+}
+
+/**
+ * The data of a server that nobody has used. To make it takes a second of CPU, so that is done once on a machine, and each server gets a copy. Several
+ * processes that do so at once do no harm: the first rename wins.
+ */
+function newData(): string {
+	const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "shardcast");
+	const kept = join(cache, `postgres-${basename(dirname(binaries()!))}-${owner().uid ?? process.getuid?.()}`);
+	if (existsSync(kept)) return kept;
+	const folder = mkdtempSync(join(tmpdir(), "postgres-"));
+	const half = `${kept}.${process.pid}`;
+	try {
+		const password = join(folder, "password");
+		writeFileSync(password, PostgresServer.password);
+		giveToOwner(folder, password);
+		makeData(folder, "initdb", ["-U", "postgres", "--auth=scram-sha-256", `--pwfile=${password}`, "-E", "UTF8", "--locale=C.UTF-8"]);
+		mkdirSync(cache, { recursive: true });
+		copy(join(folder, "data"), half);
+		renameSync(half, kept);
+	} catch (error) {
+		if (!existsSync(kept)) throw error;
+	} finally {
+		for (const each of [folder, half]) rmSync(each, { recursive: true, force: true });
+	}
+	return kept;
+}
+
+/** With owners and rights. */
+function copy(from: string, to: string): void {
+	const { status, stderr } = spawnSync("cp", ["-a", from, to], { encoding: "utf8" });
+	if (status !== 0) throw new Error(`cp ended with status ${status}: ${stderr}`);
 }
 
 /** Runs a program of PostgreSQL that writes the data of a server into its folder. */
