@@ -1,9 +1,13 @@
+import { createRequire } from "node:module";
 import { OutputClosed, print, StartupError } from "@shardcast/process";
-import { Command, CommanderError, Option as Flag } from "commander";
+import type { Command } from "commander";
 import { type Config, type ConfigKey, environmentName, optionOf, sections } from "../options/options.ts";
 import { ConfigError } from "./config-error.ts";
 import type { FoundValue } from "./layer.ts";
 import { type ConfigInput, type LoadedConfig, loadConfig } from "./load.ts";
+
+/** Loaded only by a process that has a command line: shards and a balancer, which import this file as well, get their options otherwise. */
+const commander = (): typeof import("commander") => createRequire(import.meta.url)("commander");
 
 /** A flag that is no option: it belongs to one command only. */
 interface CommandFlag {
@@ -87,7 +91,7 @@ export async function runCommandLine(
 	environment: NodeJS.ProcessEnv,
 ): Promise<CommandOutcome> {
 	let outcome: CommandOutcome = 2;
-	const program = new Command(spec.name).description(spec.description).version(spec.version);
+	const program = new (commander().Command)(spec.name).description(spec.description).version(spec.version);
 	let help = "";
 	// Commander's own error output takes two lines; `complain` writes it in one.
 	program
@@ -156,7 +160,7 @@ export function reportError(name: string, error: unknown): number {
 		for (const line of error.message.split("\n")) process.stderr.write(`${name}: ${line}\n`);
 		return error.exitStatus;
 	}
-	if (error instanceof CommanderError) {
+	if (error instanceof commander().CommanderError) {
 		if (error.exitCode === 0) return 0;
 		// Help that was not asked for has been written already.
 		if (error.code !== "commander.help")
@@ -175,6 +179,7 @@ function addFlags(target: Command, command: CommandSpec): void {
 	for (const own of command.ownFlags ?? [])
 		target.option(own.argument === undefined ? `--${own.name}` : `--${own.name} ${own.argument}`, own.help);
 	if (command.options.length === 0) return;
+	const { Option: Flag } = commander();
 	target.option("--config <file>", "Config file, in YAML or JSON (environment: SHARDCAST_CONFIG).");
 	for (const [title, { options }] of Object.entries(sections)) {
 		for (const key of Object.keys(options) as ConfigKey[]) {
