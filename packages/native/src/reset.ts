@@ -8,6 +8,7 @@ interface Stuck {
 	readonly fd: number;
 	readonly copy: number;
 	readonly inode: number;
+	isReset: boolean;
 }
 
 const unsentBytes = new Int32Array(1);
@@ -21,21 +22,38 @@ const lingerNone = Int32Array.of(1, 0);
  * For libraries that do not expose the descriptors of their connections: sockets with unsent bytes are duplicated first. If the original is
  * gone afterwards, the duplicate is set not to linger and closed. This takes about 1 µs per open descriptor of the process, so close many
  * connections in one call. Without native support or free descriptors, connections are closed as usual.
+ *
+ * The kernel frees what is unsent when the duplicate is closed: up to 1 ms for each connection. So not all are closed in this call, but some in
+ * each turn of the event loop, `msPerTurn` at most and one at least.
  * @returns the number of connections reset.
  */
-export function closeWithReset(close: () => void): number {
+export function closeWithReset(close: () => void, msPerTurn = 2): number {
 	const stuck = nativeSupport().available ? stuckSockets() : [];
-	let reset = 0;
+	const reset: number[] = [];
 	try {
 		close();
-		for (const { fd, copy, inode } of stuck) {
+		for (const socket of stuck) {
+			const { fd, copy, inode } = socket;
 			if (inodeOf(fd) === inode) continue;
-			if (libc().setsockopt(copy, Linux.SOL_SOCKET, Linux.SO_LINGER, lingerNone, lingerNone.byteLength) === 0) reset++;
+			if (libc().setsockopt(copy, Linux.SOL_SOCKET, Linux.SO_LINGER, lingerNone, lingerNone.byteLength) !== 0) continue;
+			reset.push(copy);
+			socket.isReset = true;
 		}
 	} finally {
-		for (const { copy } of stuck) closeDescriptor(copy);
+		for (const { copy, isReset } of stuck) if (!isReset) closeDescriptor(copy);
+		closeInTurns(reset.values(), msPerTurn);
 	}
-	return reset;
+	return reset.length;
+}
+
+function closeInTurns(descriptors: Iterator<number>, msPerTurn: number): void {
+	const untilMs = performance.now() + msPerTurn;
+	do {
+		const { done, value } = descriptors.next();
+		if (done) return;
+		closeDescriptor(value);
+	} while (performance.now() < untilMs);
+	setImmediate(closeInTurns, descriptors, msPerTurn);
 }
 
 function stuckSockets(): Stuck[] {
@@ -48,7 +66,7 @@ function stuckSockets(): Stuck[] {
 			const copy = duplicate(fd);
 			const inode = holdsUnsentBytes(copy) ? inodeOf(copy) : null;
 			if (inode === null) closeDescriptor(copy);
-			else stuck.push({ fd, inode, copy });
+			else stuck.push({ fd, inode, copy, isReset: false });
 		}
 	} catch {
 		// No free descriptors: the sockets found so far are reset, the others are closed as usual.

@@ -100,6 +100,17 @@ describe("closeWithReset", () => {
 		expect([reset, unsent(cut)]).toEqual([1, 0]);
 	});
 
+	it("closes those that it has reset one after the other, in later turns of the loop", { timeout: 60_000 }, async () => {
+		const cut = [await stuckConnection(), await stuckConnection()];
+		const before = descriptorsOf(process.pid);
+		const reset = closeWithReset(() => {
+			for (const { accepted } of cut) accepted.destroy();
+		}, 0);
+		expect([reset, descriptorsOpenedSince(before).length, cut.filter((each) => unsent(each) > 0).length]).toEqual([2, 1, 1]);
+		await waitFor(() => descriptorsOpenedSince(before).length === 0, { deadlineMs: 5000, what: "the second one to be closed" });
+		expect(cut.map(unsent)).toEqual([0, 0]);
+	});
+
 	it("lets an error of the callback through and leaves no descriptor behind", { timeout: 60_000 }, async () => {
 		const stays = await stuckConnection();
 		const before = descriptorsOf(process.pid);
