@@ -3,7 +3,7 @@ import { Lane } from "../sessions/lanes/lane.ts";
 import { Recently } from "./recently.ts";
 
 /** Delivery does not wait for a client whose subscriptions drop messages. */
-const dropsByItself = ({ transport }: ClientSession): boolean => transport instanceof Lane && transport.isSlow;
+const dropsByItself = ({ transport }: ClientSession): boolean => transport instanceof Lane && transport.cause === "slow";
 
 /** `behind`: it has much unread. `awaited`: it has so much unread that delivery waits for it. `givenUp`: delivery has waited too long for it. */
 type Standing = "behind" | "awaited" | "givenUp";

@@ -63,7 +63,7 @@ export class Clients implements Feature {
 			resetting: closeWithReset,
 			counters,
 		});
-		this.lanes = new Lanes({ counters, bufferedBytesMax, soon: setImmediate });
+		this.lanes = new Lanes({ clients: () => this.sessions.all, counters, bufferedBytesMax, soon: setImmediate, nowMs });
 		const ringBytes = bus.capacityBytes;
 		this.pacing = new Pacing({
 			clients: () => this.sessions.all,

@@ -126,7 +126,7 @@ export class UnreadLimit {
 	}
 }
 
-const isInSlowLane = ({ transport }: ClientSession): boolean => transport instanceof Lane && transport.isSlow;
+const isInSlowLane = ({ transport }: ClientSession): boolean => transport instanceof Lane && transport.cause !== "long";
 
 /** What its transport holds, which no other client shares. */
 function heldBy({ transport }: ClientSession): number {

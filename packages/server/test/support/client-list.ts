@@ -30,6 +30,8 @@ export class ClientList {
 		},
 		full: (): Reply => ({ status: 503, body: "", headers: {}, close: true }),
 	};
+	/** The clock of the lanes. */
+	nowMs = 0;
 	/** Told of clients that come and go. */
 	onClient: SessionEvents = { opened: () => {}, closed: () => {} };
 	#soon: (() => void)[] = [];
@@ -49,7 +51,7 @@ export class ClientList {
 			},
 			counters: row,
 		});
-		this.lanes = new Lanes({ counters: row, bufferedBytesMax, soon });
+		this.lanes = new Lanes({ clients: () => this.sessions.all, counters: row, bufferedBytesMax, soon, nowMs: () => this.nowMs });
 		this.sessions = new Sessions({
 			lanes: this.lanes,
 			leaving: this.leaving,

@@ -4,7 +4,7 @@ import { SharedFrame } from "../../delivery/shared-frame.ts";
 import type { Audience } from "../../hub/audience.ts";
 import { hasTopics, Sent, type Transport } from "../../transports/transport.ts";
 import type { LaneMemory } from "./lane-memory.ts";
-import { type LaneItem, LaneQueue, type LaneRule } from "./lane-queue.ts";
+import { LaneItem, LaneQueue, type LaneRule } from "./lane-queue.ts";
 
 /** What a lane needs from its session. */
 export interface LaneOwner {
@@ -34,8 +34,13 @@ const transportBytesMax = 16 * 1024;
 export const partBytes = 15 * 1024;
 
 /**
- * One client's queue in front of its transport. It replaces the transport while the client is behind: because it reads too slowly (`isSlow`), or
- * because a long message is being sent in parts. Meanwhile the session is in no topic, and its audiences send to the lane.
+ * Why a client is in a lane. `slow`: it has much unread, and some of its publications may be dropped. `stalled`: it has much unread and reads nothing,
+ * and none may be dropped. `long`: a long message is being sent in parts.
+ */
+export type LaneCause = "slow" | "stalled" | "long";
+
+/**
+ * One client's queue in front of its transport. It replaces the transport while the client is behind (see `LaneCause`). Meanwhile the session is in no topic, and its audiences send to the lane.
  *
  * A long message is sent in parts because uWebSockets.js keeps, for the life of a connection, the memory of the most that ever waited for it.
  * Only control frames may come between two parts. Streams send parts as well, so that unread bytes are counted in one place.
@@ -46,7 +51,7 @@ export const partBytes = 15 * 1024;
  */
 export class Lane implements Transport {
 	readonly transport: Transport;
-	readonly isSlow: boolean;
+	readonly cause: LaneCause;
 	readonly #owner: LaneOwner;
 	readonly #counters: Pick<Counters, "add">;
 	readonly #memory: LaneMemory;
@@ -59,9 +64,9 @@ export class Lane implements Transport {
 	/** This lane's share of the replies in `memory`. */
 	#counted = 0;
 
-	constructor(transport: Transport, owner: LaneOwner, counters: Pick<Counters, "add">, memory: LaneMemory, isSlow: boolean) {
+	constructor(transport: Transport, owner: LaneOwner, counters: Pick<Counters, "add">, memory: LaneMemory, cause: LaneCause) {
 		this.transport = transport;
-		this.isSlow = isSlow;
+		this.cause = cause;
 		this.#memory = memory;
 		this.#queue = new LaneQueue(memory);
 		this.#owner = owner;
@@ -91,7 +96,7 @@ export class Lane implements Transport {
 		const rule = owner.laneRule(audience, record);
 		if (this.#ended.has(rule.of)) return;
 		const key = rule.policy === "keep-latest" && !rule.recovers ? keyOf(rule, owner.laneChannel(audience), record) : null;
-		const item = { frame: record.copyOf(frame), isBinary, rule, key };
+		const item = new LaneItem(record.copyOf(frame), isBinary, rule, key);
 		if (this.#queue.add(item)) this.#counters.add("laneDropsReplaced", 1);
 		const leaving = this.transport.getBufferedAmount() + (this.#long === null || this.#long.rule === null ? 0 : this.#longRest);
 		while (this.#queue.publicationBytes > 0 && this.#queue.publicationBytes + leaving > owner.bufferedBytesMax) {
@@ -190,7 +195,7 @@ export class Lane implements Transport {
 			owner.dropped();
 			return Sent.dropped;
 		}
-		this.#queue.add({ frame: new SharedFrame(frame), isBinary, rule: null, key: null });
+		this.#queue.add(new LaneItem(new SharedFrame(frame), isBinary, null, null));
 		this.#count(frame.length);
 		return Sent.buffered;
 	}

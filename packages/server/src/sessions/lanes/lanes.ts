@@ -1,16 +1,19 @@
 import type { Counters } from "@shardcast/scoreboard";
 import { hasTopics, type Transport } from "../../transports/transport.ts";
 import type { ClientSession } from "../client-session.ts";
-import { Lane, partBytes } from "./lane.ts";
+import { Lane, type LaneCause, partBytes } from "./lane.ts";
 import { LaneMemory } from "./lane-memory.ts";
 import type { LaneRule } from "./lane-queue.ts";
 
 interface LanesParts {
+	/** Returns all clients. */
+	readonly clients: () => readonly ClientSession[];
 	readonly counters: Pick<Counters, "add" | "set">;
 	/** The smallest limit of any connected client. */
 	readonly bufferedBytesMax: () => number;
 	/** Runs the callback in a later phase of the loop, when the lists of audiences are not being iterated. */
 	readonly soon: (callback: () => void) => void;
+	readonly nowMs: () => number;
 }
 
 /** A session with more unread than this share of its limit, and at most `slowBytesMax`, moves to a lane. */
@@ -25,16 +28,21 @@ const slowBytesMax = 64 * 1024;
  * fits.
  */
 const lookShare = 1 / 16;
+/**
+ * A client whose publications may not be dropped moves when it has had that much unread for so long and has read nothing. In a burst, those that read
+ * stay in their topics: thousands of lanes would cost more than the copies.
+ */
+const stalledMs = 250;
 /** A topic that nobody publishes to. It keeps the bytes that uWebSockets.js has not written yet for a client that is in no other topic. */
 const restTopic = "in a lane";
 
 /**
  * Moves clients between the topics of uWebSockets.js, which reach thousands of clients with one call, and a queue in JavaScript for each client
  * (`Lane`), which knows what may be dropped. A client is in a lane while it reads too slowly and one of its subscriptions lets publications be
- * dropped, or while a long message is being sent in parts.
+ * dropped, while it reads nothing, or while a long message is being sent in parts.
  *
- * The library reports only a message that it has already dropped, which is too late. So clients that allow drops are checked whenever enough has
- * been published to bring one of them near its limit. Cost: 0.1 µs for each such client and check; nothing for other clients.
+ * The library reports only a message that it has already dropped, which is too late, and copies each message for each client that does not read. So
+ * clients are checked whenever enough has been published to bring one of them near its limit. Cost: 0.1 µs for each client and check.
  *
  * Owned by the shard's loop. Bound: the number of clients.
  */
@@ -42,6 +50,8 @@ export class Lanes {
 	readonly #parts: LanesParts;
 	/** Clients with a subscription whose publications may be dropped. */
 	readonly #watched = new Set<ClientSession>();
+	/** Clients with much unread that do not allow drops: since when they have read nothing. */
+	readonly #still = new Map<ClientSession, number>();
 	readonly #inLanes = new Set<ClientSession>();
 	readonly memory = new LaneMemory();
 	#gaps: { readonly session: ClientSession; readonly rule: LaneRule }[] = [];
@@ -68,14 +78,16 @@ export class Lanes {
 
 	/** Moves slow clients out of the topics before anything is delivered. */
 	beforeTurn(): void {
+		const { clients, bufferedBytesMax, nowMs } = this.#parts;
 		if (this.#gaps.length > 0) this.#endGaps();
-		if (this.#watched.size === 0 || this.#published <= Math.min(this.#parts.bufferedBytesMax() * lookShare, slowBytesMax)) return;
+		if (this.#published <= Math.min(bufferedBytesMax() * lookShare, slowBytesMax)) return;
 		this.#published = 0;
-		for (const session of this.#watched) {
-			if (session.leaving !== 0 || session.transport instanceof Lane) continue;
-			if (session.transport.getBufferedAmount() <= Math.min(session.bufferedBytesMax * slowShare, slowBytesMax)) continue;
-			this.#enter(session, new Lane(session.transport, session, this.#parts.counters, this.memory, true));
-			this.#parts.counters.add("laneEnteredSlow", 1);
+		for (const session of clients()) {
+			const { transport } = session;
+			if (session.leaving !== 0 || transport instanceof Lane) continue;
+			if (transport.getBufferedAmount() <= Math.min(session.bufferedBytesMax * slowShare, slowBytesMax)) continue;
+			if (this.#watched.has(session)) this.#slow(session, "slow");
+			else this.#mayBeStalled(session, nowMs());
 		}
 	}
 
@@ -91,7 +103,7 @@ export class Lanes {
 		}
 		if (transport instanceof Lane) transport.give(frame, isBinary);
 		else {
-			const lane = new Lane(transport, session, this.#parts.counters, this.memory, false);
+			const lane = new Lane(transport, session, this.#parts.counters, this.memory, "long");
 			lane.give(frame, isBinary);
 			if (lane.isDone) return false;
 			this.#enter(session, lane);
@@ -102,6 +114,7 @@ export class Lanes {
 
 	/** The client has read something. */
 	writable(session: ClientSession): void {
+		this.#still.delete(session);
 		const { transport } = session;
 		if (!(transport instanceof Lane)) return;
 		transport.pump();
@@ -123,6 +136,7 @@ export class Lanes {
 	/** The client gets nothing beyond what waits for it. */
 	leaving(session: ClientSession): void {
 		this.#watched.delete(session);
+		this.#still.delete(session);
 		if (!this.#inLanes.delete(session)) return;
 		(session.transport as Lane).retire();
 		this.#changed();
@@ -143,6 +157,18 @@ export class Lanes {
 			if (session.transport instanceof Lane) session.transport.forget(rule);
 		}
 	};
+
+	#mayBeStalled(session: ClientSession, nowMs: number): void {
+		const sinceMs = this.#still.get(session);
+		if (sinceMs === undefined) this.#still.set(session, nowMs);
+		else if (nowMs - sinceMs >= stalledMs) this.#slow(session, "stalled");
+	}
+
+	#slow(session: ClientSession, cause: LaneCause): void {
+		this.#still.delete(session);
+		this.#enter(session, new Lane(session.transport, session, this.#parts.counters, this.memory, cause));
+		this.#parts.counters.add("laneEnteredSlow", 1);
+	}
 
 	#enter(session: ClientSession, lane: Lane): void {
 		const { transport } = lane;

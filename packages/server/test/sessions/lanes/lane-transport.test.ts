@@ -23,7 +23,7 @@ class Behind implements Session<TopicTransport>, LaneOwner {
 	}
 
 	opened(transport: TopicTransport): void {
-		const lane = new Lane(transport, this, { add: () => {} }, new LaneMemory(), true);
+		const lane = new Lane(transport, this, { add: () => {} }, new LaneMemory(), "slow");
 		const send = lane.send.bind(lane);
 		lane.send = (message, isBinary) => {
 			setImmediate(() => this.writable());

@@ -6,7 +6,7 @@ import { SharedFrame } from "../../../src/delivery/shared-frame.ts";
 import { Audience } from "../../../src/hub/audience.ts";
 import { Lane, partBytes } from "../../../src/sessions/lanes/lane.ts";
 import { LaneMemory } from "../../../src/sessions/lanes/lane-memory.ts";
-import { LaneQueue, type LaneRule } from "../../../src/sessions/lanes/lane-queue.ts";
+import { LaneItem, LaneQueue, type LaneRule } from "../../../src/sessions/lanes/lane-queue.ts";
 import { Sent, type TopicTransport } from "../../../src/transports/transport.ts";
 import type { CentrifugeClient } from "../../support/centrifuge-rig.ts";
 import { FakeTransport } from "../../support/fake-transport.ts";
@@ -97,7 +97,7 @@ class Rig {
 			},
 		};
 		const counters = { add: (name: string, by: number) => (this.counts[name] += by) };
-		this.lane = new Lane(this.socket, owner, counters as never, this.memory, true);
+		this.lane = new Lane(this.socket, owner, counters as never, this.memory, "slow");
 	}
 
 	publish(kind: Kind, text: string, key?: string): void {
@@ -270,7 +270,7 @@ describe("the queue of a lane", () => {
 		const queue = new LaneQueue(new LaneMemory());
 		const add = (rule: LaneRule) => {
 			let looks = 0;
-			const item = { frame: new SharedFrame(new Uint8Array(1)), isBinary: false, key: null, rule };
+			const item = new LaneItem(new SharedFrame(new Uint8Array(1)), false, rule, null);
 			// Counts who looks at it.
 			Object.defineProperty(item, "rule", {
 				get: () => {
@@ -292,6 +292,65 @@ describe("the queue of a lane", () => {
 			"looks at publications that may not be dropped",
 		).toBe(0);
 		expect(queue.oldest()).toBeUndefined();
+	});
+});
+
+describe("a client whose publications may not be dropped", () => {
+	const { channelWithoutNamespace: plain } = defaultConfig();
+	const filler = `"${"x".repeat(5000)}"`;
+	const publish = (rig: ShardRig) => {
+		rig.send("strict", filler);
+		rig.lanes.published(filler.length);
+		rig.lanes.beforeTurn();
+	};
+	function client(): { rig: ShardRig; client: CentrifugeClient } {
+		const rig = new ShardRig({ channelWithoutNamespace: { ...plain, slowClient: "disconnect" } });
+		const subscribed = rig.connected();
+		subscribed.send({ subscribe: { channel: "strict" }, id: 2 });
+		subscribed.replies();
+		subscribed.session.bufferedBytesMax = FakeTransport.bufferedBytesMax;
+		return { rig, client: subscribed };
+	}
+
+	it("moves to a lane when it has read nothing for 250 ms, and gets all there is when it reads again", () => {
+		const { rig, client: slow } = client();
+		slow.transport.peer.pause();
+		for (let number = 0; number < 4; number++) publish(rig);
+		expect(rig.lanes.count, "clients in a lane at once").toBe(0);
+		rig.nowMs += 249;
+		publish(rig);
+		expect(rig.lanes.count, "before 250 ms").toBe(0);
+		rig.nowMs += 1;
+		publish(rig);
+		expect(rig.lanes.count, "after 250 ms").toBe(1);
+		publish(rig);
+		slow.transport.peer.resume();
+		expect(slow.replies()).toHaveLength(7);
+		expect(rig.lanes.count).toBe(0);
+	});
+
+	it("stays in its topics while it reads, however much it has unread", () => {
+		const { rig, client: fast } = client();
+		for (let number = 0; number < 20; number++) {
+			fast.transport.peer.pause();
+			for (let more = 0; more < 4; more++) publish(rig);
+			expect(rig.lanes.count).toBe(0);
+			rig.nowMs += 200;
+			fast.transport.peer.resume();
+		}
+		expect(fast.replies()).toHaveLength(80);
+	});
+
+	it("is closed when it reads nothing until its limit", () => {
+		const { rig, client: slow } = client();
+		slow.transport.peer.pause();
+		for (let number = 0; number < 5; number++) {
+			rig.nowMs += 250;
+			publish(rig);
+		}
+		expect(rig.lanes.count).toBe(1);
+		for (let number = 0; number < FakeTransport.bufferedBytesMax / filler.length; number++) publish(rig);
+		expect(slow.session.leaving).toBe(3008);
 	});
 });
 
