@@ -89,8 +89,9 @@ export class UnreadLimit {
 		let inTransports = 0;
 		let slow = 0;
 		for (const client of clients()) {
-			const bytes = heldBy(client);
-			inTransports += bytes;
+			const own = inTransport(client);
+			const bytes = own + inStalledLane(client);
+			inTransports += own;
 			if (bytes > behindBytes || isInSlowLane(client)) slow++;
 			if (bytes <= behindBytes) this.#behind.delete(client);
 			else if (!this.#behind.has(client)) this.#behind.set(client, this.#lookedMs);
@@ -113,7 +114,8 @@ export class UnreadLimit {
 	#close(bytes: number): void {
 		const { cut, counters } = this.#parts;
 		const stuck: { readonly client: ClientSession; readonly bytes: number }[] = [];
-		for (const [client, sinceMs] of this.#behind) if (this.#lookedMs - sinceMs >= patienceMs) stuck.push({ client, bytes: heldBy(client) });
+		for (const [client, sinceMs] of this.#behind)
+			if (this.#lookedMs - sinceMs >= patienceMs) stuck.push({ client, bytes: inTransport(client) + inStalledLane(client) });
 		stuck.sort((one, other) => other.bytes - one.bytes);
 		let freed = 0;
 		let count = 0;
@@ -129,6 +131,13 @@ export class UnreadLimit {
 const isInSlowLane = ({ transport }: ClientSession): boolean => transport instanceof Lane && transport.cause !== "long";
 
 /** What its transport holds, which no other client shares. */
-function heldBy({ transport }: ClientSession): number {
+function inTransport({ transport }: ClientSession): number {
 	return (transport instanceof Lane ? transport.transport : transport).getBufferedAmount();
 }
+
+/**
+ * What waits in a lane from which nothing may be dropped, so that only closing the client frees it. Others may share the publications: if less is
+ * freed, the next look closes more.
+ */
+const inStalledLane = ({ transport }: ClientSession): number =>
+	transport instanceof Lane && transport.cause === "stalled" ? transport.queuedBytes : 0;

@@ -153,9 +153,14 @@ export class Lane implements Transport {
 		}
 	}
 
-	getBufferedAmount(): number {
+	/** Bytes that wait here, without those that the transport holds. */
+	get queuedBytes(): number {
 		const { publicationBytes, otherBytes } = this.#queue;
-		return this.transport.getBufferedAmount() + publicationBytes + otherBytes + this.#longRest;
+		return publicationBytes + otherBytes + this.#longRest;
+	}
+
+	getBufferedAmount(): number {
+		return this.transport.getBufferedAmount() + this.queuedBytes;
 	}
 
 	/** Hands the whole queue to the transport. The caller has checked that it fits within the limit. */

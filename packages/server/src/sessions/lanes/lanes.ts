@@ -127,10 +127,13 @@ export class Lanes {
 		if (this.#gaps.push({ session, rule }) === 1) this.#parts.soon(this.#endGaps);
 	}
 
-	/** Drops publications until all lanes take at most this much memory: from those lanes that take more than an equal share. */
+	/**
+	 * Drops publications until all lanes take at most this much memory: from those lanes that take more than an equal share. Those in which nothing may
+	 * be dropped are left to `UnreadLimit`.
+	 */
 	shrink(bytesMax: number): void {
 		const share = bytesMax / this.#inLanes.size;
-		for (const { transport } of this.#inLanes) if (transport instanceof Lane) transport.shrink(share);
+		for (const { transport } of this.#inLanes) if (transport instanceof Lane && transport.cause !== "stalled") transport.shrink(share);
 	}
 
 	/** The client gets nothing beyond what waits for it. */
