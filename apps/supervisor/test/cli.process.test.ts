@@ -45,11 +45,13 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		[["multi"], { SHARDCAST_SHUTDOWN_TIMEOUT: "30" }, 'shardcast: SHARDCAST_SHUTDOWN_TIMEOUT: "30" has no unit; write 30s or 30ms'],
 	])("%j %j", says);
 	it.each<[string[], Record<string, string>, string]>([
-		[["multi", "--shrads", "3"], {}, "shardcast: unknown option '--shrads' (Did you mean --shards?); see shardcast --help"],
+		[["multi", "--shrads", "3"], {}, "shardcast: unknown option '--shrads' (Did you mean --shards?); see shardcast multi --help"],
 		[["mutli"], {}, "shardcast: unknown command 'mutli' (Did you mean multi?); see shardcast --help"],
-		[["multi", "--shards"], {}, "shardcast: option '--shards <n>' argument missing; see shardcast --help"],
-		[["multi", "extra"], {}, "shardcast: too many arguments for 'multi'. Expected 0 arguments but got 1; see shardcast --help"],
-		[["single", "--shards", "2"], {}, "shardcast: unknown option '--shards'; see shardcast --help"],
+		[["multi", "--shards"], {}, "shardcast: option '--shards <n>' argument missing; see shardcast multi --help"],
+		[["multi", "extra"], {}, "shardcast: too many arguments for 'multi'. Expected 0 arguments but got 1; see shardcast multi --help"],
+		[["single", "--shards", "2"], {}, "shardcast: unknown option '--shards'; see shardcast single --help"],
+		[["drain"], {}, "shardcast: missing required argument 'shard'; see shardcast drain --help"],
+		[["token", "create", "--user"], {}, "shardcast: option '--user <id>' argument missing; see shardcast token create --help"],
 		[
 			["multi", "--config", "/missing.yaml"],
 			{},

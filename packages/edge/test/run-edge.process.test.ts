@@ -52,7 +52,7 @@ describe("shardcast edge", () => {
 			["--nodes", "a:1", "--redis-url", "redis://127.0.0.1:1"],
 			"shardcast: --nodes: the nodes are those in Redis (--redis-url); remove one of the two",
 		],
-		[["--nodes", "a:1", "--shards", "2"], "shardcast: unknown option '--shards'; see shardcast --help"],
+		[["--nodes", "a:1", "--shards", "2"], "shardcast: unknown option '--shards'; see shardcast edge --help"],
 	] as const)("%j: status 2 and one line", async (flags, line) => {
 		const program = await run(...flags);
 		expect((await program.exited).code).toBe(2);

@@ -78,6 +78,7 @@ export class AdminService {
 		let operation: VerbRun;
 		try {
 			const args = parseArguments(verb.arguments, request.arguments);
+			verb.check?.(args);
 			if (verb.changes && this.#parts.cluster.isStopping()) throw new Refused("the cluster is stopping");
 			if (verb.changes) this.#parts.audit({ who, verb: verb.name, command }, `admin: ${who} runs "${command}"`);
 			operation = this.#operations.start(verb, args, { command, who });

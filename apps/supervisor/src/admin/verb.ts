@@ -9,6 +9,7 @@ import type { ArgumentsOf, ArgumentTable } from "./arguments.ts";
  *
  * 1. A file `verbs/drain.ts`, which exports one `defineVerb({ … })`:
  *    - `arguments`: a table of kinds from `arguments.ts`. A required one is a word on the command line, an optional one a flag.
+ *    - `check(args)`, if some values do not go together: it throws `ArgumentError`, which is an error of the command line.
  *    - `run(args, context)`: gets the parsed values, typed. It does its work through `context.cluster` (add what it needs to `AdminCluster` below, and where
  *      `run-cluster.ts` makes one), tells steps by `context.progress("2 of 3 shards …")`, and returns a result that is sent as JSON.
  *      It throws `Refused` if the cluster does not do it, before anything has changed. If only a part was done, it calls `context.partly(why)` and returns.
@@ -34,6 +35,8 @@ export interface Verb<Table extends ArgumentTable = ArgumentTable, Result = unkn
 	readonly workers: readonly Workers[];
 	/** A command line after `shardcast`, for the help. */
 	readonly example: string;
+	/** Looks at what fits together, before anything is begun. @throws ArgumentError that completes `<verb>: …`. */
+	check?(args: ArgumentsOf<Table>): void;
 	/** @throws Refused when nothing is done. Another error means that it failed, and is logged. */
 	run(args: ArgumentsOf<Table>, context: VerbContext): Result | Promise<Result>;
 	/** The result for people, line by line. */

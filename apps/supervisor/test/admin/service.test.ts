@@ -174,6 +174,15 @@ describe("calls of the admin interface", () => {
 		expect(await call("run", { body })).toMatchObject({ status: 400, body: { error: { message: expect.stringContaining(message) } } });
 	});
 
+	it.each([
+		[{}, 'restart: name one shard, as in "restart 1", or give --rolling for all'],
+		[{ shard: "1", rolling: true }, "restart: --rolling is for all shards; leave out either it or the shard"],
+	])("refuse arguments that do not go together, such as those of restart %j, with 400 and no line for the audit", async (given, message) => {
+		const { run, audit } = fakeService();
+		expect(await run("restart", given)).toMatchObject({ status: 400, body: { error: { message } } });
+		expect(audit).toEqual([]);
+	});
+
 	it("name a verb that this version does not know, and one that is for another kind of cluster", async () => {
 		const { run, call } = fakeService();
 		const unknown = await run("defragment");

@@ -93,6 +93,8 @@ export async function runCommandLine(
 	let outcome: CommandOutcome = 2;
 	const program = new (commander().Command)(spec.name).description(spec.description).version(spec.version);
 	let help = "";
+	/** Whose help tells more about a wrong command line. */
+	let wrong = spec.name;
 	// Commander's own error output takes two lines; `complain` writes it in one.
 	program
 		.exitOverride()
@@ -104,12 +106,17 @@ export async function runCommandLine(
 		})
 		.configureHelp({ showGlobalOptions: false });
 	const groups = new Map<string, Command>();
-	for (const [name, summary] of Object.entries(spec.groups)) groups.set(name, program.command(name).description(summary));
+	const remembers = (name: string, target: Command): Command =>
+		target.exitOverride((error) => {
+			wrong = `${spec.name} ${name}`;
+			throw error;
+		});
+	for (const [name, summary] of Object.entries(spec.groups)) groups.set(name, remembers(name, program.command(name).description(summary)));
 
 	for (const command of spec.commands) {
 		const words = command.name.split(" ");
 		const parent = groups.get(words[0]) ?? program;
-		const target = parent.command(words[words.length - 1]).description(command.summary);
+		const target = remembers(command.name, parent.command(words[words.length - 1]).description(command.summary));
 		addFlags(target, command);
 		target.addHelpText("after", `\nExample:\n  ${command.example}`);
 		for (const { name, help: text, isRest = false } of command.arguments ?? [])
@@ -127,7 +134,7 @@ export async function runCommandLine(
 	try {
 		await program.parseAsync([...argv], { from: "user" });
 	} catch (error) {
-		if (help === "") return reportError(spec.name, error);
+		if (help === "") return reportError(spec.name, error, wrong);
 	}
 	if (help === "") return outcome;
 	return print(help).then(
@@ -153,8 +160,8 @@ function wordsOf({ words = [] }: CommandSpec, given: readonly unknown[]): Record
 	return Object.fromEntries(words.flatMap(({ name }, index) => (typeof given[index] === "string" ? [[name, given[index]]] : [])));
 }
 
-/** Writes what kept a command from running. Errors that nobody foresaw are thrown on. */
-export function reportError(name: string, error: unknown): number {
+/** Writes what kept a command from running. Errors that nobody foresaw are thrown on. @param command whose help to name for a wrong command line. */
+export function reportError(name: string, error: unknown, command = name): number {
 	if (error instanceof OutputClosed) return error.exitStatus;
 	if (error instanceof StartupError) {
 		for (const line of error.message.split("\n")) process.stderr.write(`${name}: ${line}\n`);
@@ -168,7 +175,7 @@ export function reportError(name: string, error: unknown): number {
 				`${name}: ${error.message
 					.replace(/^error: /, "")
 					.replace(/\.$/, "")
-					.replaceAll("\n", " ")}; see ${name} --help\n`,
+					.replaceAll("\n", " ")}; see ${command} --help\n`,
 			);
 		return 2;
 	}

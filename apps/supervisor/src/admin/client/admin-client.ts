@@ -102,8 +102,11 @@ export class AdminClient {
 			throw new AnsweredError(this.#notUnderstood(status), status);
 		}
 		const { error, id } = answer as { readonly error?: { readonly message?: unknown }; readonly id?: unknown };
-		if (typeof error?.message === "string")
-			throw new AnsweredError(this.version === "" ? `${error.message} (${this.#notUnderstood(status)})` : error.message, status);
+		if (typeof error?.message === "string") {
+			// Whoever is kept out is not told the version.
+			const isKnown = this.version !== "" || status === 401 || status === 403 || status === 429;
+			throw new AnsweredError(isKnown ? error.message : `${error.message} (${this.#notUnderstood(status)})`, status);
+		}
 		if (typeof id !== "string") throw new AnsweredError(this.#notUnderstood(status), status);
 		return answer as OperationState;
 	}

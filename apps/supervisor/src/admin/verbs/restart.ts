@@ -1,6 +1,6 @@
 import type { RestartResult, RollingRestartResult } from "../../operations/operation.ts";
-import { integer, optional, toggle } from "../arguments.ts";
-import { defineVerb, Refused } from "../verb.ts";
+import { ArgumentError, integer, optional, toggle } from "../arguments.ts";
+import { defineVerb } from "../verb.ts";
 import { leaving } from "./drain.ts";
 import { clientsText, operate, slotMax } from "./shard-operation.ts";
 
@@ -17,8 +17,11 @@ export const restart = defineVerb({
 	isExclusive: true,
 	workers: ["shard"],
 	example: "restart --rolling",
-	async run({ shard, rolling = false, rate, timeout, force = false }, context): Promise<RestartResult | RollingRestartResult> {
-		if ((shard === undefined) !== rolling) throw new Refused('name one shard, as in "restart 1", or give --rolling for all');
+	check({ shard, rolling = false }) {
+		if (shard === undefined && !rolling) throw new ArgumentError('name one shard, as in "restart 1", or give --rolling for all');
+		if (shard !== undefined && rolling) throw new ArgumentError("--rolling is for all shards; leave out either it or the shard");
+	},
+	async run({ shard, rate, timeout, force = false }, context): Promise<RestartResult | RollingRestartResult> {
 		const given = { ...(rate !== undefined && { rate }), ...(timeout !== undefined && { timeoutMs: timeout }), force };
 		return operate<RestartResult | RollingRestartResult>(context, (shards, onProgress) =>
 			shard === undefined ? shards.rollingRestart({ ...given, onProgress }) : shards.restart(shard, { ...given, onProgress }),
