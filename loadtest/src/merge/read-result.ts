@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { summariseLatency } from "../report/latency.ts";
 import { type LoadTestResult, resultVersion } from "../report/result.ts";
+import type { Series } from "../series/series.ts";
 
 const bytesMax = 512 << 20;
 
@@ -33,6 +34,7 @@ export function parseResult(text: string): LoadTestResult {
 	const missing = (["machine", "options", "problems", "warnings", "thresholds"] as const).find((key) => typeof value[key] !== "object");
 	if (missing !== undefined) throw new RangeError(`has no "${missing}": was it changed?`);
 	const result = value as LoadTestResult;
+	if (result.series !== undefined) checkSeries(result.series);
 	for (const histogram of [
 		result.send?.histogram,
 		result.connects?.histogram,
@@ -40,6 +42,15 @@ export function parseResult(text: string): LoadTestResult {
 	])
 		if (histogram !== undefined && histogram !== null) checkHistogram(histogram);
 	return result;
+}
+
+/** What a merged series is computed from. */
+function checkSeries({ startedAt, intervalSeconds, points }: Series): void {
+	// Date.parse takes "5" for a day in May.
+	if (!/^\d{4}-\d\d-\d\dT/.test(startedAt) || Number.isNaN(Date.parse(startedAt)))
+		throw new RangeError('has a series whose "startedAt" is not a time such as 2026-01-31T12:00:00.000Z: was it changed?');
+	if (!(intervalSeconds > 0)) throw new RangeError('has a series whose "intervalSeconds" is not above 0: was it changed?');
+	if (!Array.isArray(points)) throw new RangeError('has a series without "points": was it changed?');
 }
 
 function checkHistogram(histogram: string): void {

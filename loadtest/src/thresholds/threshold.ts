@@ -56,6 +56,7 @@ export function parseThreshold(text: string): Threshold {
 	at += name.length + gap.length;
 	// Without quotes the shell takes "> 50ms" for a file to write to, and only the figure arrives here.
 	if (comparison === undefined) return refuse(at, `one of > >= < <= is missing; write --fail-if '${name}>…', with the quotes`);
+	const comparisonAt = at;
 	at += comparison.length + gap2.length;
 	if (digits === undefined)
 		return refuse(at, `a number is missing; write ${name}${comparison}${example[figures[name as FigureName].unit]}`);
@@ -74,6 +75,9 @@ export function parseThreshold(text: string): Threshold {
 			return { text, figure, comparison: comparison as Comparison, limit: limit * factor, unit: "ms" };
 		}
 		case "share":
+			// It would fail the good test, and let the bad one pass: a threshold on a problem also makes the problem a warning.
+			if (comparison.startsWith("<"))
+				return refuse(comparisonAt, `a threshold on ${name} says how much is too much; write ${name}>${digits}${unit}`);
 			if (unit !== "" && unit !== "%")
 				return refuse(at, `"${unit}" is no unit of ${name}; write a count without a unit, or percent: ${name}${comparison}${digits}%`);
 			return { text, figure, comparison: comparison as Comparison, limit, unit };

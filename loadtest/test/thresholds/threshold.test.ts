@@ -35,6 +35,8 @@ describe("--fail-if", () => {
 		["p99>50", "at character 7: a unit is missing; write us, ms, s or m, as in p99>50ms"],
 		["p99 > 50 minutes", 'at character 10: there is no unit "minutes" of time'],
 		["loss>1ms", 'at character 7: "ms" is no unit of loss; write a count without a unit, or percent: loss>1%'],
+		["loss<5", "at character 5: a threshold on loss says how much is too much; write loss>5"],
+		["connects-failed <= 1%", "at character 17: a threshold on connects-failed says how much is too much; write connects-failed>1%"],
 		["throughput<10%", 'at character 14: "%" is no unit of throughput'],
 	])("%j is refused, with the place", (text, told) => {
 		expect(() => parseThreshold(text)).toThrow(told);
