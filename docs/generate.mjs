@@ -6,6 +6,7 @@ import { channelFields, environmentName, filePath, optionOf, proxyFields, sectio
 import { metricsReference } from "@shardcast/control";
 import { describedMethods, fieldsOf } from "@shardcast/http";
 import { CloseCode, closeReasons } from "@shardcast/wire";
+import { commandLine } from "../apps/supervisor/dist/cli.js";
 
 const docs = import.meta.dirname;
 
@@ -109,6 +110,45 @@ function serverApi() {
 		.join("\n");
 }
 
+/** Each command, from the table that the program's own help is made of. The many options of a server are only counted: they have a separate page. */
+function commands() {
+	const placeholder = ({ name, isRest = false, isRequired = false }) => (isRest ? `[${name}...]` : isRequired ? `<${name}>` : `[${name}]`);
+	return commandLine.commands
+		.map((command) => {
+			const { name, summary, example, options, ownFlags = [], words = [], arguments: positional = [] } = command;
+			const isLive = liveCommands.includes(command);
+			const places = [...words, ...positional];
+			const usage = ["shardcast", name, ...(ownFlags.length + options.length === 0 ? [] : ["[options]"]), ...places.map(placeholder)];
+			const rows = [
+				...places.map((place) => [`\`${placeholder(place)}\``, place.help]),
+				...ownFlags.filter((flag) => !isLive || !isShared(flag)).map(ownRow),
+				...(isLive || options.length > optionsMax ? [] : options.map(flagRow)),
+			];
+			const taken = rows.length === 0 ? "" : `\n${table(["argument", "what it does"], rows)}`;
+			const shared = isLive ? "\nIt also has [the flags of all commands for a running cluster](#flags-for-a-running-cluster).\n" : "";
+			const more = options.length > optionsMax ? `\nIt takes ${options.length} [options of the configuration](configuration.md).\n` : "";
+			return `### ${name}\n\n${summary}\n\n\`\`\`text\n${usage.join(" ")}\n\`\`\`\n${taken}${shared}${more}\nExample: \`${example}\`\n`;
+		})
+		.join("\n");
+}
+
+/** More options than these are those of a server. */
+const optionsMax = 5;
+
+/** Those that talk to a running cluster: they share some flags. */
+const liveCommands = commandLine.commands.filter(({ ignoresOtherOptions = false }) => ignoresOtherOptions);
+const isShared = ({ name }) => liveCommands.every(({ ownFlags }) => ownFlags.some((flag) => flag.name === name));
+
+const sharedFlags = () =>
+	table(["argument", "what it does"], [...liveCommands[0].ownFlags.filter(isShared).map(ownRow), ...liveCommands[0].options.map(flagRow)]);
+
+const ownRow = ({ name, argument, help }) => [`\`--${name}${argument === undefined ? "" : ` ${argument}`}\``, help];
+
+function flagRow(key) {
+	const { flag, argument, help } = optionOf(key);
+	return [`\`--${flag}${argument === null ? "" : ` ${argument}`}\``, help];
+}
+
 /** Measured by docs/capacity.mjs, which leaves its numbers in capacity.json. */
 function capacity() {
 	const { machine, rows } = JSON.parse(readFileSync(join(docs, "capacity.json"), "utf8"));
@@ -131,6 +171,8 @@ function capacity() {
 
 const parts = {
 	options,
+	commands,
+	"shared flags": sharedFlags,
 	"channel options": channelOptions,
 	"proxy options": proxyOptions,
 	metrics: metricsReference,

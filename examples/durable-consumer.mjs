@@ -1,6 +1,6 @@
 // Handles each message of a durable channel at least once, in order, also after a restart of this program or of the server.
 //   node examples/durable-consumer.mjs ws://127.0.0.1:3005 orders:new billing
-// With TOKEN=… in the environment it connects with that token: npx shardcast token create --user ann
+// With TOKEN=… in the environment it connects with that token: shardcast token create --user ann
 import { Centrifuge } from "centrifuge";
 import { durableSubscription } from "shardcast/client";
 import { WebSocket } from "ws";

@@ -1,6 +1,6 @@
 // A backend that draws a video and sends a file, and the page that shows both. In two terminals:
 //   node examples/gateway/demo.mjs
-//   npx shardcast gateway 3020 127.0.0.1:9001
+//   shardcast gateway 3020 127.0.0.1:9001
 // Then open http://127.0.0.1:8080. Both frames and files are invented: replace `drawFrame` and `chunkAt`.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -70,6 +70,13 @@ it("ARCHITECTURE.md takes ten minutes to read: 2,500 words at most", () => {
 	expect(words, "words; move details to docs/explanation").toBeLessThanOrEqual(2500);
 });
 
+it("the page of commands says for each what it is for", () => {
+	const [overview, ...rest] = readFileSync(join(root, "docs/reference/commands.md"), "utf8").split("\n## ");
+	const commands = rest.at(-1)!.match(/^### .+$/gm)!.map((heading) => heading.slice(4));
+	expect(commands).toContain("drain");
+	expect(commands.filter((name) => !overview!.includes(`[\`${name}\`](#${name.replace(" ", "-")})`))).toEqual([]);
+});
+
 it("the index names every page", () => {
 	const index = readFileSync(join(root, "docs/README.md"), "utf8");
 	const pages = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" }).filter(

@@ -125,7 +125,7 @@ async function onFreePorts(code: string): Promise<string> {
 /** A server's command line as one that only checks its options. */
 function asCheck(code: string): string {
 	return code.replace(
-		/^(.*?)(npm start( --)?|(npx shardcast|node apps\/supervisor\/dist\/main\.js) (multi|single))/gm,
+		/^(.*?)(npm start( --)?|(npx )?shardcast (multi|single))/gm,
 		"$1shardcast config check",
 	);
 }
