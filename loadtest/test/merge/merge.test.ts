@@ -88,7 +88,10 @@ describe("a result as JSON", () => {
 		[JSON.stringify({ ...measured, version: 99 }), "has version 99 of the result, and this load test reads 1"],
 		[JSON.stringify({ ...measured, options: undefined }), 'has no "options"'],
 		[JSON.stringify({ ...measured, send: { ...send, histogram: "AAAA" } }), "has a histogram that can't be read"],
-		[JSON.stringify({ ...measured, series: { ...measured.series, startedAt: "yesterday" } }), 'has a series whose "startedAt" is not a time'],
+		[
+			JSON.stringify({ ...measured, series: { ...measured.series, startedAt: "yesterday" } }),
+			'has a series whose "startedAt" is not a time',
+		],
 		[JSON.stringify({ ...measured, series: { ...measured.series, startedAt: "5" } }), 'has a series whose "startedAt" is not a time'],
 		[JSON.stringify({ ...measured, series: { ...measured.series, intervalSeconds: 0 } }), '"intervalSeconds" is not above 0'],
 		[JSON.stringify({ ...measured, series: { ...measured.series, points: 5 } }), 'has a series without "points"'],

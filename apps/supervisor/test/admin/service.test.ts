@@ -177,11 +177,14 @@ describe("calls of the admin interface", () => {
 	it.each([
 		[{}, 'restart: name one shard, as in "restart 1", or give --rolling for all'],
 		[{ shard: "1", rolling: true }, "restart: --rolling is for all shards; leave out either it or the shard"],
-	])("refuse arguments that do not go together, such as those of restart %j, with 400 and no line for the audit", async (given, message) => {
-		const { run, audit } = fakeService();
-		expect(await run("restart", given)).toMatchObject({ status: 400, body: { error: { message } } });
-		expect(audit).toEqual([]);
-	});
+	])(
+		"refuse arguments that do not go together, such as those of restart %j, with 400 and no line for the audit",
+		async (given, message) => {
+			const { run, audit } = fakeService();
+			expect(await run("restart", given)).toMatchObject({ status: 400, body: { error: { message } } });
+			expect(audit).toEqual([]);
+		},
+	);
 
 	it("name a verb that this version does not know, and one that is for another kind of cluster", async () => {
 		const { run, call } = fakeService();

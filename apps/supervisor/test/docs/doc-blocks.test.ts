@@ -72,7 +72,10 @@ it("ARCHITECTURE.md takes ten minutes to read: 2,500 words at most", () => {
 
 it("the page of commands says for each what it is for", () => {
 	const [overview, ...rest] = readFileSync(join(root, "docs/reference/commands.md"), "utf8").split("\n## ");
-	const commands = rest.at(-1)!.match(/^### .+$/gm)!.map((heading) => heading.slice(4));
+	const commands = rest
+		.at(-1)!
+		.match(/^### .+$/gm)!
+		.map((heading) => heading.slice(4));
 	expect(commands).toContain("drain");
 	expect(commands.filter((name) => !overview!.includes(`[\`${name}\`](#${name.replace(" ", "-")})`))).toEqual([]);
 });

@@ -124,10 +124,7 @@ async function onFreePorts(code: string): Promise<string> {
 
 /** A server's command line as one that only checks its options. */
 function asCheck(code: string): string {
-	return code.replace(
-		/^(.*?)(npm start( --)?|(npx )?shardcast (multi|single))/gm,
-		"$1shardcast config check",
-	);
+	return code.replace(/^(.*?)(npm start( --)?|(npx )?shardcast (multi|single))/gm, "$1shardcast config check");
 }
 
 /** `npx` looks for a local program first; finding it in PATH saves its half second. */
