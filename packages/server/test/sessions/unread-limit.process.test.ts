@@ -1,6 +1,6 @@
 import { defaultConfig } from "@shardcast/config";
 import { type RawClient, SteadyReaders, waitFor } from "@shardcast/testkit";
-import { type ChannelList, channelList, everybody, monotonicMs, RecordKind, recordBytes, writeRecordHead } from "@shardcast/wire";
+import { type ChannelList, channelList, monotonicMs, RecordKind, recordBytes, writeRecordHead } from "@shardcast/wire";
 import { afterEach, describe, expect, it } from "vitest";
 import { startShards, type TestShards } from "../harness.ts";
 
@@ -48,14 +48,18 @@ describe("--max-buffered-total", () => {
 		const cluster = await startShards(1, { members: 2, config: { maxBufferedBytes: total, maxBufferedTotalBytes: total } });
 		running = cluster;
 		const { row, url } = cluster.shards[0];
-		const readers = await SteadyReaders.open([url, url], 8_000_000);
+		const readersUrl = `${url}/?channels=readers`;
+		const readers = await SteadyReaders.open([readersUrl, readersUrl], 8_000_000);
 		try {
-			const stalled = await Promise.all(Array.from({ length: stalledClients }, () => cluster.rawClient()));
+			// Each with its own channel: what several clients wait for takes memory once.
+			const names = Array.from({ length: stalledClients }, (_, number) => `own${number}`);
+			const stalled = await Promise.all(names.map((name) => cluster.rawClient(0, `/?channels=${name}`)));
 			for (const { socket } of stalled) socket.tcp.pause();
 			const publisher = new Publisher(cluster);
 			// Of each client's 10 MB, the kernel holds a few: more than 16 MiB are left, and no client has so much alone.
 			const count = 1000;
-			for (let sequence = 0; sequence < count; sequence++) await publisher.publish(everybody, sequence);
+			const lists = [...names, "readers"].map((name) => channelList([name]));
+			for (let sequence = 0; sequence < count; sequence++) for (const list of lists) await publisher.publish(list, sequence);
 			await waitFor(() => row.get("clientsCutForMemory") > 0, { deadlineMs: 15_000, what: "clients closed for their memory" });
 			const cut = row.get("clientsCutForMemory");
 			await readers.haveRead(count, 20_000);
