@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { httpRequest, waitFor } from "@shardcast/testkit";
 import { RoamingClient } from "./roaming-client.ts";
 
@@ -68,6 +69,8 @@ export class SteadyPublishing {
 			const text = data(index);
 			await this.#publish(text, place(index));
 			this.published.push(text);
+			// As fast as it can, it would take the CPU from the processes that start meanwhile.
+			await pause(10);
 		}
 	}
 
