@@ -27,8 +27,10 @@ export function dataPathContract(mode: Mode): void {
 	// In both modes only in CI: the tests are the same, and broadcast.cluster has proxy mode too.
 	describe(`dataPath contract, ${mode}`, { tags: mode === "proxy" ? ["long"] : [] }, () => {
 		let rig: Rig;
-		/** Serves all tests that start with nothing special and leave the cluster as it was. */
+		/** Serves all tests but those that need other shards. */
 		let shared: Rig | null = null;
+		/** Its balancer is the one that tests share which start with nothing special and leave it as it was. */
+		let asOpened = false;
 		let countersBefore: BalancerSnapshot["counters"];
 		const clients: RawClient[] = [];
 
@@ -38,8 +40,20 @@ export function dataPathContract(mode: Mode): void {
 		}
 
 		async function share(): Promise<void> {
+			if (shared === null) shared = await Rig.open({ mode });
+			else if (!asOpened) await shared.renewBalancer({});
+			asOpened = true;
+			rig = shared;
+			await settled(0);
+			countersBefore = rig.board.balancer.snapshot().counters;
+		}
+
+		/** The shared shards, with a balancer that the test may break or stop. */
+		async function renew(options: Pick<RigOptions, "config" | "connectionsMax" | "openFiles"> = {}): Promise<void> {
 			shared ??= await Rig.open({ mode });
 			rig = shared;
+			asOpened = false;
+			await rig.renewBalancer(options);
 			await settled(0);
 			countersBefore = rig.board.balancer.snapshot().counters;
 		}
@@ -187,7 +201,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("fills the shards to the last slot, then reports that they are full, and accepts the next client when one has left", async () => {
-			await start({ connectionsMax: 25 });
+			await renew({ connectionsMax: 25 });
 			await expectSpread(perShard(await openMany(50)), [25, 25]);
 			const refused = await exchange(rig.port, upgradeHead);
 			expect(refused.status).toBe(503);
@@ -202,7 +216,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("refuses nobody while as many leave as come", { tags: ["long"] }, async () => {
-			await start({ connectionsMax: 20 });
+			await renew({ connectionsMax: 20 });
 			await openMany(40);
 			for (let round = 0; round < 20; round++) {
 				// Most have not been counted out by their shards when the next ones come.
@@ -214,7 +228,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("passes requests to a full cluster; a kept-alive connection takes no slot", { tags: ["long"] }, async () => {
-			await start({ connectionsMax: 5 });
+			await renew({ connectionsMax: 5 });
 			const keptAlive = await RawConnection.open(rig.port);
 			await keptAlive.write("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
 			await waitFor(() => keptAlive.received.length > 0, { deadlineMs: 5000, what: "an answer" });
@@ -244,7 +258,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("keeps its counts right when a shard dies, and sends clients to its successor", async () => {
-			await start();
+			await renew();
 			const before = perShard(await openMany(20));
 			await expectSpread(before, [10, 10]);
 			await rig.killShard(0);
@@ -259,7 +273,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("keeps its counts right when it dies itself", async () => {
-			await start({ connectionsMax: 30 });
+			await renew({ connectionsMax: 30 });
 			await openMany(20);
 			const allCounted = () => rig.board.rows().every((row) => row.handoffsSent === row.handoffsReceived);
 			// Killed after it sent a message and before it counted it, a balancer leaves a count that its successor corrects a second later.
@@ -275,7 +289,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("answers 408 when the head does not come in time", async () => {
-			await start({ config: { headTimeoutMs: 300 } });
+			await renew({ config: { headTimeoutMs: 300 } });
 			const reply = await exchange(rig.port, "GET / HTTP/1.1\r\nHo");
 			expect(reply.status).toBe(408);
 			expect(errorOf(reply).code).toBe("head_timeout");
@@ -283,7 +297,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("answers 431 when the head does not end", { tags: ["long"] }, async () => {
-			await start({ config: { headBytesMax: 1024 } });
+			await renew({ config: { headBytesMax: 1024 } });
 			const head = (bytes: number) => `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: ${"x".repeat(bytes - 51)}\r\n\r\n`;
 			expect(head(1024).length).toBe(1024);
 			expect(await exchange(rig.port, head(1024))).toMatchObject({ status: 200 });
@@ -308,7 +322,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("answers 403 to pages of other origins, and admits its own pages, listed ones, and programs without an origin", async () => {
-			await start({ config: { allowedOrigins: ["https://good.example"] } });
+			await renew({ config: { allowedOrigins: ["https://good.example"] } });
 			const get = (origin: string | null, host = new URL(rig.url).host) =>
 				httpRequest(`${rig.url}/`, { headers: { Host: host, ...(origin === null ? {} : { Origin: origin }) } }).then(
 					({ status }) => status,
@@ -470,7 +484,7 @@ export function dataPathContract(mode: Mode): void {
 			["GET / HTTP/1.1\r\nHost", "resetAndDestroy"],
 			["", "end"],
 		] as const)("counts a client that leaves before there is a whole head: %j, %s", { tags: ["long"] }, async (bytes, leave) => {
-			await start({ config: { headTimeoutMs: 60_000 } });
+			await renew({ config: { headTimeoutMs: 60_000 } });
 			const connection = await RawConnection.open(rig.port);
 			if (bytes !== "") {
 				await connection.write(bytes);
@@ -535,7 +549,7 @@ export function dataPathContract(mode: Mode): void {
 			});
 
 		it("serves on while hundreds connect and send nothing: they displace each other, not clients and not /health", async () => {
-			await start({ openFiles: 256, config: { headTimeoutMs: 60_000 } });
+			await renew({ openFiles: 256, config: { headTimeoutMs: 60_000 } });
 			const { balancerPid } = rig;
 			await openMany(10);
 			const idle: RawConnection[] = [];
@@ -561,7 +575,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("answers clients for whom it has no descriptor, and /health, when it can hand nothing over", async () => {
-			await start({ openFiles: 200, connectionsMax: 1 });
+			await renew({ openFiles: 200, connectionsMax: 1 });
 			await openMany(2);
 			// Those that are refused stay, as a client may: each holds a descriptor until the balancer cuts it.
 			const refused = await Promise.all(
@@ -587,7 +601,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("stops at once when no client is connected, and accepts none", async () => {
-			await start();
+			await renew();
 			const { port } = rig;
 			const idle = await RawConnection.open(port);
 			expect(await rig.drainBalancer(10_000)).toEqual({ cutOff: 0, status: 0 });
@@ -598,7 +612,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("finishes its connections before it stops", async () => {
-			await start();
+			await renew();
 			const connection = await RawConnection.open(rig.port);
 			await connection.write(getHead.slice(0, 20));
 			await counts("accepted", 1);
@@ -610,7 +624,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("reports how many connections it had to drop", async () => {
-			await start();
+			await renew();
 			const connection = await RawConnection.open(rig.port);
 			await connection.write(getHead.slice(0, 20));
 			await counts("accepted", 1);
@@ -621,7 +635,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("says which option to change when its port is taken", async () => {
-			await start();
+			await renew();
 			const taken = rig.port;
 			const rival = await rig.startBalancer({ lbAddr: `127.0.0.1:${taken}` });
 			expect(rival).toMatchObject({ type: "fatal", flag: "--lb-addr", exitStatus: 2, message: expect.stringContaining("--lb-addr") });

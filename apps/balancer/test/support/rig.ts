@@ -50,12 +50,15 @@ export class Rig {
 	readonly #base: string;
 	readonly #config: Config;
 	readonly #balancerArguments: readonly string[];
-	readonly #openFiles: number | undefined;
+	#openFiles: number | undefined;
 	/** How far ahead shards date their heartbeats. */
 	readonly #aheadMs: number;
 	readonly #shards = new Map<number, ChildProcess>();
 	/** As the supervisor has them. */
 	readonly #handoffs: readonly DescriptorChannel[];
+	/** All that were started. */
+	readonly #balancers: ChildProcess[] = [];
+	/** The last that was started. */
 	#balancer: ChildProcess | null = null;
 	#link: ChildLink | null = null;
 
@@ -154,6 +157,7 @@ export class Rig {
 		const [execPath, ...execArgv] = [...limited, process.execPath, ...this.#balancerArguments];
 		const child = fork(balancerEntry, [], { stdio: [...stdio, ...inherited], execPath: execPath!, execArgv });
 		this.#balancer = child;
+		this.#balancers.push(child);
 		this.board.balancer.pid = child.pid!;
 		const report = new Promise<ChildReport>((resolve, reject) => {
 			const onReport = (message: ChildReport) => {
@@ -221,6 +225,15 @@ export class Rig {
 		this.board.balancer.release();
 	}
 
+	/** A new balancer in front of the same shards, which each have `connectionsMax` slots. */
+	async renewBalancer({ connectionsMax = 1000, config, openFiles }: Omit<RigOptions, "mode" | "shards" | "silence">): Promise<void> {
+		await this.#killBalancers();
+		this.board.balancer.release();
+		this.#openFiles = openFiles;
+		for (const row of this.board.rows()) row.connectionsGiven = connectionsMax;
+		await this.startBalancer(config);
+	}
+
 	/** @returns what was cut off, and the exit status. */
 	async drainBalancer(deadlineMs: number): Promise<{ readonly cutOff: number; readonly status: number | null }> {
 		const child = this.#balancer!;
@@ -231,8 +244,13 @@ export class Rig {
 		return { cutOff: drained?.type === "drained" ? drained.cutOff : -1, status };
 	}
 
+	async #killBalancers(): Promise<void> {
+		await Promise.all(this.#balancers.splice(0).map(kill));
+		this.#balancer = null;
+	}
+
 	async close(): Promise<void> {
-		await this.killBalancer();
+		await this.#killBalancers();
 		for (const slot of [...this.#shards.keys()]) await this.killShard(slot, { release: false });
 		for (const channel of this.#handoffs) channel.close();
 		this.board.close();
