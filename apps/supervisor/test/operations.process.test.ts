@@ -95,7 +95,9 @@ describe("restart", () => {
 	});
 
 	it("rolling: one shard after the other, then the balancer", async () => {
-		await start({ "shard 0": { connections: 5 }, "shard 1": { connections: 5 } });
+		// Before the next shard it waits until those that were moved are back.
+		const clients = { connections: 5, laterConnections: 5 };
+		await start({ "shard 0": clients, "shard 1": clients });
 		const { result } = await cluster.operate("rollingRestart");
 		expect(result).toMatchObject({
 			shards: [

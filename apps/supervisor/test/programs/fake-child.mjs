@@ -76,8 +76,8 @@ const control = connectToParent({
 		row.state = row.isDrained ? ShardState.draining : ShardState.serving;
 		if (role === "balancer") row.pid = process.pid;
 		else {
-			// The clients of its first life.
-			row.connections = incarnation === 1 ? (fault.connections ?? 0) : 0;
+			// The clients of its first life, and those that come to its next one.
+			row.connections = (incarnation === 1 ? fault.connections : fault.laterConnections) ?? 0;
 			row.webSockets = row.connections;
 		}
 		const beat = () => row.set("heartbeatMs", monotonicMs());

@@ -5,6 +5,8 @@ import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { ManagedProcess, waitFor } from "@shardcast/testkit";
 
 const program = join(import.meta.dirname, "../programs/supervise.mjs");
+/** That of the program itself, which compiles most of the same code. */
+const compileCache = join(import.meta.dirname, "../../dist/compile-cache");
 
 export interface FakeEvent {
 	readonly name: string;
@@ -49,7 +51,7 @@ export class FakeCluster {
 			...options.config,
 		};
 		const args = [String(options.shards ?? 2), base, options.mode ?? "handoff", JSON.stringify(config)];
-		const env = { FAKE_CHILD: JSON.stringify(options.faults ?? {}) };
+		const env = { FAKE_CHILD: JSON.stringify(options.faults ?? {}), NODE_COMPILE_CACHE: compileCache };
 		return new FakeCluster(await ManagedProcess.start(program, args, { env }), base);
 	}
 
