@@ -5,7 +5,7 @@ import { RingLayout } from "@shardcast/ring";
 import { BoardLayout, HeaderWord } from "@shardcast/scoreboard";
 import { type Cluster, descendantsOf, isAlive, RawClient, Scrape, SteadyReaders, startCluster, waitFor } from "@shardcast/testkit";
 import { packVersion } from "@shardcast/wire";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { Fleet, flawless } from "../support/fleet.ts";
 import { servedAgain } from "../support/served-again.ts";
 
@@ -40,95 +40,93 @@ function setVersions(cluster: Cluster, version: { readonly major: number; readon
 }
 
 describe("faults under load", () => {
-	it("a shard is killed: clients of the others miss nothing and get nothing twice, and it serves again", async () => {
-		const cluster = await startCluster({ shards: 2 });
-		try {
-			const fleet = new Fleet();
-			await fleet.listen(Array.from({ length: 40 }, () => cluster.shardUrl(1)));
-			const doomed = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(cluster.shardUrl(0))));
-			await fleet.addSender(cluster.shardUrl(1));
-			await fleet.addSender(cluster.shardUrl(1));
-			const load = keepSending(fleet);
-			for (let kill = 1; kill <= 3; kill++) {
-				await sleep(150);
-				await cluster.kill9(0);
-				await waitFor(async () => (await cluster.health()).shards[0]!.restarts === kill && (await cluster.health()).status === "healthy", {
-					deadlineMs: 10_000,
-					what: `restart ${kill}`,
-				});
-			}
-			await load.stop();
-			await fleet.settle();
-			expect(fleet.report()).toMatchObject(flawless);
-			expect((await Promise.all(doomed.map(({ closed }) => closed))).every(({ code }) => code === 1006)).toBe(true);
-			const scrape = await Scrape.of(cluster.httpUrl);
-			const dead = { shard: "0" };
-			expect(scrape.sum("shardcast_disconnects_total", { ...dead, code: "crash" })).toBe(doomed.length);
-			expect(scrape.sum("shardcast_websockets_opened_total", dead) - scrape.sum("shardcast_websockets_closed_total", dead)).toBe(0);
-			await fleet.close();
-			await servedAgain(cluster, [3, 0]);
+	let cluster: Cluster;
+	beforeAll(async () => {
+		// Shard 0 dies seven times in all.
+		cluster = await startCluster({ shards: 2, flags: ["--lb-mode", "handoff", "--crash-limit", "10", "--restart-backoff-max", "500ms"] });
+	});
+	afterAll(() => cluster.stop());
 
-			// Shared memory that a program of a newer minor version has laid out, then one of another major version.
-			const { major, minor } = BoardLayout.version;
-			setVersions(cluster, { major, minor: minor + 1 });
-			await cluster.kill9(0);
-			await servedAgain(cluster, [4, 0]);
-			setVersions(cluster, { major: major + 1, minor: 0 });
-			await cluster.kill9(0);
-			await waitFor(() => cluster.log().includes(`has layout version ${major + 1}.0, and this program uses ${major}.x`), {
-				deadlineMs: 10_000,
-				what: "the shard's reason not to join",
-			});
-		} finally {
-			await cluster.stop();
-		}
+	it("the balancer is killed: nobody connected notices, and new clients are served again", async () => {
+		const fleet = new Fleet();
+		await fleet.listen(Array.from({ length: 40 }, () => cluster.url));
+		await fleet.addSender(cluster.url);
+		const load = keepSending(fleet);
+		await sleep(150);
+		const before = (await cluster.health()).balancer.pid;
+		await cluster.kill9("balancer");
+		const health = await waitFor(() => cluster.health().catch(() => null), { deadlineMs: 10_000, what: "the balancer to answer again" });
+		expect(health.balancer.pid).not.toBe(before);
+		expect(health.connections).toBe(41);
+		await load.stop();
+		await fleet.settle();
+		expect(fleet.report()).toMatchObject(flawless);
+		await fleet.close();
+		await servedAgain(cluster, [0, 0]);
+		// Counts at pick time restart with the new balancer: they must still be true.
+		const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(cluster.url)));
+		await waitFor(async () => (await cluster.health()).shards.every(({ connections }) => Math.abs(connections - 10) <= 1), {
+			deadlineMs: 5_000,
+			what: "10 connections on each shard",
+		});
+		await Promise.all(clients.map((client) => client.close()));
 	});
 
 	it("what a shard had published before it was killed still reaches the others", async () => {
-		const cluster = await startCluster({ shards: 2 });
-		try {
-			const fleet = new Fleet();
-			await fleet.listen([cluster.shardUrl(1), cluster.shardUrl(0)]);
-			await fleet.addSender(cluster.shardUrl(0));
-			fleet.send(200);
-			// The listener on the same shard has them all, so all are in the ring.
-			await fleet.settle([fleet.listeners[1]!]);
-			await cluster.kill9(0);
-			await fleet.settle([fleet.listeners[0]!]);
-			expect(fleet.report([fleet.listeners[0]!])).toMatchObject(flawless);
-		} finally {
-			await cluster.stop();
-		}
+		const fleet = new Fleet();
+		await fleet.listen([cluster.shardUrl(1), cluster.shardUrl(0)]);
+		await fleet.addSender(cluster.shardUrl(0));
+		fleet.send(200);
+		// The listener on the same shard has them all, so all are in the ring.
+		await fleet.settle([fleet.listeners[1]!]);
+		await cluster.kill9(0);
+		await fleet.settle([fleet.listeners[0]!]);
+		expect(fleet.report([fleet.listeners[0]!])).toMatchObject(flawless);
+		await fleet.close();
+		await servedAgain(cluster, [1, 0]);
 	});
 
-	it("the balancer is killed: nobody connected notices, and new clients are served again", async () => {
-		const cluster = await startCluster({ shards: 2, flags: ["--lb-mode", "handoff"] });
-		try {
-			const fleet = new Fleet();
-			await fleet.listen(Array.from({ length: 40 }, () => cluster.url));
-			await fleet.addSender(cluster.url);
-			const load = keepSending(fleet);
+	it("a shard is killed: clients of the others miss nothing and get nothing twice, and it serves again", async () => {
+		const fleet = new Fleet();
+		await fleet.listen(Array.from({ length: 40 }, () => cluster.shardUrl(1)));
+		const doomed = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(cluster.shardUrl(0))));
+		await fleet.addSender(cluster.shardUrl(1));
+		await fleet.addSender(cluster.shardUrl(1));
+		const dead = { shard: "0" };
+		const crashed = async () => (await Scrape.of(cluster.httpUrl)).sum("shardcast_disconnects_total", { ...dead, code: "crash" });
+		const crashedBefore = await crashed();
+		const load = keepSending(fleet);
+		for (let kill = 2; kill <= 4; kill++) {
 			await sleep(150);
-			const before = (await cluster.health()).balancer.pid;
-			await cluster.kill9("balancer");
-			const health = await waitFor(() => cluster.health().catch(() => null), { deadlineMs: 10_000, what: "the balancer to answer again" });
-			expect(health.balancer.pid).not.toBe(before);
-			expect(health.connections).toBe(41);
-			await load.stop();
-			await fleet.settle();
-			expect(fleet.report()).toMatchObject(flawless);
-			await fleet.close();
-			await servedAgain(cluster, [0, 0]);
-			// Counts at pick time restart with the new balancer: they must still be true.
-			const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(cluster.url)));
-			await waitFor(async () => (await cluster.health()).shards.every(({ connections }) => Math.abs(connections - 10) <= 1), {
-				deadlineMs: 5_000,
-				what: "10 connections on each shard",
+			await cluster.kill9(0);
+			await waitFor(async () => (await cluster.health()).shards[0]!.restarts === kill && (await cluster.health()).status === "healthy", {
+				deadlineMs: 10_000,
+				what: `restart ${kill}`,
 			});
-			await Promise.all(clients.map((client) => client.close()));
-		} finally {
-			await cluster.stop();
 		}
+		await load.stop();
+		await fleet.settle();
+		expect(fleet.report()).toMatchObject(flawless);
+		expect((await Promise.all(doomed.map(({ closed }) => closed))).every(({ code }) => code === 1006)).toBe(true);
+		expect((await crashed()) - crashedBefore).toBe(doomed.length);
+		const scrape = await Scrape.of(cluster.httpUrl);
+		expect(scrape.sum("shardcast_websockets_opened_total", dead) - scrape.sum("shardcast_websockets_closed_total", dead)).toBe(0);
+		await fleet.close();
+		await servedAgain(cluster, [4, 0]);
+	});
+
+	it("a shard joins shared memory of a newer minor version, and refuses that of another major version", async () => {
+		// Shared memory that a program of a newer minor version has laid out, then one of another major version.
+		const { major, minor } = BoardLayout.version;
+		setVersions(cluster, { major, minor: minor + 1 });
+		await cluster.kill9(0);
+		await servedAgain(cluster, [5, 0]);
+		setVersions(cluster, { major: major + 1, minor: 0 });
+		await cluster.kill9(0);
+		await waitFor(() => cluster.log().includes(`has layout version ${major + 1}.0, and this program uses ${major}.x`), {
+			deadlineMs: 10_000,
+			what: "the shard's reason not to join",
+		});
 	});
 
 	it("the supervisor is killed -9: every child leaves, ports are free, and the next start clears what it left", async () => {
