@@ -1,18 +1,27 @@
 import { holderOf, tryLock, unlock } from "@shardcast/channel-log";
 import { ClusterState, ShardState } from "@shardcast/scoreboard";
 import { identify, isAlive, waitFor } from "@shardcast/testkit";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { FakeCluster, type FakeEvent } from "./support/fake-cluster.ts";
 
 let cluster: FakeCluster;
-afterEach(() => cluster.clean());
 
 const pidsOf = (events: FakeEvent[]) => events.map(({ pid }) => identify(pid));
 
-describe("restart", () => {
-	it("starts a child that died again, pinned and counted, and leaves the others alone", async () => {
-		cluster = await FakeCluster.start();
+describe("restart, in one cluster", () => {
+	beforeAll(async () => {
+		cluster = await FakeCluster.start({ config: { lbAddr: "127.0.0.1:0", heartbeatTimeoutMs: 1500 } });
 		await cluster.ready();
+	});
+	afterAll(async () => {
+		try {
+			expect(await cluster.process.stop()).toEqual({ code: 0, signal: null });
+		} finally {
+			await cluster.clean();
+		}
+	});
+
+	it("starts a child that died again, pinned and counted, and leaves the others alone", async () => {
 		const first = await cluster.event("shard 1", "started");
 		process.kill(first.pid, "SIGKILL");
 		const second = await cluster.event("shard 1", "started", 2);
@@ -21,17 +30,42 @@ describe("restart", () => {
 		// Both the others learn that the table of members has changed.
 		await cluster.event("shard 0", "membership");
 		await cluster.event("balancer", "membership");
-		expect(await cluster.process.stop()).toEqual({ code: 0, signal: null });
 	});
 
 	it("starts the balancer again, on the port that the first one has got", async () => {
-		cluster = await FakeCluster.start({ config: { lbAddr: "127.0.0.1:0" } });
-		await cluster.ready();
 		const first = await cluster.event("balancer", "started");
 		expect(first).toMatchObject({ incarnation: 1, lbAddr: "127.0.0.1:0" });
 		process.kill(first.pid, "SIGKILL");
 		expect(await cluster.event("balancer", "started", 2)).toMatchObject({ incarnation: 2, lbAddr: "127.0.0.1:4711" });
 	});
+
+	it("kills a child that keeps the lock of a log, and frees the lock only once it is dead", async () => {
+		const { memories, close } = cluster.logs();
+		const [held, free] = memories;
+		const shard = identify((await cluster.event("shard 1", "started", 2)).pid);
+		expect(tryLock(held, holderOf(1, 2))).toBe(true);
+		await waitFor(() => tryLock(held, holderOf(0, 1)), { what: "the lock is free", deadlineMs: 5000 });
+		expect(isAlive(shard)).toBe(false);
+		expect(cluster.process.log()).toMatch(/shard 1 hangs: it has held the lock of a log for 1\d\d\d ms; killing it/);
+		await cluster.event("shard 1", "started", 3);
+		// Those who take and give back a lock are left alone.
+		expect(tryLock(free, holderOf(0, 1))).toBe(true);
+		unlock(free);
+		unlock(held);
+		expect(cluster.events("shard 0", "started")).toHaveLength(1);
+		close();
+	});
+
+	it("kills and restarts a child that hangs", async () => {
+		const { pid } = await cluster.event("shard 0", "started");
+		process.kill(pid, "SIGSTOP");
+		await cluster.event("shard 0", "started", 2);
+		expect(cluster.process.log()).toMatch(/shard 0 hangs: no heartbeat for \d+ ms; killing it/);
+	});
+});
+
+describe("restart", () => {
+	afterEach(() => cluster.clean());
 
 	it("says which child could not apply new option values, and leaves it running", { timeout: 20_000, tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({ faults: { "shard 1": { noReload: true, noCertificate: "second" } } });
@@ -51,15 +85,6 @@ describe("restart", () => {
 		expect(cluster.process.log()).not.toMatch(/shard 0 keeps/);
 	});
 
-	it("kills and restarts a child that hangs", async () => {
-		cluster = await FakeCluster.start({ config: { heartbeatTimeoutMs: 400 } });
-		await cluster.ready();
-		const { pid } = await cluster.event("shard 0", "started");
-		process.kill(pid, "SIGSTOP");
-		await cluster.event("shard 0", "started", 2);
-		expect(cluster.process.log()).toMatch(/shard 0 hangs: no heartbeat for \d+ ms; killing it/);
-	});
-
 	it("leaves children alone that are silent because they wait for a CPU, and still kills one that stands still", {
 		timeout: 60_000,
 		tags: ["long"],
@@ -76,25 +101,6 @@ describe("restart", () => {
 		process.kill((await cluster.event("shard 2", "started")).pid, "SIGSTOP");
 		await cluster.event("shard 2", "started", 2);
 		expect(cluster.process.log()).toMatch(/shard 2 hangs: no heartbeat for \d+ ms/);
-	});
-
-	it("kills a child that keeps the lock of a log, and frees the lock only once it is dead", async () => {
-		cluster = await FakeCluster.start();
-		await cluster.ready();
-		const { memories, close } = cluster.logs();
-		const [held, free] = memories;
-		const shard = identify((await cluster.event("shard 1", "started")).pid);
-		expect(tryLock(held, holderOf(1, 1))).toBe(true);
-		await waitFor(() => tryLock(held, holderOf(0, 1)), { what: "the lock is free", deadlineMs: 5000 });
-		expect(isAlive(shard)).toBe(false);
-		expect(cluster.process.log()).toMatch(/shard 1 hangs: it has held the lock of a log for 1\d\d\d ms; killing it/);
-		await cluster.event("shard 1", "started", 2);
-		// Those who take and give back a lock are left alone.
-		expect(tryLock(free, holderOf(0, 1))).toBe(true);
-		unlock(free);
-		unlock(held);
-		expect(cluster.events("shard 0", "started")).toHaveLength(1);
-		close();
 	});
 
 	it("kills and restarts a child whose loop runs but whose heart does not beat", { tags: ["long"] }, async () => {
@@ -141,6 +147,8 @@ describe("restart", () => {
 });
 
 describe("the scoreboard", () => {
+	afterEach(() => cluster.clean());
+
 	it("says who serves, who is dead and how often it was restarted", { tags: ["long"] }, async () => {
 		const config = { restartBackoffMinMs: 1000, restartBackoffMaxMs: 1000 };
 		cluster = await FakeCluster.start({ config, faults: { "shard 1": { connections: 5 } } });
@@ -174,6 +182,8 @@ describe("the scoreboard", () => {
 });
 
 describe("a child that cannot start", () => {
+	afterEach(() => cluster.clean());
+
 	it("ends the cluster at its first start, with its own line and status", { tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({ faults: { "shard 1": { fatal: true } } });
 		expect((await cluster.process.exited).code).toBe(2);
@@ -192,6 +202,8 @@ describe("a child that cannot start", () => {
 });
 
 describe("stop", () => {
+	afterEach(() => cluster.clean());
+
 	it("drains the balancer first and then all shards side by side, and waits no longer than needed", async () => {
 		cluster = await FakeCluster.start({
 			shards: 3,
@@ -306,26 +318,30 @@ describe("stop", () => {
 	});
 });
 
-it("answers a child that asks for the metrics with those of all processes that give theirs in time", { tags: ["long"] }, async () => {
-	cluster = await FakeCluster.start({ shards: 3, faults: { balancer: { asks: true }, "shard 1": { noMetrics: true } } });
-	await cluster.ready();
-	const given = ["shard 0", "shard 2", "balancer"].map((name) => `fake_total{process="${name}"} 7`);
-	// The first answers may have been made before the others were ready; a late part is counted in the answer after it.
-	given.push('shardcast_missing_answers_total{question="metrics",source="shard-1",process="supervisor"}');
-	const complete = (text: string) => given.every((line) => text.includes(line));
-	const answered = () => cluster.events("balancer", "answer").some(({ text }) => complete(text!));
-	await waitFor(answered, { what: "an answer with all parts", deadlineMs: 10_000 });
-	expect(cluster.events("balancer", "answer").at(-1)!.text).not.toContain('process="shard 1"');
-});
+describe("the channel between the supervisor and its children", () => {
+	afterEach(() => cluster.clean());
 
-it("orphans are impossible: children leave when the supervisor is killed", async () => {
-	cluster = await FakeCluster.start({ shards: 3 });
-	await cluster.ready();
-	const children = pidsOf(cluster.events(undefined, "started"));
-	// One that hangs cannot see that its channel is closed; the kernel kills it all the same.
-	process.kill(children[1].pid, "SIGSTOP");
-	process.kill(cluster.process.pid, "SIGKILL");
-	await waitFor(() => children.every((child) => !isAlive(child)), { what: "the end of all children", deadlineMs: 3000 });
-	// Nobody was left to remove it; the next start does.
-	expect(cluster.directories()).toHaveLength(1);
+	it("answers a child that asks for the metrics with those of all processes that give theirs in time", { tags: ["long"] }, async () => {
+		cluster = await FakeCluster.start({ shards: 3, faults: { balancer: { asks: true }, "shard 1": { noMetrics: true } } });
+		await cluster.ready();
+		const given = ["shard 0", "shard 2", "balancer"].map((name) => `fake_total{process="${name}"} 7`);
+		// The first answers may have been made before the others were ready; a late part is counted in the answer after it.
+		given.push('shardcast_missing_answers_total{question="metrics",source="shard-1",process="supervisor"}');
+		const complete = (text: string) => given.every((line) => text.includes(line));
+		const answered = () => cluster.events("balancer", "answer").some(({ text }) => complete(text!));
+		await waitFor(answered, { what: "an answer with all parts", deadlineMs: 10_000 });
+		expect(cluster.events("balancer", "answer").at(-1)!.text).not.toContain('process="shard 1"');
+	});
+
+	it("orphans are impossible: children leave when the supervisor is killed", async () => {
+		cluster = await FakeCluster.start({ shards: 3 });
+		await cluster.ready();
+		const children = pidsOf(cluster.events(undefined, "started"));
+		// One that hangs cannot see that its channel is closed; the kernel kills it all the same.
+		process.kill(children[1].pid, "SIGSTOP");
+		process.kill(cluster.process.pid, "SIGKILL");
+		await waitFor(() => children.every((child) => !isAlive(child)), { what: "the end of all children", deadlineMs: 3000 });
+		// Nobody was left to remove it; the next start does.
+		expect(cluster.directories()).toHaveLength(1);
+	});
 });
