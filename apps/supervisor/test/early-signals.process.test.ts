@@ -41,9 +41,12 @@ const serving = {
 	gateway: "gateway: {address: 127.0.0.1:0, backends: [127.0.0.1:1]}\n",
 };
 
-it.each(Object.entries(serving))(
-	"%s keeps a SIGHUP that comes before it has read its options, and reloads later",
-	async (command, options) => {
+const isLong = (name: string) => !["multi", "shard"].includes(name);
+
+for (const [command, options] of Object.entries(serving))
+	it(`${command} keeps a SIGHUP that comes before it has read its options, and reloads later`, {
+		tags: isLong(command) ? ["long"] : [],
+	}, async () => {
 		const program = await ManagedProcess.start(main, [command, "--config", pipe, "--log-format", "json"], { env: {} });
 		try {
 			const file = await readBy();
@@ -56,16 +59,16 @@ it.each(Object.entries(serving))(
 		} finally {
 			await program.stop();
 		}
-	},
-);
+	});
 
 it("these are all commands that serve", () => {
 	expect(optionOf("logLevel").commands).toEqual(Object.keys(serving));
 });
 
-it.each(["shard", "gateway", "balancer"])(
-	"a process that the supervisor starts ignores signals while it loads its program: %s",
-	async (app) => {
+for (const app of ["shard", "gateway", "balancer"])
+	it(`a process that the supervisor starts ignores signals while it loads its program: ${app}`, {
+		tags: isLong(app) ? ["long"] : [],
+	}, async () => {
 		// Waits where a program loads the rest of itself.
 		const hooks = `import { readFile } from "node:fs/promises";
 let waited = null;
@@ -87,5 +90,4 @@ export async function resolve(name, context, next) {
 		} finally {
 			child.kill("SIGKILL");
 		}
-	},
-);
+	});

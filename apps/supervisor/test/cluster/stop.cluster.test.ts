@@ -68,7 +68,7 @@ describe("stop, with clients that do not read", () => {
 			.filter(([, , remote, state]) => state === finWait1 && ports.includes(Number.parseInt(remote.split(":")[1], 16)));
 
 	it("they are counted, and their connections are reset", async () => {
-		const cluster = await startCluster({ shards: 1, flags: ["--shutdown-timeout", "5s", "--max-buffered", "50MiB"] });
+		const cluster = await startCluster({ shards: 1, flags: ["--shutdown-timeout", "2500ms", "--max-buffered", "50MiB"] });
 		const dead = await Promise.all(Array.from({ length: 5 }, () => RawClient.open(cluster.url)));
 		for (const { socket } of dead) socket.tcp.pause();
 		const sender = await RawClient.open(cluster.url);
