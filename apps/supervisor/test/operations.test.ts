@@ -303,6 +303,22 @@ describe("restart", () => {
 		expect(steps).toContain("shard 1 warms up");
 	});
 
+	it("waits for ten seconds at most for clients that do not come back", async () => {
+		let laterMs = 0;
+		const now = performance.now.bind(performance);
+		vi.spyOn(performance, "now").mockImplementation(() => now() + laterMs);
+		const { operations, shards, steps } = setup([5, 0], { config: { rebalanceShards: false } });
+		shards[0]!.others = [];
+		const rolling = operations.rollingRestart();
+		await waitFor(() => shards[0]!.takesClients && shards[0]!.version === "2.0.0", { what: "the first shard", deadlineMs: 5000 });
+		laterMs = 5_000;
+		const { looks } = shards[0]!;
+		await waitFor(() => shards[0]!.looks >= looks + 5, { what: "some more looks at it", deadlineMs: 50_000 });
+		expect(steps).not.toContain("shard 1 warms up");
+		laterMs = 10_000;
+		expect((await rolling).shards).toMatchObject([{ moved: 5 }, { moved: 0 }]);
+	});
+
 	it("in proxy mode the balancer stays, and the result says why; --no-rebalance-shards moves nobody afterwards", async () => {
 		const { operations, steps } = setup([1, 1], { mode: "proxy", config: { rebalanceShards: false } });
 		const result = await operations.rollingRestart();
