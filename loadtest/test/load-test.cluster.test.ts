@@ -7,6 +7,8 @@ import type { LoadTestResult } from "../src/report/result.ts";
 
 const program = join(import.meta.dirname, "../dist/main.js");
 
+/** That of the cluster that it starts. */
+const compileCache = join(import.meta.dirname, "../../apps/supervisor/dist/compile-cache");
 const hasRedis = redisForTests();
 
 async function loadCluster(
@@ -16,7 +18,9 @@ async function loadCluster(
 	const directory = mkdtempSync(join(tmpdir(), "load-test-"));
 	try {
 		const json = join(directory, "result.json");
-		const run = await ManagedProcess.start(program, ["--start", start, "--hold", "50ms", "--json", json, ...flags]);
+		const run = await ManagedProcess.start(program, ["--start", start, "--hold", "50ms", "--json", json, ...flags], {
+			env: { NODE_COMPILE_CACHE: compileCache },
+		});
 		const { code } = await run.exited;
 		return { status: code, output: run.log(), result: JSON.parse(readFileSync(json, "utf8")) as LoadTestResult };
 	} finally {

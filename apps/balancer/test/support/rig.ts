@@ -27,6 +27,8 @@ export interface RigOptions {
 	readonly probeHeap?: boolean;
 }
 
+/** That of shardcast, in which the balancer is. */
+const compileCache = fileURLToPath(new URL("../../../supervisor/dist/compile-cache", import.meta.url));
 const balancerEntry = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const heapProbe = fileURLToPath(new URL("../programs/heap-probe.mjs", import.meta.url));
 const stdio = ["ignore", "inherit", "inherit", "ipc"] as const;
@@ -114,7 +116,7 @@ export class Rig {
 		row.state = ShardState.starting;
 		const argument = JSON.stringify({ cluster: this.directory.path, slot, mode: this.mode, aheadMs: this.#aheadMs });
 		const inherited = this.#handoffs.slice(slot, slot + 1).map(({ descriptor }) => descriptor);
-		const child = fork(shardEntry, [argument], { stdio: [...stdio, ...inherited], execArgv: [] });
+		const child = fork(shardEntry, [argument], { stdio: [...stdio, ...inherited], execArgv: [], env: environment() });
 		row.pid = child.pid!;
 		this.#shards.set(slot, child);
 		child.on("message", (message) => {
@@ -155,7 +157,7 @@ export class Rig {
 		const inherited = this.#handoffs.map(({ descriptor }) => descriptor);
 		const limited = this.#openFiles === undefined ? [] : ["/bin/sh", "-c", `ulimit -n ${this.#openFiles}; exec "$0" "$@"`];
 		const [execPath, ...execArgv] = [...limited, process.execPath, ...this.#balancerArguments];
-		const child = fork(balancerEntry, [], { stdio: [...stdio, ...inherited], execPath: execPath!, execArgv });
+		const child = fork(balancerEntry, [], { stdio: [...stdio, ...inherited], execPath: execPath!, execArgv, env: environment() });
 		this.#balancer = child;
 		this.#balancers.push(child);
 		this.board.balancer.pid = child.pid!;
@@ -257,6 +259,8 @@ export class Rig {
 		rmSync(this.#base, { recursive: true, force: true });
 	}
 }
+
+const environment = (): NodeJS.ProcessEnv => ({ ...process.env, NODE_COMPILE_CACHE: compileCache });
 
 async function kill(child: ChildProcess): Promise<void> {
 	if (child.exitCode !== null || child.signalCode !== null) return;
