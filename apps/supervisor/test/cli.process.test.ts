@@ -28,7 +28,7 @@ async function run(
 	return { code, lines: child.log().trimEnd().split("\n") };
 }
 
-/** Without a process of its own, for what is not in the way in which it is started. Not for commands that get as far as serving. */
+/** In this process, for what is not in the way in which it is started. Not for commands that get as far as serving. */
 async function runHere(
 	args: readonly string[],
 	env: Readonly<Record<string, string>> = {},
