@@ -4,10 +4,8 @@ import type { ConnectionKind } from "./backend-messages.ts";
 import { ConnectionReader, type ReaderParts } from "./connection-reader.ts";
 import { ConnectionWriter, type WriterParts } from "./connection-writer.ts";
 import type { LinkEnd } from "./link-counts.ts";
+import { SpareBuffers, spareBufferBytes } from "./spare-buffers.ts";
 import { TurnShare } from "./turn-share.ts";
-import { WriteBuffers } from "./write-buffers.ts";
-
-const readBufferBytes = 64 * 1024;
 
 /**
  * VIDEO and FILE frames that are handled in a turn of the event loop, from all backends together. While VIDEO uses up a core, CONTROL was faster by a
@@ -18,15 +16,15 @@ const dataFramesPerTurn = 24;
 /** What all connections of a process share. */
 export class SharedBuffers {
 	/** What is read is handled or copied before any other connection is read, so one buffer serves all. */
-	readonly read = Buffer.allocUnsafeSlow(readBufferBytes);
-	readonly write = new WriteBuffers();
+	readonly read = Buffer.allocUnsafeSlow(spareBufferBytes);
+	readonly spare = new SpareBuffers();
 	/** VIDEO and FILE of all backends. CONTROL, which must not wait, has no share. */
 	readonly dataTurns = new TurnShare(dataFramesPerTurn);
 }
 
 interface ConnectionParts
-	extends Omit<ReaderParts, "resume" | "onFailed" | "rate" | "share">,
-		Omit<WriterParts, "socket" | "buffers" | "rate"> {
+	extends Omit<ReaderParts, "resume" | "onFailed" | "rate" | "share" | "spare">,
+		Omit<WriterParts, "socket" | "spare" | "rate"> {
 	readonly kind: ConnectionKind;
 	readonly host: string;
 	readonly port: number;
@@ -64,8 +62,11 @@ export class BackendConnection {
 		this.#socket = socket;
 		const onFailed = (problem: string) => this.#end("oversized", problem);
 		const share = kind === "data" ? buffers.dataTurns : undefined;
-		this.#reader = new ConnectionReader({ ...parts, share, rate: readRate, onFailed, resume: () => socket.resume() }, parts.isPaused);
-		this.#writer = new ConnectionWriter({ ...parts, rate: writeRate, socket, buffers: buffers.write });
+		this.#reader = new ConnectionReader(
+			{ ...parts, share, spare: buffers.spare, rate: readRate, onFailed, resume: () => socket.resume() },
+			parts.isPaused,
+		);
+		this.#writer = new ConnectionWriter({ ...parts, rate: writeRate, socket, spare: buffers.spare });
 		socket.once("connect", this.#onConnect);
 		socket.once("end", () => this.#end("lost", "it closed the connection"));
 		socket.once("error", (error: NodeJS.ErrnoException) => this.#end(this.isConnected ? "lost" : "dial", error.code ?? error.message));

@@ -9,6 +9,7 @@ import { FrameDecision, FrameReader } from "../frames/frame-reader.ts";
 import type { BackendQueue } from "../lanes/backend-queue.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
 import { type Link, type LinkListener, loseAll } from "../routing/link.ts";
+import type { Sources } from "../routing/source.ts";
 import { BackendConnection, type SharedBuffers } from "./backend-connection.ts";
 import {
 	type BackendMessage,
@@ -75,6 +76,7 @@ export class BackendLink implements Link {
 	readonly inShares: LinkShares;
 	/** Of frames that go to it, from when they have come. */
 	readonly outShares: LinkShares;
+	sources: Sources | null = null;
 	readonly #parts: LinkParts;
 	readonly #nowMs: () => number;
 	readonly #random: () => number;

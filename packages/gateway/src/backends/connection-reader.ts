@@ -3,6 +3,7 @@ import type { Bandwidth } from "../flow/bandwidth.ts";
 import type { FrameClass } from "../frames/frame-descriptor.ts";
 import { type FrameDecision, type FrameReader, type FrameSink, ReaderStatus } from "../frames/frame-reader.ts";
 import type { LinkCounts } from "./link-counts.ts";
+import { type SpareBuffers, spareBufferBytes } from "./spare-buffers.ts";
 import type { TurnShare } from "./turn-share.ts";
 
 export interface ReaderParts {
@@ -13,6 +14,8 @@ export interface ReaderParts {
 	readonly framesPerTurn: number;
 	/** Instead of `framesPerTurn`, for connections that share a turn. */
 	readonly share?: TurnShare | undefined;
+	/** For what was read and is not handled; without, a new one each time. */
+	readonly spare?: SpareBuffers | undefined;
 	readonly begin: (frameClass: FrameClass, length: number, clientId: number) => FrameDecision;
 	readonly onFrame: (frame: Frame) => void;
 	/** For how many frames of a turn this one counts; without, each is one. */
@@ -40,7 +43,10 @@ export class ConnectionReader implements FrameSink {
 	#turnFrames = 0;
 	/** The time of all frames of what is being handled. It begins as a fraction so that V8 stores others without making objects. */
 	#handledMs = 0.5;
-	#nextTurn: NodeJS.Immediate | null = null;
+	/** It goes on in the next turn. */
+	#hasNextTurn = false;
+	/** For that, if it shares no turn. */
+	#immediate: NodeJS.Immediate | null = null;
 	#rateTimer: NodeJS.Timeout | null = null;
 	#isPaused: boolean;
 	/** A frame waits: for room, or for a buffer. */
@@ -105,11 +111,12 @@ export class ConnectionReader implements FrameSink {
 
 	stop(): void {
 		this.#isStopped = true;
-		if (this.#nextTurn !== null) clearImmediate(this.#nextTurn);
+		if (this.#immediate !== null) clearImmediate(this.#immediate);
 		if (this.#rateTimer !== null) clearTimeout(this.#rateTimer);
-		this.#nextTurn = null;
+		this.#immediate = null;
 		this.#rateTimer = null;
 		this.#endTurn();
+		// It is not given back: it may be what is being handled.
 		this.#rest = null;
 		this.#parts.reader.close();
 	}
@@ -126,7 +133,7 @@ export class ConnectionReader implements FrameSink {
 		this.#turnFrames += work;
 		share?.handled(work);
 		frame.receivedMs = this.#handledMs;
-		this.#nextTurn ??= setImmediate(this.#onTurn);
+		if (!this.#hasNextTurn) this.#nextTurn();
 		this.#parts.onFrame(frame);
 		return this.#mayHandle;
 	}
@@ -178,10 +185,18 @@ export class ConnectionReader implements FrameSink {
 	}
 
 	#keep(bytes: Buffer, from: number, to: number): void {
-		this.#rest = Buffer.allocUnsafeSlow(to - from);
+		const length = to - from;
+		const { spare } = this.#parts;
+		this.#rest = spare === undefined || length > spareBufferBytes ? Buffer.allocUnsafeSlow(length) : spare.take();
 		bytes.copy(this.#rest, 0, from, to);
 		this.#from = 0;
-		this.#to = to - from;
+		this.#to = length;
+	}
+
+	/** All of it has been handled. */
+	#letGo(): void {
+		if (this.#rest?.length === spareBufferBytes) this.#parts.spare?.give(this.#rest);
+		this.#rest = null;
 	}
 
 	readonly #onRate = (): void => {
@@ -194,11 +209,25 @@ export class ConnectionReader implements FrameSink {
 
 	/** Not within the call that made room: it may come from a callback of this connection. */
 	#continueSoon(): void {
-		if (!this.#isStopped) this.#nextTurn ??= setImmediate(this.#onTurn);
+		if (!this.#isStopped && !this.#hasNextTurn) this.#nextTurn();
 	}
 
-	readonly #onTurn = (): void => {
-		this.#nextTurn = null;
+	#nextTurn(): void {
+		const { share } = this.#parts;
+		this.#hasNextTurn = true;
+		if (share === undefined) this.#immediate = setImmediate(this.#onImmediate);
+		else share.next(this);
+	}
+
+	readonly #onImmediate = (): void => {
+		this.#immediate = null;
+		this.takeTurn();
+	};
+
+	/** Goes on with what was read. Called in the next turn, if it has asked for one. */
+	takeTurn(): void {
+		this.#hasNextTurn = false;
+		if (this.#isStopped) return;
 		this.#endTurn();
 		// Without bytes, too: a frame may wait whose header has been read.
 		if (this.#isSocketStopped) {
@@ -206,14 +235,14 @@ export class ConnectionReader implements FrameSink {
 			this.#from = this.#handle(this.#rest ?? nothing, this.#from, this.#to);
 		}
 		if (!this.#mayRead) return;
-		this.#rest = null;
+		this.#letGo();
 		// They are offsets in what is no longer there.
 		this.#from = 0;
 		this.#to = 0;
 		if (!this.#isSocketStopped) return;
 		this.#isSocketStopped = false;
 		this.#parts.resume();
-	};
+	}
 }
 
 const nothing = Buffer.alloc(0);

@@ -4,7 +4,7 @@ import type { Bandwidth } from "../flow/bandwidth.ts";
 import { encodeFrameHeader, writeU32 } from "../frames/frame-codec.ts";
 import { FrameLayout } from "../frames/frame-descriptor.ts";
 import type { LinkCounts } from "./link-counts.ts";
-import { type WriteBuffers, writeBufferBytes } from "./write-buffers.ts";
+import { type SpareBuffers, spareBufferBytes } from "./spare-buffers.ts";
 
 /** What is to be written: a frame, with a reference that is now the writer's, or the bytes of one of the link itself. */
 export type Outgoing = Frame | Buffer;
@@ -18,7 +18,7 @@ export interface WriterParts {
 	/** Written into every frame: one that goes to several backends is stored once, without their ids. */
 	readonly backendId: number;
 	readonly socket: Socket;
-	readonly buffers: WriteBuffers;
+	readonly spare: SpareBuffers;
 	readonly counts: LinkCounts;
 	readonly rate: Bandwidth;
 	readonly nowMs: () => number;
@@ -122,7 +122,7 @@ export class ConnectionWriter {
 		let large = 0;
 		// A write takes all pieces in one system call.
 		socket.cork();
-		while (bytes < writeBytesMax && large < largeFramesMax && writeBufferBytes - at >= gatheredBytesMax) {
+		while (bytes < writeBytesMax && large < largeFramesMax && spareBufferBytes - at >= gatheredBytesMax) {
 			const outgoing = next();
 			if (outgoing === null) break;
 			const size = sizeOf(outgoing);
@@ -132,7 +132,7 @@ export class ConnectionWriter {
 			if (size > gatheredBytesMax) {
 				const isShared = outgoing instanceof Frame && outgoing.backendId !== backendId;
 				if (isShared) {
-					this.#buffer ??= this.#parts.buffers.take();
+					this.#buffer ??= this.#parts.spare.take();
 					at = encodeFrameHeader(this.#buffer, at, outgoing.length, outgoing.clientId, backendId);
 				}
 				if (at > begun) socket.write(this.#buffer!.subarray(begun, at));
@@ -141,7 +141,7 @@ export class ConnectionWriter {
 				if (isShared) socket.write(outgoing.bytes.subarray(Frame.payloadAt, outgoing.end));
 				else socket.write(outgoing instanceof Frame ? outgoing.wire() : outgoing);
 			} else {
-				this.#buffer ??= this.#parts.buffers.take();
+				this.#buffer ??= this.#parts.spare.take();
 				if (outgoing instanceof Frame) {
 					outgoing.copyWire(this.#buffer, at);
 					writeU32(this.#buffer, at + FrameLayout.backendOffset, backendId);
@@ -182,7 +182,7 @@ export class ConnectionWriter {
 			this.#frames[index] = null;
 		}
 		this.#frameCount = 0;
-		if (this.#buffer !== null) this.#parts.buffers.give(this.#buffer);
+		if (this.#buffer !== null) this.#parts.spare.give(this.#buffer);
 		this.#buffer = null;
 	}
 }

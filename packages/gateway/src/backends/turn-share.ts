@@ -1,9 +1,15 @@
+/** A connection that goes on in the next turn. */
+interface TurnTaker {
+	takeTurn(): void;
+}
+
 /**
  * How many frames each of several connections may handle in a turn of the event loop, so that a turn stays short, and what has priority waits little
  * for it, however many connections have more than can be handled: together `framesPerTurn`, and each at least one.
  *
  * The part of each follows from how many of them had frames at once, in this turn or in those before. When those that came first have used up the turn,
- * as they do after a pause, the others have one frame each, and their part in the next turn. One owner, the gateway's loop.
+ * as they do after a pause, the others have one frame each, and their part in the next turn. It also calls all connections that go on in a turn: a callback
+ * of the event loop for each would cost more than the frame that each may handle when there are many. One owner, the gateway's loop.
  */
 export class TurnShare {
 	/** For each connection, at least 1. */
@@ -14,6 +20,10 @@ export class TurnShare {
 	#turnEnd: NodeJS.Immediate | null = null;
 	/** Connections that have handled frames in this turn. */
 	#busy = 0;
+	/** Those that go on in the next turn. */
+	#takers: TurnTaker[] = [];
+	/** An empty list for the turn after that. */
+	#spare: TurnTaker[] = [];
 	/** Most at once, since none was. */
 	#most = 0;
 	/** The same, until none was. */
@@ -22,6 +32,12 @@ export class TurnShare {
 	constructor(framesPerTurn: number) {
 		this.#framesPerTurn = framesPerTurn;
 		this.frames = framesPerTurn;
+	}
+
+	/** Calls a connection in the next turn, in the order of these calls. */
+	next(taker: TurnTaker): void {
+		this.#turnEnd ??= setImmediate(this.#onTurnEnd);
+		this.#takers.push(taker);
 	}
 
 	/** A connection is about to handle its first frame in this turn. */
@@ -46,11 +62,15 @@ export class TurnShare {
 		this.#update();
 	}
 
-	/** It was set before those of the connections in this turn, so it runs before they go on. */
 	readonly #onTurnEnd = (): void => {
 		this.#turnEnd = null;
 		this.#handled = 0;
 		this.#update();
+		const takers = this.#takers;
+		this.#takers = this.#spare;
+		this.#spare = takers;
+		for (const taker of takers) taker.takeTurn();
+		takers.length = 0;
 	};
 
 	#update(): void {

@@ -6,6 +6,8 @@ import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
 import type { ClientLanes } from "../lanes/client-lanes.ts";
 import type { GatewayCounts } from "../monitor/gateway-counts.ts";
 import type { Source } from "../routing/source.ts";
+import type { GatewayClient } from "./gateway-client.ts";
+import type { PumpTurns } from "./pump-turns.ts";
 
 /** A WebSocket that can gather what is sent into one write. */
 export interface GatewayTransport extends TopicTransport {
@@ -18,10 +20,9 @@ interface ClientOutputParts {
 	readonly counts: GatewayCounts;
 	/** Milliseconds, monotonic. */
 	readonly nowMs: () => number;
-	/** Runs `pump` at the end of this turn of the loop, or of one of the next. */
-	readonly pumpSoon: (isUrgent: boolean) => void;
-	/** Whether a frame that has priority may be sent now. */
-	readonly mayPumpAtOnce: () => boolean;
+	readonly client: GatewayClient;
+	/** Says when `pump` is called. */
+	readonly pumps: Pick<PumpTurns<GatewayClient>, "soon" | "mayAtOnce">;
 }
 
 /** Frames go to the WebSocket only while fewer bytes wait there, so that the lanes decide what goes first. */
@@ -41,24 +42,37 @@ interface Parked {
 export class ClientOutput {
 	/** When the client last took a frame, or bytes of one. */
 	tookMs: number;
-	readonly #parts: ClientOutputParts;
+	readonly #lanes: ClientLanes;
+	readonly #bandwidth: Bandwidth;
+	readonly #counts: GatewayCounts;
+	readonly #nowMs: () => number;
+	readonly #client: GatewayClient;
+	readonly #pumps: ClientOutputParts["pumps"];
 	#transport: GatewayTransport | null = null;
 	/** Of the high and the low lane. */
 	readonly #held: readonly [Set<Source>, Set<Source>] = [new Set(), new Set()];
+	/** In both. Mostly there are none, and then nothing else is looked at. */
+	#heldCount = 0;
 	readonly #parked: readonly [Parked[], Parked[]] = [[], []];
+	#parkedCount = 0;
 	#timer: NodeJS.Timeout | null = null;
 	#isPumping = false;
 	/** By the pump that is under way, or the last one. */
 	#sentBytes = 0;
 
-	constructor(parts: ClientOutputParts) {
-		this.#parts = parts;
-		this.tookMs = parts.nowMs();
+	constructor({ lanes, bandwidth, counts, nowMs, client, pumps }: ClientOutputParts) {
+		this.#lanes = lanes;
+		this.#bandwidth = bandwidth;
+		this.#counts = counts;
+		this.#nowMs = nowMs;
+		this.#client = client;
+		this.#pumps = pumps;
+		this.tookMs = nowMs();
 	}
 
 	/** Whether it keeps sources waiting. */
 	get holdsSources(): boolean {
-		return this.#held[0].size + this.#held[1].size > 0;
+		return this.#heldCount > 0;
 	}
 
 	/**
@@ -76,8 +90,7 @@ export class ClientOutput {
 
 	/** Whether the client has not taken all that it is to get. */
 	get isBehind(): boolean {
-		const { lanes } = this.#parts;
-		return lanes.count > 0 || this.holdsSources || (this.#transport?.getBufferedAmount() ?? 0) > 0;
+		return this.#lanes.count > 0 || this.holdsSources || (this.#transport?.getBufferedAmount() ?? 0) > 0;
 	}
 
 	open(transport: GatewayTransport): void {
@@ -86,17 +99,17 @@ export class ClientOutput {
 
 	/** Takes a frame of the gateway itself. False = there is no room. */
 	tell(frame: Frame): boolean {
-		const { lanes } = this.#parts;
+		const lanes = this.#lanes;
 		// Perhaps nothing but the end of this turn is waited for.
 		if (!lanes.hasRoom(frame.frameClass, frame.length)) this.pump();
 		if (lanes.offer(frame) !== "queued") return false;
-		this.#parts.pumpSoon(isUrgent(frame.frameClass));
+		this.#pumpSoon(isUrgent(frame.frameClass));
 		return true;
 	}
 
 	/** Takes a frame. It has its own reference as long as it needs the frame. VIDEO holds no source. */
 	take(frame: Frame, source: Source): void {
-		const { lanes, pumpSoon, mayPumpAtOnce } = this.#parts;
+		const lanes = this.#lanes;
 		const { frameClass } = frame;
 		if (frameClass === FrameClass.VIDEO) lanes.offer(frame);
 		else {
@@ -107,8 +120,9 @@ export class ClientOutput {
 			else {
 				frame.retain();
 				this.#parked[lane].push({ frame, source });
+				this.#parkedCount++;
 			}
-			if (isFirst && mayPumpAtOnce()) {
+			if (isFirst && this.#pumps.mayAtOnce(this.#client)) {
 				this.pump();
 				if (lanes.highCount === 0) return;
 			}
@@ -116,36 +130,34 @@ export class ClientOutput {
 			else if (lane === 0 && (!hasRoom || lanes.holds(frameClass))) this.pump();
 			if (this.#isPressed(lane)) this.#hold(lane, source);
 		}
-		pumpSoon(isUrgent(frameClass));
+		this.#pumpSoon(isUrgent(frameClass));
 	}
 
 	/** The client has acknowledged a VIDEO frame of this backend. */
 	acknowledge(backendId: number): void {
-		const { lanes, nowMs, pumpSoon } = this.#parts;
-		if (lanes.acknowledge(backendId, nowMs())) pumpSoon(false);
+		if (this.#lanes.acknowledge(backendId, this.#nowMs())) this.#pumpSoon(false);
 	}
 
 	/** Call it every fraction of a second: goes on with VIDEO whose acknowledgement is overdue. */
 	expire(nowMs: number): void {
-		const { lanes, pumpSoon } = this.#parts;
-		if (lanes.expire(nowMs)) pumpSoon(false);
+		if (this.#lanes.expire(nowMs)) this.#pumpSoon(false);
 	}
 
 	forgetBackend(backendId: number): void {
-		this.#parts.lanes.forgetBackend(backendId);
+		this.#lanes.forgetBackend(backendId);
 	}
 
 	set window(value: number) {
-		this.#parts.lanes.window = value;
+		this.#lanes.window = value;
 	}
 
 	set ackTimeoutMs(value: number) {
-		this.#parts.lanes.ackTimeoutMs = value;
+		this.#lanes.ackTimeoutMs = value;
 	}
 
 	/** Bytes per second. */
 	set bytesPerSecond(value: number) {
-		this.#parts.bandwidth.bytesPerSecond = value;
+		this.#bandwidth.bytesPerSecond = value;
 	}
 
 	/** Sends what the WebSocket takes. @returns bytes. */
@@ -154,7 +166,7 @@ export class ClientOutput {
 		if (transport === null || this.#isPumping) return 0;
 		this.#isPumping = true;
 		this.#sentBytes = 0;
-		const { count } = this.#parts.lanes;
+		const { count } = this.#lanes;
 		// The library gathers the parts of one message by itself.
 		if (count > 0 && transport.getBufferedAmount() < socketLowMark) count === 1 ? this.#send() : transport.cork(this.#send);
 		this.#isPumping = false;
@@ -164,17 +176,17 @@ export class ClientOutput {
 
 	/** The WebSocket has written something. */
 	writable(): void {
-		const { nowMs, lanes, pumpSoon } = this.#parts;
-		this.tookMs = nowMs();
+		this.tookMs = this.#nowMs();
 		// In its turn: many clients can become writable at once.
-		if (lanes.count > 0) pumpSoon(lanes.highCount > 0);
+		if (this.#lanes.count > 0) this.#pumpSoon(this.#lanes.highCount > 0);
 	}
 
 	/** The connection has ended: everything is let go. */
 	close(): void {
 		this.#transport = null;
 		if (this.#timer !== null) clearTimeout(this.#timer);
-		this.#parts.lanes.clear();
+		this.#lanes.clear();
+		this.#parkedCount = 0;
 		for (const lane of [0, 1] as const) {
 			for (const { frame } of this.#parked[lane].splice(0)) frame.release();
 			this.#letGo(lane);
@@ -182,17 +194,21 @@ export class ClientOutput {
 	}
 
 	readonly #send = (): void => {
-		const { lanes, bandwidth, counts, nowMs } = this.#parts;
+		const lanes = this.#lanes;
+		const bandwidth = this.#bandwidth;
+		const counts = this.#counts;
 		const transport = this.#transport!;
-		const now = nowMs();
+		const now = this.#nowMs();
 		do {
-			const next = lanes.peek();
-			if (next === null) return;
-			if (!bandwidth.take(next.length, now)) {
-				this.#timer ??= setTimeout(this.#again, bandwidth.waitMs(now));
-				return;
+			if (bandwidth.bytesPerSecond > 0) {
+				const next = lanes.peek();
+				if (next !== null && !bandwidth.take(next.length, now)) {
+					this.#timer ??= setTimeout(this.#again, bandwidth.waitMs(now));
+					return;
+				}
 			}
-			const frame = lanes.next(now)!;
+			const frame = lanes.next(now);
+			if (frame === null) return;
 			transport.send(frame.message(), true);
 			counts.frames.to_clients++;
 			counts.bytes.to_clients += frame.length;
@@ -200,13 +216,17 @@ export class ClientOutput {
 			if (frame.receivedMs > 0) counts.waited(now - frame.receivedMs);
 			frame.release();
 			this.tookMs = now;
-			this.#unpark();
+			if (this.#parkedCount > 0) this.#unpark();
 		} while (lanes.count > 0 && transport.getBufferedAmount() < socketLowMark);
 	};
 
+	#pumpSoon(isUrgent: boolean): void {
+		this.#pumps.soon(this.#client, isUrgent);
+	}
+
 	readonly #again = (): void => {
 		this.#timer = null;
-		this.tookMs = this.#parts.nowMs();
+		this.tookMs = this.#nowMs();
 		this.pump();
 	};
 
@@ -216,7 +236,8 @@ export class ClientOutput {
 			const parked = this.#parked[lane];
 			for (let first = parked[0]; first !== undefined && this.#hasRoom(first.frame); first = parked[0]) {
 				parked.shift();
-				this.#parts.lanes.offer(first.frame);
+				this.#parkedCount--;
+				this.#lanes.offer(first.frame);
 				first.frame.release();
 			}
 		}
@@ -224,29 +245,32 @@ export class ClientOutput {
 
 	/** Lets sources go when there is room again. */
 	#settle(): void {
+		if (this.#heldCount === 0) return;
 		for (const lane of [0, 1] as const) if (this.#held[lane].size > 0 && !this.#isPressed(lane)) this.#letGo(lane);
 	}
 
 	#hasRoom({ frameClass, length }: Frame): boolean {
-		return this.#parts.lanes.hasRoom(frameClass, length);
+		return this.#lanes.hasRoom(frameClass, length);
 	}
 
 	/** Whether the sources that fill this lane have to wait. */
 	#isPressed(lane: 0 | 1): boolean {
-		return this.#parked[lane].length > 0 || this.#parts.lanes.holds(lane === 0 ? FrameClass.CONTROL : FrameClass.FILE);
+		return this.#parked[lane].length > 0 || this.#lanes.holds(lane === 0 ? FrameClass.CONTROL : FrameClass.FILE);
 	}
 
 	#hold(lane: 0 | 1, source: Source): void {
 		const held = this.#held[lane];
 		if (held.has(source)) return;
-		if (!this.holdsSources) this.tookMs = this.#parts.nowMs();
+		if (!this.holdsSources) this.tookMs = this.#nowMs();
 		held.add(source);
+		this.#heldCount++;
 		source.hold();
 	}
 
 	#letGo(lane: 0 | 1): void {
 		const held = [...this.#held[lane]];
 		this.#held[lane].clear();
+		this.#heldCount -= held.length;
 		for (const source of held) source.release();
 	}
 }

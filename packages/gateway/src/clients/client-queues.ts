@@ -8,6 +8,7 @@ import type { GatewayCounts } from "../monitor/gateway-counts.ts";
 import { ClientIntake } from "./client-intake.ts";
 import { ClientOutput } from "./client-output.ts";
 import type { ClientQueues, GatewayClient } from "./gateway-client.ts";
+import type { PumpTurns } from "./pump-turns.ts";
 
 interface QueueMakerParts {
 	/** Read at each use. */
@@ -17,10 +18,8 @@ interface QueueMakerParts {
 	readonly laneCounters: ClientLaneCounters;
 	/** Milliseconds, monotonic. */
 	readonly nowMs: () => number;
-	/** Sends what the client takes at the end of this turn of the loop. */
-	readonly pumpSoon: (client: GatewayClient, isUrgent: boolean) => void;
-	/** Whether a client may be sent a frame that has priority now. */
-	readonly mayPumpAtOnce: (client: GatewayClient) => boolean;
+	/** Say when a client is sent what waits for it. */
+	readonly pumps: PumpTurns<GatewayClient>;
 	/** Passes on a frame of a client that had to wait. */
 	readonly pass: (client: GatewayClient, frame: Frame) => void;
 }
@@ -34,7 +33,7 @@ export class QueueMaker {
 	}
 
 	queuesOf(client: GatewayClient): ClientQueues {
-		const { config, pool, counts, laneCounters, nowMs, pumpSoon, mayPumpAtOnce, pass } = this.#parts;
+		const { config, pool, counts, laneCounters, nowMs, pumps, pass } = this.#parts;
 		const { clientQueueFrames, clientQueueBytes, videoWindow, ackTimeoutMs, clientBandwidth } = config();
 		const lanes = new ClientLanes(
 			{ framesMax: clientQueueFrames, bytesMax: clientQueueBytes, window: videoWindow, ackTimeoutMs },
@@ -43,11 +42,7 @@ export class QueueMaker {
 		const bandwidth = () => new Bandwidth(clientBandwidth, nowMs());
 		const budget = new HeldBudget(clientQueueFrames, clientQueueBytes);
 		return {
-			output: new ClientOutput({
-				...{ lanes, bandwidth: bandwidth(), counts, nowMs },
-				pumpSoon: (isUrgent) => pumpSoon(client, isUrgent),
-				mayPumpAtOnce: () => mayPumpAtOnce(client),
-			}),
+			output: new ClientOutput({ lanes, bandwidth: bandwidth(), counts, nowMs, client, pumps }),
 			intake: new ClientIntake({
 				bandwidth: bandwidth(),
 				budget,

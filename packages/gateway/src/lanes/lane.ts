@@ -47,6 +47,11 @@ export class Lane {
 	readonly #listener: LaneListener | null;
 	readonly #pressure: Pressure;
 	readonly #holdPressure: Pressure;
+	/** Below these, neither is pressed by what comes. */
+	readonly #calmFrames: number;
+	readonly #calmBytes: number;
+	/** Neither is pressed. Most frames come and go while this holds, and then nothing else is looked at. */
+	#isCalm = true;
 	/** Frames that may not be dropped. */
 	#kept = 0;
 	#keptBytes = 0;
@@ -59,6 +64,8 @@ export class Lane {
 		this.#listener = listener;
 		this.#pressure = new Pressure(framesMax, bytesMax);
 		this.#holdPressure = new Pressure(framesMax, bytesMax);
+		this.#calmFrames = this.#pressure.framesPressed;
+		this.#calmBytes = this.#pressure.bytesPressed;
 	}
 
 	get count(): number {
@@ -82,6 +89,7 @@ export class Lane {
 	hasRoom(length: number): boolean {
 		if (this.#kept === 0 || (this.#kept < this.#ring.framesMax && this.#keptBytes + length <= this.#bytesMax)) return true;
 		this.#holdPressure.press();
+		this.#isCalm = false;
 		return false;
 	}
 
@@ -193,8 +201,12 @@ export class Lane {
 	}
 
 	#press(): void {
-		if (this.#pressure.update(this.#ring.count, this.#ring.bytes) > 0) this.counters.backpressureEvents++;
-		if (this.#holdPressure.update(this.#kept, this.#keptBytes) < 0) this.#listener?.relieved();
+		const { count, bytes } = this.#ring;
+		if (this.#isCalm && count < this.#calmFrames && bytes < this.#calmBytes) return;
+		const held = this.#holdPressure.update(this.#kept, this.#keptBytes);
+		if (this.#pressure.update(count, bytes) > 0) this.counters.backpressureEvents++;
+		this.#isCalm = !this.#pressure.isPressed && !this.#holdPressure.isPressed;
+		if (held < 0) this.#listener?.relieved();
 	}
 
 	/** Place of the oldest VIDEO frame. `hasRoom` has found that there is one. */

@@ -4,16 +4,17 @@ export const PressureMarks = { pressedAt: 0.8, relievedAt: 0.5 } as const;
 /** Whether something that has a bound on frames and on bytes is so full that its source must pause. */
 export class Pressure {
 	#isPressed = false;
-	readonly #framesPressed: number;
+	/** From so many frames, or bytes, on it becomes pressed. */
+	readonly framesPressed: number;
+	readonly bytesPressed: number;
 	readonly #framesRelieved: number;
-	readonly #bytesPressed: number;
 	readonly #bytesRelieved: number;
 
 	constructor(framesMax: number, bytesMax: number) {
 		// At least one frame, so that a bound of one frame is not pressed when it is empty.
-		this.#framesPressed = Math.max(1, Math.ceil(framesMax * PressureMarks.pressedAt));
+		this.framesPressed = Math.max(1, Math.ceil(framesMax * PressureMarks.pressedAt));
 		this.#framesRelieved = Math.floor(framesMax * PressureMarks.relievedAt);
-		this.#bytesPressed = Math.max(1, Math.ceil(bytesMax * PressureMarks.pressedAt));
+		this.bytesPressed = Math.max(1, Math.ceil(bytesMax * PressureMarks.pressedAt));
 		this.#bytesRelieved = Math.floor(bytesMax * PressureMarks.relievedAt);
 	}
 
@@ -33,7 +34,7 @@ export class Pressure {
 			this.#isPressed = false;
 			return -1;
 		}
-		if (frames < this.#framesPressed && bytes < this.#bytesPressed) return 0;
+		if (frames < this.framesPressed && bytes < this.bytesPressed) return 0;
 		this.#isPressed = true;
 		return 1;
 	}

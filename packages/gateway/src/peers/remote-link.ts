@@ -9,6 +9,7 @@ import type { Frame } from "../buffers/frame.ts";
 import type { RefusalReason } from "../clients/link-messages.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
 import { type Link, type LinkListener, loseAll } from "../routing/link.ts";
+import type { Sources } from "../routing/source.ts";
 import type { BusStreams } from "./bus-streams.ts";
 import { PeerChannel } from "./peer-channel.ts";
 import { readOwnerMessage } from "./peer-messages.ts";
@@ -47,6 +48,7 @@ export class RemoteLink implements Link {
 	readonly counts = new LinkCounts();
 	readonly outbox: LinkOutbox;
 	readonly outShares: LinkShares;
+	sources: Sources | null = null;
 	readonly #inShares: LinkShares;
 	isUp = false;
 	readonly #parts: RemoteLinkParts;

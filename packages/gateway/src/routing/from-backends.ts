@@ -8,7 +8,7 @@ import { FrameDecision } from "../frames/frame-reader.ts";
 import type { GatewayCounts } from "../monitor/gateway-counts.ts";
 import type { BackendPeers } from "../peers/backend-peers.ts";
 import type { Link } from "./link.ts";
-import { Source } from "./source.ts";
+import { Source, type Sources } from "./source.ts";
 
 interface FromBackendsParts {
 	readonly clients: Pick<GatewayClients, "get" | "all">;
@@ -22,8 +22,6 @@ interface FromBackendsParts {
 /** A frame for all is put into the lanes of so many clients in the time that it takes to read one. */
 const clientsOfFrame = 16;
 
-type Sources = Readonly<Record<ConnectionKind, Source>>;
-
 /**
  * Passes frames of backends on to clients, and those of backends to which this process is connected on to the other processes. A frame for all is
  * stored once. While a lane of a client, or a queue towards a process, is nearly full, the connections that fill it are not read; the frame with
@@ -33,16 +31,14 @@ type Sources = Readonly<Record<ConnectionKind, Source>>;
  */
 export class FromBackends {
 	readonly #parts: FromBackendsParts;
-	readonly #sources = new Map<Link, Sources>();
 
 	constructor(parts: FromBackendsParts) {
 		this.#parts = parts;
 	}
 
 	/** Times that a connection to this backend was not read because of a client. */
-	pausesOf(link: Link): number {
-		const sources = this.#sources.get(link);
-		return sources === undefined ? 0 : sources.control.pauses + sources.data.pauses;
+	pausesOf({ sources }: Link): number {
+		return sources === null ? 0 : sources.control.pauses + sources.data.pauses;
 	}
 
 	readonly begin = (link: Link, _class: FrameClass, _length: number, clientId: number, from: ConnectionKind): FrameDecision => {
@@ -50,7 +46,7 @@ export class FromBackends {
 			this.#parts.counts.dropped.unknown_client++;
 			return FrameDecision.skip;
 		}
-		return this.#sourcesOf(link)[from].mayTake() ? FrameDecision.take : FrameDecision.wait;
+		return (link.sources ?? newSources(link))[from].mayTake() ? FrameDecision.take : FrameDecision.wait;
 	};
 
 	readonly onFrame = (link: Link, frame: Frame, from: ConnectionKind): void => {
@@ -59,7 +55,7 @@ export class FromBackends {
 			counts.frames.from_backends++;
 			counts.bytes.from_backends += frame.length;
 		}
-		const source = this.#sourcesOf(link)[from];
+		const source = (link.sources ?? newSources(link))[from];
 		const { clientId } = frame;
 		if (clientId === FrameLayout.everyone) {
 			for (const client of clients.all) this.#give(client, frame, source);
@@ -81,7 +77,7 @@ export class FromBackends {
 
 	/** The backend is not there any more. */
 	forget(link: Link): void {
-		this.#sources.delete(link);
+		link.sources = null;
 	}
 
 	#isThere(link: Link, clientId: number): boolean {
@@ -98,16 +94,11 @@ export class FromBackends {
 		}
 		client.queues.output.take(frame, source);
 	}
+}
 
-	#sourcesOf(link: Link): Sources {
-		return this.#sources.get(link) ?? this.#newSources(link);
-	}
-
-	/** Apart from `#sourcesOf`: a function with closures makes an object for their variables at each call. */
-	#newSources(link: Link): Sources {
-		const source = (kind: ConnectionKind) => new Source({ resume: () => link.resume(kind) });
-		const sources = { control: source("control"), data: source("data") };
-		this.#sources.set(link, sources);
-		return sources;
-	}
+function newSources(link: Link): Sources {
+	const source = (kind: ConnectionKind) => new Source({ resume: () => link.resume(kind) });
+	const sources = { control: source("control"), data: source("data") };
+	link.sources = sources;
+	return sources;
 }

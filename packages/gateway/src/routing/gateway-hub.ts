@@ -96,8 +96,7 @@ export class GatewayHub implements ClientOwner {
 			pool: this.pool,
 			laneCounters: this.laneCounters,
 			nowMs,
-			pumpSoon: (client, isUrgent) => this.#pumps.soon(client, isUrgent),
-			mayPumpAtOnce: (client) => this.#pumps.mayAtOnce(client),
+			pumps: this.#pumps,
 			pass: (client, frame) => this.fromClients.pass(client, frame),
 		});
 		this.peers =

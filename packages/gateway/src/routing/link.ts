@@ -8,6 +8,7 @@ import type { FrameClass } from "../frames/frame-descriptor.ts";
 import type { FrameDecision } from "../frames/frame-reader.ts";
 import type { BackendQueue } from "../lanes/backend-queue.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
+import type { Sources } from "./source.ts";
 
 /** A backend as clients of this process reach it: by TCP, or through the process that is connected to it. */
 export interface Link {
@@ -21,6 +22,8 @@ export interface Link {
 	readonly outbox: LinkOutbox;
 	/** Of the pool, of frames that go to the backend. */
 	readonly outShares: LinkShares;
+	/** Its connections as sources of frames; null before the first frame. Written only by `FromBackends`. */
+	sources: Sources | null;
 	start(): void;
 	/** Ends it at once. */
 	stop(): void;

@@ -1,3 +1,8 @@
+import type { ConnectionKind } from "../backends/backend-messages.ts";
+
+/** The connections to a backend. */
+export type Sources = Readonly<Record<ConnectionKind, Source>>;
+
 /** A connection to a backend, as whose frames wait for clients. */
 interface Resumable {
 	/** The frame that was not taken is to be offered again. */

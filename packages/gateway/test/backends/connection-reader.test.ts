@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { ConnectionReader } from "../../src/backends/connection-reader.ts";
 import { LinkCounts } from "../../src/backends/link-counts.ts";
+import { SpareBuffers } from "../../src/backends/spare-buffers.ts";
 import { TurnShare } from "../../src/backends/turn-share.ts";
 import { BufferPool } from "../../src/buffers/buffer-pool.ts";
 import type { Frame } from "../../src/buffers/frame.ts";
@@ -21,6 +22,7 @@ function readerWith({
 }: {
 	readonly framesPerTurn: number;
 	readonly share?: TurnShare;
+	readonly spare?: SpareBuffers;
 	readonly workOf?: (frame: Frame) => number;
 	readonly begin?: () => FrameDecision;
 }) {
@@ -59,6 +61,43 @@ describe("a reader of a connection", () => {
 		expect(read(4, 5)).toBe(false);
 		while (state.resumed < 2) await turn();
 		expect(state.frames).toEqual([1, 2, 3, 4, 5]);
+	});
+
+	it("is called once for each turn that it asks for", async () => {
+		const share = new TurnShare(8);
+		const calls: string[] = [];
+		const taker = (name: string) => ({ takeTurn: () => void calls.push(name) });
+		const asked = ["one", "other", "again", "last"];
+		for (const name of asked) {
+			share.next(taker(name));
+			await turn();
+		}
+		expect(calls).toEqual(asked);
+	});
+
+	it("keeps what it could not handle in a spare buffer, and gives that back when it has", async () => {
+		class Counted extends SpareBuffers {
+			out = 0;
+			override take(): Buffer {
+				this.out++;
+				return super.take();
+			}
+			override give(buffer: Buffer): void {
+				this.out--;
+				super.give(buffer);
+			}
+		}
+		const spare = new Counted();
+		const share = new TurnShare(2);
+		const [one, other] = [readerWith({ framesPerTurn: 100, share, spare }), readerWith({ framesPerTurn: 100, share, spare })];
+		expect([one.read(1, 2, 3, 4), other.read(5, 6, 7)]).toEqual([false, false]);
+		expect(spare.out, "buffers in use").toBe(2);
+		while (one.state.resumed + other.state.resumed < 2) await turn();
+		expect(spare.out, "afterwards").toBe(0);
+		expect([one.state.frames, other.state.frames]).toEqual([
+			[1, 2, 3, 4],
+			[5, 6, 7],
+		]);
 	});
 
 	it("shares a turn with others that have frames at the same time, and has it alone when they have none", async () => {
