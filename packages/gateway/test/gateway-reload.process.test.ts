@@ -1,15 +1,12 @@
 import { type Config, defaultConfig } from "@shardcast/config";
-import { RevocationStore } from "@shardcast/control";
-import { FollowedOrders } from "@shardcast/nodes";
-import { silentLog } from "@shardcast/telemetry";
-import { RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
+import { waitFor } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import type WebSocket from "ws";
 import { frameBytes } from "./support/fake-backend.ts";
 import { gatewayRigs, tokenOf } from "./support/gateway-rig.ts";
 
 const [control, video, file] = [1, 2, 4];
-const { opened, start } = gatewayRigs();
+const { start } = gatewayRigs();
 const within = { deadlineMs: 10_000 };
 const key = "a-secret-of-some-length";
 
@@ -114,31 +111,6 @@ describe("options of a gateway", () => {
 		const { closed, refused: counts } = rig.report.clients;
 		expect([closed.revoked, closed.kicked, counts.forbidden, counts.unauthorized]).toEqual([3, 1, 1, 1]);
 		await waitFor(() => rig.report.clients.open === 2, { ...within, what: "those that are closed have gone" });
-	});
-
-	it.skipIf(!redisForTests())("with Redis, it takes what the nodes block, revoke and kick", async () => {
-		const redis = await RedisServer.start();
-		const node = new FollowedOrders({
-			config: defaultConfig({ redisAddress: redis.url }),
-			kept: new RevocationStore({ folder: "", isShared: true, log: silentLog() }),
-			carryOut: async () => 0,
-			log: silentLog(),
-		});
-		opened.push({ stop: () => redis.stop() }, node);
-		await node.start();
-		expect(await node.revocations.change({ add: { kind: "user", id: "old" } })).toBe("kept");
-		const rig = await start({ tokenHmacSecret: key, redisAddress: redis.url });
-		const as = (user: string) => rig.open({}, `?token=${tokenOf(user, key)}`);
-		const before = new Promise((resolve) => as("old").socket.on("unexpected-response", (_, { statusCode }) => resolve(statusCode)));
-		expect(await before, "blocked before its start").toBe(403);
-		const [ann, bob] = [await as("ann").welcome(), await as("bob").welcome()];
-		expect(await node.revocations.change({ add: { kind: "user", id: "ann" } })).toBe("kept");
-		expect(await ann.closing()).toEqual({ code: 3507, reason: "permission denied" });
-		const order = { user: "bob", code: 3503, reason: "force disconnect" };
-		const text = JSON.stringify({ version: 1, id: "q", node: "n1", instance: "i", question: "disconnect", request: order });
-		expect(redis.order("SPUBLISH", "ws:cluster:control", text), "it and the node listen").toBe("2");
-		expect(await bob.closing()).toEqual({ code: 3503, reason: "force disconnect" });
-		expect(rig.report.clients.closed).toMatchObject({ revoked: 1, kicked: 1 });
 	});
 
 	it("--user-connection-limit: one connection more of a user gets 429, also after a reload, and an end makes room", async () => {
