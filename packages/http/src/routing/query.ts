@@ -11,7 +11,8 @@ export function queryProblem(query: string, known: readonly string[]): string | 
 	for (const name of new URLSearchParams(query).keys()) {
 		if (known.includes(name)) continue;
 		const meant = closestWord(name, known);
-		const all = known.length === 0 ? "none" : known.map((each) => `"${each}"`).join(" and ");
+		const quoted = known.map((each) => `"${each}"`);
+		const all = known.length < 2 ? (quoted[0] ?? "none") : `${quoted.slice(0, -1).join(", ")} and ${quoted.at(-1)}`;
 		const fix = meant === undefined ? `this path takes ${all}` : `did you mean "${meant}"?`;
 		return `unknown query parameter "${name.slice(0, shownNameMax)}"; ${fix}`;
 	}

@@ -1,6 +1,6 @@
 import { allowedOrigins, httpErrors, TrustedProxies } from "@shardcast/http";
 import { describe, expect, it } from "vitest";
-import { channelsAsked, channelsOf } from "../../src/sessions/raw/channels-asked.ts";
+import { channelsAsked, channelsOf, rawParameters } from "../../src/sessions/raw/channels-asked.ts";
 import { type AddressTrust, type ForwardedHead, forwardedAddress } from "../../src/transports/client-address.ts";
 import { judgeUpgrade, listIncludes, type UpgradeHead, type UpgradeRules } from "../../src/transports/upgrade-request.ts";
 
@@ -22,7 +22,7 @@ const statusOf = (changes: Partial<UpgradeHead>, more: Partial<UpgradeRules> = {
 	const asked = { ...head, ...changes };
 	const refused = judgeUpgrade(asked, { ...rules, ...more });
 	if (refused !== null) return refused.status;
-	const outcome = channelsAsked(asked.query);
+	const outcome = channelsAsked(asked.query, rawParameters({ lbAffinityFrom: [] }));
 	return "refused" in outcome ? outcome.refused.status : 101;
 };
 
@@ -33,6 +33,15 @@ describe("an upgrade request", () => {
 		expect(channelsOf("channels=a&&channels=b,a").names).toEqual(["a", "b"]);
 		expect(channelsOf("channels=a%20b,%C3%A9,x/y:z").names).toEqual(["a b", "é", "x/y:z"]);
 		expect(statusOf({ query: "channels=a" })).toBe(101);
+	});
+
+	it("may have the ids by which a balancer or an edge has chosen, and no others", () => {
+		for (const query of ["user=ann", "connection=c1&channels=a"]) expect(statusOf({ query })).toBe(101);
+		const named = rawParameters({ lbAffinityFrom: ["query:team", "cookie:sid", "query:user"] });
+		expect(named).toEqual(["channels", "token", "user", "connection", "team"]);
+		expect(channelsAsked("team=red&channels=a", named)).toMatchObject({ channels: { names: ["a"] } });
+		expect(channelsAsked("sid=red", named)).toMatchObject({ refused: { status: 400 } });
+		expect(String((channelsAsked("teem=red", named) as { refused: { body: unknown } }).refused.body)).toContain("did you mean");
 	});
 
 	it.each([

@@ -21,7 +21,7 @@ import type { SenderIds } from "../sender-ids.ts";
 import type { Connecting, PendingConnect, SessionFactory, TransportLimits } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
 import { ChannelSets } from "./channel-sets.ts";
-import { channelsAsked } from "./channels-asked.ts";
+import { channelsAsked, rawParameters } from "./channels-asked.ts";
 import { RawAccess, type RawAccessParts, type RawGrant } from "./raw-access.ts";
 import { RawExpiry } from "./raw-expiry.ts";
 import { RawFrames } from "./raw-frames.ts";
@@ -35,7 +35,7 @@ type Connected = Connecting<TopicTransport> | { readonly refused: Reply };
 interface RawEndpointParts {
 	/** Allows as many distinct channel sets as connections. */
 	readonly options: {
-		readonly config: Pick<Config, "maxPayloadBytes" | "messageRate">;
+		readonly config: Pick<Config, "lbAffinityFrom" | "maxPayloadBytes" | "messageRate">;
 		readonly row: Pick<Counters, "add"> & { readonly connectionsMax: number };
 	};
 	readonly live: RawAccessParts["live"] & { readonly mayPublish: Pick<LiveConfig["mayPublish"], "webSocket"> };
@@ -76,11 +76,13 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly expiry: RawExpiry;
 	readonly members: RawMembers;
 	readonly #access: RawAccess;
+	#parameters: readonly string[];
 	readonly #parts: RawEndpointParts;
 
 	constructor(parts: RawEndpointParts) {
 		const { options, live, sessions, hub, senders, incoming } = parts;
 		const { config, row } = options;
+		this.#parameters = rawParameters(config);
 		this.#parts = parts;
 		this.sessions = sessions;
 		this.hub = hub;
@@ -130,6 +132,7 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		return () => {
 			if (closes) this.#closeUnidentified();
 			const { connectionsMax } = this.#parts.options.row;
+			this.#parameters = rawParameters(config);
 			this.channelSets.channelSetsMax = connectionsMax;
 			this.frames.rate.perSecond = messageRate;
 			this.frames.rate.clientsMax = connectionsMax;
@@ -145,7 +148,7 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		const { check } = this.#parts;
 		const refused = check.judge(request.head);
 		if (refused !== null) return { refused };
-		const asked = channelsAsked(request.head.query);
+		const asked = channelsAsked(request.head.query, this.#parameters);
 		if ("refused" in asked) return asked;
 		const admitted = check.admit(request);
 		if ("refused" in admitted) return admitted;

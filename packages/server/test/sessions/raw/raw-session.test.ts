@@ -36,7 +36,7 @@ class Rig extends ClientList implements ClientSessionRig {
 				},
 			},
 			check,
-			options: { config: { maxPayloadBytes: 1000, messageRate: 100 }, row },
+			options: { config: { lbAffinityFrom: [], maxPayloadBytes: 1000, messageRate: 100 }, row },
 			live: new LiveConfig(defaultConfig({ maxBufferedBytes: FakeTransport.bufferedBytesMax, idleTimeoutMs: 0 })),
 			tokens: () => {
 				throw new Error("no tokens are looked at");

@@ -22,11 +22,12 @@ const channelNamespaces = [
 ];
 
 it("a raw client with a token is upgraded and served; one without gets 401, one for a channel that it may not use 403", async () => {
-	const cluster = await start({ tokenHmacSecret: tokenSecret, rawTokenCookie: "jwt", channelNamespaces });
+	const cluster = await start({ tokenHmacSecret: tokenSecret, rawTokenCookie: "jwt", channelNamespaces, lbAffinityFrom: ["query:team"] });
 	const { url, row } = cluster.shards[0];
 	const token = await tokenOf({ sub: "ann" });
 	const [byQuery, byHeader, byCookie] = [
-		await cluster.client(0, `/?channels=chat:1&token=${token}`),
+		// The shard leaves alone what a balancer or an edge has chosen it by.
+		await cluster.client(0, `/?channels=chat:1&token=${token}&user=ann&team=red`),
 		await cluster.client(0, "/ws?channels=chat:1", { authorization: `Bearer ${token}` }),
 		await cluster.client(0, "/?channels=chat:1", { cookie: `jwt=${token}` }),
 	];
