@@ -171,7 +171,9 @@ describe("refusals, after which nothing has changed", () => {
 		shards[0]!.room = 0;
 		shards[1]!.room = 0;
 		shards[1]!.isDrained = true;
-		await expect(operations.drain(0)).rejects.toThrow("no shard but 0 takes clients now, so its clients would have nowhere to go");
+		await expect(operations.drain(0)).rejects.toThrow(
+			"no shard but 0 takes clients now, so its clients would have nowhere to go; shard 1 is drained: `shardcast undrain 1`",
+		);
 		await expect(operations.rollingRestart()).rejects.toMatchObject({ code: "not_possible" });
 	});
 

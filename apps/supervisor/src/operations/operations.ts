@@ -409,11 +409,23 @@ export class Operations {
 		if (timeoutMs !== undefined && !(timeoutMs > 0)) refuse("invalid", `the time limit is ${timeoutMs} ms; it must be more than 0`);
 		const others = this.#parts.shards().filter((each) => each !== shard && each.takesClients);
 		if (others.length === 0)
-			refuse("not_possible", `no shard but ${shard.slot} takes clients now, so its clients would have nowhere to go`);
+			refuse(
+				"not_possible",
+				`no shard but ${shard.slot} takes clients now, so its clients would have nowhere to go; ${this.#wayOut(shard)}`,
+			);
 		const room = others.reduce((sum, each) => sum + each.room, 0) + this.#roomBySpreading(shard, others);
 		if (room >= shard.clients || force) return;
-		const fix = "raise --max-connections, wait until fewer are connected, or use force";
+		const fix = "raise --max-connections, wait until fewer are connected, or give --force";
 		refuse("not_possible", `the other shards have room for ${room} of the ${shard.clients} clients of ${shard.name}; ${fix}`);
+	}
+
+	/** What would let its clients leave, when no other shard takes any. */
+	#wayOut(shard: OperatedShard): string {
+		const others = this.#parts.shards().filter((each) => each !== shard);
+		if (others.length === 0) return "add a shard with `shardcast scale 2`";
+		const drained = others.find(({ isDrained }) => isDrained);
+		if (drained !== undefined) return `shard ${drained.slot} is drained: \`shardcast undrain ${drained.slot}\``;
+		return `wait until shard ${others[0]!.slot} serves; \`shardcast status\` and the log say why it does not`;
 	}
 
 	/** While a shard is drained, the others get its share of `--max-connections`. */
