@@ -113,7 +113,7 @@ export async function runCommandLine(
 		});
 	for (const [name, summary] of Object.entries(spec.groups)) groups.set(name, remembers(name, program.command(name).description(summary)));
 
-	// The flags of all commands would take a seventh of the time until one runs. Without a command, the help needs to know which have some.
+	// The flags of all commands would take a tenth of the time until one runs. Without a command, the help needs to know which have some.
 	const first = spec.commands.some(({ name }) => firstWord(name) === argv[0]) ? argv[0] : null;
 	for (const command of spec.commands) {
 		const words = command.name.split(" ");
