@@ -13,7 +13,7 @@ channel:
 const clientCount = 200;
 const channelCount = 50;
 const channelsPerClient = 2;
-const killingMs = stressed(6000);
+const killingMs = stressed(4000);
 
 interface Follower {
 	readonly channel: string;
