@@ -1,4 +1,4 @@
-import { type ChannelOptions, type Config, type ConfigKey, defaultConfig, parseRegex } from "@shardcast/config";
+import { type ChannelOptions, type Config, type ConfigKey, optionOf, parseRegex } from "@shardcast/config";
 import { ErrorCode } from "@shardcast/protocol";
 import type { Channel, ChannelHistory, PublicationRules, SlowClientRule } from "./channel.ts";
 
@@ -177,7 +177,7 @@ function rulesOf(bytesMax: number, format: PublicationRules["format"]): Publicat
 	return bytesMax === 0 && format === "any" ? null : Object.freeze({ bytesMax: bytesMax || Number.POSITIVE_INFINITY, format });
 }
 
-const nothing = defaultConfig().channelWithoutNamespace;
+const nothing = Object.freeze(optionOf("channelWithoutNamespace").default as ChannelOptions);
 const closes: SlowClientRule = Object.freeze({ policy: "disconnect", keyTag: "" });
 
 function refused(name: string, namespace: string, error: ErrorCode): Channel {

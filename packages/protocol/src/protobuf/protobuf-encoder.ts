@@ -1,7 +1,7 @@
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { EncodedElements } from "../schema/encoded-elements.ts";
 import type { MessageType, NamedField } from "../schema/message-type.ts";
 import { isZero } from "../schema/zero.ts";
+import { BinaryWriter, WireType } from "./wire.ts";
 
 /** Encodes one length-prefixed message, as in Protobuf frames and streams. An empty message is the byte 0x00. */
 export function encodeProtobufMessage<T extends object>(type: MessageType<T>, message: Partial<T>): Uint8Array {

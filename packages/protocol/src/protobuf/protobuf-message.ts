@@ -1,7 +1,7 @@
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { ProtocolError } from "../protocol-error.ts";
 import { integerRange, nestingMax } from "../schema/limits.ts";
 import type { MessageType, NamedField } from "../schema/message-type.ts";
+import { BinaryReader, WireType } from "./wire.ts";
 
 /**
  * Reads one Protobuf message from all of `bytes`. Unknown fields are skipped. The last of several equal fields wins, also for nested
