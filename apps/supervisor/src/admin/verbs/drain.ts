@@ -42,8 +42,8 @@ export const drain = defineVerb({
 		if (result.ended !== undefined) context.partly(`${clientsText(result.left)} left: ${result.ended}`);
 		return result;
 	},
-	describe: ({ shard: slot, moved, left, lost, tookMs }) => [
-		`shard ${slot} is drained: ${clientsText(moved)} moved, ${left} left, ${(tookMs / 1000).toFixed(1)} s`,
+	describe: ({ shard: slot, moved, left, lost, tookMs, ended }) => [
+		`shard ${slot} ${ended === undefined ? "is drained" : "is drained in part"}: ${clientsText(moved)} moved, ${left} left, ${(tookMs / 1000).toFixed(1)} s`,
 		...(lost > 0 ? [`${clientsText(lost)} lost, because its process died meanwhile`] : []),
 		`it gets no new clients until "shardcast undrain ${slot}"`,
 	],
