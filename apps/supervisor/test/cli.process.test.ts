@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { type CommandOutcome, runCommandLine } from "@shardcast/config";
+import type { CommandOutcome } from "@shardcast/config";
 import { BoardLayout, ClusterDirectory, HeaderWord, Scoreboard } from "@shardcast/scoreboard";
 import { canRunAsOtherUser, freePorts, ManagedProcess, runAsOtherUser } from "@shardcast/testkit";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { commandLine } from "../src/cli.ts";
+import { runHere as runCommandHere } from "./support/run-here.ts";
 
 const main = join(import.meta.dirname, "../dist/main.js");
 let folder: string;
@@ -28,29 +28,14 @@ async function run(
 	return { code, lines: child.log().trimEnd().split("\n") };
 }
 
-/** In this process, for what is not in the way in which it is started. Not for commands that get as far as serving. */
+/** As `run`, in this process. */
 async function runHere(
 	args: readonly string[],
 	env: Readonly<Record<string, string>> = {},
 	input = "",
 ): Promise<{ code: CommandOutcome; lines: string[] }> {
-	let output = "";
-	const write = (text: string | Uint8Array, ...rest: unknown[]): boolean => {
-		output += text;
-		const done = rest.at(-1);
-		if (typeof done === "function") done();
-		return true;
-	};
-	vi.spyOn(process.stdout, "write").mockImplementation(write);
-	vi.spyOn(process.stderr, "write").mockImplementation(write);
-	vi.spyOn(process, "stdin", "get").mockReturnValue(Readable.from(input === "" ? [] : [input]) as unknown as typeof process.stdin);
-	const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("SHARDCAST_"));
-	try {
-		const code = await runCommandLine(commandLine, args, { ...Object.fromEntries(inherited), ...env });
-		return { code, lines: output.trimEnd().split("\n") };
-	} finally {
-		vi.restoreAllMocks();
-	}
+	const { code, lines } = await runCommandHere(args, env, input);
+	return { code, lines };
 }
 
 /** Not the default ports: another test may run a cluster there. */

@@ -9,6 +9,7 @@ import { type Cluster, freePorts, httpRequest, startCluster, waitFor } from "@sh
 import { Centrifuge } from "centrifuge";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import WebSocket from "ws";
+import { runHere } from "../support/run-here.ts";
 
 const main = join(import.meta.dirname, "../../dist/main.js");
 const key = "correct-horse-battery";
@@ -34,6 +35,11 @@ async function shardcast(args: readonly string[], env: Readonly<Record<string, s
 	});
 	const [[status], stdout, stderr] = await Promise.all([once(child, "exit"), text(child.stdout), text(child.stderr)]);
 	return { status: status as number | null, stdout, stderr };
+}
+
+async function command(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
+	const { code, stdout, stderr } = await runHere(args, env);
+	return { status: typeof code === "number" ? code : null, stdout, stderr };
 }
 
 /** One cluster for all tests: each leaves it as it was. */
@@ -95,12 +101,12 @@ describe("commands to a running cluster", () => {
 		expect(stderr).toContain(`--admin-socket: another process listens on ${socket}; stop it, or give each cluster another path`);
 		expect(cluster.sharedDirectories()).toHaveLength(1);
 		expect(readdirSync(shared)).toHaveLength(1);
-		expect((await shardcast(["status", "--admin-socket", socket])).status).toBe(0);
+		expect((await command(["status", "--admin-socket", socket])).status).toBe(0);
 	});
 
 	it("log-level reaches all processes at once, and reload brings back what the file says", { timeout: 60_000 }, async () => {
 		const [before] = [cluster.log().length];
-		expect(await shardcast(["log-level", "debug", "--admin-socket", socket])).toMatchObject({
+		expect(await command(["log-level", "debug", "--admin-socket", socket])).toMatchObject({
 			status: 0,
 			stdout: "log level info → debug\n",
 		});
@@ -115,12 +121,12 @@ describe("commands to a running cluster", () => {
 			/"audit":"admin","who":"[^"]*\(user \d+, pid \d+\)","verb":"log-level","command":"log-level debug","outcome":"done"/,
 		);
 		writeFileSync(file, `${options}limits: {max_connections: 50}\n`);
-		const reloaded = await shardcast(["reload", "--admin-socket", socket]);
+		const reloaded = await command(["reload", "--admin-socket", socket]);
 		expect(reloaded.status).toBe(0);
 		expect(reloaded.stdout).toContain("limits.max_connections 12000 → 50, log.level debug → info");
 		writeFileSync(file, `${options}limits: {max_connections: nonsense}\n`);
 		// The command itself must not fail by the file that it is to have reloaded.
-		const refused = await shardcast(["reload", "--admin-socket", socket], { SHARDCAST_CONFIG: file });
+		const refused = await command(["reload", "--admin-socket", socket], { SHARDCAST_CONFIG: file });
 		expect(refused.status).toBe(3);
 		expect(refused.stderr).toContain("refused: configuration not reloaded, all options keep their values");
 		writeFileSync(file, options);
@@ -137,7 +143,7 @@ describe("commands to a running cluster", () => {
 		});
 		try {
 			await Promise.all(clients.map((client) => client.ready(15_000)));
-			const kicked = await shardcast(["kick", "ann", "--block", "1h", "--json", "--admin-socket", socket]);
+			const kicked = await command(["kick", "ann", "--block", "1h", "--json", "--admin-socket", socket]);
 			expect(JSON.parse(kicked.stdout)).toMatchObject({ outcome: "done", result: { user: "ann", closed: 1 } });
 			await waitFor(() => closed.has("ann"), { deadlineMs: 10_000, what: "ann's client closed" });
 			// 3500 and above: it does not come back by itself.
@@ -163,11 +169,11 @@ describe("commands to a running cluster", () => {
 
 		const over = ["status", "--url", cluster.httpUrl];
 		expect((await shardcast(over, { SHARDCAST_ADMIN_KEY: key })).stdout).toContain("healthy");
-		expect((await shardcast(over)).stderr).toContain("set SHARDCAST_ADMIN_KEY");
+		expect((await command(over)).stderr).toContain("set SHARDCAST_ADMIN_KEY");
 		// Another adminKey holds from the reload on.
 		const other = "another-horse-battery";
 		writeFileSync(file, options.replace(key, other));
-		expect((await shardcast(["reload", "--admin-socket", socket])).stdout).toContain("admin_interface.key set (hidden) → another (hidden)");
+		expect((await command(["reload", "--admin-socket", socket])).stdout).toContain("admin_interface.key set (hidden) → another (hidden)");
 		const withOther = { "x-admin-key": other };
 		await waitFor(async () => (await call("/admin/v1/status", { headers: withOther })).status === 200, {
 			deadlineMs: 5000,
@@ -191,11 +197,11 @@ describe("commands to a running cluster", () => {
 		expect(late.status).toBe(429);
 		expect(Number(late.headers["retry-after"])).toBeGreaterThan(0);
 		expect(cluster.log()).toContain('"audit":"admin_refused"');
-		const refused = await shardcast(over, { SHARDCAST_ADMIN_KEY: key });
+		const refused = await command(over, { SHARDCAST_ADMIN_KEY: key });
 		expect(refused.status).toBe(3);
 		expect(refused.stderr).toContain("too many wrong keys");
 		// Whoever is on the machine is not kept out by it.
-		expect((await shardcast(["status", "--admin-socket", socket])).status).toBe(0);
+		expect((await command(["status", "--admin-socket", socket])).status).toBe(0);
 		const metrics = (await call("/metrics")).body;
 		expect(metrics).toMatch(/shardcast_admin_requests_total\{result="wrong_key",process="balancer"\} 10/);
 		expect(metrics).toMatch(/shardcast_admin_operations_total\{outcome="refused",process="supervisor"\} 1/);
