@@ -225,6 +225,8 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 				deadlineMs: 10_000,
 				what: "both together",
 			});
+			// On a busy machine it may be told to stop before it has told that it serves.
+			await waitFor(() => told.includes("node_updated rowan serving"), { deadlineMs: 10_000, what: `its start among ${told}` });
 			await second.shutdown();
 			await waitFor(() => told.includes("node_left rowan stopped"), { deadlineMs: 10_000, what: `the end of one among ${told}` });
 			await first.shutdown();
