@@ -71,6 +71,15 @@ describe("cgroup v2", () => {
 	it("trusts the affinity when the cpuset names none of its CPUs", () => {
 		expect(tree("0-1", { ...v2, "sys/fs/cgroup/pod/app/cpuset.cpus.effective": "6-7\n" })).toMatchObject({ cpus: [0, 1] });
 	});
+
+	it.each(["", ",\n", "all\n", "3-0\n", "0-9999\n", "0-3:1/2\n"])("leaves out a cpuset that is no list of CPUs: %j", (list) => {
+		const files = { "sys/fs/cgroup/pod/app/cpuset.cpus.effective": list, "sys/fs/cgroup/pod/cpuset.cpus.effective": "1-2\n" };
+		expect(tree("0-3", { ...v2, ...files })).toMatchObject({ cpus: [1, 2] });
+	});
+
+	it.each([",", "all", "0-9999"])("takes all CPUs of the machine when the kernel's affinity is no list of CPUs: %j", (list) => {
+		expect(tree(list)).toMatchObject({ source: "CPUs of the machine", cpus: availableCpus(join(root, "missing")).cpus });
+	});
 });
 
 const v1 = { "proc/self/cgroup": "5:cpu,cpuacct:/docker/abc\n4:cpuset:/docker/abc\n1:name=systemd:/\n" };

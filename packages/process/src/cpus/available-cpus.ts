@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { cpus as osCpus } from "node:os";
 import { join } from "node:path";
 import { cgroupLimits } from "./cgroup.ts";
-import { parseCpuList } from "./cpu-list.ts";
+import { readCpuList } from "./cpu-list.ts";
 
 export interface AvailableCpus {
 	/** CPUs on which this process may run, by affinity and cpuset, ascending. */
@@ -46,5 +46,5 @@ function affinityOf(path: string): number[] | null {
 		return null;
 	}
 	const match = /^Cpus_allowed_list:\s*(\S+)/m.exec(status);
-	return match === null ? null : parseCpuList(match[1]);
+	return match === null ? null : readCpuList(match[1]);
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { CgroupFolders, readText } from "../cgroup-folders.ts";
-import { parseCpuList } from "./cpu-list.ts";
+import { readCpuList } from "./cpu-list.ts";
 
 /** Limits of control groups on this process; null = no limit. */
 interface CgroupLimits {
@@ -48,8 +48,8 @@ function ratio(quota: string | undefined, period: string): number | null {
 function firstList(folders: readonly string[], names: readonly string[]): readonly number[] | null {
 	for (const folder of folders) {
 		for (const name of names) {
-			const text = readText(join(folder, name))?.trim();
-			if (text) return parseCpuList(text);
+			const cpus = readCpuList(readText(join(folder, name)) ?? "");
+			if (cpus !== null) return cpus;
 		}
 	}
 	return null;

@@ -21,6 +21,16 @@ export function parseCpuList(text: string): number[] {
 	return [...cpus].sort((a, b) => a - b);
 }
 
+/** What a file of the kernel lists; null = nothing, or it is no such list, as emulators of a kernel may write. Never throws. */
+export function readCpuList(text: string): number[] | null {
+	try {
+		const cpus = parseCpuList(text);
+		return cpus.length === 0 ? null : cpus;
+	} catch {
+		return null;
+	}
+}
+
 /** Formats CPU numbers: "0-3,8" for [0, 1, 2, 3, 8]. They must be ascending. */
 export function formatCpuList(cpus: readonly number[]): string {
 	const parts: string[] = [];
