@@ -155,7 +155,9 @@ export class SpanExporter {
 
 	#failed(failure: string, status: number, detail: string): void {
 		this.#count(failure);
-		const why = status > 0 ? `status ${status}` : detail === "" ? failure : `${failure} (${detail})`;
+		// A status of success is no reason: then the rest of the reply was too long, or did not come.
+		const isStatus = status > 0 && status !== 200;
+		const why = isStatus ? `status ${status}` : detail === "" ? failure : `${failure} (${detail})`;
 		if (!this.#isFailing)
 			this.#parts.log.warn(
 				{ failure, ...(status > 0 && { status }) },

@@ -68,6 +68,19 @@ describe("the export of spans", () => {
 		expect(exporter.waiting).toBe(0);
 	});
 
+	it.each([
+		[{ failure: "too_large", status: 200, detail: "" }, "too_large"],
+		[{ failure: "reset", status: 200, detail: "ECONNRESET" }, "reset (ECONNRESET)"],
+		[{ failure: "status", status: 500, detail: "" }, "status 500"],
+		[{ failure: "timeout", status: 503, detail: "" }, "status 503"],
+	])("says why a collector did not take them: %j", async (outcome, why) => {
+		const { exporter, lines } = rig(outcome);
+		exporter.add(span());
+		await vi.advanceTimersByTimeAsync(1000);
+		expect(lines[0]).toContain(`traces cannot be exported: ${why}.`);
+		exporter.stop();
+	});
+
 	it("tries again with growing pauses, says so once, and loses nothing if the collector is back in time", async () => {
 		const { exporter, bodies, lines } = rig(away, away, ok);
 		exporter.add(span());
