@@ -693,6 +693,12 @@ const backend = dashboard(
 
 const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, when, and what it cost.", [
 	states("Shards", "When each shard served.", [query(serving, "shard {{shard}}")]),
+	lines(
+		"Number of shards",
+		"Shards that there should be, and that there are. They differ while the cluster is scaled, or when that did not succeed.",
+		"none",
+		[query(`max(shardcast_shards_wanted${on})`, "wanted"), query(`max(shardcast_shards_present${on})`, "present")],
+	),
 	lines("Restarts", "Processes restarted after they died or hung.", "none", [
 		query(`increase(shardcast_shard_restarts_total${on}[$__rate_interval])`, "shard {{shard}}"),
 		query(`increase(shardcast_balancer_restarts_total${on}[$__rate_interval])`, "balancer"),

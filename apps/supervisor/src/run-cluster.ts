@@ -144,15 +144,25 @@ export async function runCluster({ command, workers, loaded, input, ...parts }: 
 		() => void reload(),
 		() => rollingRestart(supervisor, log),
 	);
-	const admin = await Admin.open({ supervisor, memory, command, workers, reload, log, option: optionNames(loaded.layers)("adminSocket") });
+	const follow = workers === "shard" ? followCpus(supervisor, topology, memory, log) : null;
+	if (follow !== null) supervisor.useScaling(() => follow.scaling);
+	const admin = await Admin.open({
+		supervisor,
+		memory,
+		command,
+		workers,
+		reload,
+		log,
+		follow,
+		option: optionNames(loaded.layers)("adminSocket"),
+	});
 	process.once("exit", () => admin.close());
 	await supervisor.join();
 	supervisor.start();
 	certificateWatch.start();
 	let serving: { stop(): void } | null = null;
-	const follow = loaded.config.shards === autoCount && workers === "shard" ? followCpus(supervisor, topology, memory, log) : null;
 	if (await supervisor.ready) {
-		follow?.start();
+		if (loaded.config.shards === autoCount) follow?.start();
 		const { port, ...host } = parseAddress(config.lbAddr);
 		serving = parts.onServing({ plan, supervisor, balancer: { ...host, port: supervisor.balancerPort ?? port }, gateway, log });
 	}

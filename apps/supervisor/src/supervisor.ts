@@ -31,6 +31,7 @@ import {
 	reloadMetrics,
 	remoteShardsQuestion,
 	revokeQuestion,
+	shardCountMetrics,
 	sharedRevocationMetrics,
 	tlsMetrics,
 	webhookMetrics,
@@ -49,6 +50,7 @@ import { BoardWatch } from "./board-watch.ts";
 import { balancerName, balancerSpec, type ChildHooks, type ClusterFacts, shardSpec } from "./children/child-specs.ts";
 import { type ChildDrained, SupervisedChild } from "./children/supervised-child.ts";
 import { Watchdog } from "./children/watchdog.ts";
+import type { Scaling } from "./operations/follow-cpus.ts";
 import { BoardShard } from "./operations/operated-shard.ts";
 import { Operations } from "./operations/operations.ts";
 import { RebalanceAfterCrash } from "./operations/rebalance-after-crash.ts";
@@ -279,6 +281,11 @@ export class Supervisor {
 	useAdmin({ handle, counts }: Pick<AdminService, "handle" | "counts">): void {
 		this.#questions.add(adminQuestion<AdminCall, AdminAnswer>(), (_, { request }) => handle(request));
 		this.#metrics.addReading(adminOperationMetrics, () => counts);
+	}
+
+	/** Before `start`: adds how many shards there should be to the metrics. */
+	useScaling(read: () => Scaling): void {
+		this.#metrics.addReading(shardCountMetrics, read);
 	}
 
 	/** The latest events, oldest first. */

@@ -1,11 +1,14 @@
-import { expect, it, vi } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { FollowCpus } from "../src/operations/follow-cpus.ts";
 import { OperationAborted, OperationRefused } from "../src/operations/operation.ts";
+
+let follow: FollowCpus;
+afterEach(() => follow.stop());
 
 function setup(shards: number) {
 	const state = { cpus: shards, shards, scaled: [] as number[], problem: null as Error | null };
 	const told: string[] = [];
-	const follow = new FollowCpus({
+	follow = new FollowCpus({
 		cpuCount: () => state.cpus,
 		shardCount: () => state.shards,
 		scale: async (count) => {
@@ -16,10 +19,11 @@ function setup(shards: number) {
 		log: { info: vi.fn(), warn: vi.fn() } as never,
 		tell: (level, text) => void told.push(`${level}: ${text}`),
 	});
+	follow.start();
 	const looks = async (count: number) => {
 		for (let look = 0; look < count; look++) await follow.look();
 	};
-	return { state, told, looks, follow };
+	return { state, told, looks };
 }
 
 it("scales when three looks in a row see another number of CPUs, in both directions", async () => {
@@ -36,15 +40,33 @@ it("scales when three looks in a row see another number of CPUs, in both directi
 	expect(state.scaled).toEqual([3, 1]);
 });
 
-it("people who scale by hand end it", async () => {
-	const { state, told, looks, follow } = setup(2);
-	follow.start();
-	state.shards = 5;
+it("a number given by hand ends it, also the one that there is, until it is resumed", async () => {
+	const { state, told, looks } = setup(2);
+	expect(follow.scaling).toEqual({ wanted: 2, present: 2, followsCpus: true });
+	expect([follow.byHand(2), follow.byHand(2)]).toEqual([true, false]);
+	expect(told).toEqual([
+		'info: scaled by hand to 2 shards: the number does not follow the CPUs any more, until "scale auto" or the next start',
+	]);
 	state.cpus = 4;
 	await looks(5);
 	expect(state.scaled).toEqual([]);
-	expect(told.at(0)).toBe("info: the cluster was scaled to 5 shards; --shards auto does not follow the CPUs until the next start");
-	follow.stop();
+	expect(follow.scaling).toEqual({ wanted: 2, present: 2, followsCpus: false });
+	expect([follow.start(), follow.start()]).toEqual([true, false]);
+	expect(follow.scaling).toEqual({ wanted: 4, present: 2, followsCpus: true });
+	await looks(3);
+	expect(state.scaled).toEqual([4]);
+});
+
+it("a scaling by hand that is in progress, or was refused, does not end it", async () => {
+	const { state, looks } = setup(2);
+	state.cpus = 4;
+	state.shards = 5;
+	state.problem = new OperationRefused("busy", "another operation is in progress");
+	await looks(5);
+	state.problem = null;
+	await looks(1);
+	expect(state.scaled.at(-1)).toBe(4);
+	expect(state.shards).toBe(4);
 });
 
 it("tries again when another operation is in progress, and tells once when it is not possible", async () => {
@@ -55,7 +77,7 @@ it("tries again when another operation is in progress, and tells once when it is
 	expect([state.scaled, told]).toEqual([[3, 3], []]);
 	state.problem = new OperationRefused("not_possible", "port 3004 is in use");
 	await looks(3);
-	expect(told).toEqual(["warn: --shards auto: 3 CPUs, but still 2 shards: port 3004 is in use"]);
+	expect(told).toEqual(["warn: following the CPUs: 3 shards wanted, but there are 2: port 3004 is in use"]);
 	state.problem = null;
 	await looks(4);
 	expect(state.shards).toBe(3);

@@ -6,6 +6,8 @@ import { socketPathBytesMax } from "@shardcast/native";
 import { healthReport } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import type { ClusterMemory } from "../cluster-memory.ts";
+import type { FollowCpus } from "../operations/follow-cpus.ts";
+import type { Operations } from "../operations/operations.ts";
 import type { Supervisor } from "../supervisor.ts";
 import { version } from "../version.ts";
 import { AdminService, waitMsMax } from "./admin-service.ts";
@@ -13,7 +15,7 @@ import { adminSocketName } from "./client/find-socket.ts";
 import { AdminSocket } from "./socket/admin-socket.ts";
 import { unixPeer, withName } from "./socket/peer.ts";
 import { serveHttp } from "./socket/serve-http.ts";
-import type { AdminCluster, ReloadReport } from "./verb.ts";
+import type { AdminCluster, ReloadReport, ShardOperations } from "./verb.ts";
 
 interface AdminParts {
 	readonly supervisor: Supervisor;
@@ -22,6 +24,8 @@ interface AdminParts {
 	readonly workers: Workers;
 	readonly reload: () => Promise<ReloadReport>;
 	readonly log: Log;
+	/** Null in a gateway. */
+	readonly follow: FollowCpus | null;
 	/** Name of the option with the socket's path, for messages. */
 	readonly option: string;
 }
@@ -82,7 +86,7 @@ function localCaller(request: HttpRequest): string {
 	return withName(request.address, request.header("x-shardcast-operator"));
 }
 
-function clusterOf({ supervisor, memory, command, workers, reload, log }: AdminParts): Omit<AdminCluster, "operations" | "cancel"> {
+function clusterOf({ supervisor, memory, command, workers, reload, log, follow }: AdminParts): Omit<AdminCluster, "operations" | "cancel"> {
 	const names = workers === "gateway" ? { process: "gateway", whole: "gateway" } : undefined;
 	return {
 		...{ version, command, workers, reload },
@@ -107,7 +111,7 @@ function clusterOf({ supervisor, memory, command, workers, reload, log }: AdminP
 			});
 			return health;
 		},
-		shards: workers === "shard" ? supervisor.operations : null,
+		shards: follow === null ? null : operationsOf(supervisor.operations, follow),
 		gateway: workers === "gateway" ? () => supervisor.gatewayReport() : null,
 		events: () => supervisor.events,
 		tell: (level, text) => {
@@ -116,5 +120,18 @@ function clusterOf({ supervisor, memory, command, workers, reload, log }: AdminP
 		},
 		ask: supervisor.ask,
 		setConfig: (config) => supervisor.reload(config),
+	};
+}
+
+function operationsOf(operations: Operations, follow: FollowCpus): ShardOperations {
+	return {
+		drain: (...given) => operations.drain(...given),
+		undrain: (...given) => operations.undrain(...given),
+		restart: (...given) => operations.restart(...given),
+		rollingRestart: (...given) => operations.rollingRestart(...given),
+		rebalance: (...given) => operations.rebalance(...given),
+		scale: (...given) => operations.scale(...given),
+		end: (reason) => operations.end(reason),
+		follow,
 	};
 }

@@ -1,6 +1,7 @@
 import type { Config } from "@shardcast/config";
 import type { Ask, ClusterEvent, GatewayReading, ReloadOutcome, Workers } from "@shardcast/control";
 import type { HealthReport } from "@shardcast/scoreboard";
+import type { FollowCpus } from "../operations/follow-cpus.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { ArgumentsOf, ArgumentTable } from "./arguments.ts";
 
@@ -89,7 +90,11 @@ export interface AdminCluster {
 	cancel(): OperationSummary | null;
 }
 
-export type ShardOperations = Pick<Operations, "drain" | "undrain" | "restart" | "rollingRestart" | "rebalance" | "scale" | "end">;
+type Operation = "drain" | "undrain" | "restart" | "rollingRestart" | "rebalance" | "scale" | "end";
+
+export interface ShardOperations extends Pick<Operations, Operation> {
+	readonly follow: Pick<FollowCpus, "start" | "byHand" | "scaling">;
+}
 
 export interface ReloadReport {
 	readonly options: ReloadOutcome;

@@ -3,7 +3,7 @@ import type { Log } from "@shardcast/telemetry";
 import { OperationRefused } from "./operation.ts";
 
 interface FollowCpusParts {
-	/** CPUs that the cluster may keep busy now. */
+	/** Number of shards for the CPUs that the cluster may keep busy now. */
 	readonly cpuCount: () => number;
 	readonly shardCount: () => number;
 	readonly scale: (count: number) => Promise<unknown>;
@@ -19,14 +19,23 @@ const looksMin = 3;
 const restLooksMin = 6;
 const restLooksMax = 360;
 
+/** The number of shards that there should be, and what it comes from. */
+export interface Scaling {
+	/** Number of shards that there should be. */
+	readonly wanted: number;
+	readonly present: number;
+	/** The number follows the CPUs; false = it was given at the start, or by `scale`. */
+	readonly followsCpus: boolean;
+}
+
 /**
- * `--shards auto`: as many shards as there are CPUs, also when the quota or the CPU set of the container changes. Whoever scales the cluster by hand ends it,
- * since the two would work against each other. One per supervisor. Bound: one timer, one scaling at a time.
+ * `--shards auto` and `scale auto`: as many shards as there are CPUs, also when the quota or the CPU set of the container changes. A number that people give
+ * by `scale` ends it, since the two would work against each other. One per supervisor. Bound: one timer, one scaling at a time.
  */
 export class FollowCpus {
 	readonly #parts: FollowCpusParts;
-	/** Number of shards when it last looked, or made it so. */
-	#shards: number;
+	/** Number of shards that people have given, or that the last look has found right. */
+	#wanted: number;
 	#seen = 0;
 	#looks = 0;
 	/** Told once that this number could not be reached. */
@@ -39,12 +48,37 @@ export class FollowCpus {
 
 	constructor(parts: FollowCpusParts) {
 		this.#parts = parts;
-		this.#shards = parts.shardCount();
+		this.#wanted = parts.shardCount();
 	}
 
-	start(): void {
+	get scaling(): Scaling {
+		return { wanted: this.#wanted, present: this.#parts.shardCount(), followsCpus: this.#timer !== undefined };
+	}
+
+	/** Follows the CPUs from now on. @returns false = it does so already. */
+	start(): boolean {
+		// In either case the next attempt does not wait.
+		this.#rest = 0;
+		this.#restLooks = restLooksMin;
+		this.#told = 0;
+		if (this.#timer !== undefined) return false;
+		this.#looks = 0;
+		this.#wanted = this.#parts.cpuCount();
 		this.#timer = setInterval(() => void this.look(), everyMs);
 		this.#timer.unref();
+		return true;
+	}
+
+	/** People have given this number, and it was not refused. @returns whether the number followed the CPUs until now. */
+	byHand(count: number): boolean {
+		const wasOn = this.#timer !== undefined;
+		this.stop();
+		this.#wanted = count;
+		if (!wasOn) return false;
+		const text = `scaled by hand to ${count} shards: the number does not follow the CPUs any more, until "scale auto" or the next start`;
+		this.#parts.log.warn(text);
+		this.#parts.tell("info", text);
+		return true;
 	}
 
 	stop(): void {
@@ -55,15 +89,10 @@ export class FollowCpus {
 	/** Call periodically. */
 	async look(): Promise<void> {
 		const { cpuCount, shardCount, scale, log, tell } = this.#parts;
-		if (this.#isScaling) return;
-		if (shardCount() !== this.#shards) {
-			this.stop();
-			const text = `the cluster was scaled to ${shardCount()} shards; --shards auto does not follow the CPUs until the next start`;
-			log.warn(text);
-			tell("info", text);
-			return;
-		}
+		if (this.#isScaling || this.#timer === undefined) return;
 		const cpus = cpuCount();
+		const before = shardCount();
+		this.#wanted = cpus;
 		this.#looks++;
 		if (cpus !== this.#seen) {
 			this.#seen = cpus;
@@ -71,9 +100,9 @@ export class FollowCpus {
 			this.#rest = 0;
 			this.#restLooks = restLooksMin;
 		}
-		if (cpus === this.#shards || this.#looks < looksMin || --this.#rest > 0) return;
+		if (cpus === before || this.#looks < looksMin || --this.#rest > 0) return;
 		this.#isScaling = true;
-		log.info(`--shards auto: scaling from ${this.#shards} to ${cpus} shards, the number of CPUs now`);
+		log.info(`following the CPUs: scaling from ${before} to ${cpus} shards`);
 		let isBusy = false;
 		try {
 			await scale(cpus);
@@ -82,14 +111,13 @@ export class FollowCpus {
 			isBusy = error instanceof OperationRefused && error.code === "busy";
 			if (!isBusy && this.#told !== cpus) {
 				this.#told = cpus;
-				const text = `--shards auto: ${cpus} CPUs, but still ${shardCount()} shards: ${(error as Error).message}`;
+				const text = `following the CPUs: ${cpus} shards wanted, but there are ${shardCount()}: ${(error as Error).message}`;
 				log.warn(text);
 				tell("warn", text);
 			}
 		} finally {
-			this.#shards = shardCount();
 			this.#rest = 0;
-			if (!isBusy && this.#shards !== cpus) {
+			if (!isBusy && shardCount() !== cpus) {
 				this.#rest = this.#restLooks;
 				this.#restLooks = Math.min(2 * this.#restLooks, restLooksMax);
 			}

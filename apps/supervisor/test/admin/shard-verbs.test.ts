@@ -6,8 +6,10 @@ import { fakeCluster, fakeService } from "./support.ts";
 const drained = { shard: 1, moved: 40, left: 0, lost: 0, tookMs: 1200 };
 
 function setup(changes: Partial<ShardOperations>) {
-	const shards = { end: vi.fn(), ...changes } as unknown as ShardOperations;
-	return { ...fakeService(fakeCluster({ shards })), shards };
+	const scaling = { wanted: 4, present: 2, followsCpus: true };
+	const follow = { start: vi.fn(() => true), byHand: vi.fn((_count: number) => true), scaling };
+	const shards = { end: vi.fn(), follow, ...changes } as unknown as ShardOperations;
+	return { ...fakeService(fakeCluster({ shards })), shards, follow };
 }
 
 const endOf = ({ body }: { readonly body: { readonly events: readonly { readonly type: string }[] } }) =>
@@ -130,7 +132,8 @@ it("scale: more shards with clients for them, or fewer; what is not done complet
 	const up = { before: 2, after: 4, moved: 0, cutOff: 0, tookMs: 2500, rebalance: { before: {}, after: {}, moved: 50, tookMs: 100 } };
 	const down = { before: 4, after: 3, moved: 20, cutOff: 2, tookMs: 900, ended: "it was cancelled" };
 	const scale = vi.fn(async (count: number, _options?: object) => (count === 4 ? up : down));
-	const { run } = setup({ scale });
+	const { run, follow } = setup({ scale });
+	follow.byHand.mockReturnValue(false);
 	const until = "until the supervisor is restarted, which starts as many as --shards says";
 	expect(endOf(await run("scale", { count: 4 }))).toMatchObject({
 		outcome: "done",
@@ -143,4 +146,33 @@ it("scale: more shards with clients for them, or fewer; what is not done complet
 	});
 	expect(scale.mock.calls[1]).toMatchObject([1, { rate: 9, timeoutMs: 5000 }]);
 	for (const count of [0, 65, "x"]) expect((await run("scale", { count })).status).toBe(400);
+});
+
+it("scale: a number that is accepted ends following the CPUs, one that is refused does not, and auto resumes it", async () => {
+	const same = { before: 2, after: 2, moved: 0, cutOff: 0, tookMs: 1 };
+	const scale = vi.fn(async (_count: number) => same);
+	const { run, follow } = setup({ scale });
+	const said = 'the number does not follow the CPUs any more, until "shardcast scale auto"';
+	expect(endOf(await run("scale", { count: 2 }))).toMatchObject({ outcome: "done", lines: ["there are 2 shards, as before", said] });
+	expect(follow.byHand.mock.calls).toEqual([[2]]);
+	scale.mockRejectedValueOnce(new OperationRefused("not_possible", "port 3004 is in use"));
+	expect(endOf(await run("scale", { count: 5 }))).toMatchObject({ outcome: "refused" });
+	expect(follow.byHand).toHaveBeenCalledTimes(1);
+	scale.mockRejectedValueOnce(new OperationAborted("shard 2 did not start"));
+	expect(endOf(await run("scale", { count: 3 }))).toMatchObject({ outcome: "failed" });
+	expect(follow.byHand).toHaveBeenLastCalledWith(3);
+	expect(endOf(await run("scale", { count: "auto" }))).toMatchObject({
+		outcome: "done",
+		result: { changed: true, wanted: 4, present: 2, followsCpus: true },
+		lines: [
+			"the number of shards follows the CPUs from now on: 4 wanted, 2 present",
+			"the cluster is scaled when the number of CPUs has been the same for half a minute",
+		],
+	});
+	expect(scale).toHaveBeenCalledTimes(3);
+	expect((await run("scale", { count: "auto", force: true })).status).toBe(400);
+	expect(endOf(await run("status"))).toMatchObject({
+		result: { scaling: { wanted: 4, present: 2, followsCpus: true } },
+		lines: expect.arrayContaining(["! 2 of 4 shards that are wanted; the number follows the CPUs"]),
+	});
 });

@@ -20,6 +20,7 @@ import { postgresRevocationMetrics, postgresStoreMetrics } from "./postgres-tabl
 import { reloadMetrics } from "./reload-table.ts";
 import { remoteMetrics } from "./remote-table.ts";
 import { revocationMetrics, sharedRevocationMetrics } from "./revocation-table.ts";
+import { shardCountMetrics } from "./shard-count-table.ts";
 import { tlsMetrics } from "./tls-table.ts";
 import { slowMessageMetrics, traceMetrics } from "./trace-table.ts";
 import { webhookMetrics } from "./webhook-table.ts";
@@ -60,6 +61,7 @@ const groups: Readonly<Record<string, readonly Kept[]>> = {
 	Webhooks: [["process", webhookMetrics]],
 	"Admin interface": [
 		["process", adminOperationMetrics],
+		["process", shardCountMetrics],
 		["process or shard", adminRequestMetrics],
 	],
 	"Slow messages and traces": [["shard", [...slowMessageMetrics, ...traceMetrics]]],

@@ -12,8 +12,7 @@ export async function operate<Result>(
 	carryOut: (shards: ShardOperations, onProgress: (progress: OperationProgress) => void) => Promise<Result>,
 ): Promise<Result> {
 	const { cluster, signal } = context;
-	const { shards } = cluster;
-	if (shards === null) throw new Refused("this is a gateway, whose processes cannot be drained or restarted one by one");
+	const shards = shardsOf(context);
 	const end = () => shards.end(cluster.isStopping() ? "the cluster stops" : "it was cancelled");
 	signal.addEventListener("abort", end, { once: true });
 	try {
@@ -26,6 +25,12 @@ export async function operate<Result>(
 	} finally {
 		signal.removeEventListener("abort", end);
 	}
+}
+
+/** @throws Refused in a gateway. */
+export function shardsOf({ cluster: { shards } }: VerbContext): ShardOperations {
+	if (shards === null) throw new Refused("this is a gateway, whose processes cannot be drained or restarted one by one");
+	return shards;
 }
 
 export function clientsText(count: number): string {

@@ -1,5 +1,6 @@
 import { formatDuration } from "@shardcast/config";
 import type { ClusterEvent } from "@shardcast/control";
+import type { Scaling } from "../../operations/follow-cpus.ts";
 import { type AdminCluster, defineVerb, type OperationSummary } from "../verb.ts";
 
 const eventsShown = 5;
@@ -24,6 +25,7 @@ export const status = defineVerb({
 			health,
 			reasons: [...reasons, ...(backends?.problems ?? [])],
 			...state,
+			...(cluster.shards !== null && { scaling: cluster.shards.follow.scaling }),
 			logLevel: cluster.config().logLevel,
 			...(backends !== null && { backends: backends.list }),
 			operations: cluster.operations(),
@@ -55,6 +57,7 @@ export const status = defineVerb({
 		return [
 			`shardcast ${version} ${command}, supervisor ${pid}, up ${up}: ${health}, ${connections} of ${maxConnections} connections`,
 			...state.reasons.map((reason) => `! ${reason}`),
+			...(state.scaling === undefined ? [] : scalingLines(state.scaling)),
 			...aligned(rows).map((row) => `  ${row}`),
 			...(state.backends ?? []).map(
 				(backend) => `  backend ${backend.id} (${backend.address}): ${backend.isUp ? "connected" : "not connected"}`,
@@ -64,6 +67,13 @@ export const status = defineVerb({
 		];
 	},
 });
+
+/** Only what is not as everybody expects. */
+function scalingLines({ wanted, present, followsCpus }: Scaling): string[] {
+	const source = followsCpus ? "; the number follows the CPUs" : "";
+	if (wanted !== present) return [`! ${present} of ${wanted} shards that are wanted${source}`];
+	return followsCpus ? [`  ${present} shards, as wanted${source}`] : [];
+}
 
 /** The backends of a gateway; null in a cluster of shards, and when they cannot be had now. */
 async function backendsOf({ gateway }: AdminCluster, warn: (text: string) => void) {
