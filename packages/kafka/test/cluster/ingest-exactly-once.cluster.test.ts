@@ -38,7 +38,7 @@ describe.skipIf(!(await kafkaForTests()))("produced once, received exactly once,
 				tags: shards === 1 ? ["long"] : [],
 			}, async () => {
 				const topic = await freshTopic(4);
-				await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode, "--kafka-group", `g-${topic}`, "--no-rebalance-shards"]);
+				await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode, "--kafka-group", `g-${topic}`]);
 				const clients = await clientsOn(shards);
 				await rig.produce(topic, 4, 500);
 				await Promise.all(clients.map((client) => rig.caughtUp(client)));
