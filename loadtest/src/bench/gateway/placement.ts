@@ -6,9 +6,8 @@ import { availableCpus } from "@shardcast/process";
 const generatorNice = 10;
 
 /**
- * Gives the gateway a CPU that it shares with no part of the bench, and the others to the processes that play clients and backends. The one that measures
- * goes first, with a real-time priority if this user may give it one: it would otherwise measure how long it waits for a CPU. By its niceness alone it
- * waits up to a slice of the scheduler, 0.7 ms and more, each time that it wakes up while others run.
+ * Gives the gateway a CPU that it shares with no part of the bench, and the others to the processes that play clients and backends, of which the one that measures goes first: it would
+ * otherwise measure how long it waits for a CPU.
  */
 export class Placement {
 	/** For people. */
@@ -22,7 +21,7 @@ export class Placement {
 		this.#gatewayCpu = canPin ? cpus.at(-1)! : null;
 		this.#otherCpus = canPin ? cpus.slice(0, -1) : [];
 		this.about = canPin
-			? `gateway on CPU ${this.#gatewayCpu}, clients and backends on ${this.#otherCpus.join(",")}, ${mayBeRealTime() ? "the measuring process in real time" : "no process in real time (that takes root, and chrt)"}`
+			? `gateway on CPU ${this.#gatewayCpu}, clients and backends on ${this.#otherCpus.join(",")}`
 			: "nothing is pinned: that takes two CPUs, and taskset";
 	}
 
@@ -34,7 +33,6 @@ export class Placement {
 	peers(pid: number, measures: boolean): void {
 		if (this.#gatewayCpu !== null) pin(pid, this.#otherCpus);
 		if (!measures) setPriority(pid, generatorNice);
-		else if (this.#gatewayCpu !== null) inRealTime(pid);
 	}
 }
 
@@ -42,13 +40,4 @@ export class Placement {
 function pin(pid: number, cpus: readonly number[]): void {
 	const { status, stderr } = spawnSync("taskset", ["-a", "-c", "-p", cpus.join(","), String(pid)], { encoding: "utf8" });
 	if (status !== 0) throw new Error(`taskset of ${pid}: ${stderr.trim()}`);
-}
-
-/** All threads, at the lowest such priority. @returns whether this user may. */
-function inRealTime(pid: number): boolean {
-	return spawnSync("chrt", ["-a", "-f", "-p", "1", String(pid)], { stdio: "ignore" }).status === 0;
-}
-
-function mayBeRealTime(): boolean {
-	return spawnSync("chrt", ["-f", "1", "true"], { stdio: "ignore" }).status === 0;
 }
