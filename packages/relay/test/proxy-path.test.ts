@@ -86,6 +86,15 @@ describe("a proxied connection whose WebSocket is refused", () => {
 		expect(received).not.toContain("publish");
 	});
 
+	it("whose client leaves before there is a response: the target is told, and holds nothing for it", async () => {
+		answer = "";
+		const { socket } = await client(true);
+		socket.write(upgrade);
+		await becomes("the upgrade at the target", () => received.endsWith("\r\n\r\n"));
+		socket.end();
+		await becomes("the end of the connection to the target", () => sockets[0]!.readableEnded || sockets[0]!.destroyed);
+	});
+
 	it("to a shard here: further requests follow on it", async () => {
 		answer = refused;
 		const { socket, state } = await client(false);

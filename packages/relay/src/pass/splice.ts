@@ -39,6 +39,8 @@ export class Splice {
 	readonly #requests: PassedRequests;
 	readonly #answers = new ResponseReader();
 	readonly #isSingle: boolean;
+	/** The first request is for a WebSocket or a stream. */
+	readonly #isLasting: boolean;
 	/** Bytes of the response to the current request have arrived. */
 	#answerBegun = false;
 	/** Bytes of any response have arrived. */
@@ -52,6 +54,7 @@ export class Splice {
 		const { onConnected, onTargetClosed, onRefused, dialMs, idleMs, targetTls } = options;
 		this.#client = client;
 		this.#isSingle = options.isSingle;
+		this.#isLasting = options.head.isLasting;
 		const { host, port } = options.target;
 		const target = targetTls?.connect({ host, port }) ?? connect({ host, port, noDelay: true, allowHalfOpen: true });
 		this.#target = target;
@@ -117,6 +120,7 @@ export class Splice {
 		client.on("end", this.#onClientEnd);
 		// It may have closed its side while nobody listened: together with its request, or before there was a target.
 		this.#clientEnded = client.readableEnded;
+		if (this.#leavesUnanswered()) return;
 		this.#pass(() => this.#requests.begin(bytes, head));
 	}
 
@@ -183,8 +187,15 @@ export class Splice {
 
 	readonly #onClientEnd = (): void => {
 		this.#clientEnded = true;
-		this.#flow();
+		if (!this.#leavesUnanswered()) this.#flow();
 	};
+
+	/** A client that closes its side before its WebSocket or stream begins is gone; one with another request may still read the response. */
+	#leavesUnanswered(): boolean {
+		if (!this.#clientEnded || !this.#isLasting || this.#wasAnswered) return false;
+		this.cut();
+		return true;
+	}
 
 	/** No further request is accepted. What the client still sends is read and discarded; otherwise it might not get the last response. */
 	readonly #onTargetEnd = (): void => {
