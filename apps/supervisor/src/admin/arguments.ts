@@ -1,4 +1,5 @@
 import { formatDuration, parseDuration } from "@shardcast/config";
+import { plainJson } from "./plain-json.ts";
 
 /** How an argument is given on a command line: as a word, or as a flag. */
 type Place = "word" | "flag";
@@ -138,6 +139,6 @@ export function parseArguments<Table extends ArgumentTable>(table: Table, given:
 }
 
 function shown(value: unknown): string {
-	const json = JSON.stringify(value) ?? String(value);
+	const json = plainJson(value);
 	return json.length > shownMax ? `${json.slice(0, shownMax)}…` : json;
 }

@@ -1,3 +1,4 @@
+import { plainJson } from "./plain-json.ts";
 import type { Verb } from "./verb.ts";
 
 const textMax = 200;
@@ -21,5 +22,5 @@ export function commandText(
 
 /** As it is where that cannot be misread. */
 function quoted(value: unknown): string {
-	return typeof value === "string" && /^[\w@:.,/-]+$/.test(value) ? value : JSON.stringify(value);
+	return typeof value === "string" && /^[\w@:.,/-]+$/.test(value) ? value : plainJson(value);
 }

@@ -53,5 +53,7 @@ describe("arguments of a verb", () => {
 		expect(commandText(verb, { shard: 7, rolling: true, for: "10m" })).toBe("drain 7 --for 10m --rolling");
 		expect(commandText(verb, { shard: "0", user: "a b\n", rolling: "false" })).toBe('drain "0" --user "a b\\n"'.replace('"0"', "0"));
 		expect(commandText(verb, { shard: "x".repeat(5000) }).length).toBeLessThan(210);
+		// Beginning of a terminal's order, reversed text, and a character outside the basic plane.
+		expect(commandText(verb, { user: "\u009b2J\u202e\u{e0041}é" })).toBe('drain --user "\\u009b2J\\u202e\\udb40\\udc41é"');
 	});
 });

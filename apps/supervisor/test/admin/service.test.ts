@@ -186,6 +186,13 @@ describe("calls of the admin interface", () => {
 		},
 	);
 
+	it("refuse a value that is nested deeper than the stack with 400", async () => {
+		const { verb } = steps();
+		const { call } = fakeService(fakeCluster(), [verb]);
+		const body = `{"verb": "roll", "arguments": {"how": ${"[".repeat(8000)}${"]".repeat(8000)}}}`;
+		expect(await call("run", { body })).toMatchObject({ status: 400, body: { error: { message: "roll: how: … is not one of slowly" } } });
+	});
+
 	it("name a verb that this version does not know, and one that is for another kind of cluster", async () => {
 		const { run, call } = fakeService();
 		const unknown = await run("defragment");

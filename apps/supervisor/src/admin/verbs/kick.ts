@@ -1,5 +1,6 @@
 import { disconnectQuestion, type RevocationChange, revokeQuestion, storeRevocationQuestion } from "@shardcast/control";
 import { duration, optional, required, text, toggle } from "../arguments.ts";
+import { plainJson } from "../plain-json.ts";
 import { defineVerb, Refused, type VerbContext } from "../verb.ts";
 
 const idBytesMax = 4096;
@@ -37,7 +38,7 @@ export const kick = defineVerb({
 		return { user, closed, ...(blockedUntil !== null && { blockedUntil }) };
 	},
 	describe: ({ user, closed, blockedUntil }) => [
-		`closed ${closed} connection${closed === 1 ? "" : "s"} of user ${JSON.stringify(user)}`,
+		`closed ${closed} connection${closed === 1 ? "" : "s"} of user ${plainJson(user)}`,
 		...(blockedUntil === undefined ? [] : [`the user is refused until ${new Date(blockedUntil * 1000).toISOString()}`]),
 	],
 });
