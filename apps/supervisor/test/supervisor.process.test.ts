@@ -170,8 +170,11 @@ describe("the scoreboard", () => {
 		});
 
 		process.kill(pid, "SIGKILL");
-		await waitFor(() => row.state === ShardState.dead, { what: "the burial of shard 1", deadlineMs: 5000 });
-		expect(row.snapshot()).toMatchObject({ pid: 0, connections: 0 });
+		await waitFor(() => row.state === ShardState.dead && row.snapshot().connections === 0, {
+			what: "the burial of shard 1",
+			deadlineMs: 5000,
+		});
+		expect(row.snapshot()).toMatchObject({ pid: 0 });
 		process.kill(board.balancer.pid, "SIGKILL");
 		await waitFor(() => board.balancer.state === ShardState.dead, { what: "the burial of the balancer", deadlineMs: 5000 });
 

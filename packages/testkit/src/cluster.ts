@@ -168,7 +168,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 	const folder = options.config === undefined ? null : mkdtempSync(join(tmpdir(), "shardcast-"));
 	const file = folder === null ? [] : ["--config", join(folder, "shardcast.yaml")];
 	if (folder !== null) writeFileSync(file[1]!, options.config!);
-	const args = ["multi", "--shards", String(shards), ...ports, ...file, ...(options.flags ?? [])];
+	// The tests use the machine's CPUs for minutes, which is when these guards act.
+	const guards = ["--guard-cpu", "off", "--guard-ingest-cpu", "off"];
+	const args = ["multi", "--shards", String(shards), ...ports, ...guards, ...file, ...(options.flags ?? [])];
 	const process = await ManagedProcess.start(bin, args, {
 		...(env === undefined ? {} : { env }),
 		...(openFiles === undefined ? {} : { openFiles }),

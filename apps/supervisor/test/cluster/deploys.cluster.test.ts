@@ -37,7 +37,7 @@ function publisher(url: string, from = 0) {
 
 it("a rolling restart, and more and fewer shards: nobody loses or repeats a message, no connection is refused, and clients end up balanced", async () => {
 	// The machine may be busy with other tests.
-	const flags = ["--drain-rate", String(drainRate), "--rebalance-rate", "1000", "--guard-cpu", "off"];
+	const flags = ["--drain-rate", String(drainRate), "--rebalance-rate", "1000"];
 	const cluster = await startCluster({ shards: 2, config: settings, flags });
 	const before = await cluster.pids();
 	const readers = await RecoveringReaders.open({ url: cluster.url, count: readerCount, channel });
