@@ -4,6 +4,7 @@ import { urlToHttpOptions } from "node:url";
 import type { BackendTls } from "@shardcast/config";
 import { BackendCounts, type CallFailure } from "./backend-counts.ts";
 import { CallSlots } from "./call-slots.ts";
+import { retryAfterMs } from "./retry-after.ts";
 import type { Waiter } from "./waiter.ts";
 
 export interface BackendOptions {
@@ -38,8 +39,11 @@ export interface Call {
 
 export type CallOutcome =
 	| { readonly body: Buffer }
-	/** @property status of the response, complete or not; 0 = none. @property detail a code such as ECONNREFUSED, never text from the backend or the client. */
-	| { readonly failure: CallFailure; readonly status: number; readonly detail: string }
+	/**
+	 * @property status of the response, complete or not; 0 = none. @property detail a code such as ECONNREFUSED, never text from the backend or the client.
+	 * @property retryAfterMs the pause that the response asks for; absent = it asks for none.
+	 */
+	| { readonly failure: CallFailure; readonly status: number; readonly detail: string; readonly retryAfterMs?: number }
 	/** Nobody waits for it any more. */
 	| "abandoned";
 
@@ -176,6 +180,8 @@ class PendingCall {
 	#request: ClientRequest | null = null;
 	/** Status of the response that has begun. */
 	#status = 0;
+	/** See `CallOutcome`; 0 = none. */
+	#retryAfterMs = 0;
 	#isOver = false;
 
 	constructor(
@@ -206,7 +212,7 @@ class PendingCall {
 	}
 
 	fail(failure: CallFailure, detail = ""): void {
-		this.#end({ failure, status: this.#status, detail });
+		this.#end({ failure, status: this.#status, detail, ...(this.#retryAfterMs > 0 && { retryAfterMs: this.#retryAfterMs }) });
 	}
 
 	/** The call never begins. */
@@ -221,6 +227,7 @@ class PendingCall {
 	#read(response: IncomingMessage): void {
 		const { statusCode: status = 0 } = response;
 		this.#status = status;
+		this.#retryAfterMs = retryAfterMs(response.headers["retry-after"]);
 		const parts: Buffer[] = [];
 		let bytes = 0;
 		response.on("data", (part: Buffer) => {

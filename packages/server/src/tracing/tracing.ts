@@ -15,12 +15,14 @@ interface TracingParts {
 
 const timeoutMs = 10_000;
 const replyBytesMax = 64 * 1024;
-/** At a drain, spans must not delay the clients that are yet to be closed. */
+/** A process that ends must not wait long for a collector. */
 const flushMsMax = 1000;
 
 /** Exports traces to an OpenTelemetry collector, over HTTP. Exists only with `--otlp-endpoint`: otherwise nothing is loaded, and no message is looked at. */
 export class Tracing implements Feature {
 	readonly name = "tracing";
+	/** It is the last one: closing the clients may have taken more than the usual share. */
+	readonly drainShare = 1;
 	readonly tracer: Tracer;
 	readonly #exporter: SpanExporter;
 	readonly #sampler: TraceSampler;

@@ -46,14 +46,28 @@ function anyValue(value: string | number | boolean): object {
 	return Number.isSafeInteger(value) ? { intValue: String(value) } : { doubleValue: value };
 }
 
-/** How many spans the collector did not take, by its reply to a request that succeeded. */
-export function rejectedSpans(reply: Uint8Array): number {
+/** What the collector did not take of a request that succeeded. */
+export interface Rejected {
+	readonly spans: number;
+	/** In the collector's words, without characters that could act on a terminal; "" = it does not say. */
+	readonly why: string;
+}
+
+const nothing: Rejected = { spans: 0, why: "" };
+const whyCharactersMax = 200;
+
+/** Reads the reply to a request that succeeded. */
+export function rejectedIn(reply: Uint8Array): Rejected {
 	try {
-		const { partialSuccess } = JSON.parse(Buffer.from(reply).toString()) as { partialSuccess?: { rejectedSpans?: string | number } };
-		const rejected = Number(partialSuccess?.rejectedSpans ?? 0);
-		return Number.isSafeInteger(rejected) && rejected > 0 ? rejected : 0;
+		const { partialSuccess } = JSON.parse(Buffer.from(reply).toString()) as {
+			partialSuccess?: { rejectedSpans?: string | number; errorMessage?: unknown };
+		};
+		const spans = Number(partialSuccess?.rejectedSpans ?? 0);
+		if (!Number.isSafeInteger(spans) || spans <= 0) return nothing;
+		const why = partialSuccess?.errorMessage;
+		return { spans, why: typeof why === "string" ? why.slice(0, whyCharactersMax).replaceAll(/\p{C}/gu, " ") : "" };
 	} catch {
 		// Some collectors answer in another form, or with nothing.
-		return 0;
+		return nothing;
 	}
 }

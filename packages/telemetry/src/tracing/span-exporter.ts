@@ -1,13 +1,17 @@
+import { BoundedLines } from "../bounded-lines.ts";
 import type { Log } from "../log.ts";
-import { otlpJson, rejectedSpans } from "./otlp.ts";
+import { otlpJson, type Rejected, rejectedIn } from "./otlp.ts";
 import type { Span, SpanAttributes } from "./span.ts";
 
 /** Sends one POST with this JSON to the collector. Never rejects, and keeps a deadline. */
 export interface TraceCaller {
 	call(request: { readonly body: Uint8Array; readonly headers: Readonly<Record<string, string>>; readonly isRepeatable: boolean }): Promise<
 		| { readonly body: Uint8Array }
-		/** @property status of the reply; 0 = no reply. @property detail a code such as ECONNREFUSED. */
-		| { readonly failure: string; readonly status: number; readonly detail: string }
+		/**
+		 * @property status of the reply; 0 = no reply. @property detail a code such as ECONNREFUSED. @property retryAfterMs the pause that the reply asks for;
+		 * absent = it asks for none.
+		 */
+		| { readonly failure: string; readonly status: number; readonly detail: string; readonly retryAfterMs?: number }
 		| "abandoned"
 	>;
 	/** Ends everything immediately. */
@@ -32,16 +36,21 @@ const batchMax = 512;
 const defaultDelayMs = 1000;
 const defaultRetryMinMs = 1000;
 const retryMaxMs = 30_000;
+/** A collector may ask for a longer pause, up to this one. */
+const retryAfterMaxMs = 300_000;
 /** With the longest pauses, about a minute and a half: a collector that is away longer has lost more than ours. */
 const attemptsMax = 6;
 /** The statuses that mean "later", of the standard; 0 = no reply. */
 const retryable: ReadonlySet<number> = new Set([0, 429, 502, 503, 504]);
+/** One line per this time about spans that a collector rejects: it may do so with each request. */
+const rejectedLineMs = 60_000;
 
 /**
  * Sends spans to a collector: batches of 512, one request at a time. Nothing waits for it: whatever the collector does, delivery goes on.
  *
- * One owner, on its loop. Bounds: 4,096 spans wait, further ones are dropped; a batch that fails is sent again up to five times, with growing pauses,
- * and then dropped. Both are counted, and the log has one line when exporting begins to fail, and one when it works again.
+ * One owner, on its loop. Bounds: 4,096 spans wait, further ones are dropped; a batch that fails is sent again up to five times, with growing pauses or
+ * those that the collector asks for (`Retry-After`), and then dropped. Both are counted, and the log has one line when exporting begins to fail, one when it
+ * works again, and one at the stop if spans are lost by it.
  */
 export class SpanExporter {
 	/** Spans by what became of them: `dropped` = too many waited; `failed` = the collector did not take them. */
@@ -56,6 +65,9 @@ export class SpanExporter {
 	#isBusy = false;
 	#isFailing = false;
 	#isStopped = false;
+	/** The collector is left alone until then, whatever spans come. */
+	#notBeforeMs = Number.NEGATIVE_INFINITY;
+	readonly #rejectedLines = new BoundedLines(rejectedLineMs);
 	#timer: NodeJS.Timeout | null = null;
 	/** When the timer fires: earlier calls bring it forward. */
 	#dueMs = Number.POSITIVE_INFINITY;
@@ -77,7 +89,7 @@ export class SpanExporter {
 		}
 		this.#waiting.push(span);
 		if (this.#isBusy || this.#batch.length > 0) return;
-		this.#sendIn(this.#waiting.length >= batchMax ? 0 : (this.#parts.delayMs ?? defaultDelayMs));
+		this.#sendSoon(this.#waiting.length >= batchMax);
 	}
 
 	/** Counts spans that were dropped before they came here. */
@@ -85,9 +97,9 @@ export class SpanExporter {
 		this.spans.dropped += count;
 	}
 
-	/** Sends what waits, without delay. Resolves when nothing waits, when the collector fails, or after this time. */
+	/** Sends what waits, without delay or pause. Resolves when nothing waits, at the next request that fails, or after this time. */
 	async flush(withinMs: number): Promise<void> {
-		if (this.waiting === 0 || this.#isFailing) return;
+		if (this.waiting === 0) return;
 		let timer: NodeJS.Timeout | undefined;
 		const idle = new Promise<void>((resolve) => {
 			this.#onIdle = resolve;
@@ -99,8 +111,10 @@ export class SpanExporter {
 		this.#onIdle = null;
 	}
 
-	/** Ends at once: spans that wait are dropped. */
+	/** Ends at once: spans that wait are dropped. The log says how many, since the metrics end with the process. */
 	stop(): void {
+		if (this.waiting > 0)
+			this.#parts.log.warn({ spans: this.waiting }, `the server stops: ${this.waiting} spans of traces were not exported, and are lost`);
 		this.#isStopped = true;
 		if (this.#timer !== null) clearTimeout(this.#timer);
 		this.#timer = null;
@@ -109,6 +123,12 @@ export class SpanExporter {
 		this.#batch = [];
 		this.#parts.caller.stop();
 		this.#onIdle?.();
+	}
+
+	/** Not before the pause after a failure is over. @param isHurried false = it waits for further spans. */
+	#sendSoon(isHurried: boolean): void {
+		const delayMs = isHurried ? 0 : (this.#parts.delayMs ?? defaultDelayMs);
+		this.#sendIn(Math.max(delayMs, this.#notBeforeMs - performance.now()));
 	}
 
 	#sendIn(ms: number): void {
@@ -137,23 +157,28 @@ export class SpanExporter {
 		this.#isBusy = false;
 		if (this.#isStopped) return;
 		if (outcome === "abandoned") this.#failed("stopped", 0, "");
-		else if ("body" in outcome) this.#done(rejectedSpans(outcome.body));
+		else if ("body" in outcome) this.#done(rejectedIn(outcome.body));
 		// Any of 200 to 299 is success, although `Backend` reads the body of 200 only.
-		else if (outcome.status > 200 && outcome.status < 300) this.#done(0);
-		else this.#failed(outcome.failure, outcome.status, outcome.detail);
+		else if (outcome.status > 200 && outcome.status < 300) this.#done({ spans: 0, why: "" });
+		else this.#failed(outcome.failure, outcome.status, outcome.detail, outcome.retryAfterMs);
 	}
 
-	#done(rejected: number): void {
+	#done({ spans: rejected, why }: Rejected): void {
 		this.#count("ok");
 		const taken = Math.max(0, this.#batch.length - rejected);
 		this.spans.exported += taken;
 		this.spans.failed += this.#batch.length - taken;
+		if (rejected > 0) {
+			const text = `the collector of traces rejects spans: ${rejected} of ${this.#batch.length}, ${why === "" ? "without a reason" : `because of "${why}"`}`;
+			this.#rejectedLines.offer(() => this.#parts.log.warn({ rejected }, text));
+		}
+		this.#notBeforeMs = Number.NEGATIVE_INFINITY;
 		if (this.#isFailing) this.#parts.log.info({}, "traces are exported again");
 		this.#isFailing = false;
 		this.#next();
 	}
 
-	#failed(failure: string, status: number, detail: string): void {
+	#failed(failure: string, status: number, detail: string, retryAfterMs = 0): void {
 		this.#count(failure);
 		// A status of success is no reason: then the rest of the reply was too long, or did not come.
 		const isStatus = status > 0 && status !== 200;
@@ -165,12 +190,13 @@ export class SpanExporter {
 			);
 		this.#isFailing = true;
 		this.#onIdle?.();
-		if (!retryable.has(status) || this.#attempts >= attemptsMax) {
-			this.spans.failed += this.#batch.length;
-			this.#next(this.#pauseMs());
+		this.#notBeforeMs = performance.now() + Math.max(this.#pauseMs(), Math.min(retryAfterMs, retryAfterMaxMs));
+		if (retryable.has(status) && this.#attempts < attemptsMax) {
+			this.#sendSoon(true);
 			return;
 		}
-		this.#sendIn(this.#pauseMs());
+		this.spans.failed += this.#batch.length;
+		this.#next();
 	}
 
 	/** Doubles after each failure, with a jitter of one half: all shards of all nodes send to one collector. */
@@ -179,15 +205,14 @@ export class SpanExporter {
 		return Math.min(retryMaxMs, retryMinMs * 2 ** (this.#attempts - 1)) * (0.5 + random() / 2);
 	}
 
-	#next(pauseMs = 0): void {
+	#next(): void {
 		this.#batch = [];
 		this.#attempts = 0;
 		if (this.#waiting.length === 0) {
 			this.#onIdle?.();
 			return;
 		}
-		const isHurried = this.#waiting.length >= batchMax || this.#onIdle !== null;
-		this.#sendIn(Math.max(pauseMs, isHurried ? 0 : (this.#parts.delayMs ?? defaultDelayMs)));
+		this.#sendSoon(this.#waiting.length >= batchMax || this.#onIdle !== null);
 	}
 
 	#count(result: string): void {

@@ -27,7 +27,7 @@ const headBytes = flagsAt + 1;
 
 /**
  * The context in the headers of a request or record. Null = none, or `traceparent` is not valid: then a new trace may begin here, as the standard says.
- * Costs one look at the length for other texts; never reads more than 567 characters.
+ * Costs one look at the length for other texts; never reads more than 622 characters.
  */
 export function traceContextOf(parent: string, state: string): TraceContext | null {
 	// A longer one is allowed in later versions only. None has so many more fields.

@@ -122,11 +122,65 @@ describe("the export of spans", () => {
 		expect(exporter.waiting).toBe(0);
 	});
 
-	it("counts spans that the collector rejects in a reply of success", async () => {
-		const { exporter } = rig({ body: Buffer.from('{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too old"}}') });
+	it("counts spans that the collector rejects in a reply of success, and says why, once a minute at most", async () => {
+		const { exporter, lines } = rig({ body: Buffer.from('{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too\\u001bold"}}') });
 		for (let count = 0; count < 3; count++) exporter.add(span());
 		await vi.advanceTimersByTimeAsync(1000);
 		expect(exporter.spans).toEqual({ exported: 1, dropped: 0, failed: 2 });
+		exporter.add(span());
+		await vi.advanceTimersByTimeAsync(1000);
+		expect(lines).toEqual(['the collector of traces rejects spans: 2 of 3, because of "too old"']);
+	});
+
+	it("does not shorten the pause after a failure when further spans come", async () => {
+		const { exporter, bodies } = rig({ failure: "status", status: 400, detail: "" });
+		for (let count = 0; count < 1024; count++) exporter.add(span());
+		await vi.advanceTimersByTimeAsync(0);
+		expect(bodies).toHaveLength(1);
+		exporter.add(span());
+		await vi.advanceTimersByTimeAsync(999);
+		expect(bodies).toHaveLength(1);
+		await vi.advanceTimersByTimeAsync(1);
+		expect(bodies).toHaveLength(2);
+		exporter.stop();
+	});
+
+	it("pauses as long as the collector asks for, but five minutes at most", async () => {
+		const asks = (retryAfterMs: number): Outcome => ({ failure: "status", status: 429, detail: "", retryAfterMs });
+		const { exporter, bodies } = rig(asks(20_000), asks(86_400_000), ok);
+		exporter.add(span());
+		await vi.advanceTimersByTimeAsync(1000 + 19_999);
+		expect(bodies).toHaveLength(1);
+		await vi.advanceTimersByTimeAsync(1);
+		expect(bodies).toHaveLength(2);
+		await vi.advanceTimersByTimeAsync(299_999);
+		expect(bodies).toHaveLength(2);
+		await vi.advanceTimersByTimeAsync(1);
+		expect(exporter.spans).toEqual({ exported: 1, dropped: 0, failed: 0 });
+	});
+
+	it("tries once more before a process ends, although the collector failed before", async () => {
+		const { exporter } = rig(away, ok);
+		exporter.add(span());
+		await vi.advanceTimersByTimeAsync(1000);
+		expect(exporter.requests).toEqual({ ok: 0, unreachable: 1 });
+		const flushed = exporter.flush(1000);
+		await vi.advanceTimersByTimeAsync(0);
+		await flushed;
+		expect(exporter.spans).toEqual({ exported: 1, dropped: 0, failed: 0 });
+	});
+
+	it("says how many spans are lost when it stops, and nothing if none is", async () => {
+		const lost = rig(away);
+		for (let count = 0; count < 3; count++) lost.exporter.add(span());
+		lost.exporter.stop();
+		lost.exporter.stop();
+		expect(lost.lines).toEqual(["the server stops: 3 spans of traces were not exported, and are lost"]);
+		const { exporter, lines } = rig(ok);
+		exporter.add(span());
+		await vi.advanceTimersByTimeAsync(1000);
+		exporter.stop();
+		expect(lines).toEqual([]);
 	});
 
 	it("sends what waits before a process ends, but does not wait for a collector that fails", async () => {
@@ -138,9 +192,10 @@ describe("the export of spans", () => {
 		expect(exporter.spans.exported).toBe(1100);
 		const failing = rig(away);
 		failing.exporter.add(span());
-		const given = failing.exporter.flush(1000);
+		let isOver = false;
+		void failing.exporter.flush(1000).then(() => (isOver = true));
 		await vi.advanceTimersByTimeAsync(20);
-		await given;
+		expect(isOver).toBe(true);
 		exporter.stop();
 		expect(isStopped()).toBe(true);
 	});
