@@ -53,8 +53,8 @@ export class RecordObserver {
 		const { traceSample, waits } = this.#observed;
 		const nowMs = unixMs();
 		const trace = traceSample === null ? undefined : this.#trace(partition, record, channels, size, nowMs);
-		const queuedMs = waits ? Math.max(0, nowMs - record.timestampMs) : undefined;
-		return trace === undefined && queuedMs === undefined ? noExtensions : encodeExtensions({ trace, queuedMs });
+		const queuedMs = waits ? waitMs(record, nowMs) : null;
+		return trace === undefined && queuedMs === null ? noExtensions : encodeExtensions({ trace, queuedMs: queuedMs ?? undefined });
 	}
 
 	/** Sends the spans that wait. */
@@ -83,6 +83,7 @@ export class RecordObserver {
 			if (this.#sampler.limited > this.#limited) this.#sendSoon();
 			return undefined;
 		}
+		const waited = waitMs(record, nowMs);
 		this.#add({
 			name: `process ${topic}`,
 			kind: SpanKind.consumer,
@@ -97,7 +98,7 @@ export class RecordObserver {
 				"messaging.destination.partition.id": String(partition),
 				"messaging.kafka.offset": record.offset,
 				"messaging.message.body.size": size,
-				"shardcast.kafka_wait_ms": Math.max(0, Math.round(nowMs - record.timestampMs)),
+				...(waited !== null && { "shardcast.kafka_wait_ms": Math.round(waited) }),
 				...(channels.length === 1 && { "shardcast.channel": channels[0]! }),
 			},
 		});
@@ -113,6 +114,11 @@ export class RecordObserver {
 	#sendSoon(): void {
 		this.#timer ??= setTimeout(() => this.flush(), sendMs);
 	}
+}
+
+/** How long a record waited in Kafka; null = its producer gave it no time stamp, which is -1 then. A clock that is ahead must not count as a wait. */
+function waitMs({ timestampMs }: SourceRecord, nowMs: number): number | null {
+	return timestampMs < 0 ? null : Math.max(0, nowMs - timestampMs);
 }
 
 /** The headers of a traced message that goes through Kafka. */
