@@ -8,8 +8,11 @@ import { type BoardReading, ClusterDirectory, type ClusterState, Role, readBoard
 import { createEventRing, EventReader } from "@shardcast/webhooks";
 import type { LogCapacity } from "@shardcast/wire";
 
-/** Minimum size of the table, which is created once, while the limit of connections may be raised later. */
-const addressesLeast = 4096;
+/**
+ * Connections for which each shard's part of the table of addresses has room. It is created once, while the limit may be raised later, and a shard gets
+ * the connections of those that are drained or removed. So a part has room for all connections up to `scaled`, and else for those of one more shard.
+ */
+const addressSizes = { least: 4096, scaled: 25_000, bytesMax: 2 ** 31 - 1 };
 
 interface MemorySizes {
 	readonly shards: number;
@@ -39,7 +42,13 @@ export class ClusterMemory {
 	/** Reading ends of the rings for client events, by slot; null while there is no webhook. */
 	#eventReaders: Map<number, EventReader> | null = null;
 	/** Null while connections per address are not limited. */
-	#addresses: { readonly table: AddressTable; readonly reserve: (slots: number) => void } | null = null;
+	#addresses: {
+		readonly table: AddressTable;
+		/** Connections of a shard that are surely counted. */
+		readonly perShard: number;
+		/** Throws when there is no room for so many. */
+		readonly reserve: (slots: number) => void;
+	} | null = null;
 
 	private constructor(directory: ClusterDirectory, board: Scoreboard, hasLogs: boolean, ringCapacityBytes: number) {
 		this.#ringCapacityBytes = ringCapacityBytes;
@@ -151,14 +160,18 @@ export class ClusterMemory {
 
 	/**
 	 * Creates the table in which shards count the connections per address and user, if it does not exist. Call before a shard gets the limit.
-	 * @throws NativeError ENOSPC when the shared memory has no room for it.
+	 * @param connectionsMax of all shards together. @throws NativeError ENOSPC when the shared memory has no room for it.
 	 */
-	countAddresses(connectionsPerShard: number): void {
+	countAddresses(connectionsMax: number, sizes: Partial<typeof addressSizes> = {}): void {
 		if (this.#addresses !== null) return;
-		// A connection may be counted twice, by address and by user.
-		const connections = 2 * Math.max(connectionsPerShard, addressesLeast);
+		const { least, scaled, bytesMax } = { ...addressSizes, ...sizes };
 		const used = this.#board.slots().length;
-		const slots = Math.max(used, AddressTable.slotsThatFit(this.#board.slotsMax, connections));
+		// A rolling restart drains them one by one.
+		const whileOneIsDrained = Math.ceil(connectionsMax / Math.max(1, used - 1));
+		const perShard = Math.max(least, whileOneIsDrained, Math.min(connectionsMax, scaled));
+		// A connection may be counted twice, by address and by user.
+		const connections = 2 * perShard;
+		const slots = Math.max(used, AddressTable.slotsThatFit(this.#board.slotsMax, connections, bytesMax));
 		const bytes = (count: number) => AddressTable.bytes(count, connections);
 		const format = (buffer: ArrayBuffer) => AddressTable.format(buffer, slots, connections);
 		const file = SharedFile.create(this.#directory.addressesPath, bytes(slots), format, bytes(used));
@@ -166,12 +179,23 @@ export class ClusterMemory {
 		table.useSlots(used);
 		this.#addresses = {
 			table,
+			perShard,
 			reserve: (count) => {
-				if (count > slots) return;
+				if (count > slots) {
+					const what = `the table of connections per address and user was made for ${slots} shards with ${perShard} connections each`;
+					throw new Error(`${what}; restart the cluster with --shards ${count}`);
+				}
 				file.reserve(bytes(count));
 				table.useSlots(count);
 			},
 		};
+	}
+
+	/** What people should know when each shard may have so many connections: null = all are counted by address and user, or none is. */
+	uncounted(connectionsPerShard: number): string | null {
+		const room = this.#addresses?.perShard ?? connectionsPerShard;
+		if (connectionsPerShard <= room) return null;
+		return `a shard may have ${connectionsPerShard} connections now, but the table of connections per address and user was made for ${room}: those that do not fit are not limited by --max-connections-per-ip and --user-connection-limit, but counted in shardcast_addresses_lost_total; a restart of the cluster makes a larger one`;
 	}
 
 	/**

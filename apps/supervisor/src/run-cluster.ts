@@ -233,7 +233,7 @@ function createMemory({ config, layers }: LoadedConfig, plan: Plan, workers: Wor
 			positions: config.kafkaBrokers.length > 0,
 		});
 		if (plan.mode.mode === "handoff") memory.openHandoffs();
-		if (countsConnections(config)) memory.countAddresses(connectionsPerShard(config, shards));
+		if (countsConnections(config)) memory.countAddresses(config.maxConnections);
 		if (config.webhooks.length > 0) memory.eventReaders();
 		return memory;
 	} catch (error) {

@@ -109,6 +109,8 @@ export class Supervisor {
 	/** Settles when the processes have answered the last certificates. */
 	#certificatesSet: Promise<void> = Promise.resolve();
 	#balancerPort: number | undefined;
+	/** What was told last about connections that are not counted by address and user. */
+	#uncounted: string | null = null;
 	#failure: StartupError | null = null;
 	/** `announced`: /ready answers 503, and everything else continues for `--drain-delay`. */
 	#ending: "no" | "announced" | "draining" | "killing" = "no";
@@ -363,7 +365,7 @@ export class Supervisor {
 	reload(config: Config): void {
 		if (this.#ending !== "no") return;
 		this.#facts.gateway?.check(config);
-		if (countsConnections(config)) this.#facts.memory.countAddresses(connectionsPerShard(config, this.#shards.length));
+		if (countsConnections(config)) this.#facts.memory.countAddresses(config.maxConnections);
 		// Before the shards write.
 		this.#webhooks.reload(config);
 		this.#facts.config = config;
@@ -442,7 +444,14 @@ export class Supervisor {
 	/** Divides `--max-connections` by the shards that take clients: while one is drained, the others may have its share. */
 	#limitShards(): void {
 		const { memory } = this.#facts;
-		memory.limitShards(connectionsPerShard(this.config, memory.takers));
+		const perShard = connectionsPerShard(this.config, memory.takers);
+		memory.limitShards(perShard);
+		const uncounted = countsConnections(this.config) ? memory.uncounted(perShard) : null;
+		if (uncounted !== null && uncounted !== this.#uncounted) {
+			this.#log.warn(uncounted);
+			this.tell("warn", uncounted);
+		}
+		this.#uncounted = uncounted;
 	}
 
 	/** Makes the shards load the route module again. */

@@ -53,6 +53,35 @@ describe("ClusterMemory", () => {
 		expect(takenBytes("addresses")).toBeLessThan(2.1 * partBytes);
 	});
 
+	it("each shard's part of the addresses has room for what it may get when shards are drained or removed, or says that it has not", () => {
+		const partBytes = (connections: number) => 2 * connections * 4 * 12;
+		create(8);
+		memory!.countAddresses(1000, { least: 100, scaled: 1000 });
+		expect(takenBytes("addresses"), "all in one shard").toBeGreaterThanOrEqual(8 * partBytes(1000));
+		expect([memory!.uncounted(125), memory!.uncounted(1000)]).toEqual([null, null]);
+		expect(memory!.uncounted(1001), "--max-connections was raised").toMatch(
+			/^a shard may have 1001 connections now, but .* was made for 1000:/,
+		);
+		memory!.remove();
+		create(8);
+		expect(memory!.uncounted(1_000_000), "nothing is counted").toBe(null);
+		memory!.countAddresses(7000, { least: 100, scaled: 500 });
+		expect(memory!.uncounted(1000), "one is drained").toBe(null);
+		expect(memory!.uncounted(1001), "two are").toContain("was made for 1000");
+	});
+
+	it("refuses a shard for which the table of addresses has no part, and leaves nothing of it", () => {
+		create(2);
+		memory!.countAddresses(100, { least: 100, bytesMax: 3.5 * 2 * 100 * 4 * 12 });
+		expect(memory!.addShard()).toBe(2);
+		const before = readdirSync(memory!.path).toSorted();
+		expect(() => memory!.addShard()).toThrow(
+			"the table of connections per address and user was made for 3 shards with 100 connections each; restart the cluster with --shards 4",
+		);
+		expect(readdirSync(memory!.path).toSorted()).toEqual(before);
+		expect(memory!.board.slots()).toEqual([0, 1, 2]);
+	});
+
 	it("makes the position table for clusters that read Kafka, and for no others", { tags: ["long"] }, () => {
 		create(1, true);
 		expect(readdirSync(memory!.path)).toContain("kafka-positions");

@@ -51,9 +51,9 @@ export class AddressTable {
 	}
 
 	/** The number of slots that a table can have: fewer than `slots` if, with more than 700,000 connections per slot, it would exceed 2 GiB. */
-	static slotsThatFit(slots: number, connectionsPerSlot: number): number {
+	static slotsThatFit(slots: number, connectionsPerSlot: number, most = bytesMax): number {
 		const partBytes = AddressTable.bytes(1, connectionsPerSlot) - headerBytes;
-		return Math.min(slots, Math.floor((bytesMax - headerBytes) / partBytes));
+		return Math.min(slots, Math.floor((most - headerBytes) / partBytes));
 	}
 
 	/** Creates a table in zeroed bytes, of which only `bytes(0, …)` need memory. */
