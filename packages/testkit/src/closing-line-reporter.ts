@@ -1,3 +1,5 @@
+import { relative } from "node:path";
+
 /**
  * A Vitest reporter that ends the run with one plain line, `N passed, N failed, N skipped`, which people and CI systems
  * read without knowing the runner. Before it, a line with the reason for each test that failed, so that the end of a long log says
@@ -6,6 +8,8 @@
  */
 interface TestError {
 	readonly message?: string;
+	/** Vitest tells it of an error outside of tests: the whole path of the file that ran then. */
+	readonly VITEST_TEST_PATH?: unknown;
 }
 interface FinishedTest {
 	readonly fullName: string;
@@ -33,21 +37,23 @@ function reason(errors: readonly TestError[] = []): string {
 export default class ClosingLineReporter {
 	readonly #write: (text: string) => unknown;
 	#leavesOutLong = false;
+	#root = "";
 
 	constructor(write?: ((text: string) => void) | object) {
 		// Vitest itself gives options, of which there are none.
 		this.#write = typeof write === "function" ? (write as (text: string) => void) : (text) => process.stdout.write(text);
 	}
 
-	onInit({ config }: { readonly config: { readonly tagsFilter?: readonly string[] | undefined } }): void {
+	onInit({ config }: { readonly config: { readonly root: string; readonly tagsFilter?: readonly string[] | undefined } }): void {
 		this.#leavesOutLong = config.tagsFilter?.includes("!long") === true;
+		this.#root = config.root;
 	}
 
 	onTestRunEnd(modules: readonly FinishedModule[], unhandledErrors: readonly TestError[]): void {
 		const count = { passed: 0, failed: unhandledErrors.length, skipped: 0 };
 		const lines: string[] = [];
 		let leftOut = 0;
-		if (unhandledErrors.length > 0) lines.push(`failed: outside of any test: ${reason(unhandledErrors)}`);
+		for (const error of unhandledErrors) lines.push(`failed: ${this.#fileOf(error)}outside of any test: ${reason([error])}`);
 		for (const module of modules) {
 			// What does not load, or cannot be set up, has no tests that ran: it counts as one failure.
 			for (const suite of [module, ...module.children.allSuites()]) {
@@ -68,5 +74,10 @@ export default class ClosingLineReporter {
 		lines.push(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
 		// After the default reporter's own summary, which is written in the same event.
 		setImmediate(() => this.#write(`\n${lines.join("\n")}\n`));
+	}
+
+	/** As other lines name it; "" = Vitest does not know. */
+	#fileOf({ VITEST_TEST_PATH: path }: TestError): string {
+		return typeof path === "string" && path !== "" ? `${relative(this.#root, path)}: ` : "";
 	}
 }

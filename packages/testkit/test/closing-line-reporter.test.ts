@@ -22,7 +22,7 @@ async function closing(
 	const reporter = new ClosingLineReporter((piece: string) => {
 		text += piece;
 	});
-	reporter.onInit({ config: { tagsFilter } });
+	reporter.onInit({ config: { root: "/work", tagsFilter } });
 	reporter.onTestRunEnd(modules, unhandled);
 	await new Promise(setImmediate);
 	return text;
@@ -42,6 +42,24 @@ describe("the closing line", () => {
 				"failed: apps/x.cluster.test.ts: it does not load",
 				"failed: apps/x.cluster.test.ts: beforeAll",
 				"1 passed, 4 failed, 2 skipped",
+				"",
+			].join("\n"),
+		);
+	});
+
+	it("tells each error outside of tests in a separate line, with the file that ran when it came, if that is known", async () => {
+		const errors = [
+			Object.assign(new Error("late"), { VITEST_TEST_PATH: "/work/apps/a.test.ts" }),
+			Object.assign(new Error("later"), { VITEST_TEST_PATH: "/work/apps/b.process.test.ts" }),
+			new Error("of nobody"),
+		];
+		expect(await closing([], errors)).toBe(
+			[
+				"",
+				"failed: apps/a.test.ts: outside of any test: late",
+				"failed: apps/b.process.test.ts: outside of any test: later",
+				"failed: outside of any test: of nobody",
+				"0 passed, 3 failed, 0 skipped",
 				"",
 			].join("\n"),
 		);
