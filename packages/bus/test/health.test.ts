@@ -116,7 +116,8 @@ describe("healthReport", () => {
 		expect(report(made).status).toBe("degraded");
 		expect(report(made).reasons).toEqual([`shard 1: ${reason}`]);
 		expect(report(made).shards[1]).toMatchObject({ status, reason });
-		expect(readiness(made, options)).toEqual({ ready: false, reasons: [`shard 1: ${reason}`] });
+		const isMissed = state !== ShardState.draining;
+		expect(readiness(made, options)).toEqual({ ready: !isMissed, reasons: isMissed ? [`shard 1: ${reason}`] : [] });
 	});
 
 	it("a shard without a heartbeat for most of a second is unhealthy, and the cluster degraded", () => {
@@ -202,6 +203,15 @@ describe("a shard that is drained", () => {
 		made.row(1).state = ShardState.dead;
 		expect(readiness(made, options).ready).toBe(false);
 		expect(healthReport(made, options).status).toBe("unhealthy");
+	});
+
+	it("is not missed until its process has been told that it takes clients again, which is after its mark was removed", () => {
+		const made = board();
+		made.row(0).isDrained = false;
+		made.row(0).state = ShardState.draining;
+		expect(readiness(made, options)).toEqual({ ready: true, reasons: [] });
+		made.row(1).state = ShardState.dead;
+		expect(readiness(made, options).ready, "nobody serves").toBe(false);
 	});
 });
 

@@ -193,8 +193,8 @@ export function readiness(board: Scoreboard, { nowMs = monotonicMs(), names = of
 	const rows = board.rows();
 	const shards = rows.map((row) => shardHealth(row, nowMs));
 	const serves = ({ status }: ShardHealth) => status === "healthy" || status === "degraded";
-	// A shard that is drained or replaced on purpose is not missed as long as there is another one.
-	const others = shards.filter((_, at) => !rows[at]!.isDrained);
+	// A shard that is drained or replaced on purpose is not missed as long as there is another one. When that ends, its mark is removed before it hears of it.
+	const others = shards.filter((_, at) => !rows[at]!.isDrained && rows[at]!.state !== ShardState.draining);
 	const reasons = (others.some(serves) ? others : shards)
 		.filter((shard) => !serves(shard))
 		.map(({ id, reason }) => `${names.process} ${id}: ${reason}`);
