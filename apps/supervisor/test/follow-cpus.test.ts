@@ -57,6 +57,12 @@ it("a number given by hand ends it, also the one that there is, until it is resu
 	expect(state.scaled).toEqual([4]);
 });
 
+it("one shard is not several", () => {
+	const { told } = setup(2);
+	follow.byHand(1);
+	expect(told[0]).toMatch(/^info: scaled by hand to 1 shard: /);
+});
+
 it("a scaling by hand that is in progress, or was refused, does not end it", async () => {
 	const { state, looks } = setup(2);
 	state.cpus = 4;

@@ -75,7 +75,7 @@ export class FollowCpus {
 		this.stop();
 		this.#wanted = count;
 		if (!wasOn) return false;
-		const text = `scaled by hand to ${count} shards: the number does not follow the CPUs any more, until "scale auto" or the next start`;
+		const text = `scaled by hand to ${counted(count)}: the number does not follow the CPUs any more, until "scale auto" or the next start`;
 		this.#parts.log.warn(text);
 		this.#parts.tell("info", text);
 		return true;
@@ -102,7 +102,7 @@ export class FollowCpus {
 		}
 		if (cpus === before || this.#looks < looksMin || --this.#rest > 0) return;
 		this.#isScaling = true;
-		log.info(`following the CPUs: scaling from ${before} to ${cpus} shards`);
+		log.info(`following the CPUs: scaling from ${before} to ${counted(cpus)}`);
 		let isBusy = false;
 		try {
 			await scale(cpus);
@@ -111,7 +111,7 @@ export class FollowCpus {
 			isBusy = error instanceof OperationRefused && error.code === "busy";
 			if (!isBusy && this.#told !== cpus) {
 				this.#told = cpus;
-				const text = `following the CPUs: ${cpus} shards wanted, but there are ${shardCount()}: ${(error as Error).message}`;
+				const text = `following the CPUs: ${counted(cpus)} wanted, but there are ${shardCount()}: ${(error as Error).message}`;
 				log.warn(text);
 				tell("warn", text);
 			}
@@ -124,4 +124,8 @@ export class FollowCpus {
 			this.#isScaling = false;
 		}
 	}
+}
+
+function counted(shards: number): string {
+	return `${shards} ${shards === 1 ? "shard" : "shards"}`;
 }
