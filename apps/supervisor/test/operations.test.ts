@@ -305,6 +305,18 @@ describe("restart", () => {
 		expect(steps).toContain("shard 1 warms up");
 	});
 
+	it("counts clients that are lost because a shard dies before its turn, while it is loaded, or after its turn", async () => {
+		const { operations, shards } = setup([0, 5, 0], { config: { rebalanceShards: false } });
+		const rolling = operations.rollingRestart({
+			onProgress: ({ text }) => {
+				if (text === "shard 0: starting the new process") shards[1]!.lost += 3;
+				if (text === "shard 1: loading the installed version") shards[1]!.lost += 4;
+				if (text === "balancer: starting the new process") shards[0]!.lost += 2;
+			},
+		});
+		expect((await rolling).shards).toMatchObject([{ lost: 2 }, { lost: 7 }, { lost: 0 }]);
+	});
+
 	it("waits for ten seconds at most for clients that do not come back", async () => {
 		let laterMs = 0;
 		const now = performance.now.bind(performance);

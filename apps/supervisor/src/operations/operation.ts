@@ -81,6 +81,7 @@ export interface ScaleResult {
 	readonly ended?: string;
 }
 
+/** In a rolling restart, `lost` also counts clients that were lost before and after the shard's turn. */
 export interface RestartResult extends DrainResult {
 	/** Unfinished work that the old process cut off. */
 	readonly cutOff: number;

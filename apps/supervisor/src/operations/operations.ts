@@ -141,17 +141,29 @@ export class Operations {
 		return this.#run("rolling restart", options.onProgress, async (running) => {
 			const beganMs = performance.now();
 			const shards: RestartResult[] = [];
-			for (const shard of this.#parts.shards()) {
+			// A shard may also die before and after its turn.
+			const lost = this.#parts.shards().map((shard) => shard.lost);
+			const lostOutside = lost.map(() => 0);
+			const addLost = () =>
+				this.#parts.shards().forEach((shard, at) => {
+					lostOutside[at]! += shard.lost - lost[at]!;
+					lost[at] = shard.lost;
+				});
+			for (const [at, shard] of this.#parts.shards().entries()) {
 				// Once something has changed, it is no refusal.
 				if (shard.serving) this.#mayLeave(shard, options, shards.length > 0);
 				const clients = this.#clients();
+				addLost();
 				shards.push(await this.#restart(running, shard, options));
+				lost[at] = shard.lost;
 				await this.#settle(running, clients);
 			}
 			const balancer = await this.#restartBalancer(running);
 			const rebalance = this.#parts.config().rebalanceShards ? await this.#rebalance(running, {}) : null;
+			addLost();
 			const tookMs = Math.round(performance.now() - beganMs);
-			return { shards, balancer, supervisor: this.#parts.version, tookMs, ...(rebalance !== null && { rebalance }) };
+			const all = shards.map((result, at) => ({ ...result, lost: result.lost + lostOutside[at]! }));
+			return { shards: all, balancer, supervisor: this.#parts.version, tookMs, ...(rebalance !== null && { rebalance }) };
 		});
 	}
 
@@ -261,7 +273,7 @@ export class Operations {
 	async #restart(running: Running, shard: OperatedShard, options: DrainOptions): Promise<RestartResult> {
 		running.slot = shard.slot;
 		const { signal } = running.abort;
-		const { slot, name, version: from } = shard;
+		const { slot, name, version: from, lost } = shard;
 		// One that is down was drained by the restart that failed.
 		const wasDrained = shard.isDrained && shard.serving;
 		const { config } = this.#parts;
@@ -271,6 +283,7 @@ export class Operations {
 		});
 		try {
 			this.#goOn(signal);
+			const lostBefore = shard.lost - lost;
 			const drained = await this.#drain(running, shard, options);
 			if (signal.aborted && this.#parts.isServing())
 				throw new OperationAborted(`${String(signal.reason)}; ${name} stays drained until "undrain ${slot}"`);
@@ -284,7 +297,7 @@ export class Operations {
 			await until(() => wasDrained || shard.takesClients || signal.aborted, config().readyTimeoutMs);
 			this.#goOn(signal);
 			if (!wasDrained && !shard.takesClients) throw new OperationAborted(`the new process of ${name} does not take clients; see its log`);
-			return { ...drained, left: 0, cutOff: ended?.cutOff ?? 0, from, to: shard.version };
+			return { ...drained, left: 0, lost: lostBefore + drained.lost, cutOff: ended?.cutOff ?? 0, from, to: shard.version };
 		} finally {
 			shard.coolDown();
 		}
