@@ -40,7 +40,8 @@ export const partBytes = 15 * 1024;
 export type LaneCause = "slow" | "stalled" | "long";
 
 /**
- * One client's queue in front of its transport. It replaces the transport while the client is behind (see `LaneCause`). Meanwhile the session is in no topic, and its audiences send to the lane.
+ * One client's queue in front of its transport. It replaces the transport while the client is behind (see `LaneCause`). Meanwhile the session is in
+ * no topic, and its audiences send to the lane.
  *
  * A long message is sent in parts because uWebSockets.js keeps, for the life of a connection, the memory of the most that ever waited for it.
  * Only control frames may come between two parts. Streams send parts as well, so that unread bytes are counted in one place.
@@ -51,7 +52,8 @@ export type LaneCause = "slow" | "stalled" | "long";
  */
 export class Lane implements Transport {
 	readonly transport: Transport;
-	readonly cause: LaneCause;
+	/** Changed only by `Lanes`: a stalled client can get a subscription whose publications may be dropped. */
+	cause: LaneCause;
 	readonly #owner: LaneOwner;
 	readonly #counters: Pick<Counters, "add">;
 	readonly #memory: LaneMemory;

@@ -69,6 +69,8 @@ export class Lanes {
 	/** One of this client's subscriptions lets publications be dropped. */
 	watch(session: ClientSession): void {
 		this.#watched.add(session);
+		const { transport } = session;
+		if (transport instanceof Lane && transport.cause === "stalled") transport.cause = "slow";
 	}
 
 	/** A turn has sent this many bytes to clients. */

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { DeliveredRecord } from "../../../src/delivery/delivered-record.ts";
 import { SharedFrame } from "../../../src/delivery/shared-frame.ts";
 import { Audience } from "../../../src/hub/audience.ts";
+import { LaggingClients } from "../../../src/pacing/lagging-clients.ts";
 import { Lane, partBytes } from "../../../src/sessions/lanes/lane.ts";
 import { LaneMemory } from "../../../src/sessions/lanes/lane-memory.ts";
 import { LaneItem, LaneQueue, type LaneRule } from "../../../src/sessions/lanes/lane-queue.ts";
@@ -351,6 +352,22 @@ describe("a client whose publications may not be dropped", () => {
 		expect(rig.lanes.count).toBe(1);
 		for (let number = 0; number < FakeTransport.bufferedBytesMax / filler.length; number++) publish(rig);
 		expect(slow.session.leaving).toBe(3008);
+	});
+
+	it("counts as one that drops by itself as soon as one of its channels lets publications be dropped", () => {
+		const { rig, client: slow } = client();
+		slow.transport.peer.pause();
+		for (let number = 0; number < 5; number++) {
+			rig.nowMs += 250;
+			publish(rig);
+		}
+		rig.reload({ channelWithoutNamespace: { ...plain, slowClient: "drop-oldest" } });
+		slow.send({ subscribe: { channel: "another" }, id: 3 });
+		for (let number = 0; number < 6; number++) rig.send("another", filler);
+		const lagging = new LaggingClients(() => FakeTransport.bufferedBytesMax);
+		expect(lagging.look([slow.session], 0), "clients that delivery waits for").toBe(0);
+		rig.lanes.shrink(3 * filler.length);
+		expect([slow.session.leaving, rig.row.get("laneDropsMemory") > 0]).toEqual([0, true]);
 	});
 });
 
