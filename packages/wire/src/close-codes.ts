@@ -13,7 +13,7 @@ export const CloseCode = {
 	messageTooBig: 1009,
 	/** A bug in the server while it handled this client. See the log. */
 	internalError: 1011,
-	/** Other nodes have room: reconnect after a short random pause, to the node that the balancer or `/cluster/select` chooses. */
+	/** Other nodes, or other shards of the node, have room: reconnect after a short random pause, to what the balancer or `/cluster/select` chooses. */
 	connectAgain: 1012,
 	/** The bus stayed full for longer than this client's message could be held: reconnect later. */
 	tryAgainLater: 1013,
@@ -31,7 +31,7 @@ export const closeReasons: Readonly<Record<CloseCode, string>> = {
 	[CloseCode.policyViolation]: "too many messages",
 	[CloseCode.messageTooBig]: "message too big",
 	[CloseCode.internalError]: "internal error",
-	[CloseCode.connectAgain]: "connect again: another node has room",
+	[CloseCode.connectAgain]: "connect again: others have room",
 	[CloseCode.tryAgainLater]: "try again later",
 	[CloseCode.slow]: "slow",
 	[CloseCode.receiveOnly]: "clients only receive here; publish over HTTP",

@@ -14,7 +14,7 @@ interface MovedClientsParts {
 const deadlineMs = 2000;
 
 /**
- * Asks some clients to connect again, so that they find another node: those first that lose least. Clients in the middle of something stay.
+ * Asks some clients to connect again, so that they find another node or shard: those first that lose least. Clients in the middle of something stay.
  *
  * Owned by the shard's loop. Costs a pass over all clients, and a sort, for each call: a few milliseconds for 10,000 clients, about once a second during a
  * rebalance.
