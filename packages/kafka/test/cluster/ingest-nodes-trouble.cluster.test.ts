@@ -58,32 +58,29 @@ describe.skipIf(!redisForTests() || !(await kafkaForTests()))("trouble while nod
 			{ deadlineMs: waitMs, what: "each partition to be read by one node", everyMs: 200 },
 		);
 	/** Numbered records, and between them what must not be delivered: tombstones and records of aborted transactions. Compressed or not. */
-	const produceMixed = (topic: string, partitions: () => number) => {
-		let isOver = false;
-		const running = (async () => {
+	const produceMixed = (topic: string, partitions: () => number) =>
+		rig.produceUntil(async (isOver) => {
 			const transactional = rig.client.transactional(`${topic}-tx`);
 			await transactional.connect();
-			for (let round = 0; !isOver; round++) {
-				await rig.produce(topic, partitions(), 2);
-				if (round % 5 === 1) {
-					const messages = Array.from({ length: 4 }, (_, partition) => ({ partition, key: "k", value: null }));
-					await rig.client.producer.send({ topic, acks: -1, messages, compression: CompressionTypes.GZIP }).catch(() => {});
+			try {
+				for (let round = 0; !isOver(); round++) {
+					await rig.produce(topic, partitions(), 2);
+					if (round % 5 === 1) {
+						const messages = Array.from({ length: 4 }, (_, partition) => ({ partition, key: "k", value: null }));
+						await rig.client.producer.send({ topic, acks: -1, messages, compression: CompressionTypes.GZIP }).catch(() => {});
+					}
+					if (round % 10 === 2) {
+						const transaction = await transactional.transaction().catch(() => null);
+						const messages = Array.from({ length: 4 }, (_, partition) => ({ partition, value: "aborted:0" }));
+						await transaction?.send({ topic, acks: -1, messages }).catch(() => {});
+						await transaction?.abort().catch(() => {});
+					}
+					await new Promise((resolve) => setTimeout(resolve, paceMs));
 				}
-				if (round % 10 === 2) {
-					const transaction = await transactional.transaction().catch(() => null);
-					const messages = Array.from({ length: 4 }, (_, partition) => ({ partition, value: "aborted:0" }));
-					await transaction?.send({ topic, acks: -1, messages }).catch(() => {});
-					await transaction?.abort().catch(() => {});
-				}
-				await new Promise((resolve) => setTimeout(resolve, paceMs));
+			} finally {
+				await transactional.disconnect();
 			}
-			await transactional.disconnect();
-		})();
-		return async () => {
-			isOver = true;
-			await running;
-		};
-	};
+		});
 	const more = async (topic: string, count: number) => {
 		const before = rig.produced.get(`${topic}/0`) ?? 0;
 		await waitFor(() => (rig.produced.get(`${topic}/0`) ?? 0) >= before + count, { deadlineMs: waitMs, what: `${count} more records` });

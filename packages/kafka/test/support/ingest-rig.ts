@@ -80,35 +80,51 @@ export class KafkaRig {
 
 	/** Produces a few records every few milliseconds until the returned function is called. */
 	produceSteadily(topic: string, partitions: () => number): () => Promise<void> {
-		let stop = false;
-		const running = (async () => {
-			while (!stop) {
+		return this.produceUntil(async (isOver) => {
+			while (!isOver()) {
 				await this.produce(topic, partitions(), 2);
 				await new Promise((resolve) => setTimeout(resolve, 20));
 			}
-		})();
-		this.#stopProducing = async () => {
-			stop = true;
-			await running;
-		};
-		return this.#stopProducing;
+		});
 	}
 
-	#stopProducing: () => Promise<void> = async () => {};
+	/**
+	 * @param run produces until it is told that it is over: by the function that this returns, which throws what `run` throws, or by `reset` after a
+	 * test that did not come so far.
+	 */
+	produceUntil(run: (isOver: () => boolean) => Promise<void>): () => Promise<void> {
+		let over = false;
+		const running = run(() => over);
+		const stop = async () => {
+			over = true;
+			this.#producing.delete(stop);
+			await running;
+		};
+		// The test may fail before it asks how this went.
+		running.catch(() => {});
+		this.#producing.add(stop);
+		return stop;
+	}
+
+	readonly #producing = new Set<() => Promise<void>>();
 
 	/** After a test whose clusters go on: the next one counts from its own first record. */
 	async forget(): Promise<void> {
-		await this.#stopProducing();
+		// All of them, also when one has failed: that is told last.
+		const ends = await Promise.allSettled([...this.#producing].map((stop) => stop()));
 		this.produced.clear();
+		for (const end of ends) if (end.status === "rejected") throw end.reason;
 	}
 
 	/** After each test, whatever came of it; or at the end of a file whose tests share their clusters. */
 	async reset(): Promise<void> {
-		await this.forget();
+		const forgotten = this.forget();
+		await forgotten.catch(() => {});
 		// Also one that is still starting while another, side by side with it, has failed.
 		const starts = await Promise.allSettled(this.#starts.splice(0));
 		const clusters = new Set([this.cluster, ...starts.map((each) => (each.status === "fulfilled" ? each.value : undefined))]);
 		await Promise.all([...clusters].map((cluster) => (cluster?.process.status() === null ? cluster.stop() : null)));
+		await forgotten;
 	}
 
 	/** Waits until the client has the last record of every partition; while more are produced, the last of those that `until` counts. */
@@ -153,7 +169,13 @@ export class KafkaRig {
 		clients.forEach((client, index) => {
 			for (const text of client.texts()) {
 				const { partition, sequence } = parse(text);
-				if (sequence >= until.get(partition)! && sequence < this.produced.get(partition)!) continue;
+				// Produced after `until` was noted down; also in a partition that there was not yet.
+				const count = until.get(partition) ?? 0;
+				if (sequence >= count && sequence < (this.produced.get(partition) ?? 0)) continue;
+				if (!until.has(partition)) {
+					checker.stray(index, text);
+					continue;
+				}
 				const shifted = sequence - offsets[index]!.get(partition)!;
 				// Below what it saw first: the past, or an order that is wrong.
 				if (shifted < 0) checker.stray(index, text);
