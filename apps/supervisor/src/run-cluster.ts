@@ -32,7 +32,7 @@ import { type Plan, preflight } from "./preflight/preflight.ts";
 import { stopOnSignals } from "./signals.ts";
 import { Supervisor } from "./supervisor.ts";
 import { isSystemError } from "./system-error.ts";
-import { cpusNow, type Topology } from "./topology.ts";
+import { autoShards, type Topology } from "./topology.ts";
 
 interface ClusterRun extends Pick<CommandInput, "loaded" | "input"> {
 	readonly command: "multi" | "gateway";
@@ -176,10 +176,7 @@ export async function runCluster({ command, workers, loaded, input, ...parts }: 
 
 function followCpus(supervisor: Supervisor, topology: Topology, memory: ClusterMemory, log: Log): FollowCpus {
 	return new FollowCpus({
-		cpuCount: () => {
-			const { cpus, count } = availableCpus();
-			return Math.min(cpusNow(topology, supervisor.config, cpus).length, count, memory.board.slotsMax);
-		},
+		cpuCount: () => Math.min(autoShards(topology, supervisor.config, availableCpus()), memory.board.slotsMax),
 		shardCount: () => supervisor.shardCount,
 		scale: (count) => supervisor.operations.scale(count),
 		log,

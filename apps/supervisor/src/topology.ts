@@ -1,5 +1,5 @@
 import type { Config, NameOf } from "@shardcast/config";
-import { ConfigError } from "@shardcast/config";
+import { autoCount, ConfigError } from "@shardcast/config";
 import type { AvailableCpus } from "@shardcast/process";
 import { formatCpuList } from "@shardcast/process";
 
@@ -26,13 +26,26 @@ export function cpusNow(
 	return usable.length > 0 ? usable : cpus;
 }
 
+/** Number of shards with `--shards auto`: one for each CPU that the cluster may keep busy now, within `--shards-min` and `--shards-max`. */
+export function autoShards(
+	topology: Topology,
+	config: Pick<Config, "cpus" | "numa" | "shardsMin" | "shardsMax">,
+	{ cpus, count }: Pick<AvailableCpus, "cpus" | "count">,
+): number {
+	return withinBounds(Math.min(cpusNow(topology, config, cpus).length, count), config);
+}
+
+function withinBounds(shards: number, { shardsMin, shardsMax }: Pick<Config, "shardsMin" | "shardsMax">): number {
+	return Math.min(Math.max(shards, shardsMin), shardsMax);
+}
+
 /** The CPU of a shard that is added later: the CPUs are used in the same order. */
 export function coreOf({ shards }: Topology, cpus: readonly number[], slot: number): number {
 	return cpus[(Math.max(0, cpus.indexOf(shards[0]!.core)) + slot) % cpus.length]!;
 }
 
 /**
- * Plans shards and their CPUs: one shard per available CPU, unless `--shards` is set. With more shards than CPUs, CPUs are used several times.
+ * Plans shards and their CPUs: one shard per available CPU, unless `--shards` is a number; with auto, within its bounds. With more shards than CPUs, CPUs are used several times.
  *
  * If a quota and no cpuset limits the process, the machine has more CPUs than it may keep busy, and often other containers with the same plan. If
  * all started with CPU 0, they would share the same CPUs, so the first one is chosen at random.
@@ -42,7 +55,7 @@ export function coreOf({ shards }: Topology, cpus: readonly number[], slot: numb
  * @throws ConfigError when `--cpus` names a CPU that is not available.
  */
 export function planTopology(
-	config: Pick<Config, "shards" | "cpus" | "numa">,
+	config: Pick<Config, "shards" | "shardsMin" | "shardsMax" | "cpus" | "numa">,
 	available: AvailableCpus,
 	nodeCpus: readonly number[] | null,
 	name: NameOf,
@@ -63,7 +76,8 @@ export function planTopology(
 	}
 
 	const cpuCount = Math.min(cpus.length, available.count);
-	const shards = config.shards > 0 ? config.shards : cpuCount;
+	const byCpus = config.shards === autoCount ? withinBounds(cpuCount, config) : cpuCount;
+	const shards = config.shards > 0 ? config.shards : byCpus;
 	const first = config.cpus.length === 0 && cpuCount < cpus.length ? Math.floor(random() * cpus.length) : 0;
 	return {
 		shards: Array.from({ length: shards }, (_, slot) => ({ slot, core: cpus[(first + slot) % cpus.length] })),

@@ -34,7 +34,7 @@ const cpus = (changes: Readonly<Record<string, string>>, shards = 0) => {
 	const machine = fakeMachine(root, changes);
 	return cpuFindings(
 		machine,
-		planTopology({ shards, cpus: [], numa: -1 }, availableCpus(root), null, name, () => 0),
+		planTopology({ shards, shardsMin: 1, shardsMax: 64, cpus: [], numa: -1 }, availableCpus(root), null, name, () => 0),
 	);
 };
 const wanted = { connections: 10_000, connectionsPerShard: 5000, mode: "handoff" } as const;

@@ -1,6 +1,8 @@
+import { autoCount, type Config, defaultConfig } from "@shardcast/config";
 import { afterEach, expect, it, vi } from "vitest";
 import { FollowCpus } from "../src/operations/follow-cpus.ts";
 import { OperationAborted, OperationRefused } from "../src/operations/operation.ts";
+import { autoShards, planTopology } from "../src/topology.ts";
 
 let follow: FollowCpus;
 afterEach(() => follow.stop());
@@ -55,6 +57,26 @@ it("a number given by hand ends it, also the one that there is, until it is resu
 	expect(follow.scaling).toEqual({ wanted: 4, present: 2, followsCpus: true });
 	await looks(3);
 	expect(state.scaled).toEqual([4]);
+});
+
+it("keeps to --shards-min and --shards-max, and other ones hold from the next look on; a number given by hand is free", async () => {
+	const { state, looks } = setup(2);
+	const name = (key: string) => key;
+	const config = { ...defaultConfig(), shards: autoCount };
+	const cpus = (count: number) =>
+		({ cpus: Array.from({ length: count }, (_, cpu) => cpu), quota: null, count, source: "affinity" }) as const;
+	const topology = planTopology(config, cpus(2), null, name);
+	const see = async (count: number, bounds: Pick<Config, "shardsMin" | "shardsMax">) => {
+		state.cpus = autoShards(topology, { ...config, ...bounds }, cpus(count));
+		await looks(3);
+		return state.shards;
+	};
+	expect(await see(8, { shardsMin: 1, shardsMax: 4 })).toBe(4);
+	expect(await see(8, { shardsMin: 1, shardsMax: 6 })).toBe(6);
+	expect(await see(1, { shardsMin: 3, shardsMax: 6 })).toBe(3);
+	expect(await see(1, { shardsMin: 1, shardsMax: 6 })).toBe(1);
+	follow.byHand(9);
+	expect(follow.scaling.wanted).toBe(9);
 });
 
 it("one shard is not several", () => {

@@ -1,3 +1,4 @@
+import { autoCount } from "@shardcast/config";
 import type { AvailableCpus } from "@shardcast/process";
 import { describe, expect, it } from "vitest";
 import { coreOf, cpusNow, planTopology } from "../src/topology.ts";
@@ -8,7 +9,7 @@ const machine = (cpus: number[], quota: number | null = null): AvailableCpus => 
 	count: quota === null ? cpus.length : Math.min(cpus.length, Math.max(1, Math.floor(quota))),
 	source: quota === null ? "CPU affinity" : "quota",
 });
-const auto = { shards: 0, cpus: [] as number[], numa: -1 };
+const auto = { shards: 0, shardsMin: 1, shardsMax: 64, cpus: [] as number[], numa: -1 };
 const name = (key: string) => `--${key}`;
 
 const cores = (config: Partial<typeof auto>, available: AvailableCpus, nodeCpus: number[] | null = null, random = () => 0) =>
@@ -21,6 +22,14 @@ describe("a shard per core, pinned", () => {
 
 	it("puts shards on separate cores as long as there are enough", () => {
 		expect(cores({ shards: 3 }, machine([0, 1, 2, 3]))).toEqual([0, 1, 2]);
+	});
+
+	it("with auto, keeps to --shards-min and --shards-max, which bind neither a number nor 0", () => {
+		const bounds = { shardsMin: 3, shardsMax: 3 };
+		expect(cores({ ...bounds, shards: autoCount }, machine([0, 1]))).toEqual([0, 1, 0]);
+		expect(cores({ ...bounds, shards: autoCount }, machine([0, 1, 2, 3]))).toEqual([0, 1, 2]);
+		expect(cores({ ...bounds, shards: 2 }, machine([0, 1, 2, 3]))).toHaveLength(2);
+		expect(cores({ ...bounds, shards: 0 }, machine([0, 1, 2, 3]))).toHaveLength(4);
 	});
 
 	it("wraps around when there are more shards than CPUs, and says so", () => {

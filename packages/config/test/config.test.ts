@@ -182,6 +182,7 @@ describe("every wrong value is one line that names its place and the fix", () =>
 
 	it.each<[Partial<Record<ConfigKey, unknown>>, string]>([
 		[{ shards: "3", basePort: "65534" }, "--base-port: 3 shards from port 65534 would end at 65536; choose at most 65533"],
+		[{ shardsMin: "5", shardsMax: "4" }, "--shards-min: at least 5 shards are more than the 4 that --shards-max allows; give at most 4"],
 		[{ shards: "3", maxConnections: "2" }, "--max-connections: 2 connections leave none for some of 3 shards; give at least 3"],
 		[
 			{ maxBufferedTotalBytes: "512KiB" },

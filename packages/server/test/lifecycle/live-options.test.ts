@@ -56,6 +56,15 @@ const elsewhere: Partial<Record<ConfigKey, readonly [file: string, title: string
 		"apps/supervisor/test/rebalance-shards.test.ts",
 		"after a crash, clients are moved back once the shard has served for a while, if the option says so then",
 	],
+	...Object.fromEntries(
+		(["shardsMin", "shardsMax"] as const).map((key) => [
+			key,
+			[
+				"apps/supervisor/test/follow-cpus.test.ts",
+				"keeps to --shards-min and --shards-max, and other ones hold from the next look on; a number given by hand is free",
+			],
+		]),
+	),
 	adminKey: [
 		"apps/supervisor/test/admin/admin.cluster.test.ts",
 		"over HTTP need the key: 401 without it or with another, then 429, also with the right one",

@@ -30,6 +30,10 @@ const rules: readonly Rule[] = [
 		if (last <= 65_535) return null;
 		return `${name("basePort")}: ${config.shards} shards from port ${config.basePort} would end at ${last}; choose at most ${65_536 - config.shards}`;
 	},
+	function boundsLeaveANumber({ shardsMin, shardsMax }, name) {
+		if (shardsMin <= shardsMax) return null;
+		return `${name("shardsMin")}: at least ${shardsMin} shards are more than the ${shardsMax} that ${name("shardsMax")} allows; give at most ${shardsMax}`;
+	},
 	function connectionsForEachShard(config, name) {
 		if (config.maxConnections >= config.shards) return null;
 		return `${name("maxConnections")}: ${config.maxConnections} connections leave none for some of ${config.shards} shards; give at least ${config.shards}`;
