@@ -24,36 +24,43 @@ const lingerNone = Int32Array.of(1, 0);
  * connections in one call. Without native support or free descriptors, connections are closed as usual.
  *
  * The kernel frees what is unsent when the duplicate is closed: up to 1 ms for each connection. So not all are closed in this call, but some in
- * each turn of the event loop, `msPerTurn` at most and one at least.
+ * each turn of the event loop, `msPerTurn` at most and one at least. Those of a call that comes meanwhile follow.
  * @returns the number of connections reset.
  */
 export function closeWithReset(close: () => void, msPerTurn = 2): number {
 	const stuck = nativeSupport().available ? stuckSockets() : [];
-	const reset: number[] = [];
+	let reset = 0;
 	try {
 		close();
 		for (const socket of stuck) {
 			const { fd, copy, inode } = socket;
 			if (inodeOf(fd) === inode) continue;
 			if (libc().setsockopt(copy, Linux.SOL_SOCKET, Linux.SO_LINGER, lingerNone, lingerNone.byteLength) !== 0) continue;
-			reset.push(copy);
+			closing.add(copy);
 			socket.isReset = true;
+			reset++;
 		}
 	} finally {
 		for (const { copy, isReset } of stuck) if (!isReset) closeDescriptor(copy);
-		closeInTurns(reset.values(), msPerTurn);
+		if (!isClosing) closeInTurns(msPerTurn);
 	}
-	return reset.length;
+	return reset;
 }
 
-function closeInTurns(descriptors: Iterator<number>, msPerTurn: number): void {
+/** Duplicates that are reset when they are closed. Bound: the descriptors of the process. */
+const closing = new Set<number>();
+/** A later turn goes on. */
+let isClosing = false;
+
+function closeInTurns(msPerTurn: number): void {
 	const untilMs = performance.now() + msPerTurn;
-	do {
-		const { done, value } = descriptors.next();
-		if (done) return;
-		closeDescriptor(value);
-	} while (performance.now() < untilMs);
-	setImmediate(closeInTurns, descriptors, msPerTurn);
+	for (const descriptor of closing) {
+		closing.delete(descriptor);
+		closeDescriptor(descriptor);
+		if (performance.now() >= untilMs) break;
+	}
+	isClosing = closing.size > 0;
+	if (isClosing) setImmediate(closeInTurns, msPerTurn);
 }
 
 function stuckSockets(): Stuck[] {
@@ -61,7 +68,7 @@ function stuckSockets(): Stuck[] {
 	try {
 		for (const name of readdirSync("/proc/self/fd")) {
 			const fd = Number(name);
-			if (!holdsUnsentBytes(fd)) continue;
+			if (closing.has(fd) || !holdsUnsentBytes(fd)) continue;
 			// Duplicate first: a worker thread may reuse the number for another socket meanwhile.
 			const copy = duplicate(fd);
 			const inode = holdsUnsentBytes(copy) ? inodeOf(copy) : null;

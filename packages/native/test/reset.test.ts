@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readdirSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { descriptorsOf, descriptorsOpenedSince, socketQueues, waitFor } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -109,6 +109,28 @@ describe("closeWithReset", () => {
 		expect([reset, descriptorsOpenedSince(before).length, cut.filter((each) => unsent(each) > 0).length]).toEqual([2, 1, 1]);
 		await waitFor(() => descriptorsOpenedSince(before).length === 0, { deadlineMs: 5000, what: "the second one to be closed" });
 		expect(cut.map(unsent)).toEqual([0, 0]);
+	});
+
+	it("a second call meanwhile takes no duplicates of those that are still to be closed, and closes its own after them", {
+		timeout: 60_000,
+	}, async () => {
+		const [first, second, third] = [await stuckConnection(), await stuckConnection(), await stuckConnection()];
+		const before = descriptorsOf(process.pid);
+		closeWithReset(() => {
+			for (const { accepted } of [first, second]) accepted.destroy();
+		}, 0);
+		const open = () => readdirSync("/proc/self/fd").length;
+		const afterFirst = open();
+		let duplicates = 0;
+		const reset = closeWithReset(() => {
+			duplicates = open() - afterFirst;
+			third.accepted.destroy();
+		}, 0);
+		expect([reset, duplicates, descriptorsOpenedSince(before).length]).toEqual([1, 1, 2]);
+		await new Promise(setImmediate);
+		expect([unsent(second), unsent(third) > 0]).toEqual([0, true]);
+		await waitFor(() => descriptorsOpenedSince(before).length === 0, { deadlineMs: 5000, what: "the third one to be closed" });
+		expect(unsent(third)).toBe(0);
 	});
 
 	it("lets an error of the callback through and leaves no descriptor behind", { timeout: 60_000 }, async () => {
