@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { copyFileSync, existsSync, renameSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mustRun } from "./jars.ts";
 
@@ -41,7 +41,13 @@ export async function formatStorage({ jars, jvmFlags, propertiesPath, directory,
 		"Look at what the storage tool says above",
 	);
 	if (scram.length > 0) return;
-	const half = `${kept}.${process.pid}`;
-	copyFileSync(checkpoint, half);
-	renameSync(half, kept);
+	// A number of a process is not enough: containers that share the cache have the same ones.
+	const half = `${kept}.${newId()}`;
+	try {
+		copyFileSync(checkpoint, half);
+		renameSync(half, kept);
+	} catch (error) {
+		rmSync(half, { force: true });
+		process.stderr.write(`brokers for tests start slowly: ${kept} cannot be written (${(error as Error).message})\n`);
+	}
 }
