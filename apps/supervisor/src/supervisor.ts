@@ -109,6 +109,8 @@ export class Supervisor {
 	/** Settles when the processes have answered the last certificates. */
 	#certificatesSet: Promise<void> = Promise.resolve();
 	#balancerPort: number | undefined;
+	/** Null in a gateway. */
+	#scaling: () => Scaling | null = () => null;
 	/** What was told last about connections that are not counted by address and user. */
 	#uncounted: string | null = null;
 	#failure: StartupError | null = null;
@@ -159,6 +161,7 @@ export class Supervisor {
 			revocations: () => (this.#node ?? this.#followed)?.revocations ?? revocations,
 			nodes: () => this.#node?.nodes() ?? null,
 			remotes: () => this.remotes,
+			scaling: () => this.#scaling(),
 			orders: () => this.#node?.orders ?? null,
 			sessions: async (requests) => this.#node?.sessions.assign(requests) ?? [],
 			nodesNow: async () => (await this.#node?.nodesNow()) ?? null,
@@ -285,8 +288,9 @@ export class Supervisor {
 		this.#metrics.addReading(adminOperationMetrics, () => counts);
 	}
 
-	/** Before `start`: adds how many shards there should be to the metrics. */
+	/** Before `start`: adds how many shards there should be to the metrics and the console. */
 	useScaling(read: () => Scaling): void {
+		this.#scaling = read;
 		this.#metrics.addReading(shardCountMetrics, read);
 	}
 

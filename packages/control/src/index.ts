@@ -31,7 +31,7 @@ export {
 	type SharedRevocationCounts,
 	sharedRevocationMetrics,
 } from "./metrics/revocation-table.ts";
-export { shardCountMetrics } from "./metrics/shard-count-table.ts";
+export { type ShardCountReading, shardCountMetrics } from "./metrics/shard-count-table.ts";
 export { tlsMetrics } from "./metrics/tls-table.ts";
 export { slowMessageMetrics, traceMetrics } from "./metrics/trace-table.ts";
 export { webhookMetrics } from "./metrics/webhook-table.ts";

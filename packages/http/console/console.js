@@ -1,7 +1,7 @@
 import "./admin.js";
 import { drawCharts, repaintCharts, sparkline } from "./charts.js";
 import { appendLine, byId, element, meter, text } from "./dom.js";
-import { bytes, clock, count, duration, exact, ms, percent, rate } from "./format.js";
+import { bytes, clock, count, duration, exact, ms, percent, rate, shards as shardsText } from "./format.js";
 import { pointsMax, Series, total } from "./series.js";
 import { setTargets } from "./try-it.js";
 
@@ -84,12 +84,12 @@ function showHead({ cluster, at }) {
 }
 
 function showTiles(snapshot) {
-	const { cluster, shards } = snapshot;
+	const { cluster, shards, scaling } = snapshot;
 	const newest = (list) => list.at(-1) ?? null;
 	text(byId("tile-connections"), exact(cluster.connections));
 	text(
 		byId("tile-connections-sub"),
-		`${percent(cluster.connections / cluster.maxConnections)} of ${exact(cluster.maxConnections)} · ${shards.length} shards`,
+		`${percent(cluster.connections / cluster.maxConnections)} of ${exact(cluster.maxConnections)} · ${shardsText(shards.length, scaling)}`,
 	);
 	const messages = newest(series.messages);
 	const deliveries = newest(series.deliveries);

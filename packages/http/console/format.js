@@ -31,4 +31,11 @@ export function duration(seconds) {
 	return seconds < 172_800 ? `${(seconds / 3600).toFixed(1)} h` : `${Math.floor(seconds / 86_400)} days`;
 }
 
+/** Of the shards that there are, or of those that are wanted if that is another number. */
+export function shards(present, scaling) {
+	const wanted = scaling?.wanted ?? present;
+	const source = scaling?.followsCpus === true ? ", following the CPUs" : "";
+	return `${wanted === present ? present : `${present} of ${wanted} wanted`} ${wanted === 1 && present === 1 ? "shard" : "shards"}${source}`;
+}
+
 export const clock = (at) => new Date(at).toLocaleTimeString("en-GB");

@@ -58,7 +58,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 	answerPresence(questions);
 	answerUsers(questions);
 	answerChannels(questions);
-	questions.add(consoleQuestion, (answers) => ({ events: [], nodes: null, remotes: [], parts: answers }));
+	questions.add(consoleQuestion, (answers) => ({ events: [], nodes: null, remotes: [], scaling: null, parts: answers }));
 	questions.add(metricsQuestion, () => "");
 	const shards = await Promise.all(
 		Array.from({ length: count }, async (_, slot): Promise<TestShard> => {

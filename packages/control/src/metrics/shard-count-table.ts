@@ -1,7 +1,7 @@
 import { gauge, type ReadMetric, single } from "@shardcast/telemetry";
 
 /** How many shards a cluster has, and how many it should have. */
-interface ShardCountReading {
+export interface ShardCountReading {
 	readonly wanted: number;
 	readonly present: number;
 	readonly followsCpus: boolean;

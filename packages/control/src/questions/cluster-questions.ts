@@ -2,6 +2,7 @@ import type { RemoteShardHealth } from "@shardcast/scoreboard";
 import type { SessionAnswer, SessionRequest } from "@shardcast/selection";
 import type { EventLog } from "../event-log.ts";
 import { answerMetrics, type ClusterMetricsParts } from "../metrics/cluster-metrics.ts";
+import type { ShardCountReading } from "../metrics/shard-count-table.ts";
 import type { RevocationStore } from "../revocations/revocation-store.ts";
 import { answerChannels } from "./channels-question.ts";
 import { type ClusterNodes, clusterNodesQuestion } from "./cluster-nodes-question.ts";
@@ -21,6 +22,8 @@ interface ClusterQuestionsParts extends ClusterMetricsParts {
 	readonly nodes: () => ClusterNodes | null;
 	/** Shards of other machines to which the balancer passes clients on; none if not given. */
 	readonly remotes?: () => readonly RemoteShardHealth[];
+	/** How many shards there are and should be; not given where that cannot change. */
+	readonly scaling?: () => ShardCountReading | null;
 	/** Carries out orders to nodes; null = this one works alone. */
 	readonly orders: () => NodeOrders | null;
 	/** Which nodes clients belong to. */
@@ -31,7 +34,7 @@ interface ClusterQuestionsParts extends ClusterMetricsParts {
 
 /** Registers all questions of a cluster, with the merging of their parts: in the supervisor, or in a process that has none. */
 export function answerCluster(parts: ClusterQuestionsParts): void {
-	const { questions, events, revocations, nodes, nodesNow, remotes = () => [], orders, sessions } = parts;
+	const { questions, events, revocations, nodes, nodesNow, remotes = () => [], scaling = () => null, orders, sessions } = parts;
 	answerMetrics(parts);
 	answerPresence(questions);
 	answerChannels(questions);
@@ -41,5 +44,7 @@ export function answerCluster(parts: ClusterQuestionsParts): void {
 	questions.add(clusterNodesQuestion, nodesNow);
 	answerOrders(questions, orders);
 	questions.add(sessionsQuestion, (_parts, { request }) => sessions(request));
-	questions.add(consoleQuestion, (answers) => ({ events: events.events, parts: answers, nodes: nodes(), remotes: remotes() }));
+	questions.add(consoleQuestion, (answers) => ({
+		...{ events: events.events, parts: answers, nodes: nodes(), remotes: remotes(), scaling: scaling() },
+	}));
 }

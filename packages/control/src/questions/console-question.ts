@@ -1,6 +1,7 @@
 import type { RemoteShardHealth } from "@shardcast/scoreboard";
 import type { Question } from "../asking/question.ts";
 import type { ClusterEvent } from "../event-log.ts";
+import type { ShardCountReading } from "../metrics/shard-count-table.ts";
 import type { ClusterNodes } from "./cluster-nodes-question.ts";
 
 /** A summary of a shard's Kafka ingest. Counts since its process started. */
@@ -35,6 +36,8 @@ interface ConsoleAnswer {
 	readonly nodes: ClusterNodes | null;
 	/** Shards of other machines to which the balancer passes clients on. */
 	readonly remotes: readonly RemoteShardHealth[];
+	/** Null where the number of shards cannot change. */
+	readonly scaling: ShardCountReading | null;
 }
 
 /** The console's values that no single shard has: recent events, and each shard's part. */

@@ -1,5 +1,5 @@
 import type { HistorySummary } from "@shardcast/channel-log";
-import type { ClusterEvent, ClusterNodes, ConsolePart } from "@shardcast/control";
+import type { ClusterEvent, ClusterNodes, ConsolePart, ShardCountReading } from "@shardcast/control";
 import type { MayPublish } from "@shardcast/http";
 import { type BoardRow, type HealthReport, healthReport, type RowSnapshot, type Scoreboard } from "@shardcast/scoreboard";
 import type { BusyChannel } from "./channel-activity.ts";
@@ -46,6 +46,8 @@ export interface ConsoleSnapshot {
 	readonly channels: readonly ConsoleChannel[];
 	/** Null where this machine works alone. */
 	readonly nodes: ClusterNodes | null;
+	/** How many shards there are and should be; null where that cannot change. */
+	readonly scaling: ShardCountReading | null;
 }
 
 interface SnapshotFacts {
@@ -61,6 +63,7 @@ interface SnapshotFacts {
 	readonly nodes: ClusterNodes | null;
 	/** Shards of other machines. */
 	readonly remotes: HealthReport["remoteShards"];
+	readonly scaling: ShardCountReading | null;
 }
 
 /** Reads the state of the whole cluster from the scoreboard. Any shard can do it. */
@@ -100,6 +103,7 @@ export function consoleSnapshot(board: Scoreboard, facts: SnapshotFacts): Consol
 		events: facts.events,
 		channels: facts.channels,
 		nodes: facts.nodes,
+		scaling: facts.scaling,
 	};
 }
 

@@ -107,6 +107,8 @@ export class Console implements Feature {
 			parts: answer.parts,
 			nodes: answer.nodes,
 			remotes: answer.remotes,
+			// A supervisor of an older version does not say.
+			scaling: answer.scaling ?? null,
 		});
 	}
 
