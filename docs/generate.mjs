@@ -72,7 +72,7 @@ const closeMeanings = {
 	messageTooBig: "A frame was longer than `--max-payload`, or than `max_publication_size` of its channels' namespace.",
 	internalError: "The server failed while it handled this client. Its log says why; `shardcast_callback_errors_total` counts it.",
 	connectAgain:
-		"Another node has room (a rebalance). Reconnect after a short random pause, through the load balancer or `/cluster/select`.",
+		"Other nodes, or other shards of this node, have room (a rebalance). Reconnect after a short random pause, through the load balancer or `/cluster/select`.",
 	tryAgainLater: "The bus stayed full for longer than the server could hold this client's message, or too many consoles are open.",
 	receiveOnly:
 		"The client sent a message that it may not publish: the permissions of its channels do not allow it, or clients may only receive. Reconnecting and sending again gets the same result.",

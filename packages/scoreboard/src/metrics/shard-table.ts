@@ -204,7 +204,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	gauge(
 		"shardcast_lane_clients",
 		"none",
-		"Clients whose messages wait in a separate queue, because they read slowly or are being sent a long message in parts.",
+		"Clients whose messages wait in a separate queue, because they read slowly or nothing, or are being sent a long message in parts.",
 		perShard(({ counters }) => counters.laneClients),
 	),
 	counter(
@@ -228,7 +228,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	gauge(
 		"shardcast_lane_bytes",
 		"bytes",
-		"Memory of what waits in these queues; what several of them share counts once. At most half of --max-buffered-total.",
+		"Memory of what waits in these queues; what several of them share counts once. At most half of --max-buffered-total, but for what may not be dropped.",
 		perShard(({ counters }) => counters.laneBytes),
 	),
 	gauge(

@@ -19,7 +19,7 @@ interface UnreadLimitParts {
 
 /** A client whose transport holds more than this share of its limit is behind. */
 const behindShare = 1 / 16;
-/** Share of the limit that publications in lanes may take, and what they are cut down to if they take more. */
+/** Share of the limit that publications in lanes may take, and what they are cut down to if they take more; what may not be dropped may take all. */
 const lanesShare = 1 / 2;
 const lanesShareAfter = 3 / 8;
 /** What is left after clients have been closed. Less than everything, so that the next bytes do not close another one. */
@@ -97,10 +97,8 @@ export class UnreadLimit {
 			else if (!this.#behind.has(client)) this.#behind.set(client, this.#lookedMs);
 		}
 		const max = bytesMax();
-		if (lanes.memory.publicationBytes > max * lanesShare) {
-			lanes.shrink(max * lanesShareAfter);
-			counters.add("unreadLimited", 1);
-		}
+		const isOverShare = lanes.memory.publicationBytes > max * lanesShare;
+		if (isOverShare && lanes.shrink(max * lanesShareAfter)) counters.add("unreadLimited", 1);
 		this.#bytes = inTransports + lanes.memory.bytes;
 		if (this.#bytes > max) this.#close(this.#bytes - max * shareAfter);
 		this.#isHigh = this.#bytes > max * highShare;

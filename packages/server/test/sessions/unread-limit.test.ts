@@ -14,6 +14,8 @@ class Rig {
 	nowMs = 0;
 	looks = 0;
 	bytesMax = 10_000;
+	/** Whether lanes have publications that may be dropped. */
+	mayDrop = true;
 	readonly limit: UnreadLimit;
 
 	constructor() {
@@ -22,7 +24,8 @@ class Rig {
 			lanes: {
 				memory: this.memory as never,
 				shrink: (bytes) => {
-					this.lanesHold(Math.min(this.memory.publicationBytes, bytes));
+					if (this.mayDrop) this.lanesHold(Math.min(this.memory.publicationBytes, bytes));
+					return this.mayDrop;
 				},
 			},
 			bytesMax: () => this.bytesMax,
@@ -127,6 +130,14 @@ describe("the limit of all unread bytes", () => {
 		rig.seconds(4);
 		expect([rig.memory.bytes, rig.cut.length]).toEqual([3750, 4]);
 		expect(rig.row.get("laneBytes")).toBe(3750);
+	});
+
+	it("does not count as reached while lanes take more than half and have nothing that may be dropped", () => {
+		const rig = new Rig();
+		rig.mayDrop = false;
+		rig.lanesHold(6000);
+		rig.seconds(4);
+		expect(rig.row.get("unreadLimited")).toBe(0);
 	});
 
 	it("does not drop publications because replies take the memory", () => {

@@ -116,18 +116,23 @@ export class Lane implements Transport {
 	/**
 	 * Drops publications until they take at most this many bytes, because all lanes together take too much memory. The newest is kept, as in
 	 * `deliver`. Closes the client if too much may not be dropped.
+	 * @returns whether something was dropped or closed.
 	 */
-	shrink(bytesMax: number): void {
-		if (this.#owner.leaving !== 0) return;
+	shrink(bytesMax: number): boolean {
+		if (this.#owner.leaving !== 0) return false;
 		const queue = this.#queue;
+		let hasDropped = false;
 		while (queue.publicationMemory > bytesMax) {
 			const oldest = queue.oldest();
-			if (oldest !== undefined && (queue.droppable > 1 || oldest.rule!.recovers)) this.#drop(oldest, oldest.rule!, "laneDropsMemory");
-			else {
-				if (queue.publications > queue.droppable) this.#owner.dropped();
-				return;
+			if (oldest === undefined || (queue.droppable === 1 && !oldest.rule!.recovers)) {
+				if (queue.publications === queue.droppable) return hasDropped;
+				this.#owner.dropped();
+				return true;
 			}
+			this.#drop(oldest, oldest.rule!, "laneDropsMemory");
+			hasDropped = true;
 		}
+		return hasDropped;
 	}
 
 	/** The subscription has ended. A later one to the same channel is independent of it. */

@@ -132,10 +132,14 @@ export class Lanes {
 	/**
 	 * Drops publications until all lanes take at most this much memory: from those lanes that take more than an equal share. Those in which nothing may
 	 * be dropped are left to `UnreadLimit`.
+	 * @returns whether something was dropped or closed.
 	 */
-	shrink(bytesMax: number): void {
+	shrink(bytesMax: number): boolean {
 		const share = bytesMax / this.#inLanes.size;
-		for (const { transport } of this.#inLanes) if (transport instanceof Lane && transport.cause !== "stalled") transport.shrink(share);
+		let hasShrunk = false;
+		for (const { transport } of this.#inLanes)
+			if (transport instanceof Lane && transport.cause !== "stalled" && transport.shrink(share)) hasShrunk = true;
+		return hasShrunk;
 	}
 
 	/** The client gets nothing beyond what waits for it. */

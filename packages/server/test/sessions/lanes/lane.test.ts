@@ -361,12 +361,14 @@ describe("a client whose publications may not be dropped", () => {
 			rig.nowMs += 250;
 			publish(rig);
 		}
+		expect(rig.lanes.shrink(0), "something of a stalled client is dropped").toBe(false);
 		rig.reload({ channelWithoutNamespace: { ...plain, slowClient: "drop-oldest" } });
 		slow.send({ subscribe: { channel: "another" }, id: 3 });
 		for (let number = 0; number < 6; number++) rig.send("another", filler);
 		const lagging = new LaggingClients(() => FakeTransport.bufferedBytesMax);
 		expect(lagging.look([slow.session], 0), "clients that delivery waits for").toBe(0);
-		rig.lanes.shrink(3 * filler.length);
+		expect(rig.lanes.shrink(3 * filler.length)).toBe(true);
+		expect(rig.lanes.shrink(3 * filler.length), "once more").toBe(false);
 		expect([slow.session.leaving, rig.row.get("laneDropsMemory") > 0]).toEqual([0, true]);
 	});
 });
