@@ -3,6 +3,12 @@ import { packVersion } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 
 describe("the table of addresses", () => {
+	it("that of a process alone has room for more connections than its limit at the start, which may be raised", () => {
+		const table = AddressTable.ofProcess(100);
+		const counted = Array.from({ length: 20_000 }, (_, at) => table.enter(0, BigInt(at))).filter((entry) => entry >= 0);
+		expect(counted).toHaveLength(20_000);
+	});
+
 	it("counts an address over all shards, in and out", () => {
 		const table = AddressTable.inMemory(100, 3);
 		const address = 0xc000_0201n;

@@ -112,7 +112,7 @@ export class Gateway {
 			nowMs,
 		});
 		const { clients } = this.hub;
-		const openTable = member?.openAddresses ?? (() => AddressTable.inMemory(2 * config.maxConnections));
+		const openTable = member?.openAddresses ?? (() => AddressTable.ofProcess(config.maxConnections));
 		this.#check = new ConnectionCheck({
 			options: {
 				...{ config, row, board, log, isProxy: null },

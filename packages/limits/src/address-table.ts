@@ -11,6 +11,9 @@ const bytesMax = 2 ** 31 - 1;
 /** Entries that an address may use. With four entries per connection, one address in a million finds all of them in use. */
 const bucketEntries = 16;
 const placesPerConnection = 4;
+/** A connection may be counted twice, by address and by user. */
+const placesPerClient = 2;
+const processConnectionsLeast = 100_000;
 /** i32 words of an entry: the upper and the lower half of the address, how many connections it has; 0 = the entry is free. */
 const entryWords = 3;
 /** `firstPart` is the byte offset of slot 0's part. Slots from `slotsUsed` on have no memory yet. */
@@ -75,6 +78,11 @@ export class AddressTable {
 		const table = new AddressTable(buffer);
 		table.useSlots(slots);
 		return table;
+	}
+
+	/** Creates the table of a process without siblings, whose limit of connections may be raised later: the system gives it memory only as it is used. */
+	static ofProcess(connectionsMax: number): AddressTable {
+		return AddressTable.inMemory(placesPerClient * Math.max(connectionsMax, processConnectionsLeast));
 	}
 
 	/** Called by the supervisor when slots below `count` have memory, `bytes(count, …)` in total, and before a shard in one of them counts. */

@@ -180,7 +180,7 @@ export class Host {
 			isProxy: null,
 			rates: RateTable.inMemory(),
 			openClientEvents: () => new EventWriter(eventRing()),
-			openAddresses: () => AddressTable.inMemory(2 * config.maxConnections),
+			openAddresses: () => AddressTable.ofProcess(config.maxConnections),
 			log,
 			sample: (beatLateMs) => this.#monitor.sample(beatLateMs),
 			ask: this.ask,
