@@ -26,7 +26,7 @@ class Rig {
 			if (bytes === this.#rewritten) this.passed.push({ head: bytes.toString(), body: "" });
 			else this.passed.at(-1)!.body += bytes.toString("latin1");
 		},
-		onPassed: (isHeadRequest) => this.isHead.push(isHeadRequest),
+		onPassed: ({ isHead }) => this.isHead.push(isHead),
 		onRefused: ({ code }, what, isHead) => this.refusals.push({ code, what, ...(isHead && { isHead }) }),
 	});
 

@@ -95,6 +95,18 @@ describe("a proxied connection whose WebSocket is refused", () => {
 		await becomes("the end of the connection to the target", () => sockets[0]!.readableEnded || sockets[0]!.destroyed);
 	});
 
+	it("whose client leaves before there is a response to its upgrade, after another request on the connection: the target is told as well", async () => {
+		answer = refused;
+		const { socket, state } = await client(false);
+		socket.write(publish);
+		await becomes("the first response", () => state.text === refused);
+		answer = "";
+		socket.write(upgrade);
+		await becomes("the upgrade at the target", () => received.includes("Upgrade: websocket"));
+		socket.end();
+		await becomes("the end of the connection to the target", () => sockets[0]!.readableEnded || sockets[0]!.destroyed);
+	});
+
 	it("to a shard here: further requests follow on it", async () => {
 		answer = refused;
 		const { socket, state } = await client(false);

@@ -12,8 +12,8 @@ export interface PassedRequestsOptions {
 	readonly judge: (bytes: Buffer, head: HeadParser) => Refusal | null;
 	/** Writes to the shard. */
 	readonly write: (bytes: Buffer) => void;
-	/** Called when a head has been written. */
-	readonly onPassed: (isHeadRequest: boolean) => void;
+	/** Called when a head is about to be written. */
+	readonly onPassed: (head: Pick<HeadParser, "isHead" | "isLasting">) => void;
 	/** Called when nothing more is passed on. A head is refused when all earlier responses are complete, a body before its response is complete. */
 	readonly onRefused: (refusal: Refusal, what: "head" | "body", isHeadRequest: boolean) => void;
 }
@@ -103,7 +103,7 @@ export class PassedRequests {
 		const { rewrite, write, onPassed } = this.#options;
 		const head = this.#head;
 		const { buffer } = this.#bytes;
-		onPassed(head.isHead);
+		onPassed(head);
 		write(rewrite(buffer, head));
 		this.#body = new RequestBody(head);
 		this.#answeredEarly = false;

@@ -39,8 +39,8 @@ export class Splice {
 	readonly #requests: PassedRequests;
 	readonly #answers = new ResponseReader();
 	readonly #isSingle: boolean;
-	/** The first request is for a WebSocket or a stream. */
-	readonly #isLasting: boolean;
+	/** The current request is for a WebSocket or a stream. */
+	#isLasting: boolean;
 	/** Bytes of the response to the current request have arrived. */
 	#answerBegun = false;
 	/** Bytes of any response have arrived. */
@@ -61,9 +61,10 @@ export class Splice {
 		this.#requests = new PassedRequests({
 			...options,
 			write: (bytes) => target.write(bytes),
-			onPassed: (isHeadRequest) => {
+			onPassed: ({ isHead, isLasting }) => {
 				this.#answerBegun = false;
-				this.#answers.expect(isHeadRequest);
+				this.#isLasting = isLasting;
+				this.#answers.expect(isHead);
 			},
 			onRefused: (refusal, what, isHead) => {
 				this.#release();
@@ -142,7 +143,7 @@ export class Splice {
 		this.#target.cork();
 		step();
 		this.#target.uncork();
-		this.#flow();
+		if (!this.#leavesUnanswered()) this.#flow();
 	}
 
 	/** Ignores further bytes of the client, but notices when it closes: then the stream has no reader. */
@@ -192,7 +193,7 @@ export class Splice {
 
 	/** A client that closes its side before its WebSocket or stream begins is gone; one with another request may still read the response. */
 	#leavesUnanswered(): boolean {
-		if (!this.#clientEnded || !this.#isLasting || this.#wasAnswered) return false;
+		if (!this.#clientEnded || !this.#isLasting || this.#answerBegun || this.#isReleased) return false;
 		this.cut();
 		return true;
 	}
