@@ -100,7 +100,10 @@ export class UnreadLimit {
 		const isOverShare = lanes.memory.publicationBytes > max * lanesShare;
 		if (isOverShare && lanes.shrink(max * lanesShareAfter)) counters.add("unreadLimited", 1);
 		this.#bytes = inTransports + lanes.memory.bytes;
-		if (this.#bytes > max) this.#close(this.#bytes - max * shareAfter);
+		if (this.#bytes > max) {
+			inTransports -= this.#close(this.#bytes - max * shareAfter);
+			this.#bytes = inTransports + lanes.memory.bytes;
+		}
 		this.#isHigh = this.#bytes > max * highShare;
 		counters.set("unreadBytes", this.#bytes);
 		counters.set("clientsBehind", slow);
@@ -108,21 +111,28 @@ export class UnreadLimit {
 		counters.set("laneMessages", lanes.memory.messages);
 	}
 
-	/** Closes clients until this many bytes are free. */
-	#close(bytes: number): void {
+	/** Closes clients until about this many bytes are free. @returns those of them that were in transports. */
+	#close(bytes: number): number {
 		const { cut, counters } = this.#parts;
-		const stuck: { readonly client: ClientSession; readonly bytes: number }[] = [];
-		for (const [client, sinceMs] of this.#behind)
-			if (this.#lookedMs - sinceMs >= patienceMs) stuck.push({ client, bytes: inTransport(client) + inStalledLane(client) });
+		const stuck: { readonly client: ClientSession; readonly own: number; readonly bytes: number }[] = [];
+		for (const [client, sinceMs] of this.#behind) {
+			if (this.#lookedMs - sinceMs < patienceMs) continue;
+			const own = inTransport(client);
+			stuck.push({ client, own, bytes: own + inStalledLane(client) });
+		}
 		stuck.sort((one, other) => other.bytes - one.bytes);
 		let freed = 0;
+		let freedInTransports = 0;
 		let count = 0;
-		while (count < stuck.length && freed < bytes) freed += stuck[count++]!.bytes;
-		if (count === 0) return;
+		for (; count < stuck.length && freed < bytes; count++) {
+			freed += stuck[count]!.bytes;
+			freedInTransports += stuck[count]!.own;
+		}
+		if (count === 0) return 0;
 		cut(stuck.slice(0, count).map(({ client }) => client));
-		this.#bytes -= freed;
 		counters.add("unreadLimited", 1);
 		counters.add("clientsCutForMemory", count);
+		return freedInTransports;
 	}
 }
 

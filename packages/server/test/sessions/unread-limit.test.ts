@@ -1,6 +1,8 @@
 import { Scoreboard } from "@shardcast/scoreboard";
 import { describe, expect, it } from "vitest";
 import type { ClientSession } from "../../src/sessions/client-session.ts";
+import { Lane } from "../../src/sessions/lanes/lane.ts";
+import { LaneMemory } from "../../src/sessions/lanes/lane-memory.ts";
 import { UnreadLimit } from "../../src/sessions/unread-limit.ts";
 
 const bufferedBytesMax = 1000;
@@ -52,6 +54,18 @@ class Rig {
 			},
 		} as ClientSession;
 		this.held.set(client, bytes);
+		return client;
+	}
+
+	/** In a lane of which nothing may be dropped, with so many bytes in it. */
+	stalled(bytes: number, queued: number): ClientSession {
+		const client = this.client(bytes);
+		class StalledLane extends Lane {
+			override get queuedBytes(): number {
+				return queued;
+			}
+		}
+		client.transport = new StalledLane(client.transport, {} as never, this.row, new LaneMemory(), "stalled");
 		return client;
 	}
 
@@ -138,6 +152,18 @@ describe("the limit of all unread bytes", () => {
 		rig.lanesHold(6000);
 		rig.seconds(4);
 		expect(rig.row.get("unreadLimited")).toBe(0);
+	});
+
+	it("counts what was freed, not what other stalled clients still wait for, and so closes the next one soon", () => {
+		const rig = new Rig();
+		rig.mayDrop = false;
+		for (let number = 0; number < 3; number++) rig.stalled(100, 9000);
+		rig.lanesHold(9900);
+		rig.seconds(3);
+		expect([rig.cut, rig.row.get("unreadBytes")]).toEqual([[100], 10_100]);
+		rig.nowMs += 100;
+		rig.limit.beforeTurn();
+		expect([rig.cut, rig.row.get("unreadBytes")]).toEqual([[100, 100], 10_000]);
 	});
 
 	it("does not drop publications because replies take the memory", () => {
