@@ -27,6 +27,11 @@ describe("growth in a soak", () => {
 		const samples = samplesOf(Array(100).fill(1));
 		for (const { values } of samples.slice(50)) (values as Map<string, number>).set("new", 5);
 		expect(judgeGrowth(samples).find(({ name }) => name === "new")).toMatchObject({ start: 0, end: 5, isTooMuch: true });
+		(samples.at(-1)!.values as Map<string, number>).set("newest", 7);
+		expect(
+			judgeGrowth(samples).find(({ name }) => name === "newest"),
+			"in the last sample only",
+		).toMatchObject({ end: 7, isTooMuch: true });
 	});
 
 	it("refuses to judge few samples", () => {

@@ -26,8 +26,8 @@ export function judgeGrowth(samples: readonly Sample[]): Growth[] {
 	const count = Math.floor(samples.length * windowPart);
 	if (count < 3) throw new Error(`${samples.length} samples are too few to compare`);
 	const [first, last] = [samples.slice(0, count), samples.slice(-count)];
-	const names = [...last[0]!.values.keys()];
-	return names.map((name) => {
+	const names = new Set(last.flatMap(({ values }) => [...values.keys()]));
+	return [...names].map((name) => {
 		const [start, end] = [lowerQuartile(first, name), lowerQuartile(last, name)];
 		const growth = start === 0 ? (end === 0 ? 0 : Number.POSITIVE_INFINITY) : end / start - 1;
 		return { name, start, end, growth, isTooMuch: growth > growthMax };
