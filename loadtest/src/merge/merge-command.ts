@@ -4,7 +4,7 @@ import { UsageError } from "../options.ts";
 import { exitStatusOf } from "../report/exit-status.ts";
 import { checkOutputs, writeOutputs } from "../report/outputs.ts";
 import { renderResult } from "../report/render.ts";
-import { type LoadTestResult, noteFindings, sendFindings } from "../report/result.ts";
+import { judgedAgain } from "../report/result.ts";
 import { judge, type Threshold } from "../thresholds/threshold.ts";
 import { mergeResults, type NamedResult } from "./merge-results.ts";
 import { readResult } from "./read-result.ts";
@@ -54,7 +54,7 @@ function mergeOf(files: readonly string[], thresholds: readonly Threshold[]) {
 	if (twice !== undefined) throw new UsageError(`error: ${twice} is named twice; each result counts once`);
 	const parts = files.map((file): NamedResult => {
 		try {
-			return { file, result: judgeAgain(readResult(file), thresholds) };
+			return { file, result: judgedAgain(readResult(file), thresholds) };
 		} catch (error) {
 			throw new UsageError(`error: ${file} ${(error as Error).message}`);
 		}
@@ -64,14 +64,4 @@ function mergeOf(files: readonly string[], thresholds: readonly Threshold[]) {
 	} catch (error) {
 		throw new UsageError(`error: ${(error as Error).message}`);
 	}
-}
-
-/** What was a problem of the messages is a warning when a threshold judges it now, as in a load test. */
-function judgeAgain(result: LoadTestResult, thresholds: readonly Threshold[]): LoadTestResult {
-	const findings = result.send === undefined ? [] : sendFindings(result.send);
-	const known = findings.filter(({ text }) => result.problems.includes(text));
-	const others = result.problems.filter((problem) => known.every(({ text }) => text !== problem));
-	const again = { ...result, problems: others, warnings: [...result.warnings] };
-	noteFindings(again, known, thresholds);
-	return again;
 }

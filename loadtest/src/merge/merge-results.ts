@@ -23,6 +23,9 @@ export function mergeResults(parts: readonly NamedResult[]): LoadTestResult {
 	const ramps = all(({ ramp }) => ramp);
 	const sends = all(({ send }) => send);
 	const series = all(({ series }) => series);
+	const findings = parts.flatMap(({ file, result }) =>
+		(result.findings ?? []).map(({ kind, text }) => ({ kind, text: `${file}: ${text}` })),
+	);
 	const interruptions = all(({ interrupted }) => interrupted);
 	// Of the servers each has seen a part, or the same as the others: only what can be added up stays.
 	const { hold, nodes, shards, servers, cpuUsPerDelivery, otherCpuPercent, ...common } = first;
@@ -47,6 +50,7 @@ export function mergeResults(parts: readonly NamedResult[]): LoadTestResult {
 			},
 		}),
 		thresholds: [],
+		findings,
 		warnings: named(({ warnings }) => warnings),
 		problems: named(({ problems }) => problems),
 	};

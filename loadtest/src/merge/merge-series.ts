@@ -1,5 +1,8 @@
 import { mergeLatencies, summariseLatency } from "../report/latency.ts";
-import { pointsMax, type Series, type SeriesPoint } from "../series/series.ts";
+import type { Series, SeriesPoint } from "../series/series.ts";
+
+/** By the clocks of two machines, which may differ, one may have ended so long before the other began. */
+const gapSecondsMax = 30;
 
 /** One series of several, by the clocks of their machines, to the nearest interval. @throws RangeError when they can not be put together. */
 export function mergeSeries(series: readonly Series[]): Series {
@@ -12,8 +15,10 @@ export function mergeSeries(series: readonly Series[]): Series {
 	const starts = series.map(({ startedAt }) => Date.parse(startedAt));
 	const startMs = Math.min(...starts);
 	const offsets = starts.map((ms) => Math.round((ms - startMs) / (intervalSeconds * 1000)));
-	const length = Math.max(...series.map(({ points }, index) => offsets[index] + points.length));
-	if (length > 2 * pointsMax)
+	const ends = series.map(({ points }, index) => offsets[index] + points.length);
+	const length = Math.max(...ends);
+	// So it has at most twice as many points as one, and these few.
+	if ((Math.max(...offsets) - Math.min(...ends)) * intervalSeconds > gapSecondsMax)
 		throw new RangeError(
 			`the load tests began ${Math.round(Math.max(...starts) - startMs) / 1000} s apart; merge those that ran at the same time`,
 		);

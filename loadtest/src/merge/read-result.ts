@@ -34,6 +34,8 @@ export function parseResult(text: string): LoadTestResult {
 	const missing = (["machine", "options", "problems", "warnings", "thresholds"] as const).find((key) => typeof value[key] !== "object");
 	if (missing !== undefined) throw new RangeError(`has no "${missing}": was it changed?`);
 	const result = value as LoadTestResult;
+	if (result.findings !== undefined && !Array.isArray(result.findings))
+		throw new RangeError('has "findings" that are no list: was it changed?');
 	if (result.series !== undefined) checkSeries(result.series);
 	for (const histogram of [
 		result.send?.histogram,

@@ -38,6 +38,8 @@ export interface LoadTestResult {
 	thresholds: readonly ThresholdResult[];
 	/** Where an interrupted test was. */
 	interrupted?: { readonly open: number; readonly sent: number; readonly received: number };
+	/** What a threshold may judge, each with its text in `problems` or `warnings`: another threshold may judge it when results are merged. */
+	findings?: Finding[];
 	/** Why the figures may be the load generator's and not the server's; empty = they are the server's. */
 	readonly warnings: string[];
 	/** Why the test failed; empty = passed. */
@@ -106,10 +108,26 @@ export function sendProblems(send: SendReport): string[] {
 
 /** Notes what was found: as a problem, or as a warning when a threshold judges how much is too much. */
 export function noteFindings(result: LoadTestResult, findings: readonly Finding[], thresholds: readonly Threshold[]): void {
-	for (const { kind, text } of findings) {
-		if (thresholds.some(({ figure }) => figure === kind)) result.warnings.push(`${text} (--fail-if says how many are too many)`);
+	for (const finding of findings) {
+		const { kind, text } = finding;
+		result.findings = [...(result.findings ?? []), finding];
+		if (thresholds.some(({ figure }) => figure === kind)) result.warnings.push(judgedText(text));
 		else result.problems.push(text);
 	}
+}
+
+const judgedText = (text: string): string => `${text} (--fail-if says how many are too many)`;
+
+/** The same result as if its load test had had these thresholds: what it found is a problem, or a warning, by them alone. */
+export function judgedAgain(result: LoadTestResult, thresholds: readonly Threshold[]): LoadTestResult {
+	// Without the list it is of a version that noted problems only.
+	const findings =
+		result.findings ?? (result.send === undefined ? [] : sendFindings(result.send)).filter(({ text }) => result.problems.includes(text));
+	const noted = new Set(findings.flatMap(({ text }) => [text, judgedText(text)]));
+	const others = (texts: readonly string[]) => texts.filter((text) => !noted.has(text));
+	const again: LoadTestResult = { ...result, findings: [], problems: others(result.problems), warnings: others(result.warnings) };
+	noteFindings(again, findings, thresholds);
+	return again;
 }
 
 function listed(kinds: Readonly<Record<string, number>>): string {

@@ -9,7 +9,8 @@ import { parseResult } from "../../src/merge/read-result.ts";
 import { UsageError } from "../../src/options.ts";
 import { encodeLatencies, summariseLatency } from "../../src/report/latency.ts";
 import { renderResult } from "../../src/report/render.ts";
-import type { LoadTestResult } from "../../src/report/result.ts";
+import { connectFindings, type LoadTestResult, noteFindings, sendFindings } from "../../src/report/result.ts";
+import { parseThreshold } from "../../src/thresholds/threshold.ts";
 import { measured, point, send } from "../support/results.ts";
 
 const slow = encodeLatencies([100_000, 100]);
@@ -73,6 +74,9 @@ describe("results put together", () => {
 			"intervals of 1 s and another of 2 s: give all load tests the same",
 		);
 		expect(() => mergeSeries([series!, { ...series!, startedAt: "2026-11-29T08:00:00.000Z" }])).toThrow("began 86400 s apart");
+		expect(() => mergeSeries([series!, { ...series!, startedAt: "2026-11-28T08:01:00.000Z" }]), "one after the other").toThrow(
+			"began 60 s apart",
+		);
 	});
 });
 
@@ -135,6 +139,23 @@ describe("merge", () => {
 		const json = join(directory, "merged.json");
 		expect(mergeCommand([a, c, "--json", json])).toBe(0);
 		expect(mergeCommand([json, b])).toBe(1);
+	});
+
+	it("judges by its own thresholds alone, not by those of the load tests", () => {
+		vi.spyOn(console, "log").mockImplementation(() => {});
+		const a = written("a.json", measured);
+		const judged: LoadTestResult = { ...measured, send: other.send!, warnings: [], problems: [] };
+		const found = [...connectFindings(20, 19, { "refused with 503: full": 1 }), ...sendFindings(other.send!)];
+		noteFindings(judged, found, ["loss>50%", "errors>50%", "connects-failed>50%"].map(parseThreshold));
+		expect(judged.problems).toEqual([]);
+		const b = written("judged.json", judged);
+		const merged = join(directory, "of-judged.json");
+		const lenient = ["--fail-if", "loss>50%", "--fail-if", "errors>50%", "--fail-if", "connects-failed>50%"];
+		expect(mergeCommand([a, b, ...lenient, "--json", merged])).toBe(0);
+		expect(mergeCommand([a, b]), "without a threshold a loss is a problem again").toBe(1);
+		expect(mergeCommand([a, b, ...lenient.slice(0, 4)]), "and so are connections that did not open").toBe(1);
+		expect(mergeCommand([merged, ...lenient]), "also when it was merged before").toBe(0);
+		expect(mergeCommand([merged])).toBe(1);
 	});
 
 	it("refuses what it can not read, by name", () => {
