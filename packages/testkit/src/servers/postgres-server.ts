@@ -177,15 +177,16 @@ function newData(): string {
 	const kept = join(cache, `postgres-${basename(dirname(binaries()!))}-${owner().uid ?? process.getuid?.()}`);
 	if (existsSync(kept)) return kept;
 	const folder = mkdtempSync(join(tmpdir(), "postgres-"));
-	const half = `${kept}.${process.pid}`;
+	mkdirSync(cache, { recursive: true });
+	// Several processes may make it at the same time, also in containers that share the cache.
+	const half = mkdtempSync(`${kept}.`);
 	try {
 		const password = join(folder, "password");
 		writeFileSync(password, PostgresServer.password);
 		giveToOwner(folder, password);
 		makeData(folder, "initdb", ["-U", "postgres", "--auth=scram-sha-256", `--pwfile=${password}`, "-E", "UTF8", "--locale=C.UTF-8"]);
-		mkdirSync(cache, { recursive: true });
 		copy(join(folder, "data"), half);
-		renameSync(half, kept);
+		renameSync(join(half, "data"), kept);
 	} catch (error) {
 		if (!existsSync(kept)) throw error;
 	} finally {
