@@ -23,6 +23,8 @@ export interface SubjectOptions {
 	readonly historySize: number;
 	/** Whether the clocks of its processes can be moved. */
 	readonly movesClock: boolean;
+	/** For all its processes, as in the environment variable NODE_OPTIONS. */
+	readonly nodeOptions?: string;
 }
 
 /** The cluster under test. It can be started again on its ports, as a service manager would. */
@@ -75,7 +77,7 @@ export class Subject {
 
 	/** After the supervisor is gone. */
 	async startAgain(): Promise<void> {
-		const { shards, flags, memory, movesClock } = this.#options;
+		const { shards, flags, memory, movesClock, nodeOptions } = this.#options;
 		const balancerPort = this.#basePort + shards;
 		const all = [
 			...["--config", join(this.#folder, "shardcast.yaml"), "--shards", String(shards)],
@@ -88,7 +90,10 @@ export class Subject {
 			...(memory === null ? [] : ["--cluster-directory", memory]),
 			...flags,
 		];
-		const env = movesClock ? { FAULTS_CLOCK_FILE: this.#clockFile, NODE_OPTIONS: `--import=${clockSkew}` } : {};
+		const env = {
+			...(nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions }),
+			...(movesClock ? { FAULTS_CLOCK_FILE: this.#clockFile, NODE_OPTIONS: `--import=${clockSkew} ${nodeOptions ?? ""}` } : {}),
+		};
 		const process = await ManagedProcess.start(program, ["multi", ...all], { env, ownGroup: true });
 		this.#cluster = new Cluster(process, this.#basePort, balancerPort, { flags: all });
 		try {
