@@ -21,6 +21,14 @@ const known = (changes: Partial<NonNullable<KnownNode["told"]>> = {}): KnownNode
 const healthy: NodeHealth = { isServing: true, isDraining: false, connections: 2, maxConnections: 20, tookMs: 5 };
 
 describe("a node of an edge", () => {
+	it("that has left takes no client, not even what it has not answered and what is given to another one", () => {
+		const node = new EdgeNode(known(), { toldForMs: 0, missesMax: 2 });
+		node.onHealth(healthy);
+		expect(node.mayTake(Number.MAX_SAFE_INTEGER)).toBe(true);
+		node.onLeft();
+		expect(node.mayTake(Number.MAX_SAFE_INTEGER)).toBe(false);
+	});
+
 	it.each([
 		["full", { connections: 10 }],
 		["starting", { status: "starting" }],

@@ -79,7 +79,7 @@ export class EdgeNode {
 
 	/** Whether it may get a client. */
 	mayTake(nowMs: number): boolean {
-		return this.#problem === null && nowMs >= this.#shunnedUntilMs;
+		return this.#problem === null && !this.#isLost && nowMs >= this.#shunnedUntilMs;
 	}
 
 	onHealth(health: NodeHealth): void {
