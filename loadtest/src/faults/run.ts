@@ -63,6 +63,7 @@ class FaultRun {
 			memory: this.#memory,
 			historySize: 10_000,
 			movesClock: kinds.some(({ name }) => name === "jump-clock"),
+			collectsGarbage: false,
 		});
 		const { url, httpUrl } = this.#subject.cluster;
 		const mayForget = () => this.#step?.kind.forgets === true;

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import { Cluster, describeExit, freePorts, ManagedProcess } from "@shardcast/testkit";
 
 const program = join(import.meta.dirname, "../../../../apps/supervisor/dist/main.js");
-const clockSkew = pathToFileURL(join(import.meta.dirname, "clock-skew.js")).href;
+const besideThis = (name: string): string => pathToFileURL(join(import.meta.dirname, name)).href;
 
 /** The namespace of the channels that are counted. */
 const configuration = (historySize: number): string => `client: { insecure: true }
@@ -23,8 +23,8 @@ export interface SubjectOptions {
 	readonly historySize: number;
 	/** Whether the clocks of its processes can be moved. */
 	readonly movesClock: boolean;
-	/** For all its processes, as in the environment variable NODE_OPTIONS. */
-	readonly nodeOptions?: string;
+	/** Whether its processes collect all garbage every few seconds, so that what they take is what they use. */
+	readonly collectsGarbage: boolean;
 }
 
 /** The cluster under test. It can be started again on its ports, as a service manager would. */
@@ -77,7 +77,7 @@ export class Subject {
 
 	/** After the supervisor is gone. */
 	async startAgain(): Promise<void> {
-		const { shards, flags, memory, movesClock, nodeOptions } = this.#options;
+		const { shards, flags, memory, movesClock, collectsGarbage } = this.#options;
 		const balancerPort = this.#basePort + shards;
 		const all = [
 			...["--config", join(this.#folder, "shardcast.yaml"), "--shards", String(shards)],
@@ -90,9 +90,10 @@ export class Subject {
 			...(memory === null ? [] : ["--cluster-directory", memory]),
 			...flags,
 		];
+		const modules = [...(movesClock ? ["clock-skew.js"] : []), ...(collectsGarbage ? ["collect-garbage.js"] : [])];
 		const env = {
-			...(nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions }),
-			...(movesClock ? { FAULTS_CLOCK_FILE: this.#clockFile, NODE_OPTIONS: `--import=${clockSkew} ${nodeOptions ?? ""}` } : {}),
+			...(modules.length === 0 ? {} : { NODE_OPTIONS: modules.map((name) => `--import=${besideThis(name)}`).join(" ") }),
+			...(movesClock ? { FAULTS_CLOCK_FILE: this.#clockFile } : {}),
 		};
 		const process = await ManagedProcess.start(program, ["multi", ...all], { env, ownGroup: true });
 		this.#cluster = new Cluster(process, this.#basePort, balancerPort, { flags: all });

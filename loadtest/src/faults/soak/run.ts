@@ -16,11 +16,6 @@ const sampleEveryMs = 1_000;
 /** Part of the time in which code is compiled, buffers grow and histories fill. */
 const warmUpPart = 0.4;
 const leftWithinMs = 30_000;
-/**
- * V8 doubles its space for new objects whenever that seems useful, up to 16 MB three times: in ten minutes a shard grew by 30 %, although its heap had the
- * same size after each full garbage collection. With a fixed space, what grows is what stays.
- */
-const nodeOptions = "--max-semi-space-size=1";
 
 export interface SoakReport {
 	readonly minutes: number;
@@ -43,7 +38,7 @@ export async function runSoak({ minutes, rate }: SoakOptions, say: (line: string
 	let [subject, crowd, churn]: [Subject | null, Crowd | null, Churn | null] = [null, null, null];
 	let growths: Growth[] = [];
 	try {
-		subject = await Subject.start({ shards, flags: [], memory, historySize: 300, movesClock: false, nodeOptions });
+		subject = await Subject.start({ shards, flags: [], memory, historySize: 300, movesClock: false, collectsGarbage: true });
 		const { url, httpUrl } = subject.cluster;
 		crowd = new Crowd({ url, httpUrl, tally, mayForget: () => false, kafka: null });
 		const rig = new Rig(subject, crowd, null, tally, signal);
