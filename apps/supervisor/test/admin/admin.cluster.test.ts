@@ -202,7 +202,14 @@ describe("commands to a running cluster", () => {
 		expect(refused.stderr).toContain("too many wrong keys");
 		// Whoever is on the machine is not kept out by it.
 		expect((await command(["status", "--admin-socket", socket])).status).toBe(0);
-		const metrics = (await call("/metrics")).body;
+		const metrics = await waitFor(
+			async () => {
+				const { status, body } = await call("/metrics");
+				if (status !== 200) throw new Error(body);
+				return body;
+			},
+			{ deadlineMs: 5000, what: "metrics, for which all shards are asked" },
+		);
 		expect(metrics).toMatch(/shardcast_admin_requests_total\{result="wrong_key",process="balancer"\} 10/);
 		expect(metrics).toMatch(/shardcast_admin_operations_total\{outcome="refused",process="supervisor"\} 1/);
 	});
