@@ -65,7 +65,7 @@
 {{- if and (include "shardcast.proxyProtocol" .) .Values.serviceMonitor.enabled -}}
 {{- fail "serviceMonitor.enabled: with config.network.proxy_protocol the port refuses Prometheus, which sends no PROXY header; scrape through your load balancer" -}}
 {{- end -}}
-{{- if and (include "shardcast.proxyProtocol" .) (not (regexMatch "127\\.0\\.0\\.[01]" (toJson (default dict $config.network)))) -}}
+{{- if and (include "shardcast.proxyProtocol" .) (not (regexMatch "[\", ]127\\.0\\.0\\.[01][\",/]" (toJson (get (default dict $config.network) "trusted_proxies")))) -}}
 {{- fail "config.network.trusted_proxies: with proxy_protocol the probes send a PROXY header from inside the pod; add 127.0.0.1" -}}
 {{- end -}}
 {{- if and (include "shardcast.proxyProtocol" .) (include "shardcast.usesTls" .) -}}
