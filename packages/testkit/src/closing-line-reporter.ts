@@ -36,7 +36,8 @@ function reason(errors: readonly TestError[] = []): string {
 
 export default class ClosingLineReporter {
 	readonly #write: (text: string) => unknown;
-	#leavesOutLong = false;
+	/** Which tests the filter takes: those with the tag, those without, or both (null). */
+	#takesLong: boolean | null = null;
 	#root = "";
 
 	constructor(write?: ((text: string) => void) | object) {
@@ -45,7 +46,8 @@ export default class ClosingLineReporter {
 	}
 
 	onInit({ config }: { readonly config: { readonly root: string; readonly tagsFilter?: readonly string[] | undefined } }): void {
-		this.#leavesOutLong = config.tagsFilter?.includes("!long") === true;
+		const { tagsFilter = [] } = config;
+		this.#takesLong = tagsFilter.includes("!long") ? false : tagsFilter.includes("long") ? true : null;
 		this.#root = config.root;
 	}
 
@@ -65,12 +67,13 @@ export default class ClosingLineReporter {
 			for (const test of module.children.allTests()) {
 				const { state, errors } = test.result();
 				if (state === "passed" || state === "failed") count[state]++;
-				else if (this.#leavesOutLong && test.tags.includes("long")) leftOut++;
+				else if (this.#takesLong !== null && this.#takesLong !== test.tags.includes("long")) leftOut++;
 				else count.skipped++;
 				if (state === "failed") lines.push(`failed: ${module.relativeModuleId} > ${test.fullName}: ${reason(errors)}`);
 			}
 		}
-		if (leftOut > 0) lines.push(`left out: ${leftOut} with the tag "long"; SHARDCAST_LONG_TESTS=1 npm test runs all`);
+		const which = this.#takesLong === true ? "without" : "with";
+		if (leftOut > 0) lines.push(`left out: ${leftOut} ${which} the tag "long"; SHARDCAST_LONG_TESTS=1 npm test runs all`);
 		lines.push(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
 		// After the default reporter's own summary, which is written in the same event.
 		setImmediate(() => this.#write(`\n${lines.join("\n")}\n`));

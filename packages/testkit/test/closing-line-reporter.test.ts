@@ -70,6 +70,9 @@ describe("the closing line", () => {
 		expect(await closing(modules, [], ["!long"])).toBe(
 			'\nleft out: 1 with the tag "long"; SHARDCAST_LONG_TESTS=1 npm test runs all\n1 passed, 0 failed, 1 skipped\n',
 		);
+		expect(await closing(modules, [], ["long"])).toBe(
+			'\nleft out: 1 without the tag "long"; SHARDCAST_LONG_TESTS=1 npm test runs all\n1 passed, 0 failed, 1 skipped\n',
+		);
 		expect(await closing(modules)).toBe("\n1 passed, 0 failed, 2 skipped\n");
 	});
 
