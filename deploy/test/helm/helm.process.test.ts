@@ -148,7 +148,11 @@ describe.skipIf(tools === null)("the Helm chart", () => {
 			{ serviceMonitor: { enabled: true }, config: { network: { proxy_protocol: true, trusted_proxies: ["127.0.0.1"] } } },
 			"serviceMonitor.enabled: with config.network.proxy_protocol",
 		],
-		["probes that nobody trusts", { config: { network: { proxy_protocol: true, trusted_proxies: ["10.0.0.0/8", "127.0.0.10"] } } }, "add 127.0.0.1"],
+		[
+			"probes that nobody trusts",
+			{ config: { network: { proxy_protocol: true, trusted_proxies: ["10.0.0.0/8", "127.0.0.10"] } } },
+			"add 127.0.0.1",
+		],
 		[
 			"TLS after PROXY headers",
 			{ tls: { secretName: "a" }, config: { network: { proxy_protocol: true, trusted_proxies: ["127.0.0.1"] } } },
