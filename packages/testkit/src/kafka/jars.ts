@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { cacheFolder } from "../cache-folder.ts";
 
 const pom = fileURLToPath(new URL("../../../../deploy/kafka/pom.xml", import.meta.url));
 
@@ -19,10 +19,8 @@ export class KafkaUnavailable extends Error {
 	}
 }
 
-/** Outside the repository, so that a clean clone on the same machine finds the 43 MB again. */
-function cacheDirectory(): string {
-	return join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "shardcast", `kafka-${kafkaVersion}`);
-}
+/** 43 MB. */
+const jarsFolder = (): string => join(cacheFolder(), `kafka-${kafkaVersion}`);
 
 export function runTool(command: string, args: readonly string[], timeoutMs: number): Promise<{ status: number | null; output: string }> {
 	return new Promise((resolve, reject) => {
@@ -58,7 +56,7 @@ export async function mustRun(command: string, args: readonly string[], timeoutM
  * each fills a separate directory and the first rename wins.
  */
 export async function kafkaJars(): Promise<string> {
-	const directory = cacheDirectory();
+	const directory = jarsFolder();
 	if (existsSync(directory) && readdirSync(directory).some((name) => name.startsWith("kafka_"))) return directory;
 	const half = `${directory}.${process.pid}`;
 	mkdirSync(half, { recursive: true });

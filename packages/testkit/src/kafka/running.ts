@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { cacheFolder } from "../cache-folder.ts";
 
 /** The broker that `kafka:up` left running, as written down for `kafka:down`. */
 interface RunningBroker {
@@ -9,7 +9,7 @@ interface RunningBroker {
 	readonly brokers: string;
 }
 
-const notePath = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "shardcast", "kafka-running.json");
+const notePath = join(cacheFolder(), "kafka-running.json");
 
 export function writeNote(running: RunningBroker): void {
 	mkdirSync(dirname(notePath), { recursive: true });

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { Client } from "pg";
+import { cacheFolder } from "../cache-folder.ts";
 import { freePorts } from "../network/ports.ts";
 import { endChild } from "../processes/end-child.ts";
 import { startGuard } from "../processes/managed-process.ts";
@@ -173,7 +174,7 @@ function giveToOwner(...paths: readonly string[]): void {
  * processes that do so at once do no harm: the first rename wins.
  */
 function newData(): string {
-	const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "shardcast");
+	const cache = cacheFolder();
 	const kept = join(cache, `postgres-${basename(dirname(binaries()!))}-${owner().uid ?? process.getuid?.()}`);
 	if (existsSync(kept)) return kept;
 	const folder = mkdtempSync(join(tmpdir(), "postgres-"));
