@@ -8,7 +8,6 @@ interface Stuck {
 	readonly fd: number;
 	readonly copy: number;
 	readonly inode: number;
-	isReset: boolean;
 }
 
 const unsentBytes = new Int32Array(1);
@@ -32,16 +31,14 @@ export function closeWithReset(close: () => void, msPerTurn = 2): number {
 	let reset = 0;
 	try {
 		close();
-		for (const socket of stuck) {
-			const { fd, copy, inode } = socket;
+		for (const { fd, copy, inode } of stuck) {
 			if (inodeOf(fd) === inode) continue;
 			if (libc().setsockopt(copy, Linux.SOL_SOCKET, Linux.SO_LINGER, lingerNone, lingerNone.byteLength) !== 0) continue;
 			closing.add(copy);
-			socket.isReset = true;
 			reset++;
 		}
 	} finally {
-		for (const { copy, isReset } of stuck) if (!isReset) closeDescriptor(copy);
+		for (const { copy } of stuck) if (!closing.has(copy)) closeDescriptor(copy);
 		if (!isClosing) closeInTurns(msPerTurn);
 	}
 	return reset;
@@ -73,7 +70,7 @@ function stuckSockets(): Stuck[] {
 			const copy = duplicate(fd);
 			const inode = holdsUnsentBytes(copy) ? inodeOf(copy) : null;
 			if (inode === null) closeDescriptor(copy);
-			else stuck.push({ fd, inode, copy, isReset: false });
+			else stuck.push({ fd, inode, copy });
 		}
 	} catch {
 		// No free descriptors: the sockets found so far are reset, the others are closed as usual.
