@@ -31,6 +31,7 @@ import {
 	reloadMetrics,
 	remoteShardsQuestion,
 	revokeQuestion,
+	type ShardCountReading,
 	shardCountMetrics,
 	sharedRevocationMetrics,
 	tlsMetrics,
@@ -50,7 +51,6 @@ import { BoardWatch } from "./board-watch.ts";
 import { balancerName, balancerSpec, type ChildHooks, type ClusterFacts, shardSpec } from "./children/child-specs.ts";
 import { type ChildDrained, SupervisedChild } from "./children/supervised-child.ts";
 import { Watchdog } from "./children/watchdog.ts";
-import type { Scaling } from "./operations/follow-cpus.ts";
 import { BoardShard } from "./operations/operated-shard.ts";
 import { Operations } from "./operations/operations.ts";
 import { RebalanceAfterCrash } from "./operations/rebalance-after-crash.ts";
@@ -110,7 +110,7 @@ export class Supervisor {
 	#certificatesSet: Promise<void> = Promise.resolve();
 	#balancerPort: number | undefined;
 	/** Null in a gateway. */
-	#scaling: () => Scaling | null = () => null;
+	#scaling: () => ShardCountReading | null = () => null;
 	/** What was told last about connections that are not counted by address and user. */
 	#uncounted: string | null = null;
 	#failure: StartupError | null = null;
@@ -289,7 +289,7 @@ export class Supervisor {
 	}
 
 	/** Before `start`: adds how many shards there should be to the metrics and the console. */
-	useScaling(read: () => Scaling): void {
+	useScaling(read: () => ShardCountReading): void {
 		this.#scaling = read;
 		this.#metrics.addReading(shardCountMetrics, read);
 	}

@@ -7,7 +7,6 @@ import { healthReport } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import type { ClusterMemory } from "../cluster-memory.ts";
 import type { FollowCpus } from "../operations/follow-cpus.ts";
-import type { Operations } from "../operations/operations.ts";
 import type { Supervisor } from "../supervisor.ts";
 import { version } from "../version.ts";
 import { AdminService, waitMsMax } from "./admin-service.ts";
@@ -15,7 +14,7 @@ import { adminSocketName } from "./client/find-socket.ts";
 import { AdminSocket } from "./socket/admin-socket.ts";
 import { unixPeer, withName } from "./socket/peer.ts";
 import { serveHttp } from "./socket/serve-http.ts";
-import type { AdminCluster, ReloadReport, ShardOperations } from "./verb.ts";
+import type { AdminCluster, ReloadReport } from "./verb.ts";
 
 interface AdminParts {
 	readonly supervisor: Supervisor;
@@ -111,7 +110,7 @@ function clusterOf({ supervisor, memory, command, workers, reload, log, follow }
 			});
 			return health;
 		},
-		shards: follow === null ? null : operationsOf(supervisor.operations, follow),
+		shards: follow === null ? null : { operations: supervisor.operations, follow },
 		gateway: workers === "gateway" ? () => supervisor.gatewayReport() : null,
 		events: () => supervisor.events,
 		tell: (level, text) => {
@@ -120,18 +119,5 @@ function clusterOf({ supervisor, memory, command, workers, reload, log, follow }
 		},
 		ask: supervisor.ask,
 		setConfig: (config) => supervisor.reload(config),
-	};
-}
-
-function operationsOf(operations: Operations, follow: FollowCpus): ShardOperations {
-	return {
-		drain: (...given) => operations.drain(...given),
-		undrain: (...given) => operations.undrain(...given),
-		restart: (...given) => operations.restart(...given),
-		rollingRestart: (...given) => operations.rollingRestart(...given),
-		rebalance: (...given) => operations.rebalance(...given),
-		scale: (...given) => operations.scale(...given),
-		end: (reason) => operations.end(reason),
-		follow,
 	};
 }

@@ -73,7 +73,7 @@ export interface AdminCluster {
 	isStopping(): boolean;
 	health(): Omit<HealthReport, "auth" | "mayPublish">;
 	/** What can be done to the shards; null in a gateway. */
-	readonly shards: ShardOperations | null;
+	readonly shards: AdminShards | null;
 	/** The backends and their clients; null in a cluster of shards. Rejects while the gateway stops. */
 	gateway: (() => Promise<GatewayReading>) | null;
 	events(): readonly ClusterEvent[];
@@ -90,9 +90,11 @@ export interface AdminCluster {
 	cancel(): OperationSummary | null;
 }
 
-type Operation = "drain" | "undrain" | "restart" | "rollingRestart" | "rebalance" | "scale" | "end";
+export type ShardOperations = Pick<Operations, "drain" | "undrain" | "restart" | "rollingRestart" | "rebalance" | "scale" | "end">;
 
-export interface ShardOperations extends Pick<Operations, Operation> {
+/** What can be done with the shards of a cluster. */
+export interface AdminShards {
+	readonly operations: ShardOperations;
 	readonly follow: Pick<FollowCpus, "start" | "byHand" | "scaling">;
 }
 

@@ -1,4 +1,4 @@
-import type { ClusterEvent } from "@shardcast/control";
+import type { ClusterEvent, ShardCountReading } from "@shardcast/control";
 import type { Log } from "@shardcast/telemetry";
 import { OperationRefused } from "./operation.ts";
 
@@ -18,15 +18,6 @@ const looksMin = 3;
 /** So many looks after a scaling that did not get there it tries again, and each time twice as many: an attempt may move clients and replace the balancer. */
 const restLooksMin = 6;
 const restLooksMax = 360;
-
-/** The number of shards that there should be, and what it comes from. */
-export interface Scaling {
-	/** Number of shards that there should be. */
-	readonly wanted: number;
-	readonly present: number;
-	/** The number follows the CPUs; false = it was given at the start, or by `scale`. */
-	readonly followsCpus: boolean;
-}
 
 /**
  * `--shards auto` and `scale auto`: as many shards as there are CPUs, also when the quota or the CPU set of the container changes. A number that people give
@@ -51,7 +42,7 @@ export class FollowCpus {
 		this.#wanted = parts.shardCount();
 	}
 
-	get scaling(): Scaling {
+	get scaling(): ShardCountReading {
 		return { wanted: this.#wanted, present: this.#parts.shardCount(), followsCpus: this.#timer !== undefined };
 	}
 

@@ -8,8 +8,8 @@ const drained = { shard: 1, moved: 40, left: 0, lost: 0, tookMs: 1200 };
 function setup(changes: Partial<ShardOperations>) {
 	const scaling = { wanted: 4, present: 2, followsCpus: true };
 	const follow = { start: vi.fn(() => true), byHand: vi.fn((_count: number) => true), scaling };
-	const shards = { end: vi.fn(), follow, ...changes } as unknown as ShardOperations;
-	return { ...fakeService(fakeCluster({ shards })), shards, follow };
+	const operations = { end: vi.fn(), ...changes } as unknown as ShardOperations;
+	return { ...fakeService(fakeCluster({ shards: { operations, follow } })), operations, follow };
 }
 
 const endOf = ({ body }: { readonly body: { readonly events: readonly { readonly type: string }[] } }) =>
@@ -98,7 +98,7 @@ it("restart: one shard, or all with --rolling, and never both or none", async ()
 
 it("cancel ends it early; undrain does so for a drain of its shard, since it may run at the same time", async () => {
 	let ended!: (result: typeof drained & { ended: string }) => void;
-	const { run, shards } = setup({
+	const { run, operations } = setup({
 		drain: () =>
 			new Promise((resolve) => {
 				ended = resolve;
@@ -109,17 +109,17 @@ it("cancel ends it early; undrain does so for a drain of its shard, since it may
 	expect((await run("rebalance")).status, "exclusive").toBe(409);
 	expect(endOf(await run("undrain", { shard: 1 }))).toMatchObject({ lines: ["shard 1 takes clients again"] });
 	await run("cancel");
-	expect(shards.end).toHaveBeenCalledWith("it was cancelled");
+	expect(operations.end).toHaveBeenCalledWith("it was cancelled");
 	ended({ ...drained, left: 5, ended: "it was cancelled" });
 });
 
 it("a restart that is cancelled was done in part, and says what is left", async () => {
 	let fail = (_: Error) => {};
 	const restart = () => new Promise<never>((_, reject) => (fail = reject));
-	const { run, call, shards } = setup({ restart });
+	const { run, call, operations } = setup({ restart });
 	const { id } = (await run("restart", { shard: 1 }, 0)).body;
 	await run("cancel");
-	expect(shards.end).toHaveBeenCalledWith("it was cancelled");
+	expect(operations.end).toHaveBeenCalledWith("it was cancelled");
 	fail(new OperationAborted('it was cancelled; shard 1 stays drained until "undrain 1"'));
 	expect(endOf(await call("operation", { query: `id=${id}&after=0&wait=5000` }))).toMatchObject({
 		outcome: "partly",

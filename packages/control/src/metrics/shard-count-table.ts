@@ -4,6 +4,7 @@ import { gauge, type ReadMetric, single } from "@shardcast/telemetry";
 export interface ShardCountReading {
 	readonly wanted: number;
 	readonly present: number;
+	/** The number follows the CPUs; false = it was given at the start, or by `scale`. */
 	readonly followsCpus: boolean;
 }
 

@@ -1,5 +1,5 @@
 import { OperationAborted, type OperationProgress, OperationRefused } from "../../operations/operation.ts";
-import { EndedEarly, Refused, type ShardOperations, type VerbContext } from "../verb.ts";
+import { type AdminShards, EndedEarly, Refused, type ShardOperations, type VerbContext } from "../verb.ts";
 
 /** The most that an operation may do per second, and the longest that a drain may take. */
 export const rateMax = 1_000_000;
@@ -12,11 +12,11 @@ export async function operate<Result>(
 	carryOut: (shards: ShardOperations, onProgress: (progress: OperationProgress) => void) => Promise<Result>,
 ): Promise<Result> {
 	const { cluster, signal } = context;
-	const shards = shardsOf(context);
-	const end = () => shards.end(cluster.isStopping() ? "the cluster stops" : "it was cancelled");
+	const { operations } = shardsOf(context);
+	const end = () => operations.end(cluster.isStopping() ? "the cluster stops" : "it was cancelled");
 	signal.addEventListener("abort", end, { once: true });
 	try {
-		return await carryOut(shards, ({ text, moved, left }) => context.progress(text, { moved, left }));
+		return await carryOut(operations, ({ text, moved, left }) => context.progress(text, { moved, left }));
 	} catch (error) {
 		if (error instanceof OperationRefused) throw new Refused(error.message);
 		// As it was asked to. A problem that it meets at that moment is told in the same way: the message says which.
@@ -28,7 +28,7 @@ export async function operate<Result>(
 }
 
 /** @throws Refused in a gateway. */
-export function shardsOf({ cluster: { shards } }: VerbContext): ShardOperations {
+export function shardsOf({ cluster: { shards } }: VerbContext): AdminShards {
 	if (shards === null) throw new Refused("this is a gateway, whose processes cannot be drained or restarted one by one");
 	return shards;
 }

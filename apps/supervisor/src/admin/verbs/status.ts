@@ -1,6 +1,5 @@
 import { formatDuration } from "@shardcast/config";
-import type { ClusterEvent } from "@shardcast/control";
-import type { Scaling } from "../../operations/follow-cpus.ts";
+import type { ClusterEvent, ShardCountReading } from "@shardcast/control";
 import { type AdminCluster, defineVerb, type OperationSummary } from "../verb.ts";
 
 const eventsShown = 5;
@@ -69,7 +68,7 @@ export const status = defineVerb({
 });
 
 /** Only what is not as everybody expects. */
-function scalingLines({ wanted, present, followsCpus }: Scaling): string[] {
+function scalingLines({ wanted, present, followsCpus }: ShardCountReading): string[] {
 	const source = followsCpus ? "; the number follows the CPUs" : "";
 	if (wanted !== present) return [`! ${present} of ${wanted} shards that are wanted${source}`];
 	return followsCpus ? [`  ${present} shards, as wanted${source}`] : [];
