@@ -48,7 +48,7 @@ export class LaneItem {
  * dropped. All operations except `removeAll` and `clear` take constant time.
  *
  * A linked list: with hundreds of slow clients, what a publication costs is the memory that it touches, since none of it is in the CPU's cache any
- * more. A `Set` of items touched twice as much.
+ * more. A `Set` of items would touch more.
  *
  * A message counts for at least what its entry costs in memory, so the limit in bytes also limits the number of messages.
  */
