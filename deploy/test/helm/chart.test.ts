@@ -12,6 +12,7 @@ import {
 	stopDelayMs,
 } from "@shardcast/config";
 import { stateRoutes } from "@shardcast/http";
+import { toldPerSecond } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { sharedMemoryBytes } from "../../../apps/supervisor/src/preflight/shared-memory.ts";
 import { deploy } from "../metric-names.ts";
@@ -109,7 +110,8 @@ describe.each(valueSets)("the manifests for %s", (set) => {
 		const stopMs = stopDelayMs(config.failover, config.drainDelayMs) + config.shutdownTimeoutMs;
 		expect(pod.terminationGracePeriodSeconds * 1000).toBeGreaterThan(stopMs);
 		const shards = config.shards;
-		expect(config.shutdownTimeoutMs / 1000).toBeGreaterThan(config.maxConnections / shards / config.drainRate);
+		// All are told in the first half of it.
+		expect(config.shutdownTimeoutMs / 2000).toBeGreaterThan(config.maxConnections / shards / toldPerSecond(config.drainRate));
 		// SIGTERM is what begins the drain; a hook that did so would make it the second signal, which ends it at once.
 		expect(container.lifecycle).toBeUndefined();
 		// Two failed checks before new clients are refused.

@@ -36,3 +36,11 @@ export const closeReasons: Readonly<Record<CloseCode, string>> = {
 	[CloseCode.slow]: "slow",
 	[CloseCode.receiveOnly]: "clients only receive here; publish over HTTP",
 };
+
+/**
+ * At which rate clients are told to reconnect, so that they do so at `perSecond` at most: four fifths of it. Their own delays bunch them, so at the full rate
+ * more would reconnect in some seconds.
+ */
+export function toldPerSecond(perSecond: number): number {
+	return perSecond * 0.8;
+}

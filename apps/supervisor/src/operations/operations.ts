@@ -3,6 +3,7 @@ import type { Config } from "@shardcast/config";
 import type { ClusterEvent } from "@shardcast/control";
 import { until } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
+import { toldPerSecond } from "@shardcast/wire";
 import type { SupervisedChild } from "../children/supervised-child.ts";
 import { drainShard } from "./drain.ts";
 import type { OperatedShard } from "./operated-shard.ts";
@@ -215,7 +216,7 @@ export class Operations {
 						.filter(({ takesClients }) => takesClients)
 						.map(({ slot, clients }) => [slot, clients]),
 				),
-			rate: () => rate ?? config().rebalanceRate,
+			rate: () => Math.ceil(toldPerSecond(rate ?? config().rebalanceRate)),
 			move,
 			signal: running.abort.signal,
 			onProgress: (moved, left) => this.#progress(running, `${left} clients too many on the fullest shards`, moved, left),
@@ -228,7 +229,7 @@ export class Operations {
 		const { config, onTakers } = this.#parts;
 		const { drainRate, shutdownTimeoutMs } = config();
 		const rate = options.rate ?? null;
-		const rateMs = (timeoutFactor * 1000 * shard.clients) / (rate ?? drainRate);
+		const rateMs = (timeoutFactor * 1000 * shard.clients) / toldPerSecond(rate ?? drainRate);
 		const drained = drainShard({
 			shard,
 			rate,

@@ -1,4 +1,4 @@
-import { CloseCode } from "@shardcast/wire";
+import { CloseCode, toldPerSecond } from "@shardcast/wire";
 
 interface ClosableClient {
 	/** Negative when its connection has ended. */
@@ -15,7 +15,7 @@ interface ClosingParts<Client extends ClosableClient> {
 	readonly mayClose?: (client: Client) => boolean;
 	/** True = the others are not closed any more. */
 	readonly isEnded?: () => boolean;
-	/** Minimum number of clients per second (`--drain-rate`). */
+	/** Rate at which the clients may reconnect (`--drain-rate`). It is exceeded only if there is no time for it. */
 	readonly clientsPerSecond: number;
 	/** Total time: all clients are closed in the first half; the second half is for those that read slowly. Infinity = as long as the rate takes. */
 	readonly deadlineMs: number;
@@ -25,11 +25,13 @@ interface ClosingParts<Client extends ClosableClient> {
 }
 
 const tickMs = 20;
+/** A tick that comes late makes up for so much. All of a long pause at once would be a burst of reconnects. */
+const madeUpMsMax = 5 * tickMs;
 
 /**
  * Closes all clients, spread over time, so that they do not all reconnect to the other shards, or to the next start, at the same moment. They are
- * closed in random order with jittered pauses: `clientsPerSecond`, or more if needed to finish in half of the time. Few clients are closed at once, and
- * so are all if hardly any time is left.
+ * closed in random order with jittered pauses: `toldPerSecond`, or more if needed to finish in half of the time. Few clients are closed
+ * at once, and so are all if hardly any time is left.
  *
  * Clients with unwritten messages are closed last, so that they get those first. Resolves when no client is left, or when the time is over.
  */
@@ -38,16 +40,15 @@ export async function closeAll<Client extends ClosableClient>(parts: ClosingPart
 	const endsMs = nowMs() + deadlineMs;
 	let waiting = shuffled(parts.clients(), random);
 	// With no time left, all are closed in the first tick.
-	const spreadMs = Math.max(1, deadlineMs / 2);
-	const perMs = Math.max(parts.clientsPerSecond / 1000, waiting.length / spreadMs);
-	// Without a deadline nothing must be caught up: a pause of the process would end in a burst.
-	const caughtUpMsMax = Number.isFinite(deadlineMs) ? Number.POSITIVE_INFINITY : tickMs * 5;
+	const spreadEndsMs = nowMs() + deadlineMs / 2;
+	const ratePerMs = toldPerSecond(parts.clientsPerSecond) / 1000;
+	const perMs = () => Math.max(ratePerMs, waiting.length / Math.max(1, spreadEndsMs - nowMs()));
 	let sinceMs = nowMs();
 	// Unused allowance of the rate. The first client may be closed at once.
-	let credit = Math.max(1, tickMs * perMs);
+	let credit = Math.max(1, tickMs * perMs());
 	while (waiting.length > 0) {
 		const tickAtMs = nowMs();
-		credit += Math.min(tickAtMs - sinceMs, caughtUpMsMax) * perMs;
+		credit += Math.min(tickAtMs - sinceMs, madeUpMsMax) * perMs();
 		sinceMs = tickAtMs;
 		const allowed = Math.floor(credit);
 		const rest: Client[] = [];
@@ -60,7 +61,7 @@ export async function closeAll<Client extends ClosableClient>(parts: ClosingPart
 			} else rest.push(client);
 		}
 		// Slow clients leave unused credit, which must not become a burst.
-		credit = Math.min(credit - told, Math.max(1, tickMs * perMs));
+		credit = Math.min(credit - told, Math.max(1, tickMs * perMs()));
 		waiting = rest;
 		if (waiting.length === 0 || nowMs() >= endsMs) break;
 		await pause(Math.min(tickMs * (0.5 + random()), Math.max(1, endsMs - nowMs())));

@@ -7,8 +7,17 @@ interface Told {
 	readonly atMs: number;
 }
 
-function setup(count: number, options: { rate?: number; deadlineMs?: number; buffered?: (id: number, nowMs: number) => number } = {}) {
+interface Options {
+	readonly rate?: number;
+	readonly deadlineMs?: number;
+	readonly buffered?: (id: number, nowMs: number) => number;
+	/** Once this time has come, a pause takes so much longer. */
+	readonly stall?: { readonly atMs: number; readonly ms: number };
+}
+
+function setup(count: number, options: Options = {}) {
 	let nowMs = 0;
+	let stall = options.stall;
 	const told: Told[] = [];
 	const clients = Array.from({ length: count }, (_, id) => {
 		const transport = { getBufferedAmount: () => options.buffered?.(id, nowMs) ?? 0 };
@@ -27,6 +36,9 @@ function setup(count: number, options: { rate?: number; deadlineMs?: number; buf
 		nowMs: () => nowMs,
 		pause: async (ms) => {
 			nowMs += ms;
+			if (stall === undefined || nowMs < stall.atMs) return;
+			nowMs += stall.ms;
+			stall = undefined;
 		},
 		random: Math.random,
 	});
@@ -47,12 +59,12 @@ describe("closing all clients", () => {
 		const { run, told, now } = setup(5000, { rate: 1000 });
 		await run;
 		expect(told).toHaveLength(5000);
-		expect(now()).toBeGreaterThan(4000);
-		expect(now()).toBeLessThan(6000);
-		for (const second of [0, 1, 2, 3]) {
-			const within = told.filter(({ atMs }) => atMs >= second * 1000 && atMs < (second + 1) * 1000).length;
-			expect(within).toBeGreaterThan(800);
-			expect(within).toBeLessThan(1200);
+		// Four fifths of the rate: 6.25 s.
+		expect(now()).toBeGreaterThan(6000);
+		expect(now()).toBeLessThan(6500);
+		for (const { atMs } of told) {
+			const within = told.filter((other) => other.atMs >= atMs && other.atMs < atMs + 1000).length;
+			expect(within).toBeLessThan(900);
 		}
 		const inOrder = told.filter(({ id }, index) => index > 0 && id === told[index - 1].id + 1).length;
 		expect(inOrder).toBeLessThan(50);
@@ -61,9 +73,24 @@ describe("closing all clients", () => {
 	it("keeps to a rate of less than one client per tick", async () => {
 		const { run, now } = setup(10, { rate: 2, deadlineMs: 60_000 });
 		await run;
-		// The first at once, then one each half second.
-		expect(now()).toBeGreaterThan(4400);
-		expect(now()).toBeLessThan(4700);
+		// The first at once, then one each 625 ms: four fifths of the rate.
+		expect(now()).toBeGreaterThan(5500);
+		expect(now()).toBeLessThan(5800);
+	});
+
+	it("is no burst after a pause of the process, which makes it last longer", async () => {
+		const { run, told, now } = setup(1000, { rate: 1000, stall: { atMs: 300, ms: 600 } });
+		await run;
+		expect(now()).toBeGreaterThan(1700);
+		for (const atMs of new Set(told.map((each) => each.atMs)))
+			expect(told.filter((each) => each.atMs === atMs).length, `at ${atMs} ms`).toBeLessThanOrEqual(100);
+	});
+
+	it("makes up for a pause of the process if that is necessary within half of the deadline", async () => {
+		const { run, told, now } = setup(1000, { rate: 100, deadlineMs: 2000, stall: { atMs: 300, ms: 600 } });
+		await run;
+		expect(told).toHaveLength(1000);
+		expect(now()).toBeLessThan(1100);
 	});
 
 	it("exceeds the drain rate if that is necessary within half of the deadline", async () => {

@@ -74,7 +74,7 @@ export const nodeOptions = {
 		kind: integer({ min: 1, max: 1_000_000 }),
 		default: 100,
 		live: true,
-		help: "Clients per second that a node with too many asks to connect again during a rebalance; also the rate of a rebalance of its shards.",
+		help: "Clients per second that a node with too many asks to connect again during a rebalance; during a rebalance of its shards, those that connect again at most.",
 	}),
 	scaleUpAt: option({
 		flag: "scale-up-at",
