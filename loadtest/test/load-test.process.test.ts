@@ -216,7 +216,7 @@ describe("load test against a faulty server", () => {
 		["hang-up", { ...clean, lost: 6 }, "1 × closed with 3008 slow"],
 	])("%s: exit status 1 and the right counts", { tags: ["long"] }, fails);
 
-	it("drop, while clients come: the loss is found as well, and a threshold may allow it", async () => {
+	it("drop, while clients come: the loss is found as well, and a threshold may allow it", { tags: ["long"] }, async () => {
 		const ramp = ["--ramp", "10-20:1s", "--ramp-rate", "0:500ms,50:500ms", "--settle", "300ms"];
 		const flags = ["--fail-if", "loss>50%", ...ramp];
 		const { status, output, result } = await withServer(faultyServer, ["drop"], (port) => loadTest(port, flags));

@@ -1,6 +1,6 @@
+import { Script } from "@shardcast/redis";
 import { RedisCluster, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Script } from "../src/index.ts";
 import { openRedis } from "./support/client.ts";
 
 describe.skipIf(!redisForTests())("Redis Cluster", () => {

@@ -1,6 +1,6 @@
+import type { Redis } from "@shardcast/redis";
 import { RedisCluster, RedisPair, redisForTests, waitFor } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Redis } from "../src/index.ts";
 import { openRedis } from "./support/client.ts";
 
 const deadlineMs = 20_000;

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Redis, RedisError, Script } from "@shardcast/redis";
 import { makeCertificate, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { type Redis, RedisError, Script } from "../src/index.ts";
 import { openRedis } from "./support/client.ts";
 
 const waitMs = 10_000;

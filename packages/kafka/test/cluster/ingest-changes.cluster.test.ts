@@ -157,7 +157,7 @@ describe.skipIf(!(await kafkaForTests()))("exactly once while Kafka changes, for
 		expect((await second.stop()).code).toBe(0);
 	});
 
-	it("a broker that is killed, and comes back without the last that it had taken, costs time, no record", async () => {
+	it("a broker that is killed, and comes back without the last that it had taken, costs time, no record", { tags: ["long"] }, async () => {
 		const { broker } = rig.kafka;
 		if (broker === null) return;
 		const clients = await rig.listen(urls());

@@ -1,6 +1,6 @@
 import { parseRedisAddress } from "@shardcast/config";
+import { Redis, type RedisOptions } from "@shardcast/redis";
 import { silentLog } from "@shardcast/telemetry";
-import { Redis, type RedisOptions } from "../../src/index.ts";
 
 /** A client for tests, opened; close it. */
 export function openRedis(url: string, changes: Partial<RedisOptions> = {}): Redis {
