@@ -69,9 +69,20 @@ export class TurnShare {
 		const takers = this.#takers;
 		this.#takers = this.#spare;
 		this.#spare = takers;
-		for (const taker of takers) taker.takeTurn();
-		takers.length = 0;
+		let called = 0;
+		try {
+			while (called < takers.length) takers[called++]!.takeTurn();
+		} finally {
+			if (called < takers.length) this.#putOff(takers.slice(called));
+			takers.length = 0;
+		}
 	};
+
+	/** One has thrown an error: the others, as if each had its own callback, go on all the same, before those that asked meanwhile. */
+	#putOff(takers: readonly TurnTaker[]): void {
+		this.#turnEnd ??= setImmediate(this.#onTurnEnd);
+		this.#takers.unshift(...takers);
+	}
 
 	#update(): void {
 		const connections = Math.max(1, this.#busy, this.#mostBefore);

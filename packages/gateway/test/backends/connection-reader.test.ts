@@ -15,6 +15,17 @@ afterEach(() => {
 	for (const reader of readers.splice(0)) reader.stop();
 });
 
+/** Replaces what reports errors of callbacks, here the test runner. @returns what brings it back. */
+function catchUncaught(listener: (error: unknown) => void): () => void {
+	const event = "uncaughtException";
+	const before = process.listeners(event);
+	process.removeAllListeners(event).on(event, listener);
+	return () => {
+		process.removeAllListeners(event);
+		for (const each of before) process.on(event, each);
+	};
+}
+
 /** A reader that notes the client ids of frames, and how often it was to be read again. */
 function readerWith({
 	begin = () => FrameDecision.take,
@@ -73,6 +84,32 @@ describe("a reader of a connection", () => {
 			await turn();
 		}
 		expect(calls).toEqual(asked);
+	});
+
+	it("whose turn fails leaves the others theirs, in order, and the error is reported as that of any callback", async () => {
+		const share = new TurnShare(8);
+		const calls: string[] = [];
+		const taker = (name: string, problem?: Error) => ({
+			takeTurn: () => {
+				calls.push(name);
+				if (name === "first") share.next(taker("first again"));
+				if (problem !== undefined) throw problem;
+			},
+		});
+		const [one, other] = [new Error("one"), new Error("other")];
+		const reported: unknown[] = [];
+		const restore = catchUncaught((error) => void reported.push(error));
+		try {
+			for (const each of [taker("first"), taker("bad", one), taker("second"), taker("worse", other), taker("third")]) share.next(each);
+			for (let turns = 0; turns < 5; turns++) await turn();
+			expect(reported).toEqual([one, other]);
+			expect(calls).toEqual(["first", "bad", "second", "worse", "third", "first again"]);
+			share.next(taker("later"));
+			await turn();
+			expect(calls.slice(6), "nobody is called twice").toEqual(["later"]);
+		} finally {
+			restore();
+		}
 	});
 
 	it("keeps what it could not handle in a spare buffer, and gives that back when it has", async () => {
