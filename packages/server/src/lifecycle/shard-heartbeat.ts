@@ -11,6 +11,8 @@ interface ShardHeartbeatParts {
 	readonly onOverslept: () => void;
 	/** Measures CPU, memory and loop of the process. Gets the largest delay of a heartbeat since the last call. */
 	readonly sample: (beatLateMs: number) => ProcessSample;
+	/** Called at each heartbeat. */
+	readonly onBeat?: () => void;
 	/** Called about once a second. */
 	readonly onSecond: () => void;
 }
@@ -22,12 +24,13 @@ export class ShardHeartbeat implements Feature {
 	readonly #heartbeat: HeartbeatTimer;
 	readonly #openFiles = new OpenFilesMeter();
 
-	constructor({ counters, bus, onOverslept, sample, onSecond }: ShardHeartbeatParts) {
+	constructor({ counters, bus, onOverslept, sample, onBeat, onSecond }: ShardHeartbeatParts) {
 		this.#counters = counters;
 		this.#heartbeat = new HeartbeatTimer({
 			counters,
 			sample,
 			onBeat: () => {
+				onBeat?.();
 				if (bus.overslept()) onOverslept();
 			},
 			onSecond: () => {

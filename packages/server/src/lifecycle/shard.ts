@@ -70,7 +70,7 @@ export class Shard {
 		const endpoints = new ShardEndpoints({ options, live, clients, channels, incoming, tracer: tracing?.tracer ?? null, onCommit });
 		const { hub, senders, raw, centrifuge } = endpoints;
 		const { check } = clients;
-		const { pacing, sessions, lanes, unread } = clients.clients;
+		const { pacing, sessions, lanes, unread, running } = clients.clients;
 		const apis = new ShardApis({ options, live, channels, incoming, tracing: publishTracing });
 		const console = new Console({ options, live, hub, check, channels: centrifuge.subscribers, history });
 		const served = [raw, centrifuge, apis.publish, apis.server, console, apis.cluster];
@@ -103,6 +103,7 @@ export class Shard {
 		const heartbeat = new ShardHeartbeat({
 			...{ counters: row, bus, sample },
 			onOverslept: () => delivery.engine.wake(),
+			onBeat: running.nowMs,
 			onSecond: () => this.#features.everySecond(),
 		});
 		this.#options = options;

@@ -14,6 +14,7 @@ import { Lanes } from "./lanes/lanes.ts";
 import { LeavingSessions } from "./leaving-sessions.ts";
 import { MovedClients } from "./moved-clients.ts";
 import { Offload } from "./offload.ts";
+import { RunningTime } from "./running-time.ts";
 import { Sessions, type SessionsParts } from "./sessions.ts";
 import { UnreadLimit } from "./unread-limit.ts";
 
@@ -43,6 +44,8 @@ export class Clients implements Feature {
 	readonly lanes: Lanes;
 	readonly pacing: Pacing;
 	readonly unread: UnreadLimit;
+	/** Look at it at each heartbeat. */
+	readonly running = new RunningTime(clock.nowMs);
 	readonly #leaving: LeavingSessions;
 	readonly #moved: MovedClients;
 	readonly #offload: Offload;
@@ -63,7 +66,7 @@ export class Clients implements Feature {
 			resetting: closeWithReset,
 			counters,
 		});
-		this.lanes = new Lanes({ clients: () => this.sessions.all, counters, bufferedBytesMax, soon: setImmediate, nowMs });
+		this.lanes = new Lanes({ clients: () => this.sessions.all, counters, bufferedBytesMax, soon: setImmediate, nowMs: this.running.nowMs });
 		const ringBytes = bus.capacityBytes;
 		this.pacing = new Pacing({
 			clients: () => this.sessions.all,
@@ -82,7 +85,7 @@ export class Clients implements Feature {
 			bytesMax: () => live.config.maxBufferedTotalBytes,
 			bufferedBytesMax,
 			cut: (clients) => this.sessions.cutSlow(clients),
-			nowMs,
+			nowMs: this.running.nowMs,
 			counters,
 		});
 		this.sessions = new Sessions({

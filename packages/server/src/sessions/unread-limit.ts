@@ -13,6 +13,7 @@ interface UnreadLimitParts {
 	readonly bufferedBytesMax: () => number;
 	/** Closes clients that do not read, and frees what waits for them at once. */
 	readonly cut: (clients: readonly ClientSession[]) => void;
+	/** The clock of `RunningTime`. */
 	readonly nowMs: () => number;
 	readonly counters: Pick<Counters, "add" | "set">;
 }
@@ -29,8 +30,6 @@ const highShare = 1 / 4;
 const lookMsMin = 100;
 /** Without publications, only replies can wait for clients. */
 const lookMsQuiet = 5000;
-/** The longest time between looks while a client is behind. If more has passed, the loop stood still, and could not notice who reads. */
-const lookMs = 1000;
 /** A client that has read something within this time is not closed: `Pacing` limits bursts. */
 const patienceMs = 2000;
 
@@ -82,9 +81,7 @@ export class UnreadLimit {
 
 	#look(): void {
 		const { clients, lanes, bytesMax, bufferedBytesMax, counters, nowMs } = this.#parts;
-		const stoodMs = nowMs() - this.#lookedMs - lookMs;
 		this.#lookedMs = nowMs();
-		if (stoodMs > 0) for (const [client, sinceMs] of this.#behind) this.#behind.set(client, Math.min(this.#lookedMs, sinceMs + stoodMs));
 		const behindBytes = bufferedBytesMax() * behindShare;
 		let inTransports = 0;
 		let slow = 0;

@@ -12,7 +12,7 @@ import { Role } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import { EventWriter, eventRingInMemory } from "@shardcast/webhooks";
 import { everybody, type PublishResult, publishAccepted, RecordKind } from "@shardcast/wire";
-import { afterAll, describe } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { type ConsoleViewer, nothingWatched } from "../../src/console/console-feed.ts";
 import { DurableChannels } from "../../src/durable/durable-channels.ts";
 import { kafkaFeature } from "../../src/lifecycle/kafka-feature.ts";
@@ -35,6 +35,29 @@ describe("the shard's heartbeat", () => {
 		const { bus, sample } = options;
 		const feature = new ShardHeartbeat({ counters: row, bus, onOverslept: () => {}, sample, onSecond: () => {} });
 		return { feature, work: null, held: () => 0, isOpen: null, runs: null };
+	});
+
+	it("tells of each beat, which the clock of those who wait for clients needs", () => {
+		const { row, options } = new ShardParts();
+		const { bus, sample } = options;
+		let beats = 0;
+		const feature = new ShardHeartbeat({
+			counters: row,
+			bus,
+			onOverslept: () => {},
+			sample,
+			onBeat: () => void beats++,
+			onSecond: () => {},
+		});
+		vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+		try {
+			feature.start();
+			vi.advanceTimersByTime(1000);
+			expect(beats).toBe(6);
+		} finally {
+			feature.stop();
+			vi.useRealTimers();
+		}
 	});
 });
 

@@ -3,6 +3,7 @@ import { Scoreboard } from "@shardcast/scoreboard";
 import { noAddressSlot } from "../../src/limits/admission.ts";
 import { Lanes } from "../../src/sessions/lanes/lanes.ts";
 import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
+import { RunningTime } from "../../src/sessions/running-time.ts";
 import { type SessionEvents, Sessions } from "../../src/sessions/sessions.ts";
 import { FakeTransport } from "./fake-transport.ts";
 
@@ -30,8 +31,9 @@ export class ClientList {
 		},
 		full: (): Reply => ({ status: 503, body: "", headers: {}, close: true }),
 	};
-	/** The clock of the lanes. */
+	/** The system's clock, for lanes. While it goes on without `pass`, the process stands still. */
 	nowMs = 0;
+	readonly #running = new RunningTime(() => this.nowMs);
 	/** Told of clients that come and go. */
 	onClient: SessionEvents = { opened: () => {}, closed: () => {} };
 	#soon: (() => void)[] = [];
@@ -51,7 +53,7 @@ export class ClientList {
 			},
 			counters: row,
 		});
-		this.lanes = new Lanes({ clients: () => this.sessions.all, counters: row, bufferedBytesMax, soon, nowMs: () => this.nowMs });
+		this.lanes = new Lanes({ clients: () => this.sessions.all, counters: row, bufferedBytesMax, soon, nowMs: this.#running.nowMs });
 		this.sessions = new Sessions({
 			lanes: this.lanes,
 			leaving: this.leaving,
@@ -66,6 +68,14 @@ export class ClientList {
 			},
 			soon,
 		});
+	}
+
+	/** Time passes while the process runs. */
+	pass(ms: number): void {
+		for (let left = ms; left > 0; left -= 200) {
+			this.nowMs += Math.min(left, 200);
+			this.#running.nowMs();
+		}
 	}
 
 	/** Runs what waits for a later phase of the loop. */

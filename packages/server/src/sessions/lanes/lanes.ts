@@ -13,6 +13,7 @@ interface LanesParts {
 	readonly bufferedBytesMax: () => number;
 	/** Runs the callback in a later phase of the loop, when the lists of audiences are not being iterated. */
 	readonly soon: (callback: () => void) => void;
+	/** The clock of `RunningTime`. */
 	readonly nowMs: () => number;
 }
 

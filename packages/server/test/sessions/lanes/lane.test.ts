@@ -318,10 +318,10 @@ describe("a client whose publications may not be dropped", () => {
 		slow.transport.peer.pause();
 		for (let number = 0; number < 4; number++) publish(rig);
 		expect(rig.lanes.count, "clients in a lane at once").toBe(0);
-		rig.nowMs += 249;
+		rig.pass(249);
 		publish(rig);
 		expect(rig.lanes.count, "before 250 ms").toBe(0);
-		rig.nowMs += 1;
+		rig.pass(1);
 		publish(rig);
 		expect(rig.lanes.count, "after 250 ms").toBe(1);
 		publish(rig);
@@ -330,13 +330,31 @@ describe("a client whose publications may not be dropped", () => {
 		expect(rig.lanes.count).toBe(0);
 	});
 
+	it("stays in its topics when the process stood still, and could not notice that it reads", () => {
+		const { rig, client: fast } = client();
+		fast.transport.peer.pause();
+		for (let number = 0; number < 4; number++) publish(rig);
+		rig.nowMs += 60_000;
+		publish(rig);
+		expect(rig.lanes.count, "as soon as the process goes on").toBe(0);
+		fast.transport.peer.resume();
+		fast.transport.peer.pause();
+		for (let number = 0; number < 4; number++) publish(rig);
+		rig.pass(249);
+		publish(rig);
+		expect(rig.lanes.count).toBe(0);
+		rig.pass(1);
+		publish(rig);
+		expect(rig.lanes.count, "when it reads nothing").toBe(1);
+	});
+
 	it("stays in its topics while it reads, however much it has unread", () => {
 		const { rig, client: fast } = client();
 		for (let number = 0; number < 20; number++) {
 			fast.transport.peer.pause();
 			for (let more = 0; more < 4; more++) publish(rig);
 			expect(rig.lanes.count).toBe(0);
-			rig.nowMs += 200;
+			rig.pass(200);
 			fast.transport.peer.resume();
 		}
 		expect(fast.replies()).toHaveLength(80);
@@ -346,7 +364,7 @@ describe("a client whose publications may not be dropped", () => {
 		const { rig, client: slow } = client();
 		slow.transport.peer.pause();
 		for (let number = 0; number < 5; number++) {
-			rig.nowMs += 250;
+			rig.pass(250);
 			publish(rig);
 		}
 		expect(rig.lanes.count).toBe(1);
@@ -358,7 +376,7 @@ describe("a client whose publications may not be dropped", () => {
 		const { rig, client: slow } = client();
 		slow.transport.peer.pause();
 		for (let number = 0; number < 5; number++) {
-			rig.nowMs += 250;
+			rig.pass(250);
 			publish(rig);
 		}
 		expect(rig.lanes.shrink(0), "something of a stalled client is dropped").toBe(false);
