@@ -79,6 +79,8 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 	abstract gone(): void;
 	/** Sends a message that is outside of channels. Returns false for a client that has not connected yet. */
 	abstract receive(message: DirectMessage): boolean;
+	/** Whether one of its subscriptions lets publications be dropped. */
+	abstract get mayDrop(): boolean;
 	/** Moves all subscriptions to another transport in one step, without a gap or a duplicate. Only for `Lanes`. */
 	abstract moveTo(transport: Transport): void;
 	abstract laneRule(audience: Audience, record: DeliveredRecord): LaneRule;

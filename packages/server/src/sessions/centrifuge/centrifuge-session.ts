@@ -174,6 +174,11 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		}
 	}
 
+	override get mayDrop(): boolean {
+		for (const channel of this.subscriptions.keys()) if (this.#mayDrop(channel)) return true;
+		return false;
+	}
+
 	override laneRule(audience: Audience): ChannelRule {
 		// Every encoder of a Centrifuge session has a channel.
 		const { channel: name } = audience.encoder as ChannelVariant | PatternEncoder | JoinEncoder;
@@ -244,9 +249,13 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		if (subscription.receivesJoins) hub.subscribe(this.transport, joins.of(channel, this.framing));
 		if (subscription.isPresent) presence.join(channel, this);
 		if (subscription.isAnnounced) this.#announce(RecordType.join, channel);
-		if (subscribers.channel(channel).slowClient.policy !== "disconnect") this.sessions.lanes.watch(this);
+		if (this.#mayDrop(channel)) this.sessions.lanes.watch(this);
 		this.#expects(subscription);
 		this.endpoint.subscribed(this, channel);
+	}
+
+	#mayDrop(channel: string): boolean {
+		return this.endpoint.subscribers.channel(channel).slowClient.policy !== "disconnect";
 	}
 
 	#audience(channel: string, { filter, delta }: SubscriptionView, offset: number): Audience {

@@ -49,7 +49,10 @@ const restTopic = "in a lane";
  */
 export class Lanes {
 	readonly #parts: LanesParts;
-	/** Clients with a subscription whose publications may be dropped. */
+	/**
+	 * Clients that have had a subscription whose publications may be dropped. Whether they still have one is looked up when they are slow: to look at
+	 * each end of a subscription would take as long as the client has subscriptions.
+	 */
 	readonly #watched = new Set<ClientSession>();
 	/** Clients with much unread that do not allow drops: since when they have read nothing. */
 	readonly #still = new Map<ClientSession, number>();
@@ -89,7 +92,7 @@ export class Lanes {
 			const { transport } = session;
 			if (session.leaving !== 0 || transport instanceof Lane) continue;
 			if (transport.getBufferedAmount() <= Math.min(session.bufferedBytesMax * slowShare, slowBytesMax)) continue;
-			if (this.#watched.has(session)) this.#slow(session, "slow");
+			if (this.#mayDrop(session)) this.#slow(session, "slow");
 			else this.#mayBeStalled(session, nowMs());
 		}
 	}
@@ -167,6 +170,13 @@ export class Lanes {
 			if (session.transport instanceof Lane) session.transport.forget(rule);
 		}
 	};
+
+	#mayDrop(session: ClientSession): boolean {
+		if (!this.#watched.has(session)) return false;
+		if (session.mayDrop) return true;
+		this.#watched.delete(session);
+		return false;
+	}
 
 	#mayBeStalled(session: ClientSession, nowMs: number): void {
 		const sinceMs = this.#still.get(session);

@@ -90,9 +90,13 @@ export class RawSession extends ClientSession<TopicTransport> {
 		return true;
 	}
 
+	override get mayDrop(): boolean {
+		return this.channelSet !== null && this.#endpoint.mayDrop(this.channelSet.channels.names);
+	}
+
 	/** Must be called when options of channels have changed. */
 	watch(): void {
-		if (this.channelSet !== null && this.#endpoint.mayDrop(this.channelSet.channels.names)) this.sessions.lanes.watch(this);
+		if (this.mayDrop) this.sessions.lanes.watch(this);
 	}
 
 	override moveTo(transport: Transport): void {

@@ -330,6 +330,28 @@ describe("a client whose publications may not be dropped", () => {
 		expect(rig.lanes.count).toBe(0);
 	});
 
+	it.each([
+		["when it has unsubscribed from the channels that let publications be dropped", false],
+		["when its channels do not let publications be dropped any more", true],
+	])("waits for 250 ms as well %s", (_, isReload) => {
+		const loose = { ...plain, name: "loose", slowClient: "drop-oldest" } as const;
+		const settings = { channelWithoutNamespace: { ...plain, slowClient: "disconnect" }, channelNamespaces: [loose] } as const;
+		const rig = new ShardRig(settings);
+		const slow = rig.connected();
+		slow.send({ subscribe: { channel: "strict" }, id: 2 });
+		slow.send({ subscribe: { channel: "loose:a" }, id: 3 });
+		slow.session.bufferedBytesMax = FakeTransport.bufferedBytesMax;
+		if (isReload) rig.reload({ channelNamespaces: [{ ...loose, slowClient: "disconnect" }] });
+		else slow.send({ unsubscribe: { channel: "loose:a" }, id: 4 });
+		slow.transport.peer.pause();
+		for (let number = 0; number < 4; number++) publish(rig);
+		expect(rig.lanes.count, "clients in a lane at once").toBe(0);
+		slow.send({ subscribe: { channel: "loose:b" }, id: 5 });
+		if (isReload) rig.reload(settings);
+		publish(rig);
+		expect(rig.lanes.count, "when it has such a subscription again").toBe(1);
+	});
+
 	it("stays in its topics when the process stood still, and could not notice that it reads", () => {
 		const { rig, client: fast } = client();
 		fast.transport.peer.pause();
