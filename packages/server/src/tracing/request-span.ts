@@ -63,10 +63,13 @@ export class RequestSpan {
 		return { ...published, details: this.details(details) };
 	}
 
-	/** Ends with the reply. */
-	replied(status: number, error?: string): void {
+	/**
+	 * Ends with the reply. One that refuses a wrong request is no error of the server: for a server's span, OpenTelemetry's conventions for HTTP leave the
+	 * status unset below 500.
+	 */
+	replied(status: number): void {
 		this.#span.set({ "http.response.status_code": status });
-		this.#span.end(error ?? (status >= 400 ? `status ${status}` : undefined));
+		this.#span.end(status >= 500 ? `status ${status}` : undefined);
 	}
 
 	/** Ends when the reply is there, and returns it. */

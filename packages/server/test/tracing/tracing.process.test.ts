@@ -126,10 +126,13 @@ describe("a server whose traces go to a collector", () => {
 		expect(named(await collector.trace(own.traceId, 3), "publish")).toMatchObject({ parentId: own.spanId, kind: 4 });
 	});
 
-	it("a refusal is an error in the trace; an unsampled or broken context is not recorded, and disturbs nothing", async () => {
+	it("a refused request has its status in the trace, which is no error; an unsampled or broken context is not recorded, and disturbs nothing", async () => {
 		const refused = parent();
 		expect((await post("/api/publish", { channel: "news" }, { traceparent: refused.header })).status).toBe(400);
-		expect((await collector.trace(refused.traceId, 1))[0]).toMatchObject({ error: "status 400" });
+		expect((await collector.trace(refused.traceId, 1))[0]).toMatchObject({
+			attributes: { "http.response.status_code": 400 },
+			error: undefined,
+		});
 		const unsampled = parent("00");
 		await post("/api/publish", { channel: "news", data: "u1" }, { traceparent: unsampled.header });
 		await post("/api/publish", { channel: "news", data: "u2" }, { traceparent: "nonsense", tracestate: "x".repeat(2000) });
