@@ -2,7 +2,7 @@ import { Command, CommanderError } from "commander";
 import { thresholds } from "../option-parsers.ts";
 import { UsageError } from "../options.ts";
 import { exitStatusOf } from "../report/exit-status.ts";
-import { checkOutputs, writeOutputs } from "../report/outputs.ts";
+import { checkOutputs, keepInputs, writeOutputs } from "../report/outputs.ts";
 import { renderResult } from "../report/render.ts";
 import { judgedAgain } from "../report/result.ts";
 import { judge, type Threshold } from "../thresholds/threshold.ts";
@@ -41,6 +41,7 @@ export function mergeCommand(argv: readonly string[]): number {
 	const { failIf = [], json, csv, html } = command.opts<Flags>();
 	const paths = { jsonPath: json ?? null, csvPath: csv ?? null, htmlPath: html ?? null };
 	const result = mergeOf(command.args, failIf);
+	keepInputs(paths, command.args);
 	checkOutputs(paths);
 	result.thresholds = failIf.map((threshold) => judge(threshold, result));
 	console.log(renderResult(result));

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { UsageError } from "../options.ts";
 import { seriesCsv } from "../series/csv.ts";
 import { htmlReport } from "./html-report.ts";
@@ -11,6 +11,18 @@ interface OutputPaths {
 }
 
 const flags = { jsonPath: "--json", csvPath: "--csv", htmlPath: "--html" } as const;
+
+/** Before anything is written: that no file is replaced by what is made from it, by whatever path it is named. @throws UsageError */
+export function keepInputs(paths: OutputPaths, inputs: readonly string[]): void {
+	const files = inputs.map((input) => ({ input, status: statSync(input) }));
+	for (const [key, flag] of Object.entries(flags) as [keyof OutputPaths, string][]) {
+		const path = paths[key];
+		const found = path === null ? undefined : statSync(path, { throwIfNoEntry: false });
+		if (found === undefined) continue;
+		const same = files.find(({ status }) => status.dev === found.dev && status.ino === found.ino);
+		if (same !== undefined) throw new UsageError(`error: ${flag} ${path} would replace ${same.input}, which is merged; name another file`);
+	}
+}
 
 /** Before a test that takes long: whether its files can be written. @throws UsageError */
 export function checkOutputs(paths: OutputPaths): void {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -156,6 +156,22 @@ describe("merge", () => {
 		expect(mergeCommand([a, b, ...lenient.slice(0, 4)]), "and so are connections that did not open").toBe(1);
 		expect(mergeCommand([merged, ...lenient]), "also when it was merged before").toBe(0);
 		expect(mergeCommand([merged])).toBe(1);
+	});
+
+	it("refuses to replace a file that it merges, however that is named, and writes nothing", () => {
+		const [a, b] = [written("a.json", measured), written("b.json", measured)];
+		const before = readFileSync(b, "utf8");
+		const [link, hard, csv] = ["link.json", "hard.json", "new.csv"].map((name) => join(directory, name)) as [string, string, string];
+		symlinkSync(b, link);
+		linkSync(b, hard);
+		for (const [flag, path] of [
+			["--json", b],
+			["--json", link],
+			["--html", hard],
+			["--json", join(directory, ".", "b.json")],
+		] as const)
+			expect(refusal(a, b, "--csv", csv, flag, path)).toBe(`error: ${flag} ${path} would replace ${b}, which is merged; name another file`);
+		expect([readFileSync(b, "utf8"), existsSync(csv)]).toEqual([before, false]);
 	});
 
 	it("refuses what it can not read, by name", () => {
