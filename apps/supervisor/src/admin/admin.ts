@@ -4,7 +4,7 @@ import type { Workers } from "@shardcast/control";
 import { adminRoutes, type HttpRequest, plainAdminWarning, Router } from "@shardcast/http";
 import { socketPathBytesMax } from "@shardcast/native";
 import { healthReport } from "@shardcast/scoreboard";
-import type { Log } from "@shardcast/telemetry";
+import { BoundedLines, type Log } from "@shardcast/telemetry";
 import type { ClusterMemory } from "../cluster-memory.ts";
 import type { FollowCpus } from "../operations/follow-cpus.ts";
 import type { Supervisor } from "../supervisor.ts";
@@ -12,9 +12,13 @@ import { version } from "../version.ts";
 import { AdminService, waitMsMax } from "./admin-service.ts";
 import { adminSocketName } from "./client/find-socket.ts";
 import { AdminSocket } from "./socket/admin-socket.ts";
+import { connectionsMax } from "./socket/connection-room.ts";
 import { unixPeer, withName } from "./socket/peer.ts";
 import { serveHttp } from "./socket/serve-http.ts";
 import type { AdminCluster, ReloadReport } from "./verb.ts";
+
+/** At most one line about closed connections in this time. */
+const noRoomLineMs = 10_000;
 
 interface AdminParts {
 	readonly supervisor: Supervisor;
@@ -51,9 +55,16 @@ export class Admin {
 		supervisor.useAdmin(service);
 		// Operations in progress end early, and say so.
 		supervisor.stopSignal.addEventListener("abort", () => service.stop());
+		const noRoom = new BoundedLines(noRoomLineMs);
 		const server = serveHttp({
 			router: new Router(adminRoutes({ admit: localCaller, answer: service.handle, waitMsMax }), { allowedOrigins: new Set() }),
 			peerOf: unixPeer,
+			onNoRoom: (who) =>
+				noRoom.offer((leftOut) => {
+					const more = leftOut === 0 ? "" : `, and ${leftOut} more since the line before`;
+					const why = `there are ${connectionsMax}, and it has not sent a whole request`;
+					log.warn({ audit: "admin", who, leftOut }, `admin: closed a connection of ${who}: ${why}${more}`);
+				}),
 			onError: (error) => log.error({ err: error }, "admin: a handler threw an error"),
 		});
 		const { adminSocket } = supervisor.config;

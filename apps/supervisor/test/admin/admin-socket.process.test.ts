@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { AdminClient, AnsweredError, socketEndpoint, Unreachable } from "../../src/admin/client/admin-client.ts";
 import { runVerb } from "../../src/admin/client/run-verb.ts";
 import { AdminSocket } from "../../src/admin/socket/admin-socket.ts";
+import { connectionsMax } from "../../src/admin/socket/connection-room.ts";
 import { unixPeer, withName } from "../../src/admin/socket/peer.ts";
 import { serveHttp } from "../../src/admin/socket/serve-http.ts";
 import { fakeService } from "./support.ts";
@@ -17,12 +18,15 @@ import { fakeService } from "./support.ts";
 let folder: string;
 let path: string;
 const open: AdminSocket[] = [];
+/** Whose connections were closed for want of room. */
+const noRoom: string[] = [];
 beforeEach(() => {
 	folder = mkdtempSync(join(tmpdir(), "admin-"));
 	path = join(folder, "admin.sock");
 });
 afterEach(() => {
 	for (const socket of open.splice(0)) socket.close();
+	noRoom.length = 0;
 	rmSync(folder, { recursive: true });
 });
 
@@ -41,6 +45,7 @@ const server = (handle: Parameters<typeof adminRoutes>[0]["answer"], seen: strin
 			{ allowedOrigins: new Set() },
 		),
 		peerOf: unixPeer,
+		onNoRoom: (peer) => void noRoom.push(peer),
 		onError: (error) => expect.fail(String(error)),
 	});
 
@@ -170,6 +175,29 @@ describe("the admin socket", () => {
 	});
 });
 
+describe("connections on which no whole request comes", () => {
+	it("keep no command out: the oldest makes room, and who had it is told", async () => {
+		await listen();
+		const pieces = ["", "POST /admin/v1/run HTT", "POST /admin/v1/run HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{"];
+		const waiting = Array.from({ length: connectionsMax }, () => connect(path));
+		try {
+			await Promise.all(
+				waiting.map(async (socket, index) => {
+					await once(socket, "connect");
+					socket.write(pieces[index % pieces.length]!);
+				}),
+			);
+			const closed = once(waiting[0]!.resume(), "close");
+			expect((await new AdminClient(socketEndpoint(path)).run("status", {})).verb).toBe("status");
+			await closed;
+			expect(noRoom).toEqual([`user ${process.getuid!()}, pid ${process.pid}`]);
+			expect(waiting.filter(({ destroyed }) => destroyed)).toHaveLength(1);
+		} finally {
+			for (const socket of waiting) socket.destroy();
+		}
+	});
+});
+
 describe("a command", () => {
 	function heard() {
 		const events: object[] = [];
@@ -231,6 +259,7 @@ describe("a command", () => {
 				},
 			),
 			peerOf: () => "",
+			onNoRoom: () => {},
 			onError: () => {},
 		});
 		open.push(await AdminSocket.listen(other, path, "--admin-socket"));

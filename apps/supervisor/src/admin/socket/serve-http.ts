@@ -12,9 +12,8 @@ import {
 	sendNodeReply,
 	withNodeBody,
 } from "@shardcast/http";
+import { ConnectionRoom } from "./connection-room.ts";
 
-/** Most connections at once; more are closed. An operator has one, a console one. */
-const connectionsMax = 64;
 const headBytesMax = 16_384;
 /** Time for a request to arrive as a whole. */
 const requestMs = 10_000;
@@ -24,6 +23,8 @@ interface ServeHttpParts {
 	readonly router: Router<AnswerRoute | BodyRoute>;
 	/** Who is at the other end, as the address of the request. */
 	readonly peerOf: (socket: Socket) => string;
+	/** A connection of this peer is closed: there is no room, and it has not sent a whole request. */
+	readonly onNoRoom: (peer: string) => void;
 	/** Gets the error of a handler, which is a bug. */
 	readonly onError: (error: unknown) => void;
 }
@@ -31,6 +32,7 @@ interface ServeHttpParts {
 /** An HTTP server that answers with a router. It does not listen yet. */
 export function serveHttp(parts: ServeHttpParts): Server {
 	const peers = new WeakMap<Socket, string>();
+	const room = new ConnectionRoom((socket) => parts.onNoRoom(parts.peerOf(socket)));
 	const server = createServer(
 		{ maxHeaderSize: headBytesMax, requestTimeout: requestMs, headersTimeout: requestMs, keepAliveTimeout: keepAliveMs },
 		(request, response) => {
@@ -41,10 +43,12 @@ export function serveHttp(parts: ServeHttpParts): Server {
 				peer = parts.peerOf(socket);
 				peers.set(socket, peer);
 			}
+			room.began(socket, request);
+			response.once("close", () => room.answered(socket, request));
 			void answer(parts, request, response, peer);
 		},
 	);
-	server.maxConnections = connectionsMax;
+	server.on("connection", (socket: Socket) => room.opened(socket));
 	return server;
 }
 
