@@ -59,13 +59,24 @@ describe("rebalance of shards", () => {
 	it("takes from each shard in proportion", async () => {
 		const move = vi.fn(async () => 0);
 		await rebalanceShards({ ...shards([500, 300, 100, 100]).options, move });
-		expect(move.mock.calls[0]).toEqual([{ 0: 83, 1: 17 }]);
+		expect(move.mock.calls[0]).toEqual([{ 0: 67, 1: 13 }]);
 	});
 
-	it("moves at most the rate per second, until all have their share", async () => {
-		const { options, asked } = shards([500, 0]);
-		expect(await rebalanceShards(options)).toMatchObject({ before: { 0: 500, 1: 0 }, after: { 0: 250, 1: 250 }, moved: 250 });
-		expect(asked).toEqual([100, 100, 50]);
+	it("moves four fifths of the rate per second, until all have their share", async () => {
+		const { options, asked } = shards([400, 0]);
+		expect(await rebalanceShards(options)).toMatchObject({ before: { 0: 400, 1: 0 }, after: { 0: 200, 1: 200 }, moved: 200 });
+		expect(asked).toEqual([80, 80, 40]);
+	});
+
+	it.each([
+		[1, 1],
+		[4, 3],
+		[5, 4],
+	])("a rate of %i is not rounded up: it asks %i each second", async (rate, each) => {
+		const { options, asked } = shards([20, 0]);
+		expect(await rebalanceShards({ ...options, rate: () => rate })).toMatchObject({ moved: 10 });
+		expect(asked[0]).toBe(each);
+		expect(Math.max(...asked)).toBe(each);
 	});
 
 	it("is done when a client that came meanwhile makes one too many", async () => {
@@ -85,7 +96,7 @@ describe("rebalance of shards", () => {
 	it("gives up when clients come back to the same shard, without asking anybody twice as often as necessary", async () => {
 		const { options, asked } = shards([300, 100], { returnTo: "same" });
 		expect(await rebalanceShards(options)).toMatchObject({ moved: 100, ended: "clients come back to the same shards" });
-		expect(asked).toEqual([100]);
+		expect(asked).toEqual([80, 20]);
 	});
 
 	it("gives up when all are in the middle of something, and when it is ended", async () => {
@@ -100,7 +111,7 @@ describe("rebalance of shards", () => {
 	it("a shard that does not answer may have asked its clients", async () => {
 		const { options } = shards([300, 100]);
 		const move = vi.fn(() => Promise.reject(new Error("late")));
-		expect(await rebalanceShards({ ...options, move })).toMatchObject({ ended: "clients come back to the same shards" });
+		expect(await rebalanceShards({ ...options, rate: () => 125, move })).toMatchObject({ ended: "clients come back to the same shards" });
 		expect(move).toHaveBeenCalledTimes(1);
 	});
 });

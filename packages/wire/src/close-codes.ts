@@ -38,9 +38,14 @@ export const closeReasons: Readonly<Record<CloseCode, string>> = {
 };
 
 /**
- * At which rate clients are told to reconnect, so that they do so at `perSecond` at most: four fifths of it. Their own delays bunch them, so at the full rate
- * more would reconnect in some seconds.
+ * The rate at which clients are told to reconnect, so that no more than `perSecond` do so in any second: four fifths of it. Their own delays bunch them, so at
+ * the full rate some seconds would see more.
  */
 export function toldPerSecond(perSecond: number): number {
 	return perSecond * 0.8;
+}
+
+/** The same in whole clients, for those who ask some each second. At least one, or it would never end. */
+export function toldEachSecond(perSecond: number): number {
+	return Math.max(1, Math.floor(toldPerSecond(perSecond)));
 }

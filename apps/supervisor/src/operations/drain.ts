@@ -4,7 +4,7 @@ import type { DrainResult } from "./operation.ts";
 
 interface DrainParts {
 	readonly shard: OperatedShard;
-	/** Clients per second; null = `--drain-rate`. */
+	/** Clients per second that may reconnect; null = `--drain-rate`. */
 	readonly rate: number | null;
 	/** What is left after this time stays for now, but is still told. */
 	readonly timeoutMs: number;

@@ -23,7 +23,7 @@ import {
 import { rebalanceShards } from "./rebalance-shards.ts";
 
 export interface DrainOptions {
-	/** Clients per second that are told to reconnect; `--drain-rate` if not given. */
+	/** Clients per second that may reconnect; `--drain-rate` if not given. */
 	readonly rate?: number;
 	/** `--shutdown-timeout` if not given, or the time that the rate takes if that is more. */
 	readonly timeoutMs?: number;
@@ -33,7 +33,7 @@ export interface DrainOptions {
 }
 
 export interface RebalanceOptions {
-	/** Clients per second that are asked to connect again; `--rebalance-rate` if not given. */
+	/** Clients per second that may connect again; `--rebalance-rate` if not given. */
 	readonly rate?: number;
 	readonly onProgress?: OnProgress;
 }
@@ -216,7 +216,7 @@ export class Operations {
 						.filter(({ takesClients }) => takesClients)
 						.map(({ slot, clients }) => [slot, clients]),
 				),
-			rate: () => Math.ceil(toldPerSecond(rate ?? config().rebalanceRate)),
+			rate: () => rate ?? config().rebalanceRate,
 			move,
 			signal: running.abort.signal,
 			onProgress: (moved, left) => this.#progress(running, `${left} clients too many on the fullest shards`, moved, left),

@@ -1,9 +1,10 @@
+import { toldEachSecond } from "@shardcast/wire";
 import type { RebalanceResult } from "./operation.ts";
 
 interface RebalanceParts {
 	/** Clients of each shard that takes clients, by slot. */
 	readonly clients: () => ReadonlyMap<number, number>;
-	/** Clients per second; read for each second. */
+	/** Clients per second that may connect again; read for each second. */
 	readonly rate: () => number;
 	/** Asks so many clients of each shard to connect again, spread over a second. Resolves with how many were asked. */
 	readonly move: (bySlot: Readonly<Record<string, number>>) => Promise<number>;
@@ -45,7 +46,7 @@ function partOf(excess: ReadonlyMap<number, number>, count: number): Map<number,
 const sum = (counts: ReadonlyMap<number, number>) => [...counts.values()].reduce((all, count) => all + count, 0);
 
 /**
- * Moves clients away from the fullest shards, at most `rate` per second, until each shard has its share. It asks no more clients than were too many at the
+ * Moves clients away from the fullest shards, `toldEachSecond` of the rate, until each shard has its share. It asks no more clients than were too many at the
  * start: those that come back to the same shard, as with a strategy that prefers it, are not asked forever.
  */
 export async function rebalanceShards({ clients, rate, move, signal, onProgress, pause }: RebalanceParts): Promise<RebalanceResult> {
@@ -66,7 +67,7 @@ export async function rebalanceShards({ clients, rate, move, signal, onProgress,
 		else if (idle >= idleMax) ended = "the other clients are in the middle of something";
 		else if (budget <= 0 && settling++ >= settleMax) ended = "clients come back to the same shards";
 		if (ended !== undefined) break;
-		const count = Math.min(rate(), left, budget);
+		const count = Math.min(toldEachSecond(rate()), left, budget);
 		if (count > 0) {
 			const asked = await move(Object.fromEntries(partOf(excess, count))).catch(() => null);
 			// A shard that did not answer may have asked its clients.

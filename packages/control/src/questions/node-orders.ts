@@ -54,7 +54,7 @@ export interface MoveClients {
 /** Each shard spreads them over a second, and answers how many it asks: fewer if clients are in the middle of something. */
 export const moveClientsQuestion = order<MoveClients>("move_clients");
 
-/** Whether a shard tells all its clients to reconnect, and how many per second (null = `--drain-rate`). */
+/** Whether a shard tells all its clients to reconnect, and how many per second may do so (null = `--drain-rate`). */
 export interface OffloadOrder {
 	readonly on: boolean;
 	readonly rate: number | null;

@@ -292,7 +292,7 @@ export class Server extends EventEmitter<ServerEvents> {
 	}
 
 	/**
-	 * Makes the nodes with too many clients ask them to connect again, `rebalanceRate` per second each. Resolves when all of these nodes have begun.
+	 * Makes the nodes with too many clients ask them to connect again, at most `rebalanceRate` per second each. Resolves when all of these nodes have begun.
 	 * Rejects without Redis, and when a node may not have begun; calling it again does no harm.
 	 * @throws RangeError for a wrong tolerance.
 	 */

@@ -30,18 +30,19 @@ const madeUpMsMax = 5 * tickMs;
 
 /**
  * Closes all clients, spread over time, so that they do not all reconnect to the other shards, or to the next start, at the same moment. They are
- * closed in random order with jittered pauses: `toldPerSecond`, or more if needed to finish in half of the time. Few clients are closed
- * at once, and so are all if hardly any time is left.
+ * closed in random order with jittered pauses: `toldPerSecond`, or more if needed to finish in half of the time. Those that read slowly have until three
+ * quarters of it. Few clients are closed at once, and so are all if hardly any time is left.
  *
  * Clients with unwritten messages are closed last, so that they get those first. Resolves when no client is left, or when the time is over.
  */
 export async function closeAll<Client extends ClosableClient>(parts: ClosingParts<Client>): Promise<void> {
 	const { close, deadlineMs, nowMs, pause, random, mayClose = () => true, isEnded = () => false } = parts;
-	const endsMs = nowMs() + deadlineMs;
+	const beganMs = nowMs();
+	const endsMs = beganMs + deadlineMs;
 	let waiting = shuffled(parts.clients(), random);
-	// With no time left, all are closed in the first tick.
-	const spreadEndsMs = nowMs() + deadlineMs / 2;
+	let spreadEndsMs = beganMs + deadlineMs / 2;
 	const ratePerMs = toldPerSecond(parts.clientsPerSecond) / 1000;
+	// With no time left, all are closed in the first tick.
 	const perMs = () => Math.max(ratePerMs, waiting.length / Math.max(1, spreadEndsMs - nowMs()));
 	let sinceMs = nowMs();
 	// Unused allowance of the rate. The first client may be closed at once.
@@ -60,6 +61,8 @@ export async function closeAll<Client extends ClosableClient>(parts: ClosingPart
 				told++;
 			} else rest.push(client);
 		}
+		// Those that are left at the half have unwritten messages. If all of these are written at the same moment, it must not be a burst either.
+		if (tickAtMs >= spreadEndsMs) spreadEndsMs = beganMs + deadlineMs * 0.75;
 		// Slow clients leave unused credit, which must not become a burst.
 		credit = Math.min(credit - told, Math.max(1, tickMs * perMs()));
 		waiting = rest;

@@ -1,5 +1,6 @@
 import { type Ask, type ClusterNodes, nodeConnectionsQuestion, type RebalanceStarted, rebalanceQuestion } from "@shardcast/control";
 import { type RebalancePlan, rebalancePlan } from "@shardcast/selection";
+import { toldEachSecond } from "@shardcast/wire";
 
 export interface RebalanceOptions {
 	/** Part of its share by which a node may exceed it before clients move, 0 to 1. Default 0.1. */
@@ -9,7 +10,7 @@ export interface RebalanceOptions {
 /** The options that decide how clients move. */
 export interface RebalanceConfig {
 	readonly selectRegion: "own" | "any";
-	/** Clients per second that each node asks. */
+	/** Clients of each node that may connect again per second. */
 	readonly rebalanceRate: number;
 }
 
@@ -42,6 +43,6 @@ export async function rebalance(ask: Ask, known: ClusterNodes, config: Rebalance
 	const plan = recommend({ ...known, nodes }, config, options);
 	const keep = Object.fromEntries(plan.nodes.flatMap(({ id, connections, leaving }) => (leaving > 0 ? [[id, connections - leaving]] : [])));
 	const to = plan.nodes.flatMap(({ id, arriving }) => (arriving > 0 ? [id] : []));
-	const moving = await ask(rebalanceQuestion, { keep, to, rate: config.rebalanceRate });
+	const moving = await ask(rebalanceQuestion, { keep, to, rate: toldEachSecond(config.rebalanceRate) });
 	return { ...plan, moving };
 }

@@ -3,7 +3,7 @@ import type { ClientSession } from "./client-session.ts";
 
 interface OffloadParts {
 	readonly clients: () => ClientSession[];
-	/** Clients per second; read again for each pass. */
+	/** Clients per second that may reconnect; read again for each pass. */
 	readonly clientsPerSecond: () => number;
 	/** Called for each client that is told. */
 	readonly onTold: () => void;
@@ -36,7 +36,7 @@ export class Offload {
 		return this.#run !== null;
 	}
 
-	/** Does nothing but change the rate if it is on. @param rate clients per second; null = as the options say. Rejects if a client cannot be closed. */
+	/** Does nothing but change the rate if it is on. @param rate clients per second that may reconnect; null = as the options say. Rejects if a client cannot be closed. */
 	async start(rate: number | null): Promise<void> {
 		const run = { rate };
 		this.#run = run;

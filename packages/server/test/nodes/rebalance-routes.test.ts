@@ -59,10 +59,10 @@ it("GET recommends and changes nothing, POST carries it out", async () => {
 	expect(await get()).toEqual([200, plan]);
 	expect(ordered).toEqual([]);
 	expect(await post()).toEqual([200, { ...plan, moving: { n1: 30 } }]);
-	expect(ordered).toEqual([{ keep: { n1: 70 }, to: ["n2"], rate: 100 }]);
+	expect(ordered).toEqual([{ keep: { n1: 70 }, to: ["n2"], rate: 80 }]);
 	expect(await get("tolerance=0.5")).toMatchObject([200, { recommended: false, clients: 0 }]);
 	expect(await post('{"tolerance": 0.5}')).toMatchObject([200, { clients: 0 }]);
-	expect(ordered.at(-1), "an order that ends a rebalance in progress").toEqual({ keep: {}, to: [], rate: 100 });
+	expect(ordered.at(-1), "an order that ends a rebalance in progress").toEqual({ keep: {}, to: [], rate: 80 });
 });
 
 it("only a key that permits it may rebalance; without any key, nobody", async () => {
@@ -108,5 +108,5 @@ it("POST counts the connections now: heartbeats of different times would move cl
 			],
 		},
 	]);
-	expect(ordered).toEqual([{ keep: { n1: 60 }, to: ["n2"], rate: 100 }]);
+	expect(ordered).toEqual([{ keep: { n1: 60 }, to: ["n2"], rate: 80 }]);
 });

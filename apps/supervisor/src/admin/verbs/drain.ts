@@ -19,7 +19,7 @@ const shard = required(
 /** How clients leave a shard; `drain` and `restart` have them. */
 export const leaving = {
 	rate: optional(integer("<clients>", { min: 1, max: rateMax }), {
-		help: "Clients per second that are told to reconnect (default: --drain-rate).",
+		help: "How many clients per second may reconnect (default: --drain-rate).",
 	}),
 	timeout: optional(duration({ minMs: 1, maxMs: timeoutMsMax }), {
 		help: "Longest wait for the clients to leave (default: --shutdown-timeout, or twice the time that the rate takes).",

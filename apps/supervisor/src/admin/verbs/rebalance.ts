@@ -7,7 +7,9 @@ export const rebalance = defineVerb({
 	name: "rebalance",
 	summary: "Ask clients of the fullest shards to connect again, until no shard has more than 5 % above its share.",
 	arguments: {
-		rate: optional(integer("<clients>", { min: 1, max: rateMax }), { help: "Clients per second (default: --rebalance-rate)." }),
+		rate: optional(integer("<clients>", { min: 1, max: rateMax }), {
+			help: "How many clients per second may connect again (default: --rebalance-rate).",
+		}),
 	},
 	changes: true,
 	isExclusive: true,

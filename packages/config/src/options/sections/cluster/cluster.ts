@@ -70,7 +70,7 @@ export const clusterOptions = {
 		default: true,
 		commands: ["multi"],
 		live: true,
-		help: "When a shard is back after a crash, after a rolling restart, and when shards are added, clients of the fullest shards are asked to connect again, --rebalance-rate per second, until no shard has more than 5 % above its share.",
+		help: "When a shard is back after a crash, after a rolling restart, and when shards are added, clients of the fullest shards are asked to connect again, at most --rebalance-rate per second, until no shard has more than 5 % above its share.",
 	}),
 	clusterDirectory: option({
 		flag: "cluster-directory",

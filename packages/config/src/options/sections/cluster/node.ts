@@ -74,7 +74,7 @@ export const nodeOptions = {
 		kind: integer({ min: 1, max: 1_000_000 }),
 		default: 100,
 		live: true,
-		help: "Clients per second that a node with too many asks to connect again during a rebalance; during a rebalance of its shards, those that connect again at most.",
+		help: "How many clients per second of a node with too many may connect again during a rebalance; the same for a rebalance of its shards. They are asked at four fifths of this rate, because their own delays bunch them.",
 	}),
 	scaleUpAt: option({
 		flag: "scale-up-at",

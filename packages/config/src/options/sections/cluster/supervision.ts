@@ -88,7 +88,7 @@ export const shutdownOptions = {
 		default: 5000,
 		commands: withGateway,
 		live: true,
-		help: "Clients per second and shard that reconnect at most during a graceful stop, a drain or a rolling restart. They are told at four fifths of it, since their own delays bunch them; faster only if --shutdown-timeout leaves no time for that.",
+		help: "How many clients per second and shard may reconnect during a graceful stop, a drain or a rolling restart. They are told at four fifths of this rate, because their own delays bunch them; in a stop faster than that if not all would be told in the first half of --shutdown-timeout.",
 	}),
 	shutdownTimeoutMs: option({
 		flag: "shutdown-timeout",
