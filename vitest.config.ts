@@ -101,7 +101,13 @@ class LongestFirst extends BaseSequencer {
 		return (await super.sort(files)).sort((one, other) => group(one) - group(other) || place(one) - place(other));
 	}
 }
-const withProcesses = { ...shared, testTimeout: 120_000 * stress * patience, hookTimeout: 120_000 * patience };
+const withProcesses = {
+	...shared,
+	testTimeout: 120_000 * stress * patience,
+	hookTimeout: 120_000 * patience,
+	server: { deps: { external: builtFiles } },
+};
+const staleBuild = "./packages/testkit/src/processes/stale-build.ts";
 
 export default defineConfig({
 	test: {
@@ -135,19 +141,25 @@ export default defineConfig({
 				test: {
 					...withProcesses,
 					name: "processes",
-					server: { deps: { external: builtFiles } },
 					// As in `unit`: to load the sources again for each file took a fifth of the CPU time of all.
 					isolate: false,
 					include: processes,
 					exclude: [...neverTests, ...serial],
-					globalSetup: ["./packages/testkit/src/processes/stale-build.ts", "./packages/testkit/src/kafka/shared-broker.ts"],
+					globalSetup: [staleBuild, "./packages/testkit/src/kafka/shared-broker.ts"],
 					maxWorkers: 4,
 					sequence: { groupOrder: 1 },
 				},
 			},
 			{
 				...built,
-				test: { ...withProcesses, name: "serial", include: serial, fileParallelism: false, sequence: { groupOrder: 2 } },
+				test: {
+					...withProcesses,
+					name: "serial",
+					include: serial,
+					fileParallelism: false,
+					globalSetup: staleBuild,
+					sequence: { groupOrder: 2 },
+				},
 			},
 		],
 	},
