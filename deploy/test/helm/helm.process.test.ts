@@ -138,8 +138,8 @@ describe.skipIf(tools === null)("the Helm chart", () => {
 		],
 		[
 			"a stop that is too short for the drain rate",
-			{ config: { shutdown: { timeout: "10s", drain_rate: 100 } } },
-			"config.shutdown.timeout: 10s is too short for 12000 connections on 2 shards at 100 per second and shard, which take 60 s",
+			{ config: { shutdown: { timeout: "149s", drain_rate: 100 } } },
+			"config.shutdown.timeout: 149s is too short for 12000 connections on 2 shards at 100 per second and shard: in less than 150 s they would be told to reconnect faster than that",
 		],
 		["a duration without unit", { config: { shutdown: { drain_delay: 5 } } }, 'config.shutdown.drain_delay: "5" is not a duration'],
 		["an unknown size", { config: { limits: { max_payload: "1 MX" } } }, 'config.limits.max_payload: "1 mx" is not a size'],

@@ -57,9 +57,9 @@
 {{- $timeout := include "shardcast.option" (list $config "shutdown.timeout" "") -}}
 {{- if $timeout -}}
 {{- $seconds := include "shardcast.seconds" (list "config.shutdown.timeout" $timeout) | int -}}
-{{- $drain := include "shardcast.drainSeconds" . | int -}}
-{{- if lt $seconds $drain -}}
-{{- fail (printf "config.shutdown.timeout: %s is too short for %s connections on %s shards at %s per second and shard, which take %d s; the rest would be cut off. Remove it, or raise shutdown.drain_rate" $timeout (include "shardcast.connections" .) (include "shardcast.shards" .) (include "shardcast.option" (list $config "shutdown.drain_rate" 5000)) $drain) -}}
+{{- $least := include "shardcast.shutdownSeconds" . | int -}}
+{{- if and (lt $seconds $least) (ne (include "shardcast.option" (list $config "shutdown.failover" "graceful")) "immediate") -}}
+{{- fail (printf "config.shutdown.timeout: %s is too short for %s connections on %s shards at %s per second and shard: in less than %d s they would be told to reconnect faster than that. Remove it, or raise shutdown.drain_rate" $timeout (include "shardcast.connections" .) (include "shardcast.shards" .) (include "shardcast.option" (list $config "shutdown.drain_rate" 5000)) $least) -}}
 {{- end -}}
 {{- end -}}
 {{- if and (include "shardcast.proxyProtocol" .) .Values.serviceMonitor.enabled -}}

@@ -17,17 +17,21 @@
 {{- include "shardcast.option" (list .Values.config "limits.max_connections" 12000) -}}
 {{- end -}}
 
-{{- /* Seconds in which each shard tells all its clients to reconnect. */ -}}
+{{- /* Seconds in which all clients of a shard reconnect at shutdown.drain_rate. */ -}}
 {{- define "shardcast.drainSeconds" -}}
 {{- $perShard := divf (include "shardcast.connections" . | float64) (include "shardcast.shards" . | float64) | ceil -}}
 {{- $rate := include "shardcast.option" (list .Values.config "shutdown.drain_rate" 5000) | float64 -}}
 {{- divf $perShard (maxf 1.0 $rate) | ceil | int64 -}}
 {{- end -}}
 
-{{- /* shutdown.timeout: all clients are told in its first half, at four fifths of the rate; ten seconds more for what is in flight. */ -}}
+{{- /* The least shutdown.timeout that keeps to the rate: all clients are told in its first half, at four fifths of the rate. */ -}}
+{{- define "shardcast.shutdownSeconds" -}}
+{{- mulf 2.5 (include "shardcast.drainSeconds" . | float64) | ceil | int64 -}}
+{{- end -}}
+
+{{- /* shutdown.timeout unless it is set: ten seconds more, for what is in flight. */ -}}
 {{- define "shardcast.shutdownTimeout" -}}
-{{- $least := addf 10 (mulf 2.5 (include "shardcast.drainSeconds" . | float64)) | ceil | int64 -}}
-{{- max 30 $least -}}
+{{- max 30 (add 10 (include "shardcast.shutdownSeconds" . | int64)) -}}
 {{- end -}}
 
 {{- /* --failover delayed waits 5 s where no delay is set, immediate does not wait. */ -}}
