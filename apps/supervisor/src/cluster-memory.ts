@@ -5,7 +5,7 @@ import { createPositionFile } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, SharedFile } from "@shardcast/native";
 import { type BoardReading, ClusterDirectory, type ClusterState, Role, readBoard, Scoreboard, ShardState } from "@shardcast/scoreboard";
-import { createEventRing, EventReader } from "@shardcast/webhooks";
+import { type CollectedRing, createEventRing, type EventReader } from "@shardcast/webhooks";
 import type { LogCapacity } from "@shardcast/wire";
 
 /**
@@ -39,8 +39,8 @@ export class ClusterMemory {
 	#handoffs: DescriptorChannel[] = [];
 	/** Holds connections while the balancer is replaced; null in proxy mode. */
 	#left: DescriptorChannel | null = null;
-	/** Reading ends of the rings for client events, by slot; null while there is no webhook. */
-	#eventReaders: Map<number, EventReader> | null = null;
+	/** The rings for client events, by slot; null while there is no webhook. */
+	#eventRings: Map<number, CollectedRing> | null = null;
 	/** Null while connections per address are not limited. */
 	#addresses: {
 		readonly table: AddressTable;
@@ -99,9 +99,7 @@ export class ClusterMemory {
 			createMemberFiles(directory, this.#board, slot, { capacityBytes: this.#ringCapacityBytes, role: Role.shard });
 			row.connectionsGiven = 0;
 			this.#addresses?.reserve(slot + 1);
-			// That of a slot which was a shard's before is still read.
-			if (this.#eventReaders !== null && !this.#eventReaders.has(slot))
-				this.#eventReaders.set(slot, new EventReader(createEventRing(directory.path, slot)));
+			this.#eventRings?.set(slot, createEventRing(directory.path, slot));
 			if (this.#left !== null) this.#handoffs[slot] = DescriptorChannel.bind(directory.handoffPath(slot));
 			this.#openMembers();
 			return slot;
@@ -117,13 +115,15 @@ export class ClusterMemory {
 		return ((row.handoffsSent - row.handoffsUndone - row.handoffsReceived) | 0) <= 0 && isReadByAll(this.#board, this.#members, slot);
 	}
 
-	/** Frees the slot of a shard whose process has ended: the highest one, so that slots stay without gaps. */
+	/** Frees the slot of a shard whose process has ended, and whose events nobody reads any more: the highest one, so that slots stay without gaps. */
 	removeShard(slot: number): void {
 		removeMemberFiles(this.#directory, this.#board, slot);
 		this.#board.row(slot).isDrained = false;
 		const path = this.#directory.handoffPath(slot);
 		for (const channel of this.#handoffs.splice(slot)) channel.close();
 		rmSync(path, { force: true });
+		this.#eventRings?.get(slot)?.remove();
+		this.#eventRings?.delete(slot);
 		this.#openMembers();
 	}
 
@@ -200,12 +200,22 @@ export class ClusterMemory {
 
 	/**
 	 * The reading ends of the rings for client events. Creates the rings if they do not exist. Call it before a shard gets the options of a webhook.
-	 * @throws NativeError ENOSPC when shared memory is too small for them.
+	 * @throws NativeError ENOSPC when shared memory is too small for them; none is left then.
 	 */
 	eventReaders(): ReadonlyMap<number, EventReader> {
-		const { path } = this.#directory;
-		this.#eventReaders ??= new Map(this.#board.slots().map((slot) => [slot, new EventReader(createEventRing(path, slot))]));
-		return this.#eventReaders;
+		this.#eventRings ??= this.#createEventRings();
+		return new Map([...this.#eventRings].map(([slot, { reader }]) => [slot, reader]));
+	}
+
+	#createEventRings(): Map<number, CollectedRing> {
+		const rings = new Map<number, CollectedRing>();
+		try {
+			for (const slot of this.#board.slots()) rings.set(slot, createEventRing(this.#directory.path, slot));
+			return rings;
+		} catch (error) {
+			for (const ring of rings.values()) ring.remove();
+			throw error;
+		}
 	}
 
 	/**

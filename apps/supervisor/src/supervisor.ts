@@ -441,7 +441,9 @@ export class Supervisor {
 	#removeShard(): void {
 		if (this.#ending !== "no") return;
 		this.#watchdog.forget(this.#shards.pop()!);
-		this.#facts.memory.removeShard(this.#operated.pop()!.slot);
+		const { slot } = this.#operated.pop()!;
+		this.#webhooks.shardRemoved(slot);
+		this.#facts.memory.removeShard(slot);
 		this.#announceMembership();
 	}
 

@@ -90,7 +90,7 @@ describe("ClusterMemory", () => {
 		expect(readdirSync(memory!.path)).not.toContain("kafka-positions");
 	});
 
-	it("a shard that is added has all that a shard needs, and one that is removed leaves only its ring of events", () => {
+	it("a shard that is added has all that a shard needs, and one that is removed leaves nothing", () => {
 		create(2);
 		memory!.openHandoffs();
 		memory!.countAddresses(1000);
@@ -113,11 +113,17 @@ describe("ClusterMemory", () => {
 		row.handoffsUndone = 2;
 		expect(memory!.isDone(2)).toBe(true);
 		memory!.removeShard(2);
-		expect(readdirSync(memory!.path).toSorted()).toEqual([...before, "events-2"].toSorted());
+		expect(readdirSync(memory!.path).toSorted()).toEqual(before);
+		expect([...memory!.eventReaders().keys()]).toEqual([0, 1]);
 		expect(memory!.handoffDescriptors()).toHaveLength(2);
 		expect(memory!.board.slots()).toEqual([0, 1]);
 		expect(memory!.addShard()).toBe(2);
 		expect([memory!.board.row(2).isDrained, memory!.board.row(2).ringGeneration]).toEqual([true, 2]);
+		const reader = memory!.eventReaders().get(2)!;
+		expect(
+			reader.read(1, () => {}),
+			"its new ring",
+		).toBe(0);
 	});
 
 	it("a slot is free for the next process once its last one has been reaped", () => {

@@ -12,13 +12,27 @@ const collectorSlot = 0;
 /** Path of a shard's ring in the cluster's directory. */
 const pathOf = (directory: string, slot: number): string => join(directory, `events-${slot}`);
 
+/** The ring of a shard, as the supervisor has it. */
+export interface CollectedRing {
+	readonly reader: EventReader;
+	/** Frees its memory. Whoever uses the reader afterwards kills the process. */
+	remove(): void;
+}
+
 /**
  * Creates the ring of a shard, with the collector as its reader from the first record on. For the supervisor.
  * @throws NativeError ENOSPC when shared memory is full.
  */
-export function createEventRing(directory: string, slot: number): Ring {
+export function createEventRing(directory: string, slot: number): CollectedRing {
 	const format = (buffer: ArrayBuffer): void => formatRing(buffer);
-	return attachRing(SharedFile.create(pathOf(directory, slot), ringBytes(eventRingBytes, readersMax), format).buffer);
+	const file = SharedFile.create(pathOf(directory, slot), ringBytes(eventRingBytes, readersMax), format);
+	return {
+		reader: new EventReader(attachRing(file.buffer)),
+		remove: () => {
+			file.unlink();
+			file.close();
+		},
+	};
 }
 
 /** @throws NativeError ENOENT when the supervisor has not created it. */

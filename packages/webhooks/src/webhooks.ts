@@ -121,10 +121,18 @@ export class Webhooks {
 		this.#tell({ type: change.type === "joined" ? "node_joined" : "node_updated", at, node: id, address, region, status, health });
 	}
 
-	/** A shard was added, whose ring is among the readers. One that is removed is read on, in case it is added again. */
+	/** A shard was added, whose ring is among the readers. */
 	shardAdded(slot: number): void {
+		// Who asks for the rings creates them.
+		if (this.#shards.size === 0) return;
 		const reader = this.#parts.readers().get(slot);
-		if (this.#shards.size > 0 && !this.#shards.has(slot) && reader !== undefined) this.#shards.set(slot, this.#shard(reader));
+		if (reader !== undefined) this.#shards.set(slot, this.#shard(reader));
+	}
+
+	/** A shard whose process has ended is removed: its ring is not used after this. */
+	shardRemoved(slot: number): void {
+		this.shardDied(slot);
+		this.#shards.delete(slot);
 	}
 
 	/** The shard's process is gone: reads its ring to the end, then reports the end of its clients. */

@@ -177,6 +177,8 @@ describe("the collector of webhooks", () => {
 
 	it("without a webhook it opens no ring; one that is added hears of what comes, one that is removed takes its queue along", async () => {
 		const rings = new ManualRings({}, []);
+		rings.webhooks.shardAdded(1);
+		rings.webhooks.shardRemoved(1);
 		expect(rings.opened).toBe(0);
 		rings.use([{ name: "one" }]);
 		rings.write(0, ["connect", 1, 1, "c", "", "websocket", "json"]);
@@ -202,6 +204,20 @@ describe("the collector of webhooks", () => {
 		const ids = rings.receivers.requests.flatMap(({ body }) => body.events.map(({ id }) => id));
 		expect(ids, "start and start, connect").toHaveLength(3);
 		expect(new Set(ids).size, "ids that differ").toBe(3);
+	});
+
+	it("the ring of a shard that is removed is read to its end and then left alone, until it is added again", async () => {
+		const rings = new ManualRings();
+		rings.write(1, ["connect", 1, 1, "c1", "ann", "websocket", "json"]);
+		rings.webhooks.shardRemoved(1);
+		rings.write(1, ["connect", 2, 2, "c2", "bob", "websocket", "json"]);
+		expect((await rings.told()).map(({ type, client }) => [type, client])).toEqual([
+			["start", undefined],
+			["connect", "c1"],
+			["disconnect", "c1"],
+		]);
+		rings.webhooks.shardAdded(1);
+		expect((await rings.told()).map(({ client }) => client)).toEqual(["c2"]);
 	});
 
 	it("a drain vacates what is empty, sends everything, and says what was not delivered when the time is over", async () => {
