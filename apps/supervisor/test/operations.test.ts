@@ -95,7 +95,7 @@ function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"
 		replace: async () => {
 			steps.push("balancer is replaced");
 			balancer.version = "2.0.0";
-			return { drained: null, problem: null };
+			return { drained: null, problem: state.balancerProblem };
 		},
 	};
 	const state = {
@@ -103,6 +103,7 @@ function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"
 		room: 64,
 		portProblem: null as string | null,
 		replaceProblem: null as string | null,
+		balancerProblem: null as string | null,
 		/** A shard that serves, but does not take clients. */
 		takesNone: -1,
 		isDone: true,
@@ -150,7 +151,7 @@ function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"
 		log: { info: vi.fn(), error: vi.fn() } as never,
 		tell: (level, text) => told.push(`${level}: ${text}`),
 	});
-	return { operations, shards, steps, state, told };
+	return { operations, shards, balancer, steps, state, told };
 }
 
 describe("refusals, after which nothing has changed", () => {
@@ -381,6 +382,29 @@ describe("restart", () => {
 		await waitFor(() => shards[0]!.orders.length > 0, { what: "the order", deadlineMs: 5000 });
 		operations.end("it was cancelled");
 		await expect(restarted).rejects.toThrow('it was cancelled; shard 0 stays drained until "undrain 0"');
+	});
+
+	it("cancelled while the process is replaced: it says that the shard stays drained, or what has gone wrong with a process", async () => {
+		const { operations, shards, balancer, state } = setup([5, 5]);
+		const whileReplaced = (child: { replace(): Promise<{ drained: null; problem: string | null }> }, end: string) => {
+			const replace = child.replace.bind(child);
+			vi.spyOn(child, "replace").mockImplementationOnce(() => {
+				operations.end(end);
+				return replace();
+			});
+		};
+		whileReplaced(shards[0]!, "it was cancelled");
+		await expect(operations.restart(0)).rejects.toThrow('it was cancelled; shard 0 stays drained until "undrain 0"');
+		expect([shards[0]!.version, shards[0]!.isDrained]).toEqual(["2.0.0", true]);
+		await operations.undrain(0);
+		whileReplaced(shards[1]!, "it was cancelled");
+		shards[1]!.replaceProblem = "shard 1 died";
+		await expect(operations.restart(1)).rejects.toThrow(/^shard 1 died\. The other shards run as before/);
+		shards[1]!.replaceProblem = null;
+		await operations.restart(1);
+		whileReplaced(balancer, "it was cancelled");
+		state.balancerProblem = "balancer died";
+		await expect(operations.rollingRestart()).rejects.toThrow("balancer died; no new client can connect");
 	});
 
 	it("a stop of the cluster ends it before the next step", async () => {

@@ -277,6 +277,7 @@ export class Operations {
 		const { slot, name, version: from, lost } = shard;
 		// One that is down was drained by the restart that failed.
 		const wasDrained = shard.isDrained && shard.serving;
+		const staysDrained = `; ${name} stays drained until "undrain ${slot}"`;
 		const { config } = this.#parts;
 		this.#progress(running, `${name}: loading the installed version`, 0, shard.clients);
 		await shard.warmUp().catch((error: Error) => {
@@ -286,14 +287,13 @@ export class Operations {
 			this.#goOn(signal);
 			const lostBefore = shard.lost - lost;
 			const drained = await this.#drain(running, shard, options);
-			if (signal.aborted && this.#parts.isServing())
-				throw new OperationAborted(`${String(signal.reason)}; ${name} stays drained until "undrain ${slot}"`);
-			this.#goOn(signal);
+			this.#goOn(signal, staysDrained);
 			this.#progress(running, `${name}: starting the new process`, drained.moved, drained.left);
 			const { drained: ended, problem } = await shard.replace(config().shutdownTimeoutMs);
-			this.#goOn(signal);
+			this.#goOnUnlessStopping(signal);
 			if (problem !== null)
 				throw new OperationAborted(`${problem}. The other shards run as before. Install a version that works, then "restart ${slot}"`);
+			this.#goOn(signal, staysDrained);
 			if (!wasDrained) await this.#takeClients(shard);
 			await until(() => wasDrained || shard.takesClients || signal.aborted, config().readyTimeoutMs);
 			this.#goOn(signal);
@@ -398,8 +398,9 @@ export class Operations {
 		try {
 			this.#goOn(running.abort.signal);
 			const { problem } = await balancer.replace(config().shutdownTimeoutMs);
-			this.#goOn(running.abort.signal);
+			this.#goOnUnlessStopping(running.abort.signal);
 			if (problem !== null) throw new OperationAborted(`${problem}; no new client can connect`);
+			this.#goOn(running.abort.signal);
 			return { restarted: true, from, to: balancer.version };
 		} finally {
 			balancer.coolDown();
@@ -447,8 +448,14 @@ export class Operations {
 		return shard.isDrained || others.length === 0 ? 0 : shard.clients + shard.room;
 	}
 
-	#goOn(signal: AbortSignal): void {
-		if (signal.aborted) throw new OperationAborted(String(signal.reason));
+	/** @param state what people should know who cancel it now. */
+	#goOn(signal: AbortSignal, state = ""): void {
+		if (signal.aborted) throw new OperationAborted(`${String(signal.reason)}${this.#parts.isServing() ? state : ""}`);
+	}
+
+	/** When the cluster stops, a process that has not started is no problem. Who cancels should know of it. */
+	#goOnUnlessStopping(signal: AbortSignal): void {
+		if (!this.#parts.isServing()) this.#goOn(signal);
 	}
 
 	#progress(running: Running, text: string, moved: number, left: number): void {
