@@ -57,10 +57,9 @@ const control = connectToParent({
 	},
 	useCertificates: (certificates) => balancer?.useCertificates(certificates),
 	async drain(deadlineMs, _immediate, replaced) {
-		const cutOff = (await balancer?.drain(deadlineMs, replaced)) ?? 0;
-		await balancer?.stop();
-		return { cutOff };
+		return { cutOff: (await balancer?.drain(deadlineMs, replaced)) ?? 0 };
 	},
+	stop: async () => balancer?.stop(),
 	parts,
 });
 

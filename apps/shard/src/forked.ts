@@ -31,12 +31,10 @@ export function runForked(): void {
 		reloadRoute: () => started?.reloadRoute(),
 		drain: async (deadlineMs, immediate) => {
 			if (started === null) return { cutOff: 0 };
-			const { shard } = started;
 			// No timeout here: `drain` observes the deadline itself, and the supervisor kills a shard that does not end.
-			const cutOff = await shard.drain(deadlineMs, immediate);
-			await shard.stop();
-			return { cutOff };
+			return { cutOff: await started.shard.drain(deadlineMs, immediate) };
 		},
+		stop: async () => started?.shard.stop(),
 	});
 }
 

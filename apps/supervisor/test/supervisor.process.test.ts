@@ -243,10 +243,10 @@ describe("stop", () => {
 		expect(cluster.process.log()).toMatch(/shutdown complete: 3 cut off/);
 	});
 
-	it("kills a shard that does not finish within the time for the stop, and counts its clients as cut off", async () => {
+	it("kills shards that do not finish within the time for the stop, and counts what they have cut off, or all clients of one that has not drained", async () => {
 		cluster = await FakeCluster.start({
 			config: { shutdownTimeoutMs: 600 },
-			faults: { "shard 0": { neverDrained: true, connections: 100 }, "shard 1": { cutOff: 3 } },
+			faults: { "shard 0": { neverDrained: true, connections: 100 }, "shard 1": { neverStopped: true, cutOff: 3, connections: 50 } },
 		});
 		await cluster.ready();
 		const beganMs = performance.now();
@@ -255,6 +255,7 @@ describe("stop", () => {
 		// It was told a shorter time, in which it could have said what it cut off.
 		expect(cluster.events("shard 0", "drain")[0].deadlineMs).toBeLessThan(600);
 		expect(cluster.process.log()).toMatch(/shard 0 did not finish \(SIGKILL\) and had 100 connections/);
+		expect(cluster.process.log()).toMatch(/shard 1 had drained, but did not stop \(SIGKILL\)/);
 		expect(cluster.process.log()).toMatch(/shutdown complete: 103 cut off, not all processes finished/);
 		expect(cluster.directories()).toEqual([]);
 	});

@@ -12,8 +12,10 @@ import { version } from "./version.ts";
 interface ChildHandlers {
 	/** Resolves when the child serves. A rejection is reported as fatal (a StartupError with its exit status) and ends the process. */
 	start(message: StartMessage): Promise<{ readonly port?: number }>;
-	/** Finishes accepted work within `deadlineMs` from now; if `immediate`, after closing the clients; if `replaced`, another process takes its place at once. When it has resolved, the process exits with status 0. */
+	/** Finishes accepted work within `deadlineMs` from now; if `immediate`, after closing the clients; if `replaced`, another process takes its place at once. Resolves with what was cut off, which is reported at once. */
 	drain(deadlineMs: number, immediate: boolean, replaced: boolean): Promise<{ readonly cutOff: number; readonly detail?: string }>;
+	/** Called after that. When it has resolved, the process exits with status 0. */
+	stop?(): Promise<void>;
 	/**
 	 * Applies new options. Called only after the child serves, in order. If it throws, it must not have changed anything: the supervisor is told,
 	 * and the child keeps its options.
@@ -97,7 +99,10 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 				if (draining) return;
 				draining = true;
 				const outcome = await handlers.drain(message.deadlineMs, message.immediate === true, message.replaced === true);
-				leaveAfter({ type: "drained", ...outcome }, 0);
+				// Before it stops: what was cut off counts even if the supervisor has to kill it then.
+				await tell({ type: "drained", ...outcome });
+				await handlers.stop?.();
+				process.exit(0);
 				return;
 			}
 			case "config":

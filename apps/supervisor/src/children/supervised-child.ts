@@ -298,10 +298,14 @@ export class SupervisedChild implements Watched {
 		const timer = setTimeout(() => life.process.kill("SIGKILL"), deadlineMs);
 		await life.exited;
 		clearTimeout(timer);
-		if (life.drained !== null) return { ...life.drained, finished: true };
-		const { connectionsLost } = life;
-		const detail = `${this.name} did not finish (${causeOf(life)}) and had ${connectionsLost} connections`;
-		return { cutOff: connectionsLost, detail, finished: false };
+		if (life.drained === null) {
+			const { connectionsLost } = life;
+			const detail = `${this.name} did not finish (${causeOf(life)}) and had ${connectionsLost} connections`;
+			return { cutOff: connectionsLost, detail, finished: false };
+		}
+		if (life.process.exitCode === 0) return { ...life.drained, finished: true };
+		// Clients have what they were to get, but what a stop writes last may be missing.
+		return { ...life.drained, detail: `${this.name} had drained, but did not stop (${causeOf(life)})`, finished: false };
 	}
 
 	/** Call before the last `drain`: it is not started again, not even by a `replace` that is in progress. */

@@ -95,6 +95,9 @@ const control = connectToParent({
 		tell("drained", { atMs: monotonicMs() });
 		return { cutOff: fault.cutOff ?? 0 };
 	},
+	async stop() {
+		if (fault.neverStopped) await new Promise(() => {});
+	},
 	reload() {
 		if (fault.noReload) throw new Error("no more files");
 	},
