@@ -56,10 +56,13 @@ describe.skipIf(!redisForTests())("permissions in Redis", () => {
 			await redis.ready(waitMs);
 			await expect(redis.subscribe("ws:messages:0", () => {}, { sharded: true })).rejects.toThrow(RedisError);
 			// It is tried again, and told of once a minute at most.
-			await waitFor(() => server.order("ACL", "LOG").includes("ws:messages:0"), { deadlineMs: waitMs, what: "the refusal in Redis" });
+			await waitFor(async () => (await server.ask("ACL", "LOG")).includes("ws:messages:0"), {
+				deadlineMs: waitMs,
+				what: "the refusal in Redis",
+			});
 			expect(lines).toEqual([expect.stringMatching(/^Redis refuses a subscription: NOPERM .*; trying again$/)]);
 			server.order("ACL", "SETUSER", "deaf", "allchannels");
-			await waitFor(() => server.order("PUBSUB", "SHARDNUMSUB", "ws:messages:0").endsWith("1"), {
+			await waitFor(async () => (await server.ask("PUBSUB", "SHARDNUMSUB", "ws:messages:0")).endsWith("1"), {
 				deadlineMs: waitMs,
 				what: "the subscription",
 			});

@@ -58,14 +58,12 @@ export class RedisCluster {
 
 	/** Waits until all slots are served and `servers` of its servers are reached. */
 	async works(servers = this.servers.length): Promise<void> {
-		const formed = () =>
-			this.servers
-				.filter((server) => server.isRunning)
-				.every((server) => {
-					const nodes = server.order("CLUSTER", "NODES").split("\n");
-					const reached = nodes.filter((line) => !/fail|handshake|noaddr/.test(line.split(" ")[2]!)).length;
-					return server.order("CLUSTER", "INFO").includes("cluster_state:ok") && reached === servers;
-				});
+		const isFormed = async (server: RedisServer): Promise<boolean> => {
+			const nodes = (await server.ask("CLUSTER", "NODES")).split("\n");
+			const reached = nodes.filter((line) => !/fail|handshake|noaddr/.test(line.split(" ")[2]!)).length;
+			return reached === servers && (await server.ask("CLUSTER", "INFO")).includes("cluster_state:ok");
+		};
+		const formed = async () => (await Promise.all(this.servers.filter((server) => server.isRunning).map(isFormed))).every(Boolean);
 		await waitFor(formed, { deadlineMs: 20_000, what: "a Redis Cluster that works", everyMs: 50 });
 	}
 
@@ -85,7 +83,8 @@ export class RedisCluster {
 		for (const server of others) first.order("CLUSTER", "MEET", "127.0.0.1", String(server.port), busPortOf(server));
 		await this.works();
 		for (const [index, replica] of replicas.entries()) replica.order("CLUSTER", "REPLICATE", masters[index]!.order("CLUSTER", "MYID"));
-		await waitFor(() => replicas.every((replica) => replica.order("INFO", "replication").includes("master_link_status:up")), {
+		const hasCaughtUp = async (replica: RedisServer) => (await replica.ask("INFO", "replication")).includes("master_link_status:up");
+		await waitFor(async () => (await Promise.all(replicas.map(hasCaughtUp))).every(Boolean), {
 			deadlineMs: 20_000,
 			what: "replicas that have caught up",
 			everyMs: 50,

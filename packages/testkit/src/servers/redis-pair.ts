@@ -19,7 +19,7 @@ export class RedisPair {
 	static async start(): Promise<RedisPair> {
 		const master = await RedisServer.start({ args: ["--repl-diskless-sync-delay", "0"] });
 		const replica = await RedisServer.start({ args: ["--replicaof", "127.0.0.1", String(master.port)] });
-		await waitFor(() => replica.order("INFO", "replication").includes("master_link_status:up"), {
+		await waitFor(async () => (await replica.ask("INFO", "replication")).includes("master_link_status:up"), {
 			deadlineMs: 20_000,
 			what: "a replica that has caught up",
 		});
@@ -32,8 +32,8 @@ export class RedisPair {
 
 	/** Waits until the replica has everything. */
 	async replicated(): Promise<void> {
-		const offset = (server: RedisServer) => /master_repl_offset:(\d+)/.exec(server.order("INFO", "replication"))![1];
-		await waitFor(() => offset(this.master) === offset(this.replica), { deadlineMs: 20_000, what: "replication" });
+		const offset = async (server: RedisServer) => /master_repl_offset:(\d+)/.exec(await server.ask("INFO", "replication"))![1];
+		await waitFor(async () => (await offset(this.master)) === (await offset(this.replica)), { deadlineMs: 20_000, what: "replication" });
 	}
 
 	/** The replica stops following. What the address, still at the master, takes from now on is lost by `move`. */

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -84,11 +84,23 @@ export class RedisServer {
 		this.#child?.kill(signal);
 	}
 
-	/** Sends a command with redis-cli. @throws when it fails. */
+	/** Sends a command with redis-cli. The process stands still meanwhile: what waits for an answer in it may be too late. @throws when it fails. */
 	order(...args: readonly string[]): string {
 		const { stdout, stderr, status } = spawnSync("redis-cli", ["-p", String(this.port), ...args], { encoding: "utf8" });
-		if (status !== 0 || /^(\(error\) )?[A-Z]+ERR|^ERR/.test(stdout)) throw new Error(`redis-cli ${args.join(" ")}: ${stdout}${stderr}`);
-		return stdout.trim();
+		return answerOf(args, stdout, stderr, status === 0);
+	}
+
+	/** Like `order`, for what is asked again and again: the process goes on. Rejects when it fails. */
+	ask(...args: readonly string[]): Promise<string> {
+		return new Promise((resolve, reject) => {
+			execFile("redis-cli", ["-p", String(this.port), ...args], { encoding: "utf8" }, (error, stdout, stderr) => {
+				try {
+					resolve(answerOf(args, stdout, stderr, error === null));
+				} catch (problem) {
+					reject(problem);
+				}
+			});
+		});
 	}
 
 	/** Stops it and waits until it has ended. `start` may follow. */
@@ -102,4 +114,9 @@ export class RedisServer {
 		await this.end();
 		rmSync(this.#folder, { recursive: true, force: true });
 	}
+}
+
+function answerOf(args: readonly string[], stdout: string, stderr: string, isDone: boolean): string {
+	if (!isDone || /^(\(error\) )?[A-Z]+ERR|^ERR/.test(stdout)) throw new Error(`redis-cli ${args.join(" ")}: ${stdout}${stderr}`);
+	return stdout.trim();
 }
