@@ -148,7 +148,7 @@ function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"
 			return moved;
 		},
 		version: "1.0.0",
-		log: { info: vi.fn(), error: vi.fn() } as never,
+		log: { info: vi.fn(), warn: vi.fn(), error: vi.fn() } as never,
 		tell: (level, text) => told.push(`${level}: ${text}`),
 	});
 	return { operations, shards, balancer, steps, state, told };
@@ -405,6 +405,33 @@ describe("restart", () => {
 		whileReplaced(balancer, "it was cancelled");
 		state.balancerProblem = "balancer died";
 		await expect(operations.rollingRestart()).rejects.toThrow("balancer died; no new client can connect");
+	});
+
+	it("when the cluster stops, that is the reason, and not a process that was ended while it was loaded or started", async () => {
+		const { operations, shards, balancer, state, told } = setup([5, 5]);
+		const stops = () => {
+			state.isServing = false;
+			operations.end("the cluster stops: SIGTERM");
+		};
+		const ended = () => {
+			stops();
+			return Promise.reject(new Error("a new process could not be loaded: it was ended"));
+		};
+		for (const [child, run] of [
+			[shards[0]!, () => operations.rollingRestart()],
+			[balancer, () => operations.scale(3)],
+		] as const) {
+			state.isServing = true;
+			vi.spyOn(child, "warmUp").mockImplementationOnce(ended);
+			await expect(run()).rejects.toThrow(/^the cluster stops: SIGTERM$/);
+		}
+		expect(told.at(-1), "wanted, so it is no error").toBe("warn: scale: the cluster stops: SIGTERM");
+		state.isServing = true;
+		vi.spyOn(FakeShard.prototype, "replace").mockImplementationOnce(async () => {
+			stops();
+			return { drained: null, problem: "it was ended" };
+		});
+		expect(await operations.scale(3)).toMatchObject({ before: 2, ended: "the cluster stops: SIGTERM" });
 	});
 
 	it("a stop of the cluster ends it before the next step", async () => {

@@ -1,9 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { setPriority } from "node:os";
+import { constants, setPriority } from "node:os";
 import { availableCpus } from "@shardcast/process";
-
-/** Of the processes that play clients and backends, against the one that measures. */
-const generatorNice = 10;
 
 /**
  * Gives the gateway a CPU that it shares with no part of the bench, and the others to the processes that play clients and backends, of which the one that measures goes first: it would
@@ -32,12 +29,19 @@ export class Placement {
 	/** @param measures whether latencies are measured in it. */
 	peers(pid: number, measures: boolean): void {
 		if (this.#gatewayCpu !== null) pin(pid, this.#otherCpus);
-		if (!measures) setPriority(pid, generatorNice);
+		if (measures) return;
+		// At idle priority a process gives way at once to one that wakes up; at a lower priority only after some milliseconds, which would be measured.
+		setPriority(pid, constants.priority.PRIORITY_LOW);
+		if (this.#gatewayCpu !== null) run("chrt", ["--all-tasks", "--idle", "--pid", "0", String(pid)]);
 	}
 }
 
 /** All threads. @throws when it cannot. */
 function pin(pid: number, cpus: readonly number[]): void {
-	const { status, stderr } = spawnSync("taskset", ["-a", "-c", "-p", cpus.join(","), String(pid)], { encoding: "utf8" });
-	if (status !== 0) throw new Error(`taskset of ${pid}: ${stderr.trim()}`);
+	run("taskset", ["-a", "-c", "-p", cpus.join(","), String(pid)]);
+}
+
+function run(command: string, args: readonly string[]): void {
+	const { status, stderr } = spawnSync(command, args, { encoding: "utf8" });
+	if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr.trim()}`);
 }
