@@ -281,6 +281,7 @@ export class Operations {
 		const { config } = this.#parts;
 		this.#progress(running, `${name}: loading the installed version`, 0, shard.clients);
 		await shard.warmUp().catch((error: Error) => {
+			this.#goOnUnlessStopping(signal);
 			throw new OperationAborted(`${error.message}; ${name} runs as before`);
 		});
 		try {
@@ -336,6 +337,7 @@ export class Operations {
 			running.slot = slot;
 			this.#progress(running, `${name}: starting`, 0, 0);
 			const problem = signal.aborted ? String(signal.reason) : (await shard.replace(config().shutdownTimeoutMs)).problem;
+			this.#goOnUnlessStopping(signal);
 			if (problem !== null) {
 				remove(slot);
 				throw new OperationAborted(`${problem}; there are ${slot} shards now`);
@@ -393,6 +395,7 @@ export class Operations {
 		}
 		this.#progress(running, "balancer: starting the new process", 0, 0);
 		await balancer.warmUp().catch((error: Error) => {
+			this.#goOnUnlessStopping(running.abort.signal);
 			throw new OperationAborted(`${error.message}; the balancer runs as before`);
 		});
 		try {
@@ -453,7 +456,7 @@ export class Operations {
 		if (signal.aborted) throw new OperationAborted(`${String(signal.reason)}${this.#parts.isServing() ? state : ""}`);
 	}
 
-	/** When the cluster stops, a process that has not started is no problem. Who cancels should know of it. */
+	/** When the cluster stops, it is no problem that a process was not loaded or started. Who cancels should know of it. */
 	#goOnUnlessStopping(signal: AbortSignal): void {
 		if (!this.#parts.isServing()) this.#goOn(signal);
 	}
@@ -488,7 +491,12 @@ export class Operations {
 			return result;
 		} catch (error) {
 			const { message } = error as Error;
-			if (!(error instanceof OperationRefused)) {
+			const { signal } = running.abort;
+			if (error instanceof OperationAborted && signal.aborted && message.startsWith(String(signal.reason))) {
+				// Somebody wanted that.
+				log.warn(`${name}: ${message}`);
+				tell("warn", `${name}: ${message}`);
+			} else if (!(error instanceof OperationRefused)) {
 				log.error({ error }, `${name}: ${message}`);
 				tell("bad", `${name}: ${message}`);
 			}
