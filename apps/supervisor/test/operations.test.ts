@@ -342,6 +342,19 @@ describe("restart", () => {
 		expect(steps).not.toContain("balancer is replaced");
 	});
 
+	it("rolling, with all shards drained but one: it is refused before any is replaced", async () => {
+		const { operations, steps } = setup([5, 5, 5]);
+		await operations.drain(0);
+		await operations.drain(1);
+		await expect(operations.rollingRestart()).rejects.toMatchObject({
+			code: "not_possible",
+			message: expect.stringContaining("no shard but 2 takes clients now"),
+		});
+		expect(steps).toEqual([]);
+		await operations.undrain(1);
+		expect((await operations.rollingRestart()).shards).toHaveLength(3);
+	});
+
 	it("a version that cannot be loaded changes nothing", async () => {
 		const { operations, shards } = setup([5, 5]);
 		shards[0]!.warmProblem = new Error("a new process of shard 0 could not be loaded: it ended by exit status 1");

@@ -141,6 +141,8 @@ export class Operations {
 	rollingRestart(options: DrainOptions = {}): Promise<RollingRestartResult> {
 		return this.#run("rolling restart", options.onProgress, async (running) => {
 			const beganMs = performance.now();
+			// A drained shard stays so when it is replaced: what must end on the way is refused at once.
+			for (const shard of this.#parts.shards()) if (shard.serving && this.#othersAreDrained(shard)) this.#mayLeave(shard, options);
 			const shards: RestartResult[] = [];
 			// A shard may also die before and after its turn.
 			const lost = this.#parts.shards().map((shard) => shard.lost);
@@ -435,6 +437,10 @@ export class Operations {
 		if (room >= shard.clients || force) return;
 		const fix = "raise --max-connections, wait until fewer are connected, or give --force";
 		refuse("not_possible", `the other shards have room for ${room} of the ${shard.clients} clients of ${shard.name}; ${fix}`);
+	}
+
+	#othersAreDrained(shard: OperatedShard): boolean {
+		return this.#parts.shards().every((each) => each === shard || (each.serving && each.isDrained));
 	}
 
 	/** What would let its clients leave, when no other shard takes any. */
