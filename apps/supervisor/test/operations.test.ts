@@ -447,6 +447,16 @@ describe("restart", () => {
 		expect(await operations.scale(3)).toMatchObject({ before: 2, ended: "the cluster stops: SIGTERM" });
 	});
 
+	it("a rebalance that is ended does not wait for its next second", async () => {
+		const { operations, shards } = setup([300, 0]);
+		const rebalanced = operations.rebalance({ rate: 10 });
+		await waitFor(() => shards[1]!.count > 0, { what: "the first clients", deadlineMs: 5000 });
+		operations.end("the cluster stops: SIGTERM");
+		const { ended, tookMs } = await rebalanced;
+		expect(ended).toBe("the cluster stops: SIGTERM");
+		expect(tookMs).toBeLessThan(990);
+	});
+
 	it("a stop of the cluster ends it before the next step", async () => {
 		const { operations, shards, state, steps } = setup([5, 5]);
 		shards[0]!.keeps = 3;

@@ -222,7 +222,8 @@ export class Operations {
 			move,
 			signal: running.abort.signal,
 			onProgress: (moved, left) => this.#progress(running, `${left} clients too many on the fullest shards`, moved, left),
-			pause: (ms) => pause(ms),
+			// A cluster that stops may be gone in less than a second, and with it whoever tells how far this came.
+			pause: (ms) => pause(ms, undefined, { signal: running.abort.signal }).catch(() => undefined),
 		});
 	}
 
