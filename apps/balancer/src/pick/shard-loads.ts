@@ -10,6 +10,9 @@ export interface Machine {
 	readonly memoryBytes: number;
 }
 
+/** Measurements between readings of what the shards share, which an administrator may change while the container runs. */
+const machineReadEvery = 30;
+
 /** CPU time over less than this says little: shards write their counters five times a second. */
 const intervalMs = 1000;
 
@@ -27,18 +30,22 @@ interface Before {
  * take clients when all shards here are overloaded.
  */
 export class ShardLoads {
-	readonly #machine: Machine;
+	readonly #readMachine: () => Machine;
+	#machine: Machine;
+	#measurements = 0;
 	readonly #before = new Map<number, Before>();
 	#nextMs = Number.NEGATIVE_INFINITY;
 
-	constructor(machine: Machine = thisMachine()) {
-		this.#machine = machine;
+	constructor(readMachine: () => Machine = thisMachine) {
+		this.#readMachine = readMachine;
+		this.#machine = readMachine();
 	}
 
 	/** Measures if a second has passed since. @param shows whether the rows show which shards are overloaded. */
 	measure(all: readonly Candidate[], nowMs: number, shows: boolean): void {
 		if (nowMs < this.#nextMs) return;
 		this.#nextMs = nowMs + intervalMs;
+		if (++this.#measurements % machineReadEvery === 0) this.#machine = this.#readMachine();
 		const candidates = all.filter(({ row }) => row.remote === undefined);
 		for (const candidate of candidates) {
 			const { row } = candidate;

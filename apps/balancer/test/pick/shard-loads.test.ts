@@ -4,11 +4,12 @@ import { boardOf, clock, pickerOf } from "../support/picker.ts";
 
 describe("how busy each shard is", () => {
 	const start = (cores: readonly number[], quota: number | null = null) => {
+		const machine = { quota, memoryBytes: 8000 };
 		const board = boardOf(cores.map(() => 10));
 		cores.forEach((core, slot) => {
 			board.row(slot).core = core;
 		});
-		const picker = pickerOf(board, { loads: new ShardLoads({ quota, memoryBytes: 8000 }) });
+		const picker = pickerOf(board, { loads: new ShardLoads(() => ({ ...machine })) });
 		const after = (ms: number, cpuMs: number) => {
 			clock.nowMs += ms;
 			for (const row of board.rows()) {
@@ -18,7 +19,7 @@ describe("how busy each shard is", () => {
 			picker.look();
 			return picker.candidates.map(({ cpu }) => cpu);
 		};
-		return { board, picker, after };
+		return { board, picker, after, machine };
 	};
 
 	it("CPU time is a rate over at least a second, and not known at first", () => {
@@ -33,6 +34,17 @@ describe("how busy each shard is", () => {
 		expect(start([0, 0, 1]).after(1000, 400)).toEqual([0.8, 0.8, 0.4]);
 		expect(start([-1, -1]).after(1000, 400)).toEqual([0.4, 0.4]);
 		expect(start([0, 1, 2, 3], 2).after(1000, 400)).toEqual([0.8, 0.8, 0.8, 0.8]);
+	});
+
+	it("a quota or a limit of memory that changes counts within half a minute", () => {
+		const { board, picker, after, machine } = start([0, 1]);
+		for (const row of board.rows()) row.set("residentBytes", 2000);
+		expect(after(1000, 400)).toEqual([0.4, 0.4]);
+		machine.quota = 1;
+		machine.memoryBytes = 16_000;
+		for (let second = 0; second < 30; second++) after(1000, 400);
+		expect(after(1000, 400)).toEqual([0.8, 0.8]);
+		expect(picker.candidates.map(({ memory }) => memory)).toEqual([0.25, 0.25]);
 	});
 
 	it("a new process starts at zero", () => {

@@ -34,7 +34,7 @@ export function pickerOf(board: Scoreboard, options: Partial<PickerOptions> = {}
 		nowMs: () => clock.nowMs,
 		rules: rules(),
 		count: () => {},
-		loads: new ShardLoads(machine),
+		loads: new ShardLoads(() => machine),
 		...options,
 	});
 	picker.look();
