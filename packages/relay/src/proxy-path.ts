@@ -370,10 +370,12 @@ export class ProxyPath implements DataPath {
 				spliced.isReleased = true;
 				this.#responder.refuse(socket, refusal, isHead);
 			},
-			onTargetClosed: (wasConnected) => {
+			onTargetClosed: (how) => {
 				count(-1, -lasting);
 				this.#splices.delete(splice);
-				if (!wasConnected) this.#onDialFailed(connection, target);
+				// Another machine may look well to whoever asks for /health, and break each connection: it would always have the fewest.
+				if (how === "broken" && isLastHop) target.shun();
+				if (how === "unreached") this.#onDialFailed(connection, target);
 				else if (!socket.destroyed && !spliced.isReleased) this.#responder.closeGracefully(socket);
 			},
 		});

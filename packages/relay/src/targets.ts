@@ -35,7 +35,7 @@ export interface Target {
 	count(connections: number, lasting: number): void;
 	/** The connection to it has been made. */
 	connected(): void;
-	/** The address did not answer. */
+	/** The address did not answer, or another machine broke a connection instead of answering its request. */
 	shun(): void;
 	/** It is there but does not respond. */
 	readonly isStandingStill: boolean;

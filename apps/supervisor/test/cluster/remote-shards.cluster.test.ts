@@ -1,5 +1,8 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -89,8 +92,10 @@ describe("a balancer with a shard of another machine", () => {
 		expect(metrics.sum("shardcast_balancer_remote_open_connections", { remote })).toBe(15);
 		expect(metrics.sum("shardcast_balancer_remote_assignments_total", { remote, result: "connected" })).toBeGreaterThanOrEqual(15);
 		expect(metrics.sum("shardcast_balancer_remote_up", { remote })).toBe(1);
-		const { stdout } = await run(process.execPath, [main, "status", "--pid", String(here.process.pid)]);
-		expect(stdout).toMatch(new RegExp(`remote +${remote} +healthy +weight 3 +15 of \\d+ connections +15 through this balancer`));
+		// The balancer tells the supervisor once a second.
+		const line = new RegExp(`remote +${remote} +healthy +weight 3 +15 of \\d+ connections +15 through this balancer`);
+		const isShown = async () => line.test((await run(process.execPath, [main, "status", "--pid", String(here.process.pid)])).stdout);
+		await waitFor(isShown, { deadlineMs: 10_000, what: "the remote shard in the status", everyMs: 200 });
 		await leave();
 	});
 
@@ -101,6 +106,49 @@ describe("a balancer with a shard of another machine", () => {
 		await becomes("draining");
 		await connect(5);
 		await settled(6, 3);
+		await reload(here, "here", [`${addressOf(there)}=3`]);
+		await becomes("healthy");
+		await leave();
+	});
+
+	it("one that says that it is well, and breaks each connection, is left alone for a second: the next clients come here", async () => {
+		let broken = 0;
+		const health = JSON.stringify({ status: "healthy", draining: false, connections: 0, maxConnections: 100 });
+		const server = createServer((_request, response) => response.end(health));
+		server.on("upgrade", (_request, socket) => {
+			broken++;
+			socket.destroy();
+		});
+		server.listen(0, "127.0.0.1");
+		await once(server, "listening");
+		try {
+			await reload(here, "here", [`127.0.0.1:${(server.address() as AddressInfo).port}=3`]);
+			await becomes("healthy");
+			await waitFor(
+				async () =>
+					(await RawClient.open(here.url).then(
+						(client) => clients.push(client),
+						() => null,
+					)) === null,
+				{
+					deadlineMs: 10_000,
+					what: "a client whose connection is broken",
+				},
+			);
+			const beganMs = performance.now();
+			const before = clients.length;
+			for (let tries = 0; tries < 8; tries++)
+				await RawClient.open(here.url).then(
+					(client) => clients.push(client),
+					() => {},
+				);
+			// On a machine that is so busy that these took seconds, a few more may have been sent there.
+			expect(8 - (clients.length - before)).toBeLessThanOrEqual(Math.floor((performance.now() - beganMs) / 1000));
+			expect(broken).toBeGreaterThan(0);
+		} finally {
+			server.closeAllConnections();
+			server.close();
+		}
 		await reload(here, "here", [`${addressOf(there)}=3`]);
 		await becomes("healthy");
 		await leave();

@@ -25,8 +25,11 @@ interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "re
 	readonly onConnected: () => void;
 	/** Called when a later request is refused. The client's connection belongs to the caller again; all earlier responses are written. */
 	readonly onRefused: (refusal: Refusal, isHead: boolean) => void;
-	/** Called once. `wasConnected` is false when the target's port did not answer; the client's connection is then untouched. */
-	readonly onTargetClosed: (wasConnected: boolean) => void;
+	/**
+	 * Called once. "unreached" = the target's port did not answer; the client's connection is then untouched. "broken" = it has ended the connection without
+	 * a byte of an answer, while the client waited for one.
+	 */
+	readonly onTargetClosed: (how: "unreached" | "broken" | "closed") => void;
 }
 
 /**
@@ -90,9 +93,10 @@ export class Splice {
 		target.on("error", () => {});
 		target.once("close", () => {
 			// Closed without an end: broken. After an end, the client still gets what is on its way.
+			const isBroken = !this.#wasAnswered && !this.#isReleased && !client.destroyed && !this.#clientEnded;
 			if (!this.#isReleased && this.#isConnected && !client.writableEnded) client.destroy();
 			this.#detach();
-			onTargetClosed(this.#isConnected);
+			onTargetClosed(!this.#isConnected ? "unreached" : isBroken ? "broken" : "closed");
 		});
 	}
 
