@@ -8,8 +8,7 @@ import type { RigClient } from "./gateway-rig.ts";
 /** Stands for a node of a cluster: it changes the list of blocked users and revoked tokens in Redis. `start` and `stop` must be called. */
 export function standingNode(redisAddress: string): FollowedOrders {
 	return new FollowedOrders({
-		// On a busy machine the list would come too late.
-		config: defaultConfig({ redisAddress, redisTimeoutMs: 10_000 }),
+		config: defaultConfig({ redisAddress }),
 		kept: new RevocationStore({ folder: "", isShared: true, log: silentLog() }),
 		carryOut: async () => 0,
 		log: silentLog(),
