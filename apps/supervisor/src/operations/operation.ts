@@ -30,9 +30,13 @@ export class OperationRefused extends Error {
 
 /** The operation ended early. The message says why, and what is as before and what is not. */
 export class OperationAborted extends Error {
-	constructor(message: string) {
+	/** Somebody ended it: nothing has failed. */
+	readonly isWanted: boolean;
+
+	constructor(message: string, isWanted = false) {
 		super(message);
 		this.name = "OperationAborted";
+		this.isWanted = isWanted;
 	}
 }
 

@@ -339,11 +339,12 @@ export class Operations {
 			const { slot, name } = shard;
 			running.slot = slot;
 			this.#progress(running, `${name}: starting`, 0, 0);
-			const problem = signal.aborted ? String(signal.reason) : (await shard.replace(config().shutdownTimeoutMs)).problem;
+			const isEnded = signal.aborted;
+			const problem = isEnded ? String(signal.reason) : (await shard.replace(config().shutdownTimeoutMs)).problem;
 			this.#goOnUnlessStopping(signal);
 			if (problem !== null) {
 				remove(slot);
-				throw new OperationAborted(`${problem}; there are ${slot} shards now`);
+				throw new OperationAborted(`${problem}; there are ${slot} shards now`, isEnded);
 			}
 			// One that dies now is started again, and takes clients then.
 			await this.#takeClients(shard).catch(() => undefined);
@@ -460,7 +461,7 @@ export class Operations {
 
 	/** @param state what people should know who cancel it now. */
 	#goOn(signal: AbortSignal, state = ""): void {
-		if (signal.aborted) throw new OperationAborted(`${String(signal.reason)}${this.#parts.isServing() ? state : ""}`);
+		if (signal.aborted) throw new OperationAborted(`${String(signal.reason)}${this.#parts.isServing() ? state : ""}`, true);
 	}
 
 	/** When the cluster stops, it is no problem that a process was not loaded or started. Who cancels should know of it. */
@@ -498,9 +499,7 @@ export class Operations {
 			return result;
 		} catch (error) {
 			const { message } = error as Error;
-			const { signal } = running.abort;
-			if (error instanceof OperationAborted && signal.aborted && message.startsWith(String(signal.reason))) {
-				// Somebody wanted that.
+			if (error instanceof OperationAborted && error.isWanted) {
 				log.warn(`${name}: ${message}`);
 				tell("warn", `${name}: ${message}`);
 			} else if (!(error instanceof OperationRefused)) {
