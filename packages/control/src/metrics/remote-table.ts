@@ -44,7 +44,7 @@ export const remoteMetrics: readonly ReadMetric<RemoteReading>[] = [
 	counter(
 		"shardcast_balancer_remote_assignments_total",
 		"connections",
-		"Connections assigned to a remote shard, by result; failed = it could not be reached, and another shard was tried.",
+		"Connections assigned to a remote shard, by result; failed = it could not be reached, and another shard was tried, or it broke the connection without an answer.",
 		eachBy("result", ({ assigned }) => assigned),
 	),
 	counter(
