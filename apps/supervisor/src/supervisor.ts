@@ -10,10 +10,12 @@ import {
 	stopDelayMs,
 } from "@shardcast/config";
 import {
+	type AdminSocketReading,
 	type Ask,
 	type AskedProcess,
 	adminOperationMetrics,
 	adminQuestion,
+	adminSocketMetrics,
 	answerCluster,
 	backendListMetrics,
 	type ClusterEvent,
@@ -283,9 +285,10 @@ export class Supervisor {
 	readonly ask: Ask = (question, request) => this.#questions.ask(question, request);
 
 	/** Before `start`: lets processes put calls of the admin interface to it. */
-	useAdmin({ handle, counts }: Pick<AdminService, "handle" | "counts">): void {
+	useAdmin({ handle, counts }: Pick<AdminService, "handle" | "counts">, socket: AdminSocketReading): void {
 		this.#questions.add(adminQuestion<AdminCall, AdminAnswer>(), (_, { request }) => handle(request));
 		this.#metrics.addReading(adminOperationMetrics, () => counts);
+		this.#metrics.addReading(adminSocketMetrics, () => socket);
 	}
 
 	/** Before `start`: adds how many shards there should be to the metrics and the console. */

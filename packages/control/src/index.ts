@@ -6,7 +6,7 @@ export { type ChildControl, connectToParent } from "./child-end.ts";
 export { type ClusterEvent, EventLog } from "./event-log.ts";
 export { joinCluster } from "./join-cluster.ts";
 export type { BackendPlace, FromChild, StartMessage, ToChild, Workers } from "./messages.ts";
-export { adminOperationMetrics, adminRequestMetrics } from "./metrics/admin-table.ts";
+export { type AdminSocketReading, adminOperationMetrics, adminRequestMetrics, adminSocketMetrics } from "./metrics/admin-table.ts";
 export { apiMetrics } from "./metrics/api-table.ts";
 export { type BackendReading, backendMetrics } from "./metrics/backend-table.ts";
 export { answerMetrics } from "./metrics/cluster-metrics.ts";

@@ -52,19 +52,22 @@ export class Admin {
 			onError: (text, error) => log.error({ err: error }, text),
 			tell: (level, text) => supervisor.tell(level, text),
 		});
-		supervisor.useAdmin(service);
+		const reading = { closedForRoom: 0 };
+		supervisor.useAdmin(service, reading);
 		// Operations in progress end early, and say so.
 		supervisor.stopSignal.addEventListener("abort", () => service.stop());
 		const noRoom = new BoundedLines(noRoomLineMs);
 		const server = serveHttp({
 			router: new Router(adminRoutes({ admit: localCaller, answer: service.handle, waitMsMax }), { allowedOrigins: new Set() }),
 			peerOf: unixPeer,
-			onNoRoom: (who) =>
+			onNoRoom: (who) => {
+				reading.closedForRoom++;
 				noRoom.offer((leftOut) => {
 					const more = leftOut === 0 ? "" : `, and ${leftOut} more since the line before`;
 					const why = `there are ${connectionsMax}, and it has not sent a whole request`;
 					log.warn({ audit: "admin", who, leftOut }, `admin: closed a connection of ${who}: ${why}${more}`);
-				}),
+				});
+			},
 			onError: (error) => log.error({ err: error }, "admin: a handler threw an error"),
 		});
 		const { adminSocket } = supervisor.config;

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { lstatSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -70,6 +71,15 @@ describe("commands to a running cluster", () => {
 	const call = (path: string, { body, headers = {} }: { body?: string; headers?: Record<string, string> } = {}) =>
 		httpRequest(`${cluster.httpUrl}${path}`, { method: body === undefined ? "GET" : "POST", headers, ...(body !== undefined && { body }) });
 	const withKey = { "x-admin-key": key };
+	const metricsOf = () =>
+		waitFor(
+			async () => {
+				const { status, body } = await call("/metrics");
+				if (status !== 200) throw new Error(body);
+				return body;
+			},
+			{ deadlineMs: 5000, what: "metrics, for which all shards are asked" },
+		);
 
 	it("find the cluster without a path, wherever its socket is, and show its state", { timeout: 60_000 }, async () => {
 		expect(statSync(socket).mode & 0o777).toBe(0o600);
@@ -202,15 +212,19 @@ describe("commands to a running cluster", () => {
 		expect(refused.stderr).toContain("too many wrong keys");
 		// Whoever is on the machine is not kept out by it.
 		expect((await command(["status", "--admin-socket", socket])).status).toBe(0);
-		const metrics = await waitFor(
-			async () => {
-				const { status, body } = await call("/metrics");
-				if (status !== 200) throw new Error(body);
-				return body;
-			},
-			{ deadlineMs: 5000, what: "metrics, for which all shards are asked" },
-		);
+		const metrics = await metricsOf();
 		expect(metrics).toMatch(/shardcast_admin_requests_total\{result="wrong_key",process="balancer"\} 10/);
 		expect(metrics).toMatch(/shardcast_admin_operations_total\{outcome="refused",process="supervisor"\} 1/);
+	});
+
+	it("connections that were closed for want of room are counted", async () => {
+		const idle = Array.from({ length: 64 }, () => connect(socket).on("error", () => {}));
+		try {
+			await Promise.all(idle.map((each) => once(each, "connect")));
+			expect((await command(["status", "--admin-socket", socket])).status).toBe(0);
+			expect(await metricsOf()).toMatch(/shardcast_admin_connections_closed_total\{process="supervisor"\} 1\n/);
+		} finally {
+			for (const each of idle) each.destroy();
+		}
 	});
 });

@@ -1,4 +1,4 @@
-import { counter, type ReadMetric, singleBy } from "@shardcast/telemetry";
+import { counter, type ReadMetric, single, singleBy } from "@shardcast/telemetry";
 
 /** Requests of the admin interface over HTTP, since the start of the process. */
 interface AdminRequestReading {
@@ -33,5 +33,19 @@ export const adminOperationMetrics: readonly ReadMetric<AdminOperationReading>[]
 		"none",
 		"Commands of the admin interface that change something, by outcome; partly = only a part was done, refused = nothing has changed, failed = an error on the way.",
 		singleBy("outcome", (counts) => ({ ...counts })),
+	),
+];
+
+/** Connections of the admin socket, since the start. */
+export interface AdminSocketReading {
+	closedForRoom: number;
+}
+
+export const adminSocketMetrics: readonly ReadMetric<AdminSocketReading>[] = [
+	counter(
+		"shardcast_admin_connections_closed_total",
+		"none",
+		"Connections of the admin socket that were closed because it had as many as it takes: the oldest that had not sent a whole request, or, without one, the new one.",
+		single(({ closedForRoom }) => closedForRoom),
 	),
 ];

@@ -1,7 +1,7 @@
 import { channelMetrics, clusterMetrics, guardMetrics, ingestMetrics, kafkaMetrics, shardMetrics } from "@shardcast/scoreboard";
 import type { MetricDescriptor } from "@shardcast/telemetry";
 import { defaultMetrics } from "@shardcast/telemetry";
-import { adminOperationMetrics, adminRequestMetrics } from "./admin-table.ts";
+import { adminOperationMetrics, adminRequestMetrics, adminSocketMetrics } from "./admin-table.ts";
 import { apiMetrics } from "./api-table.ts";
 import { backendMetrics } from "./backend-table.ts";
 import { collectorMetrics } from "./collector-table.ts";
@@ -60,7 +60,7 @@ const groups: Readonly<Record<string, readonly Kept[]>> = {
 	"Backends that are asked about clients": [["shard", backendMetrics]],
 	Webhooks: [["process", webhookMetrics]],
 	"Admin interface": [
-		["process", adminOperationMetrics],
+		["process", [...adminOperationMetrics, ...adminSocketMetrics]],
 		["process", shardCountMetrics],
 		["process or shard", adminRequestMetrics],
 	],
