@@ -133,21 +133,35 @@ export class FrameReader {
 		for (;;) {
 			switch (this.#stage) {
 				case Stage.head: {
+					if (this.#headFilled === 0 && to - at >= headBytes) {
+						if (!this.#judge(bytes, at)) return at;
+						if (this.#decide(bytes, at, sink)) {
+							// From where it is, together with the payload.
+							this.#missing = FrameLayout.headerBytes + this.#length;
+							break;
+						}
+						bytes.copy(this.#head, 0, at, at + headBytes);
+						this.#stage = Stage.decide;
+						return at + headBytes;
+					}
 					const count = Math.min(headBytes - this.#headFilled, to - at);
 					bytes.copy(this.#head, this.#headFilled, at, at + count);
 					this.#headFilled += count;
 					at += count;
 					// The length is judged as soon as it is there, not when the class is: the rest may never come.
-					if (this.#length === 0 && this.#headFilled >= FrameLayout.clientOffset && !this.#judge()) return at;
+					if (this.#length === 0 && this.#headFilled >= FrameLayout.clientOffset && !this.#judge(this.#head, 0)) return at;
 					if (this.#headFilled < headBytes) return at;
 					this.#stage = Stage.decide;
 					break;
 				}
 				case Stage.decide:
-					if (!this.#decide(sink)) return at;
+					if (!this.#decide(this.#head, 0, sink)) return at;
+					this.#missing = this.#length - FrameLayout.payloadBytesMin;
+					this.#frame?.bytes.set(this.#head, Frame.headerAt);
 					break;
 				case Stage.body: {
 					const frame = this.#frame!;
+					// Less than 0 while the header has not been copied.
 					const arrived = this.#length - this.#missing;
 					const count = Math.min(frame.length - arrived, to - at);
 					bytes.copy(frame.bytes, Frame.payloadAt + arrived, at, at + count);
@@ -176,8 +190,9 @@ export class FrameReader {
 		this.#status = ReaderStatus.failed;
 	}
 
-	#judge(): boolean {
-		const length = readU32(this.#head, FrameLayout.lengthOffset);
+	/** @param at where the frame begins in `bytes`. */
+	#judge(bytes: Buffer, at: number): boolean {
+		const length = readU32(bytes, at + FrameLayout.lengthOffset);
 		if (length >= FrameLayout.payloadBytesMin && length <= this.#payloadBytesMax) {
 			this.#length = length;
 			return true;
@@ -190,18 +205,19 @@ export class FrameReader {
 		return false;
 	}
 
-	/** Chooses the next stage. False: stop here, in this one. */
-	#decide(sink: FrameSink): boolean {
-		const head = this.#head;
-		const frameClass = knownClass(head[FrameLayout.headerBytes + FrameLayout.classOffset]!);
-		this.#missing = this.#length - FrameLayout.payloadBytesMin;
+	/**
+	 * Chooses the next stage. False: stop here, and ask again.
+	 * @param at where the header and the class are in `bytes`.
+	 */
+	#decide(bytes: Buffer, at: number, sink: FrameSink): boolean {
+		const frameClass = knownClass(bytes[at + FrameLayout.headerBytes + FrameLayout.classOffset]!);
 		if (frameClass < 0) {
 			this.counters.unknownClass++;
 			this.#stage = Stage.skip;
 			return true;
 		}
-		const clientId = readU32(head, FrameLayout.clientOffset);
-		const backendId = readU32(head, FrameLayout.backendOffset);
+		const clientId = readU32(bytes, at + FrameLayout.clientOffset);
+		const backendId = readU32(bytes, at + FrameLayout.backendOffset);
 		const decision = sink.begin(frameClass as FrameClass, this.#length, clientId, backendId);
 		if (this.#isClosed()) return false;
 		if (decision === FrameDecision.wait) {
@@ -215,8 +231,7 @@ export class FrameReader {
 		const size = this.#pool.sizeFor(this.#length, FrameLayout.payloadBytesMin);
 		const frame = this.#pool.take(size, this.#share, null, mayDrop(frameClass), this.#length);
 		if (frame === null) return this.#noBuffer(frameClass);
-		head.copy(frame.bytes, Frame.headerAt, 0, headBytes);
-		frame.readClass();
+		frame.frameClass = frameClass as FrameClass;
 		this.#frame = frame;
 		this.#stage = Stage.body;
 		return true;

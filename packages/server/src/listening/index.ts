@@ -10,7 +10,7 @@ export { ShardRevocations } from "../sessions/centrifuge/tokens/shard-revocation
 export type { TokenId } from "../sessions/centrifuge/tokens/token-id.ts";
 export { revokedReply } from "../sessions/raw/revoked-reply.ts";
 export type { Connecting, PendingConnect, Session, SessionFactory, TransportLimits } from "../sessions/session.ts";
-export type { TopicTransport } from "../transports/transport.ts";
+export { Sent, type TopicTransport } from "../transports/transport.ts";
 export type { UpgradeRequest } from "../transports/upgrade-request.ts";
 export { Listener } from "../transports/websocket/listener.ts";
 export { ClientTokens } from "./client-tokens.ts";
