@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import type { Frame } from "../buffers/frame.ts";
 import type { ConnectionKind } from "./backend-messages.ts";
 import { ConnectionReader, type ReaderParts } from "./connection-reader.ts";
-import { ConnectionWriter, type WriterParts } from "./connection-writer.ts";
+import { ConnectionWriter, type WriterParts, WritesAtOnce } from "./connection-writer.ts";
 import type { LinkEnd } from "./link-counts.ts";
 import { SpareBuffers, spareBufferBytes } from "./spare-buffers.ts";
 import { TurnShare } from "./turn-share.ts";
@@ -13,6 +13,9 @@ import { TurnShare } from "./turn-share.ts";
  */
 const dataFramesPerTurn = 24;
 
+/** CONTROL frames that go to backends at once in a turn; as many as one to each of sixteen backends would be. */
+const writesAtOnce = 8;
+
 /** What all connections of a process share. */
 export class SharedBuffers {
 	/** What is read is handled or copied before any other connection is read, so one buffer serves all. */
@@ -20,11 +23,12 @@ export class SharedBuffers {
 	readonly spare = new SpareBuffers();
 	/** VIDEO and FILE of all backends. CONTROL, which must not wait, has no share. */
 	readonly dataTurns = new TurnShare(dataFramesPerTurn);
+	readonly atOnce = new WritesAtOnce(writesAtOnce);
 }
 
 interface ConnectionParts
 	extends Omit<ReaderParts, "resume" | "onFailed" | "rate" | "share" | "spare">,
-		Omit<WriterParts, "socket" | "spare" | "rate"> {
+		Omit<WriterParts, "socket" | "spare" | "rate" | "atOnce"> {
 	readonly kind: ConnectionKind;
 	readonly host: string;
 	readonly port: number;
@@ -66,7 +70,7 @@ export class BackendConnection {
 			{ ...parts, share, spare: buffers.spare, rate: readRate, onFailed, resume: () => socket.resume() },
 			parts.isPaused,
 		);
-		this.#writer = new ConnectionWriter({ ...parts, rate: writeRate, socket, spare: buffers.spare });
+		this.#writer = new ConnectionWriter({ ...parts, rate: writeRate, socket, spare: buffers.spare, atOnce: buffers.atOnce });
 		socket.once("connect", this.#onConnect);
 		socket.once("end", () => this.#end("lost", "it closed the connection"));
 		socket.once("error", (error: NodeJS.ErrnoException) => this.#end(this.isConnected ? "lost" : "dial", error.code ?? error.message));

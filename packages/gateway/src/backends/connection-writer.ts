@@ -21,6 +21,7 @@ export interface WriterParts {
 	readonly spare: SpareBuffers;
 	readonly counts: LinkCounts;
 	readonly rate: Bandwidth;
+	readonly atOnce: WritesAtOnce;
 	readonly nowMs: () => number;
 	/** Takes out the next that is to be written; null = nothing waits. */
 	readonly next: () => Outgoing | null;
@@ -35,8 +36,37 @@ const writeBytesMax = 256 * 1024;
 const largeFramesMax = 16;
 
 /**
+ * How many writes all connections of a process may make at once in a turn of the event loop. A write takes some 10 µs, however much it has: with a few,
+ * CONTROL does not wait for the turn's end, and when much of it comes in a turn, the rest still shares one. One owner, the event loop.
+ */
+export class WritesAtOnce {
+	readonly #perTurn: number;
+	#left: number;
+	#turnEnd: NodeJS.Immediate | null = null;
+
+	constructor(perTurn: number) {
+		this.#perTurn = perTurn;
+		this.#left = perTurn;
+	}
+
+	/** Whether there may be one more in this turn, which counts. */
+	take(): boolean {
+		if (this.#left === 0) return false;
+		this.#left--;
+		this.#turnEnd ??= setImmediate(this.#onTurnEnd);
+		return true;
+	}
+
+	readonly #onTurnEnd = (): void => {
+		this.#turnEnd = null;
+		this.#left = this.#perTurn;
+	};
+}
+
+/**
  * Writes frames to one connection: a write per turn of the event loop, unless it must `hurry`, and one at a time. So under load many frames share a
- * system call, and a frame alone waits only for the end of the turn; the first CONTROL frame of a turn not even for that. While the kernel does not take a write, the rest waits where it is.
+ * system call, and a frame alone waits only for the end of the turn; CONTROL frames not even for that, unless many come in a turn. While the kernel
+ * does not take a write, the rest waits where it is.
  *
  * One owner, its connection. Frames are released when the kernel has them, or by `stop`.
  */
@@ -47,8 +77,6 @@ export class ConnectionWriter {
 	#frameCount = 0;
 	#buffer: Buffer | null = null;
 	#immediate: NodeJS.Immediate | null = null;
-	/** While set, a write at once was made in this turn. */
-	#turnEnd: NodeJS.Immediate | null = null;
 	#timer: NodeJS.Timeout | null = null;
 	#isWriting = false;
 	/** Writes that the kernel took at once, and whose callbacks have not come. */
@@ -69,13 +97,12 @@ export class ConnectionWriter {
 		if (!this.isBusy && !this.#isStopped) this.#immediate = setImmediate(this.#write);
 	}
 
-	/** Something waits that should be written at once: it is, if it is the first in this turn, and the kernel has taken the write before. */
+	/** Something waits that should be written at once, with what waits before it. It is, unless the kernel has not taken the write before. */
 	wakeAtOnce(): void {
-		if (this.#turnEnd !== null) this.wake();
-		else if (!this.isBusy && !this.#isStopped) {
-			this.#turnEnd = setImmediate(this.#onTurnEnd);
-			this.#write();
-		}
+		if (this.#isWriting || this.#timer !== null || this.#isStopped) return;
+		if (!this.#parts.atOnce.take()) this.wake();
+		else if (this.#immediate !== null) this.hurry();
+		else this.#write();
 	}
 
 	/** Writes in this turn, if the kernel has taken the write before: many frames have come in it, and their queue would be full. */
@@ -89,9 +116,7 @@ export class ConnectionWriter {
 	stop(): Frame[] {
 		this.#isStopped = true;
 		if (this.#immediate !== null) clearImmediate(this.#immediate);
-		if (this.#turnEnd !== null) clearImmediate(this.#turnEnd);
 		if (this.#timer !== null) clearTimeout(this.#timer);
-		this.#turnEnd = null;
 		this.#immediate = null;
 		this.#timer = null;
 		// The buffer is not given back: the socket may still read from it.
@@ -101,10 +126,6 @@ export class ConnectionWriter {
 		this.#frameCount = 0;
 		return frames;
 	}
-
-	readonly #onTurnEnd = (): void => {
-		this.#turnEnd = null;
-	};
 
 	readonly #write = (): void => {
 		this.#immediate = null;

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { waitFor } from "@shardcast/testkit";
 import { beforeEach, describe, expect, it } from "vitest";
+import { SharedBuffers } from "../../src/backends/backend-connection.ts";
 import { FrameClass } from "../../src/frames/frame-descriptor.ts";
 import { type FakeBackend, frameBytes } from "../support/fake-backend.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
@@ -64,7 +65,7 @@ describe("the link to a backend", () => {
 		expect(control.messages[2]).toEqual({ type: "client_joined", client: 8 });
 	});
 
-	it("writes the first CONTROL frame of a turn of the event loop at once, and the others at its end", async () => {
+	it("writes CONTROL frames at once, up to eight in a turn of the event loop, with what waits before them, and the others at its end", async () => {
 		const rig = linkRig(backend.port);
 		await rig.up();
 		const control = await backend.connection("control");
@@ -72,18 +73,35 @@ describe("the link to a backend", () => {
 		for (let turn = 0; turn < 3; turn++) {
 			await nextTurn();
 			const before = rig.link.counts.writes;
-			for (let index = 0; index < 5; index++) {
+			rig.send(FrameClass.ACK, `before ${turn}`);
+			expect(rig.link.counts.writes - before).toBe(0);
+			for (let index = 0; index < 11; index++) {
 				rig.send(FrameClass.CONTROL, `control ${turn} ${index}`);
-				expect(rig.link.counts.writes - before).toBe(1);
+				expect(rig.link.counts.writes - before).toBe(Math.min(index + 1, 8));
 				// The kernel has it.
 				await new Promise<void>((resolve) => process.nextTick(resolve));
 			}
-			await waitFor(() => control.frames.length === 2 + 5 * (turn + 1), within("all frames"));
-			expect(rig.link.counts.writes - before).toBe(2);
+			await waitFor(() => control.frames.length === 2 + 12 * (turn + 1), within("all frames"));
+			expect(rig.link.counts.writes - before).toBe(9);
 		}
-		expect(control.frames.slice(2, 7).map(({ content }) => content.toString())).toEqual(
-			Array.from({ length: 5 }, (_, index) => `control 0 ${index}`),
-		);
+		expect(control.frames.slice(2, 14).map(({ content }) => content.toString())).toEqual([
+			"before 0",
+			...Array.from({ length: 11 }, (_, index) => `control 0 ${index}`),
+		]);
+	});
+
+	it("writes CONTROL of all links at once only so often in a turn", async () => {
+		const buffers = new SharedBuffers();
+		const other = await openBackend();
+		const rigs = [linkRig(backend.port, { buffers }), linkRig(other.port, { buffers })];
+		await Promise.all(rigs.map((rig) => rig.up()));
+		await nextTurn();
+		const before = rigs.map(({ link }) => link.counts.writes);
+		for (let index = 0; index < 6; index++) {
+			for (const rig of rigs) rig.send(FrameClass.CONTROL, `control ${index}`);
+			await new Promise<void>((resolve) => process.nextTick(resolve));
+		}
+		expect(rigs.map(({ link }, index) => link.counts.writes - before[index]!)).toEqual([4, 4]);
 	});
 
 	it("writes once per turn of the event loop, or when half of the queue is full", async () => {

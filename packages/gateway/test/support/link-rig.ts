@@ -27,11 +27,15 @@ export async function openBackend(port?: number): Promise<FakeBackend> {
 interface RigOptions extends Partial<LinkOptions> {
 	readonly clients?: readonly number[];
 	readonly pool?: BufferPool;
+	readonly buffers?: SharedBuffers;
 	readonly listener?: Partial<OwnLinkListener>;
 }
 
 /** A link to a port of this machine, and what it tells its owner. It is stopped after the test. */
-export function linkRig(port: number, { clients = [], pool = new BufferPool(), listener = {}, ...options }: RigOptions = {}) {
+export function linkRig(
+	port: number,
+	{ clients = [], pool = new BufferPool(), buffers = new SharedBuffers(), listener = {}, ...options }: RigOptions = {},
+) {
 	const events: string[] = [];
 	const frames: {
 		readonly frameClass: number;
@@ -45,7 +49,7 @@ export function linkRig(port: number, { clients = [], pool = new BufferPool(), l
 		...{ id: 3, address: `127.0.0.1:${port}`, host: "127.0.0.1", port, gatewayId: "0123456789abcdef" },
 		options: { ...quick, ...options },
 		pool,
-		buffers: new SharedBuffers(),
+		buffers,
 		log: { info: () => {}, warn: (...words: unknown[]) => void events.push(`log ${String(words.at(-1))}`) },
 		listener: {
 			begin: () => FrameDecision.take,
