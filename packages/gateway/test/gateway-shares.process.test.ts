@@ -59,7 +59,7 @@ async function expectOthersGoOn(rig: GatewayRig, other: RigClient, backend: numb
 
 describe("buffers that somebody keeps", () => {
 	it.each([
-		["small", 300, 64, [300, 3000]],
+		["small", 3000, 64, [300, 3000]],
 		["large", mebibyte - 1, 3, [300, 200 * kibibyte, mebibyte - 1]],
 	] as const)(
 		"by a backend that does not read, with many clients that send it %s frames: other clients and backends go on",

@@ -10,7 +10,7 @@ const kibibyte = 2 ** 10;
 
 /** From small to large. Counts are limits: memory is taken when it is needed, and `memoryBytesMax` of the pool bounds all tiers together. */
 export const bufferTiers: readonly TierSize[] = [
-	{ bytes: 512, buffersMax: 2048 },
+	{ bytes: 512, buffersMax: 16_384 },
 	{ bytes: 4 * kibibyte, buffersMax: 1024 },
 	{ bytes: 32 * kibibyte, buffersMax: 512 },
 	{ bytes: 256 * kibibyte, buffersMax: 256 },
