@@ -3,18 +3,22 @@ interface TurnTaker {
 	takeTurn(): void;
 }
 
+/** What a connection may handle at least when its turn comes: to go on with each costs about as much as a frame. */
+const framesAtLeast = 6;
+
 /**
  * How many frames each of several connections may handle in a turn of the event loop, so that a turn stays short, and what has priority waits little
- * for it, however many connections have more than can be handled: together `framesPerTurn`, and each at least one.
+ * for it, however many connections have more than can be handled: together `framesPerTurn`.
  *
- * The part of each follows from how many of them had frames at once, in this turn or in those before. When those that came first have used up the turn,
- * as they do after a pause, the others have one frame each, and their part in the next turn. It also calls all connections that go on in a turn: a callback
- * of the event loop for each would cost more than the frame that each may handle when there are many. One owner, the gateway's loop.
+ * The part of each follows from how many of them had frames at once, in this turn or in those before, and is at least `framesAtLeast`. When those that
+ * came first have used up the turn, the others go on in the next one, before those. What comes anew then has one frame. It also calls all connections
+ * that go on in a turn: a callback of the event loop for each would cost more. One owner, the gateway's loop.
  */
 export class TurnShare {
 	/** For each connection, at least 1. */
 	frames: number;
 	readonly #framesPerTurn: number;
+	readonly #atLeast: number;
 	/** By all connections in this turn. */
 	#handled = 0;
 	#turnEnd: NodeJS.Immediate | null = null;
@@ -31,6 +35,7 @@ export class TurnShare {
 
 	constructor(framesPerTurn: number) {
 		this.#framesPerTurn = framesPerTurn;
+		this.#atLeast = Math.min(framesAtLeast, framesPerTurn);
 		this.frames = framesPerTurn;
 	}
 
@@ -71,14 +76,14 @@ export class TurnShare {
 		this.#spare = takers;
 		let called = 0;
 		try {
-			while (called < takers.length) takers[called++]!.takeTurn();
+			while (called < takers.length && this.#handled < this.#framesPerTurn) takers[called++]!.takeTurn();
 		} finally {
 			if (called < takers.length) this.#putOff(takers.slice(called));
 			takers.length = 0;
 		}
 	};
 
-	/** One has thrown an error: the others, as if each had its own callback, go on all the same, before those that asked meanwhile. */
+	/** The turn is used up, or one has thrown an error: the others go on in the next turn, before those that asked meanwhile. */
 	#putOff(takers: readonly TurnTaker[]): void {
 		this.#turnEnd ??= setImmediate(this.#onTurnEnd);
 		this.#takers.unshift(...takers);
@@ -86,6 +91,6 @@ export class TurnShare {
 
 	#update(): void {
 		const connections = Math.max(1, this.#busy, this.#mostBefore);
-		this.frames = this.#handled >= this.#framesPerTurn ? 1 : Math.max(1, Math.floor(this.#framesPerTurn / connections));
+		this.frames = this.#handled >= this.#framesPerTurn ? 1 : Math.max(this.#atLeast, Math.floor(this.#framesPerTurn / connections));
 	}
 }

@@ -146,9 +146,10 @@ describe("a reader of a connection", () => {
 		// The first one did not know of the others, and used up the turn.
 		expect(handled(), "frames of each in the first turn").toEqual([8, 1, 1, 1]);
 		await turn();
-		expect(handled(), "of each after the second").toEqual([10, 3, 3, 3]);
+		// To go on with a connection for two frames would not be worth it.
+		expect(handled(), "of each after the second").toEqual([14, 3, 1, 1]);
 		await turn();
-		expect(handled(), "of each after the third").toEqual([12, 5, 5, 5]);
+		expect(handled(), "of each after the third: the others go first").toEqual([14, 3, 7, 3]);
 		for (let turns = 0; turns < 10; turns++) await turn();
 		expect(
 			four.map(({ state }) => state.frames),
@@ -189,24 +190,24 @@ describe("a reader of a connection", () => {
 	});
 
 	it("gives back its share when it is stopped within a turn", () => {
-		const share = new TurnShare(8);
+		const share = new TurnShare(16);
 		const [one, other] = [readerWith({ framesPerTurn: 100, share }), readerWith({ framesPerTurn: 100, share })];
 		one.read(1);
 		other.read(1);
-		expect(share.frames).toBe(4);
+		expect(share.frames).toBe(8);
 		one.reader.stop();
 		other.reader.stop();
 		one.reader.stop();
 		share.join();
 		share.leave();
-		expect(share.frames).toBe(8);
+		expect(share.frames).toBe(16);
 	});
 
 	it("has no more than a turn of all connections, until the turn ends", async () => {
-		const share = new TurnShare(8);
+		const share = new TurnShare(16);
 		share.join();
-		share.handled(7);
-		expect(share.frames).toBe(8);
+		share.handled(15);
+		expect(share.frames).toBe(16);
 		share.handled(1);
 		share.join();
 		expect(share.frames, "of one that comes later").toBe(1);
@@ -214,6 +215,6 @@ describe("a reader of a connection", () => {
 		share.leave();
 		expect(share.frames, "before the turn ends").toBe(1);
 		await turn();
-		expect(share.frames, "two were busy at once").toBe(4);
+		expect(share.frames, "two were busy at once").toBe(8);
 	});
 });
