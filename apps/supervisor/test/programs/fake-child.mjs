@@ -45,9 +45,10 @@ parts.add(offloadQuestion, ({ on, rate }) => {
 	if (on)
 		offload = setInterval(() => {
 			if (slotRow.webSockets === 0 || fault.keeps === slotRow.webSockets) return;
-			slotRow.webSockets--;
-			slotRow.connections--;
+			// Told first: a test that sees one client fewer may kill this process at once.
 			slotRow.add("toldToLeave", 1);
+			slotRow.connections--;
+			slotRow.webSockets--;
 		}, 10);
 	return slotRow.webSockets;
 });

@@ -43,6 +43,7 @@ process.on("SIGUSR2", () => {
 const operations = createServer(async (request, response) => {
 	const [name, ...args] = JSON.parse(Buffer.concat(await request.toArray()).toString());
 	const options = typeof args.at(-1) === "object" ? args.pop() : {};
+	response.setHeader("connection", "close");
 	const onProgress = (progress) => process.stdout.write(`${JSON.stringify({ name: "supervisor", event: "progress", ...progress })}\n`);
 	try {
 		response.end(JSON.stringify({ result: await supervisor.operations[name](...args, { ...options, onProgress }) }));
@@ -57,4 +58,6 @@ const ready = await supervisor.ready;
 process.stdout.write(`${JSON.stringify({ name: "supervisor", event: ready ? "ready" : "never ready", port: supervisor.balancerPort })}\n`);
 const { status, failure } = await supervisor.finished;
 if (failure !== null) process.stderr.write(`failure: ${failure.message}\n`);
+// Operations that the stop has ended are still answered.
+await new Promise((resolve) => operations.close(resolve));
 process.exit(status);
