@@ -46,12 +46,14 @@ describe("restart, in one cluster", () => {
 		expect(tryLock(held, holderOf(1, 2))).toBe(true);
 		await waitFor(() => tryLock(held, holderOf(0, 1)), { what: "the lock is free", deadlineMs: 5000 });
 		expect(isAlive(shard)).toBe(false);
-		expect(cluster.process.log()).toMatch(/shard 1 hangs: it has held the lock of a log for 1\d\d\d ms; killing it/);
+		// At once: this one would be shard 0's.
+		unlock(held);
+		const line = await cluster.process.waitForOutput(/shard 1 hangs: it has held the lock of a log for (\d+) ms; killing it/, 5000);
+		expect(Number(line[1])).toBeGreaterThanOrEqual(1000);
 		await cluster.event("shard 1", "started", 3);
 		// Those who take and give back a lock are left alone.
 		expect(tryLock(free, holderOf(0, 1))).toBe(true);
 		unlock(free);
-		unlock(held);
 		expect(cluster.events("shard 0", "started")).toHaveLength(1);
 		close();
 	});
@@ -61,7 +63,8 @@ describe("restart", () => {
 	afterEach(() => cluster.clean());
 
 	it("kills and restarts a child that hangs", async () => {
-		cluster = await FakeCluster.start({ config: { heartbeatTimeoutMs: 400 } });
+		// Longer than a busy machine holds up one that does not hang.
+		cluster = await FakeCluster.start({ config: { heartbeatTimeoutMs: 1500 } });
 		await cluster.ready();
 		const { pid } = await cluster.event("shard 0", "started");
 		process.kill(pid, "SIGSTOP");
@@ -152,7 +155,7 @@ describe("the scoreboard", () => {
 	afterEach(() => cluster.clean());
 
 	it("says who serves, who is dead and how often it was restarted", { tags: ["long"] }, async () => {
-		const config = { restartBackoffMinMs: 1000, restartBackoffMaxMs: 1000 };
+		const config = { restartBackoffMinMs: 3000, restartBackoffMaxMs: 3000 };
 		cluster = await FakeCluster.start({ config, faults: { "shard 1": { connections: 5 } } });
 		await cluster.ready();
 		const { pid } = await cluster.event("shard 1", "started");
@@ -212,12 +215,13 @@ describe("stop", () => {
 	it("drains the balancer first and then all shards side by side, and waits no longer than needed", async () => {
 		cluster = await FakeCluster.start({
 			shards: 3,
-			faults: { balancer: { drainMs: 200 }, "shard 0": { drainMs: 300 }, "shard 1": { drainMs: 300 } },
+			faults: { balancer: { drainMs: 200 }, "shard 0": { drainMs: 1500 }, "shard 1": { drainMs: 300 } },
 		});
 		await cluster.ready();
 		const beganMs = performance.now();
 		expect(await cluster.process.stop("SIGINT")).toEqual({ code: 0, signal: null });
-		expect(performance.now() - beganMs).toBeLessThan(3000);
+		// It had 30 s for the stop.
+		expect(performance.now() - beganMs).toBeLessThan(10_000);
 		const balancerDone = (await cluster.event("balancer", "drained")).atMs!;
 		const began = ["shard 0", "shard 1", "shard 2"].map((name) => cluster.events(name, "drain")[0].atMs!);
 		for (const atMs of began) expect(atMs).toBeGreaterThanOrEqual(balancerDone);
@@ -227,7 +231,7 @@ describe("stop", () => {
 	});
 
 	it("in proxy mode waits for the balancer's listener only, since its connections end with the shards", { tags: ["long"] }, async () => {
-		cluster = await FakeCluster.start({ mode: "proxy", faults: { balancer: { drainMs: 500 } } });
+		cluster = await FakeCluster.start({ mode: "proxy", faults: { balancer: { drainMs: 2000 } } });
 		await cluster.ready();
 		expect((await cluster.process.stop()).code).toBe(0);
 		const balancer = cluster.events("balancer");
@@ -245,15 +249,15 @@ describe("stop", () => {
 
 	it("kills shards that do not finish within the time for the stop, and counts what they have cut off, or all clients of one that has not drained", async () => {
 		cluster = await FakeCluster.start({
-			config: { shutdownTimeoutMs: 600 },
+			config: { shutdownTimeoutMs: 2000 },
 			faults: { "shard 0": { neverDrained: true, connections: 100 }, "shard 1": { neverStopped: true, cutOff: 3, connections: 50 } },
 		});
 		await cluster.ready();
 		const beganMs = performance.now();
 		expect((await cluster.process.stop()).code).toBe(1);
-		expect(performance.now() - beganMs).toBeLessThan(2500);
+		expect(performance.now() - beganMs).toBeLessThan(8000);
 		// It was told a shorter time, in which it could have said what it cut off.
-		expect(cluster.events("shard 0", "drain")[0].deadlineMs).toBeLessThan(600);
+		expect(cluster.events("shard 0", "drain")[0].deadlineMs).toBeLessThan(2000);
 		expect(cluster.process.log()).toMatch(/shard 0 did not finish \(SIGKILL\) and had 100 connections/);
 		expect(cluster.process.log()).toMatch(/shard 1 had drained, but did not stop \(SIGKILL\)/);
 		expect(cluster.process.log()).toMatch(/shutdown complete: 103 cut off, not all processes finished/);
@@ -290,7 +294,7 @@ describe("stop", () => {
 		await cluster.process.waitForOutput(/shard 1 died by SIGKILL/, 5000);
 		const beganMs = performance.now();
 		expect((await cluster.process.stop()).code).toBe(0);
-		expect(performance.now() - beganMs).toBeLessThan(2000);
+		expect(performance.now() - beganMs).toBeLessThan(10_000);
 	});
 
 	it("can be told to stop before the cluster is ready", { tags: ["long"] }, async () => {
@@ -309,7 +313,8 @@ describe("stop", () => {
 		await cluster.event("shard 0", "drain");
 		const beganMs = performance.now();
 		expect((await cluster.process.stop("SIGTERM")).code).toBe(1);
-		expect(performance.now() - beganMs).toBeLessThan(2000);
+		// The stop would have had 30 s.
+		expect(performance.now() - beganMs).toBeLessThan(10_000);
 		expect(children.filter(isAlive)).toEqual([]);
 		expect(cluster.directories()).toEqual([]);
 	});
