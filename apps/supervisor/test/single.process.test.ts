@@ -29,7 +29,7 @@ describe("shardcast single", () => {
 	it("wscat -c works as it is", async () => {
 		const { port } = await startSingle();
 		const listener = await LibraryClient.open(`ws://127.0.0.1:${port}`);
-		const child = spawn(process.execPath, [wscat, "-c", `ws://127.0.0.1:${port}`, "-x", "from wscat", "-w", "1"], {
+		const child = spawn(process.execPath, [wscat, "-c", `ws://127.0.0.1:${port}`, "-x", "from wscat", "-w", "-1"], {
 			stdio: ["pipe", "pipe", "pipe"],
 		});
 		let output = "";
@@ -42,6 +42,7 @@ describe("shardcast single", () => {
 		expect(listener.messages[0].binary).toBe(false);
 		listener.send("to wscat");
 		await waitFor(() => output.includes("to wscat"), { deadlineMs: 5000, what: "wscat to print what it got" });
+		child.stdin.end();
 		expect(await ended).toBe(0);
 		await listener.close();
 	});
