@@ -173,7 +173,7 @@ it("the libraries in examples/gateway speak with a gateway, and answer its pings
 		const [said] = (await once(library.stdout!, "data")) as [Buffer];
 		ports.push(Number(/listening on (\d+)/.exec(said.toString())![1]));
 	}
-	const port = await startGateway(ports, ["--backend-idle-timeout", "1s"]);
+	const port = await startGateway(ports, ["--backend-idle-timeout", "4s"]);
 	const backends = async (): Promise<{ isUp: boolean; ups: number; sentFrames: number }[]> =>
 		JSON.parse((await httpRequest(`http://127.0.0.1:${port}/health`)).body).backends;
 	await waitFor(async () => (await backends()).every(({ isUp }) => isUp), { deadlineMs: 20_000, what: "the backends" });
@@ -191,9 +191,9 @@ it("the libraries in examples/gateway speak with a gateway, and answer its pings
 		}
 	// Nothing else is said from here on, for longer than the idle timeout.
 	const before = await backends();
-	await waitFor(async () => (await backends()).every(({ sentFrames }, index) => sentFrames >= before[index]!.sentFrames + 4), {
+	await waitFor(async () => (await backends()).every(({ sentFrames }, index) => sentFrames >= before[index]!.sentFrames + 3), {
 		deadlineMs: 20_000,
-		what: "four pings",
+		what: "three pings",
 	});
 	expect((await backends()).map(({ ups }) => ups)).toEqual(ports.map(() => 1));
 });
