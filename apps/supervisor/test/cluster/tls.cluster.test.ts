@@ -81,7 +81,7 @@ describe("a cluster with TLS", () => {
 			`    certificates: [{cert_pem_file: ${other.certFile}, key_pem_file: ${other.keyFile}}]`,
 			"client: {insecure: true}",
 			`admin_interface: {key: ${adminKey}}`,
-			"limits: {max_connections: 8, head_timeout: 300ms}",
+			"limits: {max_connections: 8, head_timeout: 3s}",
 		].join("\n");
 		writeFileSync(file("shardcast.yaml"), options);
 		cluster = await startCluster({ shards: 2, tls: true, flags: ["--config", file("shardcast.yaml")] });
@@ -188,10 +188,17 @@ describe("a cluster with TLS", () => {
 	});
 
 	it("gives a shard that is started again the certificate that is in force", async () => {
+		const before = cluster.log().length;
 		put(renewed);
 		cluster.process.signal("SIGHUP");
-		await waitFor(async () => (await nameAt(cluster.url)) === "renewed", { deadlineMs: 5_000, what: "the renewed certificate" });
+		// All processes have it then; one that dies before would bring back the old one.
+		await cluster.process.waitUntil(
+			() => cluster.log().slice(before).includes("TLS certificates reloaded"),
+			"the renewed certificate in all processes",
+			5_000,
+		);
 		await cluster.kill9(0);
+		await waitFor(async () => (await cluster.health()).shards[0]!.restarts === 1, { deadlineMs: 10_000, what: "the restart of shard 0" });
 		await cluster.ready();
 		expect(await nameAt(cluster.shardUrl(0))).toBe("renewed");
 	});
