@@ -96,12 +96,15 @@ describe("SIGHUP on a running cluster", () => {
 				expect(await limitOf(cluster)).toEqual([10, 10]);
 				expect((await cluster.health()).maxConnections).toBe(20);
 				await waitFor(async () => (await upgradeFrom(cluster.url, "https://ours.example")) === 101, {
-					deadlineMs: 2_000,
+					deadlineMs: 5_000,
 					what: "the balancer to let in a page that is listed now",
 				});
 				// Shards.
 				for (const shard of [0, 1]) {
-					expect(await upgradeFrom(cluster.shardUrl(shard), "https://ours.example")).toBe(101);
+					await waitFor(async () => (await upgradeFrom(cluster.shardUrl(shard), "https://ours.example")) === 101, {
+						deadlineMs: 5_000,
+						what: `shard ${shard} to let in a page that is listed now`,
+					});
 					expect(await upgradeFrom(cluster.shardUrl(shard), "https://theirs.example")).toBe(403);
 					expect(await closedAboveRate(cluster.shardUrl(shard))).toBe(1008);
 				}
