@@ -31,7 +31,7 @@ for (const mode of ["handoff", "proxy"] as const)
 
 describe("stop, announced", () => {
 	it("with --drain-delay /ready answers 503 at once, and new clients are served until it is over", { tags: ["long"] }, async () => {
-		const cluster = await startCluster({ shards: 2, flags: ["--drain-delay", "1500ms"] });
+		const cluster = await startCluster({ shards: 2, flags: ["--drain-delay", "6s"] });
 		const before = await RawClient.open(cluster.url);
 		const beganMs = performance.now();
 		cluster.process.signal("SIGTERM");
@@ -43,11 +43,11 @@ describe("stop, announced", () => {
 		const late = await Promise.all([RawClient.open(cluster.url), RawClient.open(cluster.shardUrl(0))]);
 		expect((await httpRequest(`${urls[0]}/api/publish`, { method: "POST", body: '{"data":"late"}' })).status).toBe(200);
 		for (const client of [before, ...late]) expect((await client.waitForMessages(1)).map(({ bytes }) => `${bytes}`)).toEqual(["late"]);
-		expect(performance.now() - beganMs, "all that was within the delay").toBeLessThan(1500);
+		expect(performance.now() - beganMs, "all that was within the delay").toBeLessThan(6000);
 		for (const client of [before, ...late]) expect(await client.closed).toMatchObject({ code: 1001 });
-		expect(performance.now() - beganMs).toBeGreaterThan(1450);
+		expect(performance.now() - beganMs).toBeGreaterThan(5950);
 		expect(await cluster.process.exited).toEqual({ code: 0, signal: null });
-		expect(cluster.log()).toMatch(/shutting down: SIGTERM; 1 connections on 2 shards; new clients are accepted for another 1500ms/);
+		expect(cluster.log()).toMatch(/shutting down: SIGTERM; 1 connections on 2 shards; new clients are accepted for another 6s/);
 	});
 
 	it("a second signal does not wait for the end of --drain-delay, nor for its timer", { tags: ["long"] }, async () => {
@@ -68,7 +68,7 @@ describe("stop, with clients that do not read", () => {
 			.filter(([, , remote, state]) => state === finWait1 && ports.includes(Number.parseInt(remote.split(":")[1], 16)));
 
 	it("they are counted, and their connections are reset", async () => {
-		const cluster = await startCluster({ shards: 1, flags: ["--shutdown-timeout", "2500ms", "--max-buffered", "50MiB"] });
+		const cluster = await startCluster({ shards: 1, flags: ["--shutdown-timeout", "5s", "--max-buffered", "50MiB"] });
 		const dead = await Promise.all(Array.from({ length: 5 }, () => RawClient.open(cluster.url)));
 		for (const { socket } of dead) socket.tcp.pause();
 		const sender = await RawClient.open(cluster.url);
@@ -137,6 +137,8 @@ describe("stop, forced", () => {
 		const clients = await Promise.all(Array.from({ length: 10 }, () => RawClient.open(cluster.url)));
 		process.kill((await cluster.health()).shards[0]!.pid, "SIGSTOP");
 		cluster.process.signal("SIGTERM");
+		// A signal that comes before the first one was taken would be the same as that.
+		await cluster.process.waitForOutput(/shutting down: SIGTERM/, 5_000);
 		await sleep(500);
 		expect(cluster.process.status()).toBe(null);
 		const status = await cluster.stop(5_000);
