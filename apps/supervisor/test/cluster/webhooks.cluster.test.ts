@@ -1,9 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Cluster, LibraryClient, Scrape, startCluster, waitFor } from "@shardcast/testkit";
+import { type Cluster, freePorts, LibraryClient, Scrape, startCluster, waitFor } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 interface Event {
@@ -32,8 +31,9 @@ class Receiver {
 	async listen(): Promise<void> {
 		const server = createServer((request, response) => void this.#take(request, response));
 		this.#server = server;
+		// One that nobody else gets while it is away.
+		if (this.port === 0) this.port = await freePorts();
 		await new Promise<void>((resolve) => server.listen(this.port, "127.0.0.1", resolve));
-		this.port = (server.address() as AddressInfo).port;
 	}
 
 	async die(): Promise<void> {
@@ -124,6 +124,9 @@ describe("webhooks of a cluster of 2 shards", () => {
 		// Of the killed shard: 9 of the first clients, and two that came just before.
 		await told("disconnect", 2 + 9 + 2);
 		await told("vacated", 2 + 9 + 1);
+		await told("connect", 20 + 10 + 2 + 5);
+		await told("subscribe", 2 * (20 + 10 + 2 + 5));
+		await told("occupied", 2 + 20 + 10 + 5);
 
 		const events = receiver.of("/main");
 		expect(receiver.problems).toEqual([]);
@@ -143,7 +146,16 @@ describe("webhooks of a cluster of 2 shards", () => {
 		writeFileSync(file(), settings(target("main"), target("second", ", events: [disconnect]")));
 		cluster.process.signal("SIGHUP");
 		await waitFor(() => receiver.count("/second", "start") === 1, { deadlineMs: 10_000, what: "the webhook that is added" });
-		const scrape = await Scrape.of(cluster.httpUrl);
+		// An answer of the receiver is counted when it has come.
+		let scrape = await Scrape.of(cluster.httpUrl);
+		const of = (result: string) => scrape.sum("shardcast_webhook_events_total", { webhook: "main", result });
+		await waitFor(
+			async () => {
+				scrape = await Scrape.of(cluster.httpUrl);
+				return of("delivered") >= receiver.of("/main").length;
+			},
+			{ deadlineMs: 10_000, what: "all that was received to be counted" },
+		);
 		expect(
 			scrape
 				.names()
@@ -155,7 +167,6 @@ describe("webhooks of a cluster of 2 shards", () => {
 				(name) => `shardcast_webhook_${name}`,
 			),
 		);
-		const of = (result: string) => scrape.sum("shardcast_webhook_events_total", { webhook: "main", result });
 		expect([of("delivered"), of("dropped")]).toEqual([receiver.of("/main").length, 0]);
 
 		// The drain tells of those that are still there, and of their channels.
