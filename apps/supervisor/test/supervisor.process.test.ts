@@ -141,7 +141,8 @@ describe("restart", () => {
 	});
 
 	it("ends a crash loop with a clear message, an ordered stop of the others and status 1", async () => {
-		cluster = await FakeCluster.start({ config: { crashLimit: 2 }, faults: { "shard 0": { dieAfterMs: 100 } } });
+		// Long enough that shard 1 serves before the third death: it is not drained otherwise.
+		cluster = await FakeCluster.start({ config: { crashLimit: 2 }, faults: { "shard 0": { dieAfterMs: 500 } } });
 		expect((await cluster.process.exited).code).toBe(1);
 		// What children wrote last may come after the supervisor's exit.
 		await cluster.event("shard 0", "started", 3);
