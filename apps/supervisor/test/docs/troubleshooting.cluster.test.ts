@@ -110,9 +110,12 @@ describe("what troubleshooting says of clients", () => {
 				// That one needs an option that this cluster does not have.
 				else expect(rows.filter((row) => !row.includes("`proxy_header`"))).toHaveLength(1);
 			}
-			expect((await cluster.health()).reasons).toContain("shard 0: down, to be restarted");
+			await waitFor(async () => (await cluster.health()).reasons.includes("shard 0: down, to be restarted"), {
+				deadlineMs: 5_000,
+				what: "shard 0: down, to be restarted",
+			});
 			expect(page).toContain('"down, to be restarted"');
-			expect(cluster.log()).toMatch(/shard 0 died by SIGKILL( with \d+ connections)?; restarting it in \d+ ms/);
+			await cluster.process.waitForOutput(/shard 0 died by SIGKILL( with \d+ connections)?; restarting it in \d+ ms/, 5_000);
 			expect(page).toMatch(/shard 0 died by SIGKILL with \d+ connections; restarting it in \d+ ms/);
 		});
 	});
