@@ -192,8 +192,11 @@ describe("a balancer with a shard of another machine", () => {
 		await becomes("healthy");
 		await connect(8);
 		await settled(2, 6);
-		const { stdout } = await run(process.execPath, [main, "status", "--pid", String(here.process.pid)]);
-		expect(stdout, "events").toContain(`remote shard ${remote} gets clients, weight 3`);
+		const isTold = async () =>
+			(await run(process.execPath, [main, "status", "--pid", String(here.process.pid)])).stdout.includes(
+				`remote shard ${remote} gets clients, weight 3`,
+			);
+		await waitFor(isTold, { deadlineMs: 10_000, what: "the event in the status", everyMs: 200 });
 		await leave();
 	});
 
