@@ -214,7 +214,7 @@ describe.skipIf(!postgresForTests() || !redisForTests())("the outbox", () => {
 	it("two machines on Redis: every committed row once and in order, while the publishing machine is killed", async () => {
 		const schema = `s${++schemas}`;
 		const nodes = await Promise.all(
-			["n1", "n2"].map((id) => start(schema, 1, ["--node-id", id, "--redis-timeout", "600ms"], { REDIS_URL: redis.url })),
+			["n1", "n2"].map((id) => start(schema, 1, ["--node-id", id, "--redis-timeout", "3s"], { REDIS_URL: redis.url })),
 		);
 		await until(async () => (await reader(schema)) !== undefined, "a node that publishes the outbox");
 		const name = (await reader(schema))!;
