@@ -2,7 +2,7 @@ import type { Config } from "@shardcast/config";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type CentrifugeClient, CentrifugeRig } from "../support/centrifuge-rig.ts";
 import { channels, HookBackend } from "../support/hook-backend.ts";
-import { connected, pass, told } from "../support/hook-steps.ts";
+import { connected, pass, soon, told } from "../support/hook-steps.ts";
 import { tokenOf, tokenSecret } from "../support/tokens.ts";
 
 let backend: HookBackend;
@@ -138,15 +138,15 @@ describe("with a publish hook", () => {
 		backend.replies.set("/publish", new Promise((resolve) => (answer = () => resolve({}))));
 		const client = connected(rig);
 		client.send({ id: 2, publish: { channel: "a", data: 1 } }, { id: 3, publish: { channel: "a", data: 2 } });
-		await vi.waitFor(() => expect(backend.asked, "questions").toHaveLength(1));
+		await soon(() => expect(backend.asked, "questions").toHaveLength(1));
 		answer();
 		await client.settled();
 		expect(rig.published.map(({ payload }) => payload)).toEqual(["1", "2"]);
 		backend.replies.set("/publish", new Promise(() => {}));
 		client.send({ id: 4, publish: { channel: "a", data: 3 } });
-		await vi.waitFor(() => expect(backend.asked, "questions").toHaveLength(3));
+		await soon(() => expect(backend.asked, "questions").toHaveLength(3));
 		client.transport.close();
-		await vi.waitFor(() => expect(backend.gone).toBe(1));
+		await soon(() => expect(backend.gone).toBe(1));
 		expect([rig.published.length, rig.kept]).toEqual([2, 0]);
 	});
 });
@@ -157,7 +157,7 @@ it("a drain waits for pending answers, but only up to its deadline", async () =>
 	backend.replies.set("/publish", new Promise((resolve) => (answer = () => resolve({}))));
 	const client = connected(rig);
 	client.send({ id: 2, publish: { channel: "a", data: 1 } });
-	await vi.waitFor(() => expect(backend.asked, "questions").toHaveLength(1));
+	await soon(() => expect(backend.asked, "questions").toHaveLength(1));
 	await rig.endpoint.drain(1);
 	expect(rig.published, "with an answer outstanding").toEqual([]);
 	const drained = rig.endpoint.drain(20_000).then(() => "drained");
@@ -189,7 +189,7 @@ describe("with a sub_refresh hook", () => {
 		expect(backend.bodies("/sub_refresh"), "questions before the time").toEqual([]);
 		pass(rig, 3);
 		const subscription = client.session.subscriptions.get("a")!;
-		await vi.waitFor(() => expect(subscription.grant!.expiresAt).toBe(until));
+		await soon(() => expect(subscription.grant!.expiresAt).toBe(until));
 		expect(backend.bodies("/sub_refresh")).toMatchObject([{ user: "", channel: "a" }]);
 		expect(String(subscription.grant!.info), "info stays as it was").toBe('{"a":1}');
 	});
@@ -202,7 +202,7 @@ describe("with a sub_refresh hook", () => {
 		const client = await subscribed(rig);
 		backend.replies.set("/sub_refresh", reply);
 		pass(rig, 12);
-		await vi.waitFor(() => expect(client.session.channels).toEqual([]));
+		await soon(() => expect(client.session.channels).toEqual([]));
 		expect(client.replies()).toMatchObject([{ push: { channel: "a", unsubscribe: { code: 2501 } } }]);
 		expect(client.session.isGone).toBe(false);
 	});
@@ -213,9 +213,9 @@ describe("with a sub_refresh hook", () => {
 		backend.replies.set("/sub_refresh", 500);
 		pass(rig, 12);
 		const subscription = client.session.subscriptions.get("a")!;
-		await vi.waitFor(() => expect(subscription.grant!.expiresAt).toBeCloseTo(Date.now() / 1000 + 60, 0));
+		await soon(() => expect(subscription.grant!.expiresAt).toBeCloseTo(Date.now() / 1000 + 60, 0));
 		pass(rig, 62);
-		await vi.waitFor(() => expect(backend.bodies("/sub_refresh"), "questions").toHaveLength(2));
+		await soon(() => expect(backend.bodies("/sub_refresh"), "questions").toHaveLength(2));
 		expect(client.session.channels).toEqual(["a"]);
 	});
 
@@ -225,13 +225,13 @@ describe("with a sub_refresh hook", () => {
 		let fail!: () => void;
 		backend.replies.set("/sub_refresh", new Promise((resolve) => (fail = () => resolve(500))));
 		pass(rig, 12);
-		await vi.waitFor(() => expect(backend.bodies("/sub_refresh"), "questions").toHaveLength(1));
+		await soon(() => expect(backend.bodies("/sub_refresh"), "questions").toHaveLength(1));
 		const token = await tokenOf({ sub: "", channel: "a", jti: "later", exp: now() + 1000 });
 		expect(await told(client, { sub_refresh: { channel: "a", token } })).toMatchObject([{ sub_refresh: { expires: true } }]);
 		const subscription = client.session.subscriptions.get("a")!;
 		const { expiresAt } = subscription.grant!;
 		fail();
-		await vi.waitFor(() => expect(subscription.grant!.expiresAt, "the minute").not.toBe(expiresAt));
+		await soon(() => expect(subscription.grant!.expiresAt, "the minute").not.toBe(expiresAt));
 		expect(subscription.grant!.token?.jti, "by which it can be revoked").toBe("later");
 	});
 

@@ -1,8 +1,9 @@
 import type { Config } from "@shardcast/config";
 import { type ClientRecord, EventReader } from "@shardcast/webhooks";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { type CentrifugeClient, CentrifugeRig } from "../support/centrifuge-rig.ts";
 import { channels, HookBackend } from "../support/hook-backend.ts";
+import { soon } from "../support/hook-steps.ts";
 
 let backend: HookBackend;
 const rigs: CentrifugeRig[] = [];
@@ -128,7 +129,7 @@ it("later commands wait for the answer, and run in order", async () => {
 	const client = rig.open();
 	client.send({ id: 1, connect: {} }, { id: 2, subscribe: { channel: "a" } });
 	client.send({ id: 3, subscribe: { channel: "b" } });
-	await vi.waitFor(() => expect(backend.asked, "questions").toHaveLength(1));
+	await soon(() => expect(backend.asked, "questions").toHaveLength(1));
 	expect(client.replies()).toEqual([]);
 	answer({ result: { user: "42" } });
 	await client.settled();
@@ -141,7 +142,7 @@ it("a backend may take longer than a client has for its connect", async () => {
 	backend.replies.set("/connect", new Promise((resolve) => (answer = resolve)));
 	const client = rig.open();
 	client.send({ id: 1, connect: {} });
-	await vi.waitFor(() => expect(backend.asked, "questions").toHaveLength(1));
+	await soon(() => expect(backend.asked, "questions").toHaveLength(1));
 	for (let second = 0; second < 25; second++) {
 		rig.seconds++;
 		rig.endpoint.heartbeats.tick();
@@ -156,9 +157,9 @@ it("a client that disconnects while the backend is asked leaves nothing behind, 
 	backend.replies.set("/connect", new Promise(() => {}));
 	const client = rig.open();
 	client.send({ id: 1, connect: {} });
-	await vi.waitFor(() => expect(backend.asked, "questions").toHaveLength(1));
+	await soon(() => expect(backend.asked, "questions").toHaveLength(1));
 	client.transport.close();
-	await vi.waitFor(() => expect(backend.gone, "requests that were given up").toBe(1));
+	await soon(() => expect(backend.gone, "requests that were given up").toBe(1));
 	expect(rig.kept).toBe(0);
 	const { counts, running } = rig.endpoint.hooks.connect!.backend;
 	expect([counts.abandoned, running]).toEqual([1, 0]);
@@ -188,11 +189,11 @@ it("webhooks that are enabled while the backend is asked report the client when 
 	backend.replies.set("/connect", new Promise((resolve) => (answer = () => resolve({ result: { user: "42" } }))));
 	const client = rig.open();
 	client.send({ id: 1, connect: {} });
-	await vi.waitFor(() => expect(backend.asked, "questions").toHaveLength(1));
+	await soon(() => expect(backend.asked, "questions").toHaveLength(1));
 	rig.reload({ webhooks: [{ name: "all", events: [], namespaces: [] }] as never as Config["webhooks"] });
 	const reader = new EventReader(rig.eventRing);
 	const told: ClientRecord[] = [];
-	await vi.waitFor(() => {
+	await soon(() => {
 		reader.read(100, (record) => told.push(record));
 		expect(told.at(-1)?.[0], "the last record of the snapshot").toBe("snapshotEnd");
 	});

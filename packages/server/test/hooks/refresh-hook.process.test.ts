@@ -2,7 +2,7 @@ import type { Config } from "@shardcast/config";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type CentrifugeClient, CentrifugeRig } from "../support/centrifuge-rig.ts";
 import { HookBackend } from "../support/hook-backend.ts";
-import { pass } from "../support/hook-steps.ts";
+import { pass, soon } from "../support/hook-steps.ts";
 
 let backend: HookBackend;
 const rigs: CentrifugeRig[] = [];
@@ -44,7 +44,7 @@ describe("with a refresh hook", () => {
 		pass(rig, 9);
 		expect(backend.bodies("/refresh"), "questions before the time").toEqual([]);
 		pass(rig, 3);
-		await vi.waitFor(() => expect(client.session.expiresAt).toBe(until));
+		await soon(() => expect(client.session.expiresAt).toBe(until));
 		expect(backend.bodies("/refresh")).toEqual([
 			{ client: client.session.id, transport: "websocket", protocol: "json", encoding: "json", user: "42", meta: { plan: "pro" } },
 		]);
@@ -70,11 +70,11 @@ describe("with a refresh hook", () => {
 		const { client } = await connected(rig);
 		backend.replies.set("/refresh", 500);
 		pass(rig, 12);
-		await vi.waitFor(() => expect(client.session.expiresAt).toBeCloseTo(now() + 60, 0));
+		await soon(() => expect(client.session.expiresAt).toBeCloseTo(now() + 60, 0));
 		pass(rig, 58);
 		expect(backend.bodies("/refresh"), "questions within the minute").toHaveLength(1);
 		pass(rig, 4);
-		await vi.waitFor(() => expect(backend.bodies("/refresh"), "questions after it").toHaveLength(2));
+		await soon(() => expect(backend.bodies("/refresh"), "questions after it").toHaveLength(2));
 		expect(client.session.isGone).toBe(false);
 	});
 
@@ -83,11 +83,11 @@ describe("with a refresh hook", () => {
 		const { client } = await connected(rig);
 		backend.replies.set("/refresh", new Promise(() => {}));
 		pass(rig, 12);
-		await vi.waitFor(() => expect(backend.bodies("/refresh")).toHaveLength(1));
+		await soon(() => expect(backend.bodies("/refresh")).toHaveLength(1));
 		pass(rig, 50);
 		expect([client.session.isGone, backend.bodies("/refresh").length]).toEqual([false, 1]);
 		client.transport.close();
-		await vi.waitFor(() => expect(backend.gone).toBe(1));
+		await soon(() => expect(backend.gone).toBe(1));
 		expect(rig.kept).toBe(0);
 	});
 

@@ -8,6 +8,9 @@ export async function told(client: CentrifugeClient, command: object): Promise<u
 	return client.replies();
 }
 
+/** Waits until `check` does not throw. As long as for a session to settle: the default of a second is short for a busy machine. */
+export const soon = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 8_000, interval: 1 });
+
 /** Without pings, which it would have to answer. */
 export const connected = (rig: CentrifugeRig): CentrifugeClient => rig.connected("cf_ws_frame_ping_pong=true");
 
