@@ -32,7 +32,7 @@ describe.skipIf(!redisForTests())("Redis Cluster", () => {
 	});
 
 	it("goes on with the other servers while one is away, and with all when it is back", async () => {
-		const redis = openRedis(cluster.url);
+		const redis = openRedis(cluster.url, { answerTimeoutMs: 2000 });
 		try {
 			await redis.ready(10_000);
 			const [, , third] = cluster.servers;

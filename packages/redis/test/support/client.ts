@@ -8,8 +8,9 @@ export function openRedis(url: string, changes: Partial<RedisOptions> = {}): Red
 		{
 			address: parseRedisAddress(url),
 			tls: null,
-			connectTimeoutMs: 1000,
-			answerTimeoutMs: 2000,
+			// On a busy machine an answer may take seconds.
+			connectTimeoutMs: 5000,
+			answerTimeoutMs: 10_000,
 			clientName: "test",
 			waitingMax: 100,
 			...changes,
