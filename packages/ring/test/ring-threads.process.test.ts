@@ -81,7 +81,7 @@ describe(`a ring between threads (seed ${seed})`, () => {
 			signalBuffer,
 			seed,
 			count,
-			deadlineMs: 3000,
+			deadlineMs: 10_000,
 		});
 		let next = 0;
 		let ended = false;
@@ -96,7 +96,7 @@ describe(`a ring between threads (seed ${seed})`, () => {
 			else {
 				sleeps++;
 				// The writer's own complaint comes first when it is the one that hangs.
-				const woken = await records.sleep(() => reader.hasRecords(), 4000);
+				const woken = await records.sleep(() => reader.hasRecords(), 15_000);
 				if (!woken) await writing.report;
 				expect(woken, `sleep ${sleeps}, before record ${next}`).toBe(true);
 			}

@@ -7,7 +7,7 @@ import { RingWriter } from "../src/ring-writer.ts";
 import { endNumber, fillRecord, sizeOf } from "./programs/pattern.mjs";
 
 /** Far longer than any test here takes, and shorter than Vitest's own limit, which would not say who hangs. */
-export const deadlineMs = stressed(20_000);
+export const deadlineMs = stressed(60_000);
 
 interface Thread<Report> {
 	readonly worker: Worker;
