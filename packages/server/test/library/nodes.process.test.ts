@@ -28,9 +28,11 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 		return redis.stop();
 	});
 
+	// One that does not reach Redis in time starts alone, and one that does not stop in time cuts off: on a busy machine a second or two are short.
+	const patient = { redisConnectTimeoutMs: 10_000, shutdownTimeoutMs: 10_000 };
 	const create = (nodeId: string, changes: Parameters<typeof createServer>[0] = {}): Server =>
 		createServer(
-			{ addr: "127.0.0.1:0", redisAddress: redis.url, nodeId, nodeHeartbeatMs: 200, shutdownTimeoutMs: 2000, ...changes },
+			{ addr: "127.0.0.1:0", redisAddress: redis.url, nodeId, nodeHeartbeatMs: 200, ...patient, ...changes },
 			{ log: silentLog(), statusLine: false },
 		);
 
@@ -46,7 +48,10 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 			await one.run();
 			await two.run();
 			const sees = (server: Server) => server.nodes()!.nodes.map(({ id, region, status }) => `${id} ${region} ${status}`);
-			await waitFor(() => sees(two).length === 2 && sees(one).includes("two  serving"), { deadlineMs: 10_000, what: "both together" });
+			await waitFor(() => sees(two).includes("one here serving") && sees(one).includes("two  serving"), {
+				deadlineMs: 10_000,
+				what: "both together",
+			});
 			expect(sees(two)).toEqual(["one here serving", "two  serving"]);
 			const ask = (server: Server, headers = {}) => httpRequest(`http://127.0.0.1:${server.port}/cluster/nodes`, { headers });
 			expect(JSON.parse((await ask(one)).body)).toMatchObject({ id: "one", state: "member", totals: { nodes: 2 } });
@@ -342,7 +347,7 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 		try {
 			await one.run();
 			await two.run();
-			await waitFor(() => one.nodes()!.nodes.filter(({ status }) => status === "serving").length === 2, {
+			await waitFor(() => [one, two].every((each) => each.nodes()!.nodes.filter(({ status }) => status === "serving").length === 2), {
 				deadlineMs: 10_000,
 				what: "both together",
 			});
@@ -378,6 +383,8 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 			const refused = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [String(outcome.reason)] : []));
 			expect(refused.length).toBeGreaterThan(0);
 			for (const each of refused) expect(each).toMatch(/no other node/);
+			// Its promise is settled before it begins to stop.
+			await waitFor(() => ended.length >= 2 - refused.length, { deadlineMs: 5000, what: "the end of one that was not refused" });
 			expect(ended.length, "and it has not stopped").toBe(2 - refused.length);
 		} finally {
 			await Promise.all([one.shutdown(), two.shutdown()]);
@@ -419,6 +426,11 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 				await new Promise((resolve) => socket.on("open", resolve));
 				sockets.push(socket);
 			}
+			// They serve before Redis has confirmed what they subscribe to: first the channel of their messages, then this one.
+			await waitFor(async () => ((await admin.send(null, ["PUBSUB", "NUMSUB", "ws/2:publish"])) as unknown[])[1] === 2, {
+				deadlineMs: 10_000,
+				what: "the subscriptions of both",
+			});
 			await two.publish("second");
 			await admin.send(null, ["PUBLISH", "ws/2:publish", '{"method": "publish", "params": {"data": "by a backend"}}']);
 			await waitFor(() => heard.length === 2, { deadlineMs: 10_000, what: "both messages in the second database" });
@@ -479,7 +491,7 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 		const log = silentLog();
 		const warn = vi.spyOn(log, "warn");
 		await set("allkeys-lru", "1gb");
-		const server = createServer({ addr: "127.0.0.1:0", redisAddress: redis.url, nodeId: "one" }, { log, statusLine: false });
+		const server = createServer({ addr: "127.0.0.1:0", redisAddress: redis.url, nodeId: "one", ...patient }, { log, statusLine: false });
 		try {
 			await server.run();
 		} finally {
