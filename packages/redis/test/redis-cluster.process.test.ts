@@ -6,7 +6,8 @@ import { openRedis } from "./support/client.ts";
 describe.skipIf(!redisForTests())("Redis Cluster", () => {
 	let cluster: RedisCluster;
 	beforeAll(async () => {
-		cluster = await RedisCluster.start(3);
+		// No server is to be taken for lost while the machine stands still.
+		cluster = await RedisCluster.start(3, { nodeTimeoutMs: 15_000 });
 	});
 	afterAll(() => cluster.stop());
 
