@@ -325,7 +325,8 @@ describe("middleware", () => {
 		open.get("wait over HTTP")!();
 		open.get("wait and stop")!();
 		expect(await Promise.all(statuses)).toEqual([200, 403, 500]);
-		const tooLate = async (of: Server) => new Scrape(await of.control.metrics()).sum("shardcast_drops_total", { reason: "handler_timeout" });
+		const tooLate = async (of: Server) =>
+			new Scrape(await of.control.metrics()).sum("shardcast_drops_total", { reason: "handler_timeout" });
 		expect([await tooLate(server), await tooLate(hasty)]).toEqual([0, 1]);
 
 		one.send("wait to the last");
