@@ -40,7 +40,7 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 		features.everySecond();
 		const beganMs = performance.now();
 		expect(await features.drain(60_000)).toEqual({});
-		expect(performance.now() - beganMs).toBeLessThan(2000);
+		expect(performance.now() - beganMs).toBeLessThan(10_000);
 		await features.stop();
 		expect(held()).toBe(0);
 		expect(errors).toEqual([]);
@@ -93,7 +93,7 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 		await work?.begin();
 		const beganMs = performance.now();
 		const cutOff = await features.drain(deadlineMs);
-		expect(performance.now() - beganMs).toBeLessThan(deadlineMs + 1000);
+		expect(performance.now() - beganMs).toBeLessThan(deadlineMs + 10_000);
 		expect(cutOff).toEqual(work === null || work.isKept === true ? {} : { [feature.name]: 1 });
 		await features.stop();
 		expect(held()).toBe(0);

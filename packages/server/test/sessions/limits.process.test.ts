@@ -28,8 +28,9 @@ describe("the limit of open files", () => {
 
 		const idle: Idle[] = [];
 		const fill = async (count: number) => idle.push(...(await Promise.all(Array.from({ length: count }, () => connectIdle(row.port)))));
+		await waitFor(() => row.connections === 3, { deadlineMs: 2000, what: "the end of the two requests" });
 		await fill(requestAllowance);
-		expect(row.connections).toBe(row.socketsMax);
+		await waitFor(() => row.connections === row.socketsMax, { deadlineMs: 2000, what: "as many connections as may be" });
 		expect(idle.map(({ received }) => received())).toEqual(idle.map(() => ""));
 		// They stay, though they have been told.
 		await fill(32);

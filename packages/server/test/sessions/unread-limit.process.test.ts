@@ -61,18 +61,19 @@ describe("--max-buffered-total", () => {
 			const lists = [...names, "readers"].map((name) => channelList([name]));
 			for (let sequence = 0; sequence < count; sequence++) for (const list of lists) await publisher.publish(list, sequence);
 			await waitFor(() => row.get("clientsCutForMemory") > 0, { deadlineMs: 15_000, what: "clients closed for their memory" });
-			const cut = row.get("clientsCutForMemory");
 			await readers.haveRead(count, 20_000);
 			await waitFor(() => row.get("unreadBytes") <= total, { deadlineMs: 5000, what: "unread bytes within the limit" });
-			expect(cut).toBeLessThan(stalledClients);
-			expect(row.get("closedSlow")).toBe(cut);
-			expect(row.get("droppedMessages"), "messages dropped because one client alone had too much").toBe(0);
-			expect(row.webSockets).toBe(2 + stalledClients - cut);
 			for (const { socket } of stalled) socket.tcp.resume();
-			await waitFor(() => stalled.filter(({ messages }) => messages.length === count).length === stalledClients - cut, {
+			// Where delivery takes longer, some are cut before all was published, and others later.
+			const kept = () => stalledClients - row.get("clientsCutForMemory");
+			await waitFor(() => stalled.filter(({ messages }) => messages.length === count).length === kept(), {
 				deadlineMs: 10_000,
 				what: "everything at the clients that were kept",
 			});
+			expect(kept()).toBeGreaterThan(0);
+			expect(row.get("closedSlow")).toBe(stalledClients - kept());
+			expect(row.get("droppedMessages"), "messages dropped because one client alone had too much").toBe(0);
+			expect(row.webSockets).toBe(2 + kept());
 			for (const client of stalled) {
 				const got = sequences(client);
 				expect(got, "without a gap").toEqual(Array.from(got, (_, index) => index));
