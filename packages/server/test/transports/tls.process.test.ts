@@ -41,7 +41,7 @@ beforeAll(async () => {
 	other = makeCertificate(folder, { name: "other", serverNames: ["other.example", "*.other.example"] });
 	put(first);
 	const tlsCertificates = [{ certFile: other.certFile, keyFile: other.keyFile, serverNames: [] }];
-	const tls = { tlsCert: cert(), tlsKey: key(), tlsCertificates, headTimeoutMs: 300, webSocketCompression: true };
+	const tls = { tlsCert: cert(), tlsKey: key(), tlsCertificates, webSocketCompression: true };
 	server = createServer({ addr: "127.0.0.1:0", ...tls }, { log: silentLog(), statusLine: false });
 	await server.run();
 });
@@ -200,6 +200,8 @@ describe("a server with TLS", () => {
 			broken.resetAndDestroy();
 			(await secure()).destroy();
 		}
+		// Only now: on a busy machine, the message of any client may come that late.
+		server.control.reload({ headTimeoutMs: 300 });
 		const began = performance.now();
 		expect(await answerTo(hello), "a first message that does not come whole is waited for as long as --head-timeout says").toMatch(/ 408 /);
 		expect(performance.now() - began).toBeGreaterThan(250);

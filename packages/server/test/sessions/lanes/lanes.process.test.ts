@@ -236,7 +236,7 @@ describe("a long reply", () => {
 		await waitFor(() => client.texts().some((text) => text.includes('"id":19')), { deadlineMs: 10_000, what: "all replies" });
 		await publisher.publish(3);
 		await waitFor(() => numbersOf(client).at(-1) === 92, { deadlineMs: 5000, what: "the last publication" });
-		expect(counts(cluster).clients).toBe(0);
+		await waitFor(() => counts(cluster).clients === 0, { deadlineMs: 5000, what: "the client out of its lane" });
 		const pushed = client.texts().flatMap((text) => text.split("\n").filter((line) => line.includes('"push"')));
 		expect(pushed.flatMap((line) => [...line.matchAll(/(\d+):\.+/g)].map((match) => Number(match[1])))).toEqual(
 			Array.from({ length: 13 }, (_, index) => 80 + index),
