@@ -73,7 +73,7 @@ async function admittedAtFive(attempt: (index: number) => Promise<Answer>, times
 	const beganMs = performance.now();
 	const answers: number[] = [];
 	for (let count = 0; count < times; count++) answers.push((await attempt(count)).status);
-	return { count: admitted(answers), allowed: 5 + Math.ceil(((performance.now() - beganMs) / 1000) * 5) };
+	return { answers, count: admitted(answers), allowed: 5 + Math.ceil(((performance.now() - beganMs) / 1000) * 5) };
 }
 const admitted = (answers: readonly number[]) => answers.filter((status) => status === 101).length;
 const balancerPort = (cluster: Cluster) => Number(new URL(cluster.url).port);
@@ -90,11 +90,13 @@ for (const mode of ["handoff", "proxy"] as const)
 		it("per address: 429 with a reason above it, whichever port is asked and however; other addresses, requests and probes go on", async () => {
 			const cluster = await start("--connection-rate-per-ip", "5");
 			try {
-				const answers = await statuses(balancerPort(cluster), 12);
+				const beganMs = performance.now();
+				const { answers, count, allowed } = await admittedAtFive(() => upgrade(balancerPort(cluster)), 12);
 				// Some come back while the test runs.
-				expect(admitted(answers)).toBeGreaterThanOrEqual(5);
-				expect(admitted(answers)).toBeLessThanOrEqual(8);
-				expect(new Set(answers)).toEqual(new Set([101, 429]));
+				expect(count).toBeGreaterThanOrEqual(5);
+				expect(count).toBeLessThanOrEqual(allowed);
+				const refusals = answers.filter((status) => status === 429).length;
+				expect(count + refusals, `${answers}`).toBe(12);
 				const refused = await waitFor(
 					async () => {
 						const answer = await upgrade(balancerPort(cluster));
@@ -122,23 +124,31 @@ for (const mode of ["handoff", "proxy"] as const)
 				expect(afterRequests.count).toBeLessThanOrEqual(afterRequests.allowed);
 				const withoutConnection = upgradeHead.replace("Connection: Upgrade\r\n", "");
 				for (const port of ports) expect((await ask(port, "127.0.0.11", withoutConnection)).status).toBe(426);
-				const direct = await waitFor(
-					async () => {
-						const answer = await upgrade(shardPort(cluster, 0), "127.0.0.9");
-						return answer.status === 429 ? answer : null;
-					},
-					{ deadlineMs: 5_000, what: "a refusal of the shard", everyMs: 1 },
-				);
-				expect(direct.head).toMatch(/\r\nRetry-After: 1\r\n/);
-				expect(JSON.parse(direct.body).error.code).toBe("connection_rate_per_ip");
+				for (const shard of [0, 1]) {
+					const direct = await waitFor(
+						async () => {
+							const answer = await upgrade(shardPort(cluster, shard), "127.0.0.9");
+							return answer.status === 429 ? answer : null;
+						},
+						{ deadlineMs: 5_000, what: `a refusal of shard ${shard}`, everyMs: 1 },
+					);
+					expect(direct.head).toMatch(/\r\nRetry-After: 1\r\n/);
+					expect(JSON.parse(direct.body).error.code).toBe("connection_rate_per_ip");
+				}
 
 				const scrape = await Scrape.of(cluster.httpUrl);
-				expect(scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate_per_ip" })).toBeGreaterThanOrEqual(5);
+				expect(scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate_per_ip" })).toBeGreaterThanOrEqual(refusals + 1);
 				expect(scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate" })).toBe(0);
 				expect(scrape.sum("shardcast_connections_refused_total", { shard: "1", reason: "rate_per_ip" })).toBeGreaterThanOrEqual(1);
-				// Of all these refusals, one line each.
-				expect(cluster.log().match(/--connection-rate-per-ip is reached: refused a connection from 127\.0\.0\.1\b/g)).toHaveLength(1);
-				expect(cluster.log().match(/--connection-rate-per-ip is reached: refused a connection from 127\.0\.0\.9\b/g)).toHaveLength(2);
+				// Of all these refusals, one line of each process: the balancer's first, then the shards'. After ten seconds it may be another.
+				const lines = (address: string) =>
+					[...cluster.log().matchAll(/--connection-rate-per-ip is reached: refused a connection from ([\d.]*\d)/g)].filter(
+						([, from]) => from === address,
+					).length;
+				await waitFor(() => lines("127.0.0.1") >= 1 && lines("127.0.0.9") >= 2, { deadlineMs: 5_000, what: "the lines" });
+				const periods = 1 + Math.floor((performance.now() - beganMs) / 10_000);
+				expect(lines("127.0.0.1")).toBeLessThanOrEqual(periods);
+				expect(lines("127.0.0.9")).toBeLessThanOrEqual(3 * periods - 1);
 			} finally {
 				await cluster.stop();
 			}
@@ -147,9 +157,11 @@ for (const mode of ["handoff", "proxy"] as const)
 		it("global: a burst of a second's worth, whoever asks and where; messages over HTTP of one address on all shards together", async () => {
 			const cluster = await start("--connection-rate", "20", "--message-rate", "5");
 			try {
+				// So many that some are refused, also when the machine takes seconds for them.
+				const attempts = 160;
 				const beganMs = performance.now();
 				const answers = await Promise.all(
-					Array.from({ length: 60 }, (_, index) => upgrade(balancerPort(cluster), `127.0.0.${2 + (index % 20)}`)),
+					Array.from({ length: attempts }, (_, index) => upgrade(balancerPort(cluster), `127.0.0.${2 + (index % 20)}`)),
 				);
 				const tookMs = performance.now() - beganMs;
 				const count = admitted(answers.map(({ status }) => status));
@@ -158,7 +170,7 @@ for (const mode of ["handoff", "proxy"] as const)
 				expect(JSON.parse(answers.find(({ status }) => status === 429)!.body).error.code).toBe("connection_rate");
 				const scrape = await Scrape.of(cluster.httpUrl);
 				const refused = scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate" });
-				expect(refused + scrape.sum("shardcast_connections_refused_total")).toBe(60 - count);
+				expect(refused + scrape.sum("shardcast_connections_refused_total")).toBe(attempts - count);
 
 				const ports = [shardPort(cluster, 0), shardPort(cluster, 1), balancerPort(cluster)];
 				for (const address of ["127.0.0.20", "127.0.0.21"]) {
@@ -181,7 +193,16 @@ for (const mode of ["handoff", "proxy"] as const)
 				writeFileSync(file, "limits: {max_connections: 100, max_connections_per_ip: 6}\nnetwork: {trusted_proxies: [127.0.0.96/30]}\n");
 				cluster.process.signal("SIGHUP");
 				await cluster.process.waitForOutput(/limits\.max_connections_per_ip 0 → 6/, 5_000);
-				// The shards have heard of it when one refuses what would be too many.
+				// The shards hear of it a little later: each has when it refuses one of seven.
+				const hasHeard = async (shard: number) => {
+					const tried = await Promise.all(Array.from({ length: 7 }, () => upgrade(shardPort(cluster, shard), `127.0.0.${40 + shard}`)));
+					for (const { socket } of tried) socket.destroy();
+					return tried.some(({ status }) => status === 429);
+				};
+				for (const shard of [0, 1]) await waitFor(() => hasHeard(shard), { deadlineMs: 5_000, what: `the limit on shard ${shard}` });
+				const connections = (count: number) =>
+					waitFor(async () => (await cluster.health()).connections === count, { deadlineMs: 5_000, what: `${count} connections` });
+				await connections(2);
 				const answers = await Promise.all(Array.from({ length: 40 }, () => upgrade(balancerPort(cluster))));
 				const late = admitted(answers.map(({ status }) => status));
 				expect(late, "those that were there count").toBeLessThanOrEqual(4);
@@ -204,6 +225,7 @@ for (const mode of ["handoff", "proxy"] as const)
 				expect(await one()).toBe(429);
 
 				// What a dead shard had is forgotten, what the other has is not.
+				await connections(7);
 				const open = (await cluster.health()).shards.map(({ connections }) => connections);
 				await cluster.kill9(0);
 				await waitFor(async () => (await cluster.health()).shards[0]!.restarts === 1 && (await cluster.health()).status === "healthy", {
