@@ -107,7 +107,7 @@ for (const mode of ["handoff", "proxy"] as const)
 		});
 
 		it("a connection without a header, with a wrong one, or from an address that is not trusted is refused and counted", async () => {
-			const [balancer, shards] = await refused();
+			const [balancer, shards] = await waitFor(refused, { deadlineMs: 5000, what: "what was refused before" });
 			const ports = [portOf(cluster), cluster.basePort];
 			const slow = Promise.all(ports.map((port) => ask(port, "PROXY TCP4 1.", never)));
 			for (const port of ports) {
