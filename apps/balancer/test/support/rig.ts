@@ -171,7 +171,7 @@ export class Rig {
 				this.metricsAsked++;
 				return "# the metrics\n";
 			});
-			child.once("exit", (code) => reject(new Error(`the balancer ended with status ${code}`)));
+			ended(child).then((code) => reject(new Error(`the balancer ended with status ${code}`)), reject);
 		});
 		const whole = { ...this.#config, ...config };
 		const { mode } = this;
@@ -240,8 +240,9 @@ export class Rig {
 	async drainBalancer(deadlineMs: number): Promise<{ readonly cutOff: number; readonly status: number | null }> {
 		const child = this.#balancer!;
 		this.#balancer = null;
+		const end = ended(child);
 		this.#link!.send({ type: "drain", deadlineMs });
-		const [status] = (await once(child, "exit")) as [number | null];
+		const status = await end;
 		const drained = this.reports.findLast((report) => report.type === "drained");
 		return { cutOff: drained?.type === "drained" ? drained.cutOff : -1, status };
 	}
@@ -261,6 +262,12 @@ export class Rig {
 }
 
 const environment = (): NodeJS.ProcessEnv => ({ ...process.env, NODE_COMPILE_CACHE: compileCache });
+
+/** Its exit status, when its last messages have come as well: they may come after its exit. */
+async function ended(child: ChildProcess): Promise<number | null> {
+	const [exit] = await Promise.all([once(child, "exit"), child.connected ? once(child, "disconnect") : null]);
+	return exit[0] as number | null;
+}
 
 async function kill(child: ChildProcess): Promise<void> {
 	if (child.exitCode !== null || child.signalCode !== null) return;
