@@ -33,7 +33,8 @@ describe("shards that are killed again and again", () => {
 		startCluster({
 			shards: 2,
 			config: settings,
-			flags: ["--restart-backoff-min", "50ms", "--restart-backoff-max", "100ms", "--crash-limit", "1000"],
+			// A shard that stands still is left alone until the memory is full, also on a busy machine.
+			flags: ["--restart-backoff-min", "50ms", "--restart-backoff-max", "100ms", "--crash-limit", "1000", "--heartbeat-timeout", "6s"],
 		});
 	beforeAll(async () => {
 		cluster = await start();
@@ -120,8 +121,8 @@ describe("shards that are killed again and again", () => {
 		// A slow machine gets more time, so that there is something to check.
 		while (performance.now() < until || (!enough() && performance.now() < until + 30_000)) {
 			await delay(Math.random() * 300);
-			const { shards } = await cluster.health();
-			process.kill(shards[kills % 2]!.pid, "SIGKILL");
+			// Until the supervisor knows of it, /ready and the pid are those of before.
+			await cluster.kill9(kills % 2);
 			kills++;
 			await cluster.ready();
 		}
@@ -209,9 +210,11 @@ describe("shards that are killed again and again", () => {
 			await waitFor(() => reply() !== undefined, { deadlineMs: 10_000, what: "the answer" });
 			return reply()!.presence_stats.num_clients;
 		};
-		expect(await present()).toBe(2);
+		// While a shard is late, on a busy machine, the answer is an error.
+		await waitFor(async () => expect(await present()).toBe(2), { deadlineMs: 10_000, what: "both clients" });
 		await cluster.kill9(0);
-		await waitFor(async () => (await present()) === 1, { deadlineMs: 1000, what: "one client to be gone" });
+		// A second, and some for a machine that is busy.
+		await waitFor(async () => (await present()) === 1, { deadlineMs: 3000, what: "one client to be gone" });
 		await lost.closed;
 		await cluster.ready();
 		stays.close();
