@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { type Cluster, postJson, StreamClient, startCluster, waitFor } from "@shardcast/testkit";
+import { type Cluster, postJson, Scrape, StreamClient, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge, type Options, type PublicationContext } from "centrifuge";
 import { Centrifuge as CentrifugeProtobuf } from "centrifuge/build/protobuf";
 import { chromium } from "playwright-core";
@@ -83,9 +83,11 @@ for (const mode of ["handoff", "proxy"] as const)
 			await waitFor(() => received.every(({ length }) => length === all.length + 1), { deadlineMs, what: "all publications everywhere" });
 			const expected = [...all.keys()].map((n) => ({ n }));
 			for (const publications of received) expect(publications).toEqual([...expected, { text: 'over\nHTTP "é"' }]);
-			expect(await all[0]!.client.presenceStats("kept:all")).toEqual({ numClients: all.length, numUsers: 1 });
+			// While a shard is late, on a busy machine, the answer is an error.
+			const stats = async () => expect(await all[0]!.client.presenceStats("kept:all")).toEqual({ numClients: all.length, numUsers: 1 });
+			await waitFor(stats, { deadlineMs, what: "the number of clients" });
 			expect((await all[1]!.client.history("kept:all", { limit: 3 })).publications).toHaveLength(3);
-			const metrics = await (await fetch(`${cluster.httpUrl}/metrics`)).text();
+			const { text: metrics } = await Scrape.of(cluster.httpUrl);
 			const passed = [...metrics.matchAll(/^shardcast_emulation_frames_total\{[^}]*result="passedOn"[^}]*\} (\d+)/gm)];
 			expect(passed.length).toBe(2);
 			if (mode === "proxy") return;
@@ -228,7 +230,7 @@ for (const mode of ["handoff", "proxy"] as const)
 
 		/** Clients of each shard. */
 		const connected = async () => {
-			const metrics = await (await fetch(`${cluster.httpUrl}/metrics`)).text();
+			const { text: metrics } = await Scrape.of(cluster.httpUrl);
 			return [...metrics.matchAll(/^websocket_active_connections\{[^}]*\} (\d+)/gm)].map(([, count]) => Number(count));
 		};
 		const total = async () => (await connected()).reduce((sum, count) => sum + count, 0);
@@ -239,7 +241,7 @@ for (const mode of ["handoff", "proxy"] as const)
 			const open = () => StreamClient.open(`${cluster.httpUrl}/connection/uni_sse?cf_connect={"subs":{"news":{}}}`);
 			const all = await Promise.all(Array.from({ length: 30 }, open));
 			await Promise.all(all.map((client) => client.next(1)));
-			expect(await total()).toBe(30);
+			await waitFor(async () => (await total()) === 30, { deadlineMs, what: "30 connections in the metrics" });
 			expect(Math.max(...(await connected()))).toBe(15);
 			const response = await fetch(`${cluster.httpUrl}/connection/uni_sse`);
 			expect([response.status, (await response.text()).includes("cluster_full")]).toEqual([503, true]);
