@@ -109,7 +109,7 @@ describe.skipIf(missing)("the console in a real browser", () => {
 		};
 		await waitFor(agree, { deadlineMs: 10_000, what: "the same numbers on the page and in /metrics" });
 		expect(await page.locator("#shard-rows tr").count()).toBe(2);
-		expect(await page.locator("#status").innerText()).toBe("healthy");
+		await waitFor(async () => (await page.locator("#status").innerText()) === "healthy", { deadlineMs: 10_000, what: "a healthy cluster" });
 		expect(await page.locator("#facts").innerText()).toContain("open mode: everyone may publish");
 		expect(await page.locator("#events").innerText()).toMatch(/shard 0 serves/);
 		expect(problems).toEqual([]);
@@ -136,6 +136,7 @@ describe.skipIf(missing)("the console in a real browser", () => {
 		await kick.locator("button").click();
 		await page.locator("#admin-confirm-yes").click();
 		await said('closed 0 connections of user "nobody"');
+		await cluster.process.waitForOutput(/runs \\"kick nobody/, 10_000);
 		expect(cluster.log().match(/runs \\"kick nobody/g)).toHaveLength(1);
 		await page.locator('form[data-verb="status"] button').click();
 		await said("supervisor");
@@ -265,7 +266,10 @@ describe.skipIf(missing)("the console in a real browser", () => {
 			deadlineMs: 20_000,
 			what: "a healthy cluster on the page",
 		});
-		expect(await page.locator('#shard-rows tr[data-shard="1"] td').last().innerText()).toBe("1");
+		await waitFor(async () => (await page.locator('#shard-rows tr[data-shard="1"] td').last().innerText()) === "1", {
+			deadlineMs: 20_000,
+			what: "its restart on the page",
+		});
 		await page.context().close();
 	});
 });
