@@ -145,7 +145,11 @@ describe.each(["handoff", "proxy"] as const)("leaks, %s", (mode: Mode) => {
 		await visits(rig.port, warmUp, connectionsTotal - warmUp);
 		await quiet();
 		const heapBytes = await rig.balancerHeapBytes();
-		expect(openDescriptors(rig.balancerPid)).toBe(before.descriptors);
+		// Counted out by its shard, a connection may still have a descriptor in the balancer.
+		await waitFor(() => openDescriptors(rig.balancerPid) <= before.descriptors, {
+			deadlineMs: 5_000,
+			what: `${before.descriptors} descriptors`,
+		});
 		// Compiled code still grows by some 300 to 600 KB, whether there are 10,000 connections or 100,000. A socket kept for each
 		// that took one of the twelve ways is more than this at 10,000, any object at all at 100,000.
 		expect(heapBytes - before.heapBytes).toBeLessThan(1024 * 1024);

@@ -41,6 +41,8 @@ describe("a cluster that asks a backend", () => {
 	/** By a cookie on shard 0, and as a page does it on shard 1. */
 	function open(shard: number, session: string): Centrifuge {
 		const url = `${cluster.shardUrl(shard)}/connection/websocket`;
+		// However long the backend was away.
+		const delays = { minReconnectDelay: 50, maxReconnectDelay: 500 };
 		const withCookie = class extends WebSocket {
 			constructor(address: string, protocols: string) {
 				super(address, protocols, { headers: { cookie: `session=${session}` } });
@@ -48,10 +50,11 @@ describe("a cluster that asks a backend", () => {
 		};
 		const client =
 			shard === 0
-				? new Centrifuge(url, { websocket: withCookie })
+				? new Centrifuge(url, { websocket: withCookie, ...delays })
 				: new (CentrifugeProtobuf as unknown as typeof Centrifuge)(url, {
 						websocket: WebSocket,
 						headers: { Authorization: `Bearer ${session}` },
+						...delays,
 					});
 		clients.push(client);
 		return client;
@@ -140,10 +143,9 @@ describe("a cluster that asks a backend", () => {
 		const client = open(0, "s-bob");
 		const failed = new Promise((resolve) => client.once("error", ({ error }) => resolve(error.code)));
 		client.connect();
-		const connected = client.ready(deadlineMs);
 		expect(await failed).toBe(100);
 		await startBackend();
-		await connected;
+		await client.ready(deadlineMs);
 		const told = async () => {
 			const { body } = await httpRequest(`${cluster.httpUrl}/metrics`);
 			expect(body).toMatch(/^shardcast_hook_requests_total\{[^}]*hook="connect"[^}]*result="unreachable"[^}]*\} [1-9]/m);
