@@ -3,11 +3,13 @@ import { join } from "node:path";
 
 export const main = join(import.meta.dirname, "../../dist/main.js");
 
+/** A pipe whose reader has ended before the program starts. */
+const leaveUnread = "exec 3> >(exec true); wait $!;";
 /** What becomes of the output: nobody reads it, or it goes to a device on which there is no room. */
 const redirections = {
-	stdout: "> >(exec true)",
-	both: "> >(exec true) 2>&1",
-	full: "> /dev/full",
+	stdout: { before: leaveUnread, to: ">&3 3>&-" },
+	both: { before: leaveUnread, to: ">&3 2>&3 3>&-" },
+	full: { before: "", to: "> /dev/full" },
 } as const;
 
 export interface Unread {
@@ -18,7 +20,8 @@ export interface Unread {
 
 /** Starts `shardcast` as at the head of a pipeline whose next program has left already. Has its own pid, but for the name that of a shell. */
 export function startUnread(args: readonly string[], redirection: keyof typeof redirections = "stdout"): Unread {
-	const script = `exec "$0" "$@" ${redirections[redirection]}`;
+	const { before, to } = redirections[redirection];
+	const script = `${before} exec "$0" "$@" ${to}`;
 	const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("SHARDCAST_")));
 	const child = spawn("bash", ["-c", script, process.execPath, main, ...args], { env, stdio: ["ignore", "ignore", "pipe"] });
 	let errors = "";
