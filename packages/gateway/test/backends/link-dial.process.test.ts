@@ -60,7 +60,7 @@ describe("dialling a backend", () => {
 		const rig = linkRig(port, { idleMs: 100, dialMs: 100 });
 		await rig.up();
 		backend.kill("SIGSTOP");
-		await waitFor(() => rig.link.counts.ends.idle === 1, within("the idle timeout"));
+		await waitFor(() => rig.link.counts.ends.idle >= 1, within("the idle timeout"));
 		expect(rig.states.slice(0, 2)).toEqual(["up", "down idle"]);
 		backend.kill("SIGCONT");
 		await waitFor(() => rig.link.counts.ups >= 2, within("the link is up again"));

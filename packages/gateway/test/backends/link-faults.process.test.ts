@@ -7,7 +7,7 @@ import { FrameClass } from "../../src/frames/frame-descriptor.ts";
 import { HeldBudget } from "../../src/lanes/held-frames.ts";
 import { type FakeBackend, type FakeConnection, frameBytes } from "../support/fake-backend.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
-import { linkRig, openBackend } from "../support/link-rig.ts";
+import { busyClock, linkRig, openBackend } from "../support/link-rig.ts";
 
 leavesNothing();
 let backend: FakeBackend;
@@ -90,7 +90,7 @@ describe("a link whose backend fails", () => {
 	});
 
 	it("ends when the rest of a frame does not come, though the backend answers pings; not while the gateway does not read", async () => {
-		const rig = linkRig(backend.port, { idleMs: 400 });
+		const rig = linkRig(backend.port, { idleMs: 400, nowMs: busyClock() });
 		backend.onConnection = (each) => {
 			each.onFrame = ({ content }) => {
 				if (content.includes('"ping"')) each.socket.write(frameBytes(FrameClass.LINK, 0, '{"type":"pong"}'));
@@ -154,17 +154,18 @@ describe("a link whose backend fails", () => {
 	});
 
 	it("stays up as long as the backend answers, and does not take what comes on the data connection for a sign of life", async () => {
-		const rig = linkRig(backend.port, { idleMs: 200 });
+		const rig = linkRig(backend.port, { idleMs: 200, nowMs: busyClock() });
 		await rig.up();
 		const control = await backend.connection("control");
 		let answered = 0;
 		const answer = setInterval(() => {
 			const pings = control.messages.filter(({ type }) => type === "ping").length;
-			if (pings > answered && ++answered) control.socket.write(frameBytes(FrameClass.LINK, 0, '{"type":"pong"}'));
+			if (pings > answered && answered < 5 && ++answered) control.socket.write(frameBytes(FrameClass.LINK, 0, '{"type":"pong"}'));
 		}, 5);
-		await waitFor(() => answered === 5, within("five answers"));
+		await waitFor(() => rig.link.counts.linkMessages === 5, within("five answers"));
 		clearInterval(answer);
-		expect(rig.link.counts).toMatchObject({ ups: 1, failures: 0, linkMessages: 5 });
+		expect(answered).toBe(5);
+		expect(rig.link.counts).toMatchObject({ ups: 1, failures: 0 });
 		const data = await backend.connection("data");
 		const chatter = setInterval(() => data.socket.write(frameBytes(FrameClass.FILE, 0, "x")), 20);
 		await waitFor(() => rig.states.includes("down idle"), within("the end"));
@@ -231,6 +232,8 @@ describe("a link whose backend fails", () => {
 			return polls === 10;
 		};
 		await waitFor(isStuck, within("the kernel takes no more"));
+		// For the next connections, which may come before the end is seen here.
+		backend.isReading = true;
 		backend.cut();
 		await waitFor(() => rig.states.includes("down lost"), within("the end"));
 		const numbers = rig.undelivered.map((text) => Number(text.split(" ")[0]));
@@ -241,7 +244,6 @@ describe("a link whose backend fails", () => {
 		expect(rig.link.counts.undelivered).toBe(numbers.length);
 		expect(rig.pool.inUse).toBe(0);
 		expect(rig.link.outbox.isEmpty).toBe(true);
-		backend.isReading = true;
 		await waitFor(() => rig.link.isUp, within("the link is up again"));
 		expect((await backend.connection("data")).story).toEqual(["hello"]);
 	});
@@ -249,7 +251,7 @@ describe("a link whose backend fails", () => {
 	it("sends nothing while it is down, and tells so", async () => {
 		const rig = linkRig(await freePorts());
 		rig.link.start();
-		await ended(rig.link, { failures: 2 });
+		await waitFor(() => rig.link.counts.failures >= 2, within("two failures"));
 		expect(rig.send(FrameClass.CONTROL, "control")).toBe("down");
 		rig.link.clientJoined(8);
 		expect(rig.link.outbox.isEmpty).toBe(true);
@@ -279,13 +281,13 @@ describe("a link whose backend fails", () => {
 			reconnect: { firstMs: 1, mostMs: 2, jitter: 0 },
 		});
 		const { link } = rig;
+		const began = performance.now();
 		link.start();
 		await waitFor(() => link.breaker.opened === 1, within("it is open"));
-		const openedAt = performance.now();
 		expect(link.counts).toMatchObject({ dials: 10, failures: 10, ends: { dial: 10 } });
 		expect(link.breaker.state).toBe("OPEN");
 		await ended(link, { dials: 11 });
-		expect(performance.now() - openedAt).toBeGreaterThan(500);
+		expect(performance.now() - began).toBeGreaterThanOrEqual(999);
 		await waitFor(() => link.breaker.opened === 2, within("it is open again after one failure"));
 		expect(link.counts).toMatchObject({ dials: 11, failures: 11 });
 		await openBackend(port);

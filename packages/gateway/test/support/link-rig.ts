@@ -12,7 +12,7 @@ import { closing } from "./leaves-nothing.ts";
 /** Pauses that a test can wait for. */
 export const quick: LinkOptions = {
 	...linkDefaults,
-	dialMs: 2000,
+	dialMs: 20_000,
 	stableMs: 60_000,
 	reconnect: { firstMs: 10, mostMs: 20, jitter: 0 },
 };
@@ -24,17 +24,31 @@ export async function openBackend(port?: number): Promise<FakeBackend> {
 	return backend;
 }
 
+/**
+ * A clock that stands still while this process does, so that there are many turns of the event loop in each tenth of a second. For a backend of this
+ * process that answers in time.
+ */
+export function busyClock(): () => number {
+	let nowMs = 0;
+	const ticks = setInterval(() => {
+		nowMs += 5;
+	}, 5);
+	closing(() => clearInterval(ticks));
+	return () => nowMs;
+}
+
 interface RigOptions extends Partial<LinkOptions> {
 	readonly clients?: readonly number[];
 	readonly pool?: BufferPool;
 	readonly buffers?: SharedBuffers;
 	readonly listener?: Partial<OwnLinkListener>;
+	readonly nowMs?: () => number;
 }
 
 /** A link to a port of this machine, and what it tells its owner. It is stopped after the test. */
 export function linkRig(
 	port: number,
-	{ clients = [], pool = new BufferPool(), buffers = new SharedBuffers(), listener = {}, ...options }: RigOptions = {},
+	{ clients = [], pool = new BufferPool(), buffers = new SharedBuffers(), listener = {}, nowMs, ...options }: RigOptions = {},
 ) {
 	const events: string[] = [];
 	const frames: {
@@ -50,6 +64,7 @@ export function linkRig(
 		options: { ...quick, ...options },
 		pool,
 		buffers,
+		...(nowMs !== undefined && { nowMs }),
 		log: { info: () => {}, warn: (...words: unknown[]) => void events.push(`log ${String(words.at(-1))}`) },
 		listener: {
 			begin: () => FrameDecision.take,
