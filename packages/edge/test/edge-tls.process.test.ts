@@ -65,6 +65,7 @@ describe("an edge whose nodes have TLS", () => {
 				return socket;
 			}),
 		);
+		await waitFor(() => addresses.length === 2, { ...soon, what: "both clients at the node" });
 		expect(addresses.toSorted()).toEqual(["127.0.0.5", "127.0.0.6"]);
 		sockets[0]!.send("a".repeat(50_000));
 		await waitFor(() => messages.join() === "50000", { ...soon, what: "the message" });

@@ -4,7 +4,7 @@ import { Agent, request } from "node:http";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { httpRequest, makeCertificate, waitFor } from "@shardcast/testkit";
+import { freePorts, httpRequest, makeCertificate, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { EdgeRig } from "./support/edge-rig.ts";
 import { client, edge, node, opened, raw, soon, stopAll, upgrade } from "./support/edge-test.ts";
@@ -79,9 +79,9 @@ describe("an edge", () => {
 	});
 
 	it("answers 503 with Retry-After when no node is left, and serves again when one is back", async () => {
-		const one = await node("a");
+		const port = await freePorts();
+		const one = await node("a", { port });
 		const rig = await edge([one]);
-		const { port } = one;
 		await one.stop();
 		const refused = await httpRequest(`http://127.0.0.1:${rig.port}/api/publish`, { method: "POST", body: "{}" });
 		expect([refused.status, refused.headers["retry-after"]]).toEqual([503, "1"]);
@@ -208,7 +208,7 @@ describe("an edge", () => {
 	});
 
 	it("limits the time and the length of a request head", async () => {
-		const rig = await edge([await node("a")], { headTimeoutMs: 200, headBytesMax: 1024 });
+		const rig = await edge([await node("a")], { headTimeoutMs: 1000, headBytesMax: 1024 });
 		const [slow, long] = [raw(rig), raw(rig)];
 		slow.socket.write("GET / HTTP/1.1\r\nHost: a\r\n");
 		long.socket.write(`GET /?${"x".repeat(1024)} HTTP/1.1\r\nHost: a\r\n\r\n`);
@@ -217,7 +217,7 @@ describe("an edge", () => {
 	});
 
 	it("closes a connection on which nothing passes for --edge-idle-timeout, and no other", async () => {
-		const rig = await edge([await node("a")], { edgeIdleTimeoutMs: 2000 });
+		const rig = await edge([await node("a")], { edgeIdleTimeoutMs: 4000 });
 		const [idle, busy] = [await client(rig), await client(rig)];
 		let isClosed = false;
 		idle.socket.on("close", () => {
@@ -240,7 +240,7 @@ describe("an edge", () => {
 		try {
 			const { certFile, keyFile } = makeCertificate(folder, { name: "edge" });
 			const one = await node("a");
-			const rig = await EdgeRig.start({ edgeNodes: [one.address], tlsCert: certFile, tlsKey: keyFile, headTimeoutMs: 500 });
+			const rig = await EdgeRig.start({ edgeNodes: [one.address], tlsCert: certFile, tlsKey: keyFile, headTimeoutMs: 5000 });
 			opened.push(rig);
 			await rig.nodesUp(1);
 			expect(await (await client(rig, "/", "wss")).nodeName()).toBe("a");
