@@ -196,7 +196,7 @@ it("a single server, which has no balancer, is loaded and its cost is told", { t
 });
 
 describe("load test against a faulty server", () => {
-	const twentyClients = ["--connections", "20", "--rate", "50", "--duration", "200ms", "--settle", "300ms"];
+	const twentyClients = ["--connections", "20", "--rate", "50", "--duration", "200ms", "--settle", "2s"];
 	const clean = { lost: 0, duplicated: 0, reordered: 0, unexpected: 0 };
 
 	const fails = async (fault: string, counts: object, told: string) => {
@@ -217,7 +217,7 @@ describe("load test against a faulty server", () => {
 	])("%s: exit status 1 and the right counts", { tags: ["long"] }, fails);
 
 	it("drop, while clients come: the loss is found as well, and a threshold may allow it", { tags: ["long"] }, async () => {
-		const ramp = ["--ramp", "10-20:1s", "--ramp-rate", "0:500ms,50:500ms", "--settle", "300ms"];
+		const ramp = ["--ramp", "10-20:1s", "--ramp-rate", "0:500ms,50:500ms", "--settle", "2s"];
 		const flags = ["--fail-if", "loss>50%", ...ramp];
 		const { status, output, result } = await withServer(faultyServer, ["drop"], (port) => loadTest(port, flags));
 		expect(result.send!.delivery, output).toMatchObject({ ...clean, lost: 1 });
