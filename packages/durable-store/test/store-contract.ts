@@ -75,14 +75,14 @@ export function storeContract(harness: () => StoreHarness): void {
 
 		it("a key used before gives the same offset, until its time is up", async () => {
 			const store = await harness().open();
-			const once = message("a", { idempotency: { key: "k", ttlMs: 1000 } });
+			const once = message("a", { idempotency: { key: "k", ttlMs: 60_000 } });
 			const [first, second] = await Promise.all([store.publish("c", once), store.publish("c", once)]);
 			expect([first, second]).toMatchObject([
 				{ offset: 2, duplicate: false },
 				{ offset: 2, duplicate: true },
 			]);
 			expect(await store.publish("other", once)).toMatchObject({ offset: 2, duplicate: false });
-			await harness().later(1001);
+			await harness().later(60_001);
 			expect(await store.publish("c", once)).toMatchObject({ offset: 3, duplicate: false });
 		});
 
@@ -90,7 +90,7 @@ export function storeContract(harness: () => StoreHarness): void {
 			const store = await harness().open();
 			const long = randomBytes(5000).toString("base64");
 			const keys = [long, `${long.slice(0, -1)}!`, "\0", "\ud800", ""];
-			const publish = () => Promise.all(keys.map((key) => store.publish("c", message("a", { idempotency: { key, ttlMs: 1000 } }))));
+			const publish = () => Promise.all(keys.map((key) => store.publish("c", message("a", { idempotency: { key, ttlMs: 60_000 } }))));
 			const [first, others] = [await publish(), await Promise.all([publish(), store.publish("c", message("b"))])];
 			expect(first.map((outcome) => outcome !== "full" && outcome.offset)).toEqual([2, 3, 4, 5, 6]);
 			expect(others[0].map((outcome) => outcome !== "full" && outcome.duplicate)).toEqual([true, true, true, true, true]);
@@ -117,8 +117,8 @@ export function storeContract(harness: () => StoreHarness): void {
 		it("a position only moves forward, within its epoch, and is bounded in number and time", async () => {
 			const store = await harness().open({ positionsMax: 1 });
 			const { positions } = store;
-			expect(await positions.begin("u", "c", "k", { offset: 5, epoch: "e" }, 1000)).toEqual({ offset: 5, epoch: "e" });
-			expect(await positions.begin("u", "c", "other", { offset: 5, epoch: "e" }, 1000)).toBeNull();
+			expect(await positions.begin("u", "c", "k", { offset: 5, epoch: "e" }, 60_000)).toEqual({ offset: 5, epoch: "e" });
+			expect(await positions.begin("u", "c", "other", { offset: 5, epoch: "e" }, 60_000)).toBeNull();
 			expect(positions.acknowledge("u", "c", "k", { offset: 7, epoch: "e" })).toBe("acknowledged");
 			positions.acknowledge("u", "c", "k", { offset: 6, epoch: "e" });
 			expect(positions.of("u", "c", "k"), "before it is written").toEqual({ offset: 7, epoch: "e" });
@@ -126,15 +126,15 @@ export function storeContract(harness: () => StoreHarness): void {
 			expect(await positions.look("u", "c", "k")).toEqual({ offset: 7, epoch: "e" });
 			expect(positions.acknowledge("u", "c", "k", { offset: 9, epoch: "f" })).toBe("epoch");
 			expect(positions.acknowledge("u", "c", "nobody", { offset: 9, epoch: "e" })).toBe("none");
-			expect(await positions.begin("u", "c", "k", { offset: 50, epoch: "e" }, 1000), "it is there").toEqual({ offset: 7, epoch: "e" });
+			expect(await positions.begin("u", "c", "k", { offset: 50, epoch: "e" }, 60_000), "it is there").toEqual({ offset: 7, epoch: "e" });
 			await positions.jump("u", "c", "k", { offset: 3, epoch: "f" });
 			expect(await positions.look("u", "c", "k"), "after a loss").toEqual({ offset: 3, epoch: "f" });
 			// Also the renewal by `begin`, which would come after the time has passed.
 			await positions.flush();
-			await harness().later(1001);
+			await harness().later(60_001);
 			expect(await positions.look("u", "c", "k")).toBeNull();
-			expect(await positions.begin("u", "c", "k", { offset: 50, epoch: "g" }, 1000), "begins again").toEqual({ offset: 50, epoch: "g" });
-			await harness().later(1001);
+			expect(await positions.begin("u", "c", "k", { offset: 50, epoch: "g" }, 60_000), "begins again").toEqual({ offset: 50, epoch: "g" });
+			await harness().later(60_001);
 			await harness().sweep(store);
 			await harness().sweep(store);
 			expect(positions.count).toBe(0);
@@ -143,11 +143,12 @@ export function storeContract(harness: () => StoreHarness): void {
 		it("a position that is renewed outlives its time, and one that is removed is gone", async () => {
 			const store = await harness().open();
 			const { positions } = store;
-			await positions.begin("u", "c", "k", { offset: 5, epoch: "e" }, 1000);
-			await harness().later(900);
+			await positions.begin("u", "c", "k", { offset: 5, epoch: "e" }, 60_000);
+			// A store with a clock of its own has 6 s left for what comes next.
+			await harness().later(54_000);
 			await positions.renew("u", "c", "k");
 			await positions.flush();
-			await harness().later(900);
+			await harness().later(54_000);
 			expect(await positions.look("u", "c", "k")).toEqual({ offset: 5, epoch: "e" });
 			await positions.remove("u", "c", "k");
 			expect([await positions.look("u", "c", "k"), positions.of("u", "c", "k")]).toEqual([null, null]);
