@@ -97,7 +97,8 @@ describe("load test against the bare server", () => {
 		expect(sum(({ sent }) => sent)).toBe(100);
 		expect(points[0]).toMatchObject({ clients: 200, clientsWanted: null });
 		for (const { p50Ms, p99Ms, deliveries } of points) if (deliveries > 0) expect(p99Ms).toBeGreaterThanOrEqual(p50Ms!);
-		expect(points[0].serverCpuPercent).toBeGreaterThan(0);
+		// When the load test is half a second late to look at the first interval, that counts to the second.
+		expect(sum(({ serverCpuPercent }) => serverCpuPercent!)).toBeGreaterThan(0);
 		expect(readFileSync(csv, "utf8").split("\n")).toHaveLength(points.length + 2);
 		expect(readFileSync(html, "utf8")).toContain('<p class="verdict good">passed</p>');
 	});
