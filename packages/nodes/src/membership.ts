@@ -139,6 +139,8 @@ export class Membership {
 		let first: NodeRecord | null = null;
 		let endsMs = Number.POSITIVE_INFINITY;
 		for (;;) {
+			// An answer that this process reads late may be from before the entry has expired.
+			const askedMs = performance.now();
 			try {
 				await this.#beat(replaces);
 			} catch (error) {
@@ -149,7 +151,7 @@ export class Membership {
 			const holder = this.#holder;
 			if (holder === null || (first !== null && (holder.instance !== first.instance || holder.heartbeatAt > first.heartbeatAt)))
 				throw new NodeIdTaken(holder);
-			if (performance.now() > endsMs) throw new NodeIdTaken(holder);
+			if (askedMs > endsMs) throw new NodeIdTaken(holder);
 			if (first === null) {
 				first = holder;
 				endsMs = performance.now() + this.#holderLeftMs + claimEveryMs;

@@ -208,7 +208,8 @@ export class SupervisedChild implements Watched {
 			await state.life.link.request(certificatesQuestion.name, certificates, certificatesQuestion.deadlineMs);
 			return null;
 		} catch (error) {
-			// One that has died gets them when it is started again.
+			// One that has died gets them when it is started again. That it is gone is heard before that it has ended.
+			if (!state.life.process.connected) await state.life.exited;
 			return this.#state === state ? `${this.name}: ${(error as Error).message}` : null;
 		}
 	}

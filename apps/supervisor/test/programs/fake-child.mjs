@@ -103,6 +103,7 @@ const control = connectToParent({
 		if (fault.noReload) throw new Error("no more files");
 	},
 	useCertificates([{ path }]) {
+		if (fault.dieAtCertificate === path) process.kill(process.pid, "SIGKILL");
 		if (fault.noCertificate === path) throw new Error("the library does not take it");
 		tell("certificates", { path });
 	},

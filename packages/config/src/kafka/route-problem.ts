@@ -64,7 +64,8 @@ function ended(child: ChildProcess, write: (text: string) => void): Promise<Erro
 		});
 		child.once("exit", () => {
 			clearTimeout(timer);
-			timer = setTimeout(end, lastOutputMs);
+			// If this process stood still meanwhile, the output is read before the end.
+			timer = setTimeout(() => setImmediate(end), lastOutputMs);
 		});
 		child.once("close", end);
 		child.stderr?.setEncoding("utf8").on("data", write);

@@ -73,7 +73,8 @@ export class Clients implements Feature {
 			bufferedBytesMax,
 			ringBytes,
 			counters,
-			nowMs,
+			// While this process stands still, it cannot see who reads.
+			nowMs: this.running.nowMs,
 			onPublished: (bytes) => {
 				this.lanes.published(bytes);
 				if (bytes > 0) this.unread.published();
