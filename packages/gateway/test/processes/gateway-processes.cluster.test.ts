@@ -45,6 +45,7 @@ const fileOf = (folder: string): string => join(folder, "gateway.yaml");
 const useInFile = (these: readonly FakeBackend[]): void =>
 	writeFileSync(fileOf(folder), `gateway: {backends: [${these.map(({ port }) => `"127.0.0.1:${port}"`).join()}]}\n`);
 
+/** A process that does not tell its part within half a second is left out: what is expected of all of them is waited for. */
 const health = () => getJson<GatewayReport & { readonly status: string; readonly reasons: readonly string[] }>(`${cluster.httpUrl}/health`);
 const scrape = () => Scrape.of(cluster.httpUrl);
 
@@ -81,6 +82,10 @@ function send(number: number, to: readonly RigClient[] = clients): void {
 const hasAll = (client: RigClient, backendId: number, last: number): boolean =>
 	[control, file].every((frameClass) => answers(client, backendId, frameClass).at(-1) === last);
 
+/** Whether a backend was up when the client came. */
+const cameUp = (client: RigClient, id: number): boolean =>
+	(client.told[0]!.backends as readonly { readonly id: number; readonly up: boolean }[]).some((each) => each.id === id && each.up);
+
 const toldOf = (client: RigClient, id: number): unknown[] =>
 	client.told.filter((told) => told.type === "backend" && told.id === id).map(({ up }) => up);
 
@@ -99,8 +104,11 @@ beforeAll(async () => {
 	cluster = new Cluster(program, 0, Number(port));
 	discoveryPort = Number(/UDP port (\d+)/.exec(program.log())![1]);
 	await cluster.ready();
-	await waitFor(async () => (await health()).backends.every(({ isUp }) => isUp), { ...within, what: "both backends" });
+	await waitFor(async () => (await health()).backends.filter(({ isUp }) => isUp).length === 2, { ...within, what: "both backends" });
 	await connect(processes * clientsEach);
+	// The other processes hear of a backend after its owner.
+	const knows = (client: RigClient) => [1, 2].every((id) => toldOf(client, id).at(-1) ?? cameUp(client, id));
+	await waitFor(() => clients.every(knows), { ...within, what: "both backends on all processes" });
 });
 
 afterAll(async () => {
@@ -158,7 +166,7 @@ describe("a gateway of three processes", () => {
 			await waitFor(() => first!.texts.includes("you"), { ...within, what: "its answer" });
 			announce({ leaving: true });
 			await waitFor(() => clients.every((client) => toldOf(client, 3).at(-1) === false), { ...within, what: "the goodbye" });
-			expect((await health()).backends.map(({ id }) => id)).toEqual([1, 2]);
+			await expect.poll(async () => (await health()).backends.map(({ id }) => id)).toEqual([1, 2]);
 		} finally {
 			announcer.close();
 		}
@@ -181,9 +189,11 @@ describe("a gateway of three processes", () => {
 	});
 
 	it("shows the sums of its processes in /health, /metrics, the report, the console and shardcast top", async () => {
-		const now = await health();
-		expect([now.status, now.clients.open, now.clients.max]).toEqual(["healthy", clients.length, 12_000]);
-		expect(now.frames.from_clients).toBe(clients.length * 80 + 1);
+		const figures = async () => {
+			const now = await health();
+			return [now.status, now.clients.open, now.clients.max, now.frames.from_clients];
+		};
+		await expect.poll(figures).toEqual(["healthy", clients.length, 12_000, clients.length * 80 + 1]);
 		expect(await cluster.pids().then((pids) => [...pids.keys()])).toEqual(["supervisor", "balancer", "shard 0", "shard 1", "shard 2"]);
 		expect((await scrape()).sum("shardcast_gateway_clients")).toBe(clients.length);
 		expect((await scrape()).sum("shardcast_gateway_peers", { shard: "2" })).toBe(processes - 1);
@@ -191,7 +201,7 @@ describe("a gateway of three processes", () => {
 		expect((await scrape()).sum("websocket_active_connections", { shard: "1" })).toBe(on(1).length);
 		await program.waitForOutput(new RegExp(`gateway: clients ${clients.length} of 12000, backends up 2 of 2`), 30_000);
 		expect((await httpRequest(`${cluster.httpUrl}/console`)).body).toContain("gateway.js");
-		expect(await getJson(`${cluster.httpUrl}/console/gateway.json`)).toMatchObject({ clients: { open: clients.length } });
+		await expect.poll(() => getJson(`${cluster.httpUrl}/console/gateway.json`)).toMatchObject({ clients: { open: clients.length } });
 		const top = await ManagedProcess.start(main, ["top", "--once", "--pid", String(program.pid)], { env: {} });
 		await top.waitForOutput(new RegExp(`${clients.length} of 12000 connections`), 30_000);
 		await top.exited;
@@ -201,6 +211,8 @@ describe("a gateway of three processes", () => {
 		const doomed = await ownerOf(backends[0]!);
 		const isSafe = (await ownerOf(backends[1]!)) !== doomed;
 		expect(isSafe).toBe(true);
+		const toldBefore = new Map(clients.map((client) => [client, toldOf(client, 1).length]));
+		const toldSince = (client: RigClient) => toldOf(client, 1).slice(toldBefore.get(client));
 		let number = 20;
 		const sender = setInterval(
 			() =>
@@ -215,7 +227,7 @@ describe("a gateway of three processes", () => {
 			await waitFor(() => number > 30, { ...within, what: "load" });
 			await cluster.kill9(doomed);
 			lasting = clients.filter((client) => slotOf(client) !== doomed);
-			await waitFor(() => lasting.every((client) => toldOf(client, 1).at(-1) === true), { ...within, what: "the backend is up again" });
+			await waitFor(() => lasting.every((client) => toldSince(client).at(-1) === true), { ...within, what: "the backend is up again" });
 			const after = number + 5;
 			await waitFor(() => number > after, { ...within, what: "load" });
 		} finally {
@@ -226,14 +238,14 @@ describe("a gateway of three processes", () => {
 		const all = Array.from({ length: number }, (_, index) => index);
 		for (const client of lasting) {
 			expect(client.closed).toBe(null);
-			expect(toldOf(client, 1)).toEqual([false, true]);
+			expect(toldSince(client)).toEqual([false, true]);
 			for (const frameClass of [control, file]) {
 				// What was under way at the process that died may be lost, but its order holds, and what went another way is there.
 				expect(isAscending(answers(client, 1, frameClass))).toBe(true);
 				expect(answers(client, 2, frameClass)).toEqual(all);
 			}
 		}
-		expect(await ownerOf(backends[0]!)).not.toBe(doomed);
+		await expect.poll(() => ownerOf(backends[0]!)).not.toBe(doomed);
 		const gone = on(doomed);
 		await waitFor(() => gone.every(({ closed }) => closed !== null), { ...within, what: "the end of its clients" });
 		clients = lasting;
@@ -247,7 +259,7 @@ describe("a gateway of three processes", () => {
 
 	it("goes on while a process is paused, which is killed and started again", { tags: ["long"] }, async () => {
 		const owners = await Promise.all(backends.slice(0, 2).map(ownerOf));
-		expect((await health()).backends.map(({ process }) => process)).toEqual(owners);
+		await expect.poll(async () => (await health()).backends.map(({ process }) => process)).toEqual(owners);
 		const idle = [0, 1, 2].find((slot) => !owners.includes(slot))!;
 		const pid = (await cluster.pids()).get(`shard ${idle}`)!;
 		const { restarts } = (await cluster.health()).shards[idle]!;
