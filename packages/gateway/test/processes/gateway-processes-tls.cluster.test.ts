@@ -14,6 +14,24 @@ afterEach(async () => {
 	for (const close of closing.splice(0).reverse()) await close();
 });
 
+/** Clients on both processes. The balancer leaves out a process that has stood still for a while. */
+function onBoth(count: number, connect: () => RigClient): Promise<RigClient[]> {
+	return waitFor(
+		async () => {
+			const clients = Array.from({ length: count }, connect);
+			try {
+				await Promise.all(clients.map((client) => client.welcome()));
+				expect(new Set(clients.map(({ id }) => id >>> 26))).toEqual(new Set([0, 1]));
+				return clients;
+			} catch (error) {
+				for (const { socket } of clients) socket.terminate();
+				throw error;
+			}
+		},
+		{ ...within, what: "clients on both processes" },
+	);
+}
+
 describe("a gateway of two processes", () => {
 	it("takes clients over TLS on both, passes the longest frames between them, counts the clients of an address over both, also while Redis cannot be reached", async () => {
 		const folder = mkdtempSync(join(tmpdir(), "gateway-tls-"));
@@ -32,8 +50,7 @@ describe("a gateway of two processes", () => {
 			closing.push(() => client.socket.terminate());
 			return client;
 		};
-		const clients = await Promise.all(Array.from({ length: 4 }, () => connect().welcome()));
-		expect(new Set(clients.map(({ id }) => id >>> 26))).toEqual(new Set([0, 1]));
+		const clients = await onBoth(4, connect);
 		expect((await connect().closing()).code).toBe(1006);
 		// The only backend is with the first process.
 		const far = clients.find(({ id }) => id >>> 26 === 1)!;
@@ -52,7 +69,7 @@ describe("a gateway of two processes", () => {
 		await waitFor(() => far.frames.length === 1, { ...within, what: "the frame at the client" });
 		expect(far.frames[0]!.content.equals(content)).toBe(true);
 		far.send(control, 1, "done");
-		expect(program.log()).toMatch(/"level":"(warn|error)"[^\n]*redis/i);
+		await program.waitForOutput(/"level":"(warn|error)"[^\n]*redis/i, 30_000);
 		const link = await backend.connection("control");
 		await waitFor(() => link.story.includes("done"), { ...within, what: "a command after it" });
 	});
@@ -70,8 +87,7 @@ describe("a gateway of two processes", () => {
 			closing.push(() => client.socket.terminate());
 			return client;
 		};
-		const clients = [await connect("ann").welcome(), await connect("ann").welcome()];
-		expect(new Set(clients.map(({ id }) => id >>> 26))).toEqual(new Set([0, 1]));
+		const clients = await onBoth(2, () => connect("ann"));
 		// One of each process.
 		expect((await connect("ann").closing()).code).toBe(1006);
 		expect((await connect("ann").closing()).code).toBe(1006);
