@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { ManagedProcess, waitFor } from "@shardcast/testkit";
+import { freePorts, ManagedProcess, waitFor } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import { gatewayRigs } from "./support/gateway-rig.ts";
 
@@ -16,7 +16,8 @@ async function backend(port: number): Promise<{ readonly program: ManagedProcess
 
 describe("a backend that is killed", () => {
 	it("while clients send: they stay, the other backend loses nothing, none is doubled, and all goes on when it is back", async () => {
-		const [doomed, lasting] = [await backend(0), await backend(0)];
+		// A port of its own, which nobody takes while the backend is away.
+		const [doomed, lasting] = [await backend(await freePorts()), await backend(0)];
 		const rig = await start({ gatewayBackends: [doomed, lasting].map(({ port }) => `127.0.0.1:${port}`) }, []);
 		await rig.up(2);
 		const clients = [await rig.client(), await rig.client()];
