@@ -28,7 +28,7 @@ describe("shardcast gateway", () => {
 			/shardcast gateway, pid \d+: ws:\/\/127\.0\.0\.1:(\d+), (http:\/\/127\.0\.0\.1:\1)\/health, \2\/console; to the backend \S+; open mode/;
 		const [, port] = await program.waitForOutput(serves, 20_000);
 		await program.waitForOutput(/open mode: every client that reaches this gateway/, 5000);
-		await program.waitForOutput(new RegExp(`\\[1\\] 127\\.0\\.0\\.1:${backend.port} \\[CLOSED\\] fails=0 sent=`), 20_000);
+		await program.waitForOutput(new RegExp(`\\[1\\] 127\\.0\\.0\\.1:${backend.port} \\[CLOSED\\] fails=0 sent=\\d+\\n`), 20_000);
 		const client = await new RigClient(`ws://127.0.0.1:${port}`).welcome();
 		const ready = await fetch(`http://127.0.0.1:${port}/ready`);
 		expect([ready.status, await ready.json()]).toEqual([200, { ready: true }]);
@@ -73,7 +73,8 @@ describe("shardcast gateway", () => {
 	it("on SIGTERM waits for a client that is behind until --shutdown-timeout allows no more, then cuts it off, with status 1", async () => {
 		const backend = await FakeBackend.open();
 		opened.push(backend);
-		const program = await run("127.0.0.1:0", `127.0.0.1:${backend.port}`, "--shutdown-timeout", "2s", "--log-format", "json");
+		const timeouts = ["--shutdown-timeout", "5s", "--stalled-client-timeout", "60s"];
+		const program = await run("127.0.0.1:0", `127.0.0.1:${backend.port}`, ...timeouts, "--log-format", "json");
 		const [, port] = await program.waitForOutput(/ws:\/\/127\.0\.0\.1:(\d+)/, 20_000);
 		const [slow, quick] = [
 			await new RigClient(`ws://127.0.0.1:${port}`).welcome(),
