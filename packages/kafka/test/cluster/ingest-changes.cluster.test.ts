@@ -130,7 +130,7 @@ describe.skipIf(!(await kafkaForTests()))("exactly once while Kafka changes, for
 		}
 		await allHealthy();
 		for (const cluster of clusters())
-			expect(cluster.log()).toContain(`topic ${recreated} was deleted and recreated; reading it from its first record`);
+			await expect.poll(() => cluster.log()).toContain(`topic ${recreated} was deleted and recreated; reading it from its first record`);
 	});
 
 	it("begins where the group has committed, when it is told so, with what was produced meanwhile", { tags: ["long"] }, async () => {

@@ -34,16 +34,9 @@ describe.skipIf(!(await kafkaForTests()))("a guard that pauses reading from Kafk
 		// More of the memory than that is always in use.
 		writeFileSync(file, options("1%"));
 		cluster.process.signal("SIGHUP");
-		const reasons = await waitFor(
-			async () => {
-				const { reasons } = await cluster.health();
-				return reasons.some((reason) => reason.includes("pauses reading from Kafka")) ? reasons : null;
-			},
-			{ deadlineMs: 20_000, what: "the guard" },
-		);
-		expect(reasons).toEqual([
-			expect.stringMatching(/^the cluster pauses reading from Kafka since .*: memory in use: \d+ % \(guards\.ingest_memory: 1 %\)$/),
-		]);
+		// A process that stands still for a while is a reason, too, as long as it does.
+		const said = /^the cluster pauses reading from Kafka since .*: memory in use: \d+ % \(guards\.ingest_memory: 1 %\)$/;
+		await expect.poll(async () => (await cluster.health()).reasons, { timeout: 40_000 }).toEqual([expect.stringMatching(said)]);
 		expect((await Scrape.of(cluster.httpUrl)).sum("shardcast_guard_active", { shard: "all", guard: "ingest_memory" })).toBe(1);
 		const produced = () => [...rig.produced.values()].reduce((sum, count) => sum + count, 0);
 		const received = () => clients.map(({ messages }) => messages.length);
