@@ -2,7 +2,7 @@ import type { FollowedOrders } from "@shardcast/nodes";
 import { RedisCluster, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GatewayRig, type RigClient, tokenOf } from "./support/gateway-rig.ts";
-import { orderKick, refusalStatus, standingNode } from "./support/standing-node.ts";
+import { orderKick, redisConnectTimeoutMs, refusalStatus, standingNode } from "./support/standing-node.ts";
 
 const within = { deadlineMs: 20_000 };
 const key = "a-secret-of-some-length";
@@ -24,7 +24,7 @@ describe.skipIf(!redisForTests())("a gateway with the Redis of a cluster", () =>
 		return standing;
 	};
 	const gatewayOf = async (redisAddress: string): Promise<GatewayRig> => {
-		const started = await GatewayRig.start({ tokenHmacSecret: key, redisAddress });
+		const started = await GatewayRig.start({ tokenHmacSecret: key, redisAddress, redisConnectTimeoutMs });
 		opened.push(started);
 		return started;
 	};

@@ -3,7 +3,7 @@ import { Cluster, ManagedProcess, RedisServer, redisForTests, waitFor } from "@s
 import { afterAll, describe, expect, it } from "vitest";
 import { FakeBackend } from "../support/fake-backend.ts";
 import { RigClient, tokenOf } from "../support/gateway-rig.ts";
-import { orderKick, refusalStatus, standingNode } from "../support/standing-node.ts";
+import { orderKick, redisConnectTimeoutMs, refusalStatus, standingNode } from "../support/standing-node.ts";
 
 const main = join(import.meta.dirname, "../../../../apps/supervisor/dist/main.js");
 const within = { deadlineMs: 30_000 };
@@ -26,7 +26,7 @@ describe.skipIf(!redisForTests())("a gateway of two processes with Redis", () =>
 		closing.push(() => node.stop());
 		await node.start();
 		await node.revocations.change({ add: { kind: "user", id: "old" } });
-		const args = ["gateway", "127.0.0.1:0", `127.0.0.1:${backend.port}`, "--shards", "2"];
+		const args = ["gateway", "127.0.0.1:0", `127.0.0.1:${backend.port}`, "--shards", "2", "--redis-connect-timeout", `${redisConnectTimeoutMs}ms`];
 		const env = { SHARDCAST_REDIS_URL: redis.url, SHARDCAST_TOKEN_HMAC_SECRET: key };
 		const program = await ManagedProcess.start(main, args, { env });
 		closing.push(() => program.stop());

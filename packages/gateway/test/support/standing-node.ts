@@ -5,10 +5,13 @@ import { silentLog } from "@shardcast/telemetry";
 import type { RedisServer } from "@shardcast/testkit";
 import type { RigClient } from "./gateway-rig.ts";
 
+/** A start waits no longer than this for Redis, and goes on without: of a busy machine's Redis, the default of a second is too little. */
+export const redisConnectTimeoutMs = 20_000;
+
 /** Stands for a node of a cluster: it changes the list of blocked users and revoked tokens in Redis. `start` and `stop` must be called. */
 export function standingNode(redisAddress: string): FollowedOrders {
 	return new FollowedOrders({
-		config: defaultConfig({ redisAddress }),
+		config: defaultConfig({ redisAddress, redisConnectTimeoutMs }),
 		kept: new RevocationStore({ folder: "", isShared: true, log: silentLog() }),
 		carryOut: async () => 0,
 		log: silentLog(),

@@ -179,7 +179,7 @@ describe.skipIf(!(await kafkaForTests()))("exactly once while Kafka changes, for
 			`50 records that no other broker had are lost.*"topic":"${restarted}","partition":1|"topic":"${restarted}","partition":1.*50 records that no other`,
 			"g",
 		);
-		expect(clusters().map((cluster) => cluster.log().match(lost)?.length)).toEqual([shards, 1]);
+		await expect.poll(() => clusters().map((cluster) => cluster.log().match(lost)?.length)).toEqual([shards, 1]);
 		await allHealthy();
 	});
 });

@@ -177,6 +177,8 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		// When the shard that writes them dies, the other does: some may come twice, none is lost.
 		const by = async (slot: number) =>
 			(await Scrape.of(rig.cluster.httpUrl)).sum("shardcast_kafka_dead_letters_total", { outcome: "written", shard: `${slot}` });
+		// The writer counts them when Kafka's answer has come.
+		await waitFor(async () => (await by(0)) + (await by(1)) >= count, { deadlineMs: 10_000, what: "all to be counted" });
 		const writer = (await by(0)) > 0 ? 0 : 1;
 		expect([await by(writer), await by(1 - writer)]).toEqual([count, 0]);
 		await rig.cluster.kill9(writer);
