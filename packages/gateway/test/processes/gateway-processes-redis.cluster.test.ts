@@ -26,9 +26,10 @@ describe.skipIf(!redisForTests())("a gateway of two processes with Redis", () =>
 		closing.push(() => node.stop());
 		await node.start();
 		await node.revocations.change({ add: { kind: "user", id: "old" } });
-		const args = ["gateway", "127.0.0.1:0", `127.0.0.1:${backend.port}`, "--shards", "2", "--redis-connect-timeout", `${redisConnectTimeoutMs}ms`];
+		const args = ["gateway", "127.0.0.1:0", `127.0.0.1:${backend.port}`, "--shards", "2"];
+		const patience = ["--redis-connect-timeout", `${redisConnectTimeoutMs}ms`];
 		const env = { SHARDCAST_REDIS_URL: redis.url, SHARDCAST_TOKEN_HMAC_SECRET: key };
-		const program = await ManagedProcess.start(main, args, { env });
+		const program = await ManagedProcess.start(main, [...args, ...patience], { env });
 		closing.push(() => program.stop());
 		const [, port] = await program.waitForOutput(/ws:\/\/127\.0\.0\.1:(\d+), http.*; 2 processes/, 60_000);
 		const cluster = new Cluster(program, 0, Number(port));
