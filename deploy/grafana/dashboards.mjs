@@ -106,11 +106,12 @@ const overview = dashboard("shardcast-overview", "shardcast: overview", "Health,
 	),
 	lines(
 		"Commands of operators",
-		"Commands of the admin interface that change something, by outcome, and requests without the right key.",
+		"Commands of the admin interface that change something, by outcome, requests without the right key, and connections that there was no room for.",
 		"short",
 		[
 			query(`sum by (outcome) (${rate("shardcast_admin_operations_total")})`, "{{outcome}}"),
 			query(`sum by (result) (${rate("shardcast_admin_requests_total", 'result!="admitted"')})`, "over HTTP: {{result}}"),
+			query(`sum(${rate("shardcast_admin_connections_closed_total")})`, "connections closed: no room"),
 		],
 		{ stack: true },
 	),

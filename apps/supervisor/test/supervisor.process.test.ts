@@ -72,6 +72,15 @@ describe("restart", () => {
 		expect(cluster.process.log()).toMatch(/shard 0 hangs: no heartbeat for \d+ ms; killing it/);
 	});
 
+	it("one that dies while it is asked to take certificates does not keep the others from them", async () => {
+		cluster = await FakeCluster.start({ faults: { "shard 1": { dieAtCertificate: "second" } } });
+		await cluster.ready();
+		cluster.process.signal("SIGUSR2");
+		await waitFor(() => /certificates used: third/.test(cluster.process.log()), { deadlineMs: 10_000, what: "the third certificates" });
+		expect(cluster.process.log()).not.toMatch(/certificates not used/);
+		await cluster.event("shard 1", "started", 2);
+	});
+
 	it("says which child could not apply new option values, and leaves it running", { timeout: 20_000, tags: ["long"] }, async () => {
 		cluster = await FakeCluster.start({ faults: { "shard 1": { noReload: true, noCertificate: "second" } } });
 		await cluster.ready();

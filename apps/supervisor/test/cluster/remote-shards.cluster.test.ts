@@ -92,7 +92,7 @@ describe("a balancer with a shard of another machine", () => {
 		const metrics = await waitFor(
 			async () => {
 				const scrape = await Scrape.of(here.httpUrl);
-				return scrape.sum("shardcast_balancer_remote_open_connections", { remote }) > 0 && scrape;
+				return scrape.sum("shardcast_balancer_remote_open_connections", { remote }) > 0 ? scrape : null;
 			},
 			{ deadlineMs: 10_000, what: "the balancer's metrics" },
 		);
