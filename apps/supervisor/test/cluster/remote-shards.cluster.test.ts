@@ -131,18 +131,15 @@ describe("a balancer with a shard of another machine", () => {
 		try {
 			await reload(here, "here", [`127.0.0.1:${(server.address() as AddressInfo).port}=3`]);
 			await becomes("healthy");
-			await waitFor(
-				async () =>
-					(await RawClient.open(here.url).then(
-						(client) => clients.push(client),
-						() => null,
-					)) === null,
-				{
-					deadlineMs: 10_000,
-					what: "a client whose connection is broken",
-				},
-			);
-			const beganMs = performance.now();
+			// Before the second begins in which it is left alone.
+			let beganMs = 0;
+			const isBroken = async (): Promise<boolean> => {
+				beganMs = performance.now();
+				const client = await RawClient.open(here.url).catch(() => null);
+				if (client !== null) clients.push(client);
+				return client === null;
+			};
+			await waitFor(isBroken, { deadlineMs: 10_000, what: "a client whose connection is broken" });
 			const before = clients.length;
 			for (let tries = 0; tries < 8; tries++)
 				await RawClient.open(here.url).then(
