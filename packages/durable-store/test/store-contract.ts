@@ -144,7 +144,7 @@ export function storeContract(harness: () => StoreHarness): void {
 			const store = await harness().open();
 			const { positions } = store;
 			await positions.begin("u", "c", "k", { offset: 5, epoch: "e" }, 60_000);
-			// A store with a clock of its own has 6 s left for what comes next.
+			// A store that goes by its own clock has 6 s left for what comes next.
 			await harness().later(54_000);
 			await positions.renew("u", "c", "k");
 			await positions.flush();

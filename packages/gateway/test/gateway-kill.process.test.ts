@@ -16,7 +16,7 @@ async function backend(port: number): Promise<{ readonly program: ManagedProcess
 
 describe("a backend that is killed", () => {
 	it("while clients send: they stay, the other backend loses nothing, none is doubled, and all goes on when it is back", async () => {
-		// A port of its own, which nobody takes while the backend is away.
+		// Its own port, which nobody takes while the backend is away.
 		const [doomed, lasting] = [await backend(await freePorts()), await backend(0)];
 		const rig = await start({ gatewayBackends: [doomed, lasting].map(({ port }) => `127.0.0.1:${port}`) }, []);
 		await rig.up(2);

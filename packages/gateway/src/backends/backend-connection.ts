@@ -13,7 +13,7 @@ import { TurnShare } from "./turn-share.ts";
  */
 const dataFramesPerTurn = 24;
 
-/** CONTROL frames that go to backends at once in a turn; as many as one to each of sixteen backends would be. */
+/** Writes of CONTROL that backends get at once in a turn of the event loop, all together: 80 µs at most. */
 const writesAtOnce = 8;
 
 /** What all connections of a process share. */

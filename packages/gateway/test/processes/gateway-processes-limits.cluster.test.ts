@@ -103,7 +103,7 @@ describe("a gateway of several processes", () => {
 		const killed = await Promise.all([0, 1].map((slot) => cluster.kill9(slot)));
 		// Just after the deaths, health may still tell of the dead ones.
 		const serve = async () => (await cluster.health()).shards.every(({ status, pid }) => status === "healthy" && !killed.includes(pid));
-		await waitFor(serve, { ...within, what: "both processes anew" });
+		await waitFor(serve, { ...within, what: "both processes again" });
 		await cluster.ready();
 		await joined("bob");
 		for (let count = 0; count < 4; count++) expect(await statusFor("ann"), "after a restart").toBe(403);
