@@ -146,7 +146,7 @@ describe.each(["handoff", "proxy"] as const)("leaks, %s", (mode: Mode) => {
 		await quiet();
 		const heapBytes = await rig.balancerHeapBytes();
 		// Counted out by its shard, a connection may still have a descriptor in the balancer.
-		await waitFor(() => openDescriptors(rig.balancerPid) <= before.descriptors, {
+		await waitFor(() => openDescriptors(rig.balancerPid) === before.descriptors, {
 			deadlineMs: 5_000,
 			what: `${before.descriptors} descriptors`,
 		});

@@ -11,8 +11,8 @@ const framesAtLeast = 6;
  * for it, however many connections have more than can be handled: together `framesPerTurn`.
  *
  * The part of each follows from how many of them had frames at once, in this turn or in those before, and is at least `framesAtLeast`. When those that
- * came first have used up the turn, the others go on in the next one, before those. Who is read for the first time then has one frame. It also calls all connections
- * that go on in a turn: a callback of the event loop for each would cost more. One owner, the gateway's loop.
+ * came first have used up the turn, the others go on in the next one, before those. Who is read for the first time then has one frame. It also calls all
+ * connections that go on in a turn: a callback of the event loop for each would cost more. One owner, the gateway's loop.
  */
 export class TurnShare {
 	/** For each connection, at least 1. */
