@@ -34,8 +34,9 @@ describe("load test of a cluster that it starts itself", () => {
 			tags: shards === 3 ? ["long"] : [],
 		}, async () => {
 			const { status, output, result } = await loadCluster(`--shards ${shards}`, [
+				// With 300, two shards would have to be equal: a connection that is on its way counts twice for a moment, so they may differ by two.
 				"--connections",
-				"300",
+				"600",
 				"--rate",
 				"50",
 				"--duration",
@@ -45,7 +46,7 @@ describe("load test of a cluster that it starts itself", () => {
 			]);
 			expect(output).toContain("passed");
 			expect(status).toBe(0);
-			expect(result.send).toMatchObject({ sent: 50, expected: 50 * 299, deliveries: 50 * 299 });
+			expect(result.send).toMatchObject({ sent: 50, expected: 50 * 599, deliveries: 50 * 599 });
 			expect(result.shards!.connections).toHaveLength(shards);
 			expect(result.shards!.spreadPercent).toBeLessThanOrEqual(1);
 			expect(result.servers!.map(({ name }) => name).slice(0, 2)).toEqual(["supervisor", "balancer"]);
