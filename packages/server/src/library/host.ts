@@ -262,8 +262,29 @@ export class Host {
 		this.#ingest?.reloadRoute();
 	}
 
-	/** @throws StartupError when it cannot listen or may not join the other machines, ConfigError when the route module cannot be loaded. */
+	/**
+	 * If it fails, nothing of the server is left.
+	 * @throws StartupError when it cannot listen or may not join the other machines, ConfigError when the route module cannot be loaded.
+	 */
 	async start(): Promise<void> {
+		try {
+			await this.#begin();
+		} catch (error) {
+			await this.abandon();
+			throw error;
+		}
+	}
+
+	/** Ends what a server that does not serve holds, such as its connection to Redis, which the constructor opens. */
+	async abandon(): Promise<void> {
+		this.#monitor.stop();
+		this.#webhooks.stop();
+		await this.#node?.leave();
+		this.#revocations.stop();
+		await this.shard.stop();
+	}
+
+	async #begin(): Promise<void> {
 		const { config } = this.#parts;
 		const { addr } = config;
 		await checkRoute(config, (key) => key);
@@ -276,11 +297,6 @@ export class Host {
 		try {
 			await this.shard.start();
 		} catch (error) {
-			this.#monitor.stop();
-			this.#webhooks.stop();
-			await this.#node?.leave();
-			this.#revocations.stop();
-			await this.shard.stop();
 			throw cannotListen(error, parseAddress(addr), "--addr");
 		}
 		this.#board.row(0).port = this.shard.port;

@@ -503,6 +503,31 @@ describe.skipIf(!redisForTests())("servers of the library as nodes", () => {
 		);
 	});
 
+	it("a server that could not start, or was never started, leaves no connection to Redis behind", async () => {
+		const named = async (name: string) =>
+			String(await admin.send(null, ["CLIENT", "LIST"]))
+				.split("\n")
+				.filter((line) => line.includes(` name=shardcast:${name}:`)).length;
+		const first = create("owner");
+		const ends: (() => Promise<unknown>)[] = [() => first.shutdown()];
+		try {
+			await first.run();
+			await expect(create("owner").run()).rejects.toThrow(/^--node-id/);
+			expect(await first.shutdown()).toBe(0);
+			await waitFor(async () => (await named("owner")) === 0, {
+				deadlineMs: 10_000,
+				what: "the end of both, though one was not shut down",
+			});
+			const idle = create("idle");
+			ends.push(() => idle.shutdown());
+			await waitFor(async () => (await named("idle")) > 0, { deadlineMs: 10_000, what: "the connection of one that is not started" });
+			expect(await idle.shutdown()).toBe(0);
+			await waitFor(async () => (await named("idle")) === 0, { deadlineMs: 10_000, what: "its end" });
+		} finally {
+			await Promise.all(ends.map((end) => end()));
+		}
+	});
+
 	it("a node does not start if its id is taken, or if Redis refuses its login", async () => {
 		const first = create("same");
 		const second = create("same");
