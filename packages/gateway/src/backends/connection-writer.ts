@@ -141,6 +141,8 @@ export class ConnectionWriter {
 		let begun = 0;
 		let at = 0;
 		let large = 0;
+		// Whatever `next` may wake must not write into the same buffer.
+		this.#isWriting = true;
 		// A write takes all pieces in one system call.
 		socket.cork();
 		while (bytes < writeBytesMax && large < largeFramesMax && spareBufferBytes - at >= gatheredBytesMax) {
@@ -172,8 +174,8 @@ export class ConnectionWriter {
 			rate.take(size, now);
 			if (rate.waitMs(now) > 0) break;
 		}
+		this.#isWriting = bytes > 0;
 		if (bytes > 0) {
-			this.#isWriting = true;
 			counts.sentBytes += bytes;
 			counts.writes++;
 			// Empty when the last frame was large: its callback comes after all others.
