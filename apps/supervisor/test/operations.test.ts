@@ -148,6 +148,7 @@ function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"
 			return moved;
 		},
 		version: "1.0.0",
+		lateMs: 100,
 		log: { info: vi.fn(), warn: vi.fn(), error: vi.fn() } as never,
 		tell: (level, text) => told.push(`${level}: ${text}`),
 	});
@@ -164,6 +165,32 @@ describe("refusals, after which nothing has changed", () => {
 		const error = await operations.drain(slot, options).catch((reason: unknown) => reason);
 		expect(error).toBeInstanceOf(OperationRefused);
 		expect(error).toMatchObject({ code, message });
+		expect(shards.some(({ isDrained }) => isDrained)).toBe(false);
+	});
+
+	it("waits for a shard that has not reported for a moment", async () => {
+		const { operations, shards } = setup([5, 5]);
+		shards[1]!.takesNone = true;
+		setTimeout(() => {
+			shards[1]!.takesNone = false;
+		}, 20);
+		expect(await operations.drain(0)).toMatchObject({ moved: 5, left: 0 });
+	});
+
+	it("waits for a drained shard that starts again", async () => {
+		const { operations, shards } = setup([5, 5]);
+		await operations.drain(0);
+		shards[0]!.serving = false;
+		setTimeout(() => {
+			shards[0]!.serving = true;
+		}, 20);
+		expect(await operations.undrain(0)).toEqual({ shard: 0, changed: true });
+	});
+
+	it("a shard that stays silent takes nobody: it is refused after a while", async () => {
+		const { operations, shards } = setup([5, 5]);
+		shards[1]!.takesNone = true;
+		await expect(operations.drain(0)).rejects.toThrow("no shard but 0 takes clients now");
 		expect(shards.some(({ isDrained }) => isDrained)).toBe(false);
 	});
 

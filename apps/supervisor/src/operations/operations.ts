@@ -60,6 +60,8 @@ interface OperationsParts {
 	/** Asks so many clients of each shard to connect again, spread over a second. Resolves with how many were asked. */
 	readonly move: (bySlot: Readonly<Record<string, number>>) => Promise<number>;
 	readonly version: string;
+	/** How long an operation waits for a shard that has not reported for a moment, or starts again. */
+	readonly lateMs?: number;
 	readonly log: Log;
 	/** Adds an event to the console. */
 	readonly tell: (level: ClusterEvent["level"], text: string) => void;
@@ -83,6 +85,8 @@ const settleMsMax = 10_000;
 const retryMs = 50;
 /** Beyond `--heartbeat-timeout`, for what is still on its way when a shard has ended. */
 const doneMsMax = 5000;
+/** A shard without a heartbeat for 0.8 s takes no clients. On a busy machine all may be late at once. */
+const lateMsDefault = 3000;
 
 /**
  * Operations on a cluster that runs. One at a time: a second one is refused, except that `undrain` ends the drain of its shard. A stop of the cluster ends
@@ -110,7 +114,7 @@ export class Operations {
 	drain(slot: number, options: DrainOptions = {}): Promise<DrainResult> {
 		return this.#run("drain", options.onProgress, async (running) => {
 			const shard = this.#shard(slot);
-			this.#mayLeave(shard, options);
+			await this.#mayLeave(running, shard, options);
 			return this.#drain(running, shard, options);
 		});
 	}
@@ -119,17 +123,17 @@ export class Operations {
 	async undrain(slot: number): Promise<UndrainResult> {
 		const current = this.#running;
 		const endsDrain = current?.name === "drain" && current.slot === slot;
-		if (!endsDrain) return this.#run("undrain", undefined, () => this.#undrain(slot));
+		if (!endsDrain) return this.#run("undrain", undefined, (running) => this.#undrain(running, slot));
 		current.abort.abort("it was ended by undrain");
 		await until(() => this.#running !== current, 5000);
-		return this.#run("undrain", undefined, () => this.#undrain(slot));
+		return this.#run("undrain", undefined, (running) => this.#undrain(running, slot));
 	}
 
 	/** Replaces the process of a shard, which may be of another version then. Its clients are told to reconnect first. */
 	restart(slot: number, options: DrainOptions = {}): Promise<RestartResult> {
 		return this.#run("restart", options.onProgress, async (running) => {
 			const shard = this.#shard(slot);
-			if (shard.serving) this.#mayLeave(shard, options);
+			if (shard.serving) await this.#mayLeave(running, shard, options);
 			return this.#restart(running, shard, options);
 		});
 	}
@@ -142,7 +146,8 @@ export class Operations {
 		return this.#run("rolling restart", options.onProgress, async (running) => {
 			const beganMs = performance.now();
 			// A drained shard stays so when it is replaced: what must end on the way is refused at once.
-			for (const shard of this.#parts.shards()) if (shard.serving && this.#othersAreDrained(shard)) this.#mayLeave(shard, options);
+			for (const shard of this.#parts.shards())
+				if (shard.serving && this.#othersAreDrained(shard)) await this.#mayLeave(running, shard, options);
 			const shards: RestartResult[] = [];
 			// A shard may also die before and after its turn.
 			const lost = this.#parts.shards().map((shard) => shard.lost);
@@ -154,7 +159,7 @@ export class Operations {
 				});
 			for (const [at, shard] of this.#parts.shards().entries()) {
 				// Once something has changed, it is no refusal.
-				if (shard.serving) this.#mayLeave(shard, options, shards.length > 0);
+				if (shard.serving) await this.#mayLeave(running, shard, options, shards.length > 0);
 				const clients = this.#clients();
 				addLost();
 				shards.push(await this.#restart(running, shard, options));
@@ -245,10 +250,10 @@ export class Operations {
 		return drained;
 	}
 
-	async #undrain(slot: number): Promise<UndrainResult> {
+	async #undrain(running: Running, slot: number): Promise<UndrainResult> {
 		const shard = this.#shard(slot);
 		if (!shard.isDrained) return { shard: slot, changed: false };
-		if (!shard.serving)
+		if (!(await this.#soon(running, () => shard.serving)))
 			throw new OperationRefused(
 				"not_possible",
 				`${shard.name} does not run now; start it with "restart ${slot}", which also ends its drain`,
@@ -361,7 +366,7 @@ export class Operations {
 		const { signal } = running.abort;
 		const { shards, config, isDone, isServing, removeShard, onTakers } = this.#parts;
 		const shard = shards().at(-1)!;
-		if (shard.serving) this.#mayLeave(shard, options, hasChanged);
+		if (shard.serving) await this.#mayLeave(running, shard, options, hasChanged);
 		const { moved } = await this.#drain(running, shard, options);
 		done.moved += moved;
 		if (signal.aborted) {
@@ -422,23 +427,39 @@ export class Operations {
 		throw new OperationRefused("not_found", `there is no shard ${slot}; the shards are ${known}`);
 	}
 
+	/** Waits for something that takes a moment on a busy machine. False = it has not happened. */
+	async #soon({ abort: { signal } }: Running, condition: () => boolean): Promise<boolean> {
+		await until(() => condition() || signal.aborted, this.#parts.lateMs ?? lateMsDefault);
+		this.#goOn(signal);
+		return condition();
+	}
+
 	/** @throws OperationRefused when the shard's clients would have nowhere to go. */
-	#mayLeave(shard: OperatedShard, { force = false, rate, timeoutMs }: DrainOptions, isLater = false): void {
+	async #mayLeave(
+		running: Running,
+		shard: OperatedShard,
+		{ force = false, rate, timeoutMs }: DrainOptions,
+		isLater = false,
+	): Promise<void> {
 		const refuse = (code: OperationRefused["code"], why: string): never => {
 			throw isLater ? new OperationAborted(why) : new OperationRefused(code, why);
 		};
 		checkRate(rate);
 		if (timeoutMs !== undefined && !(timeoutMs > 0)) refuse("invalid", `the time limit is ${timeoutMs} ms; it must be more than 0`);
-		const others = this.#parts.shards().filter((each) => each !== shard && each.takesClients);
-		if (others.length === 0)
+		const others = this.#parts.shards().filter((each) => each !== shard);
+		const takers = () => others.filter((each) => each.takesClients);
+		const room = () => takers().reduce((sum, each) => sum + each.room, 0) + this.#roomBySpreading(shard, takers());
+		const fits = () => takers().length > 0 && (force || room() >= shard.clients);
+		const isLate = (each: OperatedShard) => each.serving && !each.isDrained && !each.takesClients;
+		await this.#soon(running, () => fits() || !others.some(isLate));
+		if (fits()) return;
+		if (takers().length === 0)
 			refuse(
 				"not_possible",
 				`no shard but ${shard.slot} takes clients now, so its clients would have nowhere to go; ${this.#wayOut(shard)}`,
 			);
-		const room = others.reduce((sum, each) => sum + each.room, 0) + this.#roomBySpreading(shard, others);
-		if (room >= shard.clients || force) return;
 		const fix = "raise --max-connections, wait until fewer are connected, or give --force";
-		refuse("not_possible", `the other shards have room for ${room} of the ${shard.clients} clients of ${shard.name}; ${fix}`);
+		refuse("not_possible", `the other shards have room for ${room()} of the ${shard.clients} clients of ${shard.name}; ${fix}`);
 	}
 
 	#othersAreDrained(shard: OperatedShard): boolean {
