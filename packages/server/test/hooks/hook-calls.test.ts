@@ -27,7 +27,7 @@ describe("a request that no command waits for", () => {
 			[{ error: { code: 1000, message: "", temporary: false } }, null],
 		] as const) {
 			const { concluded, calls } = aside(answer);
-			await vi.waitFor(() => expect(concluded.mock.calls).toEqual([[result]]));
+			await vi.waitFor(() => expect(concluded.mock.calls).toEqual([[result]]), { timeout: 8000 });
 			expect(calls.count).toBe(0);
 		}
 	});
@@ -37,7 +37,7 @@ describe("a request that no command waits for", () => {
 		expect(await ended).toEqual({ code: 4500, reason: "over" });
 		const other = aside({ result: expired });
 		other.session.close(1000);
-		await vi.waitFor(() => expect(other.calls.count).toBe(0));
+		await vi.waitFor(() => expect(other.calls.count).toBe(0), { timeout: 8000 });
 		expect([concluded.mock.calls, other.concluded.mock.calls]).toEqual([[], []]);
 	});
 

@@ -23,7 +23,7 @@ async function setup() {
 		const token = await tokenOf({ sub: user });
 		if (query === "") client.send({ connect: { token }, id: 1 });
 		else client.session.frame(new Uint8Array(delimited([0x08, 1, 0x22, ...delimited([0x0a, ...delimited(Buffer.from(token))])])).buffer);
-		await vi.waitFor(() => expect(client.session.state).toBe("connected"));
+		await vi.waitFor(() => expect(client.session.state).toBe("connected"), { timeout: 8000 });
 		client.transport.peer.received().length = 0;
 		return client;
 	};
@@ -63,7 +63,7 @@ describe("a message to connections", () => {
 		leaving.transport.peer.received().length = 0;
 		const only = rig.listening();
 		only.send({ token: await tokenOf({ sub: "uma" }) });
-		await vi.waitFor(() => expect(only.session.state).toBe("connected"));
+		await vi.waitFor(() => expect(only.session.state).toBe("connected"), { timeout: 8000 });
 		only.transport.peer.received().length = 0;
 		expect(messages.deliver(null, payload)).toBe(3);
 		expect(received(only)).toEqual(['{"message":{"data":{"type":"hi","payload":1}}}']);

@@ -108,7 +108,7 @@ describe("an unblocked user", () => {
 		// The shard is not told, since it does not serve yet.
 		await rig.questions.ask(storeRevocationQuestion, { remove: { kind: "user", id: "ann" } });
 		revocations.everySecond();
-		await vi.waitFor(() => expect(revocations.isBlocked("ann")).toBe(false));
+		await vi.waitFor(() => expect(revocations.isBlocked("ann")).toBe(false), { timeout: 8000 });
 	});
 });
 
