@@ -73,6 +73,8 @@ export interface MirrorOptions extends Pick<PublishOptions, "history" | "kind" |
 	readonly epoch1: number;
 	/** Only sets the position of the channel; not delivered. The history here begins after it. */
 	readonly hidden?: boolean;
+	/** With `hidden`: publications up to its offset are lost here. Readers get the channel's name as the payload, to tell its subscribers. */
+	readonly isGap?: boolean;
 }
 
 /** A channel that no client can name. */
@@ -226,6 +228,7 @@ export class ChannelLog implements Broker {
 		head.sequence = sequenceOf({ offset: options.offset - 1, index: 0 });
 		const appending = this.#prepare(name, data, options);
 		if (options.hidden === true) appending.channel = { ...name, list: hiddenList };
+		if (options.isGap === true) appending.data = encoder.encode(channel);
 		appending.info = options.info ?? nothing;
 		appending.tags = options.tags === undefined ? nothing : encoder.encode(JSON.stringify(options.tags));
 		const outcome = log.append(appending);

@@ -24,14 +24,14 @@ it("a message that it cannot read, as of a node of another version, makes it rea
 		log: ChannelLog.inMemory({ memoryBytes: 8 * 65_536 }),
 		limitsOf: () => ({ size: 10, ttlMs: 60_000, metaTtlMs: 60_000 }),
 		reached: () => {},
-		lost: () => {},
+		restarted: () => {},
 		counts,
 		nowMs: () => 0,
 	});
 	feeder.follow("a");
 	// The first gives the position, the second finds nothing after it.
-	await vi.waitFor(() => expect(counts.reads).toBe(2));
+	await vi.waitFor(() => expect(counts.reads).toBe(2), { timeout: 8000 });
 	listeners.get(keys.topic("a"))!(Buffer.from("1 1-1 of another version"));
-	await vi.waitFor(() => expect(counts.reads).toBe(3));
+	await vi.waitFor(() => expect(counts.reads).toBe(3), { timeout: 8000 });
 	feeder.stop();
 });

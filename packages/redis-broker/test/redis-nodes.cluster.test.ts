@@ -202,6 +202,49 @@ describe.skipIf(!redisForTests())("two machines of two shards on one redis-serve
 		await until(() => all.every(({ got }) => got.at(-1) === "53:last"), "the next one everywhere");
 	});
 
+	it("a shard that stands still while publications are lost tells its clients before they get a later one", async () => {
+		const [node] = nodes as [Cluster];
+		const name = `short:${channels++}`;
+		const followed = async () => {
+			const metrics = await Scrape.of(node.httpUrl);
+			return [0, 1].map((shard) => metrics.sum("shardcast_shared_channels", { what: "followed", shard: String(shard) }));
+		};
+		const before = await waitFor(followed, { deadlineMs: 20_000, what: "the channels that each shard copies" });
+		const all = await everywhere(name);
+		const feeder = await waitFor(
+			async () => {
+				const now = await followed();
+				const grown = [0, 1].filter((shard) => now[shard]! > before[shard]!);
+				return grown.length === 1 ? grown : null;
+			},
+			{ deadlineMs: 20_000, what: "the shard that copies the channel" },
+		);
+		const other = 1 - feeder![0]!;
+		const ends = all.map(({ subscription, got }) => {
+			const seen: [code: number, last: string | undefined][] = [];
+			subscription.on("subscribing", ({ code }) => seen.push([code, got.at(-1)]));
+			return seen;
+		});
+		await publish(urls()[2]!, name, "first");
+		await allGot(all, ["first"]);
+		const pid = (await node.pids()).get(`shard ${other}`)!;
+		process.kill(pid, "SIGSTOP");
+		try {
+			for (let index = 0; index < 5; index++) await publish(urls()[2]!, name, `kept${index}`);
+			await admin.send(null, ["HINCRBY", `ws:meta:{${name}}`, "s", "50"]);
+			await publish(urls()[2]!, name, "after");
+			const others = all.filter((_, index) => index !== other);
+			await until(() => others.every(({ unrecovered }) => unrecovered === 1), "the others to learn that they could not recover");
+			// Then the log has what comes behind the loss, which the shard finds with it.
+			await publish(urls()[2]!, name, "last");
+			await until(() => others.every(({ got }) => got.at(-1) === "58:last"), "the next one at the others");
+		} finally {
+			process.kill(pid, "SIGCONT");
+		}
+		await until(() => all.every(({ unrecovered }) => unrecovered === 1), "everyone to learn that it could not recover");
+		expect(ends).toEqual(all.map(() => [[2500, "6:kept4"]]));
+	});
+
 	it("messages without a history reach every subscriber of every machine once, those of one publisher in order", async () => {
 		const name = `plain-${channels++}`;
 		const all = await everywhere(name);

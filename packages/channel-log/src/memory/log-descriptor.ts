@@ -163,7 +163,9 @@ export const RecordFloat = { position: 1, offset: 2, previous: 3, previousPositi
 export const LogRecord = { headBytes: 112, padding: -1, noPosition: -1 } as const;
 /**
  * `renews`: the earlier history had expired when it was published. `fed`: it is from Kafka or, with `stored`, from the durable store.
- * `kafkaOffset`: its offset is that of Kafka or the store. `hidden`: not a publication, only sets the position; history ends there. */
+ * `kafkaOffset`: its offset is that of Kafka or the store. `hidden`: not a publication, only sets the position; history ends there.
+ * Its payload is the channel's name if publications before it are lost, otherwise empty.
+ */
 export const RecordFlag = { delta: 1, renews: 2, fed: 4, kafkaOffset: 8, stored: 16, hidden: 32 } as const;
 /** i32 words from the start of a record's feed, then its f64 word. `entry` is the place of the feed in this log. */
 export const FedWord = { feed0: 0, feed1: 1, feedName: 2, entry: 3, leaderEpoch: 4 } as const;

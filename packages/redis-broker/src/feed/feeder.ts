@@ -30,8 +30,8 @@ export interface FeederParts {
 	readonly limitsOf: (channel: string) => HistoryLimits | null;
 	/** The log has caught up with Redis up to this position, and follows from there. */
 	readonly reached: (channel: string, position: Position) => void;
-	/** Subscribers have missed publications that cannot be recovered: they must resubscribe. */
-	readonly lost: (channel: string) => void;
+	/** The channel has a new epoch: its subscribers must resubscribe. Those that miss publications within an epoch learn it from the log (`isGap`). */
+	readonly restarted: (channel: string) => void;
 	readonly counts: FeedCounts;
 	/** Monotonic clock. */
 	readonly nowMs: () => number;

@@ -9,11 +9,8 @@ const readBytes = 1024 * 1024;
 const retryMs = 1;
 /** Longest of the pauses, each twice as long as the one before, for pub/sub to deliver what the stream no longer has: half a second altogether. */
 const announcedMsMax = 256;
-/**
- * Pause after a loss. Shards end the subscriptions meanwhile, which takes about 40 ms: a client that gets a later publication first would give its position
- * when it subscribes again, and be told that it has recovered everything.
- */
-const toldMs = 250;
+/** Pause after a loss, so that a burst longer than a short history does not make clients subscribe again more than ten times a second. */
+const gapPauseMs = 100;
 const nothing = new Uint8Array(0);
 /** Replaces the epoch of a channel that is no longer fed, so that later publications do not continue from it. */
 const nobodys = { offset: 1, epoch0: 1, epoch1: 1 };
@@ -22,13 +19,11 @@ const nobodysEpoch = epochText(nobodys.epoch0, nobodys.epoch1);
 type Mirrored = Omit<MirrorOptions, "history" | "epoch0" | "epoch1">;
 
 /** What a channel needs from its feeder. */
-interface ChannelParts extends Pick<FeederParts, "broker" | "node" | "log" | "limitsOf" | "counts"> {
+interface ChannelParts extends Pick<FeederParts, "broker" | "node" | "log" | "limitsOf" | "restarted" | "counts"> {
 	/** The channel has caught up with Redis, as of a moment ago. Called again for each new epoch. */
 	readonly reached: (channel: FollowedChannel) => void;
 	/** The stream could not be read: call `check` when Redis can be reached again. */
 	readonly behind: (channel: FollowedChannel) => void;
-	/** Publications were removed before this node got them. */
-	readonly lost: (channel: string) => void;
 	/** Shared by all channels. */
 	readonly waitingBytes: WaitingBytes;
 }
@@ -227,7 +222,7 @@ export class FollowedChannel {
 
 	/** The first read, or the channel has a new epoch. */
 	async #enter(position: Position): Promise<boolean> {
-		const { log, lost, limitsOf } = this.#parts;
+		const { log, restarted, limitsOf } = this.#parts;
 		const epochs = epochParts(position.epoch);
 		// Another program writes to these keys.
 		if (epochs === null || limitsOf(this.name) === null) return false;
@@ -249,7 +244,7 @@ export class FollowedChannel {
 			this.#last = Math.min(since, position.offset);
 			if (this.#last > 0 && !(await this.#hide())) return false;
 		}
-		if (isNew) lost(this.name);
+		if (isNew) restarted(this.name);
 		return true;
 	}
 
@@ -264,29 +259,27 @@ export class FollowedChannel {
 	async #skipTo(offset: number): Promise<boolean> {
 		this.#parts.counts.lost += offset - this.#last;
 		this.#last = offset;
-		this.#parts.lost(this.name);
-		return (await this.#hide()) && this.#pause(toldMs);
+		return (await this.#hide(true)) && this.#pause(gapPauseMs);
 	}
 
 	/** A trusted server without the last publications has taken over, and assigns their offsets again. */
 	async #goBack(offset: number): Promise<boolean> {
 		this.#last = offset;
 		this.#waiting.clear();
-		this.#parts.lost(this.name);
-		while (!this.#mirror(nothing, { offset: nobodys.offset, hidden: true }, [nobodys.epoch0, nobodys.epoch1]))
+		while (!this.#mirror(nothing, { offset: nobodys.offset, hidden: true, isGap: true }, [nobodys.epoch0, nobodys.epoch1]))
 			if (!(await this.#pause())) return false;
 		return offset === 0 || this.#hide();
 	}
 
-	/** Tells the log the position. */
-	async #hide(): Promise<boolean> {
-		while (!this.#mirror(nothing, { offset: this.#last, hidden: true })) if (!(await this.#pause())) return false;
+	/** Tells the log the position. @param isGap publications up to it are lost: the log's readers tell subscribers before they deliver later ones. */
+	async #hide(isGap = false): Promise<boolean> {
+		while (!this.#mirror(nothing, { offset: this.#last, hidden: true, isGap })) if (!(await this.#pause())) return false;
 		return true;
 	}
 
 	/** @param isRead from the stream. */
 	#bring(offset: number, bytes: Buffer, isRead = false): boolean {
-		const { node, lost, counts, broker } = this.#parts;
+		const { node, counts, broker } = this.#parts;
 		const stored = broker.decode(bytes);
 		const { brought } = counts;
 		let isIn = false;
@@ -295,11 +288,8 @@ export class FollowedChannel {
 			const isOurs = stored.node.id0 === node.id0 && stored.node.id1 === node.id1;
 			isIn = this.#mirror(data, { offset, kind, delta, info, tags, sender: isOurs && id !== 0 ? { id, life } : undefined });
 		} else {
-			isIn = this.#mirror(nothing, { offset, hidden: true });
-			if (isIn) {
-				counts.unreadable++;
-				lost(this.name);
-			}
+			isIn = this.#mirror(nothing, { offset, hidden: true, isGap: true });
+			if (isIn) counts.unreadable++;
 		}
 		if (isIn) this.#last = offset;
 		if (isRead) counts.caughtUp += counts.brought - brought;
@@ -308,7 +298,7 @@ export class FollowedChannel {
 
 	/** False = the log has no room now. */
 	#mirror(data: Uint8Array, options: Mirrored, [epoch0, epoch1] = this.#epochs): boolean {
-		const { log, limitsOf, lost, counts } = this.#parts;
+		const { log, limitsOf, counts } = this.#parts;
 		const history = limitsOf(this.name);
 		// The channel no longer keeps history.
 		if (history === null) return true;
@@ -316,8 +306,7 @@ export class FollowedChannel {
 		if (outcome === "published" && options.hidden !== true) counts.brought++;
 		if (outcome !== "too_large") return outcome === "published" || outcome === "known";
 		counts.unreadable++;
-		lost(this.name);
-		return this.#mirror(nothing, { offset: options.offset, hidden: true });
+		return this.#mirror(nothing, { offset: options.offset, hidden: true, isGap: true });
 	}
 
 	async #tryAgain(): Promise<boolean> {

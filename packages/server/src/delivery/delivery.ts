@@ -24,6 +24,7 @@ interface DeliveryParts {
 	readonly onClientFrames: FanOutParts["onClientFrames"];
 	readonly direct: FanOutParts["direct"];
 	readonly onChannelRecord?: FanOutParts["onChannelRecord"];
+	readonly onGaps: FanOutParts["onGaps"];
 	readonly watch: DeliveryWatch;
 	readonly pacing: TurnPacing;
 	/** Number of messages that wait for room in this shard's ring. */
@@ -51,7 +52,7 @@ export class Delivery implements Feature {
 	readonly #parts: DeliveryParts;
 
 	constructor(parts: DeliveryParts) {
-		const { options, live, hub, logged, senders, topics, console, onClientFrames, direct, onChannelRecord } = parts;
+		const { options, live, hub, logged, senders, topics, console, onClientFrames, direct, onChannelRecord, onGaps } = parts;
 		const { watch, pacing, held, beforeTurn } = parts;
 		const { bus, row: counters, board } = options;
 		this.#parts = parts;
@@ -68,6 +69,7 @@ export class Delivery implements Feature {
 			onClientFrames,
 			direct,
 			onChannelRecord,
+			onGaps,
 			watch,
 		});
 		this.engine = new FlushEngine({
@@ -89,6 +91,7 @@ export class Delivery implements Feature {
 			},
 			hasPublished: () => fanOut.hasPublished,
 			afterFlush: () => {
+				fanOut.endGaps();
 				fanOut.count();
 				watch.flushed();
 			},

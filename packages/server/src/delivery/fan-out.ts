@@ -1,5 +1,5 @@
 import type { VisitOrigin, VisitOriginAhead } from "@shardcast/bus";
-import { createLogRecordHead, type LogReader, type LogRecordHead } from "@shardcast/channel-log";
+import { createLogRecordHead, hasFlag, type LogReader, type LogRecordHead, RecordFlag } from "@shardcast/channel-log";
 import type { Counters, HistogramWords } from "@shardcast/scoreboard";
 import {
 	allShards,
@@ -55,10 +55,19 @@ export interface FanOutParts {
 	readonly direct: (user: string | null, payload: Uint8Array) => number;
 	/** Takes messages between shards about channels of other machines; absent = there are none. @param payload is in the ring. */
 	readonly onChannelRecord?: ((type: ChannelRecordType, origin: number, payload: Uint8Array) => void) | undefined;
+	/**
+	 * Ends the subscriptions of positioned subscribers of these channels, which have missed publications. Called before they get a later one:
+	 * otherwise they would resubscribe from there, and be told that they have recovered everything.
+	 */
+	readonly onGaps: (channels: ReadonlySet<string>) => void;
 }
 
 /** Records about channels that other machines publish to. */
-export type ChannelRecordType = typeof RecordType.follow | typeof RecordType.followed | typeof RecordType.lost | typeof RecordType.noticed;
+export type ChannelRecordType =
+	| typeof RecordType.follow
+	| typeof RecordType.followed
+	| typeof RecordType.restarted
+	| typeof RecordType.noticed;
 
 /**
  * Delivers a record to this shard's clients. The payload is passed to uWebSockets.js directly from the ring, so the application copies it only once
@@ -78,6 +87,8 @@ export class FanOut {
 	#deliveredBytes = 0;
 	/** By the bytes of the ring: records that were delivered ahead and have not been read yet. */
 	readonly #ahead = new Map<Uint8Array, number>();
+	/** Channels in which publications are lost, until `endGaps`. */
+	#gaps = new Set<string>();
 
 	constructor(parts: FanOutParts) {
 		this.#parts = parts;
@@ -109,6 +120,11 @@ export class FanOut {
 	/** Delivers a record of a log. */
 	readonly deliverLogged: VisitOrigin = (origin, u8, view, start, end) => {
 		this.#parts.logged!.current(this.#logged);
+		if (hasFlag(this.#logged, RecordFlag.hidden)) {
+			this.#noteGap(u8, view, start, end);
+			return;
+		}
+		if (this.#gaps.size > 0 && this.#gaps.has(channelNameAt(u8, start + BusRecord.headerBytes))) this.endGaps();
 		this.#loggedHead = this.#logged;
 		try {
 			this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.publishToSendMs);
@@ -116,6 +132,14 @@ export class FanOut {
 			this.#loggedHead = null;
 		}
 	};
+
+	/** Call at the end of a flush. All clients are visited, so it is done once for many channels. */
+	endGaps(): void {
+		if (this.#gaps.size === 0) return;
+		const gaps = this.#gaps;
+		this.#gaps = new Set();
+		this.#parts.onGaps(gaps);
+	}
 
 	/** Whether anything was delivered since the last `count`. */
 	get hasPublished(): boolean {
@@ -189,6 +213,16 @@ export class FanOut {
 		if (count > 1) this.#ahead.set(u8, count - 1);
 		else this.#ahead.delete(u8);
 		return true;
+	}
+
+	/** A hidden record names a channel if publications before it are lost. */
+	#noteGap(u8: Uint8Array, view: DataView, start: number, end: number): void {
+		const { head } = this.#record;
+		readRecordHead(view, start, end, head);
+		const { payloadStart, payloadEnd } = head;
+		if (payloadEnd === payloadStart) return;
+		const channel = Buffer.from(u8.buffer, u8.byteOffset + payloadStart, payloadEnd - payloadStart).toString();
+		if (this.#parts.hub.reach(channel) > 0) this.#gaps.add(channel);
 	}
 
 	/** Handles a record other than a publication. Its head has been read. */

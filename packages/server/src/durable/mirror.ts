@@ -23,6 +23,8 @@ const turnMax = 64;
 /** The most channels that are tracked. Beyond it, the least recently used half is dropped. */
 const channelsMax = 10_000;
 const nothing = new Uint8Array(0);
+/** Subscribers miss what is before it, and are told. */
+const gap = { hidden: true, isGap: true } as const;
 
 export const epochIn = ({ epoch0, epoch1 }: Pick<StoredChannel, "epoch0" | "epoch1">): string => epochText(epoch0, epoch1);
 
@@ -192,7 +194,7 @@ export class Mirror {
 			for (const { data, senderId, senderLife, ...rest } of next) {
 				const sender = senderId === 0 ? {} : { sender: { id: senderId, life: senderLife } };
 				const outcome = log.mirror(channel, data, { history: limits, epoch0, epoch1, ...rest, ...sender });
-				if (outcome === "too_large") log.mirror(channel, nothing, { history: limits, epoch0, epoch1, offset: rest.offset, hidden: true });
+				if (outcome === "too_large") log.mirror(channel, nothing, { history: limits, epoch0, epoch1, offset: rest.offset, ...gap });
 				else if (outcome !== "published" && outcome !== "known") {
 					isLate = true;
 					break;
@@ -200,7 +202,7 @@ export class Mirror {
 			}
 			// They have expired, and are gone.
 			if (position !== null && next.length === 0)
-				log.mirror(channel, nothing, { history: limits, epoch0, epoch1, offset: stored.last, hidden: true });
+				log.mirror(channel, nothing, { history: limits, epoch0, epoch1, offset: stored.last, ...gap });
 			await pause(isLate ? retryMs : 0);
 		}
 	}

@@ -90,6 +90,7 @@ export class Shard {
 			onClientFrames: (payload) => centrifuge.emulation.arrived(payload),
 			direct: (user, payload) => endpoints.direct.deliver(user, payload),
 			onChannelRecord: redis?.onRecord,
+			onGaps: (channels) => endpoints.endSubscriptions(channels),
 			held: () => inbound.held,
 			beforeTurn: () => {
 				sessions.closeSlow();

@@ -16,7 +16,7 @@ interface ChannelRecordPayloads {
 	/** Each with the position after which publications are wanted; null = only new ones. */
 	readonly [RecordType.follow]: readonly (readonly [channel: string, since: Position | null])[];
 	readonly [RecordType.followed]: readonly (readonly [channel: string, position: Position])[];
-	readonly [RecordType.lost]: readonly string[];
+	readonly [RecordType.restarted]: readonly string[];
 	readonly [RecordType.noticed]: readonly (readonly [channel: string, position: Position])[];
 }
 

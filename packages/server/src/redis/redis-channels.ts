@@ -46,8 +46,8 @@ interface RedisChannelsParts {
 
 const idempotencyTtlMs = 300_000;
 const tickMs = 20;
-/** How long channels with lost publications are collected, so that all clients are visited once for all of them. */
-const lostMs = 20;
+/** How long channels with new epochs are collected, so that all clients are visited once for all of them. */
+const restartedMs = 20;
 
 /**
  * Channels with history in a cluster of several nodes. Redis orders the publications and keeps them, the logs of each node mirror them, and clients
@@ -74,10 +74,10 @@ export class RedisChannels implements Feature, HistoryReader {
 	readonly #counts = new FeedCounts();
 	readonly #published = { accepted: 0, duplicate: 0, refused: 0, unacknowledged: 0 };
 	readonly #reached = new Map<string, Position>();
-	readonly #lostHere = new Set<string>();
-	readonly #toldLost = new Set<string>();
+	readonly #restartedHere = new Set<string>();
+	readonly #toldRestarted = new Set<string>();
 	#timer: NodeJS.Timeout | undefined;
-	#lostTimer: NodeJS.Timeout | undefined;
+	#restartedTimer: NodeJS.Timeout | undefined;
 
 	constructor(parts: RedisChannelsParts) {
 		const { redis: shared, publicationBytesMax, history: log, board, row, bus, onCommit, onUrgent } = parts;
@@ -102,7 +102,7 @@ export class RedisChannels implements Feature, HistoryReader {
 			...{ redis, broker: this.#broker, node, log, counts: this.#counts, nowMs },
 			limitsOf: (channel) => this.#limitsOf(channel),
 			reached: (channel, position) => this.#reached.set(channel, position),
-			lost: (channel) => this.#lostHere.add(channel),
+			restarted: (channel) => this.#restartedHere.add(channel),
 		});
 		const topic = this.#broker.keys.messages(row.slot % LogLayout.logs);
 		this.#outgoing = new OutgoingMessages({ redis, node, slot: row.slot, topic, compressor: batches });
@@ -198,12 +198,12 @@ export class RedisChannels implements Feature, HistoryReader {
 			case RecordType.followed:
 				for (const [channel, position] of ChannelRecords.read(type, payload)) this.wanted.followed(channel, position, origin);
 				return;
-			case RecordType.lost:
+			case RecordType.restarted:
 				for (const channel of ChannelRecords.read(type, payload)) {
-					this.wanted.lost(channel);
-					this.#toldLost.add(channel);
+					this.wanted.restarted(channel);
+					this.#toldRestarted.add(channel);
 				}
-				this.#lostTimer ??= setTimeout(() => this.#endLost(), lostMs);
+				this.#restartedTimer ??= setTimeout(() => this.#endRestarted(), restartedMs);
 				return;
 			case RecordType.noticed:
 				this.#notices.received(ChannelRecords.read(type, payload));
@@ -251,7 +251,7 @@ export class RedisChannels implements Feature, HistoryReader {
 
 	stop(): void {
 		clearInterval(this.#timer);
-		clearTimeout(this.#lostTimer);
+		clearTimeout(this.#restartedTimer);
 		this.#feeder.stop();
 		this.#outgoing.stop();
 		this.#incoming.stop();
@@ -289,10 +289,10 @@ export class RedisChannels implements Feature, HistoryReader {
 
 	/** Sends all shards what has changed here. What finds no room is sent next time. */
 	#tell(): void {
-		while (this.#lostHere.size > 0) {
-			const channels = [...this.#lostHere].slice(0, listedMax);
-			if (!this.#records.send(RecordType.lost, null, channels)) return;
-			for (const channel of channels) this.#lostHere.delete(channel);
+		while (this.#restartedHere.size > 0) {
+			const channels = [...this.#restartedHere].slice(0, listedMax);
+			if (!this.#records.send(RecordType.restarted, null, channels)) return;
+			for (const channel of channels) this.#restartedHere.delete(channel);
 		}
 		while (this.#reached.size > 0) {
 			const channels = [...this.#reached].slice(0, listedMax);
@@ -301,10 +301,10 @@ export class RedisChannels implements Feature, HistoryReader {
 		}
 	}
 
-	#endLost(): void {
-		this.#lostTimer = undefined;
-		const channels = new Set(this.#toldLost);
-		this.#toldLost.clear();
+	#endRestarted(): void {
+		this.#restartedTimer = undefined;
+		const channels = new Set(this.#toldRestarted);
+		this.#toldRestarted.clear();
 		this.#parts.endSubscriptions(channels);
 	}
 }

@@ -100,8 +100,8 @@ export class WantedChannels implements ChannelWatch {
 		if (other !== null && since.epoch === other.epoch && since.offset < other.offset) wanted.since = since;
 	}
 
-	/** Discards the channel's position. The feeder will report a new one soon. */
-	lost(channel: string): void {
+	/** Discards the channel's position, which was of its former epoch. The feeder will report a new one soon. */
+	restarted(channel: string): void {
 		const wanted = this.#wanted.get(channel);
 		if (wanted !== undefined) this.#reopen(wanted);
 	}

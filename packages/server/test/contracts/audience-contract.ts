@@ -53,6 +53,7 @@ export class AudienceBench {
 			counters: this.row,
 			console: { watching: false, onRecord: () => {} },
 			onClientFrames: () => {},
+			onGaps: () => {},
 			direct: () => 0,
 		});
 	}

@@ -35,6 +35,7 @@ function setup() {
 		counters: row,
 		console: { watching: false, onRecord: () => {} },
 		onClientFrames: () => {},
+		onGaps: () => {},
 		direct: (user, payload) => {
 			direct.push(`${user}: ${Buffer.from(payload).toString()}`);
 			return 3;

@@ -86,6 +86,7 @@ function start() {
 		senders: { find: () => undefined },
 		console: { watching: false, onRecord: () => {} },
 		onClientFrames: () => {},
+		onGaps: () => {},
 		direct: (user, payload) => direct.deliver(user, payload),
 		onChannelRecord: (type, _origin, payload) => notices.received(ChannelRecords.read(type as typeof RecordType.noticed, payload)),
 	});

@@ -119,12 +119,12 @@ describe("WantedChannels", () => {
 		expect(wanted.waits("a")).toBeNull();
 	});
 
-	it("a channel with lost publications is unknown until the feeder answers again", () => {
+	it("a channel with a new epoch is unknown until the feeder answers again", () => {
 		const { wanted, takeAsked } = start();
 		wanted.subscribed("a");
 		wanted.followed("a", at(3), 1);
 		takeAsked();
-		wanted.lost("a");
+		wanted.restarted("a");
 		expect(wanted.fedFrom("a")).toBeNull();
 		wanted.tick();
 		expect(takeAsked()).toEqual(["1: a"]);

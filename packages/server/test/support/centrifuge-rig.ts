@@ -168,6 +168,7 @@ export class CentrifugeRig extends ClientList {
 			counters: row,
 			console: { watching: false, onRecord: () => {} },
 			onClientFrames: () => {},
+			onGaps: () => {},
 			direct: () => 0,
 		});
 	}

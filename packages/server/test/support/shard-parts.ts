@@ -113,6 +113,7 @@ export class ShardParts {
 			console: this.console.feed,
 			onClientFrames: () => {},
 			direct: () => 0,
+			onGaps: (channels) => endpoints.endSubscriptions(channels),
 			watch: new DeliveryWatch({ member: 0, tracer: null, slowMs: () => 0, log: silentLog(), slowClients: () => 0 }),
 			pacing: this.clients.pacing,
 			held: () => this.inbound.held,

@@ -10,6 +10,7 @@ import { ChannelRouter } from "../../src/delivery/publishing/channel-router.ts";
 import { type HeldPublication, HistoryPublisher } from "../../src/delivery/publishing/history-publisher.ts";
 import { Publisher } from "../../src/delivery/publishing/publisher.ts";
 import { DirectMessages } from "../../src/sessions/direct-messages.ts";
+import { endSubscriptions } from "../../src/sessions/end-subscriptions.ts";
 import { CentrifugeRig } from "./centrifuge-rig.ts";
 
 /** The way of a message through one shard, from the router to clients of the protocol: bus and logs are real, sockets are in memory. */
@@ -52,6 +53,7 @@ export class ShardRig extends CentrifugeRig {
 			counters: this.row,
 			console: { watching: false, onRecord: () => {} },
 			onClientFrames: () => {},
+			onGaps: (channels) => endSubscriptions(this.sessions.all, channels),
 			direct: (user, payload) => this.direct.deliver(user, payload),
 		});
 	}
@@ -66,6 +68,7 @@ export class ShardRig extends CentrifugeRig {
 	deliver(): void {
 		this.endpoint.subscribers.followDeltas();
 		while (this.#bus.read(1000, this.fanOut.deliver) + this.reader.read(1000, this.fanOut.deliverLogged) > 0);
+		this.fanOut.endGaps();
 	}
 
 	/** Publishes and delivers. */

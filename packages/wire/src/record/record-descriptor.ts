@@ -62,8 +62,8 @@ export const RecordType = {
 	follow: 6,
 	/** To all shards: the logs have everything of these channels up to these positions, and will get what follows. */
 	followed: 7,
-	/** To all shards: subscribers of these channels have missed publications that are lost. */
-	lost: 8,
+	/** To all shards: these channels have a new epoch, so their subscribers must resubscribe. */
+	restarted: 8,
 	/** To all shards of all nodes: these channels with history have a new publication. An empty list asks publishers to announce their channels again. */
 	noticed: 9,
 	/** A message to the clients of one user, whose id takes the place of the channel, or to all clients, of all protocols. */

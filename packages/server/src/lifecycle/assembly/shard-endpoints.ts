@@ -1,11 +1,11 @@
 import type { Tracer } from "@shardcast/telemetry";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import { Hub } from "../../hub/hub.ts";
-import { endSubscriptions } from "../../redis/end-subscriptions.ts";
 import type { NoticeListeners } from "../../redis/notices.ts";
 import { CentrifugeEndpoint } from "../../sessions/centrifuge/centrifuge-endpoint.ts";
 import type { ClientSession } from "../../sessions/client-session.ts";
 import { DirectMessages } from "../../sessions/direct-messages.ts";
+import { endSubscriptions } from "../../sessions/end-subscriptions.ts";
 import { RawEndpoint } from "../../sessions/raw/raw-endpoint.ts";
 import { SenderIds } from "../../sessions/sender-ids.ts";
 import type { Sessions } from "../../sessions/sessions.ts";

@@ -274,8 +274,9 @@ export class CentrifugeSession extends ClientSession implements Timed {
 
 	/** Ends the subscription and tells the client. */
 	endSubscription(channel: string, unsubscribe: Unsubscribe): void {
-		this.unsubscribe(channel, unsubscribe.code);
+		// First, since it also writes the publications that uWebSockets.js has collected for the client, and would discard without topics.
 		this.push({ channel, unsubscribe });
+		this.unsubscribe(channel, unsubscribe.code);
 	}
 
 	/**
