@@ -39,6 +39,8 @@ describe("a gateway", () => {
 		one.send(control, 0, "to all");
 		await waitFor(() => links.every(({ story }) => story.includes("to all")), { ...within, what: "the broadcast" });
 		expect(links.map(({ story }) => story.includes("to the second"))).toEqual([false, true]);
+		const broadcasts = links.map(({ frames }) => frames.find(({ content }) => content.toString() === "to all"));
+		expect(broadcasts.map((frame) => frame?.backendId)).toEqual([1, 2]);
 		links[0]!.socket.write(Buffer.concat([frameBytes(control, other.id, "to one"), frameBytes(control, 0, "to everyone")]));
 		await waitFor(() => [one, other].every(({ texts }) => texts.includes("to everyone")), { ...within, what: "the broadcast" });
 		expect([one.texts, other.texts]).toEqual([["to everyone"], ["to one", "to everyone"]]);

@@ -119,9 +119,12 @@ export class BackendConnection {
 		this.#reader.buffersFreed();
 	}
 
-	/** Writes no more, and tells the backend so. It is still read. @returns frames that the kernel may not have taken, with their references. */
+	/**
+	 * Writes no more than what is under way, and tells the backend so. It is still read.
+	 * @returns frames that the kernel may not have taken, each with a reference that is the caller's.
+	 */
 	finish(): Frame[] {
-		const frames = this.#writer.stop();
+		const frames = this.#writer.finish();
 		this.#socket.end();
 		return frames;
 	}

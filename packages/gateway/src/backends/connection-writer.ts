@@ -68,7 +68,7 @@ export class WritesAtOnce {
  * system call, and a frame alone waits only for the end of the turn; CONTROL frames not even for that, unless many come in a turn. While the kernel
  * does not take a write, the rest waits where it is.
  *
- * One owner, its connection. Frames are released when the kernel has them, or by `stop`.
+ * One owner, its connection. Frames are released when the kernel has them, or by `stop`: until then the socket reads from their buffers.
  */
 export class ConnectionWriter {
 	readonly #parts: WriterParts;
@@ -81,7 +81,10 @@ export class ConnectionWriter {
 	#isWriting = false;
 	/** Writes that the kernel took at once, and whose callbacks have not come. */
 	#taken = 0;
+	/** Nothing more is written. */
 	#isStopped = false;
+	/** What is under way is still written, and its frames were reported. */
+	#isFinishing = false;
 
 	constructor(parts: WriterParts) {
 		this.#parts = parts;
@@ -112,19 +115,38 @@ export class ConnectionWriter {
 		this.#write();
 	}
 
-	/** @returns frames that the kernel may not have taken, with their references. */
+	/**
+	 * Writes no more than what is under way, which the socket goes on to give to the kernel.
+	 * @returns frames that the kernel may not have taken, each with one more reference, which is the caller's.
+	 */
+	finish(): Frame[] {
+		this.#clear();
+		this.#isFinishing = true;
+		const frames = this.#frames.slice(0, this.#frameCount) as Frame[];
+		for (const frame of frames) frame.retain();
+		return frames;
+	}
+
+	/** The socket is destroyed in this turn. @returns frames that the kernel may not have taken, with their references; none that `finish` returned. */
 	stop(): Frame[] {
-		this.#isStopped = true;
-		if (this.#immediate !== null) clearImmediate(this.#immediate);
-		if (this.#timer !== null) clearTimeout(this.#timer);
-		this.#immediate = null;
-		this.#timer = null;
+		this.#clear();
 		// The buffer is not given back: the socket may still read from it.
 		this.#buffer = null;
 		const frames = this.#frames.slice(0, this.#frameCount) as Frame[];
 		this.#frames.length = 0;
 		this.#frameCount = 0;
-		return frames;
+		if (!this.#isFinishing) return frames;
+		this.#isFinishing = false;
+		for (const frame of frames) frame.release();
+		return [];
+	}
+
+	#clear(): void {
+		this.#isStopped = true;
+		if (this.#immediate !== null) clearImmediate(this.#immediate);
+		if (this.#timer !== null) clearTimeout(this.#timer);
+		this.#immediate = null;
+		this.#timer = null;
 	}
 
 	readonly #write = (): void => {
@@ -191,10 +213,10 @@ export class ConnectionWriter {
 
 	readonly #onWritten = (error?: Error | null): void => {
 		// The connection is about to end: its owner takes the frames by `stop`.
-		if (this.#isStopped || error) return;
+		if ((this.#isStopped && !this.#isFinishing) || error) return;
 		if (this.#taken > 0) this.#taken--;
 		else this.#letGo();
-		this.#parts.onWritten();
+		if (!this.#isFinishing) this.#parts.onWritten();
 	};
 
 	/** The kernel has what was written. */

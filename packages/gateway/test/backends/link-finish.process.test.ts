@@ -1,5 +1,6 @@
 import { waitFor } from "@shardcast/testkit";
 import { beforeEach, describe, expect, it } from "vitest";
+import { Frame } from "../../src/buffers/frame.ts";
 import { FrameClass } from "../../src/frames/frame-descriptor.ts";
 import { type FakeBackend, type FakeConnection, frameBytes } from "../support/fake-backend.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
@@ -60,6 +61,30 @@ describe("a backend that has said all and closes both connections", () => {
 		rig.link.resume("data");
 		await waitFor(() => rig.states.includes("down lost"), within("the end of the link"));
 		expect(rig.frames).toHaveLength(count);
+	});
+
+	it("reads no bytes of later frames in those that were under way on the other one", async () => {
+		const rig = linkRig(backend.port);
+		await rig.up();
+		const [early, late] = [await backend.connection("control"), await backend.connection("data")];
+		late.socket.pause();
+		for (let index = 0; index < 100; index++) rig.send(FrameClass.FILE, Buffer.alloc(100_000, "a"));
+		await waitFor(() => rig.link.counts.writes > 3, within("the socket is full"));
+		early.socket.end();
+		await waitFor(() => rig.undelivered.length > 0, within("the end of one"));
+		const later: Frame[] = [];
+		for (let frame = rig.pool.take(100_000); frame !== null; frame = rig.pool.take(100_000)) {
+			frame.bytes.fill("b", Frame.payloadAt);
+			later.push(frame);
+		}
+		expect(later.length).toBeGreaterThan(100);
+		late.socket.resume();
+		await waitFor(() => rig.states.includes("down lost"), within("the end of the link"));
+		const files = late.frames.filter(({ frameClass }) => frameClass === FrameClass.FILE);
+		expect(files.length).toBeGreaterThan(10);
+		expect(files.every(({ content }) => !content.includes("b"))).toBe(true);
+		for (const frame of later) frame.release();
+		expect(rig.pool.inUse).toBe(0);
 	});
 
 	it("may not leave the other one open for longer than the limit", async () => {
