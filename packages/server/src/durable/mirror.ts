@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type ChannelLog, epochText, type HistoryLimits } from "@shardcast/channel-log";
+import { type ChannelLog, epochText, type HistoryLimits, type MirrorOptions } from "@shardcast/channel-log";
 import type { DurableStore, StoredChannel } from "@shardcast/durable-store";
 
 interface MirrorParts {
@@ -25,6 +25,9 @@ const channelsMax = 10_000;
 const nothing = new Uint8Array(0);
 /** Subscribers miss what is before it, and are told. */
 const gap = { hidden: true, isGap: true } as const;
+
+/** Whether the log has it, whichever process has appended it. */
+const isIn = (outcome: ReturnType<ChannelLog["mirror"]>): boolean => outcome === "published" || outcome === "known";
 
 export const epochIn = ({ epoch0, epoch1 }: Pick<StoredChannel, "epoch0" | "epoch1">): string => epochText(epoch0, epoch1);
 
@@ -191,18 +194,24 @@ export class Mirror {
 			const { epoch0, epoch1 } = stored;
 			let isLate = position === null;
 			const next = position === null ? [] : await store.readLate(channel, position.offset, turnMax);
+			const append = (data: Uint8Array, rest: Omit<MirrorOptions, "history" | "epoch0" | "epoch1">) =>
+				log.mirror(channel, data, { history: limits, epoch0, epoch1, ...rest });
+			/** Publications up to `offset` are gone. False = the log has no room now. */
+			const skipTo = (offset: number) => isIn(append(nothing, { offset, ...gap }));
+			let last = position?.offset ?? 0;
 			for (const { data, senderId, senderLife, ...rest } of next) {
+				const { offset } = rest;
 				const sender = senderId === 0 ? {} : { sender: { id: senderId, life: senderLife } };
-				const outcome = log.mirror(channel, data, { history: limits, epoch0, epoch1, ...rest, ...sender });
-				if (outcome === "too_large") log.mirror(channel, nothing, { history: limits, epoch0, epoch1, offset: rest.offset, ...gap });
-				else if (outcome !== "published" && outcome !== "known") {
-					isLate = true;
-					break;
-				}
+				// Those before it may have expired, or been removed, before this process could read them.
+				isLate = offset > last + 1 && !skipTo(offset - 1);
+				if (isLate) break;
+				const outcome = append(data, { ...rest, ...sender });
+				isLate = outcome === "too_large" ? !skipTo(offset) : !isIn(outcome);
+				if (isLate) break;
+				last = offset;
 			}
-			// They have expired, and are gone.
-			if (position !== null && next.length === 0)
-				log.mirror(channel, nothing, { history: limits, epoch0, epoch1, offset: stored.last, ...gap });
+			// They have all expired, and are gone.
+			if (position !== null && next.length === 0) isLate = !skipTo(stored.last);
 			await pause(isLate ? retryMs : 0);
 		}
 	}

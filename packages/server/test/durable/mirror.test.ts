@@ -1,0 +1,118 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { defaultConfig } from "@shardcast/config";
+import type { StoredChannel, StoredPublication } from "@shardcast/durable-store";
+import { describe, expect, it } from "vitest";
+import { Mirror } from "../../src/durable/mirror.ts";
+import type { CentrifugeClient } from "../support/centrifuge-rig.ts";
+import { ShardRig } from "../support/shard-rig.ts";
+
+const { channelWithoutNamespace: plain } = defaultConfig();
+const kept = { ...plain, historySize: 10, historyTtlMs: 600_000 };
+const limits = { size: 10, ttlMs: 600_000, metaTtlMs: 600_000 };
+const epochs = { epoch0: 1, epoch1: 2 };
+
+interface Reply {
+	readonly push?: { readonly pub?: { readonly data: number }; readonly unsubscribe?: { readonly code: number } };
+}
+
+/** What a client has got, as "3" for publication 3, and "ends 2500". */
+function got(client: CentrifugeClient): string[] {
+	return (client.replies() as Reply[]).flatMap(({ push }) => {
+		if (push?.pub !== undefined) return [String(push.pub.data)];
+		return push?.unsubscribe === undefined ? [] : [`ends ${push.unsubscribe.code}`];
+	});
+}
+
+/** A store in memory whose publications a test removes, a shard that mirrors it, and a client that recovers. */
+function start() {
+	const rig = new ShardRig({ channelWithoutNamespace: kept });
+	const publications = new Map<number, StoredPublication>();
+	let last = 1;
+	const stored = (): StoredChannel => ({ ...epochs, last, first: 2 });
+	const failures: unknown[] = [];
+	/** So many losses find no room in the log. */
+	let refusals = 0;
+	const mirror = new Mirror({
+		store: {
+			channel: stored,
+			open: async () => stored(),
+			readLate: (_channel, after, limit) =>
+				[...publications]
+					.filter(([offset]) => offset > after)
+					.slice(0, limit)
+					.map(([, publication]) => publication),
+		},
+		log: {
+			position: (channel) => rig.log.position(channel),
+			mirror: (channel, data, options) => {
+				if (options.isGap !== true || refusals === 0) return rig.log.mirror(channel, data, options);
+				refusals--;
+				return "readers";
+			},
+		},
+		failed: (error) => failures.push(error),
+	});
+	return {
+		rig,
+		failures,
+		refuseLoss: () => {
+			refusals++;
+		},
+		store: (data: Uint8Array = Buffer.from(String(last + 1))) => {
+			last++;
+			publications.set(last, { offset: last, data, senderId: 0, senderLife: 0 } as unknown as StoredPublication);
+		},
+		expire: (offset: number) => publications.delete(offset),
+		/** Mirrors, and delivers. */
+		bring: async () => {
+			mirror.due("a", limits);
+			const untilMs = performance.now() + 5000;
+			while (rig.log.position("a")?.offset !== last && performance.now() < untilMs) await pause(2);
+			rig.deliver();
+			expect(failures).toEqual([]);
+		},
+		subscribed: () => {
+			const client = rig.connected();
+			client.send({ subscribe: { channel: "a", recoverable: true, positioned: true }, id: 2 });
+			client.replies();
+			return client;
+		},
+	};
+}
+
+describe("Mirror", () => {
+	it("subscribers with a position are told of publications that expired before they were brought, even if later ones are there", async () => {
+		const { store, expire, bring, subscribed } = start();
+		await bring();
+		const client = subscribed();
+		store();
+		await bring();
+		for (let count = 0; count < 5; count++) store();
+		for (const offset of [3, 4, 5]) expire(offset);
+		await bring();
+		expect(got(client)).toEqual(["2", "ends 2500"]);
+	});
+
+	it("a hole in the middle is told, too, and what is before it is delivered first", async () => {
+		const { store, expire, bring, subscribed } = start();
+		await bring();
+		const client = subscribed();
+		for (let count = 0; count < 5; count++) store();
+		expire(4);
+		await bring();
+		expect(got(client)).toEqual(["2", "3", "ends 2500"]);
+	});
+
+	it("a loss for which the log has no room yet is told before later publications", async () => {
+		const { store, bring, subscribed, refuseLoss } = start();
+		await bring();
+		const client = subscribed();
+		store();
+		// Longer than a log takes.
+		store(new Uint8Array(64 * 1024 * 1024));
+		store();
+		refuseLoss();
+		await bring();
+		expect(got(client)).toEqual(["2", "ends 2500"]);
+	});
+});
