@@ -71,10 +71,11 @@ export interface MirrorOptions extends Pick<PublishOptions, "history" | "kind" |
 	readonly offset: number;
 	readonly epoch0: number;
 	readonly epoch1: number;
-	/** Only sets the position of the channel; not delivered. The history here begins after it. */
-	readonly hidden?: boolean;
-	/** With `hidden`: publications up to its offset are lost here. Readers get the channel's name as the payload, to tell its subscribers. */
-	readonly isGap?: boolean;
+	/**
+	 * No publication: only sets the position of the channel, and is not delivered. The history here begins after it. With "gap", publications up to
+	 * the offset are lost here: readers get the channel's name as the payload, to tell its subscribers.
+	 */
+	readonly hidden?: "position" | "gap";
 }
 
 /** A channel that no client can name. */
@@ -220,15 +221,16 @@ export class ChannelLog implements Broker {
 		const name = this.#names.get(channel);
 		const log = this.#logs[name.log]!;
 		const { head } = log;
-		head.flags = RecordFlag.fed | RecordFlag.stored | (options.delta ? RecordFlag.delta : 0) | (options.hidden ? RecordFlag.hidden : 0);
+		head.flags =
+			RecordFlag.fed | RecordFlag.stored | (options.delta ? RecordFlag.delta : 0) | (options.hidden !== undefined ? RecordFlag.hidden : 0);
 		head.feed0 = options.epoch0;
 		head.feed1 = options.epoch1;
 		head.feedName = storeName;
 		head.leaderEpoch = 0;
 		head.sequence = sequenceOf({ offset: options.offset - 1, index: 0 });
 		const appending = this.#prepare(name, data, options);
-		if (options.hidden === true) appending.channel = { ...name, list: hiddenList };
-		if (options.isGap === true) appending.data = encoder.encode(channel);
+		if (options.hidden !== undefined) appending.channel = { ...name, list: hiddenList };
+		if (options.hidden === "gap") appending.data = encoder.encode(channel);
 		appending.info = options.info ?? nothing;
 		appending.tags = options.tags === undefined ? nothing : encoder.encode(JSON.stringify(options.tags));
 		const outcome = log.append(appending);

@@ -97,7 +97,7 @@ export class FollowedChannel {
 	end(): void {
 		this.stop();
 		const history = this.#parts.limitsOf(this.name);
-		if (history !== null && this.#last > 0) this.#parts.log.mirror(this.name, nothing, { history, ...nobodys, hidden: true });
+		if (history !== null && this.#last > 0) this.#parts.log.mirror(this.name, nothing, { history, ...nobodys, hidden: "position" });
 	}
 
 	/** Appends what waits, and reads what is missing. */
@@ -259,21 +259,21 @@ export class FollowedChannel {
 	async #skipTo(offset: number): Promise<boolean> {
 		this.#parts.counts.lost += offset - this.#last;
 		this.#last = offset;
-		return (await this.#hide(true)) && this.#pause(gapPauseMs);
+		return (await this.#hide("gap")) && this.#pause(gapPauseMs);
 	}
 
 	/** A trusted server without the last publications has taken over, and assigns their offsets again. */
 	async #goBack(offset: number): Promise<boolean> {
 		this.#last = offset;
 		this.#waiting.clear();
-		while (!this.#mirror(nothing, { offset: nobodys.offset, hidden: true, isGap: true }, [nobodys.epoch0, nobodys.epoch1]))
+		while (!this.#mirror(nothing, { offset: nobodys.offset, hidden: "gap" }, [nobodys.epoch0, nobodys.epoch1]))
 			if (!(await this.#pause())) return false;
 		return offset === 0 || this.#hide();
 	}
 
-	/** Tells the log the position. @param isGap publications up to it are lost: the log's readers tell subscribers before they deliver later ones. */
-	async #hide(isGap = false): Promise<boolean> {
-		while (!this.#mirror(nothing, { offset: this.#last, hidden: true, isGap })) if (!(await this.#pause())) return false;
+	/** Tells the log the position. With "gap", publications up to it are lost: the log's readers tell subscribers before they deliver later ones. */
+	async #hide(hidden: "position" | "gap" = "position"): Promise<boolean> {
+		while (!this.#mirror(nothing, { offset: this.#last, hidden })) if (!(await this.#pause())) return false;
 		return true;
 	}
 
@@ -288,7 +288,7 @@ export class FollowedChannel {
 			const isOurs = stored.node.id0 === node.id0 && stored.node.id1 === node.id1;
 			isIn = this.#mirror(data, { offset, kind, delta, info, tags, sender: isOurs && id !== 0 ? { id, life } : undefined });
 		} else {
-			isIn = this.#mirror(nothing, { offset, hidden: true, isGap: true });
+			isIn = this.#mirror(nothing, { offset, hidden: "gap" });
 			if (isIn) counts.unreadable++;
 		}
 		if (isIn) this.#last = offset;
@@ -303,10 +303,11 @@ export class FollowedChannel {
 		// The channel no longer keeps history.
 		if (history === null) return true;
 		const outcome = log.mirror(this.name, data, { ...options, history, epoch0, epoch1 });
-		if (outcome === "published" && options.hidden !== true) counts.brought++;
+		if (outcome === "published" && options.hidden === undefined) counts.brought++;
 		if (outcome !== "too_large") return outcome === "published" || outcome === "known";
-		counts.unreadable++;
-		return this.#mirror(nothing, { offset: options.offset, hidden: true, isGap: true });
+		const isIn = this.#mirror(nothing, { offset: options.offset, hidden: "gap" });
+		if (isIn) counts.unreadable++;
+		return isIn;
 	}
 
 	async #tryAgain(): Promise<boolean> {

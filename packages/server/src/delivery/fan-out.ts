@@ -57,7 +57,7 @@ export interface FanOutParts {
 	readonly onChannelRecord?: ((type: ChannelRecordType, origin: number, payload: Uint8Array) => void) | undefined;
 	/**
 	 * Ends the subscriptions of positioned subscribers of these channels, which have missed publications. Called before they get a later one:
-	 * otherwise they would resubscribe from there, and be told that they have recovered everything.
+	 * otherwise they would resubscribe from there, and be told that they have recovered everything. Must not read the logs, and must not throw.
 	 */
 	readonly onGaps: (channels: ReadonlySet<string>) => void;
 }
@@ -133,7 +133,10 @@ export class FanOut {
 		}
 	};
 
-	/** Call at the end of a flush. All clients are visited, so it is done once for many channels. */
+	/**
+	 * Call at the end of a flush. All clients are visited, so it is done once for many channels if nothing later of them comes in between. With 5,000
+	 * clients a visit takes about 1 ms.
+	 */
 	endGaps(): void {
 		if (this.#gaps.size === 0) return;
 		const gaps = this.#gaps;

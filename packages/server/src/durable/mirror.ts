@@ -23,9 +23,6 @@ const turnMax = 64;
 /** The most channels that are tracked. Beyond it, the least recently used half is dropped. */
 const channelsMax = 10_000;
 const nothing = new Uint8Array(0);
-/** Subscribers miss what is before it, and are told. */
-const gap = { hidden: true, isGap: true } as const;
-
 /** Whether the log has it, whichever process has appended it. */
 const isIn = (outcome: ReturnType<ChannelLog["mirror"]>): boolean => outcome === "published" || outcome === "known";
 
@@ -166,7 +163,7 @@ export class Mirror {
 			}
 			if (position !== null) {
 				const { last: offset, epoch0, epoch1 } = stored;
-				log.mirror(channel, nothing, { history: limits, offset, epoch0, epoch1, hidden: true });
+				log.mirror(channel, nothing, { history: limits, offset, epoch0, epoch1, hidden: "position" });
 			}
 			if (performance.now() > until) return null;
 			await pause(retryMs);
@@ -196,8 +193,8 @@ export class Mirror {
 			const next = position === null ? [] : await store.readLate(channel, position.offset, turnMax);
 			const append = (data: Uint8Array, rest: Omit<MirrorOptions, "history" | "epoch0" | "epoch1">) =>
 				log.mirror(channel, data, { history: limits, epoch0, epoch1, ...rest });
-			/** Publications up to `offset` are gone. False = the log has no room now. */
-			const skipTo = (offset: number) => isIn(append(nothing, { offset, ...gap }));
+			/** Publications up to `offset` are gone, which subscribers are told. False = the log has no room now. */
+			const skipTo = (offset: number) => isIn(append(nothing, { offset, hidden: "gap" }));
 			let last = position?.offset ?? 0;
 			for (const { data, senderId, senderLife, ...rest } of next) {
 				const { offset } = rest;

@@ -38,9 +38,9 @@ function start() {
 		rig,
 		clients: { a: subscribed("a", true), b: subscribed("b", true), plain: subscribed("a", false) },
 		bring: (channel: string, offset: number) => rig.log.mirror(channel, Buffer.from(String(offset)), { history, offset, ...epoch }),
-		lose: (channel: string, offset: number) => rig.log.mirror(channel, nothing, { history, offset, ...epoch, hidden: true, isGap: true }),
+		lose: (channel: string, offset: number) => rig.log.mirror(channel, nothing, { history, offset, ...epoch, hidden: "gap" }),
 		/** The log learns a position, and nothing is lost. */
-		move: (channel: string, offset: number) => rig.log.mirror(channel, nothing, { history, offset, ...epoch, hidden: true }),
+		move: (channel: string, offset: number) => rig.log.mirror(channel, nothing, { history, offset, ...epoch, hidden: "position" }),
 	};
 }
 

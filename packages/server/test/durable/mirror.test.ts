@@ -45,7 +45,7 @@ function start() {
 		log: {
 			position: (channel) => rig.log.position(channel),
 			mirror: (channel, data, options) => {
-				if (options.isGap !== true || refusals === 0) return rig.log.mirror(channel, data, options);
+				if (options.hidden !== "gap" || refusals === 0) return rig.log.mirror(channel, data, options);
 				refusals--;
 				return "readers";
 			},
