@@ -29,7 +29,7 @@ export class Scrape {
 	 */
 	static async of(url: string, deadlineMs = 20_000): Promise<Scrape> {
 		for (let again = 2; ; again--) {
-			const scrape = await Scrape.#once(url, deadlineMs);
+			const scrape = await Scrape.once(url, deadlineMs);
 			const missing = scrape.#values
 				.get("shardcast_missing_answers_total")
 				?.filter(({ labels }) => labels.question === "metrics")
@@ -40,7 +40,8 @@ export class Scrape {
 		}
 	}
 
-	static async #once(url: string, deadlineMs: number): Promise<Scrape> {
+	/** One answer as it comes, for a test that stops a process. */
+	static async once(url: string, deadlineMs = 20_000): Promise<Scrape> {
 		const { status, headers, body } = await waitFor(
 			async () => {
 				const answer = await httpRequest(`${url}/metrics`);

@@ -149,7 +149,7 @@ describe("GET /metrics of a cluster", () => {
 		process.kill(pid, "SIGSTOP");
 		try {
 			const beganMs = performance.now();
-			const scrape = await Scrape.of(cluster.httpUrl);
+			const scrape = await Scrape.once(cluster.httpUrl);
 			expect(performance.now() - beganMs).toBeLessThan(2_000);
 			expect(scrape.labels("process_resident_memory_bytes", "process")).not.toContain("shard-1");
 			expect(scrape.sum("shardcast_missing_answers_total", { question: "metrics", source: "shard-1" })).toBe(1);
