@@ -31,8 +31,9 @@ describe("a connection's writer", () => {
 			rate: new Bandwidth(0, 0),
 			nowMs: () => 0,
 			next: () => {
+				const next = waiting.shift() ?? null;
 				onNext(writer);
-				return waiting.shift() ?? null;
+				return next;
 			},
 			onWritten: () => {
 				if (waiting.length > 0) writer.wake();
