@@ -270,18 +270,19 @@ export class Host {
 		try {
 			await this.#begin();
 		} catch (error) {
-			await this.abandon();
+			await this.close();
 			throw error;
 		}
 	}
 
-	/** Ends what a server that does not serve holds, such as its connection to Redis, which the constructor opens. */
-	async abandon(): Promise<void> {
-		this.#monitor.stop();
+	/** Ends everything at once, also of a server that was not started: the constructor opens connections to Redis. */
+	async close(): Promise<void> {
+		this.#guards.stop();
 		this.#webhooks.stop();
 		await this.#node?.leave();
 		this.#revocations.stop();
 		await this.shard.stop();
+		this.#monitor.stop();
 	}
 
 	async #begin(): Promise<void> {
@@ -320,12 +321,7 @@ export class Host {
 			await this.#node?.leave();
 			return cutOff + (await this.#webhooks.drain(endMs - performance.now()));
 		} finally {
-			this.#guards.stop();
-			this.#webhooks.stop();
-			await this.#node?.leave();
-			this.#revocations.stop();
-			await this.shard.stop();
-			this.#monitor.stop();
+			await this.close();
 		}
 	}
 

@@ -437,7 +437,7 @@ export class Server extends EventEmitter<ServerEvents> {
 			() => false,
 		);
 		this.#certificateWatch.stop();
-		if (started === undefined) await this.#host.abandon();
+		if (started === undefined) await this.#host.close();
 		if (started !== true) return 0;
 		this.#statusLine?.stop();
 		const drainDelayMs = stopDelayMs(strategy, this.#config.drainDelayMs);
