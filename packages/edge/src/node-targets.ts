@@ -4,6 +4,7 @@ import {
 	type Refusal,
 	Refusals,
 	type Target,
+	type TargetFailure,
 	type TargetLink,
 	type TargetRequest,
 	type Targets,
@@ -101,8 +102,8 @@ export class NodeTargets implements Targets {
 	}
 
 	/** Called by the targets. */
-	shun(node: EdgeNode): void {
-		node.onDialFailed(performance.now());
+	shun(node: EdgeNode, failure: TargetFailure): void {
+		node.onFailed(failure, performance.now());
 		this.#parts.nodes.suspect(node);
 	}
 }
@@ -135,8 +136,8 @@ class NodeTarget implements Target {
 		if (connections < 0) this.#end();
 	}
 
-	shun(): void {
-		this.#owner.shun(this.node);
+	shun(failure: TargetFailure): void {
+		this.#owner.shun(this.node, failure);
 	}
 
 	connected(): void {

@@ -29,6 +29,23 @@ describe("a node of an edge", () => {
 		expect(node.mayTake(Number.MAX_SAFE_INTEGER)).toBe(false);
 	});
 
+	it("that did not answer a connection gets the next ones after a second, or when a check has reached it", () => {
+		const node = new EdgeNode(known(), { toldForMs: 0, missesMax: 2 });
+		node.onHealth(healthy);
+		node.onFailed("unreached", 5000);
+		expect([node.mayTake(5999), node.mayTake(6000)]).toEqual([false, true]);
+		node.onHealth(healthy);
+		expect(node.mayTake(5001)).toBe(true);
+	});
+
+	it("that broke a connection is left alone for a second, although it says that it is well", () => {
+		const node = new EdgeNode(known(), { toldForMs: 0, missesMax: 2 });
+		node.onHealth(healthy);
+		node.onFailed("broken", 5000);
+		node.onHealth(healthy);
+		expect([node.mayTake(5999), node.mayTake(6000)]).toEqual([false, true]);
+	});
+
 	it.each([
 		["full", { connections: 10 }],
 		["starting", { status: "starting" }],

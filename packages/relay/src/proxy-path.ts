@@ -374,7 +374,7 @@ export class ProxyPath implements DataPath {
 				count(-1, -lasting);
 				this.#splices.delete(splice);
 				// Another machine may look well to whoever asks for /health, and break each connection: it would always have the fewest.
-				if (how === "broken" && isLastHop) target.shun();
+				if (how === "broken" && isLastHop) target.shun(how);
 				if (how === "unreached") this.#onDialFailed(connection, target);
 				else if (!socket.destroyed && !spliced.isReleased) this.#responder.closeGracefully(socket);
 			},
@@ -388,7 +388,7 @@ export class ProxyPath implements DataPath {
 			return;
 		}
 		this.#responder.count("dialErrors", 1);
-		target.shun();
+		target.shun("unreached");
 		if (connection.tried.push(target) === dialsMax) {
 			this.#refuse(connection, this.#targets.unreachable);
 			return;

@@ -23,6 +23,9 @@ export interface TargetLink {
 	readonly onIdle: () => void;
 }
 
+/** "unreached" = the address did not answer; "broken" = another machine broke a connection instead of answering its request. */
+export type TargetFailure = "unreached" | "broken";
+
 /** Where a connection may go: a shard of this machine or of another one, or a node. */
 export interface Target {
 	readonly host: string;
@@ -35,8 +38,8 @@ export interface Target {
 	count(connections: number, lasting: number): void;
 	/** The connection to it has been made. */
 	connected(): void;
-	/** The address did not answer, or another machine broke a connection instead of answering its request. */
-	shun(): void;
+	/** It gets no connections for a moment. */
+	shun(failure: TargetFailure): void;
 	/** It is there but does not respond. */
 	readonly isStandingStill: boolean;
 }

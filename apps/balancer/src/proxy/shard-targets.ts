@@ -5,6 +5,7 @@ import {
 	type Refusal,
 	Refusals,
 	type Target,
+	type TargetFailure,
 	type TargetLink,
 	type TargetRequest,
 	type Targets,
@@ -105,7 +106,7 @@ class ShardTarget implements Target {
 
 	connected(): void {}
 
-	shun(): void {
+	shun(_failure: TargetFailure): void {
 		this.#picker.shun(this.candidate);
 	}
 }
@@ -136,9 +137,9 @@ class RemoteTarget extends ShardTarget {
 		this.#dials(false);
 	}
 
-	override shun(): void {
-		super.shun();
-		this.#remotes.dialFailed(this.#row);
+	override shun(failure: TargetFailure): void {
+		super.shun(failure);
+		this.#remotes.failed(this.#row, failure);
 	}
 
 	#dials(is: boolean): void {

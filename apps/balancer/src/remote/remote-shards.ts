@@ -2,7 +2,7 @@ import { addressBytes, type Config, parseRemoteShard, readRemoteTls } from "@sha
 import type { RemoteReading, RemoteReport } from "@shardcast/control";
 import { type EdgeNode, EdgeNodes, type KnownNode, type NodeSource } from "@shardcast/edge/nodes";
 import { proxyHeader } from "@shardcast/http";
-import { type TargetLink, TargetTls } from "@shardcast/relay";
+import { type TargetFailure, type TargetLink, TargetTls } from "@shardcast/relay";
 import type { RemoteShardHealth } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import { RemoteRow } from "./remote-row.ts";
@@ -154,9 +154,9 @@ export class RemoteShards {
 		this.#report(false);
 	}
 
-	/** It did not answer a connection: it is asked at once how it is. */
-	dialFailed({ remote }: RemoteRow): void {
-		remote.onDialFailed(performance.now());
+	/** It has not served a connection: it is asked at once how it is. */
+	failed({ remote }: RemoteRow, failure: TargetFailure): void {
+		remote.onFailed(failure, performance.now());
 		this.#nodes.suspect(remote);
 	}
 

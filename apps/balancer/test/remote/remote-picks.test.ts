@@ -94,7 +94,7 @@ describe("remote shards among those of this machine", () => {
 		silent.remote.onMiss("did not answer");
 		silent.remote.onMiss("did not answer");
 		const refusing = remoteOf(2);
-		refusing.remote.onDialFailed(clock.nowMs);
+		refusing.remote.onFailed("unreached", clock.nowMs);
 		const bad = [remoteOf(0, 0), silent, refusing, remoteOf(3, 1, { isDraining: true }), unknown, remoteOf(4, 1, { maxConnections: 0 })];
 		expect(make(1, bad).sent(100)).toEqual([100, 0, 0, 0, 0, 0, 0]);
 	});

@@ -30,7 +30,7 @@ beforeEach(() => {
 		link: link(null),
 		losesOne: false,
 		look: (nowMs: number) => remote.look(nowMs),
-		dialFailed: (row: RemoteRow) => failed.push(row),
+		failed: (row: RemoteRow) => failed.push(row),
 	};
 	remote.look(performance.now());
 	const picker = pickerOf(new AllShards(board, remotes) as unknown as Scoreboard, { measure: measureProxy, rules: rules(), dialingMax: 1 });
@@ -73,7 +73,8 @@ describe("which requests go to a remote shard", () => {
 			target.count(1, 1);
 			expect([remote.dialing, remote.proxiedOpen]).toEqual([1, 1]);
 			expect(pick("GET /", upgrade)?.host, "no further one meanwhile").toBe("127.0.0.1");
-			if (end !== "closed") target[end]();
+			if (end === "connected") target.connected();
+			else if (end === "shun") target.shun("unreached");
 			target.count(-1, -1);
 			expect([remote.dialing, remote.proxiedOpen], end).toEqual([0, 0]);
 			clock.nowMs += 1000;

@@ -1,8 +1,9 @@
+import type { TargetFailure } from "@shardcast/relay";
 import type { SelectableNode } from "@shardcast/selection";
 import type { NodeHealth } from "./node-check.ts";
 import type { KnownNode } from "./node-source.ts";
 
-/** How long a node that did not answer a connection gets no others, unless a check succeeds. */
+/** How long a node that has not served a connection gets no others. */
 const shunMs = 1000;
 
 interface EdgeNodeParts {
@@ -32,6 +33,8 @@ export class EdgeNode {
 	#problem: string | null = "has not answered yet";
 	#isLost = false;
 	#shunnedUntilMs = 0;
+	/** Until then no check ends that. */
+	#brokenUntilMs = 0;
 
 	constructor(known: KnownNode, parts: EdgeNodeParts) {
 		this.id = known.id;
@@ -86,7 +89,7 @@ export class EdgeNode {
 		this.checks.passed++;
 		this.#misses = 0;
 		this.#isLost = false;
-		this.#shunnedUntilMs = 0;
+		this.#shunnedUntilMs = this.#brokenUntilMs;
 		this.#health = health;
 		if (this.#told === null) this.#figuresAt++;
 		this.#problem = health.isServing ? null : "is unhealthy";
@@ -104,10 +107,11 @@ export class EdgeNode {
 		this.#isLost = true;
 	}
 
-	/** It did not answer a connection. */
-	onDialFailed(nowMs: number): void {
+	/** A check that succeeds shows that it can be reached, but not that it serves what it breaks. */
+	onFailed(failure: TargetFailure, nowMs: number): void {
 		this.assigned.failed++;
 		this.#shunnedUntilMs = nowMs + shunMs;
+		if (failure === "broken") this.#brokenUntilMs = this.#shunnedUntilMs;
 	}
 
 	/** For the strategies. Without figures from the node itself, its connections and the time of its answer are known. */
