@@ -8,6 +8,7 @@ import { StartupError } from "@shardcast/process";
 import { type BoardRow, type Counters, showTroubles } from "@shardcast/scoreboard";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import { monotonicMs, type PublishResult, publishFull, type RecordKind } from "@shardcast/wire";
+import { RestartedChannels } from "../delivery/restarted-channels.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import { withinDeadline } from "../lifecycle/within-deadline.ts";
 import type { ShardDatabase } from "../postgres/shard-database.ts";
@@ -42,8 +43,6 @@ interface Remote {
 	readonly older: OlderPublications;
 }
 
-/** How long channels with another epoch are collected, so that all clients are visited once for all of them. */
-const restartedMs = 20;
 const idempotencyTtlMs = 300_000;
 const unacknowledged: PublishResult = { outcome: "unacknowledged", detail: "the durable store could not be written" };
 
@@ -58,9 +57,8 @@ export class DurableChannels implements Feature, HistoryReader {
 	readonly #mirror: Mirror;
 	/** Null = the store is a file of this machine. */
 	readonly #remote: Remote | null;
-	/** Channels with another epoch, whose subscribers are told soon. Bound: that of the mirror. */
-	#restarted = new Set<string>();
-	#restartedTimer: NodeJS.Timeout | undefined;
+	/** Bound: that of the mirror. */
+	readonly #restarted: RestartedChannels;
 	#failedMs = Number.NEGATIVE_INFINITY;
 	#unwritten = 0;
 	#sweeping = false;
@@ -89,7 +87,8 @@ export class DurableChannels implements Feature, HistoryReader {
 		const folder = live.config.durableStorePath;
 		this.#remote = folder === "" ? this.#openRemote(database!, limits) : null;
 		this.store = this.#remote?.store ?? EmbeddedStore.open({ folder, ...limits });
-		this.#mirror = new Mirror({ store: this.store, log, failed: this.failed, restarted: (channel) => this.#restart(channel) });
+		this.#restarted = new RestartedChannels(parts.endSubscriptions);
+		this.#mirror = new Mirror({ store: this.store, log, failed: this.failed, restarted: (channel) => this.#restarted.add(channel) });
 	}
 
 	#openRemote(
@@ -259,19 +258,8 @@ export class DurableChannels implements Feature, HistoryReader {
 	}
 
 	stop(): Promise<void> {
-		clearTimeout(this.#restartedTimer);
+		this.#restarted.stop();
 		return this.store.close();
-	}
-
-	/** Subscribers know offsets of the former epoch. */
-	#restart(channel: string): void {
-		this.#restarted.add(channel);
-		this.#restartedTimer ??= setTimeout(() => {
-			this.#restartedTimer = undefined;
-			const channels = this.#restarted;
-			this.#restarted = new Set();
-			this.#parts.endSubscriptions(channels);
-		}, restartedMs);
 	}
 
 	/** A process has stored something. */

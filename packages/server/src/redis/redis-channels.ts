@@ -8,6 +8,7 @@ import type { ProcessMetrics } from "@shardcast/telemetry";
 import { monotonicMs, type PublishResult, type RecordKind, RecordType } from "@shardcast/wire";
 import type { ChannelRecordType } from "../delivery/fan-out.ts";
 import type { PublishLimits } from "../delivery/publishing/history-publisher.ts";
+import { RestartedChannels } from "../delivery/restarted-channels.ts";
 import type { HistoryBroker, HistoryReader } from "../durable/history-reader.ts";
 import { OlderPublications } from "../durable/older-publications.ts";
 import { StreamReads } from "../durable/stream-reads.ts";
@@ -46,8 +47,6 @@ interface RedisChannelsParts {
 
 const idempotencyTtlMs = 300_000;
 const tickMs = 20;
-/** How long channels with new epochs are collected, so that all clients are visited once for all of them. */
-const restartedMs = 20;
 
 /**
  * Channels with history in a cluster of several nodes. Redis orders the publications and keeps them, the logs of each node mirror them, and clients
@@ -75,9 +74,8 @@ export class RedisChannels implements Feature, HistoryReader {
 	readonly #published = { accepted: 0, duplicate: 0, refused: 0, unacknowledged: 0 };
 	readonly #reached = new Map<string, Position>();
 	readonly #restartedHere = new Set<string>();
-	readonly #toldRestarted = new Set<string>();
+	readonly #restarted: RestartedChannels;
 	#timer: NodeJS.Timeout | undefined;
-	#restartedTimer: NodeJS.Timeout | undefined;
 
 	constructor(parts: RedisChannelsParts) {
 		const { redis: shared, publicationBytesMax, history: log, board, row, bus, onCommit, onUrgent } = parts;
@@ -107,6 +105,7 @@ export class RedisChannels implements Feature, HistoryReader {
 		const topic = this.#broker.keys.messages(row.slot % LogLayout.logs);
 		this.#outgoing = new OutgoingMessages({ redis, node, slot: row.slot, topic, compressor: batches });
 		this.#incoming = new IncomingMessages({ ring: bus, onCommit, onUrgent, node });
+		this.#restarted = new RestartedChannels(parts.endSubscriptions);
 		this.#reads = new StreamReads({ broker: this.#broker, nowMs });
 		this.#older = new OlderPublications({ log, reads: this.#reads });
 	}
@@ -201,9 +200,8 @@ export class RedisChannels implements Feature, HistoryReader {
 			case RecordType.restarted:
 				for (const channel of ChannelRecords.read(type, payload)) {
 					this.wanted.restarted(channel);
-					this.#toldRestarted.add(channel);
+					this.#restarted.add(channel);
 				}
-				this.#restartedTimer ??= setTimeout(() => this.#endRestarted(), restartedMs);
 				return;
 			case RecordType.noticed:
 				this.#notices.received(ChannelRecords.read(type, payload));
@@ -251,7 +249,7 @@ export class RedisChannels implements Feature, HistoryReader {
 
 	stop(): void {
 		clearInterval(this.#timer);
-		clearTimeout(this.#restartedTimer);
+		this.#restarted.stop();
 		this.#feeder.stop();
 		this.#outgoing.stop();
 		this.#incoming.stop();
@@ -299,12 +297,5 @@ export class RedisChannels implements Feature, HistoryReader {
 			if (!this.#records.send(RecordType.followed, null, channels)) return;
 			for (const [channel] of channels) this.#reached.delete(channel);
 		}
-	}
-
-	#endRestarted(): void {
-		this.#restartedTimer = undefined;
-		const channels = new Set(this.#toldRestarted);
-		this.#toldRestarted.clear();
-		this.#parts.endSubscriptions(channels);
 	}
 }

@@ -1,5 +1,5 @@
 import { defaultConfig } from "@shardcast/config";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { CentrifugeClient } from "../support/centrifuge-rig.ts";
 import { ShardRig } from "../support/shard-rig.ts";
 
@@ -36,6 +36,7 @@ function start() {
 	const epoch = { epoch0: 1, epoch1: 2 };
 	return {
 		rig,
+		subscribed,
 		clients: { a: subscribed("a", true), b: subscribed("b", true), plain: subscribed("a", false) },
 		bring: (channel: string, offset: number) => rig.log.mirror(channel, Buffer.from(String(offset)), { history, offset, ...epoch }),
 		lose: (channel: string, offset: number) => rig.log.mirror(channel, nothing, { history, offset, ...epoch, hidden: "gap" }),
@@ -70,6 +71,39 @@ describe("publications that are lost", () => {
 		expect(got(clients.a)).toEqual(["a 1", "a ends 2500"]);
 		expect(got(clients.b)).toEqual(["b 1", "b ends 2500"]);
 		expect(got(clients.plain)).toEqual(["a 1"]);
+	});
+
+	it("losses of many channels with publications in between: each subscription ends in its place, and clients are visited twice at most", () => {
+		const { rig, clients, subscribed, bring, lose } = start();
+		const channels = Array.from({ length: 20 }, (_, index) => `many${index}`);
+		const others = channels.map((channel) => subscribed(channel, true));
+		const visited = vi.spyOn(rig.sessions, "all", "get");
+		for (const channel of ["a", ...channels]) {
+			lose(channel, 3);
+			bring(channel, 4);
+		}
+		rig.deliver();
+		expect(visited.mock.calls.length).toBe(2);
+		expect(others.map(got)).toEqual(channels.map((channel) => [`${channel} ends 2500`]));
+		expect(got(clients.a)).toEqual(["a ends 2500"]);
+		expect(got(clients.plain)).toEqual(["a 4"]);
+		expect(got(clients.b)).toEqual([]);
+	});
+
+	it("a client that subscribes between two losses of a turn is told of the second one; one that has disconnected is left alone", () => {
+		const { rig, clients, subscribed, bring, lose } = start();
+		const leaves = subscribed("c", true);
+		for (const channel of ["a", "b"]) {
+			lose(channel, 3);
+			bring(channel, 4);
+		}
+		rig.deliver();
+		const comes = subscribed("c", true);
+		leaves.session.close(3000);
+		lose("c", 3);
+		bring("c", 4);
+		rig.deliver();
+		expect([got(clients.b), got(comes), got(leaves)]).toEqual([["b ends 2500"], ["c ends 2500"], []]);
 	});
 
 	it("a position that is set without a loss ends nothing", () => {

@@ -10,7 +10,7 @@ import { ChannelRouter } from "../../src/delivery/publishing/channel-router.ts";
 import { type HeldPublication, HistoryPublisher } from "../../src/delivery/publishing/history-publisher.ts";
 import { Publisher } from "../../src/delivery/publishing/publisher.ts";
 import { DirectMessages } from "../../src/sessions/direct-messages.ts";
-import { endSubscriptions } from "../../src/sessions/end-subscriptions.ts";
+import { SubscriptionEnds } from "../../src/sessions/subscription-ends.ts";
 import { CentrifugeRig } from "./centrifuge-rig.ts";
 
 /** The way of a message through one shard, from the router to clients of the protocol: bus and logs are real, sockets are in memory. */
@@ -43,6 +43,7 @@ export class ShardRig extends CentrifugeRig {
 			onError: () => {},
 		});
 		this.incoming = new Incoming({ publisher: new CheckedSink(this.router, () => this.namespaces), announcer: plain, handlers });
+		const ends = new SubscriptionEnds({ sessions: this.sessions, subscribers: this.endpoint.subscribers });
 		this.fanOut = new FanOut({
 			member: 0,
 			life: 1,
@@ -53,7 +54,7 @@ export class ShardRig extends CentrifugeRig {
 			counters: this.row,
 			console: { watching: false, onRecord: () => {} },
 			onClientFrames: () => {},
-			onGaps: (channels) => endSubscriptions(this.sessions.all, channels),
+			onGaps: (channels) => ends.end(channels),
 			direct: (user, payload) => this.direct.deliver(user, payload),
 		});
 	}

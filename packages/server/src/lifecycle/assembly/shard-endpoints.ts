@@ -5,10 +5,9 @@ import type { NoticeListeners } from "../../redis/notices.ts";
 import { CentrifugeEndpoint } from "../../sessions/centrifuge/centrifuge-endpoint.ts";
 import type { ClientSession } from "../../sessions/client-session.ts";
 import { DirectMessages } from "../../sessions/direct-messages.ts";
-import { endSubscriptions } from "../../sessions/end-subscriptions.ts";
 import { RawEndpoint } from "../../sessions/raw/raw-endpoint.ts";
 import { SenderIds } from "../../sessions/sender-ids.ts";
-import type { Sessions } from "../../sessions/sessions.ts";
+import { SubscriptionEnds } from "../../sessions/subscription-ends.ts";
 import type { LiveConfig } from "../live-config.ts";
 import type { ShardOptions } from "../shard-options.ts";
 import type { ChannelSubscribers, ShardChannels } from "./shard-channels.ts";
@@ -35,7 +34,7 @@ export class ShardEndpoints implements ChannelSubscribers {
 	/** Delivers messages to connections, outside of channels. */
 	readonly direct: DirectMessages;
 	readonly listeners: NoticeListeners;
-	readonly #sessions: Sessions;
+	readonly #ends: SubscriptionEnds;
 
 	constructor({ options, live, clients, channels, incoming, tracer, onCommit }: ShardEndpointsParts) {
 		const { hub, senders } = this;
@@ -43,7 +42,6 @@ export class ShardEndpoints implements ChannelSubscribers {
 		const { sessions } = clients.clients;
 		const { history, reader, durable, redis, histories } = channels;
 		const shared = { options, live, sessions, hub, senders, incoming, check };
-		this.#sessions = sessions;
 		this.raw = new RawEndpoint({
 			...shared,
 			tokens: () => this.centrifuge.tokens.connection,
@@ -61,6 +59,7 @@ export class ShardEndpoints implements ChannelSubscribers {
 			rawClients: this.raw.clientsOf,
 		});
 		const { raw, centrifuge } = this;
+		this.#ends = new SubscriptionEnds({ sessions, subscribers: centrifuge.subscribers });
 		this.direct = new DirectMessages({
 			ofUser: (user) => [...centrifuge.connected.of(user), ...raw.clientsOf(user)],
 			all: () => sessions.snapshot(),
@@ -80,6 +79,6 @@ export class ShardEndpoints implements ChannelSubscribers {
 	}
 
 	endSubscriptions(channels: ReadonlySet<string>): void {
-		endSubscriptions(this.#sessions.all, channels);
+		this.#ends.end(channels);
 	}
 }
