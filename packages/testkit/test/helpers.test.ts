@@ -60,6 +60,11 @@ describe("freePorts", () => {
 		expect(new Set(ports).size).toBe(ports.length);
 	});
 
+	it("gives no port a second time to those that ask at the same moment", async () => {
+		const firsts = await Promise.all(Array.from({ length: 20 }, () => freePorts(3)));
+		expect(new Set(firsts.flatMap((port) => [port, port + 1, port + 2])).size).toBe(60);
+	});
+
 	it("gives no other process, such as one of a second test run, a port from the same block", async () => {
 		const port = await freePorts();
 		// Loaded again, it is as if in another process. See vitest.config.ts.

@@ -33,14 +33,16 @@ const givenMax = 200;
 export async function freePorts(count = 1): Promise<number> {
 	own ??= ownBlock();
 	const first = (await own) + 1;
-	if (given.size > givenMax) given.clear();
+	for (const oldest of given) if (given.size > givenMax) given.delete(oldest);
 	for (let attempt = 0; attempt < 200; attempt++) {
 		if (attempt === 100) given.clear();
 		const port = first + Math.floor(Math.random() * (blockPorts - count));
 		const wanted = Array.from({ length: count }, (_, index) => port + index);
-		if (wanted.some((each) => given.has(each)) || !(await allFree(wanted))) continue;
+		if (wanted.some((each) => given.has(each))) continue;
+		// Before they are looked at: another call may look at the same ones meanwhile.
 		for (const each of wanted) given.add(each);
-		return port;
+		if (await allFree(wanted)) return port;
+		for (const each of wanted) given.delete(each);
 	}
 	throw new Error(`no ${count} consecutive free ports between ${first} and ${first + blockPorts - 2} in 200 attempts`);
 }
