@@ -69,7 +69,13 @@ describe("a backend that has said all and closes both connections", () => {
 		const [early, late] = [await backend.connection("control"), await backend.connection("data")];
 		late.socket.pause();
 		for (let index = 0; index < 100; index++) rig.send(FrameClass.FILE, Buffer.alloc(100_000, "a"));
-		await waitFor(() => rig.link.counts.writes > 3, within("the socket is full"));
+		let full = { writes: 0, sinceMs: 0 };
+		const isFull = (): boolean => {
+			const { writes } = rig.link.counts;
+			if (writes !== full.writes) full = { writes, sinceMs: performance.now() };
+			return writes > 3 && performance.now() - full.sinceMs > 300;
+		};
+		await waitFor(isFull, within("the socket is full"));
 		early.socket.end();
 		await waitFor(() => rig.undelivered.length > 0, within("the end of one"));
 		const later: Frame[] = [];
