@@ -32,6 +32,22 @@ describe.skipIf(!redisForTests())("Redis Cluster", () => {
 		}
 	});
 
+	it("is ready once each server can be sent commands, and not when the first one can", async () => {
+		const [, , third] = cluster.servers;
+		third.signal("SIGSTOP");
+		const redis = openRedis(cluster.url, { connectTimeoutMs: 20_000, answerTimeoutMs: 20_000 });
+		try {
+			await expect(redis.ready(1000)).rejects.toThrow("cannot use Redis");
+			third.signal("SIGCONT");
+			await redis.ready(20_000);
+			const set = await redis.pipeline(Array.from({ length: 30 }, (_, index) => ({ key: `k${index}`, args: ["SET", `k${index}`, "x"] })));
+			expect(set.filter((outcome) => "error" in outcome)).toEqual([]);
+		} finally {
+			third.signal("SIGCONT");
+			redis.close();
+		}
+	});
+
 	it("goes on with the other servers while one is away, and with all when it is back", async () => {
 		const redis = openRedis(cluster.url, { answerTimeoutMs: 2000 });
 		try {
