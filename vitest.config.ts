@@ -136,8 +136,8 @@ export default defineConfig({
 			},
 			{
 				...built,
-				// Processes, clusters and brokers, each file with its own on free ports. They mostly wait: the Kafka files use a third of a core
-				// each. So four files run side by side, on two cores as well.
+				// Processes, clusters and brokers, each file with its own on free ports. Many wait a lot: the Kafka files use a third of a core
+				// each. So three files run side by side on two cores. With four, all processes only wait longer for a CPU.
 				test: {
 					...withProcesses,
 					name: "processes",
@@ -146,7 +146,7 @@ export default defineConfig({
 					include: processes,
 					exclude: [...neverTests, ...serial],
 					globalSetup: [staleBuild, "./packages/testkit/src/kafka/shared-broker.ts"],
-					maxWorkers: 4,
+					maxWorkers: 3,
 					sequence: { groupOrder: 1 },
 				},
 			},
