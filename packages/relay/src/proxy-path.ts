@@ -12,7 +12,7 @@ import { proxyPrefix } from "./head/proxy-prefix.ts";
 import { proxyHead } from "./pass/proxy-head.ts";
 import { Splice } from "./pass/splice.ts";
 import { PlacementQueue } from "./placement-queue.ts";
-import type { Target, TargetRequest, Targets } from "./targets.ts";
+import type { Target, TargetFailure, TargetRequest, Targets } from "./targets.ts";
 
 /** Resolves once the loop has polled all its sockets. */
 const turnOfLoop = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
@@ -351,7 +351,7 @@ export class ProxyPath implements DataPath {
 			dialMs,
 			idleMs,
 			onIdle,
-			isSingle: isLastHop,
+			isLastHop,
 			preface: preface?.(connection.address) ?? null,
 			rewrite: (all, request) => {
 				const client = this.#clientAddress(connection, all, request);
@@ -370,25 +370,30 @@ export class ProxyPath implements DataPath {
 				spliced.isReleased = true;
 				this.#responder.refuse(socket, refusal, isHead);
 			},
+			onUnavailable: () => {
+				spliced.isReleased = true;
+				this.#onFailed(connection, target, "unavailable");
+			},
 			onTargetClosed: (how) => {
 				count(-1, -lasting);
 				this.#splices.delete(splice);
 				// Another machine may look well to whoever asks for /health, and break each connection: it would always have the fewest.
 				if (how === "broken" && isLastHop) target.shun(how);
-				if (how === "unreached") this.#onDialFailed(connection, target);
+				if (how === "unreached") this.#onFailed(connection, target, how);
 				else if (!socket.destroyed && !spliced.isReleased) this.#responder.closeGracefully(socket);
 			},
 		});
 		this.#splices.set(splice, spliced);
 	}
 
-	#onDialFailed(connection: ProxiedConnection, target: Target): void {
+	/** The client has received nothing: another target may take it. */
+	#onFailed(connection: ProxiedConnection, target: Target, failure: TargetFailure): void {
 		if (connection.socket.destroyed) {
 			this.#responder.count("closedEarly", 1);
 			return;
 		}
-		this.#responder.count("dialErrors", 1);
-		target.shun("unreached");
+		this.#responder.count(failure === "unreached" ? "dialErrors" : "takenBack", 1);
+		target.shun(failure);
 		if (connection.tried.push(target) === dialsMax) {
 			this.#refuse(connection, this.#targets.unreachable);
 			return;

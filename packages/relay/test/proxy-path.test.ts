@@ -3,22 +3,29 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { allowedOrigins, Router } from "@shardcast/http";
 import { waitFor } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Answers, ProxyPath, Refusals, Responder, type Target } from "../src/index.ts";
+import { Answers, ProxyPath, Refusals, Responder, type Target, type TargetFailure } from "../src/index.ts";
 
 const head =
 	"Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13";
 const upgrade = `GET / HTTP/1.1\r\n${head}\r\n\r\n`;
 const publish = "POST /api/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
 const refused = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno";
+const unavailable = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 4\r\n\r\nfull";
 const accepted = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 let target: Server;
 let sockets: Socket[];
 let received: string;
 let answer: string;
+/** Why targets were shunned. */
+let failures: TargetFailure[];
+/** The answer to the next request, after a target was shunned. */
+let nextAnswer: string | null;
 let path: ProxyPath | null = null;
 beforeEach(async () => {
 	received = "";
+	failures = [];
+	nextAnswer = null;
 	sockets = [];
 	target = createServer((socket) => {
 		sockets.push(socket);
@@ -41,7 +48,11 @@ afterEach(async () => {
 async function client(isLastHop: boolean) {
 	const { port } = target.address() as { port: number };
 	const link = { tls: null, token: null, preface: null, isLastHop, dialMs: 5000, idleMs: 0, onIdle: () => {} };
-	const one: Target = { host: "127.0.0.1", port, link, isStandingStill: false, count: () => {}, connected: () => {}, shun: () => {} };
+	const shun = (failure: TargetFailure): void => {
+		failures.push(failure);
+		answer = nextAnswer ?? answer;
+	};
+	const one: Target = { host: "127.0.0.1", port, link, isStandingStill: false, count: () => {}, connected: () => {}, shun };
 	path = new ProxyPath({
 		responder: new Responder({
 			count: () => {},
@@ -129,6 +140,68 @@ describe("a proxied connection whose WebSocket is refused", () => {
 		sockets[0]!.write("back");
 		await becomes("bytes of the target", () => state.text.endsWith("back"));
 		expect(state.isEnded).toBe(false);
+		socket.destroy();
+	});
+});
+
+describe("another machine that cannot serve a WebSocket", () => {
+	it("and answers 503: another one gets the request, and the client only what that one answers", async () => {
+		answer = unavailable;
+		nextAnswer = accepted;
+		const { socket, state } = await client(true);
+		socket.write(upgrade);
+		await becomes("the WebSocket", () => state.text === accepted);
+		expect([failures, sockets.length]).toEqual([["unavailable"], 2]);
+		socket.write("more");
+		await becomes("bytes of the client", () => received.endsWith("more"));
+		sockets[1]!.write("back");
+		await becomes("bytes of the target", () => state.text === `${accepted}back`);
+		await becomes("the end of the first connection", () => sockets[0]!.destroyed);
+		socket.destroy();
+	});
+
+	it("as all others cannot: after four the client is refused", async () => {
+		answer = unavailable;
+		const { socket, state } = await client(true);
+		socket.write(upgrade);
+		await becomes("the end", () => state.isEnded);
+		expect(state.text).toMatch(/^HTTP\/1\.1 503 /);
+		expect(state.text).not.toContain("full");
+		expect(failures).toEqual(Array(4).fill("unavailable"));
+		socket.destroy();
+	});
+
+	it("and breaks off within its answer: the client gets nothing of that, and the machine no clients for a moment", async () => {
+		answer = "HTTP/1.1 101 Switching Protocols\r\nConnection";
+		const { socket, state } = await client(true);
+		const closed = once(socket, "close");
+		socket.write(upgrade);
+		await becomes("the upgrade at the target", () => received.endsWith("\r\n\r\n"));
+		sockets[0]!.end();
+		await closed;
+		expect([state.text, failures]).toEqual(["", ["broken"]]);
+	});
+
+	it("an answer in pieces is passed on whole", async () => {
+		answer = "";
+		const { socket, state } = await client(true);
+		socket.write(upgrade);
+		await becomes("the upgrade at the target", () => received.endsWith("\r\n\r\n"));
+		sockets[0]!.setNoDelay(true);
+		for (const byte of `${accepted}first frame`) {
+			sockets[0]!.write(byte);
+			await new Promise(setImmediate);
+		}
+		await becomes("the WebSocket", () => state.text === `${accepted}first frame`);
+		socket.destroy();
+	});
+
+	it("a shard here that answers 503 has decided: the client gets it", async () => {
+		answer = unavailable;
+		const { socket, state } = await client(false);
+		socket.write(upgrade);
+		await becomes("the response", () => state.text === unavailable);
+		expect(failures).toEqual([]);
 		socket.destroy();
 	});
 });

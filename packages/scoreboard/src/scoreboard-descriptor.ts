@@ -337,7 +337,10 @@ export const balancerCounters = [
 	["dialErrors", "connections to a shard's own port that failed; another shard was tried (proxy mode)"],
 	["refusedRate", "connections answered 429 because of --connection-rate"],
 	["refusedRatePerIp", "connections answered 429 because of --connection-rate-per-ip"],
-	["takenBack", "connections taken back from a shard that did not respond or was down, to be given to another"],
+	[
+		"takenBack",
+		"connections taken back from a shard that did not respond or was down, or from a remote one that answered 503, to be given to another",
+	],
 	["lost", "connections that died with the balancer's process; the supervisor counts them"],
 	["refusedProxyHeader", "connections answered 400 because they did not begin with a PROXY header of a trusted proxy"],
 	["affinityKept", "connections with an id that got the shard of that id (--lb-affinity)"],

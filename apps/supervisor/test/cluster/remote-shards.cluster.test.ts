@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { promisify } from "node:util";
 import type { RemoteShardHealth } from "@shardcast/scoreboard";
 import { Cluster, httpRequest, ManagedProcess, RawClient, Scrape, startCluster, waitFor } from "@shardcast/testkit";
@@ -42,6 +43,25 @@ describe("a balancer with a shard of another machine", () => {
 	/** Connects so many clients, one after the other. None is refused. */
 	async function connect(count: number): Promise<void> {
 		for (let made = 0; made < count; made++) clients.push(await RawClient.open(here.url));
+	}
+	/** While it runs, the remote shard is one that says that it is well, whatever it does with WebSockets. */
+	async function withImpostor(onUpgrade: (socket: Duplex) => void, work: () => Promise<void>): Promise<void> {
+		const health = JSON.stringify({ status: "healthy", draining: false, connections: 0, maxConnections: 100 });
+		const server = createServer((_request, response) => response.end(health));
+		server.on("upgrade", (_request, socket) => onUpgrade(socket));
+		server.listen(0, "127.0.0.1");
+		await once(server, "listening");
+		try {
+			await reload(here, "here", [`127.0.0.1:${(server.address() as AddressInfo).port}=3`]);
+			await becomes("healthy");
+			await work();
+		} finally {
+			server.closeAllConnections();
+			server.close();
+			await reload(here, "here", [`${addressOf(there)}=3`]);
+			await becomes("healthy");
+			await leave();
+		}
 	}
 	async function leave(): Promise<void> {
 		await Promise.allSettled(clients.map((client) => client.close()));
@@ -120,40 +140,49 @@ describe("a balancer with a shard of another machine", () => {
 
 	it("one that says that it is well, and breaks each connection, is left alone for a second: the next clients come here", async () => {
 		let broken = 0;
-		const health = JSON.stringify({ status: "healthy", draining: false, connections: 0, maxConnections: 100 });
-		const server = createServer((_request, response) => response.end(health));
-		server.on("upgrade", (_request, socket) => {
-			broken++;
-			socket.destroy();
-		});
-		server.listen(0, "127.0.0.1");
-		await once(server, "listening");
-		try {
-			await reload(here, "here", [`127.0.0.1:${(server.address() as AddressInfo).port}=3`]);
-			await becomes("healthy");
-			// Before the second begins in which it is left alone.
-			let beganMs = 0;
-			const isBroken = async (): Promise<boolean> => {
-				beganMs = performance.now();
-				const client = await RawClient.open(here.url).catch(() => null);
-				if (client !== null) clients.push(client);
-				return client === null;
-			};
-			await waitFor(isBroken, { deadlineMs: 10_000, what: "a client whose connection is broken" });
-			let failed = 0;
-			const refused = () => void failed++;
-			// Its /health, which the balancer asks at once, says that all is well.
-			while (performance.now() - beganMs < 500) await RawClient.open(here.url).then((client) => client.close(), refused);
-			// On a machine that is so busy that one of these took seconds, a few more may have been sent there.
-			expect(failed).toBeLessThanOrEqual(Math.floor((performance.now() - beganMs) / 1000));
-			expect(broken).toBeGreaterThan(0);
-		} finally {
-			server.closeAllConnections();
-			server.close();
-		}
-		await reload(here, "here", [`${addressOf(there)}=3`]);
-		await becomes("healthy");
-		await leave();
+		await withImpostor(
+			(socket) => {
+				broken++;
+				socket.destroy();
+			},
+			async () => {
+				// Before the second begins in which it is left alone.
+				let beganMs = 0;
+				const isBroken = async (): Promise<boolean> => {
+					beganMs = performance.now();
+					const client = await RawClient.open(here.url).catch(() => null);
+					if (client !== null) clients.push(client);
+					return client === null;
+				};
+				await waitFor(isBroken, { deadlineMs: 10_000, what: "a client whose connection is broken" });
+				let failed = 0;
+				const refused = () => void failed++;
+				// Its /health, which the balancer asks at once, says that all is well.
+				while (performance.now() - beganMs < 500) await RawClient.open(here.url).then((client) => client.close(), refused);
+				// On a machine that is so busy that one of these took seconds, a few more may have been sent there.
+				expect(failed).toBeLessThanOrEqual(Math.floor((performance.now() - beganMs) / 1000));
+				expect(broken).toBeGreaterThan(0);
+			},
+		);
+	});
+
+	it("one that says that it is well, and answers each WebSocket with 503: its clients come here, and none is refused", async () => {
+		let answered = 0;
+		await withImpostor(
+			(socket) => {
+				answered++;
+				socket.end("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+			},
+			async () => {
+				const isAnswered = async () => {
+					await connect(1);
+					return answered > 0;
+				};
+				await waitFor(isAnswered, { deadlineMs: 10_000, what: "an answer with 503" });
+				await connect(5);
+				await settled(clients.length, 0);
+			},
+		);
 	});
 
 	it("kill -9 of the other machine: its clients come back at once to this one, none is refused; when it is back, it gets clients again", async () => {

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
+import { GrowingBytes } from "@shardcast/http";
 import type { Refusal } from "../answer/refusal.ts";
 import type { HeadParser } from "../head/head.ts";
-import type { TargetFailure } from "../targets.ts";
 import type { TargetTls } from "../tls/target-tls.ts";
 import { PassedRequests, type PassedRequestsOptions } from "./passed-requests.ts";
 import { ResponseReader } from "./response-reader.ts";
@@ -21,17 +21,25 @@ interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "re
 	/** Both connections are closed when nothing has passed for so long; 0 = never. */
 	readonly idleMs: number;
 	readonly onIdle: () => void;
-	/** Both connections end with the first response, unless that begins a WebSocket. */
-	readonly isSingle: boolean;
+	/**
+	 * The target is another machine. Nothing of its response is passed on before the head is complete. Both connections end with the first response,
+	 * unless that begins a WebSocket.
+	 */
+	readonly isLastHop: boolean;
 	readonly onConnected: () => void;
 	/** Called when a later request is refused. The client's connection belongs to the caller again; all earlier responses are written. */
 	readonly onRefused: (refusal: Refusal, isHead: boolean) => void;
+	/** Called when another machine answers with 503, which is not passed on. The client's connection belongs to the caller again. */
+	readonly onUnavailable: () => void;
 	/**
-	 * Called once. "unreached" = the target's port did not answer; the client's connection is then untouched. "broken" = it has ended the connection without
-	 * a byte of an answer, while the client waited for one.
+	 * Called once. "unreached" = the target's port did not answer; the client's connection is then untouched. "broken" = it has ended the connection before
+	 * anything of its answer could be passed on, while the client waited for one.
 	 */
-	readonly onTargetClosed: (how: TargetFailure | "closed") => void;
+	readonly onTargetClosed: (how: "unreached" | "broken" | "closed") => void;
 }
+
+/** A head that is longer is passed on as it is. */
+const heldBytesMax = 16_384;
 
 /**
  * One proxied connection. Requests go to the target one by one (`PassedRequests`), and responses come back unchanged. After a 101 response, bytes
@@ -42,12 +50,15 @@ export class Splice {
 	readonly #target: Socket;
 	readonly #requests: PassedRequests;
 	readonly #answers = new ResponseReader();
-	readonly #isSingle: boolean;
+	readonly #isLastHop: boolean;
+	readonly #onUnavailable: () => void;
+	/** What has arrived of a response that is not passed on yet; null = responses are passed on as they come. */
+	#held: GrowingBytes | null;
 	/** The current request is for a WebSocket or a stream. */
 	#isLasting: boolean;
-	/** Bytes of the response to the current request have arrived. */
+	/** Bytes of the response to the current request were passed on. */
 	#answerBegun = false;
-	/** Bytes of any response have arrived. */
+	/** Bytes of any response were passed on. */
 	#wasAnswered = false;
 	#isConnected = false;
 	#clientEnded = false;
@@ -57,7 +68,9 @@ export class Splice {
 	constructor(client: Socket, options: SpliceOptions) {
 		const { onConnected, onTargetClosed, onRefused, dialMs, idleMs, targetTls } = options;
 		this.#client = client;
-		this.#isSingle = options.isSingle;
+		this.#isLastHop = options.isLastHop;
+		this.#onUnavailable = options.onUnavailable;
+		this.#held = options.isLastHop ? new GrowingBytes() : null;
 		this.#isLasting = options.head.isLasting;
 		const { host, port } = options.target;
 		const target = targetTls?.connect({ host, port }) ?? connect({ host, port, noDelay: true, allowHalfOpen: true });
@@ -133,15 +146,30 @@ export class Splice {
 	readonly #onData = (piece: Buffer): void => this.#pass(() => this.#requests.push(piece));
 
 	readonly #onAnswer = (bytes: Buffer): void => {
+		if (this.#held === null) this.#passBack(bytes);
+		else this.#hold(this.#held, bytes);
+	};
+
+	/** A machine that breaks off within the head, or cannot serve now, has done nothing for the client. */
+	#hold(held: GrowingBytes, piece: Buffer): void {
+		held.append(piece);
+		const bytes = held.all();
+		if (bytes.indexOf("\r\n\r\n") < 0 && bytes.length <= heldBytesMax) return;
+		this.#held = null;
+		if (isUnavailable(bytes) && this.giveBack()) this.#onUnavailable();
+		else this.#passBack(bytes);
+	}
+
+	#passBack(bytes: Buffer): void {
 		this.#answerBegun = true;
 		this.#wasAnswered = true;
 		if (!this.#client.write(bytes)) this.#target.pause();
 		const progress = this.#answers.take(bytes);
 		if (progress === "switched") this.#join();
-		else if (progress === "complete" && this.#isSingle) this.#onTargetEnd();
+		else if (progress === "complete" && this.#isLastHop) this.#onTargetEnd();
 		else if (progress === "complete") this.#pass(() => this.#requests.answered());
 		else if (progress === "stream") this.#watchClient();
-	};
+	}
 
 	/** @param step may write to the target several times; all writes go out in one system call. */
 	#pass(step: () => void): void {
@@ -232,4 +260,8 @@ export class Splice {
 		client.off("drain", this.#resumeTarget).off("data", this.#onData).off("end", this.#onClientEnd);
 		target.off("data", this.#onAnswer).off("end", this.#onTargetEnd).off("drain", this.#flow);
 	}
+}
+
+function isUnavailable(response: Buffer): boolean {
+	return /^HTTP\/1\.[01] 503\b/.test(response.toString("latin1", 0, 13));
 }
