@@ -12,7 +12,7 @@ import { proxyPrefix } from "./head/proxy-prefix.ts";
 import { proxyHead } from "./pass/proxy-head.ts";
 import { Splice } from "./pass/splice.ts";
 import { PlacementQueue } from "./placement-queue.ts";
-import type { Target, TargetFailure, TargetRequest, Targets } from "./targets.ts";
+import type { Target, TargetRequest, Targets } from "./targets.ts";
 
 /** Resolves once the loop has polled all its sockets. */
 const turnOfLoop = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
@@ -372,28 +372,36 @@ export class ProxyPath implements DataPath {
 			},
 			onUnavailable: () => {
 				spliced.isReleased = true;
-				this.#onFailed(connection, target, "unavailable");
+				this.#responder.count("takenBack", 1);
+				// It is not shunned: a client whose token it cannot check, for example, must not keep it from all others.
+				this.#elsewhere(connection, target);
 			},
 			onTargetClosed: (how) => {
 				count(-1, -lasting);
 				this.#splices.delete(splice);
 				// Another machine may look well to whoever asks for /health, and break each connection: it would always have the fewest.
 				if (how === "broken" && isLastHop) target.shun(how);
-				if (how === "unreached") this.#onFailed(connection, target, how);
+				if (how === "unreached") this.#onDialFailed(connection, target);
 				else if (!socket.destroyed && !spliced.isReleased) this.#responder.closeGracefully(socket);
 			},
 		});
 		this.#splices.set(splice, spliced);
 	}
 
+	#onDialFailed(connection: ProxiedConnection, target: Target): void {
+		if (!connection.socket.destroyed) {
+			this.#responder.count("dialErrors", 1);
+			target.shun("unreached");
+		}
+		this.#elsewhere(connection, target);
+	}
+
 	/** The client has received nothing: another target may take it. */
-	#onFailed(connection: ProxiedConnection, target: Target, failure: TargetFailure): void {
+	#elsewhere(connection: ProxiedConnection, target: Target): void {
 		if (connection.socket.destroyed) {
 			this.#responder.count("closedEarly", 1);
 			return;
 		}
-		this.#responder.count(failure === "unreached" ? "dialErrors" : "takenBack", 1);
-		target.shun(failure);
 		if (connection.tried.push(target) === dialsMax) {
 			this.#refuse(connection, this.#targets.unreachable);
 			return;

@@ -23,11 +23,8 @@ export interface TargetLink {
 	readonly onIdle: () => void;
 }
 
-/**
- * "unreached" = the address did not answer. Of other machines only: "broken" = it broke a connection instead of answering its request; "unavailable" = it
- * answered with 503.
- */
-export type TargetFailure = "unreached" | "broken" | "unavailable";
+/** "unreached" = the address did not answer. Of remote shards only: "broken" = it broke a connection instead of answering its request. */
+export type TargetFailure = "unreached" | "broken";
 
 /** Where a connection may go: a shard of this machine or of another one, or a node. */
 export interface Target {

@@ -37,7 +37,9 @@ export interface PickerOptions {
 export type PickRules = Pick<Config, "lbStrategy" | "lbWeights" | "lbAffinity">;
 type AffinityCounter = Extract<BalancerCounter, `affinity${string}`>;
 
-/** How long a shard that did not answer is left alone. */
+const none: readonly Candidate[] = [];
+
+/** How long a shard that has not served a connection is left alone. */
 const shunMs = 100;
 
 /** Within one to two of these periods, a shard has made a WebSocket of a connection that it received, or has not. */
@@ -157,14 +159,15 @@ export class Picker {
 	 * @param isLasting the connection is a client's WebSocket or stream: it goes to shards whose guards do not act, if there is one with room. If not, the
 	 * shard refuses it, unless it is the console's.
 	 * @param key what the rules need to know of the client.
-	 * @param isLocal it must go to a shard of this machine.
+	 * @param isLocal it must go to a shard of this machine. @param tried could not take it, and are not picked again; shards of this machine come first then.
 	 * @returns the shard that gets the connection, which it counts from now on; null when none has room.
 	 */
-	pick(isLasting: boolean, key: SelectionKey = noKey, isLocal = false): Candidate | null {
+	pick(isLasting: boolean, key: SelectionKey = noKey, isLocal = false, tried: readonly Candidate[] = none): Candidate | null {
 		const count = this.#candidates.length;
 		const able = this.#able;
-		this.#collect(isLasting, !isLasting, isLocal);
-		if (isLasting && able.length === 0) this.#collect(true, true, isLocal);
+		if (tried.length > 0) this.#collect(isLasting, !isLasting, true, tried);
+		if (tried.length === 0 || able.length === 0) this.#collect(isLasting, !isLasting, isLocal, tried);
+		if (isLasting && able.length === 0) this.#collect(true, true, isLocal, tried);
 		this.#next = this.#next + 1 < count ? this.#next + 1 : 0;
 		if (able.length === 0) return null;
 		const best = this.#choose(able, isLasting, key);
@@ -177,7 +180,7 @@ export class Picker {
 	}
 
 	/** Fills `#able`. @param takesGuarded whether shards whose guards act are among them. */
-	#collect(isLasting: boolean, takesGuarded: boolean, isLocal: boolean): void {
+	#collect(isLasting: boolean, takesGuarded: boolean, isLocal: boolean, tried: readonly Candidate[]): void {
 		const candidates = this.#candidates;
 		const count = candidates.length;
 		const { dialingMax = Number.POSITIVE_INFINITY } = this.#options;
@@ -187,11 +190,12 @@ export class Picker {
 			const { serving, silent, guarded, own } = candidate;
 			if (!serving || silent || (guarded && !takesGuarded)) continue;
 			if (candidate.row.remote !== undefined && (isLocal || candidate.row.dialing! >= dialingMax)) continue;
+			if (tried.length > 0 && tried.includes(candidate)) continue;
 			if (own < this.#options.ownMax && !isFull(candidate, isLasting)) this.#able.push(candidate);
 		}
 	}
 
-	/** Reports that its socket or port did not answer. */
+	/** Reports that it has not served a connection. */
 	shun(candidate: Candidate): void {
 		candidate.shunnedUntilMs = this.#options.nowMs() + shunMs;
 		candidate.serving = false;

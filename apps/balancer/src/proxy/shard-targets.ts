@@ -33,7 +33,7 @@ interface ShardTargetsParts {
 export class ShardTargets implements Targets {
 	readonly waitMs = placementMs;
 	readonly heldUpMs = heldUpMs;
-	readonly unreachable: Refusal = withMessage(Refusals.noShard, "no shard could be reached");
+	readonly unreachable: Refusal = withMessage(Refusals.noShard, "no shard could take the connection");
 	readonly #parts: ShardTargetsParts;
 
 	constructor(parts: ShardTargetsParts) {
@@ -59,10 +59,12 @@ export class ShardTargets implements Targets {
 		this.#parts.picker.look();
 	}
 
-	pick({ head, bytes, address }: TargetRequest): Target | null {
+	pick({ head, bytes, address, tried }: TargetRequest): Target | null {
 		const { picker, keys, remotes } = this.#parts;
 		const isLocal = remotes.rows.length === 0 || !mayLeave(head, bytes);
-		const candidate = picker.pick(head.isLasting, keys.of(head, bytes, address), isLocal);
+		const key = keys.of(head, bytes, address);
+		const remote = tried.flatMap((target) => (target instanceof RemoteTarget ? [target.candidate] : []));
+		const candidate = picker.pick(head.isLasting, key, isLocal, remote);
 		if (candidate === null) return null;
 		return candidate.row instanceof RemoteRow ? new RemoteTarget(candidate, candidate.row, this.#parts) : this.#own(candidate);
 	}
@@ -82,7 +84,7 @@ class ShardTarget implements Target {
 	readonly host: string;
 	readonly port: number;
 	readonly link: TargetLink;
-	protected readonly candidate: Candidate;
+	readonly candidate: Candidate;
 	readonly #picker: Picker;
 
 	constructor(candidate: Candidate, { host, link }: Pick<Target, "host" | "link">, picker: Picker) {

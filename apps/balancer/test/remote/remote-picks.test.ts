@@ -99,6 +99,25 @@ describe("remote shards among those of this machine", () => {
 		expect(make(1, bad).sent(100)).toEqual([100, 0, 0, 0, 0, 0, 0]);
 	});
 
+	it("a connection that some could not take goes to a shard here, then to other remote ones, then to one here whose guards act", () => {
+		const { board, picker, look } = make(2, [remoteOf(0), remoteOf(1)]);
+		const [own, guarded, first, second] = picker.candidates;
+		board.row(1).guards.write(clock.nowMs, new Map([["cpu" as const, { sinceMs: 1, value: 90, threshold: 75, times: 1 }]]));
+		// A remote one would be chosen otherwise.
+		board.row(0).connections = 10;
+		board.row(0).webSockets = 10;
+		const next = (...tried: readonly Candidate[]) => {
+			look();
+			return picker.pick(true, clients[0], false, tried);
+		};
+		expect(next(first!)).toBe(own);
+		board.row(0).state = ShardState.dead;
+		expect(next(first!)).toBe(second);
+		expect(next(first!, second!)).toBe(guarded);
+		board.row(1).state = ShardState.dead;
+		expect(next(first!, second!)).toBeNull();
+	});
+
 	it("one that misses a check keeps its clients' share; after two it gets none, and after an answer its share again", () => {
 		const remote = remoteOf(0);
 		const { sent, look } = make(1, [remote], { lbStrategy: "round_robin" });

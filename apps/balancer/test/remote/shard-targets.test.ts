@@ -39,13 +39,13 @@ beforeEach(() => {
 	targets.open();
 });
 
-function pick(line: string, headers: string): Target | null {
+function pick(line: string, headers: string, tried: readonly Target[] = []): Target | null {
 	const bytes = Buffer.from(`${line} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`);
 	const head = new HeadParser();
 	head.parse(bytes, bytes.length);
 	board.row(0).set("heartbeatMs", clock.nowMs);
 	targets.look();
-	return targets.pick({ head, bytes, address: () => "1.2.3.4", tried: [] });
+	return targets.pick({ head, bytes, address: () => "1.2.3.4", tried });
 }
 
 describe("which requests go to a remote shard", () => {
@@ -81,6 +81,15 @@ describe("which requests go to a remote shard", () => {
 		}
 		expect(remote.remote.assigned.connected).toBe(1);
 		expect(failed).toEqual([remote]);
+	});
+
+	it("one that it could not take goes to a shard here, or waits for one, and never to the same one again", () => {
+		const first = pick("GET /", upgrade)!;
+		expect(first.host).toBe("10.0.0.7");
+		const second = pick("GET /", upgrade, [first])!;
+		expect(second.host).toBe("127.0.0.1");
+		board.row(0).state = ShardState.dead;
+		expect(pick("GET /", upgrade, [first])).toBeNull();
 	});
 
 	it("a connection to one that is lost stands still, so that another shard gets it", () => {

@@ -107,11 +107,11 @@ export class EdgeNode {
 		this.#isLost = true;
 	}
 
-	/** A check that succeeds shows that it can be reached, but not that it serves what it has just broken or refused. */
+	/** A check that succeeds shows that it can be reached, but not that it serves what it has just broken. */
 	onFailed(failure: TargetFailure, nowMs: number): void {
 		this.assigned.failed++;
 		this.#shunnedUntilMs = nowMs + shunMs;
-		if (failure !== "unreached") this.#brokenUntilMs = this.#shunnedUntilMs;
+		if (failure === "broken") this.#brokenUntilMs = this.#shunnedUntilMs;
 	}
 
 	/** For the strategies. Without figures from the node itself, its connections and the time of its answer are known. */

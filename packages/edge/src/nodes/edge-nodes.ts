@@ -59,7 +59,7 @@ export class EdgeNodes {
 		for (const { timer } of this.#watched.values()) clearTimeout(timer ?? undefined);
 	}
 
-	/** Checks it now, because it did not answer. */
+	/** Checks it now, because it has not served a connection. */
 	suspect(node: EdgeNode): void {
 		const watched = this.#watched.get(node.id);
 		if (watched?.node === node && watched.timer !== null) this.#check(watched);

@@ -22,14 +22,14 @@ interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "re
 	readonly idleMs: number;
 	readonly onIdle: () => void;
 	/**
-	 * The target is another machine. Nothing of its response is passed on before the head is complete. Both connections end with the first response,
+	 * The target is a remote shard. Nothing of its response is passed on before the head is complete. Both connections end with the first response,
 	 * unless that begins a WebSocket.
 	 */
 	readonly isLastHop: boolean;
 	readonly onConnected: () => void;
 	/** Called when a later request is refused. The client's connection belongs to the caller again; all earlier responses are written. */
 	readonly onRefused: (refusal: Refusal, isHead: boolean) => void;
-	/** Called when another machine answers with 503, which is not passed on. The client's connection belongs to the caller again. */
+	/** Called when a remote shard answers with 503, which is not passed on. The client's connection belongs to the caller again. */
 	readonly onUnavailable: () => void;
 	/**
 	 * Called once. "unreached" = the target's port did not answer; the client's connection is then untouched. "broken" = it has ended the connection before
@@ -119,7 +119,7 @@ export class Splice {
 	 * request may be repeated. False when it is too late for that.
 	 */
 	giveBack(): boolean {
-		if (this.#wasAnswered || this.#isReleased || !this.#isConnected || this.#clientEnded) return false;
+		if (this.#wasAnswered || this.#isReleased || !this.#isConnected || this.#clientEnded || this.#client.destroyed) return false;
 		this.#release();
 		return true;
 	}
