@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ShardState } from "@shardcast/scoreboard";
-import { waitFor } from "@shardcast/testkit";
+import { descendantsOf, waitFor } from "@shardcast/testkit";
 import { Heartbeat, monotonicMs } from "@shardcast/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeCluster } from "./support/fake-cluster.ts";
@@ -92,6 +92,18 @@ describe("restart", () => {
 		rmSync(file);
 		expect((await cluster.operate("restart", 0)).result).toMatchObject({ shard: 0, moved: 0 });
 		expect(shards()).toEqual({ drained: [false, false], limits: [50, 50] });
+	});
+
+	it("a process that is loaded for it and dies while the clients leave is replaced by another", async () => {
+		await start({ "shard 0": { connections: 5, keeps: 3 } });
+		const known = cluster.events(undefined, "started").map(({ pid }) => pid);
+		const restart = cluster.operate("restart", 0, { timeoutMs: 1500 });
+		await cluster.event("shard 0", "offload");
+		const loaded = descendantsOf(cluster.process.pid).filter(({ pid }) => !known.includes(pid));
+		expect(loaded).toHaveLength(1);
+		process.kill(loaded[0].pid, "SIGKILL");
+		expect((await restart).result).toMatchObject({ shard: 0, moved: 2, left: 0, cutOff: 3 });
+		expect(shards().drained).toEqual([false, false]);
 	});
 
 	it("rolling: one shard after the other, then the balancer", async () => {

@@ -27,6 +27,8 @@ class FakeShard implements OperatedShard {
 	takesNone = false;
 	/** Clients that do not leave. */
 	keeps = 0;
+	/** Its process has died and is started again. */
+	isRestarting = false;
 	/** How often its clients were counted. */
 	looks = 0;
 	/** Where clients go. */
@@ -38,6 +40,10 @@ class FakeShard implements OperatedShard {
 		this.count = count;
 		this.name = `shard ${slot}`;
 		this.steps = steps;
+	}
+
+	get isDown(): boolean {
+		return !this.serving && !this.isRestarting;
 	}
 
 	get takesClients(): boolean {
@@ -71,7 +77,7 @@ class FakeShard implements OperatedShard {
 	async drain(): Promise<{ cutOff: number; finished: boolean }> {
 		this.steps.push(`${this.name} is ended, drained: ${this.isDrained}, clients: ${this.count}`);
 		this.serving = false;
-		return { cutOff: this.count, finished: true };
+		return { cutOff: 0, finished: true };
 	}
 
 	async replace(): Promise<{ drained: null; problem: string | null }> {
@@ -255,6 +261,16 @@ describe("drain and undrain", () => {
 		expect(await drain).toMatchObject({ ended: "it was ended by undrain" });
 	});
 
+	it("undrain ends a drain that waits for other shards, too", async () => {
+		const { operations, shards } = setup([5, 5]);
+		shards[1]!.takesNone = true;
+		const drain = operations.drain(0);
+		const undrained = operations.undrain(0);
+		await expect(drain).rejects.toMatchObject({ message: "it was ended by undrain", isWanted: true });
+		expect(await undrained).toEqual({ shard: 0, changed: true });
+		expect(shards[0]!.orders).toEqual([]);
+	});
+
 	it("undrain of a shard that dies at that moment is done: its next process is not drained", async () => {
 		const { operations, shards } = setup([5, 5]);
 		await operations.drain(0);
@@ -415,6 +431,36 @@ describe("restart", () => {
 		expect(shards[0]!.isDrained).toBe(true);
 	});
 
+	it("a shard that was drained, has died and is about to start again is drained afterwards", async () => {
+		const { operations, shards } = setup([5, 5]);
+		await operations.drain(0);
+		Object.assign(shards[0]!, { serving: false, isRestarting: true });
+		await operations.restart(0);
+		expect(shards[0]!.isDrained).toBe(true);
+	});
+
+	it("clients that have not left in time are counted as cut off", async () => {
+		const { operations, shards } = setup([5, 5]);
+		shards[0]!.keeps = 2;
+		expect(await operations.restart(0, { timeoutMs: 300 })).toMatchObject({ moved: 3, left: 0, cutOff: 2 });
+	});
+
+	it("the other shard dies while the new process is loaded: the clients stay where they are", async () => {
+		const { operations, shards } = setup([5, 5]);
+		vi.spyOn(shards[0]!, "warmUp").mockImplementationOnce(async () => {
+			shards[1]!.serving = false;
+		});
+		await expect(operations.restart(0)).rejects.toThrow("no shard but 0 takes clients now");
+		expect([shards[0]!.orders, shards[0]!.isDrained]).toEqual([[], false]);
+	});
+
+	it("a new balancer that dies before it serves gets a second attempt", async () => {
+		const { operations, balancer } = setup([5, 5]);
+		vi.spyOn(balancer, "replace").mockResolvedValueOnce({ drained: null, problem: "balancer died by SIGKILL before it served" });
+		expect(await operations.rollingRestart()).toMatchObject({ balancer: { restarted: true } });
+		expect(balancer.replace).toHaveBeenCalledTimes(2);
+	});
+
 	it("cancelled while a shard is drained: it says that the shard stays so", async () => {
 		const { operations, shards } = setup([5, 5]);
 		shards[0]!.keeps = 3;
@@ -533,7 +579,17 @@ describe("scale", () => {
 	it("down at its time limit: clients that have not left are cut off, and counted", async () => {
 		const { operations, shards } = setup([5, 5]);
 		shards[1]!.keeps = 2;
-		expect(await operations.scale(1, { timeoutMs: 100 })).toMatchObject({ before: 2, after: 1, moved: 3, cutOff: 2 });
+		expect(await operations.scale(1, { timeoutMs: 300 })).toMatchObject({ before: 2, after: 1, moved: 3, cutOff: 2 });
+	});
+
+	it("down: clients that are lost with a shard that dies on the way are counted", async () => {
+		const { operations, shards } = setup([5, 5]);
+		const [, shard] = shards;
+		shard!.keeps = 2;
+		const scaled = operations.scale(1);
+		await waitFor(() => shard!.told === 3, { what: "3 clients moved", deadlineMs: 5000 });
+		Object.assign(shard!, { serving: false, lost: 2, count: 0 });
+		expect(await scaled).toMatchObject({ before: 2, after: 1, moved: 3, cutOff: 2 });
 	});
 
 	it("a shard is removed only when nothing of it is on its way", async () => {

@@ -36,9 +36,18 @@ export class AdminService {
 		this.#parts = parts;
 		const cluster: AdminCluster = Object.assign(Object.create(null), parts.cluster, {
 			operations: () => this.#operations.running.filter(({ verb }) => verb.changes).map(({ summary }) => summary),
-			cancel: () => this.#operations.cancelExclusive()?.summary ?? null,
+			cancel: () => this.#operations.cancelExclusive()?.summary ?? this.#cancelOwn(),
 		});
 		this.#operations = new VerbRuns({ cluster, onEnd: (operation, end, error) => this.#onEnd(operation, end, error) });
+	}
+
+	/** Ends what the cluster has begun by itself, or at a signal. */
+	#cancelOwn(): ReturnType<AdminCluster["cancel"]> {
+		const operations = this.#parts.cluster.shards?.operations;
+		const running = operations?.running ?? null;
+		if (running === null || running.operation === "undrain") return null;
+		operations!.end("it was cancelled");
+		return { command: running.operation, who: "the cluster" };
 	}
 
 	/** The cluster stops: asks all operations to end early. */

@@ -86,11 +86,14 @@ export interface AdminCluster {
 	setConfig(config: Config): void;
 	/** What SIGHUP does. Never rejects. */
 	reload(): Promise<ReloadReport>;
-	/** Stops the exclusive operation early. @returns its summary; null = there is none. */
-	cancel(): OperationSummary | null;
+	/** Stops the operation in progress early. @returns which one; null = there is none. */
+	cancel(): Pick<OperationSummary, "command" | "who"> | null;
 }
 
-export type ShardOperations = Pick<Operations, "drain" | "undrain" | "restart" | "rollingRestart" | "rebalance" | "scale" | "end">;
+export type ShardOperations = Pick<
+	Operations,
+	"drain" | "undrain" | "restart" | "rollingRestart" | "rebalance" | "scale" | "running" | "end"
+>;
 
 /** What can be done with the shards of a cluster. */
 export interface AdminShards {

@@ -118,6 +118,11 @@ export class SupervisedChild implements Watched {
 		return this.#state.kind === "serving";
 	}
 
+	/** It has no process and gets none by itself: it was ended, or could not be replaced. */
+	get isDown(): boolean {
+		return this.#state.kind === "gone";
+	}
+
 	/** The version of the program that it runs; null = it never served. */
 	get version(): string | null {
 		return this.#version;
@@ -125,7 +130,9 @@ export class SupervisedChild implements Watched {
 
 	start(): void {
 		this.#incarnation += 1;
-		const life = this.#warm ?? this.#fork();
+		const warm = this.#warm;
+		const { exitCode, signalCode } = warm?.process ?? {};
+		const life = warm !== null && exitCode === null && signalCode === null ? warm : this.#fork();
 		this.#warm = null;
 		const { name } = this.#spec;
 		const { readyTimeoutMs } = this.#spec.timeouts();
@@ -402,7 +409,8 @@ export class SupervisedChild implements Watched {
 
 	#onExit(life: Life): void {
 		const state = this.#state;
-		// It has waited to replace another one, and had nothing to lose.
+		// It has waited to replace another one, and had nothing to lose: the next start forks another.
+		if (this.#warm === life) this.#warm = null;
 		if (!("life" in state) || state.life !== life) return;
 		if (state.kind === "starting") clearTimeout(state.readyTimer);
 		life.connectionsLost = this.#spec.connections();

@@ -31,7 +31,7 @@ export async function drainShard({ shard, rate, timeoutMs, signal, onProgress, p
 	let isOrdered = false;
 	let toldMs = Number.NEGATIVE_INFINITY;
 	for (;;) {
-		if (!isOrdered && shard.serving) isOrdered = await ordered(shard, rate);
+		if (!isOrdered && shard.serving && !signal.aborted) isOrdered = await ordered(shard, rate);
 		if (!shard.serving) isOrdered = false;
 		const nowMs = performance.now();
 		const left = shard.clients;

@@ -12,6 +12,8 @@ export interface OperatedShard {
 	readonly version: string | null;
 	/** Its process serves, drained or not. */
 	readonly serving: boolean;
+	/** It has no process and gets none by itself. */
+	readonly isDown: boolean;
 	/** It takes new clients. */
 	readonly takesClients: boolean;
 	/** It is to have no clients, also after its process was started again. */
@@ -55,6 +57,10 @@ export class BoardShard implements OperatedShard {
 
 	get serving(): boolean {
 		return this.#child.serving;
+	}
+
+	get isDown(): boolean {
+		return this.#child.isDown;
 	}
 
 	get takesClients(): boolean {

@@ -55,7 +55,7 @@ export interface DrainResult {
 
 export interface UndrainResult {
 	readonly shard: number;
-	/** False if it was not drained. */
+	/** False if it was not drained, and no drain waited. */
 	readonly changed: boolean;
 }
 
@@ -76,7 +76,7 @@ export interface ScaleResult {
 	readonly after: number;
 	/** Clients that were told to reconnect, because their shard was removed. */
 	readonly moved: number;
-	/** Clients, and unfinished work, that were cut off with a removed shard. */
+	/** Clients that had not left in time or were lost, and unfinished work, that were cut off with a removed shard. */
 	readonly cutOff: number;
 	/** After shards were added. Absent = none was, or clients were not moved to them (`--no-rebalance-shards`). */
 	readonly rebalance?: RebalanceResult;
@@ -87,7 +87,7 @@ export interface ScaleResult {
 
 /** In a rolling restart, `lost` also counts clients that were lost before and after the shard's turn. */
 export interface RestartResult extends DrainResult {
-	/** Unfinished work that the old process cut off. */
+	/** Clients that had not left in time, and unfinished work, that the old process cut off. */
 	readonly cutOff: number;
 	/** The versions of the old and the new process; null = unknown. */
 	readonly from: string | null;

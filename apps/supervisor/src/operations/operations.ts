@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Config } from "@shardcast/config";
-import type { ClusterEvent } from "@shardcast/control";
+import { type ClusterEvent, offloadQuestion } from "@shardcast/control";
 import { until } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
 import { toldPerSecond } from "@shardcast/wire";
@@ -83,6 +83,8 @@ const settledShare = 0.98;
 const settleMsMax = 10_000;
 /** Between two attempts to tell a shard something. */
 const retryMs = 50;
+/** The longest time that one attempt takes. */
+const orderMsMax = offloadQuestion.deadlineMs;
 /** Beyond `--heartbeat-timeout`, for what is still on its way when a shard has ended. */
 const doneMsMax = 5000;
 /** A shard without a heartbeat for 0.8 s takes no clients. On a busy machine all may be late at once. */
@@ -114,6 +116,8 @@ export class Operations {
 	drain(slot: number, options: DrainOptions = {}): Promise<DrainResult> {
 		return this.#run("drain", options.onProgress, async (running) => {
 			const shard = this.#shard(slot);
+			// From now on `undrain` ends it.
+			running.slot = slot;
 			await this.#mayLeave(running, shard, options);
 			return this.#drain(running, shard, options);
 		});
@@ -125,8 +129,9 @@ export class Operations {
 		const endsDrain = current?.name === "drain" && current.slot === slot;
 		if (!endsDrain) return this.#run("undrain", undefined, (running) => this.#undrain(running, slot));
 		current.abort.abort("it was ended by undrain");
-		await until(() => this.#running !== current, 5000);
-		return this.#run("undrain", undefined, (running) => this.#undrain(running, slot));
+		await until(() => this.#running !== current, orderMsMax + doneMsMax);
+		await this.#run("undrain", undefined, (running) => this.#undrain(running, slot));
+		return { shard: slot, changed: true };
 	}
 
 	/** Replaces the process of a shard, which may be of another version then. Its clients are told to reconnect first. */
@@ -267,12 +272,13 @@ export class Operations {
 		this.#parts.onTakers();
 		const deadlineMs = performance.now() + this.#parts.config().heartbeatTimeoutMs;
 		// One that dies now is started without being drained, and one that hangs is killed by then.
-		while (shard.serving) {
+		for (let attempt = 1; shard.serving; attempt++) {
 			try {
 				await shard.offload({ on: false, rate: null });
 				return;
 			} catch (error) {
-				if (performance.now() >= deadlineMs)
+				// One attempt alone may take longer than that.
+				if (performance.now() >= deadlineMs && attempt > 1)
 					throw new OperationAborted(`${shard.name} was not told that it takes clients again: ${(error as Error).message}`);
 				await pause(retryMs);
 			}
@@ -284,7 +290,7 @@ export class Operations {
 		const { signal } = running.abort;
 		const { slot, name, version: from, lost } = shard;
 		// One that is down was drained by the restart that failed.
-		const wasDrained = shard.isDrained && shard.serving;
+		const wasDrained = shard.isDrained && !shard.isDown;
 		const staysDrained = `; ${name} stays drained until "undrain ${slot}"`;
 		const { config } = this.#parts;
 		this.#progress(running, `${name}: loading the installed version`, 0, shard.clients);
@@ -294,6 +300,8 @@ export class Operations {
 		});
 		try {
 			this.#goOn(signal);
+			// Loading has taken a while.
+			if (shard.serving) await this.#mayLeave(running, shard, options, true);
 			const lostBefore = shard.lost - lost;
 			const drained = await this.#drain(running, shard, options);
 			this.#goOn(signal, staysDrained);
@@ -307,7 +315,8 @@ export class Operations {
 			await until(() => wasDrained || shard.takesClients || signal.aborted, config().readyTimeoutMs);
 			this.#goOn(signal);
 			if (!wasDrained && !shard.takesClients) throw new OperationAborted(`the new process of ${name} does not take clients; see its log`);
-			return { ...drained, left: 0, lost: lostBefore + drained.lost, cutOff: ended?.cutOff ?? 0, from, to: shard.version };
+			const cutOff = Math.max(drained.left, ended?.cutOff ?? 0);
+			return { ...drained, left: 0, lost: lostBefore + drained.lost, cutOff, from, to: shard.version };
 		} finally {
 			shard.coolDown();
 		}
@@ -367,15 +376,16 @@ export class Operations {
 		const { shards, config, isDone, isServing, removeShard, onTakers } = this.#parts;
 		const shard = shards().at(-1)!;
 		if (shard.serving) await this.#mayLeave(running, shard, options, hasChanged);
-		const { moved } = await this.#drain(running, shard, options);
+		const { moved, left, lost } = await this.#drain(running, shard, options);
 		done.moved += moved;
+		done.cutOff += lost;
 		if (signal.aborted) {
 			if (isServing()) await this.#takeClients(shard);
 			this.#goOn(signal);
 		}
 		this.#progress(running, `${shard.name}: ending its process`, moved, shard.clients);
 		const { cutOff } = await shard.drain(config().shutdownTimeoutMs);
-		done.cutOff += cutOff;
+		done.cutOff += Math.max(left, cutOff);
 		// Who cancels does not want to lose it. Longer than that, only a shard that hangs has not read it, and such a shard is killed.
 		await until(() => isDone(shard.slot) || (signal.aborted && !isServing()), config().heartbeatTimeoutMs + doneMsMax);
 		removeShard();
@@ -409,7 +419,9 @@ export class Operations {
 		});
 		try {
 			this.#goOn(running.abort.signal);
-			const { problem } = await balancer.replace(config().shutdownTimeoutMs);
+			let { problem } = await balancer.replace(config().shutdownTimeoutMs);
+			// One more attempt, since without a balancer nobody can connect: the first one may have been killed.
+			if (problem !== null && this.#parts.isServing()) ({ problem } = await balancer.replace(config().shutdownTimeoutMs));
 			this.#goOnUnlessStopping(running.abort.signal);
 			if (problem !== null) throw new OperationAborted(`${problem}; no new client can connect`);
 			this.#goOn(running.abort.signal);

@@ -113,6 +113,17 @@ it("cancel ends it early; undrain does so for a drain of its shard, since it may
 	ended({ ...drained, left: 5, ended: "it was cancelled" });
 });
 
+it("cancel ends an operation that nobody has ordered, such as a rebalance after a crash", async () => {
+	const { run, operations } = setup({ running: { operation: "rebalance", text: "", moved: 0, left: 0 } });
+	expect(endOf(await run("cancel"))).toMatchObject({ lines: ['asked "rebalance" of the cluster to stop'] });
+	expect(operations.end).toHaveBeenCalledWith("it was cancelled");
+});
+
+it("a drain that undrain ends before it has begun was done in part", async () => {
+	const drain = () => Promise.reject(new OperationAborted("it was ended by undrain", true));
+	expect(endOf(await setup({ drain }).run("drain", { shard: 1 }))).toMatchObject({ outcome: "partly", reason: "it was ended by undrain" });
+});
+
 it("a restart that is cancelled was done in part, and says what is left", async () => {
 	let fail = (_: Error) => {};
 	const restart = () => new Promise<never>((_, reject) => (fail = reject));

@@ -20,7 +20,7 @@ export async function operate<Result>(
 	} catch (error) {
 		if (error instanceof OperationRefused) throw new Refused(error.message);
 		// As it was asked to. A problem that it meets at that moment is told in the same way: the message says which.
-		if (error instanceof OperationAborted && signal.aborted) throw new EndedEarly(error.message);
+		if (error instanceof OperationAborted && (signal.aborted || error.isWanted)) throw new EndedEarly(error.message);
 		throw error;
 	} finally {
 		signal.removeEventListener("abort", end);
