@@ -45,12 +45,16 @@ import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardc
 import { EventReader, EventWriter, eventRingInMemory, Webhooks } from "@shardcast/webhooks";
 import { monotonicMs } from "@shardcast/wire";
 import { Shard } from "../lifecycle/shard.ts";
+import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import { failover } from "../nodes/failover.ts";
 import { type Rebalance, type RebalanceOptions, rebalance, recommend } from "../nodes/rebalance.ts";
 import { openRedis } from "../redis/open-redis.ts";
 import type { SessionEvents } from "../sessions/sessions.ts";
 import { version } from "../version.ts";
 import { openWebhookBackend } from "../webhooks/webhook-backend.ts";
+
+/** For events about a server that could not start, in milliseconds. */
+const lastEventsMsMax = 1000;
 
 interface HostParts {
 	readonly config: Config;
@@ -161,34 +165,37 @@ export class Host {
 			tell: (level, text) => this.events.add(level, text),
 			names: { process: "shard", whole: "the server" },
 		});
-		this.shard = new Shard({
-			config,
-			board: this.#board,
-			row,
-			connectionsFit: clientsThatFit(),
-			bus,
-			openHistory: (committed) => {
-				const history = ChannelLog.inMemory(historyCapacity(config), { committed });
-				this.#own.addReading(historyMetrics, () => ({ ...history.counts(), locksFreed: 0, fill: history.fill() }));
-				return history;
+		this.shard = createShard(
+			{
+				config,
+				board: this.#board,
+				row,
+				connectionsFit: clientsThatFit(),
+				bus,
+				openHistory: (committed) => {
+					const history = ChannelLog.inMemory(historyCapacity(config), { committed });
+					this.#own.addReading(historyMetrics, () => ({ ...history.counts(), locksFreed: 0, fill: history.fill() }));
+					return history;
+				},
+				ingest: this.#ingest,
+				certificates,
+				redis: openRedis(config, "shard-0", log),
+				address: parseAddress(config.addr),
+				handoff: null,
+				isProxy: null,
+				rates: RateTable.inMemory(),
+				openClientEvents: () => new EventWriter(eventRing()),
+				openAddresses: () => AddressTable.ofProcess(config.maxConnections),
+				log,
+				sample: (beatLateMs) => this.#monitor.sample(beatLateMs),
+				ask: this.ask,
+				parts: answers,
+				metrics: this.#own,
+				events,
+				...(handlerDeadlineMs !== undefined && { handlerDeadlineMs }),
 			},
-			ingest: this.#ingest,
-			certificates,
-			redis: openRedis(config, "shard-0", log),
-			address: parseAddress(config.addr),
-			handoff: null,
-			isProxy: null,
-			rates: RateTable.inMemory(),
-			openClientEvents: () => new EventWriter(eventRing()),
-			openAddresses: () => AddressTable.ofProcess(config.maxConnections),
-			log,
-			sample: (beatLateMs) => this.#monitor.sample(beatLateMs),
-			ask: this.ask,
-			parts: answers,
-			metrics: this.#own,
-			events,
-			...(handlerDeadlineMs !== undefined && { handlerDeadlineMs }),
-		});
+			() => this.#webhooks.stop(),
+		);
 	}
 
 	/** Brings the options into force that can change while it runs. @throws when the shard cannot work with them; nothing has changed then. */
@@ -270,6 +277,9 @@ export class Host {
 		try {
 			await this.#begin();
 		} catch (error) {
+			// It may have been reported as joined.
+			await this.#node?.leave();
+			await this.#webhooks.drain(lastEventsMsMax);
 			await this.close();
 			throw error;
 		}
@@ -336,5 +346,16 @@ export class Host {
 	/** All metrics as values. */
 	async values(): Promise<MetricValues[]> {
 		return [...readValues(boardMetrics, readBoard(this.#board)), ...(await this.#own.values())];
+	}
+}
+
+/** One that cannot be created leaves no connection, which would be opened again and again. @param onFailure called then. */
+function createShard(options: ShardOptions, onFailure: () => void): Shard {
+	try {
+		return new Shard(options);
+	} catch (error) {
+		options.redis?.client.close();
+		onFailure();
+		throw error;
 	}
 }

@@ -18,6 +18,9 @@ export interface MetricSink {
 	write(samples: readonly MetricSample[]): void | Promise<void>;
 }
 
+/** At shutdown, the time for values that are being written already, in milliseconds. */
+const earlierMsMax = 1000;
+
 interface SinkFeedParts {
 	readonly sink: MetricSink;
 	readonly values: () => Promise<readonly MetricValues[]>;
@@ -28,7 +31,8 @@ interface SinkFeedParts {
 export class SinkFeed {
 	readonly #parts: SinkFeedParts;
 	#timer: NodeJS.Timeout | null = null;
-	#writing = false;
+	/** Null = nothing is being written. */
+	#writing: Promise<void> | null = null;
 	#failing = false;
 
 	constructor(parts: SinkFeedParts) {
@@ -47,16 +51,23 @@ export class SinkFeed {
 	/** Writes the last values at shutdown, and waits at most `deadlineMs`. Never rejects. */
 	async writeLast(deadlineMs: number): Promise<void> {
 		try {
+			// What is being written now was read earlier.
+			if (this.#writing !== null) await withDeadline(this.#writing, Math.min(deadlineMs, earlierMsMax), "the metric sink");
 			await withDeadline(this.write(), deadlineMs, "the metric sink");
 		} catch {
 			this.#parts.log.warn({ deadlineMs }, "the metric sink did not accept the last values in time");
 		}
 	}
 
-	/** Never rejects. */
-	async write(): Promise<void> {
-		if (this.#writing) return;
-		this.#writing = true;
+	/** Does nothing while values are being written. Never rejects. */
+	write(): Promise<void> {
+		this.#writing ??= this.#write().finally(() => {
+			this.#writing = null;
+		});
+		return this.#writing;
+	}
+
+	async #write(): Promise<void> {
 		const { sink, values, log } = this.#parts;
 		try {
 			await sink.write((await values()).flatMap(samplesOf));
@@ -64,8 +75,6 @@ export class SinkFeed {
 		} catch (error) {
 			if (!this.#failing) log.warn({ error }, "the metric sink failed");
 			this.#failing = true;
-		} finally {
-			this.#writing = false;
 		}
 	}
 }

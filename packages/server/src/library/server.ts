@@ -145,6 +145,7 @@ const optionKeys = Object.keys({
 const endedByThen = "the server has been shut down";
 const listenerErrorEveryMs = 1000;
 const statusErrorEveryMs = 60_000;
+const failedToStart = "the server could not start; create another one";
 /** The sink always gets this many milliseconds for the last values, even when the shutdown has used all of its time. */
 const lastNumbersMsMin = 1000;
 
@@ -171,6 +172,8 @@ export class Server extends EventEmitter<ServerEvents> {
 	#config: Config;
 	#running: Promise<void> | null = null;
 	#ended: Promise<number> | null = null;
+	/** `run` has rejected. */
+	#hasFailed = false;
 
 	constructor(config: Config, options: ServerOptions) {
 		super({ captureRejections: true });
@@ -234,7 +237,12 @@ export class Server extends EventEmitter<ServerEvents> {
 			metrics: () => this.#host.metrics(),
 		});
 		this.users = new Users((question, request) => this.#host.ask(question, request));
-		for (const middleware of options.middleware ?? []) this.use(middleware);
+		try {
+			for (const middleware of options.middleware ?? []) this.use(middleware);
+		} catch (error) {
+			this.#host.close().catch(() => undefined);
+			throw error;
+		}
 	}
 
 	/** The current options. */
@@ -351,6 +359,7 @@ export class Server extends EventEmitter<ServerEvents> {
 	 */
 	run(handler?: MessageHandler): Promise<void> {
 		if (this.#ended !== null) throw new Error(`${endedByThen}; create another one`);
+		if (this.#hasFailed) throw new Error(failedToStart);
 		if (this.#running !== null) throw new Error("the server is already running");
 		if (handler !== undefined) this.#host.shard.onMessage(handler);
 		this.#running = this.#start();
@@ -405,9 +414,10 @@ export class Server extends EventEmitter<ServerEvents> {
 	 * @param strategy default `failover`. With "immediate", the clients are closed first, all at once; with "delayed", the server continues to serve for
 	 * `drainDelayMs`, or 5 s.
 	 * @returns the number of messages and clients that were cut off.
-	 * @throws TypeError for an unknown strategy.
+	 * @throws TypeError for an unknown strategy, RangeError for an invalid time.
 	 */
 	shutdown(timeoutMs = this.#config.shutdownTimeoutMs, strategy = this.#config.failover): Promise<number> {
+		checkMs("timeoutMs", timeoutMs, 0);
 		this.#ended ??= this.#stop(timeoutMs, checkedFailover(strategy));
 		return this.#ended;
 	}
@@ -420,12 +430,18 @@ export class Server extends EventEmitter<ServerEvents> {
 	#checkSendable({ length }: Uint8Array): void {
 		if (this.#ended !== null) throw new Error(endedByThen);
 		if (this.#running === null) throw new Error("the server is not running yet; await run() first");
+		if (this.#hasFailed) throw new Error(failedToStart);
 		const { maxPayloadBytes } = this.#config;
 		if (length > maxPayloadBytes) throw new RangeError(`the message is ${length} bytes; the most is ${maxPayloadBytes}`);
 	}
 
 	async #start(): Promise<void> {
-		await this.#host.start();
+		try {
+			await this.#host.start();
+		} catch (error) {
+			this.#hasFailed = true;
+			throw error;
+		}
 		this.#certificateWatch.start();
 		this.#statusLine?.start();
 		this.#sinkFeed?.start();

@@ -39,6 +39,40 @@ it("the last values reach the sink within a deadline", async () => {
 	expect(warnings).toEqual(["the metric sink did not accept the last values in time"]);
 });
 
+it("the last values follow those that are being written", async () => {
+	const { log, warnings } = listening();
+	const written: number[] = [];
+	let isFree = () => {};
+	const sink: MetricSink = {
+		everyMs: 1000,
+		write: async (samples) => {
+			await new Promise<void>((resolve) => {
+				isFree = resolve;
+			});
+			written.push(samples[0]!.value);
+		},
+	};
+	let value = 1;
+	const values = async () => [{ name: "a", type: "gauge", values: [{ labels: {}, value }] }] as never;
+	const feed = new SinkFeed({ sink, values, log });
+	const first = feed.write();
+	await Promise.resolve();
+	value = 2;
+	const last = feed.writeLast(5000);
+	await vi.waitFor(() => {
+		isFree();
+		expect(written).toEqual([1, 2]);
+	});
+	await Promise.all([first, last]);
+	expect(warnings).toEqual([]);
+});
+
+it.each([Number.NaN, Number.POSITIVE_INFINITY, -1, "SIGTERM"])("%s is not a valid time for a shutdown", async (time) => {
+	const server = create({});
+	expect(() => server.shutdown(time as number)).toThrow(RangeError);
+	await server.shutdown(0);
+});
+
 it.each([
 	[
 		"throws",

@@ -206,6 +206,9 @@ describe("a server in the application's process", () => {
 		const { port } = other.address() as { port: number };
 		const stuck = create({ addr: `127.0.0.1:${port}` });
 		await expect(stuck.run()).rejects.toThrow(StartupError);
+		const another = /could not start; create another one/;
+		expect(() => stuck.run()).toThrow(another);
+		expect(() => stuck.publish("to nobody")).toThrow(another);
 		expect(await stuck.shutdown()).toBe(0);
 		other.close();
 
