@@ -6,6 +6,7 @@ export class RestartedChannels {
 	readonly #endSubscriptions: (channels: ReadonlySet<string>) => void;
 	#channels = new Set<string>();
 	#timer: NodeJS.Timeout | undefined;
+	#isStopped = false;
 
 	/** @param endSubscriptions makes positioned subscribers resubscribe. */
 	constructor(endSubscriptions: (channels: ReadonlySet<string>) => void) {
@@ -13,12 +14,14 @@ export class RestartedChannels {
 	}
 
 	add(channel: string): void {
+		if (this.#isStopped) return;
 		this.#channels.add(channel);
 		this.#timer ??= setTimeout(this.#end, collectMs);
 	}
 
 	/** Those that are still collected are forgotten: the shard closes its clients. */
 	stop(): void {
+		this.#isStopped = true;
 		clearTimeout(this.#timer);
 	}
 

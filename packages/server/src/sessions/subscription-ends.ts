@@ -3,38 +3,45 @@ import type { Subscribers } from "./centrifuge/subscribers.ts";
 import type { Sessions } from "./sessions.ts";
 
 interface SubscriptionEndsParts {
-	readonly sessions: Pick<Sessions, "all">;
-	readonly subscribers: Pick<Subscribers, "subscribed">;
+	readonly sessions: Pick<Sessions, "all" | "count">;
+	readonly subscribers: Pick<Subscribers, "subscriptionsMade">;
 }
 
 /**
  * Makes positioned subscribers of channels resubscribe, since they have missed publications.
  *
- * Owned by the shard's loop. The first call in a turn visits all clients, about 1 ms with 5,000. If more calls follow in the same turn, since
- * many channels have lost publications, the second one builds an index, which the others use; it is gone when the turn ends.
+ * Owned by the shard's loop. A call visits all clients, about 1 ms with 5,000. If many follow in the same turn, since many channels have lost
+ * publications, an index is built as soon as it costs less than the calls so far: it visits all subscriptions. It is gone when the turn ends.
  */
 export class SubscriptionEnds {
 	readonly #parts: SubscriptionEndsParts;
-	#calls = 0;
+	/** Visits of this turn. */
+	#visits = 0;
+	/** Subscriptions at the first call of this turn. */
+	#subscriptions = 0;
 	/** Positioned subscribers by channel. */
 	#index: Map<string, CentrifugeSession[]> | null = null;
 	/** The count of subscriptions when the index was built. Later ones are not in it. */
-	#indexed = 0;
+	#madeAtIndex = 0;
 
 	constructor(parts: SubscriptionEndsParts) {
 		this.#parts = parts;
 	}
 
 	end(channels: ReadonlySet<string>): void {
-		if (this.#calls++ > 0) {
+		const { sessions } = this.#parts;
+		const isFirst = this.#visits === 0;
+		this.#visits += sessions.count;
+		if (!isFirst && this.#visits > this.#subscriptions) {
 			const index = this.#current();
 			for (const channel of channels) for (const session of index.get(channel) ?? []) endIn(session, channel);
 			return;
 		}
-		queueMicrotask(this.#turnEnded);
-		for (const session of [...this.#parts.sessions.all]) {
+		if (isFirst) queueMicrotask(this.#turnEnded);
+		for (const session of [...sessions.all]) {
 			if (!(session instanceof CentrifugeSession)) continue;
 			const { subscriptions } = session;
+			if (isFirst) this.#subscriptions += subscriptions.size;
 			const both = channels.size < subscriptions.size ? channels : [...subscriptions.keys()].filter((channel) => channels.has(channel));
 			for (const channel of both) endIn(session, channel);
 		}
@@ -42,7 +49,7 @@ export class SubscriptionEnds {
 
 	#current(): ReadonlyMap<string, readonly CentrifugeSession[]> {
 		const { sessions, subscribers } = this.#parts;
-		if (this.#index !== null && this.#indexed === subscribers.subscribed) return this.#index;
+		if (this.#index !== null && this.#madeAtIndex === subscribers.subscriptionsMade) return this.#index;
 		const index = new Map<string, CentrifugeSession[]>();
 		for (const session of sessions.all) {
 			if (!(session instanceof CentrifugeSession)) continue;
@@ -54,12 +61,13 @@ export class SubscriptionEnds {
 			}
 		}
 		this.#index = index;
-		this.#indexed = subscribers.subscribed;
+		this.#madeAtIndex = subscribers.subscriptionsMade;
 		return index;
 	}
 
 	readonly #turnEnded = (): void => {
-		this.#calls = 0;
+		this.#visits = 0;
+		this.#subscriptions = 0;
 		this.#index = null;
 	};
 }

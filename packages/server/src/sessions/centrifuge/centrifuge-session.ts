@@ -243,7 +243,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.#subscriptions ??= new Map();
 		this.#subscriptions.set(channel, subscription);
 		const { hub, subscribers } = this.endpoint;
-		subscribers.subscribed++;
+		subscribers.subscriptionsMade++;
 		const { joins, presence, audiences } = subscribers;
 		if (this.framing.codec.binary) audiences.protobufSubscriptions++;
 		hub.subscribe(this.transport, subscription.audience);

@@ -14,8 +14,8 @@ export class Subscribers {
 	readonly patterns: PatternAudiences;
 	readonly joins = new JoinAudiences();
 	readonly presence = new Presence();
-	/** How many subscriptions there have been. */
-	subscribed = 0;
+	/** How many subscriptions there have been, since the start. */
+	subscriptionsMade = 0;
 	readonly #namespaces: () => Namespaces;
 
 	/** @param namespaces read at each use. */
