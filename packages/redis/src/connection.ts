@@ -132,7 +132,7 @@ function clusterConnection(options: RedisOptions, events: ConnectionEvents): Con
 	});
 	cluster.on("node-error", (error: unknown) => events.onError(redisError(error)));
 	cluster.on("node-ready", () => {
-		// Before, the library refuses all commands: `connect` waits for the other servers.
+		// Until it is ready, the library refuses all commands: `connect` waits for the other servers.
 		if (cluster.isReady) events.onReady();
 	});
 	cluster.on("sharded-channel-moved-error", (error: unknown) => {

@@ -6,8 +6,7 @@ import { openRedis } from "./support/client.ts";
 describe.skipIf(!redisForTests())("Redis Cluster", () => {
 	let cluster: RedisCluster;
 	beforeAll(async () => {
-		// No server is to be taken for lost while the machine stands still.
-		cluster = await RedisCluster.start(3, { nodeTimeoutMs: 15_000 });
+		cluster = await RedisCluster.start(3);
 	});
 	afterAll(() => cluster.stop());
 

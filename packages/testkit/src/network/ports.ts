@@ -25,6 +25,8 @@ async function ownBlock(): Promise<number> {
 /** What this process was given lately: a program that has not bound its port yet keeps it. */
 const given = new Set<number>();
 const givenMax = 200;
+/** Where there are hardly any others left. */
+const newestKept = 60;
 
 /**
  * The first of `count` consecutive ports that are free on every interface, at a random place in this process's block. No other process that
@@ -35,7 +37,8 @@ export async function freePorts(count = 1): Promise<number> {
 	const first = (await own) + 1;
 	for (const oldest of given) if (given.size > givenMax) given.delete(oldest);
 	for (let attempt = 0; attempt < 200; attempt++) {
-		if (attempt === 100) given.clear();
+		// What was given long ago may be free again; the newest may still be looked at.
+		if (attempt === 100) for (const oldest of given) if (given.size > newestKept) given.delete(oldest);
 		const port = first + Math.floor(Math.random() * (blockPorts - count));
 		const wanted = Array.from({ length: count }, (_, index) => port + index);
 		if (wanted.some((each) => given.has(each))) continue;

@@ -15,8 +15,10 @@ export class RedisCluster {
 		this.#masters = masters;
 	}
 
-	/** @param nodeTimeoutMs after which the others agree that a server is gone, and its replica is elected. */
-	static async start(masters: number, { replicas = false, nodeTimeoutMs = 2000 } = {}): Promise<RedisCluster> {
+	static async start(masters: number, { replicas = false } = {}): Promise<RedisCluster> {
+		// After this time the others agree that a server is gone, and its replica is elected. Without replicas, none is to be taken for gone while the
+		// machine stands still.
+		const nodeTimeoutMs = replicas ? 2000 : 15_000;
 		const servers = await Promise.all(
 			Array.from({ length: replicas ? 2 * masters : masters }, async () => {
 				const busPort = String(await freePorts());
