@@ -44,10 +44,12 @@ export class AdminService {
 	/** Ends what the cluster has begun by itself, or at a signal. */
 	#cancelOwn(): ReturnType<AdminCluster["cancel"]> {
 		const operations = this.#parts.cluster.shards?.operations;
-		const running = operations?.running ?? null;
-		if (running === null || running.operation === "undrain") return null;
-		operations!.end("it was cancelled");
-		return { command: running.operation, who: "the cluster" };
+		if (operations?.running == null) return null;
+		const { operation } = operations.running;
+		// A verb, and not an exclusive one.
+		if (operation === "undrain") return null;
+		operations.end("it was cancelled");
+		return { command: operation, who: "the cluster" };
 	}
 
 	/** The cluster stops: asks all operations to end early. */

@@ -131,8 +131,8 @@ export class SupervisedChild implements Watched {
 	start(): void {
 		this.#incarnation += 1;
 		const warm = this.#warm;
-		const { exitCode, signalCode } = warm?.process ?? {};
-		const life = warm !== null && exitCode === null && signalCode === null ? warm : this.#fork();
+		// It may have died since it was loaded.
+		const life = warm !== null && runs(warm.process) ? warm : this.#fork();
 		this.#warm = null;
 		const { name } = this.#spec;
 		const { readyTimeoutMs } = this.#spec.timeouts();
@@ -409,8 +409,7 @@ export class SupervisedChild implements Watched {
 
 	#onExit(life: Life): void {
 		const state = this.#state;
-		// It has waited to replace another one, and had nothing to lose: the next start forks another.
-		if (this.#warm === life) this.#warm = null;
+		// It has waited to replace another one, and had nothing to lose.
 		if (!("life" in state) || state.life !== life) return;
 		if (state.kind === "starting") clearTimeout(state.readyTimer);
 		life.connectionsLost = this.#spec.connections();
@@ -455,6 +454,10 @@ export class SupervisedChild implements Watched {
 		this.#state = { kind: "gone" };
 		this.#spec.onFailure(error);
 	}
+}
+
+function runs({ exitCode, signalCode }: ChildProcess): boolean {
+	return exitCode === null && signalCode === null;
 }
 
 function causeOf(life: Life): string {

@@ -127,11 +127,12 @@ export class Operations {
 	async undrain(slot: number): Promise<UndrainResult> {
 		const current = this.#running;
 		const endsDrain = current?.name === "drain" && current.slot === slot;
-		if (!endsDrain) return this.#run("undrain", undefined, (running) => this.#undrain(running, slot));
-		current.abort.abort("it was ended by undrain");
-		await until(() => this.#running !== current, orderMsMax + doneMsMax);
-		await this.#run("undrain", undefined, (running) => this.#undrain(running, slot));
-		return { shard: slot, changed: true };
+		if (endsDrain) {
+			current.abort.abort("it was ended by undrain");
+			await until(() => this.#running !== current, orderMsMax + doneMsMax);
+		}
+		const { changed } = await this.#run("undrain", undefined, (running) => this.#undrain(running, slot));
+		return { shard: slot, changed: changed || endsDrain };
 	}
 
 	/** Replaces the process of a shard, which may be of another version then. Its clients are told to reconnect first. */

@@ -127,6 +127,7 @@ afterAll(async () => {
 
 describe("a gateway of three processes", () => {
 	it("passes CONTROL and FILE on once and in order both ways, for clients on all processes, over one pair of connections to each backend", async () => {
+		for (let slot = 0; slot < processes; slot++) expect(on(slot).length).toBeGreaterThan(clientsEach / 2);
 		expect(new Set(clients.map(({ id }) => id)).size).toBe(clients.length);
 		for (let number = 0; number < 20; number++) send(number);
 		await waitFor(() => clients.every((client) => [1, 2].every((id) => hasAll(client, id, 19))), { ...within, what: "all answers" });

@@ -2,6 +2,7 @@ import { connect, type Socket } from "node:net";
 import { GrowingBytes } from "@shardcast/http";
 import type { Refusal } from "../answer/refusal.ts";
 import type { HeadParser } from "../head/head.ts";
+import type { TargetFailure } from "../targets.ts";
 import type { TargetTls } from "../tls/target-tls.ts";
 import { PassedRequests, type PassedRequestsOptions } from "./passed-requests.ts";
 import { ResponseReader } from "./response-reader.ts";
@@ -35,7 +36,7 @@ interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "re
 	 * Called once. "unreached" = the target's port did not answer; the client's connection is then untouched. "broken" = it has ended the connection before
 	 * anything of its answer could be passed on, while the client waited for one.
 	 */
-	readonly onTargetClosed: (how: "unreached" | "broken" | "closed") => void;
+	readonly onTargetClosed: (how: TargetFailure | "closed") => void;
 }
 
 /** A head that is longer is passed on as it is. */

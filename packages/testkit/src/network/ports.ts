@@ -35,10 +35,10 @@ const newestKept = 60;
 export async function freePorts(count = 1): Promise<number> {
 	own ??= ownBlock();
 	const first = (await own) + 1;
-	for (const oldest of given) if (given.size > givenMax) given.delete(oldest);
+	forgetOldest(givenMax);
 	for (let attempt = 0; attempt < 200; attempt++) {
 		// What was given long ago may be free again; the newest may still be looked at.
-		if (attempt === 100) for (const oldest of given) if (given.size > newestKept) given.delete(oldest);
+		if (attempt === 100) forgetOldest(newestKept);
 		const port = first + Math.floor(Math.random() * (blockPorts - count));
 		const wanted = Array.from({ length: count }, (_, index) => port + index);
 		if (wanted.some((each) => given.has(each))) continue;
@@ -48,6 +48,10 @@ export async function freePorts(count = 1): Promise<number> {
 		for (const each of wanted) given.delete(each);
 	}
 	throw new Error(`no ${count} consecutive free ports between ${first} and ${first + blockPorts - 2} in 200 attempts`);
+}
+
+function forgetOldest(kept: number): void {
+	for (const port of given) if (given.size > kept) given.delete(port);
 }
 
 async function allFree(ports: readonly number[]): Promise<boolean> {
