@@ -1,8 +1,9 @@
 import type { Workers } from "@shardcast/control";
 import { type AdminAnswer, type AdminCall, adminVersionHeader, jsonLine, refusal } from "@shardcast/http";
+import type { RunningOperation } from "../operations/operations.ts";
 import { ArgumentError, parseArguments } from "./arguments.ts";
 import { commandText } from "./command-text.ts";
-import { type AdminCluster, Refused, type Verb } from "./verb.ts";
+import { type AdminCluster, type OperationSummary, Refused, type Verb } from "./verb.ts";
 import { type OperationOutcome, type VerbRun, VerbRuns } from "./verb-runs.ts";
 import { verbOf, verbs } from "./verbs/index.ts";
 
@@ -11,6 +12,9 @@ export const waitMsMax = 10_000;
 
 /** The status of an answer whose operation has ended. */
 const statuses = { done: 200, partly: 200, refused: 409, failed: 500 } as const satisfies Record<OperationOutcome, number>;
+
+/** Who has begun what no verb has. */
+const theCluster = "the cluster";
 
 interface AdminServiceParts {
 	/** All but what this service knows itself. */
@@ -35,21 +39,35 @@ export class AdminService {
 	constructor(parts: AdminServiceParts) {
 		this.#parts = parts;
 		const cluster: AdminCluster = Object.assign(Object.create(null), parts.cluster, {
-			operations: () => this.#operations.running.filter(({ verb }) => verb.changes).map(({ summary }) => summary),
+			operations: () => this.#running(),
 			cancel: () => this.#operations.cancelExclusive()?.summary ?? this.#cancelOwn(),
 		});
 		this.#operations = new VerbRuns({ cluster, onEnd: (operation, end, error) => this.#onEnd(operation, end, error) });
 	}
 
+	/** Those of verbs, and what the cluster has begun by itself. */
+	#running(): readonly OperationSummary[] {
+		const { running } = this.#operations;
+		const given = running.filter(({ verb }) => verb.changes).map(({ summary }) => summary);
+		const own = running.some(({ verb }) => verb.isExclusive === true) ? null : this.#own;
+		if (own === null) return given;
+		const { operation, startedAt, text } = own;
+		return [{ id: null, verb: operation, command: operation, who: theCluster, startedAt, step: text }, ...given];
+	}
+
 	/** Ends what the cluster has begun by itself, or at a signal. */
 	#cancelOwn(): ReturnType<AdminCluster["cancel"]> {
-		const operations = this.#parts.cluster.shards?.operations;
-		if (operations?.running == null) return null;
-		const { operation } = operations.running;
-		// A verb, and not an exclusive one.
-		if (operation === "undrain") return null;
-		operations.end("it was cancelled");
-		return { command: operation, who: "the cluster" };
+		const own = this.#own;
+		if (own === null) return null;
+		this.#parts.cluster.shards?.operations.end("it was cancelled");
+		return { command: own.operation, who: theCluster };
+	}
+
+	/** What the cluster has begun by itself, or at a signal, while no exclusive verb runs; null = nothing. */
+	get #own(): RunningOperation | null {
+		const own = this.#parts.cluster.shards?.operations.running ?? null;
+		// It is a verb, and not an exclusive one.
+		return own?.operation === "undrain" ? null : own;
 	}
 
 	/** The cluster stops: asks all operations to end early. */

@@ -111,7 +111,8 @@ export interface ReloadReport {
 
 /** An operation, as `status` shows it. */
 export interface OperationSummary {
-	readonly id: string;
+	/** Null = no verb has begun it: it was a signal, or the cluster by itself. */
+	readonly id: string | null;
 	readonly verb: string;
 	/** The command line, without values that are secret. */
 	readonly command: string;

@@ -67,8 +67,16 @@ interface OperationsParts {
 	readonly tell: (level: ClusterEvent["level"], text: string) => void;
 }
 
+/** The operation in progress. */
+export interface RunningOperation extends OperationProgress {
+	/** Milliseconds since 1970. */
+	readonly startedAt: number;
+}
+
 interface Running {
 	readonly name: OperationName;
+	/** Milliseconds since 1970. */
+	readonly startedAt: number;
 	/** The shard that it is about now. */
 	slot: number | null;
 	readonly abort: AbortController;
@@ -103,8 +111,8 @@ export class Operations {
 	}
 
 	/** The operation in progress; null = none. */
-	get running(): OperationProgress | null {
-		return this.#running?.progress ?? null;
+	get running(): RunningOperation | null {
+		return this.#running === null ? null : { ...this.#running.progress, startedAt: this.#running.startedAt };
 	}
 
 	/** Ends the operation in progress, which rejects with OperationAborted, or resolves with what it has done so far. */
@@ -520,6 +528,7 @@ export class Operations {
 			throw new OperationRefused("busy", `another operation is in progress: ${this.#running.name} (${this.#running.progress.text})`);
 		const running: Running = {
 			name,
+			startedAt: Date.now(),
 			slot: null,
 			abort: new AbortController(),
 			progress: { operation: name, text: "begun", moved: 0, left: 0 },

@@ -114,9 +114,31 @@ it("cancel ends it early; undrain does so for a drain of its shard, since it may
 });
 
 it("cancel ends an operation that nobody has ordered, such as a rebalance after a crash", async () => {
-	const { run, operations } = setup({ running: { operation: "rebalance", text: "", moved: 0, left: 0 } });
+	const { run, operations } = setup({ running: { operation: "rebalance", text: "", moved: 0, left: 0, startedAt: 0 } });
 	expect(endOf(await run("cancel"))).toMatchObject({ lines: ['asked "rebalance" of the cluster to stop'] });
 	expect(operations.end).toHaveBeenCalledWith("it was cancelled");
+});
+
+it("status shows an operation that nobody has ordered, and one of a verb once", async () => {
+	const running = {
+		operation: "rolling restart",
+		text: "shard 1: 3 clients left",
+		moved: 5,
+		left: 3,
+		startedAt: Date.now() - 4000,
+	} as const;
+	const { lines, result } = endOf(await setup({ running }).run("status")) as never as {
+		lines: string[];
+		result: { operations: object[] };
+	};
+	expect(lines).toContain("operation: rolling restart, by the cluster, for 4s: shard 1: 3 clients left");
+	expect(result.operations).toMatchObject([{ id: null, command: "rolling restart", who: "the cluster" }]);
+	const verb = setup({ running, rollingRestart: () => new Promise(() => {}) });
+	await verb.run("restart", { rolling: true }, 0);
+	expect(endOf(await verb.run("status"))).toMatchObject({ result: { operations: [{ id: expect.any(String) }] } });
+	const undrain = setup({ running: { ...running, operation: "undrain" }, undrain: () => new Promise(() => {}) });
+	await undrain.run("undrain", { shard: 1 }, 0);
+	expect(endOf(await undrain.run("status"))).toMatchObject({ result: { operations: [{ command: "undrain 1" }] } });
 });
 
 it("a drain that undrain ends before it has begun was done in part", async () => {

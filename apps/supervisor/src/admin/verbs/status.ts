@@ -90,7 +90,7 @@ async function backendsOf({ gateway }: AdminCluster, warn: (text: string) => voi
 
 export function operationLine({ id, command, who, startedAt, step }: OperationSummary): string {
 	const since = formatDuration(Math.max(0, Math.floor((Date.now() - startedAt) / 1000)) * 1000);
-	return `operation ${id}: ${command}, by ${who}, for ${since}${step === "" ? "" : `: ${step}`}`;
+	return `operation${id === null ? "" : ` ${id}`}: ${command}, by ${who}, for ${since}${step === "" ? "" : `: ${step}`}`;
 }
 
 function eventLine({ at, level, text }: ClusterEvent): string {
