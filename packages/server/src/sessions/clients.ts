@@ -2,7 +2,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { moveClientsQuestion, offloadQuestion, type PartAnswers } from "@shardcast/control";
 import { closeWithReset } from "@shardcast/native";
 import { Deadline, openFiles } from "@shardcast/process";
-import { ShardState } from "@shardcast/scoreboard";
+import { type BoardRow, ShardState } from "@shardcast/scoreboard";
+import { Heartbeat, monotonicMs } from "@shardcast/wire";
 import { closeAll, waitUntilClosed } from "../lifecycle/drain.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
@@ -19,7 +20,7 @@ import { Sessions, type SessionsParts } from "./sessions.ts";
 import { UnreadLimit } from "./unread-limit.ts";
 
 interface ClientsParts {
-	readonly options: Pick<ShardOptions, "row" | "bus" | "log" | "events">;
+	readonly options: Pick<ShardOptions, "board" | "row" | "bus" | "log" | "events">;
 	readonly live: LiveConfig;
 	readonly check: SessionsParts["check"];
 	readonly events: Pick<ClientEvents, "opened" | "closed">;
@@ -119,6 +120,7 @@ export class Clients implements Feature {
 		this.#offload = new Offload({
 			...{ clients: () => this.sessions.snapshot(), ...clock, random: Math.random },
 			clientsPerSecond: () => live.config.drainRate,
+			haveElsewhere: () => options.board.rows().some((row) => row.slot !== options.row.slot && takesClients(row)),
 			onTold: () => counters.add("toldToLeave", 1),
 		});
 	}
@@ -195,4 +197,9 @@ export class Clients implements Feature {
 	unfinished(): number {
 		return this.#unread;
 	}
+}
+
+function takesClients(row: BoardRow): boolean {
+	if (row.state !== ShardState.serving || row.isDrained) return false;
+	return monotonicMs() - row.get("heartbeatMs") <= Heartbeat.silentMs;
 }

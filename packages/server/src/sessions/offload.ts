@@ -5,6 +5,8 @@ interface OffloadParts {
 	readonly clients: () => ClientSession[];
 	/** Clients per second that may reconnect; read again for each pass. */
 	readonly clientsPerSecond: () => number;
+	/** Whether any other shard takes clients. While none does, nobody is told: they could not connect anywhere. */
+	readonly haveElsewhere: () => boolean;
 	/** Called for each client that is told. */
 	readonly onTold: () => void;
 	readonly nowMs: () => number;
@@ -40,8 +42,12 @@ export class Offload {
 	async start(rate: number | null): Promise<void> {
 		const run = { rate };
 		this.#run = run;
-		const { clients, clientsPerSecond, onTold, nowMs, pause, random } = this.#parts;
+		const { clients, clientsPerSecond, haveElsewhere, onTold, nowMs, pause, random } = this.#parts;
 		while (this.#run === run) {
+			if (!haveElsewhere()) {
+				await pause(lateEveryMs);
+				continue;
+			}
 			const sinceMs = nowMs();
 			await closeAll({
 				clients,
@@ -50,7 +56,7 @@ export class Offload {
 					onTold();
 				},
 				mayClose: (client) => !client.isGone && (client.moveCost !== null || nowMs() - sinceMs >= busyMsMax),
-				isEnded: () => this.#run !== run,
+				isEnded: () => this.#run !== run || !haveElsewhere(),
 				clientsPerSecond: run.rate ?? clientsPerSecond(),
 				deadlineMs: Number.POSITIVE_INFINITY,
 				nowMs,

@@ -16,6 +16,7 @@ function setup(count: number, { rate = 1000, busy = [] as number[] } = {}) {
 	let nowMs = 0;
 	let told = 0;
 	let stallMs = 0;
+	let hasElsewhere = true;
 	let wake: (() => void) | null = null;
 	const closed: { readonly id: number; readonly atMs: number; readonly code: number }[] = [];
 	const clients: FakeClient[] = [];
@@ -37,6 +38,7 @@ function setup(count: number, { rate = 1000, busy = [] as number[] } = {}) {
 	const offload = new Offload({
 		clients: () => [...clients] as unknown as ClientSession[],
 		clientsPerSecond: () => rate,
+		haveElsewhere: () => hasElsewhere,
 		onTold: () => told++,
 		nowMs: () => nowMs,
 		pause: (ms) =>
@@ -63,7 +65,11 @@ function setup(count: number, { rate = 1000, busy = [] as number[] } = {}) {
 	const stall = (ms: number) => {
 		stallMs = ms;
 	};
-	return { offload, closed, add, pass, stall, told: () => told, left: () => clients.length };
+	/** Whether another shard takes clients. */
+	const setElsewhere = (value: boolean) => {
+		hasElsewhere = value;
+	};
+	return { offload, closed, add, pass, stall, setElsewhere, told: () => told, left: () => clients.length };
 }
 
 it("tells all clients, spread over time at the rate, and those that come later", async () => {
@@ -119,4 +125,21 @@ it("a client in the middle of something finishes it, for at most five seconds", 
 	await pass(2000);
 	expect(closed.at(-1)?.id).toBe(1);
 	expect(closed.at(-1)!.atMs).toBeLessThan(5500);
+});
+
+it("while no other shard takes clients, nobody is told, and no burst follows", async () => {
+	const { offload, pass, setElsewhere, told, left } = setup(1000, { rate: 1000 });
+	void offload.start(null);
+	await pass(200);
+	setElsewhere(false);
+	await pass(30);
+	const before = told();
+	await pass(2000);
+	expect(told()).toBe(before);
+	setElsewhere(true);
+	await pass(200);
+	expect(told() - before).toBeGreaterThan(0);
+	expect(told() - before, "clients told at once").toBeLessThanOrEqual(220);
+	await pass(1500);
+	expect(left()).toBe(0);
 });
