@@ -166,3 +166,16 @@ export function describe(value: unknown): string {
 	const noun = name === "Object" || name === "Array" ? name.toLowerCase() : name;
 	return `${/^[aeiou]/i.test(noun) ? "an" : "a"} ${noun}`;
 }
+
+/** @throws TypeError when it is not a function. @param what such as "a middleware". */
+export function checkFunction(what: string, given: unknown): void {
+	if (typeof given !== "function") throw new TypeError(`${what} must be a function, and not ${describe(given)}`);
+}
+
+const logMethods = ["debug", "info", "warn", "error"] as const;
+
+/** @throws TypeError when it cannot take log lines. */
+export function checkLog(log: unknown): void {
+	if (logMethods.every((name) => typeof (log as Record<string, unknown> | null)?.[name] === "function")) return;
+	throw new TypeError(`log must have the methods ${logMethods.join(", ")}`);
+}

@@ -349,11 +349,13 @@ export class Host {
 	}
 }
 
-/** One that cannot be created leaves no connection, which would be opened again and again. @param onFailure called then. */
+/** One that cannot be created leaves no connection, which would be opened again and again, and no file. @param onFailure called then. */
 function createShard(options: ShardOptions, onFailure: () => void): Shard {
+	const opened: (() => unknown)[] = [];
 	try {
-		return new Shard(options);
+		return new Shard({ ...options, onOpened: (close) => opened.push(close) });
 	} catch (error) {
+		for (const close of opened) Promise.resolve(close()).catch(() => undefined);
 		options.redis?.client.close();
 		onFailure();
 		throw error;

@@ -36,8 +36,11 @@ import {
 	channelsOf,
 	checkedFailover,
 	checkedRebalance,
+	checkFunction,
 	checkKeys,
+	checkLog,
 	checkMs,
+	describe,
 	detailsOf,
 	selectionOf,
 	traceOf,
@@ -142,6 +145,7 @@ const optionKeys = Object.keys({
 	statusLine: true,
 	metricSink: true,
 } satisfies Record<keyof ServerOptions, true>);
+const aMiddleware = "a middleware";
 const endedByThen = "the server has been shut down";
 const listenerErrorEveryMs = 1000;
 const statusErrorEveryMs = 60_000;
@@ -178,10 +182,15 @@ export class Server extends EventEmitter<ServerEvents> {
 	constructor(config: Config, options: ServerOptions) {
 		super({ captureRejections: true });
 		this.#config = config;
+		const { middleware: given = [], statusLine = (line) => console.log(line), metricSink } = options;
+		if (!Array.isArray(given)) throw new TypeError(`middleware must be an array, and not ${describe(given)}`);
+		for (const middleware of given) checkFunction(aMiddleware, middleware);
+		if (statusLine !== false) checkFunction("statusLine, if it is not false,", statusLine);
+		if (options.log !== undefined) checkLog(options.log);
 		this.#log = options.log ?? createLog({ name: "shardcast", level: config.logLevel, format: config.logFormat });
 		const { middlewareTimeoutMs } = options;
 		if (middlewareTimeoutMs !== undefined) checkMs("middlewareTimeoutMs", middlewareTimeoutMs);
-		if (options.metricSink !== undefined) checkSink(options.metricSink);
+		if (metricSink !== undefined) checkSink(metricSink);
 		const { certificates, warnings } = loadCertificates(config, (key) => key);
 		for (const warning of warnings) this.#log.warn(warning);
 		this.#host = new Host({
@@ -218,7 +227,6 @@ export class Server extends EventEmitter<ServerEvents> {
 			log: this.#log,
 			tell: (level, text) => this.#host.events.add(level, text),
 		});
-		const { statusLine = (line) => console.log(line), metricSink } = options;
 		const connections = () => this.#host.connections;
 		const messages = () => this.#host.messages;
 		const onError = (error: unknown) =>
@@ -237,12 +245,7 @@ export class Server extends EventEmitter<ServerEvents> {
 			metrics: () => this.#host.metrics(),
 		});
 		this.users = new Users((question, request) => this.#host.ask(question, request));
-		try {
-			for (const middleware of options.middleware ?? []) this.use(middleware);
-		} catch (error) {
-			this.#host.close().catch(() => undefined);
-			throw error;
-		}
+		for (const middleware of given) this.use(middleware);
 	}
 
 	/** The current options. */
@@ -329,6 +332,7 @@ export class Server extends EventEmitter<ServerEvents> {
 
 	/** Adds a handler inside the existing ones, for all messages from now on. */
 	use(middleware: Middleware): this {
+		checkFunction(aMiddleware, middleware);
 		this.#host.shard.use(middleware);
 		return this;
 	}
@@ -339,6 +343,7 @@ export class Server extends EventEmitter<ServerEvents> {
 	 * @throws Error when the method already has a handler.
 	 */
 	onRpc(method: string, handler: RpcHandler): this {
+		checkFunction("the handler of onRpc", handler);
 		this.#host.shard.clientHandlers.onRpc(method, handler);
 		return this;
 	}
@@ -349,6 +354,7 @@ export class Server extends EventEmitter<ServerEvents> {
 	 * @throws Error when there already is a handler.
 	 */
 	onMessage(handler: ClientMessageHandler): this {
+		checkFunction("the handler of onMessage", handler);
 		this.#host.shard.clientHandlers.onMessage(handler);
 		return this;
 	}
@@ -361,7 +367,10 @@ export class Server extends EventEmitter<ServerEvents> {
 		if (this.#ended !== null) throw new Error(`${endedByThen}; create another one`);
 		if (this.#hasFailed) throw new Error(failedToStart);
 		if (this.#running !== null) throw new Error("the server is already running");
-		if (handler !== undefined) this.#host.shard.onMessage(handler);
+		if (handler !== undefined) {
+			checkFunction("the handler of run", handler);
+			this.#host.shard.onMessage(handler);
+		}
 		this.#running = this.#start();
 		return this.#running;
 	}
@@ -520,9 +529,11 @@ export class Server extends EventEmitter<ServerEvents> {
 /**
  * Creates a server in this process, which is not started yet.
  * @param config options that differ from `defaultConfig()`, or all of them.
- * @throws ConfigError with a line for each invalid option; TypeError for an unknown option.
+ * @throws ConfigError with a line for each invalid option; TypeError for an unknown option, or one of a wrong type.
  */
 export function createServer(config: Partial<Config> = {}, options: ServerOptions = {}): Server {
 	checkKeys("createServer", "its options", options, optionKeys);
+	if (typeof config !== "object" || config === null || Array.isArray(config))
+		throw new TypeError(`createServer takes the configuration as an object, such as { addr: ":9002" }, and not ${describe(config)}`);
 	return new Server(checkedConfig(config), options);
 }

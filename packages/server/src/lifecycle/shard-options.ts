@@ -39,6 +39,8 @@ export interface ShardOptions {
 	readonly rates: RateTable;
 	/** Opens the table of connections per address, shared by all shards. Called when they are first limited. */
 	readonly openAddresses: () => AddressTable;
+	/** Gets what closes a part that the shard has opened, for when a later part cannot be created. */
+	readonly onOpened?: (close: () => unknown) => void;
 	/** Redis, which connects several machines; null = only one machine. Closed with the shard. */
 	readonly redis?: SharedRedis | null;
 	/** Opens the ring for client events, which the sender of webhooks reads. Called when there is a webhook for the first time. */

@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { silentLog } from "@shardcast/telemetry";
 import { waitFor } from "@shardcast/testkit";
 import { afterEach, expect, it, vi } from "vitest";
@@ -5,6 +8,7 @@ import type { Connection } from "../../src/library/connections.ts";
 import { type MetricSink, SinkFeed } from "../../src/library/metric-sink.ts";
 import { createServer, type ServerOptions } from "../../src/library/server.ts";
 import { StatusLine } from "../../src/lifecycle/status-line.ts";
+import { Tracing } from "../../src/tracing/tracing.ts";
 
 /** A log that keeps its warnings. */
 function listening() {
@@ -106,3 +110,55 @@ it.each(["open", "close"] as const)("a listener for %s whose promise rejects is 
 	await waitFor(() => warnings.length > 0, { deadlineMs: 2000, what: "the warning" });
 	expect(warnings).toEqual([`a listener for "${event}" failed`]);
 });
+
+it.each<[string, object, string]>([
+	["no array of middleware", { middleware: 5 }, "middleware must be an array, and not a number"],
+	["a middleware that is none", { middleware: [() => {}, null] }, "a middleware must be a function, and not null"],
+	["a status line that is none", { statusLine: true }, "statusLine, if it is not false, must be a function, and not a boolean"],
+	["a log without methods", { log: { info() {} } }, "log must have the methods debug, info, warn, error"],
+	["null for a log", { log: null }, "log must have the methods debug, info, warn, error"],
+])("%s is an error", (_what, options, message) => {
+	expect(() => create(options)).toThrow(new TypeError(message));
+});
+
+it.each([[null], [5], ["x"], [[]]])("the configuration %j is an error", (config) => {
+	expect(() => createServer(config as never)).toThrow(
+		/^createServer takes the configuration as an object, such as \{ addr: ":9002" \}, and not /,
+	);
+});
+
+it("a handler that is no function is an error, and nothing has begun", async () => {
+	const server = create({});
+	const wrong = 5 as never;
+	expect(() => server.use(wrong)).toThrow(new TypeError("a middleware must be a function, and not a number"));
+	expect(() => server.onRpc("a", wrong)).toThrow(new TypeError("the handler of onRpc must be a function, and not a number"));
+	expect(() => server.onMessage(wrong)).toThrow(new TypeError("the handler of onMessage must be a function, and not a number"));
+	expect(() => server.run(wrong)).toThrow(new TypeError("the handler of run must be a function, and not a number"));
+	expect(() => server.publish("a")).toThrow("the server is not running yet");
+	await server.shutdown();
+});
+
+it("a server that cannot be created closes the durable store that it has opened", async () => {
+	const folder = mkdtempSync(join(tmpdir(), "shardcast-"));
+	const opened = () => readdirSync("/proc/self/fd").filter((fd) => targetOf(fd).startsWith(folder)).length;
+	const create = vi.spyOn(Tracing, "create").mockImplementation(() => {
+		expect(opened()).toBeGreaterThan(0);
+		throw new Error("a later part");
+	});
+	try {
+		expect(() => createServer({ durableStorePath: folder }, { log: silentLog() })).toThrow("a later part");
+		await waitFor(() => opened() === 0, { what: "a closed store", deadlineMs: 5000 });
+	} finally {
+		create.mockRestore();
+		rmSync(folder, { recursive: true });
+	}
+});
+
+function targetOf(fd: string): string {
+	try {
+		return readlinkSync(`/proc/self/fd/${fd}`);
+	} catch {
+		// It was that of the listing.
+		return "";
+	}
+}

@@ -58,6 +58,7 @@ export class ShardChannels {
 			...{ live, history: this.history, database: shardDatabase(options), counters: row, row, life, log },
 			endSubscriptions: (channels) => parts.subscribers().endSubscriptions(channels),
 		});
+		options.onOpened?.(() => this.durable?.stop());
 		this.redis = this.#openRedis(parts, life);
 		const logs: Feature = { name: "logs", stop: () => this.#closeLogs() };
 		this.features = [logs, this.durable, this.redis].filter((feature) => feature !== null);
