@@ -251,6 +251,8 @@ export class Picker {
 			row.weight = candidate.weight;
 			return candidate;
 		});
+		// There may be fewer now.
+		if (this.#next >= rows.length) this.#next = 0;
 		this.#loads.forget(new Set(rows.map(({ slot }) => slot)));
 	}
 
