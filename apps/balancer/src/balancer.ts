@@ -279,6 +279,7 @@ export class Balancer {
 			isLastHop: false,
 			// Connecting over loopback completes at once unless the shard's accept queue is full.
 			dialMs: 1000,
+			answerMs: 0,
 			idleMs: 0,
 			onIdle: () => {},
 		};

@@ -10,7 +10,6 @@ export function placementRules(picker: Picker): PlacementRules {
 	return {
 		waitMs: placementMs,
 		heldUpMs,
-		areHeldUp: () => picker.allSilent,
 		itemsMax: DataPathLimits.placementMax,
 		look: () => picker.look(),
 	};

@@ -80,6 +80,7 @@ export class Edge {
 			// A node may pass a client on to its remote shards.
 			isLastHop: false,
 			dialMs: config.edgeConnectTimeoutMs,
+			answerMs: 0,
 			idleMs: config.edgeIdleTimeoutMs,
 			onIdle: () => this.#idleClosed++,
 		};

@@ -50,7 +50,7 @@ export class NodeTargets implements Targets {
 		return this.#connections;
 	}
 
-	get areHeldUp(): boolean {
+	areHeldUp(): boolean {
 		return this.#parts.nodes.isStarting;
 	}
 
@@ -139,6 +139,9 @@ class NodeTarget implements Target {
 	shun(failure: TargetFailure): void {
 		this.#owner.shun(this.node, failure);
 	}
+
+	/** Answers of nodes are passed on, whatever they are. */
+	unserved(): void {}
 
 	connected(): void {
 		this.node.assigned.connected++;

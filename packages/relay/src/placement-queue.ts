@@ -5,15 +5,16 @@ const lookMs = 2;
 export interface PlacementRules {
 	/** How long a connection waits for room before it is refused. */
 	readonly waitMs: number;
-	/** How long it waits while the shards are merely delayed, as `areHeldUp` says after each look. */
+	/** How long it waits while the shards that it may go to are merely delayed; at least `waitMs`. */
 	readonly heldUpMs: number;
-	readonly areHeldUp: () => boolean;
 	readonly itemsMax: number;
 	/** Reads the shards' rows again; called before a run of `place`. */
 	readonly look: () => void;
 }
 
 interface PlacementQueueOptions<T> extends PlacementRules {
+	/** Whether the shards that it may go to are merely delayed, as of the last look. */
+	readonly areHeldUp: (item: T) => boolean;
 	/** Assigns it to a shard; false when none has room. */
 	readonly place: (item: T) => boolean;
 	/** Called after a run of `place`. */
@@ -69,10 +70,10 @@ export class PlacementQueue<T> {
 		const left: typeof waiting = [];
 		this.#options.look();
 		const { waitMs, heldUpMs, areHeldUp } = this.#options;
-		const overMs = nowMs - (areHeldUp() ? heldUpMs : waitMs);
+		const isOver = (item: T, waitedMs: number) => waitedMs >= waitMs && (waitedMs >= heldUpMs || !areHeldUp(item));
 		for (const entry of waiting) {
 			if (this.#options.place(entry.item)) continue;
-			if (entry.sinceMs <= overMs) this.#options.refuse(entry.item);
+			if (isOver(entry.item, nowMs - entry.sinceMs)) this.#options.refuse(entry.item);
 			else left.push(entry);
 		}
 		this.#options.placed();

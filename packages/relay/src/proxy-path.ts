@@ -95,7 +95,7 @@ export class ProxyPath implements DataPath {
 		this.#unplaced = new PlacementQueue({
 			waitMs: options.targets.waitMs,
 			heldUpMs: options.targets.heldUpMs,
-			areHeldUp: () => options.targets.areHeldUp,
+			areHeldUp: ({ head, bytes, tried }) => options.targets.areHeldUp({ head, bytes: bytes.buffer, tried }),
 			itemsMax: DataPathLimits.placementMax,
 			look: () => options.targets.look(),
 			place: (connection) => this.#place(connection),
@@ -334,7 +334,7 @@ export class ProxyPath implements DataPath {
 	#dial(connection: ProxiedConnection, target: Target): void {
 		const { socket, head, bytes } = connection;
 		const { headBytesMax } = this.#options;
-		const { token, preface, isLastHop, dialMs, idleMs, onIdle, tls: targetTls } = target.link;
+		const { token, preface, isLastHop, dialMs, answerMs, idleMs, onIdle, tls: targetTls } = target.link;
 		let lasting = 0;
 		const count = (connections: number, more: number) => {
 			lasting += more;
@@ -349,6 +349,7 @@ export class ProxyPath implements DataPath {
 			bytes: bytes.all(),
 			headBytesMax,
 			dialMs,
+			answerMs,
 			idleMs,
 			onIdle,
 			isLastHop,
@@ -370,10 +371,12 @@ export class ProxyPath implements DataPath {
 				spliced.isReleased = true;
 				this.#responder.refuse(socket, refusal, isHead);
 			},
-			onUnavailable: () => {
+			onUnserved: (why) => {
 				spliced.isReleased = true;
 				this.#responder.count("takenBack", 1);
-				// It is not shunned: a client whose token it cannot check, for example, must not keep it from all others.
+				target.unserved();
+				// One that answers 503 is not shunned: a client whose token it cannot check, for example, must not keep it from all others.
+				if (why === "late") target.shun("broken");
 				this.#elsewhere(connection, target);
 			},
 			onTargetClosed: (how) => {

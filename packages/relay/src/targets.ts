@@ -17,13 +17,18 @@ export interface TargetLink {
 	readonly isLastHop: boolean;
 	/** Limit for connecting, with the TLS handshake, in milliseconds. */
 	readonly dialMs: number;
+	/** Limit for the head of the answer to a WebSocket of `isLastHop`, in milliseconds; then another target gets it. 0 = none. */
+	readonly answerMs: number;
 	/** A connection on which nothing passes for so long is closed; 0 = never. */
 	readonly idleMs: number;
 	/** Called when a connection was closed for that. */
 	readonly onIdle: () => void;
 }
 
-/** "unreached" = the address did not answer. Of remote shards only: "broken" = it broke a connection instead of answering its request. */
+/**
+ * "unreached" = the address did not answer. Of remote shards only: "broken" = it broke a connection instead of answering its request, or did not answer it
+ * in time.
+ */
 export type TargetFailure = "unreached" | "broken";
 
 /** Where a connection may go: a shard of this machine or of another one, or a node. */
@@ -40,6 +45,8 @@ export interface Target {
 	connected(): void;
 	/** It gets no connections for a moment. */
 	shun(failure: TargetFailure): void;
+	/** It has not served a WebSocket that it received: it has answered 503, or not in time. Another one gets it. */
+	unserved(): void;
 	/** It is there but does not respond. */
 	readonly isStandingStill: boolean;
 }
@@ -69,9 +76,10 @@ export interface Targets {
 	readonly mayTakeBack: boolean;
 	/** How long a connection waits for room before it is refused. */
 	readonly waitMs: number;
-	/** How long it waits while the targets are merely delayed. */
+	/** How long it waits while the targets that it may go to are merely delayed. */
 	readonly heldUpMs: number;
-	readonly areHeldUp: boolean;
+	/** As of the last look. */
+	areHeldUp(request: Pick<TargetRequest, "head" | "bytes" | "tried">): boolean;
 	/** How a target that was tried last is refused. */
 	readonly unreachable: Refusal;
 }

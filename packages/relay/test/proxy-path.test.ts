@@ -21,10 +21,13 @@ let answer: string;
 let failures: TargetFailure[];
 /** The answer to a request that was sent in vain before. */
 let nextAnswer: string | null;
+/** How many requests the target did not serve. */
+let unservedCount: number;
 let path: ProxyPath | null = null;
 beforeEach(async () => {
 	received = "";
 	failures = [];
+	unservedCount = 0;
 	nextAnswer = null;
 	sockets = [];
 	target = createServer((socket) => {
@@ -45,15 +48,16 @@ afterEach(async () => {
 });
 
 /** Connects to a proxy before the target. */
-async function client(isLastHop: boolean) {
+async function client(isLastHop: boolean, answerMs = 0) {
 	const { port } = target.address() as { port: number };
-	const link = { tls: null, token: null, preface: null, isLastHop, dialMs: 5000, idleMs: 0, onIdle: () => {} };
+	const link = { tls: null, token: null, preface: null, isLastHop, dialMs: 5000, answerMs, idleMs: 0, onIdle: () => {} };
 	const shun = (failure: TargetFailure): void => void failures.push(failure);
 	const pick = ({ tried }: TargetRequest): Target => {
 		if (tried.length > 0) answer = nextAnswer ?? answer;
 		return one;
 	};
-	const one: Target = { host: "127.0.0.1", port, link, isStandingStill: false, count: () => {}, connected: () => {}, shun };
+	const unserved = (): void => void unservedCount++;
+	const one: Target = { host: "127.0.0.1", port, link, isStandingStill: false, count: () => {}, connected: () => {}, unserved, shun };
 	path = new ProxyPath({
 		responder: new Responder({
 			count: () => {},
@@ -63,7 +67,7 @@ async function client(isLastHop: boolean) {
 		}),
 		targets: {
 			...{ open: () => {}, look: () => {}, pick, refusal: () => Refusals.noShard },
-			...{ mayTakeBack: false, waitMs: 0, heldUpMs: 0, areHeldUp: false, unreachable: Refusals.noShard },
+			...{ mayTakeBack: false, waitMs: 0, heldUpMs: 0, areHeldUp: () => false, unreachable: Refusals.noShard },
 		},
 		headBytesMax: 8192,
 		headTimeoutMs: 10_000,
@@ -158,6 +162,46 @@ describe("another machine that cannot serve a WebSocket", () => {
 		sockets[1]!.write("back");
 		await becomes("bytes of the target", () => state.text === `${accepted}back`);
 		await becomes("the end of the first connection", () => sockets[0]!.destroyed);
+		socket.destroy();
+	});
+
+	it("and answers 503 after interim answers, byte by byte: another one gets the request all the same", async () => {
+		answer = "";
+		nextAnswer = accepted;
+		const { socket, state } = await client(true);
+		socket.write(upgrade);
+		await becomes("the upgrade at the target", () => received.endsWith("\r\n\r\n"));
+		sockets[0]!.setNoDelay(true);
+		for (const byte of `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${unavailable}`) {
+			sockets[0]!.write(byte);
+			await new Promise(setImmediate);
+		}
+		await becomes("the WebSocket", () => state.text === accepted);
+		expect([failures, unservedCount]).toEqual([[], 1]);
+		socket.destroy();
+	});
+
+	it.each([
+		["says nothing", "", 0],
+		["sends its answer byte by byte", "HTTP/1.1 101 Switching Protocols\r\nX: ".padEnd(10_000, "x"), 5],
+		["sends one interim answer after the other", "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100), 5],
+	])("and %s: when its time is over another one gets the request, and it none for a moment", async (_, slow, everyMs) => {
+		answer = "";
+		nextAnswer = accepted;
+		const { socket, state } = await client(true, 300);
+		socket.write(upgrade);
+		await becomes("the upgrade at the target", () => received.endsWith("\r\n\r\n"));
+		let sent = 0;
+		const timer = setInterval(() => sockets[0]!.write(slow[sent++] ?? ""), Math.max(1, everyMs));
+		try {
+			await becomes("the WebSocket", () => state.text === accepted);
+		} finally {
+			clearInterval(timer);
+		}
+		expect([failures, unservedCount, sockets.length]).toEqual([["broken"], 1, 2]);
+		await new Promise((resolve) => setTimeout(resolve, 400));
+		sockets[1]!.write("back");
+		await becomes("bytes of the target, however late", () => state.text === `${accepted}back`);
 		socket.destroy();
 	});
 

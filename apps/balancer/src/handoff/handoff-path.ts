@@ -128,6 +128,7 @@ export class HandoffPath implements DataPath {
 		});
 		this.#unplaced = new PlacementQueue({
 			...placementRules(this.#picker),
+			areHeldUp: () => this.#picker.allSilent,
 			place: (connection) => this.#place(connection, connection.kind !== "short"),
 			placed: () => this.#handoff.flush(),
 			refuse: (connection) => this.#giveUp(connection),

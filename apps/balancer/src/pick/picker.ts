@@ -113,6 +113,12 @@ export class Picker {
 		return !this.#someRespond && this.#candidates.some(({ serving }) => serving);
 	}
 
+	/** The same for a connection: those that it may go to serve, but none of them responds. @param isLocal @param tried see `pick`. */
+	isHeldUp(isLocal: boolean, tried: readonly Candidate[]): boolean {
+		const serving = this.#candidates.filter((each) => each.serving && !(isLocal && each.row.remote !== undefined) && !tried.includes(each));
+		return serving.length > 0 && serving.every(({ silent }) => silent);
+	}
+
 	/** Guards of the cluster, or of every shard that responds, keep clients away. As of the last look. */
 	get isOverloaded(): boolean {
 		return this.#overloaded;
@@ -245,6 +251,8 @@ export class Picker {
 			row.weight = candidate.weight;
 			return candidate;
 		});
+		// There may be fewer now.
+		if (this.#next >= rows.length) this.#next = 0;
 		this.#loads.forget(new Set(rows.map(({ slot }) => slot)));
 	}
 

@@ -45,8 +45,8 @@ export class ShardTargets implements Targets {
 		return picker.mayTakeBack && (remotes.losesOne || picker.candidates.some(isStandingStill));
 	}
 
-	get areHeldUp(): boolean {
-		return this.#parts.picker.allSilent;
+	areHeldUp({ head, bytes, tried }: Pick<TargetRequest, "head" | "bytes" | "tried">): boolean {
+		return this.#parts.picker.isHeldUp(this.#isLocal(head, bytes), remotesAmong(tried));
 	}
 
 	open(): void {
@@ -60,17 +60,19 @@ export class ShardTargets implements Targets {
 	}
 
 	pick({ head, bytes, address, tried }: TargetRequest): Target | null {
-		const { picker, keys, remotes } = this.#parts;
-		const isLocal = remotes.rows.length === 0 || !mayLeave(head, bytes);
+		const { picker, keys } = this.#parts;
 		const key = keys.of(head, bytes, address);
-		const remote = tried.flatMap((target) => (target instanceof RemoteTarget ? [target.candidate] : []));
-		const candidate = picker.pick(head.isLasting, key, isLocal, remote);
+		const candidate = picker.pick(head.isLasting, key, this.#isLocal(head, bytes), remotesAmong(tried));
 		if (candidate === null) return null;
 		return candidate.row instanceof RemoteRow ? new RemoteTarget(candidate, candidate.row, this.#parts) : this.#own(candidate);
 	}
 
 	refusal(isStopping: boolean): Refusal {
 		return placementRefusal(this.#parts.picker, isStopping);
+	}
+
+	#isLocal(head: HeadParser, bytes: Buffer): boolean {
+		return this.#parts.remotes.rows.length === 0 || !mayLeave(head, bytes);
 	}
 
 	#own(candidate: Candidate): Target {
@@ -108,6 +110,9 @@ class ShardTarget implements Target {
 
 	connected(): void {}
 
+	/** What a shard of this machine answers is passed on. */
+	unserved(): void {}
+
 	shun(_failure: TargetFailure): void {
 		this.#picker.shun(this.candidate);
 	}
@@ -139,6 +144,10 @@ class RemoteTarget extends ShardTarget {
 		this.#dials(false);
 	}
 
+	override unserved(): void {
+		this.#row.unserved++;
+	}
+
 	override shun(failure: TargetFailure): void {
 		super.shun(failure);
 		this.#remotes.failed(this.#row, failure);
@@ -149,6 +158,10 @@ class RemoteTarget extends ShardTarget {
 		this.#isDialing = is;
 		this.#row.dialing += is ? 1 : -1;
 	}
+}
+
+function remotesAmong(tried: readonly Target[]): Candidate[] {
+	return tried.flatMap((target) => (target instanceof RemoteTarget ? [target.candidate] : []));
 }
 
 const feed = Buffer.from("/console/feed");

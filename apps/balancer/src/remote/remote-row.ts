@@ -30,6 +30,10 @@ export class RemoteRow implements ShardRow {
 	weight = 1;
 	/** Connections in the making. */
 	dialing = 0;
+	/** WebSockets that it has received but not served, and another shard got; since the log last told. */
+	unserved = 0;
+	/** When the log last told of these. */
+	unservedToldMs = Number.NEGATIVE_INFINITY;
 	readonly #node: EdgeNode;
 	/** Answers that have been taken up. */
 	#answers = 0;

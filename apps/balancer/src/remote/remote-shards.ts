@@ -33,6 +33,10 @@ interface RemoteShardsParts {
 }
 
 const reportMs = 1000;
+/** The log tells at most so often that a remote shard does not serve WebSockets. */
+const unservedMs = 60_000;
+/** A shard there may wait 5 s for its turn, and 3 s for the keys of a token. */
+const answerMs = 10_000;
 
 const hints = {
 	tls: "set --remote-tls here",
@@ -78,6 +82,7 @@ export class RemoteShards {
 			preface: sendProxy ? (address) => proxyHeader(addressBytes(address), "") : null,
 			isLastHop: true,
 			dialMs: config.remoteConnectTimeoutMs,
+			answerMs,
 			idleMs: config.remoteIdleTimeoutMs,
 			onIdle: () => this.#idleClosed++,
 		};
@@ -151,6 +156,7 @@ export class RemoteShards {
 
 	/** Call it at each heartbeat. */
 	tick(): void {
+		for (const row of this.#list) this.#tellUnserved(row);
 		this.#report(false);
 	}
 
@@ -171,6 +177,18 @@ export class RemoteShards {
 		if (problem === null) this.#note("info", { remote: id, state: "up" }, `remote shard ${id} gets clients, weight ${known.weight}`);
 		else if (before === null || isFirst)
 			this.#note("warn", { remote: id, state: "down", problem }, `remote shard ${id} gets no new clients: it ${problem}`);
+	}
+
+	/** Its /health may be good all the while. */
+	#tellUnserved(row: RemoteRow): void {
+		const nowMs = performance.now();
+		const { unserved, remote } = row;
+		if (unserved === 0 || nowMs - row.unservedToldMs < unservedMs) return;
+		row.unserved = 0;
+		row.unservedToldMs = nowMs;
+		const what = `${unserved} ${unserved === 1 ? "WebSocket" : "WebSockets"}`;
+		const text = `remote shard ${remote.id} answered ${what} with 503, or not in time: other shards were tried`;
+		this.#note("warn", { remote: remote.id, state: "refuses", unserved }, text);
 	}
 
 	#note(level: "info" | "warn", fields: object, text: string): void {

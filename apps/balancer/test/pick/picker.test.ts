@@ -31,6 +31,18 @@ describe("picker", () => {
 		expect(picks).toEqual([0, 1, 2, 0, 1, 2]);
 	});
 
+	it.each([1, 2, 3, 4, 5])("goes on when %i of six shards are left, wherever the next search would begin", (left) => {
+		for (let picks = 0; picks < 6; picks++) {
+			const board = boardOf([10, 10, 10, 10, 10, 10]);
+			const picker = pickerOf(board);
+			pickSlots(picker, picks);
+			for (let slot = left; slot < 6; slot++) board.row(slot).role = Role.none;
+			board.bumpMembership();
+			picker.look();
+			for (const slot of pickSlots(picker, 6)) expect(slot).toBeLessThan(left);
+		}
+	});
+
 	const acts = (sinceMs: number) => new Map([["cpu" as const, { sinceMs, value: 90, threshold: 75, times: 1 }]]);
 
 	it("clients go to shards whose guards do not act, however many clients these have; other requests go to any", () => {

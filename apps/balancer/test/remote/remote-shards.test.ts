@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { defaultConfig } from "@shardcast/config";
 import type { RemoteReport } from "@shardcast/control";
 import { waitFor } from "@shardcast/testkit";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { type RemoteConfig, RemoteShards } from "../../src/remote/remote-shards.ts";
 
 /** A machine that answers /health. */
@@ -42,6 +42,7 @@ class FakeMachine {
 const machines: FakeMachine[] = [];
 let remotes: RemoteShards | null = null;
 afterEach(async () => {
+	vi.useRealTimers();
 	remotes?.stop();
 	for (const machine of machines.splice(0)) await machine.stop();
 });
@@ -76,6 +77,32 @@ function start(items: readonly string[], changes: Partial<RemoteConfig> = {}) {
 }
 
 describe("remote shards", () => {
+	it("one that is well and does not serve WebSockets: the log and an event say so at the next heartbeat, then once a minute", async () => {
+		const first = await machine();
+		const { made, logged, reports, becomes } = start([`127.0.0.1:${first.port}`]);
+		await becomes("healthy");
+		vi.useFakeTimers({ toFake: ["performance"] });
+		const row = made.rows[0]!;
+		const lines = () => logged.filter(({ text }) => text.includes("503")).map(({ text }) => text);
+		made.tick();
+		expect(lines()).toEqual([]);
+		const text = (what: string) =>
+			`remote shard 127.0.0.1:${first.port} answered ${what} with 503, or not in time: other shards were tried`;
+		row.unserved++;
+		made.tick();
+		row.unserved++;
+		vi.advanceTimersByTime(59_000);
+		made.tick();
+		expect(lines()).toEqual([text("1 WebSocket")]);
+		row.unserved++;
+		vi.advanceTimersByTime(2000);
+		made.tick();
+		vi.advanceTimersByTime(100_000);
+		made.tick();
+		expect(lines()).toEqual([text("1 WebSocket"), text("2 WebSockets")]);
+		expect(reports.flatMap(({ events }) => events).filter((event) => event.text.includes("503"))).toHaveLength(2);
+	});
+
 	it("one that goes and comes back: log for the audit, report with events, and why it gets no clients", async () => {
 		const first = await machine();
 		const { port } = first;

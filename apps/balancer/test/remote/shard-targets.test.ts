@@ -86,10 +86,30 @@ describe("which requests go to a remote shard", () => {
 	it("one that it could not take goes to a shard here, or waits for one, and never to the same one again", () => {
 		const first = pick("GET /", upgrade)!;
 		expect(first.host).toBe("10.0.0.7");
+		first.unserved();
+		expect(remote.unserved, "for the log").toBe(1);
 		const second = pick("GET /", upgrade, [first])!;
 		expect(second.host).toBe("127.0.0.1");
 		board.row(0).state = ShardState.dead;
 		expect(pick("GET /", upgrade, [first])).toBeNull();
+	});
+
+	it("while no shard that a connection may go to responds, it waits as long as if there were no others", () => {
+		const areHeldUp = (headers: string, tried: readonly Target[] = []) => {
+			const bytes = Buffer.from(`GET / HTTP/1.1\r\nHost: x\r\n${headers}\r\n`);
+			const head = new HeadParser();
+			head.parse(bytes, bytes.length);
+			return targets.areHeldUp({ head, bytes, tried });
+		};
+		const first = pick("GET /", upgrade)!;
+		expect([areHeldUp(""), areHeldUp(upgrade, [first])], "the shard here responds").toEqual([false, false]);
+		clock.nowMs += 10_000;
+		targets.look();
+		expect(areHeldUp(upgrade), "the remote one responds").toBe(false);
+		expect([areHeldUp(""), areHeldUp(`${upgrade}X-Shardcast-Passed-On: 1\r\n`), areHeldUp(upgrade, [first])]).toEqual([true, true, true]);
+		board.row(0).state = ShardState.dead;
+		targets.look();
+		expect([areHeldUp(""), areHeldUp(upgrade, [first])], "it does not serve").toEqual([false, false]);
 	});
 
 	it("a connection to one that is lost stands still, so that another shard gets it", () => {

@@ -30,8 +30,13 @@ interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "re
 	readonly onConnected: () => void;
 	/** Called when a later request is refused. The client's connection belongs to the caller again; all earlier responses are written. */
 	readonly onRefused: (refusal: Refusal, isHead: boolean) => void;
-	/** Called when a remote shard answers with 503, which is not passed on. The client's connection belongs to the caller again. */
-	readonly onUnavailable: () => void;
+	/** Limit for the head of a remote shard's answer, in milliseconds; 0 = none. */
+	readonly answerMs: number;
+	/**
+	 * Called when a remote shard answers with 503, which is not passed on ("unavailable"), or has not answered in time ("late"). The client's connection
+	 * belongs to the caller again.
+	 */
+	readonly onUnserved: (why: "unavailable" | "late") => void;
 	/**
 	 * Called once. "unreached" = the target's port did not answer; the client's connection is then untouched. "broken" = it has ended the connection before
 	 * anything of its answer could be passed on, while the client waited for one.
@@ -52,7 +57,10 @@ export class Splice {
 	readonly #requests: PassedRequests;
 	readonly #answers = new ResponseReader();
 	readonly #isLastHop: boolean;
-	readonly #onUnavailable: () => void;
+	readonly #onUnserved: SpliceOptions["onUnserved"];
+	readonly #answerMs: number;
+	/** Runs until the head of a remote shard's answer is complete. */
+	#answerTimer: NodeJS.Timeout | undefined;
 	/** What has arrived of a response that is not passed on yet; null = responses are passed on as they come. */
 	#held: GrowingBytes | null;
 	/** The current request is for a WebSocket or a stream. */
@@ -70,7 +78,8 @@ export class Splice {
 		const { onConnected, onTargetClosed, onRefused, dialMs, idleMs, targetTls } = options;
 		this.#client = client;
 		this.#isLastHop = options.isLastHop;
-		this.#onUnavailable = options.onUnavailable;
+		this.#onUnserved = options.onUnserved;
+		this.#answerMs = options.answerMs;
 		this.#held = options.isLastHop ? new GrowingBytes() : null;
 		this.#isLasting = options.head.isLasting;
 		const { host, port } = options.target;
@@ -141,6 +150,7 @@ export class Splice {
 		// It may have closed its side while nobody listened: together with its request, or before there was a target.
 		this.#clientEnded = client.readableEnded;
 		if (this.#leavesUnanswered()) return;
+		if (this.#held !== null && this.#answerMs > 0) this.#answerTimer = setTimeout(this.#onLate, this.#answerMs);
 		this.#pass(() => this.#requests.begin(bytes, head));
 	}
 
@@ -155,11 +165,18 @@ export class Splice {
 	#hold(held: GrowingBytes, piece: Buffer): void {
 		held.append(piece);
 		const bytes = held.all();
-		if (bytes.indexOf("\r\n\r\n") < 0 && bytes.length <= heldBytesMax) return;
+		const start = finalHeadStart(bytes);
+		if (bytes.indexOf("\r\n\r\n", start) < 0 && bytes.length <= heldBytesMax) return;
 		this.#held = null;
-		if (isUnavailable(bytes) && this.giveBack()) this.#onUnavailable();
+		clearTimeout(this.#answerTimer);
+		if (isUnavailable(bytes, start) && this.giveBack()) this.#onUnserved("unavailable");
 		else this.#passBack(bytes);
 	}
+
+	readonly #onLate = (): void => {
+		if (this.giveBack()) this.#onUnserved("late");
+		else this.cut();
+	};
 
 	#passBack(bytes: Buffer): void {
 		this.#answerBegun = true;
@@ -257,12 +274,27 @@ export class Splice {
 	}
 
 	#stopListening(): void {
+		clearTimeout(this.#answerTimer);
 		const [client, target] = [this.#client, this.#target];
 		client.off("drain", this.#resumeTarget).off("data", this.#onData).off("end", this.#onClientEnd);
 		target.off("data", this.#onAnswer).off("end", this.#onTargetEnd).off("drain", this.#flow);
 	}
 }
 
-function isUnavailable(response: Buffer): boolean {
-	return /^HTTP\/1\.[01] 503\b/.test(response.toString("latin1", 0, 13));
+/** Where the first head begins that is not a complete interim one, such as 103 Early Hints. */
+function finalHeadStart(response: Buffer): number {
+	for (let start = 0; ; ) {
+		const end = response.indexOf("\r\n\r\n", start);
+		if (end < 0 || !/^HTTP\/1\.[01] 1(?!01)\d\d\b/.test(statusLine(response, start))) return start;
+		start = end + 4;
+	}
+}
+
+function isUnavailable(response: Buffer, start: number): boolean {
+	return /^HTTP\/1\.[01] 503\b/.test(statusLine(response, start));
+}
+
+/** Up to the character after the status. */
+function statusLine(response: Buffer, start: number): string {
+	return response.toString("latin1", start, start + 13);
 }
