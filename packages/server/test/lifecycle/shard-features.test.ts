@@ -160,10 +160,7 @@ describe("durable channels", () => {
 		const { row, history } = new ShardParts();
 		const config = defaultConfig({ durableStorePath: join(folder, `${++stores}`) });
 		const live = { config, namespaces: new Namespaces(config) };
-		const feature = DurableChannels.open({
-			...{ live, history, counters: row, row, life: 1, log: silentLog() },
-			endSubscriptions: () => undefined,
-		})!;
+		const feature = DurableChannels.open({ live, history, counters: row, row, life: 1, log: silentLog() })!;
 		return { feature, work: null, held: () => 0, isOpen: null, runs: null };
 	});
 });

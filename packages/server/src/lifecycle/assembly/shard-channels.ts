@@ -54,10 +54,8 @@ export class ShardChannels {
 		this.history = options.openHistory(onCommit);
 		this.reader = this.history.reader(row.slot);
 		const life = incarnationId(bus.member, row.incarnation);
-		this.durable = DurableChannels.open({
-			...{ live, history: this.history, database: shardDatabase(options), counters: row, row, life, log },
-			endSubscriptions: (channels) => parts.subscribers().endSubscriptions(channels),
-		});
+		const database = shardDatabase(options);
+		this.durable = DurableChannels.open({ live, history: this.history, database, counters: row, row, life, log });
 		this.redis = this.#openRedis(parts, life);
 		const logs: Feature = { name: "logs", stop: () => this.#closeLogs() };
 		this.features = [logs, this.durable, this.redis].filter((feature) => feature !== null);
