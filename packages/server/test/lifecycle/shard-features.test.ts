@@ -133,7 +133,6 @@ describe("channels that Redis orders", () => {
 			redis: { client, prefix: "", trustsReplicas: false, publishWaitMs: 100, compression: { method: "none", bytesMin: 0 } },
 			...{ publicationBytesMax: 1000, live, history, isKafkas: false, others: history },
 			...{ board: { members: () => [] }, row: options.row, life: 1, bus: options.bus, onCommit: () => {}, onUrgent: () => {} },
-			endSubscriptions: () => {},
 			listeners: { want: () => false, version: () => 0 },
 			subscribed: () => [],
 		});

@@ -16,8 +16,6 @@ export interface ChannelSubscribers {
 	readonly listeners: NoticeListeners;
 	/** All channels with subscribers, once for each provider of audiences. */
 	subscribed(): Iterable<string>;
-	/** Makes positioned subscribers of these channels resubscribe. */
-	endSubscriptions(channels: ReadonlySet<string>): void;
 }
 
 interface ShardChannelsParts {
@@ -87,7 +85,6 @@ export class ShardChannels {
 				version: () => subscribers().listeners.version(),
 			},
 			subscribed: () => subscribers().subscribed(),
-			endSubscriptions: (channels) => subscribers().endSubscriptions(channels),
 		});
 	}
 
