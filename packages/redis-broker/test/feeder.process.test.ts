@@ -335,10 +335,22 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 			await admin.send(null, ["DEL", node.broker.keys.meta(channel)]);
 			await node.publish(channel, "b");
 			await node.publish(channel, "c");
-			await node.gets("1:a", `1:gap in ${channel}`, "1:b", "2:c");
+			await node.gets("1:a", `2:gap in ${channel}`, "1:b", "2:c");
 			expect(node.restarted).toEqual([channel]);
 			await vi.waitFor(() => expect(node.reached.at(-1)).toMatch(/@[12]$/), { timeout: 8000 });
 			expect(node.log.position(channel)).toEqual(await node.broker.position(channel));
+		}));
+
+	it("a feeder dies between two epochs: the next one brings all of the new one", () =>
+		withNode(async (node, channel) => {
+			const feeder = await node.follows(channel);
+			for (const key of [node.broker.keys.meta(channel), node.broker.keys.stream(channel)]) await admin.send(null, ["DEL", key]);
+			for (let second = 0; second < 10; second++) feeder.everySecond();
+			await vi.waitFor(() => expect(node.restarted).toEqual([channel]), { timeout: 8000 });
+			await node.end(feeder, channel);
+			await node.publish(channel, "b");
+			node.feeder().follow(channel);
+			await node.gets("1:a", `2:gap in ${channel}`, `3:gap in ${channel}`, "1:b");
 		}));
 
 	it("a history that is removed is removed from the log as well, and what comes later is kept", () =>

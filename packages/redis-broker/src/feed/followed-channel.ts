@@ -228,7 +228,8 @@ export class FollowedChannel {
 		if (epochs === null || limitsOf(this.name) === null) return false;
 		const logged = log.history(this.name, { limit: 0 });
 		if (logged === null) return this.#tryAgain();
-		const fedEpoch = logged.given === undefined || logged.given.epoch === nobodysEpoch ? null : logged.given.epoch;
+		const isEnded = logged.given?.epoch === nobodysEpoch && logged.position.offset === nobodys.offset;
+		const fedEpoch = logged.given === undefined || isEnded ? null : logged.given.epoch;
 		const goesOn = fedEpoch === position.epoch && logged.position.offset > 0;
 		// Start here, or at the position of the former feeder: subscribers have the former epoch.
 		const isNew = !goesOn && (this.#epoch !== null || fedEpoch !== null);
@@ -272,11 +273,20 @@ export class FollowedChannel {
 		return (await this.#breakOff()) && (offset === 0 || this.#hide());
 	}
 
-	/** The offsets that subscribers know are void, which they are told before anything later. */
+	/**
+	 * The offsets that subscribers know are void, which they are told before anything later. Unlike after `end`, who feeds the channel next brings all
+	 * there is of it, if this feeder dies: clients may have subscribed again.
+	 */
 	async #breakOff(): Promise<boolean> {
-		while (!this.#mirror(nothing, { offset: nobodys.offset, hidden: "gap" }, [nobodys.epoch0, nobodys.epoch1]))
+		const { log } = this.#parts;
+		for (;;) {
+			const logged = log.position(this.name);
+			if (logged !== null) {
+				const offset = (logged.epoch === nobodysEpoch ? logged.offset : nobodys.offset) + 1;
+				if (this.#mirror(nothing, { offset, hidden: "gap" }, [nobodys.epoch0, nobodys.epoch1])) return true;
+			}
 			if (!(await this.#pause())) return false;
-		return true;
+		}
 	}
 
 	/** Tells the log the position. With "gap", publications up to it are lost: the log's readers tell subscribers before they deliver later ones. */
