@@ -1,5 +1,6 @@
 export { type CompressionMethod, Compressor } from "./compression.ts";
 export { FeedCounts, Feeder, type FeederParts } from "./feed/feeder.ts";
+export { nobodysEpoch } from "./feed/followed-channel.ts";
 export { Keys } from "./keys.ts";
 export { IncomingMessages } from "./messages/incoming-messages.ts";
 export { OutgoingMessages } from "./messages/outgoing-messages.ts";

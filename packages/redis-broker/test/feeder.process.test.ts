@@ -168,7 +168,8 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 			await node.isReached(`${channel}@1`);
 			expect(node.log.position(channel)).toEqual(await node.broker.position(channel));
 			await Promise.all(["a", "b", "c"].map((data) => node.publish(channel, data)));
-			await node.gets("2:a", "3:b", "4:c");
+			// Nobody is subscribed yet.
+			await node.gets(`1:gap in ${channel}`, "2:a", "3:b", "4:c");
 			expect(node.counts.brought).toBe(3);
 		}));
 
@@ -177,7 +178,7 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 			for (const data of ["a", "b", "c"]) await node.publish(channel, data);
 			const { epoch } = (await node.broker.position(channel))!;
 			node.feeder().follow(channel, { offset: 1, epoch });
-			await node.gets("2:b", "3:c");
+			await node.gets(`1:gap in ${channel}`, "2:b", "3:c");
 			expect(node.restarted).toEqual([]);
 		}));
 
@@ -312,16 +313,44 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 			expect(publications.map(({ previousOffset, offset }) => [previousOffset, offset])).toEqual([[3, 4]]);
 		}));
 
-	it("a channel that begins another epoch tells its subscribers, and brings what there is of it", () =>
+	it("a feeder has died, and the log has forgotten the channel: its subscribers are told of what was published meanwhile", () =>
+		withNode(async (node, channel) => {
+			await node.end(await node.follows(channel), channel);
+			await node.publish(channel, "b");
+			// It does not count as a use, as `position` does.
+			for (let other = 0; node.log.summary(channel) !== null; other++) {
+				expect(other).toBeLessThan(100_000);
+				node.log.mirror(`other ${other}`, Buffer.alloc(0), { history: limits, offset: 1, epoch0: 1, epoch1: 1, hidden: "position" });
+				node.read();
+			}
+			node.feeder().follow(channel);
+			await node.isReached(`${channel}@2`);
+			await node.publish(channel, "c");
+			await node.gets("1:a", `2:gap in ${channel}`, "3:c");
+		}));
+
+	it("a channel that begins another epoch tells its subscribers first, and brings what there is of it", () =>
 		withNode(async (node, channel) => {
 			await node.follows(channel);
 			await admin.send(null, ["DEL", node.broker.keys.meta(channel)]);
 			await node.publish(channel, "b");
 			await node.publish(channel, "c");
-			await node.gets("1:a", "1:b", "2:c");
+			await node.gets("1:a", `2:gap in ${channel}`, "1:b", "2:c");
 			expect(node.restarted).toEqual([channel]);
 			await vi.waitFor(() => expect(node.reached.at(-1)).toMatch(/@[12]$/), { timeout: 8000 });
 			expect(node.log.position(channel)).toEqual(await node.broker.position(channel));
+		}));
+
+	it("a feeder dies between two epochs: the next one brings all of the new one", () =>
+		withNode(async (node, channel) => {
+			const feeder = await node.follows(channel);
+			for (const key of [node.broker.keys.meta(channel), node.broker.keys.stream(channel)]) await admin.send(null, ["DEL", key]);
+			for (let second = 0; second < 10; second++) feeder.everySecond();
+			await vi.waitFor(() => expect(node.restarted).toEqual([channel]), { timeout: 8000 });
+			await node.end(feeder, channel);
+			await node.publish(channel, "b");
+			node.feeder().follow(channel);
+			await node.gets("1:a", `2:gap in ${channel}`, `3:gap in ${channel}`, "1:b");
 		}));
 
 	it("a history that is removed is removed from the log as well, and what comes later is kept", () =>

@@ -30,7 +30,7 @@ export interface FeederParts {
 	readonly limitsOf: (channel: string) => HistoryLimits | null;
 	/** The log has caught up with Redis up to this position, and follows from there. */
 	readonly reached: (channel: string, position: Position) => void;
-	/** The channel has a new epoch: its subscribers must resubscribe. Those that miss publications within an epoch learn it from the log (`MirrorOptions.hidden`). */
+	/** The channel has a new epoch. Its subscribers learn that from the log (`MirrorOptions.hidden`), as if they had missed publications. */
 	readonly restarted: (channel: string) => void;
 	readonly counts: FeedCounts;
 	/** Monotonic clock. */

@@ -12,9 +12,9 @@ const announcedMsMax = 256;
 /** Pause after a loss, so that a burst longer than a short history does not make clients subscribe again more than ten times a second. */
 const gapPauseMs = 100;
 const nothing = new Uint8Array(0);
-/** Replaces the epoch of a channel that is no longer fed, so that later publications do not continue from it. */
+/** Replaces the epoch of a channel that is no longer fed, or begins another one, so that later publications do not continue from it. */
 const nobodys = { offset: 1, epoch0: 1, epoch1: 1 };
-const nobodysEpoch = epochText(nobodys.epoch0, nobodys.epoch1);
+export const nobodysEpoch = epochText(nobodys.epoch0, nobodys.epoch1);
 
 type Mirrored = Omit<MirrorOptions, "history" | "epoch0" | "epoch1">;
 
@@ -228,7 +228,8 @@ export class FollowedChannel {
 		if (epochs === null || limitsOf(this.name) === null) return false;
 		const logged = log.history(this.name, { limit: 0 });
 		if (logged === null) return this.#tryAgain();
-		const fedEpoch = logged.given === undefined || logged.given.epoch === nobodysEpoch ? null : logged.given.epoch;
+		const isEnded = logged.given?.epoch === nobodysEpoch && logged.position.offset === nobodys.offset;
+		const fedEpoch = logged.given === undefined || isEnded ? null : logged.given.epoch;
 		const goesOn = fedEpoch === position.epoch && logged.position.offset > 0;
 		// Start here, or at the position of the former feeder: subscribers have the former epoch.
 		const isNew = !goesOn && (this.#epoch !== null || fedEpoch !== null);
@@ -237,12 +238,15 @@ export class FollowedChannel {
 		this.#hasReached = false;
 		this.#mustRead = true;
 		if (goesOn) this.#last = logged.position.offset;
-		// Existing subscribers get what there is of the new epoch.
-		else if (isNew) this.#last = 0;
-		else {
+		else if (isNew) {
+			this.#last = 0;
+			if (!(await this.#breakOff())) return false;
+		} else {
 			const since = this.#since?.epoch === position.epoch ? this.#since.offset : position.offset;
 			this.#last = Math.min(since, position.offset);
-			if (this.#last > 0 && !(await this.#hide())) return false;
+			// Perhaps its feeder has died, and the log has forgotten the channel: then subscribers may lack publications.
+			const hidden = logged.given === undefined ? "gap" : "position";
+			if (this.#last > 0 && !(await this.#hide(hidden))) return false;
 		}
 		if (isNew) restarted(this.name);
 		return true;
@@ -266,9 +270,23 @@ export class FollowedChannel {
 	async #goBack(offset: number): Promise<boolean> {
 		this.#last = offset;
 		this.#waiting.clear();
-		while (!this.#mirror(nothing, { offset: nobodys.offset, hidden: "gap" }, [nobodys.epoch0, nobodys.epoch1]))
+		return (await this.#breakOff()) && (offset === 0 || this.#hide());
+	}
+
+	/**
+	 * The offsets that subscribers know are void, which they are told before anything later. Unlike after `end`, who feeds the channel next brings all
+	 * there is of it, if this feeder dies: clients may have subscribed again.
+	 */
+	async #breakOff(): Promise<boolean> {
+		const { log } = this.#parts;
+		for (;;) {
+			const logged = log.position(this.name);
+			if (logged !== null) {
+				const offset = (logged.epoch === nobodysEpoch ? logged.offset : nobodys.offset) + 1;
+				if (this.#mirror(nothing, { offset, hidden: "gap" }, [nobodys.epoch0, nobodys.epoch1])) return true;
+			}
 			if (!(await this.#pause())) return false;
-		return offset === 0 || this.#hide();
+		}
 	}
 
 	/** Tells the log the position. With "gap", publications up to it are lost: the log's readers tell subscribers before they deliver later ones. */

@@ -8,7 +8,6 @@ import { StartupError } from "@shardcast/process";
 import { type BoardRow, type Counters, showTroubles } from "@shardcast/scoreboard";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import { monotonicMs, type PublishResult, publishFull, type RecordKind } from "@shardcast/wire";
-import { RestartedChannels } from "../delivery/restarted-channels.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import { withinDeadline } from "../lifecycle/within-deadline.ts";
 import type { ShardDatabase } from "../postgres/shard-database.ts";
@@ -29,8 +28,6 @@ interface DurableChannelsParts {
 	readonly life: number;
 	/** Where durable channels are if there is no folder for them; null or absent = nowhere. */
 	readonly database?: ShardDatabase | null;
-	/** Makes positioned subscribers of these channels resubscribe. Not called before the start. */
-	readonly endSubscriptions: (channels: ReadonlySet<string>) => void;
 	readonly log: Pick<Log, "info" | "error">;
 }
 
@@ -57,8 +54,6 @@ export class DurableChannels implements Feature, HistoryReader {
 	readonly #mirror: Mirror;
 	/** Null = the store is a file of this machine. */
 	readonly #remote: Remote | null;
-	/** Bound: that of the mirror. */
-	readonly #restarted: RestartedChannels;
 	#failedMs = Number.NEGATIVE_INFINITY;
 	#unwritten = 0;
 	#sweeping = false;
@@ -87,8 +82,7 @@ export class DurableChannels implements Feature, HistoryReader {
 		const folder = live.config.durableStorePath;
 		this.#remote = folder === "" ? this.#openRemote(database!, limits) : null;
 		this.store = this.#remote?.store ?? EmbeddedStore.open({ folder, ...limits });
-		this.#restarted = new RestartedChannels(parts.endSubscriptions);
-		this.#mirror = new Mirror({ store: this.store, log, failed: this.failed, restarted: (channel) => this.#restarted.add(channel) });
+		this.#mirror = new Mirror({ store: this.store, log, failed: this.failed });
 	}
 
 	#openRemote(
@@ -258,7 +252,6 @@ export class DurableChannels implements Feature, HistoryReader {
 	}
 
 	stop(): Promise<void> {
-		this.#restarted.stop();
 		return this.store.close();
 	}
 

@@ -1,19 +1,17 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type ChannelLog, epochText, type HistoryLimits, type MirrorOptions } from "@shardcast/channel-log";
+import { type ChannelLog, epochText, type HistoryLimits, type MirrorOptions, type Position } from "@shardcast/channel-log";
 import type { DurableStore, StoredChannel } from "@shardcast/durable-store";
 
 interface MirrorParts {
 	readonly store: Pick<DurableStore, "channel" | "open" | "readLate" | "refresh">;
 	readonly log: Pick<ChannelLog, "position" | "mirror">;
 	readonly failed: (error: unknown) => void;
-	/** The channel has another epoch than before: who follows it has to start over. */
-	readonly restarted?: (channel: string) => void;
 }
 
 interface Tracked {
 	readonly limits: HistoryLimits;
-	/** As last seen; null = not yet. */
-	epoch: string | null;
+	/** The log's position in the store's epoch, as last seen; null = not yet. */
+	logged: Position | null;
 }
 
 const retryMs = 1;
@@ -67,10 +65,7 @@ export class Mirror {
 		this.#use(channel, limits);
 		const waits = this.#ensuring.get(channel);
 		if (waits !== undefined) return waits;
-		if (known !== null) {
-			this.#see(channel, known);
-			return Promise.resolve(known);
-		}
+		if (known !== null) return Promise.resolve(known);
 		const made = this.#ensure(channel, limits).finally(() => this.#ensuring.delete(channel));
 		this.#ensuring.set(channel, made);
 		return made;
@@ -128,23 +123,32 @@ export class Mirror {
 		for (const [channel, { limits }] of channels) {
 			const stored = store.channel(channel);
 			if (stored === null) continue;
-			this.#see(channel, stored);
 			if (this.#isBehind(channel, stored)) this.due(channel, limits);
 		}
 	}
 
-	/** Each process does that for its own clients. */
-	#see(channel: string, stored: StoredChannel): void {
-		const tracked = this.#recent.get(channel) ?? this.#older.get(channel);
-		if (tracked === undefined) return;
-		const epoch = epochIn(stored);
-		if (tracked.epoch !== null && tracked.epoch !== epoch) this.#parts.restarted?.(channel);
-		tracked.epoch = epoch;
-	}
-
 	#isBehind(channel: string, stored: StoredChannel): boolean {
 		const position = this.#parts.log.position(channel);
-		return position === null || position.epoch !== epochIn(stored) || position.offset < stored.last;
+		if (position === null || position.epoch !== epochIn(stored)) return true;
+		this.#seeLog(channel, position);
+		return position.offset < stored.last;
+	}
+
+	#seeLog(channel: string, position: Position): void {
+		const tracked = this.#tracked(channel);
+		if (tracked !== undefined) tracked.logged = position;
+	}
+
+	/**
+	 * Tells the log the channel's position. If the log has another epoch, or has forgotten the channel, its subscribers may lack what the store has:
+	 * they are told, unless the log is known to have had everything.
+	 */
+	#introduce(channel: string, history: HistoryLimits, stored: StoredChannel): void {
+		const { epoch0, epoch1, last } = stored;
+		const logged = this.#tracked(channel)?.logged;
+		const had = logged?.epoch === epochIn(stored) ? logged.offset : 0;
+		const hidden = had < last ? "gap" : "position";
+		this.#parts.log.mirror(channel, nothing, { history, offset: Math.max(had, last), epoch0, epoch1, hidden });
 	}
 
 	async #ensure(channel: string, limits: HistoryLimits): Promise<StoredChannel | null> {
@@ -161,10 +165,7 @@ export class Mirror {
 				await this.#afterEnsuring(channel, limits);
 				return stored;
 			}
-			if (position !== null) {
-				const { last: offset, epoch0, epoch1 } = stored;
-				log.mirror(channel, nothing, { history: limits, offset, epoch0, epoch1, hidden: "position" });
-			}
+			if (position !== null) this.#introduce(channel, limits, stored);
 			if (performance.now() > until) return null;
 			await pause(retryMs);
 		}
@@ -176,7 +177,6 @@ export class Mirror {
 		await store.refresh?.([channel]);
 		const stored = store.channel(channel);
 		if (stored === null) return;
-		this.#see(channel, stored);
 		if (store.refresh !== undefined && this.#isBehind(channel, stored)) setImmediate(() => this.due(channel, limits));
 	}
 
@@ -187,7 +187,10 @@ export class Mirror {
 			const stored = store.channel(channel);
 			const position = log.position(channel);
 			if (stored === null || (position !== null && position.epoch !== epochIn(stored))) return;
-			if (position !== null && position.offset >= stored.last) return;
+			if (position !== null && position.offset >= stored.last) {
+				this.#seeLog(channel, position);
+				return;
+			}
 			const { epoch0, epoch1 } = stored;
 			let isLate = position === null;
 			const next = position === null ? [] : await store.readLate(channel, position.offset, turnMax);
@@ -207,20 +210,25 @@ export class Mirror {
 				if (isLate) break;
 				last = offset;
 			}
+			if (position !== null) this.#seeLog(channel, { ...position, offset: last });
 			// They have all expired, and are gone.
 			if (position !== null && next.length === 0) isLate = !skipTo(stored.last);
 			await pause(isLate ? retryMs : 0);
 		}
 	}
 
+	#tracked(channel: string): Tracked | undefined {
+		return this.#recent.get(channel) ?? this.#older.get(channel);
+	}
+
 	#use(channel: string, limits: HistoryLimits): void {
 		if (this.#recent.has(channel)) return;
-		const epoch = this.#older.get(channel)?.epoch ?? null;
+		const logged = this.#older.get(channel)?.logged ?? null;
 		if (this.#recent.size >= channelsMax / 2) {
 			this.#older = this.#recent;
 			this.#recent = new Map();
 		}
-		this.#recent.set(channel, { limits, epoch });
+		this.#recent.set(channel, { limits, logged });
 		this.#older.delete(channel);
 	}
 }

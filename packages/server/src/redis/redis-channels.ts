@@ -2,13 +2,12 @@ import type { BusLink, MessageDetails } from "@shardcast/bus";
 import { type ChannelLog, type History, type LogHistoryOptions, LogLayout, type LogReader, type Position } from "@shardcast/channel-log";
 import type { Namespaces } from "@shardcast/channels";
 import { redisMetrics, type SharedChannelReading, sharedChannelMetrics } from "@shardcast/control";
-import { Compressor, FeedCounts, Feeder, IncomingMessages, OutgoingMessages, RedisBroker } from "@shardcast/redis-broker";
+import { Compressor, FeedCounts, Feeder, IncomingMessages, nobodysEpoch, OutgoingMessages, RedisBroker } from "@shardcast/redis-broker";
 import type { Counters, Scoreboard } from "@shardcast/scoreboard";
 import type { ProcessMetrics } from "@shardcast/telemetry";
 import { monotonicMs, type PublishResult, type RecordKind, RecordType } from "@shardcast/wire";
 import type { ChannelRecordType } from "../delivery/fan-out.ts";
 import type { PublishLimits } from "../delivery/publishing/history-publisher.ts";
-import { RestartedChannels } from "../delivery/restarted-channels.ts";
 import type { HistoryBroker, HistoryReader } from "../durable/history-reader.ts";
 import { OlderPublications } from "../durable/older-publications.ts";
 import { StreamReads } from "../durable/stream-reads.ts";
@@ -37,8 +36,6 @@ interface RedisChannelsParts {
 	readonly onCommit: () => void;
 	/** Called after a record with high priority was written to the ring. */
 	readonly onUrgent: () => void;
-	/** Makes positioned subscribers of these channels on this shard resubscribe. */
-	readonly endSubscriptions: (channels: ReadonlySet<string>) => void;
 	/** Clients that want channels without naming them. */
 	readonly listeners: NoticeListeners;
 	/** All channels with subscribers on this shard, once for each provider of audiences. */
@@ -74,7 +71,6 @@ export class RedisChannels implements Feature, HistoryReader {
 	readonly #published = { accepted: 0, duplicate: 0, refused: 0, unacknowledged: 0 };
 	readonly #reached = new Map<string, Position>();
 	readonly #restartedHere = new Set<string>();
-	readonly #restarted: RestartedChannels;
 	#timer: NodeJS.Timeout | undefined;
 
 	constructor(parts: RedisChannelsParts) {
@@ -105,7 +101,6 @@ export class RedisChannels implements Feature, HistoryReader {
 		const topic = this.#broker.keys.messages(row.slot % LogLayout.logs);
 		this.#outgoing = new OutgoingMessages({ redis, node, slot: row.slot, topic, compressor: batches });
 		this.#incoming = new IncomingMessages({ ring: bus, onCommit, onUrgent, node });
-		this.#restarted = new RestartedChannels(parts.endSubscriptions);
 		this.#reads = new StreamReads({ broker: this.#broker, nowMs });
 		this.#older = new OlderPublications({ log, reads: this.#reads });
 	}
@@ -157,8 +152,8 @@ export class RedisChannels implements Feature, HistoryReader {
 		const logged = log.position(channel, asOf);
 		if (logged === null) return null;
 		if (logged.epoch === from.epoch && logged.offset >= from.offset && logged.offset > 0) return logged;
-		// Nothing was published in this epoch, or this shard has not read that far.
-		if (from.offset === 0) return from;
+		// Nothing was published in this epoch. In another one, something was: the feeder will report it, or this shard has not read that far.
+		if (from.offset === 0 && (logged.offset === 0 || logged.epoch === nobodysEpoch)) return from;
 		this.wanted.askAgain(channel);
 		return null;
 	}
@@ -198,10 +193,7 @@ export class RedisChannels implements Feature, HistoryReader {
 				for (const [channel, position] of ChannelRecords.read(type, payload)) this.wanted.followed(channel, position, origin);
 				return;
 			case RecordType.restarted:
-				for (const channel of ChannelRecords.read(type, payload)) {
-					this.wanted.restarted(channel);
-					this.#restarted.add(channel);
-				}
+				for (const channel of ChannelRecords.read(type, payload)) this.wanted.restarted(channel);
 				return;
 			case RecordType.noticed:
 				this.#notices.received(ChannelRecords.read(type, payload));
@@ -249,7 +241,6 @@ export class RedisChannels implements Feature, HistoryReader {
 
 	stop(): void {
 		clearInterval(this.#timer);
-		this.#restarted.stop();
 		this.#feeder.stop();
 		this.#outgoing.stop();
 		this.#incoming.stop();

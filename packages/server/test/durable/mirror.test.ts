@@ -28,7 +28,8 @@ function start() {
 	const rig = new ShardRig({ channelWithoutNamespace: kept });
 	const publications = new Map<number, StoredPublication>();
 	let last = 1;
-	const stored = (): StoredChannel => ({ ...epochs, last, first: 2 });
+	let epoch1 = epochs.epoch1;
+	const stored = (): StoredChannel => ({ ...epochs, epoch1, last, first: 2 });
 	const failures: unknown[] = [];
 	/** So many losses find no room in the log. */
 	let refusals = 0;
@@ -63,6 +64,21 @@ function start() {
 			publications.set(last, { offset: last, data, senderId: 0, senderLife: 0 } as unknown as StoredPublication);
 		},
 		expire: (offset: number) => publications.delete(offset),
+		/** Removes the channel from the store, which begins another epoch. */
+		restart: () => {
+			publications.clear();
+			last = 7;
+			epoch1++;
+		},
+		/** So many other channels are used that the log forgets this one. */
+		forget: () => {
+			// It does not count as a use, as `position` does.
+			for (let other = 0; other < 100_000 && rig.log.summary("a") !== null; other++) {
+				rig.log.publish(`other ${other}`, Buffer.from("-"), { history: limits });
+				rig.deliver();
+			}
+			expect(rig.log.summary("a")).toBe(null);
+		},
 		/** Mirrors, and delivers. */
 		bring: async () => {
 			mirror.due("a", limits);
@@ -101,6 +117,45 @@ describe("Mirror", () => {
 		expire(4);
 		await bring();
 		expect(got(client)).toEqual(["2", "3", "ends 2500"]);
+	});
+
+	it("subscribers are told if the log has forgotten the channel, and the store has what the log never had", async () => {
+		const { store, bring, subscribed, forget } = start();
+		await bring();
+		const client = subscribed();
+		store();
+		await bring();
+		forget();
+		store();
+		await bring();
+		expect(got(client)).toEqual(["2", "ends 2500"]);
+	});
+
+	it("a channel that the log has forgotten goes on if the log has had everything", async () => {
+		const { store, bring, subscribed, forget } = start();
+		await bring();
+		const client = subscribed();
+		store();
+		await bring();
+		forget();
+		await bring();
+		store();
+		await bring();
+		expect(got(client)).toEqual(["2", "3"]);
+	});
+
+	it("subscribers are told of another epoch before they get anything of it", async () => {
+		const { store, bring, subscribed, restart } = start();
+		await bring();
+		const client = subscribed();
+		store();
+		await bring();
+		restart();
+		store();
+		await bring();
+		store();
+		await bring();
+		expect(got(client)).toEqual(["2", "ends 2500"]);
 	});
 
 	it("a loss for which the log has no room yet is told before later publications", async () => {

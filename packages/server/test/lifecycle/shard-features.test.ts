@@ -133,7 +133,6 @@ describe("channels that Redis orders", () => {
 			redis: { client, prefix: "", trustsReplicas: false, publishWaitMs: 100, compression: { method: "none", bytesMin: 0 } },
 			...{ publicationBytesMax: 1000, live, history, isKafkas: false, others: history },
 			...{ board: { members: () => [] }, row: options.row, life: 1, bus: options.bus, onCommit: () => {}, onUrgent: () => {} },
-			endSubscriptions: () => {},
 			listeners: { want: () => false, version: () => 0 },
 			subscribed: () => [],
 		});
@@ -160,10 +159,7 @@ describe("durable channels", () => {
 		const { row, history } = new ShardParts();
 		const config = defaultConfig({ durableStorePath: join(folder, `${++stores}`) });
 		const live = { config, namespaces: new Namespaces(config) };
-		const feature = DurableChannels.open({
-			...{ live, history, counters: row, row, life: 1, log: silentLog() },
-			endSubscriptions: () => undefined,
-		})!;
+		const feature = DurableChannels.open({ live, history, counters: row, row, life: 1, log: silentLog() })!;
 		return { feature, work: null, held: () => 0, isOpen: null, runs: null };
 	});
 });

@@ -104,10 +104,7 @@ export class CentrifugeRig extends ClientList {
 		answerInventory(this.questions);
 		const kept = new RevocationStore({ folder: "", log: silentLog() });
 		answerRevocations(this.questions, () => kept);
-		this.durable = DurableChannels.open({
-			...{ live: this.#live, history: this.log, counters: row, row, life: 1, log: silentLog() },
-			endSubscriptions: () => undefined,
-		});
+		this.durable = DurableChannels.open({ live: this.#live, history: this.log, counters: row, row, life: 1, log: silentLog() });
 		this.events = new ClientEvents(
 			{
 				...{ config, counters: row, log: silentLog() },

@@ -16,8 +16,6 @@ export interface ChannelSubscribers {
 	readonly listeners: NoticeListeners;
 	/** All channels with subscribers, once for each provider of audiences. */
 	subscribed(): Iterable<string>;
-	/** Makes positioned subscribers of these channels resubscribe. */
-	endSubscriptions(channels: ReadonlySet<string>): void;
 }
 
 interface ShardChannelsParts {
@@ -54,10 +52,8 @@ export class ShardChannels {
 		this.history = options.openHistory(onCommit);
 		this.reader = this.history.reader(row.slot);
 		const life = incarnationId(bus.member, row.incarnation);
-		this.durable = DurableChannels.open({
-			...{ live, history: this.history, database: shardDatabase(options), counters: row, row, life, log },
-			endSubscriptions: (channels) => parts.subscribers().endSubscriptions(channels),
-		});
+		const database = shardDatabase(options);
+		this.durable = DurableChannels.open({ live, history: this.history, database, counters: row, row, life, log });
 		options.onOpened?.(() => this.durable?.stop());
 		this.redis = this.#openRedis(parts, life);
 		const logs: Feature = { name: "logs", stop: () => this.#closeLogs() };
@@ -90,7 +86,6 @@ export class ShardChannels {
 				version: () => subscribers().listeners.version(),
 			},
 			subscribed: () => subscribers().subscribed(),
-			endSubscriptions: (channels) => subscribers().endSubscriptions(channels),
 		});
 	}
 
