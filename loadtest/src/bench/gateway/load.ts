@@ -26,6 +26,7 @@ function paceOf(messages: number): { readonly video: number; readonly control: n
 async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 	await boundedPart(rounds, async (ends) => {
 		const placement = new Placement();
+		ends.push(async () => placement.end());
 		console.log(placement.about);
 		const start = async (backends: number, measures: boolean) => {
 			const started = await startPeers("frames", backends, ends);

@@ -3,23 +3,32 @@ import { constants, setPriority } from "node:os";
 import { availableCpus } from "@shardcast/process";
 
 /**
- * Gives the gateway a CPU that it shares with no part of the bench, and the others to the processes that play clients and backends, of which the one that measures goes first: it would
- * otherwise measure how long it waits for a CPU.
+ * Gives the gateway a CPU that it shares with no part of the bench, and the others to this process and those that play clients and backends. Of these
+ * the one that measures goes first: it would otherwise measure how long it waits for a CPU.
  */
 export class Placement {
 	/** For people. */
 	readonly about: string;
 	readonly #gatewayCpu: number | null;
 	readonly #otherCpus: readonly number[];
+	readonly #allCpus: readonly number[];
 
+	/** Also moves this process. */
 	constructor() {
 		const { cpus } = availableCpus();
 		const canPin = cpus.length >= 2 && spawnSync("taskset", ["--version"], { stdio: "ignore" }).status === 0;
 		this.#gatewayCpu = canPin ? cpus.at(-1)! : null;
 		this.#otherCpus = canPin ? cpus.slice(0, -1) : [];
+		this.#allCpus = cpus;
+		if (canPin) pin(process.pid, this.#otherCpus);
 		this.about = canPin
 			? `gateway on CPU ${this.#gatewayCpu}, clients and backends on ${this.#otherCpus.join(",")}`
 			: "nothing is pinned: that takes two CPUs, and taskset";
+	}
+
+	/** This process may run anywhere again, and so may those that it starts. */
+	end(): void {
+		if (this.#gatewayCpu !== null) pin(process.pid, this.#allCpus);
 	}
 
 	gateway(pid: number): void {
