@@ -37,9 +37,9 @@ export interface BusLink {
 
 	/**
 	 * Visits up to `max` records of all rings and returns how many. The first ring rotates, so that a busy member cannot starve the others.
-	 * If `visit` throws, the batch ends, the record counts as read, and the error is rethrown.
+	 * Ends after the record with which it has visited `bytesMax` bytes. If `visit` throws, the batch ends, the record counts as read, and the error is rethrown.
 	 */
-	read(max: number, visit: VisitOrigin): number;
+	read(max: number, visit: VisitOrigin, bytesMax?: number): number;
 	/**
 	 * Visits the unread records of all rings that it has not visited before, until `visit` returns false. `read` visits them again, in the same order for
 	 * each ring. Not within a read.

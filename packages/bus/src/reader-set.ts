@@ -54,7 +54,7 @@ export class ReaderSet {
 		this.#dropRetired();
 	}
 
-	read(max: number, visit: VisitOrigin): number {
+	read(max: number, visit: VisitOrigin, bytesMax = Number.POSITIVE_INFINITY): number {
 		if (this.#visit !== nobody)
 			throw new BusError(BusErrorCode.misuse, "read within a read", "note what there is to do and do it after read has returned");
 		const entries = this.#entries;
@@ -63,11 +63,13 @@ export class ReaderSet {
 		let at = this.#first < count ? this.#first : 0;
 		this.#first = at + 1;
 		let left = max;
+		let bytesLeft = bytesMax;
 		this.#visit = visit;
 		try {
-			for (let turn = 0; turn < count && left > 0; turn++) {
-				const entry = entries[at];
-				left -= entry.reader.read(left, entry.visit);
+			for (let turn = 0; turn < count && left > 0 && bytesLeft > 0; turn++) {
+				const { reader, visit } = entries[at];
+				left -= reader.read(left, visit, bytesLeft);
+				bytesLeft -= reader.bytesRead;
 				at = at + 1 < count ? at + 1 : 0;
 			}
 		} finally {

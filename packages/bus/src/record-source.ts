@@ -2,8 +2,8 @@ import type { VisitOrigin } from "./bus-link.ts";
 
 /** Another ring read in the same turns as the bus, such as the one that a Kafka worker fills. */
 export interface RecordSource {
-	/** Visits up to `max` records and returns how many. */
-	read(max: number, visit: VisitOrigin): number;
+	/** Visits up to `max` records and returns how many. Ends after the record with which it has visited `bytesMax` bytes. */
+	read(max: number, visit: VisitOrigin, bytesMax?: number): number;
 	hasRecords(): boolean;
 	/** Fill level of the ring, from 0 to 1. */
 	fill(): number;

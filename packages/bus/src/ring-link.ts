@@ -33,9 +33,9 @@ export abstract class RingLink implements BusLink {
 		this.#writer.commit();
 	}
 
-	read(max: number, visit: VisitOrigin): number {
+	read(max: number, visit: VisitOrigin, bytesMax?: number): number {
 		this.refreshMembers();
-		return this.readers.read(max, visit);
+		return this.readers.read(max, visit, bytesMax);
 	}
 
 	ahead(visit: VisitOriginAhead): boolean {

@@ -105,6 +105,17 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			expect(links[1].hasRecords()).toBe(true);
 		});
 
+		it("ends a read after the record with which it has visited so many bytes, over all rings together", () => {
+			const harness = make();
+			const links = Array.from({ length: harness.members }, (_, slot) => harness.join(slot));
+			for (const link of links) for (let i = 0; i < 2; i++) publish(link, "x".repeat(100));
+			const reader = links[0];
+			expect(reader.read(100, () => {}, 201)).toBe(3);
+			expect(reader.read(100, () => {}, 1)).toBe(1);
+			expect(reader.read(100, () => {}, 0)).toBe(0);
+			expect(reader.read(100, () => {})).toBe(2 * harness.members - 4);
+		});
+
 		it("looks ahead at the unread records of all rings, once, and reads them nevertheless", () => {
 			const harness = make();
 			const [one, other, reader] = [harness.join(0), harness.join(1), harness.join(2)];

@@ -54,6 +54,16 @@ describe("a log that is full", () => {
 		expect(visited.of("channel").map((line) => line.split(":")[1])).toEqual(["for the successor"]);
 	});
 
+	it("ends a read after the record with which it has visited so many bytes, over all logs together", () => {
+		const rig = new Rig();
+		const log = rig.member();
+		const reader = log.reader(3);
+		for (let n = 0; n < 40; n++) put(log, `channel ${n}`, filler);
+		expect(reader.read(100, () => {}, 2 * filler.length + 500)).toBe(3);
+		expect(reader.read(100, () => {}, 1)).toBe(1);
+		expect(reader.read(100, () => {})).toBe(36);
+	});
+
 	it("gives back less history than there should be, and counts that", () => {
 		const rig = new Rig();
 		const log = rig.member();

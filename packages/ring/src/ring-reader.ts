@@ -28,6 +28,7 @@ export class RingReader {
 	#seen = 0;
 	#live = false;
 	#reading = false;
+	#bytesRead = 0;
 
 	constructor(ring: Ring, slot: number) {
 		checkSlot(ring, slot);
@@ -68,11 +69,14 @@ export class RingReader {
 	/**
 	 * Visits up to `max` records and returns how many. Returns 0 before `join` or `resume`.
 	 *
+	 * @param bytesMax ends the batch after the record with which so many bytes were visited.
+	 *
 	 * If `visit` throws, the batch ends and the error is rethrown. The record counts as read, so that a bad record does not block the rest.
 	 * @throws RingError when the shared bytes are inconsistent. The reader does not move, so every further read throws too: leave, or join
 	 * again at the tail.
 	 */
-	read(max: number, visit: VisitRecord): number {
+	read(max: number, visit: VisitRecord, bytesMax: number = Number.POSITIVE_INFINITY): number {
+		this.#bytesRead = 0;
 		if (!this.#live) return 0;
 		this.#refuseWithinRead("read");
 		const { words, u8, view, dataOffset, recordBytesMax } = this.#ring;
@@ -83,9 +87,10 @@ export class RingReader {
 		if (unitsLeft === 0) return 0;
 		if (unitsLeft > capacityUnits) throw this.#corrupt(head, `the tail ${tail} is more than a lap ahead`);
 		let count = 0;
+		let bytes = 0;
 		this.#reading = true;
 		try {
-			while (unitsLeft > 0 && count < max && this.#live) {
+			while (unitsLeft > 0 && count < max && bytes < bytesMax && this.#live) {
 				const index = head & (capacityUnits - 1);
 				const unitsToEnd = capacityUnits - index;
 				const start = dataOffset + (index << RingLayout.unitShift);
@@ -106,11 +111,13 @@ export class RingReader {
 				head = (head + units) | 0;
 				unitsLeft -= units;
 				count++;
+				bytes += length;
 				const payload = start + RingLayout.recordHeaderBytes;
 				visit(u8, view, payload, payload + length);
 			}
 		} finally {
 			this.#reading = false;
+			this.#bytesRead = bytes;
 			this.#head = head;
 			if (((head - this.#seen) | 0) > 0) this.#seen = head;
 			if (this.#live) Atomics.store(words, this.#headWord, head);
@@ -153,6 +160,11 @@ export class RingReader {
 			this.#reading = false;
 			this.#seen = at;
 		}
+	}
+
+	/** Bytes of the records that the last `read` visited. */
+	get bytesRead(): number {
+		return this.#bytesRead;
 	}
 
 	hasRecords(): boolean {

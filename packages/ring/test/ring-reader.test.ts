@@ -32,6 +32,20 @@ describe("RingReader", () => {
 		expect(reader.hasRecords()).toBe(false);
 	});
 
+	it("ends after the record with which it has visited so many bytes", () => {
+		const ring = newRing();
+		const reader = joined(ring);
+		const writer = new RingWriter(ring);
+		for (const bytes of [10, 10, 50, 10]) writer.write(payload(0, bytes));
+		const sizes: number[] = [];
+		const read = (bytesMax: number): number => reader.read(100, (_u8, _view, start, end) => sizes.push(end - start), bytesMax);
+		expect([read(0), reader.bytesRead]).toEqual([0, 0]);
+		expect([read(21), reader.bytesRead]).toEqual([3, 70]);
+		expect([read(1), reader.bytesRead]).toEqual([1, 10]);
+		expect([read(1), reader.bytesRead]).toEqual([0, 0]);
+		expect(sizes).toEqual([10, 10, 50, 10]);
+	});
+
 	it("looks ahead at what is unread, once at each record, and reads all of it in order afterwards", { tags: ["long"] }, () => {
 		const ring = newRing({ capacityBytes: 1024 });
 		const reader = joined(ring);

@@ -22,6 +22,8 @@ export class LogReader implements RecordSource {
 	/** Per log: everything before this position has been visited. */
 	readonly #cursors: Float64Array;
 	#first = 0;
+	/** What this `read` may still visit. */
+	#bytesLeft = 0;
 	#live = true;
 	/** Log of the record being visited. */
 	#log: SequencedLog;
@@ -36,8 +38,8 @@ export class LogReader implements RecordSource {
 		this.#cursors = Float64Array.from(logs, ({ memory }) => openReader(memory, slot));
 	}
 
-	/** Visits up to `max` records. If `visit` throws, the batch ends, the record counts as read, and the error is rethrown. */
-	read(max: number, visit: VisitOrigin): number {
+	/** Visits up to `max` records. Ends after the record with which it has visited `bytesMax` bytes. If `visit` throws, the batch ends, the record counts as read, and the error is rethrown. */
+	read(max: number, visit: VisitOrigin, bytesMax: number = Number.POSITIVE_INFINITY): number {
 		if (!this.#live) return 0;
 		if (this.#start >= 0)
 			throw new LogError(LogErrorCode.misuse, "read within a read", "note what there is to do and do it after read has returned");
@@ -46,6 +48,7 @@ export class LogReader implements RecordSource {
 		// Starts with another log each time, so that a busy one cannot starve the others.
 		this.#first = first + 1 < length ? first + 1 : 0;
 		let left = max;
+		this.#bytesLeft = bytesMax;
 		for (let turn = 0; turn < length && left > 0; turn++) left -= this.#readLog((first + turn) % length, left, visit);
 		return max - left;
 	}
@@ -101,7 +104,7 @@ export class LogReader implements RecordSource {
 		let count = 0;
 		this.#log = log;
 		try {
-			while (position < tail && count < max && this.#live) {
+			while (position < tail && count < max && this.#bytesLeft > 0 && this.#live) {
 				const start = offsetOf(memory, position);
 				const bytes = words[(start >> 2) + RecordWord.bytes]!;
 				if (bytes === LogRecord.padding) {
@@ -116,6 +119,7 @@ export class LogReader implements RecordSource {
 				position += padded(bytes);
 				cursors[index] = position;
 				count++;
+				this.#bytesLeft -= eventBytes;
 				this.#start = start;
 				const event = start + LogRecord.headBytes;
 				visit(noOrigin, u8, view, event, event + eventBytes);

@@ -50,14 +50,17 @@ export class IngestReader implements RecordSource {
 		if (!this.#reader.resume()) this.#reader.join();
 	}
 
-	read(max: number, deliver: VisitOrigin): number {
+	read(max: number, deliver: VisitOrigin, bytesMax = Number.POSITIVE_INFINITY): number {
 		this.#deliver = deliver;
 		if (this.#stopped || !this.#releaseHeld()) return 0;
 		this.#noteHighWater();
 		let count = 0;
 		// One at a time if the destination may be full, since a visited record has left the ring.
-		if (this.#parts.destination.mayBeFull) while (count < max && this.#held === null && this.#reader.read(1, this.#visit) > 0) count++;
-		else count = this.#reader.read(max, this.#visit);
+		if (this.#parts.destination.mayBeFull) {
+			let bytesLeft = bytesMax;
+			for (; count < max && bytesLeft > 0 && this.#held === null && this.#reader.read(1, this.#visit) > 0; count++)
+				bytesLeft -= this.#reader.bytesRead;
+		} else count = this.#reader.read(max, this.#visit, bytesMax);
 		if (this.#reader.backlogBytes() <= this.#lowWaterBytes) this.#parts.memory.roomSignal.wake();
 		return count;
 	}

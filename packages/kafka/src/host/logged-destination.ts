@@ -79,10 +79,10 @@ export class LoggedDestination implements Destination {
 	): boolean {
 		const { inner, history } = this.#parts;
 		this.#innerTook = true;
-		const feed = this.#feeds.get(row);
+		const feed = history.isUsed() ? this.#feeds.get(row) : undefined;
 		// A direct record has a user in the place of a channel.
-		const isForUser = isDirect(view.getUint8(start + BusRecord.typeOffset));
-		if (isForUser || !history.isUsed() || feed === undefined) return inner.take(row, position, u8, view, start, end, deliver, leaderEpoch);
+		if (feed === undefined || isDirect(view.getUint8(start + BusRecord.typeOffset)))
+			return inner.take(row, position, u8, view, start, end, deliver, leaderEpoch);
 		const names = this.#names(u8, view, start, end);
 		const others = names.filter((name) => history.limitsOf(name) === null);
 		if (others.length === names.length) return inner.take(row, position, u8, view, start, end, deliver, leaderEpoch);

@@ -67,6 +67,18 @@ describe("the ring between ingest worker and loop", () => {
 		reader.stop();
 	});
 
+	it.each([
+		["this shard's clients", () => new LocalDestination(0)],
+		["the bus", onBus(new MemoryBus({ members: 1, capacityBytes: 65_536 }).link(0))],
+	])("ends a read for %s after the record with which it has visited so many bytes", (_where, destinationOf) => {
+		const { reader, write } = setup(destinationOf);
+		for (let position = 1; position <= 10; position++) write(position);
+		expect(reader.read(100, () => {}, 2.5 * payload.length)).toBe(3);
+		expect(reader.read(100, () => {}, 1)).toBe(1);
+		expect(reader.read(100, () => {})).toBe(6);
+		reader.stop();
+	});
+
 	it("full means paused, until half of it is free again; nothing is lost or kept on the side", async () => {
 		const delivered: number[] = [];
 		const { memory, reader, feed, write } = setup(() => new LocalDestination(0));

@@ -61,10 +61,6 @@ export interface TurnPacing {
  */
 type State = "asleep" | "pausing" | "due" | "settling";
 
-/** Records between two checks of the bytes of a turn; one, if a record takes more than this share of a turn. */
-const recordsPerLook = 4;
-const largeRecordShare = 1 / 8;
-
 /** Pause before checking again whether clients have read enough. */
 const pacingRetryMs = 1;
 
@@ -98,7 +94,6 @@ export class FlushEngine {
 	#turnRecords = 0;
 	#turnBytes = 0;
 	#turnBytesMax = 0;
-	#recordsPerLook = recordsPerLook;
 	/** Fill level of the fullest ring when this flush began. */
 	#fill = 0;
 	/** Distinguishes the timer of this pause from those of pauses cut short. */
@@ -225,19 +220,12 @@ export class FlushEngine {
 		else this.#scheduler.soon(this.#turn);
 	}
 
-	/** Reads the bus (`place` 0) or a source until it is empty or the turn is full. */
+	/** Reads what is in the bus (`place` 0) or a source, until the turn is full. */
 	#read(place: number): void {
 		const ring = place === 0 ? this.#parts.bus : this.#sources[place - 1];
 		const visit = place === 0 ? this.#deliver : this.#visits[place - 1];
-		while (this.#turnHasRoom) {
-			const max = Math.min(this.#recordsPerLook, this.#parts.batch - this.#turnRecords);
-			const bytesBefore = this.#turnBytes;
-			const count = ring.read(max, visit);
-			this.#turnRecords += count;
-			const areLarge = this.#turnBytes - bytesBefore > count * this.#turnBytesMax * largeRecordShare;
-			this.#recordsPerLook = areLarge ? 1 : recordsPerLook;
-			if (count < max) return;
-		}
+		if (this.#turnHasRoom)
+			this.#turnRecords += ring.read(this.#parts.batch - this.#turnRecords, visit, this.#turnBytesMax - this.#turnBytes);
 	}
 
 	get #turnHasRoom(): boolean {

@@ -76,7 +76,7 @@ function setup({
 	let rings = 0;
 	const engine = new FlushEngine({
 		bus: {
-			read: (max, visit) => link.read(max, visit),
+			read: (max, visit, bytesMax) => link.read(max, visit, bytesMax),
 			ahead: (visit) => link.ahead(visit),
 			hasRecords: () => link.hasRecords(),
 			sleep: () => link.sleep(),
@@ -218,12 +218,15 @@ describe("the flush engine", () => {
 		expect(Math.max(...turns)).toBe(7);
 	});
 
-	it("takes large records one by one, so that a turn exceeds its bytes by one of them at most", () => {
-		const { loop, put, engine, turns } = setup({ turnBytesMax: 10_000 });
-		for (let count = 0; count < 14; count++) put("x".repeat(3000));
+	it("exceeds a turn's bytes by one record at most, however large those are that come behind small ones", () => {
+		const { loop, put, engine, turns } = setup({ turnBytesMax: 4000 });
+		for (const large of [1, 4, 2]) {
+			for (let count = 0; count < 3; count++) put("x".repeat(100));
+			for (let count = 0; count < large; count++) put("x".repeat(4000));
+		}
 		engine.committed();
 		loop.settle();
-		expect(turns.filter((count) => count > 0)).toEqual([4, 4, 4]);
+		expect(turns.filter((count) => count > 0)).toEqual([4, 4, 1, 1, 1, 4, 1]);
 	});
 
 	it("waits while clients are behind: reads nothing from the rings, but wakes the others and does what is due each turn", () => {
