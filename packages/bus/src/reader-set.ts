@@ -67,9 +67,9 @@ export class ReaderSet {
 		this.#visit = visit;
 		try {
 			for (let turn = 0; turn < count && left > 0 && bytesLeft > 0; turn++) {
-				const { reader, visit } = entries[at];
-				left -= reader.read(left, visit, bytesLeft);
-				bytesLeft -= reader.bytesRead;
+				const entry = entries[at];
+				left -= entry.reader.read(left, entry.visit, bytesLeft);
+				bytesLeft -= entry.reader.bytesRead;
 				at = at + 1 < count ? at + 1 : 0;
 			}
 		} finally {

@@ -47,17 +47,19 @@ afterEach(async () => {
 	await once(target, "close");
 });
 
-/** Connects to a proxy before the target. */
+/** Connects to a proxy before the target. @param answerMs for the first attempt. */
 async function client(isLastHop: boolean, answerMs = 0) {
 	const { port } = target.address() as { port: number };
 	const link = { tls: null, token: null, preface: null, isLastHop, dialMs: 5000, answerMs, idleMs: 0, onIdle: () => {} };
 	const shun = (failure: TargetFailure): void => void failures.push(failure);
 	const pick = ({ tried }: TargetRequest): Target => {
-		if (tried.length > 0) answer = nextAnswer ?? answer;
-		return one;
+		if (tried.length === 0) return one;
+		answer = nextAnswer ?? answer;
+		return later;
 	};
 	const unserved = (): void => void unservedCount++;
 	const one: Target = { host: "127.0.0.1", port, link, isStandingStill: false, count: () => {}, connected: () => {}, unserved, shun };
+	const later: Target = { ...one, link: { ...link, answerMs: 0 } };
 	path = new ProxyPath({
 		responder: new Responder({
 			count: () => {},

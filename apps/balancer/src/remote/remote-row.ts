@@ -30,7 +30,7 @@ export class RemoteRow implements ShardRow {
 	weight = 1;
 	/** Connections in the making. */
 	dialing = 0;
-	/** WebSockets that it has received but not served, and another shard got; since the log last told. */
+	/** WebSockets that it received and did not serve, since the log last told of them. */
 	unserved = 0;
 	/** When the log last told of these. */
 	unservedToldMs = Number.NEGATIVE_INFINITY;

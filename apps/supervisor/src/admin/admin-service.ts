@@ -63,7 +63,7 @@ export class AdminService {
 		return { command: own.operation, who: theCluster };
 	}
 
-	/** What the cluster has begun by itself, or at a signal, while no exclusive verb runs; null = nothing. */
+	/** What runs, and is not `undrain`. While no exclusive verb runs, the cluster has begun it by itself, or at a signal. */
 	get #own(): RunningOperation | null {
 		const own = this.#parts.cluster.shards?.operations.running ?? null;
 		// It is a verb, and not an exclusive one.

@@ -97,6 +97,7 @@ class TestShard {
 			urgentRecords: () => 0,
 			deliverIngested: () => {},
 			beforeTurn: () => {},
+			afterTurn: () => {},
 			hasPublished: () => true,
 			afterFlush: () => {},
 			holds: () => false,

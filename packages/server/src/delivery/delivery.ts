@@ -89,9 +89,9 @@ export class Delivery implements Feature {
 				watch.beforeTurn();
 				beforeTurn();
 			},
+			afterTurn: () => fanOut.endGaps(),
 			hasPublished: () => fanOut.hasPublished,
 			afterFlush: () => {
-				fanOut.endGaps();
 				fanOut.count();
 				watch.flushed();
 			},

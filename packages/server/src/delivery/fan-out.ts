@@ -133,7 +133,10 @@ export class FanOut {
 		}
 	};
 
-	/** Call at the end of a flush. It is done once for many channels if nothing later of them comes in between, since it visits all clients. */
+	/**
+	 * Call at the end of a turn: who subscribes after it knows a position behind the loss. It is done once for many channels if nothing later of them comes
+	 * in between, since it visits all clients.
+	 */
 	endGaps(): void {
 		if (this.#gaps.size === 0) return;
 		const gaps = this.#gaps;
@@ -222,7 +225,7 @@ export class FanOut {
 		const { payloadStart, payloadEnd } = head;
 		if (payloadEnd === payloadStart) return;
 		const channel = Buffer.from(u8.buffer, u8.byteOffset + payloadStart, payloadEnd - payloadStart).toString();
-		if (this.#parts.hub.reach(channel) > 0) this.#gaps.add(channel);
+		if (this.#parts.hub.mayHavePositions(channel)) this.#gaps.add(channel);
 	}
 
 	/** Handles a record other than a publication. Its head has been read. */

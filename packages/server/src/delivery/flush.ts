@@ -30,6 +30,8 @@ interface FlushEngineParts {
 	readonly deliverIngested: VisitOrigin;
 	/** Called at the start of each turn, before anything is delivered. */
 	readonly beforeTurn: () => void;
+	/** Called at the end of each turn, before anything else runs. */
+	readonly afterTurn: () => void;
 	/** Whether this flush has written to a socket so far. */
 	readonly hasPublished: () => boolean;
 	/** Called once per flush. */
@@ -203,6 +205,7 @@ export class FlushEngine {
 		const rings = this.#sources.length + 1;
 		const first = this.#turnNumber++ % rings;
 		for (let place = first; place < first + rings; place++) this.#read(place % rings);
+		this.#parts.afterTurn();
 		this.#ring();
 		this.#records += this.#turnRecords;
 		pacing.published(this.#turnBytes);
@@ -224,8 +227,12 @@ export class FlushEngine {
 	#read(place: number): void {
 		const ring = place === 0 ? this.#parts.bus : this.#sources[place - 1];
 		const visit = place === 0 ? this.#deliver : this.#visits[place - 1];
-		if (this.#turnHasRoom)
-			this.#turnRecords += ring.read(this.#parts.batch - this.#turnRecords, visit, this.#turnBytesMax - this.#turnBytes);
+		while (this.#turnHasRoom) {
+			const count = ring.read(this.#parts.batch - this.#turnRecords, visit, this.#turnBytesMax - this.#turnBytes);
+			this.#turnRecords += count;
+			// A source may count more bytes than it delivers, and so end before the turn is full.
+			if (count === 0 || !ring.hasRecords()) return;
+		}
 	}
 
 	get #turnHasRoom(): boolean {

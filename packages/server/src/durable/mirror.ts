@@ -140,14 +140,14 @@ export class Mirror {
 	}
 
 	/**
-	 * Tells the log the channel's position. If the log has another epoch, or has forgotten the channel, its subscribers may lack what the store has:
-	 * they are told, unless the log is known to have had everything.
+	 * Tells the log the channel's position. If the log has another epoch, subscribers are told that. If it has forgotten the channel, they may lack what
+	 * the store has: they are told, unless the log is known to have had everything. @param known the log's position.
 	 */
-	#introduce(channel: string, history: HistoryLimits, stored: StoredChannel): void {
+	#introduce(channel: string, history: HistoryLimits, stored: StoredChannel, known: Position): void {
 		const { epoch0, epoch1, last } = stored;
 		const logged = this.#tracked(channel)?.logged;
 		const had = logged?.epoch === epochIn(stored) ? logged.offset : 0;
-		const hidden = had < last ? "gap" : "position";
+		const hidden = known.offset > 0 || had < last ? "gap" : "position";
 		this.#parts.log.mirror(channel, nothing, { history, offset: Math.max(had, last), epoch0, epoch1, hidden });
 	}
 
@@ -165,7 +165,7 @@ export class Mirror {
 				await this.#afterEnsuring(channel, limits);
 				return stored;
 			}
-			if (position !== null) this.#introduce(channel, limits, stored);
+			if (position !== null) this.#introduce(channel, limits, stored, position);
 			if (performance.now() > until) return null;
 			await pause(retryMs);
 		}

@@ -77,6 +77,8 @@ export class Audience {
 
 /** Creates the audiences of one kind of session, and finds them by what their clients listen to. The hub manages their clients. Owned by the shard's loop. */
 export interface AudienceProvider {
+	/** Whether its clients may have a position in a channel. */
+	readonly holdsPositions?: true;
 	/** Current subscriptions to its audiences. Written by the hub. */
 	subscriptions: number;
 	/**

@@ -76,6 +76,11 @@ export class Hub {
 		return audiences;
 	}
 
+	/** Whether any client may have a position in this channel. */
+	mayHavePositions(channel: string): boolean {
+		return this.#providers.some((provider) => provider.holdsPositions === true && provider.reach(channel) > 0);
+	}
+
 	/** Number of clients that get a message of this channel; "" = to everybody. */
 	reach(channel: string): number {
 		let clients = 0;

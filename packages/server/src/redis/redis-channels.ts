@@ -153,7 +153,7 @@ export class RedisChannels implements Feature, HistoryReader {
 		if (logged === null) return null;
 		if (logged.epoch === from.epoch && logged.offset >= from.offset && logged.offset > 0) return logged;
 		// Nothing was published in this epoch. In another one, something was: the feeder will report it, or this shard has not read that far.
-		if (from.offset === 0 && (logged.offset === 0 || logged.epoch === nobodysEpoch)) return from;
+		if (from.offset === 0 && (logged.epoch === nobodysEpoch || log.position(channel)?.offset === 0)) return from;
 		this.wanted.askAgain(channel);
 		return null;
 	}

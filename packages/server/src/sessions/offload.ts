@@ -5,7 +5,7 @@ interface OffloadParts {
 	readonly clients: () => ClientSession[];
 	/** Clients per second that may reconnect; read again for each pass. */
 	readonly clientsPerSecond: () => number;
-	/** Whether any other shard takes clients. While none does, nobody is told: they could not connect anywhere. */
+	/** Whether any other shard of this machine takes clients. While none does, nobody is told. */
 	readonly haveElsewhere: () => boolean;
 	/** Called for each client that is told. */
 	readonly onTold: () => void;

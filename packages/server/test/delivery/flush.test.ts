@@ -72,6 +72,8 @@ function setup({
 	const atMs: number[] = [];
 	let perTurn = 0;
 	const turns: number[] = [];
+	/** For each turn: what was delivered by its end, and the loop's turn that it ended in. */
+	const afterTurns: [delivered: number, loopTurn: number][] = [];
 	const urgent = { records: 0 };
 	let rings = 0;
 	const engine = new FlushEngine({
@@ -107,6 +109,7 @@ function setup({
 			turns.push(perTurn);
 			perTurn = 0;
 		},
+		afterTurn: () => void afterTurns.push([delivered.length, loop.turns]),
 		hasPublished: () => hasPublished(),
 		afterFlush: () => {},
 		holds,
@@ -130,7 +133,7 @@ function setup({
 	link.onWake(() => engine.wake());
 	engine.start();
 	loop.settle();
-	return { loop, engine, link, other, row, delivered, atMs, turns, urgent, put, publish, published, rings: () => rings };
+	return { loop, engine, link, other, row, delivered, atMs, turns, afterTurns, urgent, put, publish, published, rings: () => rings };
 }
 
 describe("the flush engine", () => {
@@ -227,6 +230,39 @@ describe("the flush engine", () => {
 		engine.committed();
 		loop.settle();
 		expect(turns.filter((count) => count > 0)).toEqual([4, 4, 1, 1, 1, 4, 1]);
+	});
+
+	it("tells of each turn's end in the same turn of the loop", () => {
+		const { loop, put, engine, afterTurns } = setup({ batch: 2 });
+		loop.settle();
+		afterTurns.length = 0;
+		for (let count = 0; count < 3; count++) put("x");
+		engine.committed();
+		loop.turn();
+		loop.turn();
+		expect(afterTurns.map(([count]) => count)).toEqual([2, 3]);
+		expect(afterTurns[1]![1] - afterTurns[0]![1]).toBe(1);
+	});
+
+	it("fills its turn from a source that counts more bytes than it delivers, and so ends its reads earlier", () => {
+		const { loop, engine, delivered } = setup({ turnBytesMax: 100 });
+		loop.settle();
+		let waiting = 50;
+		engine.addSource({
+			read: (max, visit, bytesMax = 0) => {
+				// Each takes ten bytes in its ring.
+				const count = Math.min(max, waiting, Math.ceil(bytesMax / 10));
+				waiting -= count;
+				const bytes = new Uint8Array(Buffer.from("x"));
+				for (let index = 0; index < count; index++) visit(-1, bytes, new DataView(bytes.buffer), 0, 1);
+				return count;
+			},
+			hasRecords: () => waiting > 0,
+			fill: () => 0,
+			sleep: () => waiting === 0,
+		});
+		loop.turn();
+		expect(delivered).toHaveLength(50);
 	});
 
 	it("waits while clients are behind: reads nothing from the rings, but wakes the others and does what is due each turn", () => {

@@ -106,6 +106,18 @@ describe("publications that are lost", () => {
 		expect([got(clients.b), got(comes), got(leaves)]).toEqual([["b ends 2500"], ["c ends 2500"], []]);
 	});
 
+	it("a loss in a channel in which nobody has a position visits no client, even if some get its publications", () => {
+		const { rig, clients, bring, lose } = start();
+		const visited = vi.spyOn(rig.sessions, "all", "get");
+		// Like raw clients, which have no positions.
+		rig.hub.add({ subscriptions: 1, select: () => {}, reach: () => 1, emptied: () => {} });
+		lose("c", 3);
+		bring("c", 4);
+		rig.deliver();
+		expect(visited).not.toHaveBeenCalled();
+		expect(got(clients.a)).toEqual([]);
+	});
+
 	it("a position that is set without a loss ends nothing", () => {
 		const { rig, clients, bring, move } = start();
 		move("a", 7);

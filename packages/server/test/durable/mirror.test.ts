@@ -158,6 +158,21 @@ describe("Mirror", () => {
 		expect(got(client)).toEqual(["2", "ends 2500"]);
 	});
 
+	it("subscribers are told of an epoch that the log has meanwhile had from elsewhere, even if it has had all of the store's before", async () => {
+		const { rig, store, bring, subscribed } = start();
+		await bring();
+		store();
+		await bring();
+		// The channel was not durable for a while.
+		rig.log.mirror("a", new Uint8Array(0), { history: limits, offset: 5, epoch0: 8, epoch1: 9, hidden: "position" });
+		rig.deliver();
+		const client = subscribed();
+		await bring();
+		store();
+		await bring();
+		expect(got(client)).toEqual(["ends 2500"]);
+	});
+
 	it("a loss for which the log has no room yet is told before later publications", async () => {
 		const { store, bring, subscribed, refuseLoss } = start();
 		await bring();

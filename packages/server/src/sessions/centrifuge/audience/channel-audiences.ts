@@ -33,6 +33,7 @@ const deltaBytesMax = 64 * 1024 * 1024;
  * One owner, the shard's loop. Bounded by the number of subscriptions, which each client's channel limit bounds. A channel is removed with its last subscription.
  */
 export class ChannelAudiences implements AudienceProvider {
+	readonly holdsPositions = true;
 	subscriptions = 0;
 	/** Those of clients that speak Protobuf. Counted by the sessions. */
 	protobufSubscriptions = 0;
