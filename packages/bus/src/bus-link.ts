@@ -37,7 +37,8 @@ export interface BusLink {
 
 	/**
 	 * Visits up to `max` records of all rings and returns how many. The first ring rotates, so that a busy member cannot starve the others.
-	 * Ends after the record with which it has visited `bytesMax` bytes. If `visit` throws, the batch ends, the record counts as read, and the error is rethrown.
+	 * Ends after the record with which it has visited `bytesMax` bytes. If `visit` throws, the batch ends, the record counts as read, and the error is
+	 * rethrown.
 	 */
 	read(max: number, visit: VisitOrigin, bytesMax?: number): number;
 	/**

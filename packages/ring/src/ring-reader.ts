@@ -69,9 +69,8 @@ export class RingReader {
 	/**
 	 * Visits up to `max` records and returns how many. Returns 0 before `join` or `resume`.
 	 *
-	 * @param bytesMax ends the batch after the record with which so many bytes were visited.
-	 *
 	 * If `visit` throws, the batch ends and the error is rethrown. The record counts as read, so that a bad record does not block the rest.
+	 * @param bytesMax ends the batch after the record with which so many bytes were visited.
 	 * @throws RingError when the shared bytes are inconsistent. The reader does not move, so every further read throws too: leave, or join
 	 * again at the tail.
 	 */

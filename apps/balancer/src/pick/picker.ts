@@ -110,7 +110,7 @@ export class Picker {
 
 	/** Shards serve, but none responds: they may just be delayed. As of the last look. */
 	get allSilent(): boolean {
-		return !this.#someRespond && this.#candidates.some(({ serving }) => serving);
+		return this.isHeldUp(false, []);
 	}
 
 	/** The same for a connection: those that it may go to serve, but none of them responds. @param isLocal @param tried see `pick`. */

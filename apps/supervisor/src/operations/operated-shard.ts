@@ -1,6 +1,5 @@
 import { type OffloadOrder, offloadQuestion } from "@shardcast/control";
-import { type BoardRow, ShardState } from "@shardcast/scoreboard";
-import { Heartbeat, monotonicMs } from "@shardcast/wire";
+import type { BoardRow } from "@shardcast/scoreboard";
 import type { ChildDrained, Replaced, SupervisedChild } from "../children/supervised-child.ts";
 
 /** A shard, as operations see it. */
@@ -64,9 +63,7 @@ export class BoardShard implements OperatedShard {
 	}
 
 	get takesClients(): boolean {
-		const { state } = this.#row;
-		if (!this.serving || this.isDrained || state !== ShardState.serving) return false;
-		return monotonicMs() - this.#row.get("heartbeatMs") <= Heartbeat.silentMs;
+		return this.serving && this.#row.takesClients;
 	}
 
 	get isDrained(): boolean {

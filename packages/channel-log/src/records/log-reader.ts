@@ -38,7 +38,10 @@ export class LogReader implements RecordSource {
 		this.#cursors = Float64Array.from(logs, ({ memory }) => openReader(memory, slot));
 	}
 
-	/** Visits up to `max` records. Ends after the record with which it has visited `bytesMax` bytes. If `visit` throws, the batch ends, the record counts as read, and the error is rethrown. */
+	/**
+	 * Visits up to `max` records. Ends after the record with which it has visited `bytesMax` bytes. If `visit` throws, the batch ends, the record counts as
+	 * read, and the error is rethrown.
+	 */
 	read(max: number, visit: VisitOrigin, bytesMax: number = Number.POSITIVE_INFINITY): number {
 		if (!this.#live) return 0;
 		if (this.#start >= 0)

@@ -1,3 +1,4 @@
+import { Heartbeat, monotonicMs } from "@shardcast/wire";
 import { guardsOffset, partBytes } from "../board-layout.ts";
 import { BoardText } from "../board-text.ts";
 import { type Histograms, histogramsAt } from "../histogram-words.ts";
@@ -9,7 +10,7 @@ import {
 	type ShardCounter,
 	type ShardHistogram,
 	type ShardOverload,
-	type ShardState,
+	ShardState,
 	type ShardTrouble,
 	ShardWord,
 	SupervisorWord,
@@ -147,6 +148,12 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 	}
 	set isDrained(value: boolean) {
 		Atomics.store(this.supervisor, SupervisorWord.drained, value ? 1 : 0);
+	}
+
+	/** Whether it serves, is not drained, and has not missed its heartbeats. */
+	get takesClients(): boolean {
+		if (this.state !== ShardState.serving || this.isDrained) return false;
+		return monotonicMs() - this.get("heartbeatMs") <= Heartbeat.silentMs;
 	}
 
 	// Written by the balancer.

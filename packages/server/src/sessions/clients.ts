@@ -2,8 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { moveClientsQuestion, offloadQuestion, type PartAnswers } from "@shardcast/control";
 import { closeWithReset } from "@shardcast/native";
 import { Deadline, openFiles } from "@shardcast/process";
-import { type BoardRow, ShardState } from "@shardcast/scoreboard";
-import { Heartbeat, monotonicMs } from "@shardcast/wire";
+import { ShardState } from "@shardcast/scoreboard";
 import { closeAll, waitUntilClosed } from "../lifecycle/drain.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
@@ -120,7 +119,7 @@ export class Clients implements Feature {
 		this.#offload = new Offload({
 			...{ clients: () => this.sessions.snapshot(), ...clock, random: Math.random },
 			clientsPerSecond: () => live.config.drainRate,
-			haveElsewhere: () => options.board.rows().some((row) => row.slot !== options.row.slot && takesClients(row)),
+			haveElsewhere: () => options.board.rows().some(({ slot, takesClients }) => slot !== options.row.slot && takesClients),
 			onTold: () => counters.add("toldToLeave", 1),
 		});
 	}
@@ -197,9 +196,4 @@ export class Clients implements Feature {
 	unfinished(): number {
 		return this.#unread;
 	}
-}
-
-function takesClients(row: BoardRow): boolean {
-	if (row.state !== ShardState.serving || row.isDrained) return false;
-	return monotonicMs() - row.get("heartbeatMs") <= Heartbeat.silentMs;
 }

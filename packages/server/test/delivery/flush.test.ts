@@ -136,6 +136,23 @@ function setup({
 	return { loop, engine, link, other, row, delivered, atMs, turns, afterTurns, urgent, put, publish, published, rings: () => rings };
 }
 
+/** A source with so many records "x". @param ringBytes how many bytes each takes in its ring. */
+function sourceOf(records: number, ringBytes = 1): RecordSource {
+	let waiting = records;
+	return {
+		read: (max, visit, bytesMax = Number.POSITIVE_INFINITY) => {
+			const count = Math.min(max, waiting, Math.ceil(bytesMax / ringBytes));
+			waiting -= count;
+			const bytes = new Uint8Array(Buffer.from("x"));
+			for (let index = 0; index < count; index++) visit(-1, bytes, new DataView(bytes.buffer), 0, 1);
+			return count;
+		},
+		hasRecords: () => waiting > 0,
+		fill: () => 0,
+		sleep: () => waiting === 0,
+	};
+}
+
 describe("the flush engine", () => {
 	it("flushes a lone message in the same turn of the loop, and then sleeps without a timer", () => {
 		const { loop, publish, delivered } = setup();
@@ -247,20 +264,7 @@ describe("the flush engine", () => {
 	it("fills its turn from a source that counts more bytes than it delivers, and so ends its reads earlier", () => {
 		const { loop, engine, delivered } = setup({ turnBytesMax: 100 });
 		loop.settle();
-		let waiting = 50;
-		engine.addSource({
-			read: (max, visit, bytesMax = 0) => {
-				// Each takes ten bytes in its ring.
-				const count = Math.min(max, waiting, Math.ceil(bytesMax / 10));
-				waiting -= count;
-				const bytes = new Uint8Array(Buffer.from("x"));
-				for (let index = 0; index < count; index++) visit(-1, bytes, new DataView(bytes.buffer), 0, 1);
-				return count;
-			},
-			hasRecords: () => waiting > 0,
-			fill: () => 0,
-			sleep: () => waiting === 0,
-		});
+		engine.addSource(sourceOf(50, 10));
 		loop.turn();
 		expect(delivered).toHaveLength(50);
 	});
@@ -401,19 +405,7 @@ describe("the flush engine", () => {
 
 	it("lets no ring starve another: a source is read even when the bus alone could fill every turn", () => {
 		const { loop, engine, put, delivered } = setup({ batch: 4 });
-		let waiting = 3;
-		engine.addSource({
-			read: (max, visit) => {
-				const count = Math.min(max, waiting);
-				waiting -= count;
-				const bytes = new Uint8Array(Buffer.from("x"));
-				for (let index = 0; index < count; index++) visit(-1, bytes, new DataView(bytes.buffer), 0, 1);
-				return count;
-			},
-			hasRecords: () => waiting > 0,
-			fill: () => 0,
-			sleep: () => waiting === 0,
-		});
+		engine.addSource(sourceOf(3));
 		for (let turns = 0; turns < 5; turns++) {
 			for (let index = 0; index < 8; index++) put("bus");
 			engine.committed();

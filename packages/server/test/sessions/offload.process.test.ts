@@ -1,7 +1,7 @@
 import { offloadQuestion, PartAnswers } from "@shardcast/control";
 import { ShardState } from "@shardcast/scoreboard";
 import { waitFor } from "@shardcast/testkit";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { startShards, type TestShards } from "../harness.ts";
 
 let shards: TestShards;
@@ -15,13 +15,17 @@ it("a drained shard tells nobody to reconnect while no other one takes clients",
 	own.isDrained = true;
 	const client = await shards.client();
 	await parts.answer(offloadQuestion.name, { on: true, rate: null });
-	// Longer than the pause between two looks.
-	await new Promise((resolve) => setTimeout(resolve, 300));
+	const looks = vi.spyOn(board, "rows");
+	const looksTwice = async () => {
+		looks.mockClear();
+		await waitFor(() => looks.mock.calls.length >= 2, { what: "the shard looks for others twice", deadlineMs: 5000 });
+	};
+	await looksTwice();
 	expect(own.get("toldToLeave"), "alone").toBe(0);
 	Object.assign(other, { role: own.role, state: ShardState.serving, isDrained: true });
 	const beats = setInterval(() => other.set("heartbeatMs", own.get("heartbeatMs")), 20);
 	try {
-		await new Promise((resolve) => setTimeout(resolve, 300));
+		await looksTwice();
 		expect(own.get("toldToLeave"), "the other is drained").toBe(0);
 		other.isDrained = false;
 		await waitFor(() => own.get("toldToLeave") === 1, { what: "the client is told", deadlineMs: 5000 });
