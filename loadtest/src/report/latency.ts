@@ -15,12 +15,18 @@ function emptyHistogram(): Histogram {
  */
 export class LatencyRecorder {
 	readonly #exact = new Uint32Array(exactUs);
-	#histogram = emptyHistogram();
+	readonly #histogram = emptyHistogram();
 
 	record(latencyMs: number): void {
 		const us = Math.round(latencyMs * 1000);
 		if (us >= 0 && us < exactUs) this.#exact[us]++;
 		else this.#histogram.recordValue(Math.min(Math.max(us, 1), highestUs));
+	}
+
+	/** Forgets everything. Unlike `take` it is done within 0.1 ms, so that a measurement does not begin with a wait for it. */
+	clear(): void {
+		this.#exact.fill(0);
+		this.#histogram.reset();
 	}
 
 	/** Everything since the last call, as text that travels between threads. */
@@ -29,8 +35,7 @@ export class LatencyRecorder {
 			if (this.#exact[us] > 0) this.#histogram.recordValueWithCount(Math.max(us, 1), this.#exact[us]);
 		}
 		const encoded = encodeIntoCompressedBase64(this.#histogram);
-		this.#exact.fill(0);
-		this.#histogram = emptyHistogram();
+		this.clear();
 		return encoded;
 	}
 }

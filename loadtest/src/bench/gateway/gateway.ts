@@ -21,7 +21,7 @@ type NumberName = keyof typeof numbers;
 
 function options(): Omit<PartOptions, "rounds"> & { readonly chosen: readonly PartName[]; readonly rounds: number | null } {
 	const usage = [
-		"usage: npm run bench:gateway -- [part …] [--clients n] [--rate n] [--rounds n]; all parts take less than three minutes",
+		"usage: npm run bench:gateway -- [part …] [--clients n] [--rate n] [--rounds n]; all parts take less than six minutes",
 		...names.map((name) => `  --${name.padEnd(14)}${parts[name].help}`),
 		...Object.entries(numbers).map(
 			([name, { usual, help }]) => `  --${`${name} n`.padEnd(14)}${help}${usual === null ? "" : ` (${usual})`}`,

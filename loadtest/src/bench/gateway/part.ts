@@ -11,7 +11,7 @@ export interface PartOptions {
 /** One part of the bench. */
 export interface Part {
 	readonly help: string;
-	/** As many as make it last a minute. */
+	/** As many as give a steady median within some minutes. */
 	readonly rounds: number;
 	run(options: PartOptions): Promise<void>;
 }

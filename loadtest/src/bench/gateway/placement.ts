@@ -9,6 +9,8 @@ import { availableCpus } from "@shardcast/process";
 export class Placement {
 	/** For people. */
 	readonly about: string;
+	/** Whether all of this can be done. */
+	readonly isPinned: boolean;
 	readonly #gatewayCpu: number | null;
 	readonly #otherCpus: readonly number[];
 	readonly #allCpus: readonly number[];
@@ -17,6 +19,7 @@ export class Placement {
 	constructor() {
 		const { cpus } = availableCpus();
 		const canPin = cpus.length >= 2 && spawnSync("taskset", ["--version"], { stdio: "ignore" }).status === 0;
+		this.isPinned = canPin;
 		this.#gatewayCpu = canPin ? cpus.at(-1)! : null;
 		this.#otherCpus = canPin ? cpus.slice(0, -1) : [];
 		this.#allCpus = cpus;

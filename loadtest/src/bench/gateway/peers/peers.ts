@@ -23,6 +23,8 @@ const tickMs = 1;
 const controlOfSplice = 4;
 const knownMs = 30_000;
 
+const none = new LatencyRecorder();
+
 /** Backends and clients of a bench, in one process. Its public methods are called from the bench's process, one after the other. */
 export class Peers {
 	readonly #clients = new BenchClients();
@@ -30,6 +32,7 @@ export class Peers {
 	#video = new VideoPace([]);
 	#splice: SplicePair | null = null;
 	#timer: NodeJS.Timeout | null = null;
+	#polling: NodeJS.Immediate | null = null;
 	#controlPerMs = 0;
 	#controlFromMs = 0;
 	#controlDone = 0;
@@ -71,17 +74,25 @@ export class Peers {
 		this.#timer ??= setInterval(this.#tick, tickMs);
 	}
 
+	/** Polls from now on, so that the CPU of this process does not sleep. */
+	stayAwake(): void {
+		if (this.#polling === null) this.#poll();
+	}
+
 	begin(): void {
-		this.#takeReport();
+		this.#clients.received = 0;
+		for (const recorder of Object.values(this.#recorders)) recorder?.clear();
 	}
 
 	/** What there was since `begin`. */
 	end(): PeersReport {
 		this.#clients.check();
-		return this.#takeReport();
+		const taken = Object.entries(this.#recorders).map(([name, recorder = none]) => [name, recorder.take()]);
+		return { videoReceived: this.#clients.received, latencies: Object.fromEntries(taken) };
 	}
 
 	close(): void {
+		if (this.#polling !== null) clearImmediate(this.#polling);
 		if (this.#timer !== null) clearInterval(this.#timer);
 		this.#clients.close();
 		this.#splice?.close();
@@ -92,22 +103,14 @@ export class Peers {
 		return this.#backends.filter((backend) => backend instanceof FrameBackend);
 	}
 
-	#takeReport(): PeersReport {
-		const clients = this.#clients;
-		const none = new LatencyRecorder();
-		const report = {
-			videoReceived: clients.received,
-			latencies: {
-				video: clients.video.take(),
-				toBackend: (this.#frameBackends[0]?.toBackend ?? none).take(),
-				toClient: clients.toClient.take(),
-				roundTrip: clients.roundTrip.take(),
-				splice: (this.#splice?.roundTrip ?? none).take(),
-			},
-		};
-		clients.received = 0;
-		return report;
+	get #recorders(): Readonly<Record<PeerLatency, LatencyRecorder | undefined>> {
+		const { video, toClient, roundTrip } = this.#clients;
+		return { video, toBackend: this.#frameBackends[0]?.toBackend, toClient, roundTrip, splice: this.#splice?.roundTrip };
 	}
+
+	readonly #poll = (): void => {
+		this.#polling = setImmediate(this.#poll);
+	};
 
 	readonly #tick = (): void => {
 		this.#video.tick();
