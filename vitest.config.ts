@@ -49,6 +49,7 @@ const serial = [
  * have ended. The rest goes by what the cache of an earlier run says, or by size.
  */
 const startFirst = [
+	"loadtest/test/bench-gateway.process.test.ts",
 	"loadtest/test/load-test.process.test.ts",
 	"packages/kafka/test/cluster/ingest-nodes-trouble.cluster.test.ts",
 	"apps/supervisor/test/docs/package.cluster.test.ts",

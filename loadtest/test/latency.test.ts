@@ -30,6 +30,14 @@ describe("latency", () => {
 		}
 	});
 
+	it("forgets what was cleared, below and above the range of the exact counts", () => {
+		const recorder = new LatencyRecorder();
+		for (const ms of [5, 500, 200_000]) recorder.record(ms);
+		recorder.clear();
+		recorder.record(1);
+		expect(summariseLatency([recorder.take()])).toMatchObject({ count: 1, p50Ms: 1, maxMs: 1 });
+	});
+
 	it("forgets what was taken", () => {
 		const recorder = new LatencyRecorder();
 		recorder.record(5);

@@ -29,7 +29,7 @@ export class LatencyRecorder {
 		this.#histogram.reset();
 	}
 
-	/** Everything since the last call, as text that travels between threads. */
+	/** Everything since the last `take` or `clear`, as text that travels between threads. */
 	take(): string {
 		for (let us = 0; us < exactUs; us++) {
 			if (this.#exact[us] > 0) this.#histogram.recordValueWithCount(Math.max(us, 1), this.#exact[us]);

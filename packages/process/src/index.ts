@@ -1,3 +1,4 @@
+export { freeArrayBuffersOnOwnThread } from "./array-buffers.ts";
 export { backoffMs, Pause } from "./backoff.ts";
 export { cannotListen, listenProblem } from "./cannot-listen.ts";
 export { type AvailableCpus, availableCpus } from "./cpus/available-cpus.ts";
@@ -13,6 +14,5 @@ export { type MemoryUse, memoryUse } from "./memory/memory-use.ts";
 export { ProcessMonitor, type ProcessSample } from "./monitor.ts";
 export { clientsThatFit, descriptorsMax, OpenFilesMeter, openFiles, openFilesLimit, reservedDescriptors } from "./open-files-limit.ts";
 export { OutputClosed, print, surviveClosedOutput } from "./output.ts";
-export { collectOnOwnThread } from "./own-thread-collection.ts";
 export { StartupError } from "./startup-error.ts";
 export { StopSignals } from "./stop-signals.ts";

@@ -5,7 +5,7 @@ import { summariseLatency } from "../../report/latency.ts";
 import { watchOtherCpu } from "../support/other-cpu.ts";
 import { otherCpuPercent, runBench } from "../support/report.ts";
 import { GatewaySubject } from "./gateway-subject.ts";
-import { backendCount, boundedPart, measureMs, type Part, type PartOptions, settleMs, warmupMs } from "./part.ts";
+import { backendCount, boundedPart, measureMs, type Part, type PartOptions, settleMs } from "./part.ts";
 import { videoBytes } from "./peers/messages.ts";
 import { type PeerProcess, startPeers } from "./peers/peer-process.ts";
 
@@ -18,6 +18,8 @@ interface Way {
 	readonly cpuMs: () => number;
 }
 
+/** V8 compiles meanwhile, and buffers grow. */
+const warmupMs = 5_000;
 /** Each VIDEO frame has its ACK. Websockify takes almost a core for that. */
 const messagesMost = 5_000;
 /** Websockify fails at about 500: it waits with select(2), which knows 1,024 descriptors. */

@@ -2,8 +2,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { cpuMs, waitFor } from "@shardcast/testkit";
 import { summariseLatency } from "../../report/latency.ts";
 import { number, table } from "../../report/table.ts";
-import { watchOtherCpu } from "../support/other-cpu.ts";
-import { otherCpuPercent, runBench } from "../support/report.ts";
+import { watchOtherCpu, watchStolenCpu } from "../support/other-cpu.ts";
+import { otherCpuPercent, runBench, stolenPercent } from "../support/report.ts";
 import type { Spread } from "../support/spread.ts";
 import { GatewaySubject } from "./gateway-subject.ts";
 import { backendCount, boundedPart, measureMs, type Part, type PartOptions, settleMs } from "./part.ts";
@@ -68,20 +68,26 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 			await pace(messages);
 			await pause(settleMs);
 			// What this process does takes CPU from the one that measures: it does nothing between the first answer of that one and its last.
-			const [before, cpuBefore, otherCpu, startedMs] = [await gateway.health(), usedMs(), watchOtherCpu(), performance.now()];
+			const [before, cpuBefore, otherCpu, stolen, startedMs] = [
+				await gateway.health(),
+				usedMs(),
+				watchOtherCpu(),
+				watchStolenCpu(),
+				performance.now(),
+			];
 			await others.peers.call("begin");
 			await probe.peers.call("begin");
 			await pause(measureMs);
 			const measured = await probe.peers.call("end");
 			const [after, cpuAfter, seconds] = [await gateway.health(), usedMs(), (performance.now() - startedMs) / 1000];
 			const used = cpuAfter.map((ms, index) => ms - cpuBefore[index]!);
-			const other = otherCpu(used.reduce((sum, ms) => sum + ms, 0));
+			const [otherPercent, stolenPercent] = [otherCpu(used.reduce((sum, ms) => sum + ms, 0)), stolen()];
 			const rest = await others.peers.call("end");
 			await pace(0);
 			const cameIn = (health: typeof after) => health.frames.from_backends + health.frames.from_clients;
 			const frames = cameIn(after) - cameIn(before);
 			const inside = { count: after.latency.count - before.latency.count, seconds: after.latency.seconds - before.latency.seconds };
-			const [gatewayMs, ...peersMs] = used;
+			const [gatewayMs, probeMs] = used;
 			const fromBackends = after.frames.from_backends - before.frames.from_backends;
 			// This was not counted as frames from backends.
 			const withoutBuffer = after.dropped.no_buffer! - before.dropped.no_buffer!;
@@ -98,19 +104,20 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 				insideMeanMs: (inside.seconds * 1000) / inside.count,
 				videoP99Ms: summariseLatency([measured.latencies.video, rest.latencies.video]).p99Ms,
 				videoSkippedPercent: (skipped / (fromBackends + withoutBuffer)) * 100,
-				generatorCpuPercent: peersMs.reduce((sum, ms) => sum + ms, 0) / seconds / 10,
-				otherCpuPercent: other,
+				probeCpuPercent: probeMs! / seconds / 10,
+				otherCpuPercent: otherPercent,
+				stolenPercent,
 			};
 		};
 		const loads = parts.map((part) => Math.round(rate * part));
 		// The gateway's writes would have to wake up a CPU that sleeps. In a virtual machine such a write took up to 3 ms of the gateway's time instead of 0.03.
 		if (placement.isPinned) await others.peers.call("stayAwake");
-		// A round that does not count: V8's compiler has the gateway's CPU for up to 4 ms at a time, and is busy until all loads have been there.
-		for (const load of loads) await measure(load);
 		const [full, most] = [`${rate}/s`, `${loads.at(-1)}/s`];
 		const { summary } = await runBench({
 			name: "gateway-load",
 			rounds,
+			// V8's compiler has the gateway's CPU for up to 4 ms at a time, and is busy until all loads have been there.
+			warmups: 1,
 			figures: {
 				messagesPerSecond: { unit: "messages/s", better: "higher", help: "frames that came in, from clients and from backends" },
 				cpuUsPerMessage: { unit: "µs", better: "lower", help: "CPU of the gateway" },
@@ -122,8 +129,14 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 				insideMeanMs: { unit: "ms", better: "lower", help: "mean time that a frame to a client, of any class, was in the gateway" },
 				videoP99Ms: { unit: "ms", better: "lower", help: "VIDEO, from the backend's write to the client's read" },
 				videoSkippedPercent: { unit: "%", better: "lower", help: "VIDEO that was read and not passed on: too much of it waited" },
-				generatorCpuPercent: { unit: "% of a core", better: "lower", help: "both processes that play clients and backends" },
+				probeCpuPercent: {
+					unit: "% of a core",
+					better: "lower",
+					compared: false,
+					help: "the process that measures; near 100 it measures itself",
+				},
 				otherCpuPercent,
+				stolenPercent,
 			},
 			variants: Object.fromEntries(loads.map((load) => [`${load}/s`, () => measure(load)])),
 			targets: [

@@ -17,8 +17,6 @@ export interface Part {
 }
 
 export const backendCount = 16;
-/** V8 compiles meanwhile, and buffers grow. */
-export const warmupMs = 5_000;
 /** After the load has changed. */
 export const settleMs = 1_000;
 export const measureMs = 4_000;

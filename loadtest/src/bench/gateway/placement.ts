@@ -9,8 +9,6 @@ import { availableCpus } from "@shardcast/process";
 export class Placement {
 	/** For people. */
 	readonly about: string;
-	/** Whether all of this can be done. */
-	readonly isPinned: boolean;
 	readonly #gatewayCpu: number | null;
 	readonly #otherCpus: readonly number[];
 	readonly #allCpus: readonly number[];
@@ -19,7 +17,6 @@ export class Placement {
 	constructor() {
 		const { cpus } = availableCpus();
 		const canPin = cpus.length >= 2 && spawnSync("taskset", ["--version"], { stdio: "ignore" }).status === 0;
-		this.isPinned = canPin;
 		this.#gatewayCpu = canPin ? cpus.at(-1)! : null;
 		this.#otherCpus = canPin ? cpus.slice(0, -1) : [];
 		this.#allCpus = cpus;
@@ -27,6 +24,11 @@ export class Placement {
 		this.about = canPin
 			? `gateway on CPU ${this.#gatewayCpu}, clients and backends on ${this.#otherCpus.join(",")}`
 			: "nothing is pinned: that takes two CPUs, and taskset";
+	}
+
+	/** Whether the gateway has a CPU of its own. */
+	get isPinned(): boolean {
+		return this.#gatewayCpu !== null;
 	}
 
 	/** This process may run anywhere again, and so may those that it starts. */

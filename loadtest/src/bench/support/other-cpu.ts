@@ -1,5 +1,6 @@
+import { cpus } from "node:os";
 import { performance } from "node:perf_hooks";
-import { machineBusyMs } from "@shardcast/testkit";
+import { machineBusyMs, machineStolenMs } from "@shardcast/testkit";
 
 function ownCpuMs(): number {
 	const { user, system } = process.cpuUsage();
@@ -16,4 +17,10 @@ export function watchOtherCpu(): (benchMs: number) => number {
 		const othersMs = machineBusyMs() - machineMs - benchMs - (ownCpuMs() - ownMs);
 		return (Math.max(0, othersMs) / (performance.now() - startedMs)) * 100;
 	};
+}
+
+/** Begins to watch what the host of a virtual machine takes away. @returns tells it in percent of the time of all CPUs. */
+export function watchStolenCpu(): () => number {
+	const [startedMs, stolenMs] = [performance.now(), machineStolenMs()];
+	return () => ((machineStolenMs() - stolenMs) / (performance.now() - startedMs) / cpus().length) * 100;
 }

@@ -59,6 +59,14 @@ export const otherCpuPercent = {
 	help: "CPU that programs outside the bench used meanwhile: above 10, trust no figure",
 } as const satisfies FigureMeaning;
 
+/** A figure that says how much of this machine was given to others, where it is a virtual one. */
+export const stolenPercent = {
+	unit: "%",
+	better: "lower",
+	compared: false,
+	help: "CPU time that the host of a virtual machine took away, of all CPUs: it adds to every latency",
+} as const satisfies FigureMeaning;
+
 /** Judged by the median: of the ratios to the baseline when a ratio is given, else of the figure itself. */
 export interface Target<Figure extends string, Variant extends string> {
 	readonly variant: Variant;

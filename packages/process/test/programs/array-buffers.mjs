@@ -1,7 +1,7 @@
 // Makes as many ArrayBuffers as many messages would: says how much CPU time its own thread, and all others, have taken for them, in milliseconds.
-import { collectOnOwnThread, scheduled } from "@shardcast/process";
+import { freeArrayBuffersOnOwnThread, scheduled } from "@shardcast/process";
 
-collectOnOwnThread();
+freeArrayBuffersOnOwnThread();
 const ranMs = () => {
 	const threads = [...scheduled(process.pid)];
 	const sum = (isOwn) => threads.reduce((ms, [id, { ranMs }]) => ms + ((id === String(process.pid)) === isOwn ? ranMs : 0), 0);

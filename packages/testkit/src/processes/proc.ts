@@ -153,11 +153,16 @@ export function allowedCpus(pid: number): string {
 
 /** CPU time used by the whole machine, in steps of 10 ms. Subtract this program's time to get that of others. */
 export function machineBusyMs(): number {
-	const [user, nice, system, , , irq, softirq] = readFileSync("/proc/stat", "utf8")
-		.split("\n", 1)[0]
-		.trim()
-		.split(/\s+/)
-		.slice(1)
-		.map(Number);
-	return ((user + nice + system + irq + softirq) * 1000) / ticksPerSecond;
+	const [user, nice, system, , , irq, softirq] = machineTicks();
+	return ((user! + nice! + system! + irq! + softirq!) * 1000) / ticksPerSecond;
+}
+
+/** CPU time that the host of a virtual machine has given to others since the start, of all CPUs together, in milliseconds; 0 on a machine that is none. */
+export function machineStolenMs(): number {
+	return (machineTicks()[7]! * 1000) / ticksPerSecond;
+}
+
+/** The first line of /proc/stat. */
+function machineTicks(): readonly number[] {
+	return readFileSync("/proc/stat", "utf8").split("\n", 1)[0]!.trim().split(/\s+/).slice(1).map(Number);
 }

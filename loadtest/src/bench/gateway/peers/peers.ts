@@ -88,7 +88,7 @@ export class Peers {
 	end(): PeersReport {
 		this.#clients.check();
 		const taken = Object.entries(this.#recorders).map(([name, recorder = none]) => [name, recorder.take()]);
-		return { videoReceived: this.#clients.received, latencies: Object.fromEntries(taken) };
+		return { videoReceived: this.#clients.received, latencies: Object.fromEntries(taken) as Record<PeerLatency, string> };
 	}
 
 	close(): void {

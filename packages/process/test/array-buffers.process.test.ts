@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 
-it("other threads take no part in collecting the ArrayBuffers of messages", () => {
+it("other threads take no part in freeing ArrayBuffers", () => {
 	const said = execFileSync(process.execPath, [join(import.meta.dirname, "programs/array-buffers.mjs")], { encoding: "utf8" });
 	const { own, others } = JSON.parse(said) as { readonly own: number; readonly others: number };
 	expect(own, "ms of its own thread").toBeGreaterThan(50);
