@@ -26,7 +26,7 @@ export class Placement {
 			: "nothing is pinned: that takes two CPUs, and taskset";
 	}
 
-	/** Whether the gateway has a CPU of its own. */
+	/** Whether nothing else of the bench runs on the CPU of the gateway. */
 	get isPinned(): boolean {
 		return this.#gatewayCpu !== null;
 	}

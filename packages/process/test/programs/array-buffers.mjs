@@ -1,4 +1,4 @@
-// Makes as many ArrayBuffers as many messages would: says how much CPU time its own thread, and all others, have taken for them, in milliseconds.
+// Makes as many ArrayBuffers as many messages would: says how much CPU time the main thread, and all others, have taken for them, in milliseconds.
 import { freeArrayBuffersOnOwnThread, scheduled } from "@shardcast/process";
 
 freeArrayBuffersOnOwnThread();
