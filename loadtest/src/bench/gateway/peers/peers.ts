@@ -23,6 +23,7 @@ const tickMs = 1;
 const controlOfSplice = 4;
 const knownMs = 30_000;
 
+/** Of what these backends, or a process without a splice, do not measure: it stays empty. */
 const none = new LatencyRecorder();
 
 /** Backends and clients of a bench, in one process. Its public methods are called from the bench's process, one after the other. */
@@ -81,13 +82,13 @@ export class Peers {
 
 	begin(): void {
 		this.#clients.received = 0;
-		for (const recorder of Object.values(this.#recorders)) recorder?.clear();
+		for (const recorder of Object.values(this.#recorders)) recorder.clear();
 	}
 
 	/** What there was since `begin`. */
 	end(): PeersReport {
 		this.#clients.check();
-		const taken = Object.entries(this.#recorders).map(([name, recorder = none]) => [name, recorder.take()]);
+		const taken = Object.entries(this.#recorders).map(([name, recorder]) => [name, recorder.take()]);
 		return { videoReceived: this.#clients.received, latencies: Object.fromEntries(taken) as Record<PeerLatency, string> };
 	}
 
@@ -103,9 +104,9 @@ export class Peers {
 		return this.#backends.filter((backend) => backend instanceof FrameBackend);
 	}
 
-	get #recorders(): Readonly<Record<PeerLatency, LatencyRecorder | undefined>> {
+	get #recorders(): Readonly<Record<PeerLatency, LatencyRecorder>> {
 		const { video, toClient, roundTrip } = this.#clients;
-		return { video, toBackend: this.#frameBackends[0]?.toBackend, toClient, roundTrip, splice: this.#splice?.roundTrip };
+		return { video, toBackend: this.#frameBackends[0]?.toBackend ?? none, toClient, roundTrip, splice: this.#splice?.roundTrip ?? none };
 	}
 
 	readonly #poll = (): void => {
