@@ -9,7 +9,7 @@ import {
 	usesTls,
 } from "@shardcast/config";
 import { runUntilSignal } from "@shardcast/control";
-import { freeArrayBuffersOnOwnThread } from "@shardcast/process";
+import { freeArrayBuffersOnOwnThread, scavengeAloneOnOneCpu } from "@shardcast/process";
 import { createLog } from "@shardcast/telemetry";
 import { Gateway } from "./gateway.ts";
 import { access, newlyOpen, offWithoutRedis, openMode } from "./gateway-access.ts";
@@ -19,6 +19,7 @@ import { MonitorReport } from "./monitor/monitor-report.ts";
 export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" | "input">): Promise<void> {
 	process.title = "shardcast gateway";
 	freeArrayBuffersOnOwnThread();
+	scavengeAloneOnOneCpu();
 	const { config, layers } = loaded;
 	const name = optionNames(layers);
 	const log = createLog({ name: "gateway", level: config.logLevel, format: config.logFormat });

@@ -1,6 +1,6 @@
-export { freeArrayBuffersOnOwnThread } from "./array-buffers.ts";
 export { backoffMs, Pause } from "./backoff.ts";
 export { cannotListen, listenProblem } from "./cannot-listen.ts";
+export { freeArrayBuffersOnOwnThread, scavengeAloneOnOneCpu } from "./collections.ts";
 export { type AvailableCpus, availableCpus } from "./cpus/available-cpus.ts";
 export { formatCpuList, parseCpuList } from "./cpus/cpu-list.ts";
 export { type Scheduled, scheduled, waitedForCpu } from "./cpus/scheduled.ts";

@@ -31,7 +31,7 @@ await benchProgram(async (ends) => {
 	const probe = join(import.meta.dirname, "heap-probe.js");
 	const gateway = await GatewaySubject.start(
 		opened.map(({ port }) => port),
-		{ NODE_OPTIONS: `--import=${probe}`, HEAP_PROBE_FILE: file },
+		{ env: { NODE_OPTIONS: `--import=${probe}`, HEAP_PROBE_FILE: file } },
 	);
 	ends.push(() => gateway.stop());
 	const clients: CountingClient[] = [];

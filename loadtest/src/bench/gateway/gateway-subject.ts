@@ -1,4 +1,5 @@
-import { cpuMs, freePorts, getJson, ManagedProcess } from "@shardcast/testkit";
+import { scheduled } from "@shardcast/process";
+import { cpuMs, freePorts, getJson, ManagedProcess, type ProcessOptions } from "@shardcast/testkit";
 import { shardcast } from "./part.ts";
 
 /** The part of GET /health that the bench reads. */
@@ -19,12 +20,12 @@ export class GatewaySubject {
 		this.#process = process;
 	}
 
-	static async start(backendPorts: readonly number[], env: NodeJS.ProcessEnv = {}): Promise<GatewaySubject> {
+	static async start(backendPorts: readonly number[], start: Pick<ProcessOptions, "env" | "cpu"> = {}): Promise<GatewaySubject> {
 		const port = await freePorts();
 		const backends = backendPorts.map((backendPort) => `127.0.0.1:${backendPort}`);
 		// The backends of a bench answer no pings.
 		const options = ["--monitor-interval", "0", "--log-level", "warn", "--backend-idle-timeout", "24h"];
-		const process = await ManagedProcess.start(shardcast, ["gateway", `127.0.0.1:${port}`, ...backends, ...options], { env });
+		const process = await ManagedProcess.start(shardcast, ["gateway", `127.0.0.1:${port}`, ...backends, ...options], start);
 		await process.waitForOutput(/shardcast gateway, pid/, 20_000);
 		return new GatewaySubject(port, process);
 	}
@@ -35,6 +36,11 @@ export class GatewaySubject {
 
 	cpuMs(): number {
 		return cpuMs(this.pid);
+	}
+
+	/** How long its loop could have run, and something else had its CPU; 0 where the kernel does not count it. */
+	waitedForCpuMs(): number {
+		return scheduled(this.pid).get(String(this.pid))?.waitedMs ?? 0;
 	}
 
 	health(): Promise<Health> {

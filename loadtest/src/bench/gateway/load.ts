@@ -36,9 +36,8 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 		// CONTROL is measured in a process that has little else to do: one that plays all clients would measure its own delays.
 		const probe = await start(1, true);
 		const others = await start(backendCount - 1, false);
-		const gateway = await GatewaySubject.start([...probe.ports, ...others.ports]);
+		const gateway = await GatewaySubject.start([...probe.ports, ...others.ports], placement.gatewayStart);
 		ends.push(() => gateway.stop());
-		placement.gateway(gateway.pid);
 		const both = [probe.peers, others.peers];
 		ends.push(async () => void (await Promise.all(both.map((peers) => peers.call("close")))));
 		const probeClients = Math.ceil(clients / backendCount);
@@ -68,9 +67,10 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 			await pace(messages);
 			await pause(settleMs);
 			// What this process does takes CPU from the one that measures: it does nothing between the first answer of that one and its last.
-			const [before, cpuBefore, otherCpu, stolen, startedMs] = [
+			const [before, cpuBefore, waitedBefore, otherCpu, stolen, startedMs] = [
 				await gateway.health(),
 				usedMs(),
+				gateway.waitedForCpuMs(),
 				watchOtherCpu(),
 				watchStolenCpu(),
 				performance.now(),
@@ -81,6 +81,7 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 			const measured = await probe.peers.call("end");
 			const [after, cpuAfter, seconds] = [await gateway.health(), usedMs(), (performance.now() - startedMs) / 1000];
 			const used = cpuAfter.map((ms, index) => ms - cpuBefore[index]!);
+			const waitedMs = gateway.waitedForCpuMs() - waitedBefore;
 			const [otherPercent, stolenPercent] = [otherCpu(used.reduce((sum, ms) => sum + ms, 0)), stolen()];
 			const rest = await others.peers.call("end");
 			await pace(0);
@@ -104,6 +105,7 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 				insideMeanMs: (inside.seconds * 1000) / inside.count,
 				videoP99Ms: summariseLatency([measured.latencies.video, rest.latencies.video]).p99Ms,
 				videoSkippedPercent: (skipped / (fromBackends + withoutBuffer)) * 100,
+				gatewayWaitedPercent: waitedMs / seconds / 10,
 				probeCpuPercent: probeMs! / seconds / 10,
 				otherCpuPercent: otherPercent,
 				stolenPercent,
@@ -129,6 +131,12 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 				insideMeanMs: { unit: "ms", better: "lower", help: "mean time that a frame to a client, of any class, was in the gateway" },
 				videoP99Ms: { unit: "ms", better: "lower", help: "VIDEO, from the backend's write to the client's read" },
 				videoSkippedPercent: { unit: "%", better: "lower", help: "VIDEO that was read and not passed on: too much of it waited" },
+				gatewayWaitedPercent: {
+					unit: "% of the time",
+					better: "lower",
+					compared: false,
+					help: "another program, or another thread of the gateway, had its CPU: with 1 or more, a p99 is how long that took at a time",
+				},
 				probeCpuPercent: {
 					unit: "% of a core",
 					better: "lower",

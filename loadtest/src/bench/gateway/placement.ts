@@ -9,6 +9,8 @@ import { availableCpus } from "@shardcast/process";
 export class Placement {
 	/** For people. */
 	readonly about: string;
+	/** How to start the gateway: on its CPU, since it looks at how many it has. */
+	readonly gatewayStart: { readonly cpu?: number };
 	readonly #gatewayCpu: number | null;
 	readonly #otherCpus: readonly number[];
 	readonly #allCpus: readonly number[];
@@ -18,6 +20,7 @@ export class Placement {
 		const { cpus } = availableCpus();
 		const canPin = cpus.length >= 2 && spawnSync("taskset", ["--version"], { stdio: "ignore" }).status === 0;
 		this.#gatewayCpu = canPin ? cpus.at(-1)! : null;
+		this.gatewayStart = canPin ? { cpu: cpus.at(-1)! } : {};
 		this.#otherCpus = canPin ? cpus.slice(0, -1) : [];
 		this.#allCpus = cpus;
 		if (canPin) pin(process.pid, this.#otherCpus);
@@ -34,10 +37,6 @@ export class Placement {
 	/** This process may run anywhere again, and so may those that it starts. */
 	end(): void {
 		if (this.#gatewayCpu !== null) pin(process.pid, this.#allCpus);
-	}
-
-	gateway(pid: number): void {
-		if (this.#gatewayCpu !== null) pin(pid, [this.#gatewayCpu]);
 	}
 
 	/** @param measures whether latencies are measured in it. */

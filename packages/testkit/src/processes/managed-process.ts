@@ -8,13 +8,15 @@ export interface ExitStatus {
 	readonly signal: NodeJS.Signals | null;
 }
 
-interface ProcessOptions {
+export interface ProcessOptions {
 	/** Added to this process's environment, from which SHARDCAST_… is taken out; undefined removes a variable. */
 	readonly env?: Readonly<Record<string, string | undefined>>;
 	readonly cwd?: string;
 	readonly nodeArguments?: readonly string[];
 	/** Files that it, and each of its children, may have open. */
 	readonly openFiles?: number;
+	/** The only CPU that it may use, from its start on. Takes `taskset`. */
+	readonly cpu?: number;
 	/** In a separate process group, so that Ctrl-C in the terminal does not reach it: whoever started it stops it. */
 	readonly ownGroup?: boolean;
 }
@@ -56,8 +58,9 @@ export class ManagedProcess {
 		const env: NodeJS.ProcessEnv = {};
 		for (const [name, value] of Object.entries(process.env)) if (!name.startsWith("SHARDCAST_")) env[name] = value;
 		Object.assign(env, options.env);
+		const pinned = options.cpu === undefined ? [] : ["taskset", "-c", String(options.cpu)];
 		const limited = options.openFiles === undefined ? [] : ["/bin/sh", "-c", `ulimit -n ${options.openFiles}; exec "$0" "$@"`];
-		const [command, ...rest] = [...limited, process.execPath, ...(options.nodeArguments ?? []), entry, ...args];
+		const [command, ...rest] = [...pinned, ...limited, process.execPath, ...(options.nodeArguments ?? []), entry, ...args];
 		const child = spawn(command!, rest, {
 			env,
 			stdio: ["ignore", "pipe", "pipe"],
