@@ -22,8 +22,11 @@ export function placementRefusal(picker: Picker, isStopping: boolean): Refusal {
 	const serving = candidates.filter((candidate) => candidate.serving);
 	if (serving.length === 0) return withMessage(Refusals.noShard, `none of ${candidates.length} ${processes} serves now`);
 	if (picker.allSilent) return withMessage(Refusals.noShard, `none of the ${serving.length} ${processes} that serve responds now`);
-	const taken = serving.reduce((sum, candidate) => sum + candidate.taken, 0);
-	const max = serving.reduce((sum, candidate) => sum + candidate.maxConnections, 0);
+	// One that is silent has room that nobody can use.
+	const responding = serving.filter((candidate) => !candidate.silent);
+	const taken = responding.reduce((sum, candidate) => sum + candidate.taken, 0);
+	const max = responding.reduce((sum, candidate) => sum + candidate.maxConnections, 0);
 	if (taken < max) return withMessage(Refusals.behind, `the ${processes} do not keep up with new connections`);
-	return withMessage(Refusals.full, `${serving.length} of ${candidates.length} ${processes} serve, all full: ${taken}/${max} connections`);
+	const verb = responding.length < serving.length ? "respond" : "serve";
+	return withMessage(Refusals.full, `${responding.length} of ${candidates.length} ${processes} ${verb}, all full: ${taken}/${max} connections`);
 }

@@ -6,15 +6,19 @@ import { pickerOf } from "./support/picker.ts";
 const nowMs = 10_000;
 
 /** @param processes what the picker's messages call them; undefined = its default. */
-function messageOf(processes: string | undefined, rows: readonly { readonly state: ShardState; readonly beatMs: number }[], taken: number) {
+function messageOf(
+	processes: string | undefined,
+	rows: readonly { readonly state: ShardState; readonly beatMs: number; readonly isFull?: true }[],
+	taken: number,
+) {
 	const board = Scoreboard.inMemory(rows.length);
-	rows.forEach(({ state, beatMs }, slot) => {
+	rows.forEach(({ state, beatMs, isFull }, slot) => {
 		const row = board.row(slot);
 		row.role = Role.shard;
 		row.state = state;
 		row.connectionsGiven = 5;
-		row.connections = taken;
-		row.webSockets = taken;
+		row.connections = isFull ? 5 : taken;
+		row.webSockets = row.connections;
 		row.set("heartbeatMs", beatMs);
 	});
 	board.bumpMembership();
@@ -25,6 +29,7 @@ function messageOf(processes: string | undefined, rows: readonly { readonly stat
 describe("why no process takes a connection", () => {
 	const serving = { state: ShardState.serving, beatMs: nowMs };
 	const silent = { state: ShardState.serving, beatMs: 0 };
+	const full = { state: ShardState.serving, beatMs: nowMs, isFull: true } as const;
 	const dead = { state: ShardState.dead, beatMs: nowMs };
 	const gateway = "processes of the gateway";
 
@@ -35,6 +40,7 @@ describe("why no process takes a connection", () => {
 		["the processes of the gateway do not keep up with new connections", gateway, [serving, dead], 0],
 		["1 of 2 processes of the gateway serve, all full: 5/5 connections", gateway, [serving, dead], 5],
 		["2 of 2 shards serve, all full: 10/10 connections", undefined, [serving, serving], 5],
+		["2 of 3 shards respond, all full: 10/10 connections", undefined, [full, silent, full], 0],
 	] as const)("%s", (message, processes, rows, taken) => {
 		expect(messageOf(processes, rows, taken)).toBe(message);
 	});

@@ -89,7 +89,8 @@ async function backendsOf({ gateway }: AdminCluster, warn: (text: string) => voi
 }
 
 export function operationLine({ id, command, who, startedAt, step }: OperationSummary): string {
-	const since = formatDuration(Math.max(0, Math.floor((Date.now() - startedAt) / 1000)) * 1000);
+	const seconds = Math.floor((Date.now() - startedAt) / 1000);
+	const since = seconds < 1 ? "less than 1s" : formatDuration(seconds * 1000);
 	return `operation${id === null ? "" : ` ${id}`}: ${command}, by ${who}, for ${since}${step === "" ? "" : `: ${step}`}`;
 }
 
