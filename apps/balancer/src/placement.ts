@@ -28,5 +28,8 @@ export function placementRefusal(picker: Picker, isStopping: boolean): Refusal {
 	const max = responding.reduce((sum, candidate) => sum + candidate.maxConnections, 0);
 	if (taken < max) return withMessage(Refusals.behind, `the ${processes} do not keep up with new connections`);
 	const verb = responding.length < serving.length ? "respond" : "serve";
-	return withMessage(Refusals.full, `${responding.length} of ${candidates.length} ${processes} ${verb}, all full: ${taken}/${max} connections`);
+	return withMessage(
+		Refusals.full,
+		`${responding.length} of ${candidates.length} ${processes} ${verb}, all full: ${taken}/${max} connections`,
+	);
 }
