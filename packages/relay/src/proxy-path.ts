@@ -376,7 +376,7 @@ export class ProxyPath implements DataPath {
 				this.#responder.count("takenBack", 1);
 				target.unserved();
 				// One that answers 503 is not shunned: a client whose token it cannot check, for example, must not keep it from all others.
-				if (why === "late") target.shun("broken");
+				if (why !== "unavailable") target.shun("broken");
 				this.#elsewhere(connection, target);
 			},
 			onTargetClosed: (how) => {

@@ -26,8 +26,8 @@ export interface TargetLink {
 }
 
 /**
- * "unreached" = the address did not answer. Of remote shards only: "broken" = it broke a connection instead of answering its request, or did not answer it
- * in time.
+ * "unreached" = the address did not answer. Of remote shards only: "broken" = it broke a connection instead of answering its request, did not answer it in
+ * time, or with something that is not HTTP.
  */
 export type TargetFailure = "unreached" | "broken";
 
@@ -45,7 +45,7 @@ export interface Target {
 	connected(): void;
 	/** It gets no connections for a moment. */
 	shun(failure: TargetFailure): void;
-	/** It has not served a WebSocket that it received: it has answered 503, or not in time. Another one gets it. */
+	/** It has not served a WebSocket that it received: it has answered 503, not in time, or not in HTTP. Another one gets it. */
 	unserved(): void;
 	/** It is there but does not respond. */
 	readonly isStandingStill: boolean;

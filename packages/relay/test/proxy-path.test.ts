@@ -207,6 +207,22 @@ describe("another machine that cannot serve a WebSocket", () => {
 		socket.destroy();
 	});
 
+	it.each([
+		["that is not HTTP", "SSH-2.0-OpenSSH_9.6\r\n"],
+		["that is not HTTP, in a single byte", "x"],
+		["of HTTP/2", "HTTP/2 101 \r\n\r\n"],
+		["without a status", "HTTP/1.1 okay\r\n\r\n"],
+		["that is not HTTP, after an interim one", "HTTP/1.1 100 Continue\r\n\r\nnonsense"],
+	])("and gives an answer %s: another one gets the request, and it none for a moment", async (_, nonsense) => {
+		answer = nonsense;
+		nextAnswer = accepted;
+		const { socket, state } = await client(true);
+		socket.write(upgrade);
+		await becomes("the WebSocket", () => state.text === accepted);
+		expect([failures, unservedCount, sockets.length]).toEqual([["broken"], 1, 2]);
+		socket.destroy();
+	});
+
 	it("as all others cannot: after four the client is refused", async () => {
 		answer = unavailable;
 		const { socket, state } = await client(true);

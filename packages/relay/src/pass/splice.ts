@@ -33,10 +33,10 @@ interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "re
 	/** Limit for the head of a remote shard's answer, in milliseconds; 0 = none. */
 	readonly answerMs: number;
 	/**
-	 * Called when a remote shard answers with 503, which is not passed on ("unavailable"), or has not answered in time ("late"). The client's connection
-	 * belongs to the caller again.
+	 * Called when a remote shard answers with 503 ("unavailable") or with something that is not HTTP ("not_http"), neither of which is passed on, or has
+	 * not answered in time ("late"). The client's connection belongs to the caller again.
 	 */
-	readonly onUnserved: (why: "unavailable" | "late") => void;
+	readonly onUnserved: (why: "unavailable" | "not_http" | "late") => void;
 	/**
 	 * Called once. "unreached" = the target's port did not answer; the client's connection is then untouched. "broken" = it has ended the connection before
 	 * anything of its answer could be passed on, while the client waited for one.
@@ -166,6 +166,10 @@ export class Splice {
 		held.append(piece);
 		const bytes = held.all();
 		const start = finalHeadStart(bytes);
+		if (!beginsResponse(bytes, start)) {
+			this.#unserved("not_http");
+			return;
+		}
 		if (bytes.indexOf("\r\n\r\n", start) < 0 && bytes.length <= heldBytesMax) return;
 		this.#held = null;
 		clearTimeout(this.#answerTimer);
@@ -173,10 +177,12 @@ export class Splice {
 		else this.#passBack(bytes);
 	}
 
-	readonly #onLate = (): void => {
-		if (this.giveBack()) this.#onUnserved("late");
+	readonly #onLate = (): void => this.#unserved("late");
+
+	#unserved(why: "not_http" | "late"): void {
+		if (this.giveBack()) this.#onUnserved(why);
 		else this.cut();
-	};
+	}
 
 	#passBack(bytes: Buffer): void {
 		this.#answerBegun = true;
@@ -288,6 +294,12 @@ function finalHeadStart(response: Buffer): number {
 		if (end < 0 || !/^HTTP\/1\.[01] 1(?!01)\d\d\b/.test(statusLine(response, start))) return start;
 		start = end + 4;
 	}
+}
+
+/** Whether it may become a response, however little of it has come. */
+function beginsResponse(response: Buffer, start: number): boolean {
+	const line = statusLine(response, start);
+	return /^HTTP\/1\.[01] \d{3}/.test(line + "HTTP/1.1 101".slice(line.length));
 }
 
 function isUnavailable(response: Buffer, start: number): boolean {
