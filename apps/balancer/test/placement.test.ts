@@ -8,16 +8,16 @@ const nowMs = 10_000;
 /** @param processes what the picker's messages call them; undefined = its default. */
 function messageOf(
 	processes: string | undefined,
-	rows: readonly { readonly state: ShardState; readonly beatMs: number; readonly isFull?: true }[],
+	rows: readonly { readonly state: ShardState; readonly beatMs: number; readonly taken?: number }[],
 	taken: number,
 ) {
 	const board = Scoreboard.inMemory(rows.length);
-	rows.forEach(({ state, beatMs, isFull }, slot) => {
+	rows.forEach(({ state, beatMs, taken: its = taken }, slot) => {
 		const row = board.row(slot);
 		row.role = Role.shard;
 		row.state = state;
 		row.connectionsGiven = 5;
-		row.connections = isFull ? 5 : taken;
+		row.connections = its;
 		row.webSockets = row.connections;
 		row.set("heartbeatMs", beatMs);
 	});
@@ -29,7 +29,7 @@ function messageOf(
 describe("why no process takes a connection", () => {
 	const serving = { state: ShardState.serving, beatMs: nowMs };
 	const silent = { state: ShardState.serving, beatMs: 0 };
-	const full = { state: ShardState.serving, beatMs: nowMs, isFull: true } as const;
+	const full = { state: ShardState.serving, beatMs: nowMs, taken: 5 } as const;
 	const dead = { state: ShardState.dead, beatMs: nowMs };
 	const gateway = "processes of the gateway";
 

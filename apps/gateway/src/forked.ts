@@ -12,14 +12,13 @@ import {
 import { Gateway } from "@shardcast/gateway/member";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, dieWithParent, SharedFile } from "@shardcast/native";
-import { freeArrayBuffersOnOwnThread, ProcessMonitor, scavengeAloneOnOneCpu } from "@shardcast/process";
+import { keepCollectionsOnOwnThread, ProcessMonitor } from "@shardcast/process";
 import { useChannelHashKey } from "@shardcast/wire";
 
 /** A process of a gateway, as a child of the supervisor, which starts, drains and restarts it. */
 export function runForked(): void {
 	dieWithParent();
-	freeArrayBuffersOnOwnThread();
-	scavengeAloneOnOneCpu();
+	keepCollectionsOnOwnThread();
 	let gateway: Gateway | null = null;
 	const parts = new PartAnswers();
 	const control = connectToParent({

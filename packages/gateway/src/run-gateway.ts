@@ -9,7 +9,7 @@ import {
 	usesTls,
 } from "@shardcast/config";
 import { runUntilSignal } from "@shardcast/control";
-import { freeArrayBuffersOnOwnThread, scavengeAloneOnOneCpu } from "@shardcast/process";
+import { keepCollectionsOnOwnThread } from "@shardcast/process";
 import { createLog } from "@shardcast/telemetry";
 import { Gateway } from "./gateway.ts";
 import { access, newlyOpen, offWithoutRedis, openMode } from "./gateway-access.ts";
@@ -18,8 +18,7 @@ import { MonitorReport } from "./monitor/monitor-report.ts";
 /** Runs a gateway until a signal stops it. SIGHUP reloads options and certificates. @throws StartupError */
 export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" | "input">): Promise<void> {
 	process.title = "shardcast gateway";
-	freeArrayBuffersOnOwnThread();
-	scavengeAloneOnOneCpu();
+	keepCollectionsOnOwnThread();
 	const { config, layers } = loaded;
 	const name = optionNames(layers);
 	const log = createLog({ name: "gateway", level: config.logLevel, format: config.logFormat });

@@ -1,11 +1,11 @@
 export { backoffMs, Pause } from "./backoff.ts";
 export { cannotListen, listenProblem } from "./cannot-listen.ts";
-export { freeArrayBuffersOnOwnThread, scavengeAloneOnOneCpu } from "./collections.ts";
 export { type AvailableCpus, availableCpus } from "./cpus/available-cpus.ts";
 export { formatCpuList, parseCpuList } from "./cpus/cpu-list.ts";
 export { type Scheduled, scheduled, waitedForCpu } from "./cpus/scheduled.ts";
 export { Deadline, DeadlineError, until, withDeadline } from "./deadline.ts";
 export { exitOnSignals } from "./exit-on-signals.ts";
+export { keepCollectionsOnOwnThread } from "./garbage-collection.ts";
 export { keepHangUps, onHangUp } from "./hang-up.ts";
 export { HeartbeatTimer } from "./heartbeat-timer.ts";
 export { ignoreSignals } from "./ignore-signals.ts";

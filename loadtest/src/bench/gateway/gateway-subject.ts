@@ -20,12 +20,12 @@ export class GatewaySubject {
 		this.#process = process;
 	}
 
-	static async start(backendPorts: readonly number[], start: Pick<ProcessOptions, "env" | "cpu"> = {}): Promise<GatewaySubject> {
+	static async start(backendPorts: readonly number[], processOptions: Pick<ProcessOptions, "env" | "cpu"> = {}): Promise<GatewaySubject> {
 		const port = await freePorts();
 		const backends = backendPorts.map((backendPort) => `127.0.0.1:${backendPort}`);
 		// The backends of a bench answer no pings.
 		const options = ["--monitor-interval", "0", "--log-level", "warn", "--backend-idle-timeout", "24h"];
-		const process = await ManagedProcess.start(shardcast, ["gateway", `127.0.0.1:${port}`, ...backends, ...options], start);
+		const process = await ManagedProcess.start(shardcast, ["gateway", `127.0.0.1:${port}`, ...backends, ...options], processOptions);
 		await process.waitForOutput(/shardcast gateway, pid/, 20_000);
 		return new GatewaySubject(port, process);
 	}
@@ -38,7 +38,7 @@ export class GatewaySubject {
 		return cpuMs(this.pid);
 	}
 
-	/** How long its loop could have run, and something else had its CPU; 0 where the kernel does not count it. */
+	/** How long its main thread was ready to run and had no CPU; 0 where the kernel does not count that. */
 	waitedForCpuMs(): number {
 		return scheduled(this.pid).get(String(this.pid))?.waitedMs ?? 0;
 	}

@@ -135,7 +135,7 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 					unit: "% of the time",
 					better: "lower",
 					compared: false,
-					help: "another program, or another thread of the gateway, had its CPU: with 1 or more, a p99 is how long that took at a time",
+					help: "its main thread was ready and had no CPU: another program or thread had it, or it had just been woken; much above 1 % at full load, such waits make the p99 (0 = not counted)",
 				},
 				probeCpuPercent: {
 					unit: "% of a core",

@@ -20,7 +20,7 @@ export class Placement {
 		const { cpus } = availableCpus();
 		const canPin = cpus.length >= 2 && spawnSync("taskset", ["--version"], { stdio: "ignore" }).status === 0;
 		this.#gatewayCpu = canPin ? cpus.at(-1)! : null;
-		this.gatewayStart = canPin ? { cpu: cpus.at(-1)! } : {};
+		this.gatewayStart = this.#gatewayCpu === null ? {} : { cpu: this.#gatewayCpu };
 		this.#otherCpus = canPin ? cpus.slice(0, -1) : [];
 		this.#allCpus = cpus;
 		if (canPin) pin(process.pid, this.#otherCpus);

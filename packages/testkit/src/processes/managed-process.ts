@@ -15,7 +15,7 @@ export interface ProcessOptions {
 	readonly nodeArguments?: readonly string[];
 	/** Files that it, and each of its children, may have open. */
 	readonly openFiles?: number;
-	/** The only CPU that it may use, from its start on. Takes `taskset`. */
+	/** The only CPU that it may use, from its start on. Needs `taskset`. */
 	readonly cpu?: number;
 	/** In a separate process group, so that Ctrl-C in the terminal does not reach it: whoever started it stops it. */
 	readonly ownGroup?: boolean;

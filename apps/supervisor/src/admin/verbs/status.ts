@@ -33,7 +33,7 @@ export const status = defineVerb({
 	},
 	describe: (state) => {
 		const { version, command, pid, startedAt, address, health, connections, maxConnections, balancer, mode } = state;
-		const up = formatDuration(Math.max(0, Math.floor((Date.now() - startedAt) / 1000)) * 1000);
+		const up = timeSince(startedAt);
 		const rows = [
 			["balancer", String(balancer.pid), balancer.status, mode, address ?? "-", ""],
 			...state.shards.map((shard) => [
@@ -89,9 +89,12 @@ async function backendsOf({ gateway }: AdminCluster, warn: (text: string) => voi
 }
 
 export function operationLine({ id, command, who, startedAt, step }: OperationSummary): string {
+	return `operation${id === null ? "" : ` ${id}`}: ${command}, by ${who}, for ${timeSince(startedAt)}${step === "" ? "" : `: ${step}`}`;
+}
+
+function timeSince(startedAt: number): string {
 	const seconds = Math.floor((Date.now() - startedAt) / 1000);
-	const since = seconds < 1 ? "less than 1s" : formatDuration(seconds * 1000);
-	return `operation${id === null ? "" : ` ${id}`}: ${command}, by ${who}, for ${since}${step === "" ? "" : `: ${step}`}`;
+	return seconds < 1 ? "less than 1s" : formatDuration(seconds * 1000);
 }
 
 function eventLine({ at, level, text }: ClusterEvent): string {
