@@ -30,7 +30,7 @@ import { cannotListen, descriptorsMax, HeartbeatTimer, ProcessMonitor } from "@s
 import { Answers, type DataPath, ProxyPath, Responder, type TargetLink } from "@shardcast/relay";
 import { BalancerMode, type ClusterDirectory, type Scoreboard, ShardState } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
-import { monotonicMs } from "@shardcast/wire";
+import { monotonicMs, toldPerSecond } from "@shardcast/wire";
 import { ClientRules } from "./client-rules.ts";
 import { Handoff, laneDescriptorsMax } from "./handoff/handoff.ts";
 import { HandoffPath } from "./handoff/handoff-path.ts";
@@ -83,6 +83,7 @@ type BalancerConfig = Pick<
 	| "trustedProxies"
 	| "proxyProtocol"
 	| "clientPublish"
+	| "drainRate"
 	| "selectStrategy"
 	| "selectRegion"
 	| "affinity"
@@ -285,7 +286,8 @@ export class Balancer {
 		};
 		const host = dialHost(config.host);
 		const targets = new ShardTargets({ picker: this.#picker, keys: this.#keys, host, link, remotes });
-		return new ProxyPath({ ...shared, secure: null, targets });
+		const leavePerSecond = () => toldPerSecond(this.#config.drainRate);
+		return new ProxyPath({ ...shared, secure: null, targets, leavePerSecond });
 	}
 
 	/** What it knows of remote shards. */

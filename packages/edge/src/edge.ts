@@ -102,6 +102,8 @@ export class Edge {
 		const contexts = certificates.length === 0 ? null : new ServerContexts(certificates);
 		this.#contexts = contexts;
 		this.#path = new ProxyPath({
+			// No node is a remote shard.
+			leavePerSecond: () => Number.POSITIVE_INFINITY,
 			responder: this.#responder,
 			targets: this.#targets,
 			headBytesMax,

@@ -26,6 +26,8 @@ interface ProxyPathOptions {
 	readonly proxyProtocol: boolean;
 	/** Turns an accepted connection into one that is decrypted here; null = no TLS. */
 	readonly secure: ((socket: Socket) => Socket) | null;
+	/** How many clients of remote shards per second are told to go when this process ends. */
+	readonly leavePerSecond: () => number;
 	/** How many descriptors this process may have open. A proxied connection takes two. */
 	readonly descriptorsMax: number;
 }
@@ -61,6 +63,8 @@ interface Spliced {
 
 /** A target that does not answer is skipped for a moment, so few attempts per client are enough. */
 const dialsMax = 4;
+
+const leaveStepMs = 20;
 
 /**
  * Accept, read the head, pick a target, dial it, splice. The balancer uses it where connections cannot be handed over, and the edge for nodes; needs
@@ -153,8 +157,31 @@ export class ProxyPath implements DataPath {
 		// Reads what is in the kernel's buffers now: a client that has not sent a byte has no request to lose.
 		await turnOfLoop();
 		for (const { socket } of this.#waiting.take(({ bytes }) => bytes.length === 0)) socket.destroy();
+		const leaving = this.#leaveRemote(deadlineMs);
 		await until(() => this.pending === 0 && this.#splices.size === 0, deadlineMs);
+		clearInterval(leaving);
 		return this.close();
+	}
+
+	/** Shards of this machine tell their own clients, at the same rate, and so that all are told in the first half of the time. */
+	#leaveRemote(deadlineMs: number): NodeJS.Timeout {
+		const isRemote = ({ target }: Spliced) => target.link.isLastHop;
+		const most = [...this.#splices.values()].filter(isRemote).length;
+		const perStep = (Math.max(this.#options.leavePerSecond(), most / (deadlineMs / 2000) || 0) * leaveStepMs) / 1000;
+		const told = new Set<Splice>();
+		let due = 0;
+		const tell = (): void => {
+			due += perStep;
+			for (const [splice, spliced] of this.#splices) {
+				if (due < 1) return;
+				if (!isRemote(spliced) || told.has(splice)) continue;
+				told.add(splice);
+				splice.leave();
+				due--;
+			}
+			due = 0;
+		};
+		return setInterval(tell, leaveStepMs);
 	}
 
 	close(): number {

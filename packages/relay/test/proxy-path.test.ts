@@ -35,7 +35,7 @@ beforeEach(async () => {
 		socket.on("error", () => {});
 		socket.on("data", (bytes) => {
 			received += bytes.toString();
-			if (bytes.toString().endsWith("\r\n\r\n")) socket.write(answer);
+			if (bytes.toString().endsWith("\r\n\r\n")) socket.write(answer, "latin1");
 		});
 	}).listen(0, "127.0.0.1");
 	await once(target, "listening");
@@ -76,6 +76,7 @@ async function client(isLastHop: boolean, answerMs = 0) {
 		proxyProtocol: false,
 		secure: null,
 		descriptorsMax: 1000,
+		leavePerSecond: () => 100,
 	});
 	const socket = connect(await path.open({ host: "127.0.0.1", port: 0 }), "127.0.0.1");
 	const state = { text: "", isEnded: false };
@@ -266,5 +267,53 @@ describe("another machine that cannot serve a WebSocket", () => {
 		await becomes("the response", () => state.text === unavailable);
 		expect(failures).toEqual([]);
 		socket.destroy();
+	});
+});
+
+describe("the end of the proxy, for a client on another machine", () => {
+	const closed = "\u0088\u0080\u0000\u0000\u0000\u0000";
+	const goingAway = "\u0088\u0002\u0003\u00e9";
+
+	/** A WebSocket whose bytes are characters here. */
+	async function webSocket(first = "") {
+		answer = accepted + first;
+		const { socket, state } = await client(true);
+		socket.setEncoding("latin1");
+		// As clients do.
+		socket.on("data", (text) => String(text).endsWith(goingAway) && socket.write(closed, "latin1"));
+		socket.write(upgrade);
+		await becomes("the WebSocket", () => state.text === accepted + first);
+		return { socket, state };
+	}
+
+	it.each([
+		["which has got nothing", "", ""],
+		["which has got a whole frame with the answer", "\u0082\u0002ab", ""],
+		["which has got a part of a frame: after the rest", "\u0082\u0004ab", "cd\u0082\u0001x\u0082\u0009later"],
+	])("%s: it is closed with 1001, and the proxy waits no longer", async (_, first, rest) => {
+		const { socket, state } = await webSocket(first);
+		const drained = path!.drain(60_000);
+		if (rest !== "") {
+			await new Promise((resolve) => setTimeout(resolve, 100));
+			expect(state.text, "no frame within another one").toBe(accepted + first);
+			sockets[0]!.write(rest, "latin1");
+		}
+		const whole = rest.slice(0, rest.length && rest.indexOf("\u0082\u0009"));
+		await becomes("the end", () => state.isEnded);
+		expect(state.text).toBe(accepted + first + whole + goingAway);
+		socket.end();
+		const saidMs = performance.now();
+		expect(await drained, "none is cut off").toBe(0);
+		expect(performance.now() - saidMs, "ms until the client's answer was read").toBeLessThan(4000);
+	});
+
+	it("at most so many per second, all in the first half of the time", async () => {
+		const { socket, state } = await webSocket();
+		const begunMs = performance.now();
+		const drained = path!.drain(1000);
+		await becomes("the end", () => state.isEnded);
+		expect(performance.now() - begunMs).toBeLessThan(900);
+		socket.end();
+		await drained;
 	});
 });

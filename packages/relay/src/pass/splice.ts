@@ -4,6 +4,7 @@ import type { Refusal } from "../answer/refusal.ts";
 import type { HeadParser } from "../head/head.ts";
 import type { TargetFailure } from "../targets.ts";
 import type { TargetTls } from "../tls/target-tls.ts";
+import { FrameEnds } from "./frame-ends.ts";
 import { PassedRequests, type PassedRequestsOptions } from "./passed-requests.ts";
 import { ResponseReader } from "./response-reader.ts";
 
@@ -44,6 +45,8 @@ interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "re
 	readonly onTargetClosed: (how: TargetFailure | "closed") => void;
 }
 
+/** A frame that closes a WebSocket with 1001, going away. */
+const goingAway = Buffer.from([0x88, 2, 1001 >> 8, 1001 & 0xff]);
 /** A head that is longer is passed on as it is. */
 const heldBytesMax = 16_384;
 
@@ -73,6 +76,9 @@ export class Splice {
 	#clientEnded = false;
 	/** The client's connection belongs to the caller again. */
 	#isReleased = false;
+	/** Of the frames to a client on a remote shard, once it has a WebSocket; null = where they end is not known. */
+	#frames: FrameEnds | null = null;
+	#isLeaving = false;
 
 	constructor(client: Socket, options: SpliceOptions) {
 		const { onConnected, onTargetClosed, onRefused, dialMs, idleMs, targetTls } = options;
@@ -134,6 +140,15 @@ export class Splice {
 		return true;
 	}
 
+	/**
+	 * This process ends, and the remote shard goes on: the client of a WebSocket gets close code 1001 after the frame that is on its way. Without a
+	 * WebSocket, nothing changes.
+	 */
+	leave(): void {
+		this.#isLeaving = true;
+		if (this.#frames?.isBetween) this.#goAway();
+	}
+
 	cut(): void {
 		this.#client.destroy();
 		this.#target.destroy();
@@ -174,7 +189,12 @@ export class Splice {
 		this.#held = null;
 		clearTimeout(this.#answerTimer);
 		if (isUnavailable(bytes, start) && this.giveBack()) this.#onUnserved("unavailable");
-		else this.#passBack(bytes);
+		else {
+			const end = bytes.indexOf("\r\n\r\n", start);
+			if (end >= 0) this.#frames = new FrameEnds();
+			this.#frames?.push(bytes.subarray(end + 4));
+			this.#passBack(bytes);
+		}
 	}
 
 	readonly #onLate = (): void => this.#unserved("late");
@@ -233,7 +253,8 @@ export class Splice {
 		const rest = this.#requests.end();
 		if (rest.length > 0) target.write(rest);
 		client.pipe(target);
-		target.pipe(client);
+		if (this.#frames === null) target.pipe(client);
+		else this.#passFrames(this.#frames);
 		if (this.#clientEnded) target.end();
 		// A target closes its side when it is done with the connection. The client then gets what is on its way, but need not close its own side.
 		target.once("end", () => {
@@ -241,6 +262,29 @@ export class Splice {
 			client.resume();
 			target.end();
 		});
+	}
+
+	/** Like a pipe, and it can end between two frames. */
+	#passFrames(frames: FrameEnds): void {
+		const [client, target] = [this.#client, this.#target];
+		client.on("drain", this.#resumeTarget);
+		target.on("data", (bytes) => {
+			const end = frames.push(bytes);
+			if (this.#isLeaving && end > 0) {
+				client.write(bytes.subarray(0, end));
+				this.#goAway();
+			} else if (!client.write(bytes)) target.pause();
+		});
+		target.once("end", () => client.end());
+		if (this.#isLeaving && frames.isBetween) this.#goAway();
+	}
+
+	#goAway(): void {
+		const [client, target] = [this.#client, this.#target];
+		// What the client still sends is read, so that its end is noticed.
+		client.unpipe(target).resume();
+		client.end(goingAway);
+		target.destroy();
 	}
 
 	readonly #onClientEnd = (): void => {
