@@ -111,7 +111,10 @@ function strange(status: number, text: string, { sendProxy, tls, hints }: HowItW
 	return sendProxy && !tls && (status === 400 || status === 505) ? `${why} Perhaps it runs without --proxy-protocol` : why;
 }
 
+/** What is wrong when there is no whole answer. */
 function unreachable({ code, message }: NodeJS.ErrnoException, { tls, hints }: HowItWasAsked): string {
+	// Errors of Node's HTTP parser: something has answered.
+	if (code?.startsWith("HPE_")) return `does not answer in HTTP (${code})`;
 	if (tls && (code === "ECONNRESET" || code?.startsWith("ERR_SSL_") === true || code === "EPROTO"))
 		return `cannot be reached with TLS: ${code}; does it have a certificate (--tls-cert)?`;
 	return tls && code !== undefined && /CERT|SIGN|ISSUER|ALTNAME/.test(code)
