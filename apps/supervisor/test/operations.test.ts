@@ -236,6 +236,17 @@ describe("refusals, after which nothing has changed", () => {
 });
 
 describe("drain and undrain", () => {
+	it("tells of one client that is left, or is too many, as of one", async () => {
+		const { operations, shards } = setup([5, 5]);
+		shards[0]!.keeps = 1;
+		const texts: string[] = [];
+		const onProgress = ({ text }: { readonly text: string }) => void texts.push(text);
+		await operations.drain(0, { timeoutMs: 1500, onProgress });
+		expect(texts.at(-1)).toBe("shard 0: 1 client left");
+		await setup([13, 11]).operations.rebalance({ onProgress });
+		expect(texts).toContain("1 client too many on the fullest shards");
+	});
+
 	it("moves the clients, tells how many were moved and are left, and can be taken back", async () => {
 		const { operations, shards } = setup([5, 5]);
 		const seen: number[] = [];

@@ -14,6 +14,10 @@ export interface OperationProgress {
 
 export type OnProgress = (progress: OperationProgress) => void;
 
+export function clientsText(count: number): string {
+	return `${count} client${count === 1 ? "" : "s"}`;
+}
+
 /**
  * The operation was not begun, and nothing has changed. `busy`: another one runs. `not_found`: there is no such shard. `not_possible`: not as things are.
  * `invalid`: a wrong argument.

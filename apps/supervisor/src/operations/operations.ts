@@ -8,6 +8,7 @@ import type { SupervisedChild } from "../children/supervised-child.ts";
 import { drainShard } from "./drain.ts";
 import type { OperatedShard } from "./operated-shard.ts";
 import {
+	clientsText,
 	type DrainResult,
 	type OnProgress,
 	OperationAborted,
@@ -240,7 +241,7 @@ export class Operations {
 			rate: () => rate ?? config().rebalanceRate,
 			move,
 			signal: running.abort.signal,
-			onProgress: (moved, left) => this.#progress(running, `${left} clients too many on the fullest shards`, moved, left),
+			onProgress: (moved, left) => this.#progress(running, `${clientsText(left)} too many on the fullest shards`, moved, left),
 			// A cluster that stops may be gone in less than a second, and with it whoever tells how far this came.
 			pause: (ms) => pause(ms, undefined, { signal: running.abort.signal }).catch(() => undefined),
 		});
@@ -257,7 +258,7 @@ export class Operations {
 			rate,
 			timeoutMs: options.timeoutMs ?? Math.max(shutdownTimeoutMs, rateMs),
 			signal: running.abort.signal,
-			onProgress: (moved, left) => this.#progress(running, `${shard.name}: ${left} clients left`, moved, left),
+			onProgress: (moved, left) => this.#progress(running, `${shard.name}: ${clientsText(left)} left`, moved, left),
 			pause,
 		});
 		onTakers();

@@ -1,6 +1,7 @@
+import { clientsText } from "../../operations/operation.ts";
 import { duration, integer, optional, required, toggle } from "../arguments.ts";
 import { defineVerb } from "../verb.ts";
-import { clientsText, operate, rateMax, slotMax, timeoutMsMax } from "./shard-operation.ts";
+import { operate, rateMax, slotMax, timeoutMsMax } from "./shard-operation.ts";
 
 const slots = integer("<shard>", { min: 0, max: slotMax });
 

@@ -1,6 +1,7 @@
+import { clientsText } from "../../operations/operation.ts";
 import { integer, optional } from "../arguments.ts";
 import { defineVerb } from "../verb.ts";
-import { clientsText, operate, rateMax } from "./shard-operation.ts";
+import { operate, rateMax } from "./shard-operation.ts";
 
 /** Moves clients from the fullest shards to the others. */
 export const rebalance = defineVerb({

@@ -1,8 +1,8 @@
-import type { RestartResult, RollingRestartResult } from "../../operations/operation.ts";
+import { clientsText, type RestartResult, type RollingRestartResult } from "../../operations/operation.ts";
 import { ArgumentError, integer, optional, toggle } from "../arguments.ts";
 import { defineVerb } from "../verb.ts";
 import { leaving } from "./drain.ts";
-import { clientsText, operate, slotMax } from "./shard-operation.ts";
+import { operate, slotMax } from "./shard-operation.ts";
 
 /** Replaces the process of one shard, or all processes but the supervisor. */
 export const restart = defineVerb({

@@ -1,8 +1,8 @@
-import type { ScaleResult } from "../../operations/operation.ts";
+import { clientsText, type ScaleResult } from "../../operations/operation.ts";
 import { ArgumentError, integer, required } from "../arguments.ts";
 import { defineVerb, Refused } from "../verb.ts";
 import { leaving } from "./drain.ts";
-import { clientsText, operate, shardsOf, slotMax } from "./shard-operation.ts";
+import { operate, shardsOf, slotMax } from "./shard-operation.ts";
 
 const numbers = integer("<shards|auto>", { min: 1, max: slotMax + 1 });
 

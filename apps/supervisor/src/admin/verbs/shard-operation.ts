@@ -32,7 +32,3 @@ export function shardsOf({ cluster: { shards } }: VerbContext): AdminShards {
 	if (shards === null) throw new Refused("this is a gateway, whose processes cannot be drained or restarted one by one");
 	return shards;
 }
-
-export function clientsText(count: number): string {
-	return `${count} client${count === 1 ? "" : "s"}`;
-}
