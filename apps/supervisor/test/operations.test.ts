@@ -211,6 +211,20 @@ describe("refusals, after which nothing has changed", () => {
 		await expect(operations.rollingRestart()).rejects.toMatchObject({ code: "not_possible" });
 	});
 
+	it("the last shard of this machine, or more clients than its others may have, although remote shards may have room", async () => {
+		const remote = { config: { remoteShards: ["10.0.0.7:3005"] } };
+		await expect(setup([5], remote).operations.drain(0)).rejects.toThrow(
+			"no shard of this machine but 0 takes clients now, and one must: publishing, HTTP streams and the console do not go to remote shards; add a shard with `shardcast scale 2`",
+		);
+		const { operations, shards } = setup([5, 5], remote);
+		shards[0]!.room = 0;
+		shards[1]!.room = 0;
+		shards[0]!.isDrained = true;
+		await expect(operations.drain(0)).rejects.toThrow(
+			"the other shards of this machine have room for 0 of the 5 clients of shard 0; raise --max-connections, wait until fewer are connected, or give --force",
+		);
+	});
+
 	it("a cluster that starts or stops, and one of another kind", async () => {
 		const { operations, state } = setup([5, 5]);
 		state.isServing = false;

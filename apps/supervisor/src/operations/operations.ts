@@ -456,7 +456,10 @@ export class Operations {
 		return condition();
 	}
 
-	/** @throws OperationRefused when the shard's clients would have nowhere to go. */
+	/**
+	 * Remote shards do not count: publishing, HTTP streams and the console need a shard of this machine.
+	 * @throws OperationRefused when no other shard of this machine takes clients, or they have no room for those of this one.
+	 */
 	async #mayLeave(
 		running: Running,
 		shard: OperatedShard,
@@ -475,13 +478,15 @@ export class Operations {
 		const isLate = (each: OperatedShard) => each.serving && !each.isDrained && !each.takesClients;
 		await this.#soon(running, () => fits() || !others.some(isLate));
 		if (fits()) return;
+		const hasRemote = this.#parts.config().remoteShards.length > 0;
+		const here = hasRemote ? " of this machine" : "";
+		const why = hasRemote
+			? "and one must: publishing, HTTP streams and the console do not go to remote shards"
+			: "so its clients would have nowhere to go";
 		if (takers().length === 0)
-			refuse(
-				"not_possible",
-				`no shard but ${shard.slot} takes clients now, so its clients would have nowhere to go; ${this.#wayOut(shard)}`,
-			);
+			refuse("not_possible", `no shard${here} but ${shard.slot} takes clients now, ${why}; ${this.#wayOut(shard)}`);
 		const fix = "raise --max-connections, wait until fewer are connected, or give --force";
-		refuse("not_possible", `the other shards have room for ${room()} of the ${shard.clients} clients of ${shard.name}; ${fix}`);
+		refuse("not_possible", `the other shards${here} have room for ${room()} of the ${shard.clients} clients of ${shard.name}; ${fix}`);
 	}
 
 	#othersAreDrained(shard: OperatedShard): boolean {
