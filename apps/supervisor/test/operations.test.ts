@@ -2,7 +2,7 @@ import { type Config, defaultConfig } from "@shardcast/config";
 import { waitFor } from "@shardcast/testkit";
 import { describe, expect, it, vi } from "vitest";
 import type { OperatedShard } from "../src/operations/operated-shard.ts";
-import { OperationAborted, OperationRefused } from "../src/operations/operation.ts";
+import { OperationAborted, type OperationProgress, OperationRefused } from "../src/operations/operation.ts";
 import { Operations } from "../src/operations/operations.ts";
 
 const defaults = defaultConfig({});
@@ -364,11 +364,20 @@ describe("restart", () => {
 		const { operations, shards, steps } = setup([5, 0], { config: { rebalanceShards: false } });
 		// They are nowhere until they connect again.
 		shards[0]!.others = [];
-		const rolling = operations.rollingRestart();
+		const told: OperationProgress[] = [];
+		const rolling = operations.rollingRestart({ onProgress: (progress) => told.push(progress) });
 		await waitFor(() => shards[0]!.takesClients && shards[0]!.version === "2.0.0", { what: "the first shard", deadlineMs: 5000 });
 		const { looks } = shards[0]!;
 		await waitFor(() => shards[0]!.looks >= looks + 5, { what: "some more looks at it", deadlineMs: 5000 });
 		expect(steps).not.toContain("shard 1 warms up");
+		const waits = (count: number) => ({
+			text: `shard 0: the new process serves; waiting up to 10s until the shards have 98 % of their clients again: ${count} of 5`,
+			...{ operation: "rolling restart", moved: 5, left: 0 },
+		});
+		expect(operations.running).toMatchObject(waits(0));
+		shards[0]!.count = 4;
+		await waitFor(() => told.at(-1)?.text === waits(4).text, { what: "the new count", deadlineMs: 5000 });
+		expect(told.at(-1)).toMatchObject(waits(4));
 		shards[0]!.count = 5;
 		expect((await rolling).shards).toMatchObject([{ moved: 5 }, { moved: 0 }]);
 		expect(steps).toContain("shard 1 warms up");

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Config } from "@shardcast/config";
+import { type Config, formatDuration } from "@shardcast/config";
 import { type ClusterEvent, offloadQuestion } from "@shardcast/control";
 import { until } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
@@ -90,6 +90,8 @@ const timeoutFactor = 2;
 /** Between two shards: so many of the clients are back, or so much time has passed. */
 const settledShare = 0.98;
 const settleMsMax = 10_000;
+/** Meanwhile, it tells so often how many are back. */
+const tellEveryMs = 1000;
 /** Between two attempts to tell a shard something. */
 const retryMs = 50;
 /** The longest time that one attempt takes. */
@@ -177,9 +179,10 @@ export class Operations {
 				if (shard.serving) await this.#mayLeave(running, shard, options, shards.length > 0);
 				const clients = this.#clients();
 				addLost();
-				shards.push(await this.#restart(running, shard, options));
+				const result = await this.#restart(running, shard, options);
+				shards.push(result);
 				lost[at] = shard.lost;
-				await this.#settle(running, clients);
+				await this.#settle(running, clients, result);
 			}
 			const balancer = await this.#restartBalancer(running);
 			const rebalance = this.#parts.config().rebalanceShards ? await this.#rebalance(running, {}) : null;
@@ -404,9 +407,21 @@ export class Operations {
 	}
 
 	/** Waits until the clients that were moved are back, so that those of two shards are never away at the same time. Some may not come back at all. */
-	async #settle(running: Running, clients: number): Promise<void> {
+	async #settle(running: Running, clients: number, { shard, moved }: RestartResult): Promise<void> {
 		const { signal } = running.abort;
-		await until(() => this.#clients() >= clients * settledShare || signal.aborted, settleMsMax);
+		const what = `waiting up to ${formatDuration(settleMsMax)} until the shards have ${settledShare * 100} % of their clients again`;
+		let toldMs = Number.NEGATIVE_INFINITY;
+		const isSettled = () => {
+			const back = this.#clients();
+			if (back >= clients * settledShare) return true;
+			const nowMs = performance.now();
+			if (nowMs - toldMs >= tellEveryMs) {
+				toldMs = nowMs;
+				this.#progress(running, `shard ${shard}: the new process serves; ${what}: ${back} of ${clients}`, moved, 0);
+			}
+			return false;
+		};
+		await until(() => signal.aborted || isSettled(), settleMsMax);
 		this.#goOn(signal);
 	}
 
