@@ -1,4 +1,5 @@
 import { DataPathLimits, type PlacementRules, type Refusal, Refusals, withMessage } from "@shardcast/relay";
+import type { Candidate } from "./pick/candidate.ts";
 import { type Picker, settleMs } from "./pick/picker.ts";
 
 /** How long a connection waits for room: until the shards have reported what just arrived. */
@@ -15,13 +16,16 @@ export function placementRules(picker: Picker): PlacementRules {
 	};
 }
 
-/** Why no shard accepts a connection. */
-export function placementRefusal(picker: Picker, isStopping: boolean): Refusal {
+/**
+ * Why no shard accepts a connection.
+ * @param candidates those that it may go to.
+ */
+export function placementRefusal({ processes }: Pick<Picker, "processes">, candidates: readonly Candidate[], isStopping: boolean): Refusal {
 	if (isStopping) return Refusals.stopping;
-	const { candidates, processes } = picker;
 	const serving = candidates.filter((candidate) => candidate.serving);
 	if (serving.length === 0) return withMessage(Refusals.noShard, `none of ${candidates.length} ${processes} serves now`);
-	if (picker.allSilent) return withMessage(Refusals.noShard, `none of the ${serving.length} ${processes} that serve responds now`);
+	if (serving.every(({ silent }) => silent))
+		return withMessage(Refusals.noShard, `none of the ${serving.length} ${processes} that serve responds now`);
 	// One that is silent has room that nobody can use.
 	const responding = serving.filter((candidate) => !candidate.silent);
 	const taken = responding.reduce((sum, candidate) => sum + candidate.taken, 0);

@@ -23,7 +23,7 @@ function messageOf(
 	});
 	board.bumpMembership();
 	const picker = pickerOf(board, { nowMs: () => nowMs, ...(processes === undefined ? {} : { processes }) });
-	return placementRefusal(picker, false).message;
+	return placementRefusal(picker, picker.candidates, false).message;
 }
 
 describe("why no process takes a connection", () => {

@@ -91,7 +91,7 @@ export class NodeTargets implements Targets {
 		}
 	}
 
-	refusal(isStopping: boolean): Refusal {
+	refusal(_request: unknown, isStopping: boolean): Refusal {
 		return isStopping ? Refusals.stopping : withMessage(Refusals.noNode, this.#why);
 	}
 

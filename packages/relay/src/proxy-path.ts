@@ -64,6 +64,10 @@ interface Spliced {
 /** A target that does not answer is skipped for a moment, so few attempts per client are enough. */
 const dialsMax = 4;
 
+function requestOf({ head, bytes, tried }: ProxiedConnection): Pick<TargetRequest, "head" | "bytes" | "tried"> {
+	return { head, bytes: bytes.buffer, tried };
+}
+
 const leaveStepMs = 20;
 
 /**
@@ -99,12 +103,12 @@ export class ProxyPath implements DataPath {
 		this.#unplaced = new PlacementQueue({
 			waitMs: options.targets.waitMs,
 			heldUpMs: options.targets.heldUpMs,
-			areHeldUp: ({ head, bytes, tried }) => options.targets.areHeldUp({ head, bytes: bytes.buffer, tried }),
+			areHeldUp: (connection) => options.targets.areHeldUp(requestOf(connection)),
 			itemsMax: DataPathLimits.placementMax,
 			look: () => options.targets.look(),
 			place: (connection) => this.#place(connection),
 			placed: () => {},
-			refuse: (connection) => this.#refuse(connection, this.#targets.refusal(this.#isStopping)),
+			refuse: (connection) => this.#refuse(connection, this.#targets.refusal(requestOf(connection), this.#isStopping)),
 		});
 		this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#admit(socket));
 	}

@@ -71,7 +71,7 @@ export interface Targets {
 	/** The target that gets the connection, which counts for it from now on; null while none has room. */
 	pick(request: TargetRequest): Target | null;
 	/** Why `pick` finds no target. */
-	refusal(isStopping: boolean): Refusal;
+	refusal(request: Pick<TargetRequest, "head" | "bytes" | "tried">, isStopping: boolean): Refusal;
 	/** A target could take what another one does not answer. As of the last look. */
 	readonly mayTakeBack: boolean;
 	/** How long a connection waits for room before it is refused. */

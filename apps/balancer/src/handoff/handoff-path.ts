@@ -404,6 +404,10 @@ export class HandoffPath implements DataPath {
 		this.#placeOrWait({ fd, sinceMs, kind: isLasting ? "lasting" : "short", key: this.#keyOf(fd, head), isHead });
 	}
 
+	#refusal(): Refusal {
+		return placementRefusal(this.#picker, this.#picker.candidates, this.#isStopping);
+	}
+
 	/** What places the connection whose head was parsed last. */
 	#keyOf(fd: number, head: HeadParser): SelectionKey {
 		return this.#options.keys.of(head, this.#bytes, () => this.#clientOf(fd, head));
@@ -420,7 +424,7 @@ export class HandoffPath implements DataPath {
 		if (!mayWait && this.#handoff.isBehind) this.#turnAway(fd, Refusals.descriptors, isHead);
 		else if (!this.#place(connection, kind !== "short")) {
 			if (mayWait) this.#unplaced.add(connection);
-			else this.#turnAway(fd, placementRefusal(this.#picker, this.#isStopping), isHead);
+			else this.#turnAway(fd, this.#refusal(), isHead);
 		}
 	}
 
@@ -428,7 +432,7 @@ export class HandoffPath implements DataPath {
 	#giveUp(connection: WaitingConnection): void {
 		const { fd, kind, isHead } = connection;
 		if (kind === "encrypted" && this.#place(connection, false)) this.#handoff.flush();
-		else this.#refuse(fd, placementRefusal(this.#picker, this.#isStopping), isHead);
+		else this.#refuse(fd, this.#refusal(), isHead);
 	}
 
 	#place({ fd, sinceMs, key }: WaitingConnection, isLasting: boolean): boolean {

@@ -115,8 +115,13 @@ export class Picker {
 
 	/** The same for a connection: those that it may go to serve, but none of them responds. @param isLocal @param tried see `pick`. */
 	isHeldUp(isLocal: boolean, tried: readonly Candidate[]): boolean {
-		const serving = this.#candidates.filter((each) => each.serving && !(isLocal && each.row.remote !== undefined) && !tried.includes(each));
+		const serving = this.open(isLocal, tried).filter((each) => each.serving);
 		return serving.length > 0 && serving.every(({ silent }) => silent);
+	}
+
+	/** The candidates for a connection. @param isLocal @param tried see `pick`. */
+	open(isLocal: boolean, tried: readonly Candidate[]): readonly Candidate[] {
+		return this.#candidates.filter((each) => !(isLocal && each.row.remote !== undefined) && !tried.includes(each));
 	}
 
 	/** Guards of the cluster, or of every shard that responds, keep clients away. As of the last look. */

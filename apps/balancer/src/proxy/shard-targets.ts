@@ -67,8 +67,9 @@ export class ShardTargets implements Targets {
 		return candidate.row instanceof RemoteRow ? new RemoteTarget(candidate, candidate.row, this.#parts) : this.#own(candidate);
 	}
 
-	refusal(isStopping: boolean): Refusal {
-		return placementRefusal(this.#parts.picker, isStopping);
+	refusal({ head, bytes, tried }: Pick<TargetRequest, "head" | "bytes" | "tried">, isStopping: boolean): Refusal {
+		const { picker } = this.#parts;
+		return placementRefusal(picker, picker.open(this.#isLocal(head, bytes), remotesAmong(tried)), isStopping);
 	}
 
 	#isLocal(head: HeadParser, bytes: Buffer): boolean {

@@ -48,6 +48,31 @@ function pick(line: string, headers: string, tried: readonly Target[] = []): Tar
 	return targets.pick({ head, bytes, address: () => "1.2.3.4", tried });
 }
 
+describe("why a request is refused", () => {
+	const why = (line: string, headers: string, tried: readonly Target[] = []): string => {
+		const bytes = Buffer.from(`${line} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`);
+		const head = new HeadParser();
+		head.parse(bytes, bytes.length);
+		targets.look();
+		return targets.refusal({ head, bytes, tried }, false).message;
+	};
+
+	it("one that stays here, for what the shards here do", () => {
+		board.row(0).set("heartbeatMs", 0);
+		expect(why("POST /api/publish", "Content-Length: 0\r\n")).toBe("none of the 1 shards that serve responds now");
+		expect(why("GET /console/feed?token=x", upgrade)).toBe("none of the 1 shards that serve responds now");
+		board.row(0).state = ShardState.dead;
+		expect(why("POST /api/publish", "Content-Length: 0\r\n")).toBe("none of 1 shards serves now");
+	});
+
+	it("a WebSocket, for what those do that it was not offered to in vain", () => {
+		const target = pick("GET /", upgrade)!;
+		board.row(0).state = ShardState.dead;
+		expect(why("GET /", upgrade)).toBe("the shards do not keep up with new connections");
+		expect(why("GET /", upgrade, [target])).toBe("none of 1 shards serves now");
+	});
+});
+
 describe("which requests go to a remote shard", () => {
 	it("WebSockets of clients, without the token of this cluster", () => {
 		const target = pick("GET /connection/websocket?user=ann", upgrade);
