@@ -82,6 +82,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	pong: PongState = PongState.none;
 	/** When to send the next ping, or when the pong is due; in seconds of the timer wheel's clock. */
 	pingAt = Number.POSITIVE_INFINITY;
+	/** Written only by `ReplyRoom`: a command waits for memory. */
+	waitsForMemory = false;
 	dueAt = 0;
 	duePlace = -1;
 	/** Created with the first subscription. */

@@ -59,7 +59,7 @@ describe("unread replies are limited for the whole shard", () => {
 		expect(rig.row.get("commandsHeldForMemory")).toBe(clients - 2);
 	});
 
-	it("a connect that waits too long is closed with 3502, and nothing of it is kept", async () => {
+	it("a connect that waits too long is closed with 3004, so that the client comes back, and nothing of it is kept", async () => {
 		const rig = rigged();
 		const [stalled, other, late] = [rig.connected(), rig.connected(), rig.open()];
 		for (const { transport } of [stalled, other]) transport.peer.pause();
@@ -68,7 +68,7 @@ describe("unread replies are limited for the whole shard", () => {
 		expect(late.replies()).toEqual([]);
 		rig.seconds += 11;
 		rig.endpoint.everySecond();
-		expect((await late.ended).code).toBe(3502);
+		expect((await late.ended).code).toBe(3004);
 		for (const { transport } of [stalled, other]) transport.peer.leave(1006);
 		expect(rig.kept).toBe(0);
 		expect(rig.lanes.memory.replyBytes).toBe(0);

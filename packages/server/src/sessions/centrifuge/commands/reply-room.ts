@@ -34,7 +34,9 @@ export class ReplyRoom {
 	async free(session: CentrifugeSession): Promise<void> {
 		if (!this.isFull(session)) return;
 		this.#parts.counters.add("commandsHeldForMemory", 1);
+		session.waitsForMemory = true;
 		// An earlier client may have filled it again.
 		while (!session.isGone && this.isFull(session)) await this.#parts.turns.read(() => session.isGone || !this.isFull(session));
+		session.waitsForMemory = false;
 	}
 }

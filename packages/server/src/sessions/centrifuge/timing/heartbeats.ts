@@ -81,7 +81,7 @@ export class Heartbeats {
 		if (session.state !== "connected") {
 			// It has sent its connect, and a backend, which has a deadline, has not answered yet.
 			if (this.#parts.calls.waits(session)) this.opened(session);
-			else session.close(DisconnectCode.stale);
+			else session.close(session.waitsForMemory ? DisconnectCode.serverError : DisconnectCode.stale);
 			return;
 		}
 		if (unixTime() >= this.#endsAt(session) && !this.#parts.refreshes.begin(session)) {
