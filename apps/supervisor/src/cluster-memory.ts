@@ -145,6 +145,8 @@ export class ClusterMemory {
 		row.port = process.port;
 		row.connectionsGiven = process.connectionsMax;
 		row.pid = process.pid;
+		// Now, since the new process may serve before the watch looks again. Not at the death: looks until here show that they still act.
+		row.guards.end();
 		row.state = ShardState.starting;
 	}
 

@@ -1,6 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { Role, Scoreboard } from "@shardcast/scoreboard";
+import { clusterGuards, Role, Scoreboard, shardGuards } from "@shardcast/scoreboard";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ClusterMemory } from "../src/cluster-memory.ts";
 
@@ -25,8 +25,8 @@ describe("ClusterMemory", () => {
 	};
 	const status = (name: string) => statSync(join(memory!.path, name));
 	const takenBytes = (name: string) => status(name).blocks * 512;
-	const started = (slot: number) =>
-		memory!.shardStarts(slot, { incarnation: 1, restarts: 0, pid: 4000 + slot, core: null, port: 3002 + slot, connectionsMax: 100 });
+	const started = (slot: number, incarnation = 1) =>
+		memory!.shardStarts(slot, { incarnation, restarts: 0, pid: 4000 + slot, core: null, port: 3002 + slot, connectionsMax: 100 });
 
 	it("has room for 64 members from the start, and takes little more than the rings of those that there are", () => {
 		const { board } = create(2);
@@ -134,5 +134,26 @@ describe("ClusterMemory", () => {
 		memory!.shardDied(1);
 		expect([board.row(0).pid, board.row(1).pid]).toEqual([4000, 0]);
 		expect(board.row(1).role, "it stays a member: its ring is read on").toBe(Role.shard);
+	});
+
+	it("a new process takes clients although guards of the one before it acted; those of the others and of the cluster go on", () => {
+		const { board } = create(2);
+		const nowMs = 5000;
+		const acts = { sinceMs: 4000, value: 8000, threshold: 1000, times: 3 };
+		started(0);
+		started(1);
+		for (const { guards } of board.rows()) guards.write(nowMs, new Map(shardGuards.map((name) => [name, acts])));
+		board.guards.write(nowMs, new Map(clusterGuards.map((name) => [name, acts])));
+		memory!.shardDied(0);
+		started(0, 2);
+		expect([board.row(0).guards.refuses(nowMs), board.row(0).guards.acting(nowMs)]).toEqual([false, []]);
+		expect(
+			board
+				.row(0)
+				.guards.readings()
+				.map(({ times }) => times),
+			"metrics count on",
+		).toEqual([3, 3, 3]);
+		expect([board.row(1).guards.refuses(nowMs), board.guards.refuses(nowMs), board.guards.pauses(nowMs)]).toEqual([true, true, true]);
 	});
 });

@@ -282,6 +282,7 @@ describe("Scoreboard", () => {
 		const shown = new Map([["memory" as const, { sinceMs: 1, value: 99, threshold: 90, times: 1 }]]);
 		for (const guards of [board.guards, board.row(0).guards]) {
 			guards.write(5, shown);
+			guards.end();
 			expect([guards.refuses(5), guards.pauses(5), guards.readings(), guards.acting(5)]).toEqual([false, false, [], []]);
 		}
 		board.close();
@@ -298,6 +299,9 @@ describe("Scoreboard", () => {
 		expect(read.guards.acting(5)).toEqual([{ name: "ingest_memory", action: "pause", unit: "percent", ...guard }]);
 		expect([read.row(1).guards.refuses(5), read.row(1).guards.pauses(5), read.row(0).guards.refuses(5)]).toEqual([true, false, false]);
 		expect(read.row(1).guards.acting(5)).toEqual([{ name: "loop_lag", action: "refuse", unit: "ms", ...guard }]);
+		written.row(1).guards.end();
+		expect([read.row(1).guards.refuses(5), read.row(1).guards.acting(5), read.guards.pauses(5)]).toEqual([false, [], true]);
+		expect(read.row(1).guards.readings()).toMatchObject([{ name: "loop_lag", sinceMs: 0, value: 0, threshold: 90, times: 3 }]);
 		written.close();
 		read.close();
 	});

@@ -168,7 +168,10 @@ export class GuardWatch {
 		this.#observe(shard, values, details);
 	}
 
-	/** The shard's process has been replaced or removed, so nothing keeps clients away any more: the log says when. */
+	/**
+	 * The shard's process has been replaced or removed: the log says when. The words of a new process do not wait for this look: the supervisor ends what
+	 * acts in them when it starts the process (`GuardWords.end`).
+	 */
 	#ended({ guards }: Guarded, row: BoardRow, at: { readonly nowMs: number; readonly isRemoved: boolean }): void {
 		const who = `${this.#names.process} ${row.slot}`;
 		for (const [name, { sinceMs: beganMs }] of guards) {

@@ -230,6 +230,24 @@ describe("the guards of a cluster", () => {
 		).toEqual([true, false]);
 	});
 
+	it("a look between the death of a shard and its restart keeps nobody away from the new process", () => {
+		const rig = new Rig(1);
+		const row = rig.board.row(0);
+		row.set("openFiles", 1000);
+		rig.pass(2);
+		row.state = ShardState.dead;
+		rig.pass(1);
+		expect(rig.acting, "as before, for a while").toEqual(["descriptors of 0"]);
+		row.incarnation = 2;
+		row.guards.end();
+		row.state = ShardState.serving;
+		row.set("openFiles", 100);
+		expect([row.guards.refuses(rig.nowMs), rig.acting]).toEqual([false, []]);
+		rig.pass(1);
+		expect([row.guards.refuses(rig.nowMs), rig.acting]).toEqual([false, []]);
+		expect(row.guards.readings().find(({ name }) => name === "descriptors")?.times).toBe(1);
+	});
+
 	it("a shard that is removed while its guard acts: the log says so, once, and a shard in the same slot begins again", () => {
 		const rig = new Rig(2);
 		const row = rig.board.row(1);

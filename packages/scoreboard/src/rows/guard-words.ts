@@ -147,6 +147,18 @@ export class GuardWords {
 		words[Head.atMs] = nowMs;
 	}
 
+	/** None acts any more, since they were about a process that is gone. Their counts stay, for the metrics. Called by the writer. */
+	end(): void {
+		const words = this.#words;
+		if (words === null) return;
+		for (let at = headWords; at < words.length; at += wordsEach) {
+			words[at + Word.sinceMs] = 0;
+			words[at + Word.value] = 0;
+		}
+		words[Head.refuses] = 0;
+		words[Head.pauses] = 0;
+	}
+
 	#shows(word: number, nowMs: number): boolean {
 		return this.#words !== null && this.#words[word] !== 0 && this.#isFresh(nowMs);
 	}
