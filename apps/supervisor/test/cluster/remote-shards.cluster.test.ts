@@ -229,4 +229,15 @@ describe("a balancer with a shard of another machine", () => {
 		await connect(1);
 		await leave();
 	});
+
+	it("a stop of this machine closes the clients on the other one with 1001, too, and waits for no timeout", async () => {
+		await waitFor(async () => (await here.health()).status === "healthy", { deadlineMs: 20_000, what: "the shard here to be back" });
+		await connect(8);
+		await settled(2, 6);
+		const status = await here.stop();
+		expect((await Promise.all(clients.map(({ closed }) => closed))).map(({ code }) => code)).toEqual(clients.map(() => 1001));
+		expect(status).toEqual({ code: 0, signal: null });
+		expect(here.log()).toContain("nothing was cut off");
+		clients = [];
+	});
 });
