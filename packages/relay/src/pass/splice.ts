@@ -34,7 +34,7 @@ interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "re
 	/** Limit for the head of a remote shard's answer, in milliseconds; 0 = none. */
 	readonly answerMs: number;
 	/**
-	 * Called when a remote shard answers with 503 ("unavailable") or with something that is not HTTP ("not_http"), neither of which is passed on, or has
+	 * Called when a remote shard answers with 502, 503 or 504 ("unavailable") or with something that is not HTTP ("not_http"), neither of which is passed on, or has
 	 * not answered in time ("late"). The client's connection belongs to the caller again.
 	 */
 	readonly onUnserved: (why: "unavailable" | "not_http" | "late") => void;
@@ -346,8 +346,9 @@ function beginsResponse(response: Buffer, start: number): boolean {
 	return /^HTTP\/1\.[01] \d{3}/.test(line + "HTTP/1.1 101".slice(line.length));
 }
 
+/** A shard that cannot serve now says 503; a proxy in front of it that does not reach it says 502 or 504. */
 function isUnavailable(response: Buffer, start: number): boolean {
-	return /^HTTP\/1\.[01] 503\b/.test(statusLine(response, start));
+	return /^HTTP\/1\.[01] 50[234]\b/.test(statusLine(response, start));
 }
 
 /** Up to the character after the status. */
