@@ -24,10 +24,9 @@ export function placementRefusal({ processes }: Pick<Picker, "processes">, candi
 	if (isStopping) return Refusals.stopping;
 	const serving = candidates.filter((candidate) => candidate.serving);
 	if (serving.length === 0) return withMessage(Refusals.noShard, `none of ${candidates.length} ${processes} serves now`);
-	if (serving.every(({ silent }) => silent))
-		return withMessage(Refusals.noShard, `none of the ${serving.length} ${processes} that serve responds now`);
 	// One that is silent has room that nobody can use.
 	const responding = serving.filter((candidate) => !candidate.silent);
+	if (responding.length === 0) return withMessage(Refusals.noShard, `none of the ${serving.length} ${processes} that serve responds now`);
 	const taken = responding.reduce((sum, candidate) => sum + candidate.taken, 0);
 	const max = responding.reduce((sum, candidate) => sum + candidate.maxConnections, 0);
 	if (taken < max) return withMessage(Refusals.behind, `the ${processes} do not keep up with new connections`);

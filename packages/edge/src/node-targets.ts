@@ -8,6 +8,7 @@ import {
 	type TargetLink,
 	type TargetRequest,
 	type Targets,
+	type UnplacedRequest,
 	withMessage,
 } from "@shardcast/relay";
 import { NodeSelector, NoNode, type SelectionRules, usesUser } from "@shardcast/selection";
@@ -91,7 +92,7 @@ export class NodeTargets implements Targets {
 		}
 	}
 
-	refusal(_request: unknown, isStopping: boolean): Refusal {
+	refusal(_request: UnplacedRequest, isStopping: boolean): Refusal {
 		return isStopping ? Refusals.stopping : withMessage(Refusals.noNode, this.#why);
 	}
 

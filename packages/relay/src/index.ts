@@ -12,6 +12,6 @@ export { queryIn } from "./head/query.ts";
 export { passedOnHeader } from "./pass/proxy-head.ts";
 export { PlacementQueue, type PlacementRules } from "./placement-queue.ts";
 export { ProxyPath } from "./proxy-path.ts";
-export type { Target, TargetFailure, TargetLink, TargetRequest, Targets } from "./targets.ts";
+export type { Target, TargetFailure, TargetLink, TargetRequest, Targets, UnplacedRequest } from "./targets.ts";
 export { ServerContexts } from "./tls/server-contexts.ts";
 export { TargetTls } from "./tls/target-tls.ts";

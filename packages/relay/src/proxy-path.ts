@@ -64,10 +64,7 @@ interface Spliced {
 /** A target that does not answer is skipped for a moment, so few attempts per client are enough. */
 const dialsMax = 4;
 
-function requestOf({ head, bytes, tried }: ProxiedConnection): Pick<TargetRequest, "head" | "bytes" | "tried"> {
-	return { head, bytes: bytes.buffer, tried };
-}
-
+/** Between two moments in which clients of remote shards are told to go. */
 const leaveStepMs = 20;
 
 /**
@@ -81,6 +78,8 @@ export class ProxyPath implements DataPath {
 	readonly #waiting: DeadlineSet<ProxiedConnection>;
 	readonly #unplaced: PlacementQueue<ProxiedConnection>;
 	readonly #splices = new Map<Splice, Spliced>();
+	/** Those of them to remote shards whose clients have not been told to go. */
+	readonly #remote = new Set<Splice>();
 	readonly #server: Server;
 	readonly #budget: DescriptorBudget;
 	/** Counts the loop's turns in which a connection was accepted. */
@@ -103,12 +102,12 @@ export class ProxyPath implements DataPath {
 		this.#unplaced = new PlacementQueue({
 			waitMs: options.targets.waitMs,
 			heldUpMs: options.targets.heldUpMs,
-			areHeldUp: (connection) => options.targets.areHeldUp(requestOf(connection)),
+			areHeldUp: (connection) => options.targets.areHeldUp(this.#requestOf(connection)),
 			itemsMax: DataPathLimits.placementMax,
 			look: () => options.targets.look(),
 			place: (connection) => this.#place(connection),
 			placed: () => {},
-			refuse: (connection) => this.#refuse(connection, this.#targets.refusal(requestOf(connection), this.#isStopping)),
+			refuse: (connection) => this.#refuse(connection, this.#targets.refusal(this.#requestOf(connection), this.#isStopping)),
 		});
 		this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#admit(socket));
 	}
@@ -169,17 +168,13 @@ export class ProxyPath implements DataPath {
 
 	/** Shards of this machine tell their own clients, at the same rate, and so that all are told in the first half of the time. */
 	#leaveRemote(deadlineMs: number): NodeJS.Timeout {
-		const isRemote = ({ target }: Spliced) => target.link.isLastHop;
-		const most = [...this.#splices.values()].filter(isRemote).length;
-		const perStep = (Math.max(this.#options.leavePerSecond(), most / (deadlineMs / 2000) || 0) * leaveStepMs) / 1000;
-		const told = new Set<Splice>();
+		const perSecond = Math.max(this.#options.leavePerSecond(), this.#remote.size / (deadlineMs / 2000) || 0);
 		let due = 0;
 		const tell = (): void => {
-			due += perStep;
-			for (const [splice, spliced] of this.#splices) {
+			due += (perSecond * leaveStepMs) / 1000;
+			for (const splice of this.#remote) {
 				if (due < 1) return;
-				if (!isRemote(spliced) || told.has(splice)) continue;
-				told.add(splice);
+				this.#remote.delete(splice);
 				splice.leave();
 				due--;
 			}
@@ -413,6 +408,7 @@ export class ProxyPath implements DataPath {
 			onTargetClosed: (how) => {
 				count(-1, -lasting);
 				this.#splices.delete(splice);
+				this.#remote.delete(splice);
 				// Another machine may look well to whoever asks for /health, and break each connection: it would always have the fewest.
 				if (how === "broken" && isLastHop) target.shun(how);
 				if (how === "unreached") this.#onDialFailed(connection, target);
@@ -420,6 +416,7 @@ export class ProxyPath implements DataPath {
 			},
 		});
 		this.#splices.set(splice, spliced);
+		if (isLastHop) this.#remote.add(splice);
 	}
 
 	#onDialFailed(connection: ProxiedConnection, target: Target): void {

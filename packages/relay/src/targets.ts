@@ -51,15 +51,19 @@ export interface Target {
 	readonly isStandingStill: boolean;
 }
 
-/** A connection that needs a target. */
-export interface TargetRequest {
+/** A connection that has no target. */
+export interface UnplacedRequest {
 	readonly head: HeadParser;
 	/** Received bytes, from the head on. */
 	readonly bytes: Buffer;
-	/** Address of the client. */
-	address(): string;
 	/** Targets that this connection was sent to before, in vain. */
 	readonly tried: readonly Target[];
+}
+
+/** A connection that needs a target. */
+export interface TargetRequest extends UnplacedRequest {
+	/** Address of the client. */
+	address(): string;
 }
 
 /** Chooses the target of each connection: the balancer's picker of shards, or the edge's selection of nodes. */
@@ -71,7 +75,7 @@ export interface Targets {
 	/** The target that gets the connection, which counts for it from now on; null while none has room. */
 	pick(request: TargetRequest): Target | null;
 	/** Why `pick` finds no target. */
-	refusal(request: Pick<TargetRequest, "head" | "bytes" | "tried">, isStopping: boolean): Refusal;
+	refusal(request: UnplacedRequest, isStopping: boolean): Refusal;
 	/** A target could take what another one does not answer. As of the last look. */
 	readonly mayTakeBack: boolean;
 	/** How long a connection waits for room before it is refused. */
@@ -79,7 +83,7 @@ export interface Targets {
 	/** How long it waits while the targets that it may go to are merely delayed. */
 	readonly heldUpMs: number;
 	/** As of the last look. */
-	areHeldUp(request: Pick<TargetRequest, "head" | "bytes" | "tried">): boolean;
+	areHeldUp(request: UnplacedRequest): boolean;
 	/** How a target that was tried last is refused. */
 	readonly unreachable: Refusal;
 }

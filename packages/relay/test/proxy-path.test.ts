@@ -307,6 +307,23 @@ describe("the end of the proxy, for a client on another machine", () => {
 		expect(performance.now() - saidMs, "ms until the client's answer was read").toBeLessThan(4000);
 	});
 
+	it("that gets an answer of HTTP: it gets all of it, and nothing else", async () => {
+		// Its body looks like a whole frame and the beginning of another one.
+		const begun = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 6\r\n\r\n\u0082\u0000";
+		answer = begun;
+		const { socket, state } = await client(true);
+		socket.setEncoding("latin1");
+		socket.write(upgrade);
+		await becomes("the beginning of the answer", () => state.text === begun);
+		const drained = path!.drain(60_000);
+		await new Promise((resolve) => setTimeout(resolve, 100));
+		sockets[0]!.write("rest");
+		await becomes("the end", () => state.isEnded);
+		expect(state.text).toBe(`${begun}rest`);
+		socket.end();
+		await drained;
+	});
+
 	it("at most so many per second, all in the first half of the time", async () => {
 		const { socket, state } = await webSocket();
 		const begunMs = performance.now();

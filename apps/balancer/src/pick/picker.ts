@@ -115,12 +115,12 @@ export class Picker {
 
 	/** The same for a connection: those that it may go to serve, but none of them responds. @param isLocal @param tried see `pick`. */
 	isHeldUp(isLocal: boolean, tried: readonly Candidate[]): boolean {
-		const serving = this.open(isLocal, tried).filter((each) => each.serving);
+		const serving = this.candidatesFor(isLocal, tried).filter((each) => each.serving);
 		return serving.length > 0 && serving.every(({ silent }) => silent);
 	}
 
-	/** The candidates for a connection. @param isLocal @param tried see `pick`. */
-	open(isLocal: boolean, tried: readonly Candidate[]): readonly Candidate[] {
+	/** The shards that a connection may go to, able or not. @param isLocal @param tried see `pick`. */
+	candidatesFor(isLocal: boolean, tried: readonly Candidate[]): readonly Candidate[] {
 		return this.#candidates.filter((each) => !(isLocal && each.row.remote !== undefined) && !tried.includes(each));
 	}
 

@@ -9,6 +9,7 @@ import {
 	type TargetLink,
 	type TargetRequest,
 	type Targets,
+	type UnplacedRequest,
 	withMessage,
 } from "@shardcast/relay";
 import { ShardState } from "@shardcast/scoreboard";
@@ -45,7 +46,7 @@ export class ShardTargets implements Targets {
 		return picker.mayTakeBack && (remotes.losesOne || picker.candidates.some(isStandingStill));
 	}
 
-	areHeldUp({ head, bytes, tried }: Pick<TargetRequest, "head" | "bytes" | "tried">): boolean {
+	areHeldUp({ head, bytes, tried }: UnplacedRequest): boolean {
 		return this.#parts.picker.isHeldUp(this.#isLocal(head, bytes), remotesAmong(tried));
 	}
 
@@ -67,9 +68,9 @@ export class ShardTargets implements Targets {
 		return candidate.row instanceof RemoteRow ? new RemoteTarget(candidate, candidate.row, this.#parts) : this.#own(candidate);
 	}
 
-	refusal({ head, bytes, tried }: Pick<TargetRequest, "head" | "bytes" | "tried">, isStopping: boolean): Refusal {
+	refusal({ head, bytes, tried }: UnplacedRequest, isStopping: boolean): Refusal {
 		const { picker } = this.#parts;
-		return placementRefusal(picker, picker.open(this.#isLocal(head, bytes), remotesAmong(tried)), isStopping);
+		return placementRefusal(picker, picker.candidatesFor(this.#isLocal(head, bytes), remotesAmong(tried)), isStopping);
 	}
 
 	#isLocal(head: HeadParser, bytes: Buffer): boolean {

@@ -8,12 +8,15 @@ export type Progress = "more" | "complete" | "switched" | "stream";
 
 /** A shard's heads have a few hundred bytes. */
 const headBytesMax = 65_536;
+const nothing = Buffer.alloc(0);
 
 /**
  * Finds the end of a shard's responses, one at a time. It changes nothing and stores nothing but an incomplete head. A response that it does
  * not understand, or that is the last one, never ends: the connection then carries no further request.
  */
 export class ResponseReader {
+	/** What has come behind the head of the response that switched. */
+	switched: Buffer = nothing;
 	#state: "none" | "head" | "body" | "endless" = "none";
 	#head = new GrowingBytes();
 	#isHeadRequest = false;
@@ -39,6 +42,7 @@ export class ResponseReader {
 			this.#head = new GrowingBytes();
 			rest = all.subarray(end + 4);
 			const progress = this.#begin(all.toString("latin1", 0, end));
+			if (progress === "switched") this.switched = rest;
 			if (progress !== null) return progress;
 		}
 		if (this.#state === "body") {

@@ -76,7 +76,7 @@ export class Splice {
 	#clientEnded = false;
 	/** The client's connection belongs to the caller again. */
 	#isReleased = false;
-	/** Of the frames to a client on a remote shard, once it has a WebSocket; null = where they end is not known. */
+	/** Of the frames to a client that has a WebSocket on a remote shard; null = it has none. */
 	#frames: FrameEnds | null = null;
 	#isLeaving = false;
 
@@ -189,12 +189,7 @@ export class Splice {
 		this.#held = null;
 		clearTimeout(this.#answerTimer);
 		if (isUnavailable(bytes, start) && this.giveBack()) this.#onUnserved("unavailable");
-		else {
-			const end = bytes.indexOf("\r\n\r\n", start);
-			if (end >= 0) this.#frames = new FrameEnds();
-			this.#frames?.push(bytes.subarray(end + 4));
-			this.#passBack(bytes);
-		}
+		else this.#passBack(bytes);
 	}
 
 	readonly #onLate = (): void => this.#unserved("late");
@@ -253,8 +248,8 @@ export class Splice {
 		const rest = this.#requests.end();
 		if (rest.length > 0) target.write(rest);
 		client.pipe(target);
-		if (this.#frames === null) target.pipe(client);
-		else this.#passFrames(this.#frames);
+		if (this.#isLastHop) this.#passFrames();
+		else target.pipe(client);
 		if (this.#clientEnded) target.end();
 		// A target closes its side when it is done with the connection. The client then gets what is on its way, but need not close its own side.
 		target.once("end", () => {
@@ -265,8 +260,11 @@ export class Splice {
 	}
 
 	/** Like a pipe, and it can end between two frames. */
-	#passFrames(frames: FrameEnds): void {
+	#passFrames(): void {
 		const [client, target] = [this.#client, this.#target];
+		const frames = new FrameEnds();
+		this.#frames = frames;
+		frames.push(this.#answers.switched);
 		client.on("drain", this.#resumeTarget);
 		target.on("data", (bytes) => {
 			const end = frames.push(bytes);
