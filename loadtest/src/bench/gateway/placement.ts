@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { constants, setPriority } from "node:os";
 import { availableCpus } from "@shardcast/process";
+import { keepCpusAwake } from "../support/awake-cpus.ts";
 
 /**
  * Gives the gateway a CPU that it shares with no part of the bench, and the others to this process and those that play clients and backends. Of these
@@ -14,6 +15,7 @@ export class Placement {
 	readonly #gatewayCpu: number | null;
 	readonly #otherCpus: readonly number[];
 	readonly #allCpus: readonly number[];
+	readonly #letSleep: (() => void) | null;
 
 	/** Also moves this process. */
 	constructor() {
@@ -24,18 +26,23 @@ export class Placement {
 		this.#otherCpus = canPin ? cpus.slice(0, -1) : [];
 		this.#allCpus = cpus;
 		if (canPin) pin(process.pid, this.#otherCpus);
+		this.#letSleep = canPin ? keepCpusAwake() : null;
 		this.about = canPin
-			? `gateway on CPU ${this.#gatewayCpu}, clients and backends on ${this.#otherCpus.join(",")}`
+			? `gateway on CPU ${this.#gatewayCpu}, clients and backends on ${this.#otherCpus.join(",")}, kept awake by ${this.mustPoll ? "a process that polls" : "the kernel"}`
 			: "nothing is pinned: that takes two CPUs, and taskset";
 	}
 
-	/** Whether nothing else of the bench runs on the CPU of the gateway. */
-	get isPinned(): boolean {
-		return this.#gatewayCpu !== null;
+	/**
+	 * Whether a process of the bench must keep the other CPUs awake, since the kernel does not. It is the worse way: as no CPU seems to have time, the
+	 * kernel leaves its threads and other programs on the gateway's.
+	 */
+	get mustPoll(): boolean {
+		return this.#gatewayCpu !== null && this.#letSleep === null;
 	}
 
-	/** This process may run anywhere again, and so may those that it starts. */
+	/** This process may run anywhere again, and so may those that it starts. CPUs may sleep. */
 	end(): void {
+		this.#letSleep?.();
 		if (this.#gatewayCpu !== null) pin(process.pid, this.#allCpus);
 	}
 
