@@ -297,7 +297,10 @@ export const shardCounters = [
 	["unreadBytes", "bytes that wait in the process for all clients together (now)"],
 	["clientsBehind", "clients that are in such a queue, or have more than a sixteenth of --max-buffered unread (now)"],
 	["unreadLimited", "times that --max-buffered-total, or the half that lanes may take, was exceeded and something was dropped or closed"],
-	["clientsCutForMemory", "clients closed with 3008 and reset because --max-buffered-total was exceeded and they had the most unread"],
+	[
+		"clientsCutForMemory",
+		"clients closed with 3008 and reset because they had the most unread while --max-buffered-total was exceeded or commands waited for memory",
+	],
 	["toldToLeave", "clients told to reconnect because their shard is drained while it runs"],
 	["refusedOverloaded", "clients answered 503 because a guard acted"],
 	["openFiles", "descriptors that the process has open (now)"],

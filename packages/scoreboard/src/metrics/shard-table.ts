@@ -258,7 +258,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_clients_cut_for_memory_total",
 		"none",
-		"Clients closed with 3008 because --max-buffered-total was exceeded and they had the most unread.",
+		"Clients closed with 3008 because they had read nothing for 2 s and had the most unread, while --max-buffered-total was exceeded or commands waited for the memory of unread replies.",
 		perShard(({ counters }) => counters.clientsCutForMemory),
 	),
 	// Bus.

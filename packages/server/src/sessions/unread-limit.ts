@@ -25,6 +25,8 @@ const lanesShare = 1 / 2;
 const lanesShareAfter = 3 / 8;
 /** What is left after clients have been closed. Less than everything, so that the next bytes do not close another one. */
 const shareAfter = 3 / 4;
+/** Share of the replies that is freed when others wait for it. */
+const repliesShare = 1 / 4;
 /** From this share of the limit on, it looks again before each turn, but not more often than `lookMsMin`. */
 const highShare = 1 / 4;
 const lookMsMin = 100;
@@ -35,7 +37,8 @@ const patienceMs = 2000;
 
 /**
  * Limits what waits in a shard for all its clients together: in transports, and in lanes. Beyond the limit, lanes drop what may be dropped, and of
- * the clients that have read nothing for two seconds, those with the most unread bytes are closed (3008).
+ * the clients that have read nothing for two seconds, those with the most unread bytes are closed (3008). So are those with the most bytes of replies
+ * while commands of others wait for their memory (`ReplyRoom`).
  *
  * Owned by the shard's loop. Bound: the number of clients; only those that are behind have an entry. Cost: a look at each client, 0.1 µs, once a
  * second; every five seconds while nothing is published; up to ten times a second while much is unread.
@@ -64,7 +67,7 @@ export class UnreadLimit {
 	}
 
 	everySecond(): void {
-		const isQuiet = this.#isQuiet && this.#bytes === 0;
+		const isQuiet = this.#isQuiet && this.#bytes === 0 && this.#parts.lanes.memory.waitingForReplies === 0;
 		this.#isQuiet = true;
 		if (!isQuiet || this.#parts.nowMs() - this.#lookedMs >= lookMsQuiet) this.#look();
 	}
@@ -90,7 +93,7 @@ export class UnreadLimit {
 			const bytes = own + inStalledLane(client);
 			inTransports += own;
 			if (bytes > behindBytes || isInSlowLane(client)) slow++;
-			if (bytes <= behindBytes) this.#behind.delete(client);
+			if (bytes <= behindBytes && replyBytes(client) === 0) this.#behind.delete(client);
 			else if (!this.#behind.has(client)) this.#behind.set(client, this.#lookedMs);
 		}
 		const max = bytesMax();
@@ -98,7 +101,13 @@ export class UnreadLimit {
 		if (isOverShare && lanes.shrink(max * lanesShareAfter)) counters.add("unreadLimited", 1);
 		this.#bytes = inTransports + lanes.memory.bytes;
 		if (this.#bytes > max) {
-			inTransports -= this.#close(this.#bytes - max * shareAfter);
+			const { count, transportBytes } = this.#close(this.#bytes - max * shareAfter, unreadBytes);
+			if (count > 0) counters.add("unreadLimited", 1);
+			inTransports -= transportBytes;
+			this.#bytes = inTransports + lanes.memory.bytes;
+		}
+		if (lanes.memory.waitingForReplies > 0) {
+			inTransports -= this.#close(lanes.memory.replyBytes * repliesShare, replyBytes).transportBytes;
 			this.#bytes = inTransports + lanes.memory.bytes;
 		}
 		this.#isHigh = this.#bytes > max * highShare;
@@ -108,14 +117,16 @@ export class UnreadLimit {
 		counters.set("laneMessages", lanes.memory.messages);
 	}
 
-	/** Closes clients until about this many bytes are free. @returns those of them that were in transports. */
-	#close(bytes: number): number {
+	/**
+	 * Closes clients that have read nothing for long, until about this many of the bytes that `held` finds are free.
+	 * @returns how many, and the bytes that were in their transports.
+	 */
+	#close(bytes: number, held: (client: ClientSession) => number): { readonly count: number; readonly transportBytes: number } {
 		const { cut, counters } = this.#parts;
 		const stuck: { readonly client: ClientSession; readonly own: number; readonly bytes: number }[] = [];
 		for (const [client, sinceMs] of this.#behind) {
-			if (this.#lookedMs - sinceMs < patienceMs) continue;
-			const own = inTransport(client);
-			stuck.push({ client, own, bytes: own + inStalledLane(client) });
+			const bytes = held(client);
+			if (this.#lookedMs - sinceMs >= patienceMs && bytes > 0) stuck.push({ client, own: inTransport(client), bytes });
 		}
 		stuck.sort((one, other) => other.bytes - one.bytes);
 		let freed = 0;
@@ -125,11 +136,9 @@ export class UnreadLimit {
 			freed += stuck[count]!.bytes;
 			freedInTransports += stuck[count]!.own;
 		}
-		if (count === 0) return 0;
-		cut(stuck.slice(0, count).map(({ client }) => client));
-		counters.add("unreadLimited", 1);
+		if (count > 0) cut(stuck.slice(0, count).map(({ client }) => client));
 		counters.add("clientsCutForMemory", count);
-		return freedInTransports;
+		return { count, transportBytes: freedInTransports };
 	}
 }
 
@@ -139,6 +148,11 @@ const isInSlowLane = ({ transport }: ClientSession): boolean => transport instan
 function inTransport({ transport }: ClientSession): number {
 	return (transport instanceof Lane ? transport.transport : transport).getBufferedAmount();
 }
+
+const unreadBytes = (client: ClientSession): number => inTransport(client) + inStalledLane(client);
+
+/** Unread bytes of its replies, which nothing but closing the client frees. */
+const replyBytes = ({ transport }: ClientSession): number => (transport instanceof Lane ? transport.replyBytes : 0);
 
 /**
  * What waits in a lane from which nothing may be dropped, so that only closing the client frees it. Others may share the publications: if less is

@@ -12,7 +12,7 @@ const bufferedBytesMax = 1000;
 class Rig {
 	readonly held = new Map<ClientSession, number>();
 	readonly cut: number[] = [];
-	readonly memory = { bytes: 0, publicationBytes: 0, messages: 0 };
+	readonly memory = { bytes: 0, publicationBytes: 0, messages: 0, replyBytes: 0, waitingForReplies: 0 };
 	readonly row = Scoreboard.inMemory(1).row(0);
 	/** The system's clock. While it goes on without `pass`, the process stands still. */
 	nowMs = 0;
@@ -72,9 +72,21 @@ class Rig {
 		return client;
 	}
 
+	/** With so many unread bytes of replies, and next to nothing in its transport. */
+	withReplies(bytes: number): ClientSession {
+		const client = this.client(1);
+		class ReplyLane extends Lane {
+			override get replyBytes(): number {
+				return bytes;
+			}
+		}
+		client.transport = new ReplyLane(client.transport, {} as never, this.row, new LaneMemory(), "long");
+		return client;
+	}
+
 	/** @param replyBytes of it may not be dropped. */
 	lanesHold(bytes: number, replyBytes = 0): void {
-		Object.assign(this.memory, { bytes, publicationBytes: bytes - replyBytes });
+		Object.assign(this.memory, { bytes, publicationBytes: bytes - replyBytes, replyBytes });
 	}
 
 	/** Time passes while the process runs. */
@@ -228,5 +240,55 @@ describe("the limit of all unread bytes", () => {
 		rig.seconds(1);
 		expect(looksOf(turns), "turns with much unread").toBe(10);
 		expect(rig.row.get("clientsBehind")).toBe(1);
+	});
+});
+
+describe("replies that nobody reads while commands of others wait for their memory", () => {
+	const rigged = (): { readonly rig: Rig; readonly clients: readonly ClientSession[] } => {
+		const rig = new Rig();
+		rig.client(900);
+		const clients = [100, 300, 200, 400].map((bytes) => rig.withReplies(bytes));
+		rig.lanesHold(1000, 1000);
+		return { rig, clients };
+	};
+	const left = ({ held }: Rig, clients: readonly ClientSession[]): number[] =>
+		clients.map((client) => (client.transport as Lane).replyBytes).filter((_, index) => held.has(clients[index]!));
+
+	it("close those that have read nothing for two seconds, the most bytes first, until a quarter is free", () => {
+		const { rig, clients } = rigged();
+		rig.memory.waitingForReplies = 1;
+		rig.seconds(2);
+		expect(left(rig, clients), "before two seconds are over").toEqual([100, 300, 200, 400]);
+		rig.seconds(1);
+		expect(left(rig, clients)).toEqual([100, 300, 200]);
+		expect(rig.held.size, "with the one that holds no replies").toBe(4);
+		expect(rig.row.get("clientsCutForMemory")).toBe(1);
+	});
+
+	it("close none that reads", () => {
+		const { rig, clients } = rigged();
+		rig.memory.waitingForReplies = 1;
+		for (let second = 0; second < 6; second++) {
+			for (const client of clients.slice(1)) rig.limit.writable(client);
+			rig.seconds(1);
+		}
+		expect(left(rig, clients)).toEqual([300, 200, 400]);
+	});
+
+	it("close nobody when no command waits", () => {
+		const { rig, clients } = rigged();
+		rig.seconds(10);
+		expect(left(rig, clients)).toEqual([100, 300, 200, 400]);
+	});
+
+	it("are looked at each second, though nothing is published", () => {
+		const { rig, clients } = rigged();
+		rig.lanesHold(0, 1000);
+		rig.memory.waitingForReplies = 1;
+		for (let second = 0; second < 3; second++) {
+			rig.pass(1000);
+			rig.limit.everySecond();
+		}
+		expect(left(rig, clients)).toEqual([100, 300, 200]);
 	});
 });

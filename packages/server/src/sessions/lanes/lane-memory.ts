@@ -10,6 +10,8 @@ export const entryBytes = 128;
 export class LaneMemory {
 	/** Unread bytes of replies and other messages that may not be dropped. A long message counts until its last part has been sent. */
 	replyBytes = 0;
+	/** Clients with a command that waits until others have read their replies. Written only by `ReplyRoom`. */
+	waitingForReplies = 0;
 	#bytes = 0;
 	#messages = 0;
 

@@ -160,6 +160,11 @@ export class Lane implements Transport {
 		}
 	}
 
+	/** Bytes of replies, which may not be dropped. A long one counts until its last part has been sent. */
+	get replyBytes(): number {
+		return this.#counted;
+	}
+
 	/** Bytes that wait here, without those that the transport holds. */
 	get queuedBytes(): number {
 		const { publicationBytes, otherBytes } = this.#queue;

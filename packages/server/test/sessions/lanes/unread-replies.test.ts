@@ -74,6 +74,16 @@ describe("unread replies are limited for the whole shard", () => {
 		expect(rig.lanes.memory.replyBytes).toBe(0);
 	});
 
+	it("tells how many clients wait", async () => {
+		const rig = rigged();
+		const all = Array.from({ length: 4 }, () => rig.connected());
+		for (const { transport } of all) transport.peer.pause();
+		for (const client of all) client.send({ history: { channel: "c", limit: 60 }, id: 2 });
+		expect(rig.lanes.memory.waitingForReplies).toBe(2);
+		for (const { transport } of all) transport.peer.leave(1006);
+		await vi.waitFor(() => expect(rig.lanes.memory.waitingForReplies).toBe(0), { timeout: 8000 });
+	});
+
 	it("connect of unidirectional clients", async () => {
 		const rig = rigged();
 		const all = Array.from({ length: clients }, () => rig.listening());

@@ -13,7 +13,7 @@ const usualBytesMax = 256 * 1024 * 1024;
 
 /**
  * Memory for long replies that clients have not read yet. While it is full, commands with long replies wait: otherwise a thousand clients that
- * reconnect together and do not read would take the memory of a thousand replies.
+ * reconnect together and do not read would take the memory of a thousand replies. While others wait, `UnreadLimit` closes those that read nothing.
  *
  * Owned by the shard's loop. Bound: 256 MiB, plus one reply.
  */
@@ -34,9 +34,12 @@ export class ReplyRoom {
 	async free(session: CentrifugeSession): Promise<void> {
 		if (!this.isFull(session)) return;
 		this.#parts.counters.add("commandsHeldForMemory", 1);
+		const { memory } = session.sessions.lanes;
 		session.waitsForMemory = true;
+		memory.waitingForReplies++;
 		// An earlier client may have filled it again.
 		while (!session.isGone && this.isFull(session)) await this.#parts.turns.read(() => session.isGone || !this.isFull(session));
+		memory.waitingForReplies--;
 		session.waitsForMemory = false;
 	}
 }
