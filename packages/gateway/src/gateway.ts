@@ -298,6 +298,8 @@ export class Gateway {
 		this.#check.drain();
 		await this.#listener.drain(deadline.leftMs() / 4);
 		const { hub } = this;
+		// What clients have sent must not wait any longer than they do.
+		hub.passAll();
 		await closeAll({
 			clients: () => hub.clients.all.map(leavingClient),
 			close: ({ client }) => hub.close(client, "draining"),

@@ -121,6 +121,59 @@ describe("bursts from a client", () => {
 });
 
 describe("bandwidth", () => {
+	it("CONTROL passes at once in both directions while FILE waits, and FILE keeps its order", async () => {
+		const rig = await start({ clientBandwidth: 20_000 });
+		const client = await rig.client();
+		const [controls, data] = [await rig.backends[0]!.connection("control"), await rig.backends[0]!.connection("data")];
+		for (let index = 0; index < 3; index++) {
+			data.socket.write(frameBytes(file, client.id, Buffer.alloc(40_000, index)));
+			client.send(file, 1, Buffer.alloc(40_000, index));
+		}
+		const files = ({ frames }: Pick<typeof data, "frames">) =>
+			frames.filter(({ frameClass }) => frameClass === file).map(({ content }) => content[0]);
+		await waitFor(() => files(client).length === 1 && files(data).length === 1, { ...within, what: "the first FILE" });
+		const beganMs = performance.now();
+		controls.socket.write(frameBytes(control, client.id, "down"));
+		client.send(control, 1, "up");
+		const has = ({ frames }: Pick<typeof data, "frames">) => frames.some(({ frameClass }) => frameClass === control);
+		await waitFor(() => has(client) && has(controls), { ...within, what: "CONTROL" });
+		// The next FILE may pass after a second.
+		expect(performance.now() - beganMs).toBeLessThan(700);
+		expect([files(client), files(data)]).toEqual([[0], [0]]);
+		await waitFor(() => files(client).length === 3 && files(data).length === 3, { ...within, what: "all FILE" });
+		expect([files(client), files(data)]).toEqual([
+			[0, 1, 2],
+			[0, 1, 2],
+		]);
+	});
+
+	it("a reload that lifts the limit lets go what waits in both directions", async () => {
+		const rig = await start({ clientBandwidth: 1000 });
+		const client = await rig.client();
+		const data = await rig.backends[0]!.connection("data");
+		for (let index = 0; index < 3; index++) {
+			data.socket.write(frameBytes(file, client.id, Buffer.alloc(100_000)));
+			client.send(file, 1, Buffer.alloc(100_000));
+		}
+		const files = () => [client, data].map(({ frames }) => frames.filter(({ frameClass }) => frameClass === file).length);
+		await waitFor(() => files().join() === "1,1", { ...within, what: "the first frames" });
+		await waitFor(() => rig.report.frames.from_clients === 3, { ...within, what: "all of the client's" });
+		rig.gateway.reload({ ...rig.gateway.config, clientBandwidth: 0 });
+		await waitFor(() => files().join() === "3,3", { ...within, what: "the frames that waited" });
+	});
+
+	it("a client that sends much more than the limit is closed, and told why", async () => {
+		const rig = await start({ clientBandwidth: 1000, clientQueueFrames: 4 });
+		const client = await rig.client();
+		burst(client, 200, file, 1);
+		for (let index = 0; index < 10; index++) client.send(file, 1, Buffer.alloc(1000));
+		expect(await client.closing()).toEqual({
+			code: 1013,
+			reason: "too many frames wait for their turn in the bandwidth limit; send more slowly",
+		});
+		expect(rig.report.clients.closed.over_bandwidth).toBe(1);
+	});
+
 	it("a client is not stalled while the gateway's limit keeps frames from it", async () => {
 		const rig = await start({ clientBandwidth: 25_000, clientQueueFrames: 4, stalledClientTimeoutMs: 200 });
 		const client = await rig.client();

@@ -10,6 +10,21 @@ const content = (index: number, bytes: number) => `${index} `.padEnd(bytes, "x")
 const numberIn = (text: { toString(): string }) => Number(text.toString().split(" ")[0]);
 
 describe("a gateway that drains", () => {
+	it("passes on what waits for bandwidth, also of a client that has gone", async () => {
+		const rig = await start({ clientBandwidth: 1000, shutdownTimeoutMs: 20_000 });
+		const [stays, goes] = [await rig.client(), await rig.client()];
+		const data = await rig.backends[0]!.connection("data");
+		for (const client of [stays, goes]) for (const index of numbers(20)) client.send(file, 1, content(index, 1000));
+		await waitFor(() => rig.report.frames.from_clients === 40, { ...within, what: "frames" });
+		goes.socket.close();
+		await waitFor(() => rig.report.clients.open === 1, { ...within, what: "one client" });
+		expect(data.frames.length, "frames before the end").toBeLessThan(10);
+		expect(await rig.gateway.drain()).toBe(0);
+		await waitFor(() => data.isClosed, { ...within, what: "the end" });
+		for (const { id } of [stays, goes])
+			expect(data.frames.filter(({ clientId }) => clientId === id).map((frame) => numberIn(frame.content))).toEqual(numbers(20));
+	});
+
 	it("gives a backend that reads late every CONTROL and FILE frame of clients that are closed, and tells it that each has left", async () => {
 		const rig = await start({
 			shutdownTimeoutMs: 40_000,

@@ -19,6 +19,12 @@ export class TokenBucket {
 		return true;
 	}
 
+	/** Takes it even if nothing is there: then all of it is owed. */
+	owe(perSecond: number, nowMs: number, amount: number): void {
+		this.#tokens = this.#tokensAt(perSecond, nowMs) - amount;
+		this.#atMs = nowMs;
+	}
+
 	/** Whole milliseconds until something can be taken. */
 	waitMs(perSecond: number, nowMs: number): number {
 		return Math.max(0, Math.ceil(((1 - this.#tokensAt(perSecond, nowMs)) * 1000) / perSecond));

@@ -82,6 +82,11 @@ export class BackendConnection {
 		return this.#reader.isHeld;
 	}
 
+	/** Whether nothing is written because the bandwidth is used up. */
+	get isThrottled(): boolean {
+		return this.#writer.isThrottled;
+	}
+
 	/** Whether the backend has sent a part of a frame, and nothing for so long. */
 	isStalled(nowMs: number, timeoutMs: number): boolean {
 		return this.#reader.isStalled(nowMs, timeoutMs);

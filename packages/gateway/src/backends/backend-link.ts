@@ -313,8 +313,8 @@ export class BackendLink implements Link {
 
 	readonly #checkIdle = (): void => {
 		const halfMs = this.#parts.options.idleMs / 2;
-		// A backend that is not read cannot be heard.
-		if (this.#control!.isHeld) this.#heard();
+		// A backend that is not read cannot be heard, and one whose ping waits for bandwidth cannot answer it.
+		if (this.#control!.isHeld || this.#control!.isThrottled) this.#heard();
 		if (this.#isStalled) {
 			// If this process stood still, the rest may be in the socket.
 			this.#idleCheck = setImmediate(() => {

@@ -95,6 +95,11 @@ export class ConnectionWriter {
 		return this.#isWriting || this.#immediate !== null || this.#timer !== null;
 	}
 
+	/** Whether what waits, waits for bandwidth. */
+	get isThrottled(): boolean {
+		return this.#timer !== null;
+	}
+
 	/** Something waits to be written. */
 	wake(): void {
 		if (!this.isBusy && !this.#isStopped) this.#immediate = setImmediate(this.#write);

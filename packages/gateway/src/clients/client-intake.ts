@@ -1,11 +1,13 @@
 import type { Frame } from "../buffers/frame.ts";
 import type { Bandwidth } from "../flow/bandwidth.ts";
-import { mayDrop } from "../frames/frame-codec.ts";
+import { isUrgent, mayDrop } from "../frames/frame-codec.ts";
 import { type HeldBudget, HeldFrames } from "../lanes/held-frames.ts";
 
 interface ClientIntakeParts {
 	readonly bandwidth: Bandwidth;
 	readonly budget: HeldBudget;
+	/** All intakes with frames that wait, also those of clients that have gone. It puts itself in, and takes itself out. */
+	readonly waiting: Set<ClientIntake>;
 	/** Milliseconds, monotonic. */
 	readonly nowMs: () => number;
 	/** Passes on a frame that had to wait. The reference stays the intake's. */
@@ -18,14 +20,17 @@ interface ClientIntakeParts {
 const goneMsMax = 10_000;
 
 /**
- * Holds frames from one client to `--client-bandwidth`: those above it wait, in order, and VIDEO among them is dropped. What waits is passed on even if
- * the client goes meanwhile, but what waits for 10 seconds more is dropped: clients that come and go would fill the memory.
+ * Holds frames from one client to `--client-bandwidth`: those above it wait, in order, and VIDEO among them is dropped. CONTROL overtakes what waits as
+ * long as it stays below its part of the bandwidth. What waits is passed on even if the client goes meanwhile, but what waits for 10 seconds more is
+ * dropped: clients that come and go would fill the memory.
  *
  * One owner, the client. Bound: its budget, which it shares with what waits for backends.
  */
 export class ClientIntake {
 	readonly #parts: ClientIntakeParts;
 	readonly #waiting = new HeldFrames();
+	/** CONTROL that waits: later CONTROL must not overtake it. */
+	#urgentWaiting = 0;
 	#hasLeft = false;
 	#dropTimer: NodeJS.Timeout | null = null;
 	#timer: NodeJS.Timeout | null = null;
@@ -34,19 +39,25 @@ export class ClientIntake {
 		this.#parts = parts;
 	}
 
-	/** Bytes per second. */
+	/** Bytes per second. Applies to what waits as well; 0 passes all of it on. */
 	set bytesPerSecond(value: number) {
 		this.#parts.bandwidth.bytesPerSecond = value;
+		if (this.#waiting.count > 0) this.#again();
 	}
 
 	/** "now": pass it on. "later": it is retained, and passed on when it may. "full": too many wait. */
 	admit(frame: Frame): "now" | "later" | "dropped" | "full" {
-		const { bandwidth, budget, nowMs } = this.#parts;
+		const { bandwidth, budget, nowMs, waiting } = this.#parts;
 		// Without a limit the clock is not read: each time is an object.
-		if (this.#waiting.count === 0 && (bandwidth.bytesPerSecond === 0 || bandwidth.take(frame.length, nowMs()))) return "now";
+		if (bandwidth.bytesPerSecond === 0 && this.#waiting.count === 0) return "now";
+		const isControl = isUrgent(frame.frameClass);
+		if (isControl && this.#urgentWaiting === 0 && bandwidth.takeUrgent(frame.length, nowMs())) return "now";
+		if (this.#waiting.count === 0 && bandwidth.take(frame.length, nowMs())) return "now";
 		if (mayDrop(frame.frameClass)) return "dropped";
 		if (!this.#waiting.hold(frame, budget)) return "full";
-		this.#timer ??= setTimeout(this.#again, bandwidth.waitMs(nowMs())).unref();
+		if (isControl) this.#urgentWaiting++;
+		waiting.add(this);
+		this.#timer ??= this.#wait(frame, nowMs());
 		if (this.#hasLeft) this.#dropLater();
 		return "later";
 	}
@@ -69,20 +80,31 @@ export class ClientIntake {
 			this.#parts.dropped();
 			frame.release();
 		}
+		this.#urgentWaiting = 0;
+		this.#parts.waiting.delete(this);
 	};
 
+	#wait({ frameClass }: Frame, nowMs: number): NodeJS.Timeout {
+		const { bandwidth } = this.#parts;
+		return setTimeout(this.#again, isUrgent(frameClass) ? bandwidth.urgentWaitMs(nowMs) : bandwidth.waitMs(nowMs)).unref();
+	}
+
 	readonly #again = (): void => {
+		if (this.#timer !== null) clearTimeout(this.#timer);
 		this.#timer = null;
-		const { bandwidth, nowMs, pass } = this.#parts;
+		const { bandwidth, nowMs, pass, waiting } = this.#parts;
 		for (let frame = this.#waiting.peek(); frame !== null; frame = this.#waiting.peek()) {
 			const now = nowMs();
-			if (!bandwidth.take(frame.length, now)) {
-				this.#timer = setTimeout(this.#again, bandwidth.waitMs(now)).unref();
+			const isControl = isUrgent(frame.frameClass);
+			if (!(isControl && bandwidth.takeUrgent(frame.length, now)) && !bandwidth.take(frame.length, now)) {
+				this.#timer = this.#wait(frame, now);
 				return;
 			}
 			this.#waiting.shift();
+			if (isControl) this.#urgentWaiting--;
 			pass(frame);
 			frame.release();
 		}
+		waiting.delete(this);
 	};
 }

@@ -160,6 +160,10 @@ export class ClientOutput {
 	/** Bytes per second. */
 	set bytesPerSecond(value: number) {
 		this.#bandwidth.bytesPerSecond = value;
+		if (this.#timer === null) return;
+		clearTimeout(this.#timer);
+		this.#timer = null;
+		this.#pumpSoon(true);
 	}
 
 	/** Sends what the WebSocket takes. @returns bytes. */
@@ -203,14 +207,19 @@ export class ClientOutput {
 		const now = this.#nowMs();
 		let unasked = 0;
 		do {
+			let isLowHeld = false;
 			if (bandwidth.bytesPerSecond > 0) {
 				const next = lanes.peek();
-				if (next !== null && !bandwidth.take(next.length, now)) {
-					this.#timer ??= setTimeout(this.#again, bandwidth.waitMs(now));
-					return;
+				if (next !== null && !this.#mayPass(next, now)) {
+					const high = lanes.peekHigh();
+					isLowHeld = high !== null && bandwidth.takeUrgent(high.length, now);
+					if (!isLowHeld) {
+						this.#waitForBandwidth(now, high !== null);
+						return;
+					}
 				}
 			}
-			const frame = lanes.next(now);
+			const frame = lanes.next(now, isLowHeld);
 			if (frame === null) return;
 			const sent = transport.send(frame.message(), true);
 			counts.frames.to_clients++;
@@ -231,6 +240,17 @@ export class ClientOutput {
 
 	#pumpSoon(isUrgent: boolean): void {
 		this.#pumps.soon(this.#client, isUrgent);
+	}
+
+	#mayPass({ frameClass, length }: Frame, nowMs: number): boolean {
+		const bandwidth = this.#bandwidth;
+		return (isUrgent(frameClass) && bandwidth.takeUrgent(length, nowMs)) || bandwidth.take(length, nowMs);
+	}
+
+	#waitForBandwidth(nowMs: number, hasUrgent: boolean): void {
+		const bandwidth = this.#bandwidth;
+		if (this.#timer !== null) clearTimeout(this.#timer);
+		this.#timer = setTimeout(this.#again, hasUrgent ? bandwidth.urgentWaitMs(nowMs) : bandwidth.waitMs(nowMs));
 	}
 
 	readonly #again = (): void => {

@@ -27,6 +27,8 @@ interface QueueMakerParts {
 /** Makes the queues of clients, and changes those of connected ones when options change. */
 export class QueueMaker {
 	readonly #parts: QueueMakerParts;
+	/** Intakes with frames that wait, also those of clients that have gone. */
+	readonly #waiting = new Set<ClientIntake>();
 
 	constructor(parts: QueueMakerParts) {
 		this.#parts = parts;
@@ -46,6 +48,7 @@ export class QueueMaker {
 			intake: new ClientIntake({
 				bandwidth: bandwidth(),
 				budget,
+				waiting: this.#waiting,
 				nowMs,
 				pass: (frame) => pass(client, frame),
 				dropped: () => counts.dropped.client_closed++,
@@ -53,6 +56,11 @@ export class QueueMaker {
 			budget,
 			share: pool.clientShare(),
 		};
+	}
+
+	/** Passes on what clients, also those that have gone, have sent beyond their bandwidth. */
+	passAll(): void {
+		for (const intake of [...this.#waiting]) intake.bytesPerSecond = 0;
 	}
 
 	/** Options have changed. */

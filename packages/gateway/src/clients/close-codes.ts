@@ -4,6 +4,7 @@ import type { CloseCause } from "../monitor/gateway-counts.ts";
 export const closings: Readonly<Record<CloseCause, { readonly code: number; readonly reason: string }>> = {
 	text: { code: 1003, reason: "frames are binary messages" },
 	too_many_held: { code: 1013, reason: "too many frames wait for backends; try again later" },
+	over_bandwidth: { code: 1013, reason: "too many frames wait for their turn in the bandwidth limit; send more slowly" },
 	no_buffer: { code: 1013, reason: "no memory for a frame; try again later" },
 	stalled: { code: 3008, reason: "slow" },
 	token_expired: { code: 3005, reason: "connection expired" },

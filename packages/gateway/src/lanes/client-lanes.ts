@@ -138,9 +138,17 @@ export class ClientLanes implements LaneListener {
 		return this.#turn().peek();
 	}
 
-	/** Takes out the frame to send now, with a reference. */
-	next(nowMs: number): Frame | null {
-		const lane = this.#turn();
+	/** The frame of the high lane that would go next. */
+	peekHigh(): Frame | null {
+		return this.#high.peek();
+	}
+
+	/**
+	 * Takes out the frame to send now, with a reference.
+	 * @param isLowHeld the low lane may send nothing now, even if it is its turn.
+	 */
+	next(nowMs: number, isLowHeld = false): Frame | null {
+		const lane = isLowHeld ? this.#high : this.#turn();
 		const frame = lane.shift();
 		if (frame === null) return null;
 		// A run of high frames counts only while a low one waits.

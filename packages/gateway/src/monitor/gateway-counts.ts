@@ -17,6 +17,7 @@ export type DropReason = (typeof dropReasons)[number];
 export const closeCauses = [
 	"text",
 	"too_many_held",
+	"over_bandwidth",
 	"no_buffer",
 	"stalled",
 	"token_expired",

@@ -106,7 +106,7 @@ export class FromClients {
 		const admitted = client.queues.intake.admit(frame);
 		if (admitted === "now") this.pass(client, frame);
 		else if (admitted === "dropped") counts.dropped.bandwidth++;
-		else if (admitted === "full") this.#tooMuch(client, "too_many_held");
+		else if (admitted === "full") this.#tooMuch(client, "over_bandwidth");
 		frame.release();
 	}
 

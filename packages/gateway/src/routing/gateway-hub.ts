@@ -158,12 +158,19 @@ export class GatewayHub implements ClientOwner {
 		const deadline = new Deadline(deadlineMs);
 		this.#turns.hurry();
 		await until(() => this.#turns.waiting === 0, deadline.leftMs());
+		this.passAll();
 		if (streams !== null) {
 			peers?.leave();
 			await backends.drainRemote(deadline.leftMs());
 			await until(() => streams.open === 0, deadline.leftMs());
 		}
 		await backends.drain(deadline.leftMs());
+	}
+
+	/** Passes on what waits because of `--client-bandwidth`, which holds no frame of these clients from now on. */
+	passAll(): void {
+		for (const { queues } of this.clients.all) queues.intake.bytesPerSecond = 0;
+		this.#queues.passAll();
 	}
 
 	stop(): void {

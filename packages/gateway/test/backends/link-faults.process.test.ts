@@ -172,6 +172,25 @@ describe("a link whose backend fails", () => {
 		clearInterval(chatter);
 	});
 
+	it("does not take a backend for silent whose ping waits for bandwidth", async () => {
+		const pool = new BufferPool();
+		const rig = linkRig(backend.port, { idleMs: 200, bandwidth: 5000, pool });
+		await rig.up();
+		const control = await backend.connection("control");
+		let answered = 0;
+		control.socket.on("data", () => {
+			const pings = control.messages.filter(({ type }) => type === "ping").length;
+			for (; answered < pings; answered++) control.socket.write(frameBytes(FrameClass.LINK, 0, '{"type":"pong"}'));
+		});
+		const frame = pool.take(10_000)!;
+		frame.fill(Buffer.alloc(10_000, FrameClass.CONTROL));
+		frame.seal(1, rig.link.id);
+		rig.link.send(frame, new HeldBudget());
+		frame.release();
+		await waitFor(() => answered >= 2, within("answers after the bandwidth was used up for a second"));
+		expect(rig.states).toEqual(["up"]);
+	});
+
 	it("does not take a backend for silent whose control connection it does not read itself", async () => {
 		const rig = linkRig(backend.port, { idleMs: 100 });
 		await rig.up();

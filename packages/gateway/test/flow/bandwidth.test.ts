@@ -57,6 +57,35 @@ describe("bandwidth", () => {
 		expect(bandwidth.take(1, 10_000)).toBe(true);
 	});
 
+	it("does not keep an urgent frame waiting for what others owe", () => {
+		const bandwidth = new Bandwidth(1000, 0);
+		expect(bandwidth.take(60_000, 0)).toBe(true);
+		expect(bandwidth.take(1, 1000), "a frame that is not urgent").toBe(false);
+		expect(bandwidth.takeUrgent(10, 1000), "an urgent one").toBe(true);
+		expect(bandwidth.urgentWaitMs(1000)).toBe(0);
+	});
+
+	it("keeps half of the rate for urgent frames, and lets no more than the rate pass in all", () => {
+		const bandwidth = new Bandwidth(1000, 0);
+		const passed = { urgent: 0, others: 0 };
+		for (let nowMs = 0; nowMs < 100_000; nowMs++) {
+			while (bandwidth.takeUrgent(10, nowMs)) passed.urgent += 10;
+			while (bandwidth.take(10, nowMs)) passed.others += 10;
+		}
+		expect(passed.urgent + passed.others).toBeGreaterThan(100_000);
+		expect(passed.urgent + passed.others).toBeLessThanOrEqual(102_000);
+		expect(passed.others, "others while urgent frames take all they can").toBeGreaterThan(45_000);
+	});
+
+	it("tells how long an urgent frame must wait", () => {
+		const bandwidth = new Bandwidth(1000, 0);
+		expect(bandwidth.takeUrgent(1000, 0)).toBe(true);
+		expect(bandwidth.takeUrgent(1000, 0)).toBe(false);
+		expect([bandwidth.waitMs(0), bandwidth.urgentWaitMs(0)]).toEqual([1, 1]);
+		bandwidth.take(5000, 10);
+		expect(bandwidth.urgentWaitMs(10), "half a second's worth is owed").toBe(992);
+	});
+
 	it("never asks for a longer wait than a timer takes", () => {
 		const bandwidth = new Bandwidth(1, 0);
 		bandwidth.take(8 * 2 ** 20, 0);
