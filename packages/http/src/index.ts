@@ -37,6 +37,7 @@ export type { ForwardedAddress, HttpRequest } from "./routing/request.ts";
 export type { AnswerRoute, BodyHandler, BodyRoute, Route, StreamRoute } from "./routing/route.ts";
 export { BodyNeeded, type BodyProblem, noStore, Router, type RouterRules, StreamNeeded } from "./routing/router.ts";
 export { type ReplyStream, type StreamPath, type StreamStart, streamPaths } from "./routing/stream.ts";
+export { type WebSocketPath, webSocketPaths } from "./routing/web-sockets.ts";
 export {
 	type AssignedSession,
 	type AssignRequest,

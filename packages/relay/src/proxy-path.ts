@@ -401,7 +401,7 @@ export class ProxyPath implements DataPath {
 				spliced.isReleased = true;
 				this.#responder.count("takenBack", 1);
 				target.unserved();
-				// One that answers so is not shunned: a client whose token it cannot check, for example, must not keep it from all others.
+				// One that cannot serve is not shunned: a client whose token it cannot check, for example, must not keep it from all others.
 				if (why !== "unavailable") target.shun("broken");
 				this.#elsewhere(connection, target);
 			},

@@ -45,7 +45,7 @@ export interface Target {
 	connected(): void;
 	/** It gets no connections for a moment. */
 	shun(failure: TargetFailure): void;
-	/** It has not served a WebSocket that it received: it has answered 502, 503 or 504, not in time, or not in HTTP. Another one gets it. */
+	/** It has not served a WebSocket that it received: it has answered that it cannot, as no shard does, or not in time. Another one gets it. */
 	unserved(): void;
 	/** It is there but does not respond. */
 	readonly isStandingStill: boolean;

@@ -153,20 +153,23 @@ describe("a proxied connection whose WebSocket is refused", () => {
 });
 
 describe("another machine that cannot serve a WebSocket", () => {
-	it.each([503, 502, 504])("and answers %d: another one gets the request, and the client only what that one answers", async (status) => {
-		answer = unavailable.replace("503", String(status));
-		nextAnswer = accepted;
-		const { socket, state } = await client(true);
-		socket.write(upgrade);
-		await becomes("the WebSocket", () => state.text === accepted);
-		expect([failures, sockets.length], "it may serve others").toEqual([[], 2]);
-		socket.write("more");
-		await becomes("bytes of the client", () => received.endsWith("more"));
-		sockets[1]!.write("back");
-		await becomes("bytes of the target", () => state.text === `${accepted}back`);
-		await becomes("the end of the first connection", () => sockets[0]!.destroyed);
-		socket.destroy();
-	});
+	it.each([503, 502, 504, 501, 521])(
+		"and answers %d: another one gets the request, and the client only what that one answers",
+		async (status) => {
+			answer = unavailable.replace("503", String(status));
+			nextAnswer = accepted;
+			const { socket, state } = await client(true);
+			socket.write(upgrade);
+			await becomes("the WebSocket", () => state.text === accepted);
+			expect([failures, sockets.length], "it may serve others").toEqual([[], 2]);
+			socket.write("more");
+			await becomes("bytes of the client", () => received.endsWith("more"));
+			sockets[1]!.write("back");
+			await becomes("bytes of the target", () => state.text === `${accepted}back`);
+			await becomes("the end of the first connection", () => sockets[0]!.destroyed);
+			socket.destroy();
+		},
+	);
 
 	it("and answers 503 after interim answers, byte by byte: another one gets the request all the same", async () => {
 		answer = "";
@@ -221,6 +224,47 @@ describe("another machine that cannot serve a WebSocket", () => {
 		socket.write(upgrade);
 		await becomes("the WebSocket", () => state.text === accepted);
 		expect([failures, unservedCount, sockets.length]).toEqual([["broken"], 1, 2]);
+		socket.destroy();
+	});
+
+	it.each([
+		["/", 200],
+		["/?channels=a", 204],
+		["/ws", 301],
+		["/connection/websocket", 404],
+		["/connection/uni_websocket?cf_connect=x", 405],
+		["/", 426],
+	])(
+		"and answers a WebSocket at %s with %d, as no shard does: another one gets the request, and it none for a moment",
+		async (path, status) => {
+			answer = refused.replace("401", String(status));
+			nextAnswer = accepted;
+			const { socket, state } = await client(true);
+			socket.write(upgrade.replace("/", path));
+			await becomes("the WebSocket", () => state.text === accepted);
+			expect([failures, unservedCount, sockets.length]).toEqual([["broken"], 1, 2]);
+			socket.destroy();
+		},
+	);
+
+	it.each([
+		["/", 400],
+		["/", 401],
+		["/connection/websocket", 403],
+		["/", 408],
+		["/", 429],
+		["/", 431],
+		["/", 500],
+		["/console/", 200],
+		["/nowhere", 404],
+		["/api/publish", 405],
+		["/connection/websocket/", 404],
+	])("one that answers %s with %d has decided: the client gets it, and others may still go there", async (path, status) => {
+		answer = refused.replace("401", String(status));
+		const { socket, state } = await client(true);
+		socket.write(upgrade.replace("/", path));
+		await becomes("the answer", () => state.text === answer);
+		expect([failures, unservedCount, sockets.length]).toEqual([[], 0, 1]);
 		socket.destroy();
 	});
 

@@ -187,7 +187,7 @@ export class RemoteShards {
 		row.unserved = 0;
 		row.unservedToldMs = nowMs;
 		const what = `${unserved} ${unserved === 1 ? "WebSocket" : "WebSockets"}`;
-		const text = `remote shard ${remote.id} answered ${what} with 502, 503 or 504, not in time, or not in HTTP: other shards were tried`;
+		const text = `remote shard ${remote.id} answered ${what} with a status such as 503 or 404, not in time, or not in HTTP: other shards were tried`;
 		this.#note("warn", { remote: remote.id, state: "refuses", unserved }, text);
 	}
 

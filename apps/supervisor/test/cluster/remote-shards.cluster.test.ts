@@ -166,24 +166,27 @@ describe("a balancer with a shard of another machine", () => {
 		);
 	});
 
-	it("one that says that it is well, and answers each WebSocket with 503: its clients come here, and none is refused", async () => {
-		let answered = 0;
-		await withImpostor(
-			(socket) => {
-				answered++;
-				socket.end("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
-			},
-			async () => {
-				const isAnswered = async () => {
-					await connect(1);
-					return answered > 0;
-				};
-				await waitFor(isAnswered, { deadlineMs: 10_000, what: "an answer with 503" });
-				await connect(5);
-				await settled(clients.length, 0);
-			},
-		);
-	});
+	it.each([503, 404])(
+		"one that says that it is well, and answers each WebSocket with %d: its clients come here, and none is refused",
+		async (status) => {
+			let answered = 0;
+			await withImpostor(
+				(socket) => {
+					answered++;
+					socket.end(`HTTP/1.1 ${status} No\r\nContent-Length: 0\r\n\r\n`);
+				},
+				async () => {
+					const isAnswered = async () => {
+						await connect(1);
+						return answered > 0;
+					};
+					await waitFor(isAnswered, { deadlineMs: 10_000, what: `an answer with ${status}` });
+					await connect(5);
+					await settled(clients.length, 0);
+				},
+			);
+		},
+	);
 
 	it("kill -9 of the other machine: its clients come back at once to this one, none is refused; when it is back, it gets clients again", async () => {
 		await connect(8);

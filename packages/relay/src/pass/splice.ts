@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { GrowingBytes } from "@shardcast/http";
+import { GrowingBytes, webSocketPaths } from "@shardcast/http";
 import type { Refusal } from "../answer/refusal.ts";
 import type { HeadParser } from "../head/head.ts";
 import type { TargetFailure } from "../targets.ts";
@@ -34,10 +34,10 @@ interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "re
 	/** Limit for the head of a remote shard's answer, in milliseconds; 0 = none. */
 	readonly answerMs: number;
 	/**
-	 * Called when a remote shard answers with 502, 503 or 504 ("unavailable") or with something that is not HTTP ("not_http"), neither of which is passed on, or has
-	 * not answered in time ("late"). The client's connection belongs to the caller again.
+	 * Called when a remote shard answers that it cannot serve now ("unavailable") or as no shard does ("strange"), neither of which is passed on, or has not
+	 * answered in time ("late"). The client's connection belongs to the caller again.
 	 */
-	readonly onUnserved: (why: "unavailable" | "not_http" | "late") => void;
+	readonly onUnserved: (why: "unavailable" | "strange" | "late") => void;
 	/**
 	 * Called once. "unreached" = the target's port did not answer; the client's connection is then untouched. "broken" = it has ended the connection before
 	 * anything of its answer could be passed on, while the client waited for one.
@@ -62,6 +62,8 @@ export class Splice {
 	readonly #isLastHop: boolean;
 	readonly #onUnserved: SpliceOptions["onUnserved"];
 	readonly #answerMs: number;
+	/** The request to a remote shard is for a WebSocket, at a path where shards have one. */
+	readonly #isForClients: boolean;
 	/** Runs until the head of a remote shard's answer is complete. */
 	#answerTimer: NodeJS.Timeout | undefined;
 	/** What has arrived of a response that is not passed on yet; null = responses are passed on as they come. */
@@ -86,6 +88,7 @@ export class Splice {
 		this.#isLastHop = options.isLastHop;
 		this.#onUnserved = options.onUnserved;
 		this.#answerMs = options.answerMs;
+		this.#isForClients = options.isLastHop && isForClients(options.head, options.bytes);
 		this.#held = options.isLastHop ? new GrowingBytes() : null;
 		this.#isLasting = options.head.isLasting;
 		const { host, port } = options.target;
@@ -182,19 +185,25 @@ export class Splice {
 		const bytes = held.all();
 		const start = finalHeadStart(bytes);
 		if (!beginsResponse(bytes, start)) {
-			this.#unserved("not_http");
+			this.#unserved("strange");
 			return;
 		}
 		if (bytes.indexOf("\r\n\r\n", start) < 0 && bytes.length <= heldBytesMax) return;
 		this.#held = null;
 		clearTimeout(this.#answerTimer);
-		if (isUnavailable(bytes, start) && this.giveBack()) this.#onUnserved("unavailable");
+		const why = this.#notServed(statusOf(bytes, start));
+		if (why !== null && this.giveBack()) this.#onUnserved(why);
 		else this.#passBack(bytes);
+	}
+
+	#notServed(status: number): "unavailable" | "strange" | null {
+		if (isUnavailable(status)) return "unavailable";
+		return this.#isForClients && isStrange(status) ? "strange" : null;
 	}
 
 	readonly #onLate = (): void => this.#unserved("late");
 
-	#unserved(why: "not_http" | "late"): void {
+	#unserved(why: "strange" | "late"): void {
 		if (this.giveBack()) this.#onUnserved(why);
 		else this.cut();
 	}
@@ -344,9 +353,27 @@ function beginsResponse(response: Buffer, start: number): boolean {
 	return /^HTTP\/1\.[01] \d{3}/.test(line + "HTTP/1.1 101".slice(line.length));
 }
 
-/** A shard that cannot serve now says 503; a proxy in front of it that does not reach it says 502 or 504. */
-function isUnavailable(response: Buffer, start: number): boolean {
-	return /^HTTP\/1\.[01] 50[234]\b/.test(statusLine(response, start));
+/** A shard that cannot serve now says 503; a proxy in front of it that does not reach it says 502, 504 or another of these. What a shard failed at is 500. */
+function isUnavailable(status: number): boolean {
+	return status > 500;
+}
+
+/**
+ * No shard answers a WebSocket so: it has a WebSocket at this path, and what it refuses is another 4xx. But a proxy does that passes no upgrades on (then even
+ * a shard says 426), or redirects, or a web server at the wrong port.
+ */
+function isStrange(status: number): boolean {
+	return (status >= 200 && status < 400) || status === 404 || status === 405 || status === 426;
+}
+
+/** At other paths a client may get anything, a page as well. */
+function isForClients({ isUpgrade, targetStart, targetEnd }: HeadParser, bytes: Buffer): boolean {
+	const [path] = bytes.toString("latin1", targetStart, targetEnd).split("?", 1);
+	return isUpgrade && webSocketPaths.some((known) => known === path);
+}
+
+function statusOf(response: Buffer, start: number): number {
+	return Number(statusLine(response, start).slice("HTTP/1.1 ".length, "HTTP/1.1 101".length));
 }
 
 /** Up to the character after the status. */

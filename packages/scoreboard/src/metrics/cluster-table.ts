@@ -94,7 +94,7 @@ export const clusterMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_handoffs_taken_back_total",
 		"connections",
-		"Connections that the balancer took back from a shard that did not respond or was down, or from a remote shard that answered 502, 503 or 504, not in time or not in HTTP; when another shard gets them, they count as handed off or proxied again.",
+		"Connections that the balancer took back from a shard that did not respond or was down, or from a remote shard that answered a WebSocket with a status such as 503 or 404, not in time or not in HTTP; when another shard gets them, they count as handed off or proxied again.",
 		ofBalancer(({ counters }) => counters.takenBack),
 	),
 	counter(

@@ -1,7 +1,7 @@
 import type { Namespaces } from "@shardcast/channels";
 import { type Config, nodeIdOf } from "@shardcast/config";
 import type { PartAnswers } from "@shardcast/control";
-import type { Reply, Route } from "@shardcast/http";
+import type { Reply, Route, WebSocketPath } from "@shardcast/http";
 import type { AddressTable, RateTable } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Log, ProcessMetrics, Tracer } from "@shardcast/telemetry";
@@ -80,7 +80,7 @@ type Connected = Connecting<TopicTransport> | { readonly refused: Reply };
 export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly name = "centrifuge";
 	readonly endpoints: readonly SessionFactory<TopicTransport>[];
-	readonly paths = ["/connection/websocket"];
+	readonly paths: readonly WebSocketPath[] = ["/connection/websocket"];
 	readonly routes: readonly Route[];
 	readonly sessions: Sessions;
 	readonly hub: Hub;

@@ -1,5 +1,5 @@
 import type { Config } from "@shardcast/config";
-import { type Reply, refusal, tokenIn } from "@shardcast/http";
+import { type Reply, refusal, tokenIn, type WebSocketPath } from "@shardcast/http";
 import { DisconnectCode } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
 import { channelNameAt, everybody, monotonicMs } from "@shardcast/wire";
@@ -66,7 +66,7 @@ const cutBytesMin = 1024 * 1024;
 export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly name = "raw";
 	readonly endpoints = [this];
-	readonly paths = ["/", "/ws"];
+	readonly paths: readonly WebSocketPath[] = ["/", "/ws"];
 	readonly sessions: Sessions;
 	readonly hub: Hub;
 	readonly channelSets: ChannelSets;
