@@ -234,6 +234,7 @@ export class Supervisor {
 		this.#operated = facts.topology.shards.map(({ slot }, at) => new BoardShard(slot, this.#shards[at]!, board.row(slot)));
 		this.operations = new Operations({
 			shards: () => this.#operated,
+			remoteClients: () => this.#remoteConnections,
 			shardProblem: (slot) => this.#shardProblem(slot),
 			addShard: () => this.#addShard(),
 			isDone: (slot) => facts.memory.isDone(slot),
@@ -305,6 +306,11 @@ export class Supervisor {
 	/** Shards of other machines; none while there is no balancer that asks them. */
 	get remotes(): readonly RemoteShardHealth[] {
 		return this.#balancer.serving ? this.#remotes : [];
+	}
+
+	/** Those to remote shards, through the balancer. */
+	get #remoteConnections(): number {
+		return this.remotes.reduce((sum, { open }) => sum + open, 0);
 	}
 
 	/** Aborted when it begins to stop: then it takes no more orders. */

@@ -113,6 +113,7 @@ function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"
 		/** A shard that serves, but does not take clients. */
 		takesNone: -1,
 		isDone: true,
+		remoteClients: 0,
 		/** How often it was asked whether a shard is done. */
 		looks: 0,
 	};
@@ -120,6 +121,7 @@ function setup(clients: readonly number[], options: { mode?: "handoff" | "proxy"
 	const told: string[] = [];
 	const operations = new Operations({
 		shards: () => shards,
+		remoteClients: () => state.remoteClients,
 		shardProblem: async (slot) => state.portProblem && `shard ${slot}: ${state.portProblem}`,
 		addShard: () => {
 			if (shards.length >= state.room) throw new Error("ENOSPC");
@@ -381,6 +383,18 @@ describe("restart", () => {
 		shards[0]!.count = 5;
 		expect((await rolling).shards).toMatchObject([{ moved: 5 }, { moved: 0 }]);
 		expect(steps).toContain("shard 1 warms up");
+	});
+
+	it("waits no longer when the clients of the first are on remote shards", async () => {
+		const { operations, shards, state } = setup([5, 0], { config: { rebalanceShards: false } });
+		shards[0]!.others = [];
+		state.remoteClients = 100;
+		const rolling = operations.rollingRestart();
+		await waitFor(() => operations.running?.text.endsWith(": 100 of 105"), { what: "the wait", deadlineMs: 5000 });
+		state.remoteClients = 105;
+		const sinceMs = performance.now();
+		expect((await rolling).shards).toMatchObject([{ moved: 5 }, { moved: 0 }]);
+		expect(performance.now() - sinceMs).toBeLessThan(5000);
 	});
 
 	it("counts clients that are lost because a shard dies before its turn, while it is loaded, or after its turn", async () => {

@@ -42,6 +42,8 @@ export interface RebalanceOptions {
 interface OperationsParts {
 	/** All shards, by slot. */
 	readonly shards: () => readonly OperatedShard[];
+	/** How many clients remote shards have through the balancer; it tells so once a second. */
+	readonly remoteClients: () => number;
 	/** Why a shard could not be added in this slot; null = it could. */
 	readonly shardProblem: (slot: number) => Promise<string | null>;
 	/** Adds a shard after the others, whose process does not run yet. @throws Error when shared memory has no room. */
@@ -425,8 +427,10 @@ export class Operations {
 		this.#goOn(signal);
 	}
 
+	/** Including those on remote shards, where clients of this machine may go. */
 	#clients(): number {
-		return this.#parts.shards().reduce((sum, { clients }) => sum + clients, 0);
+		const { shards, remoteClients } = this.#parts;
+		return shards().reduce((sum, { clients }) => sum + clients, remoteClients());
 	}
 
 	async #restartBalancer(running: Running): Promise<RollingRestartResult["balancer"]> {

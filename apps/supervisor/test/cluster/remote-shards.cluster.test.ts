@@ -233,6 +233,31 @@ describe("a balancer with a shard of another machine", () => {
 		await leave();
 	});
 
+	it("a rolling restart of this machine does not wait for clients that have gone to the other one", async () => {
+		const command = async (...words: string[]) => (await run(process.execPath, [main, ...words, "--pid", String(here.process.pid)])).stdout;
+		await waitFor(async () => (await here.health()).status === "healthy", { deadlineMs: 20_000, what: "the shard here to be back" });
+		await command("scale", "2");
+		await connect(10);
+		let comeBack = true;
+		/** Until the end of the restart. */
+		const staying = clients.map(async (first, at) => {
+			for (let client = first; comeBack; clients[at] = client) {
+				await client.closed;
+				if (!comeBack) return;
+				client = await RawClient.open(here.url);
+				if (!comeBack) await client.close();
+			}
+		});
+		const told = await command("restart", "--rolling", "--json");
+		comeBack = false;
+		expect(told).toContain('"outcome":"done"');
+		// There is such a line each second, and the wait ends after ten.
+		expect(told.split("waiting up to 10s").length - 1, told).toBeLessThan(8);
+		await leave();
+		await Promise.all(staying);
+		await command("scale", "1");
+	});
+
 	it("a stop of this machine closes the clients on the other one with 1001, too, and waits for no timeout", async () => {
 		await waitFor(async () => (await here.health()).status === "healthy", { deadlineMs: 20_000, what: "the shard here to be back" });
 		await connect(8);
