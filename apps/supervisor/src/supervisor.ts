@@ -496,8 +496,12 @@ export class Supervisor {
 		memory.state = ClusterState.stopping;
 		this.#node?.draining();
 		const connections = memory.connections();
-		const fields = { connections, drainDelayMs, timeoutMs: config.shutdownTimeoutMs };
-		const on = `${connections} connections on ${this.#shards.length} ${this.#facts.workers === "shard" ? "shards" : "processes"}`;
+		const remoteConnections = this.remotes.length > 0 ? this.#remoteConnections : undefined;
+		const fields = { connections, remoteConnections, drainDelayMs, timeoutMs: config.shutdownTimeoutMs };
+		const count = this.#shards.length;
+		const processes = this.#facts.workers === "shard" ? counted(count, "shard") : counted(count, "process", "processes");
+		const elsewhere = remoteConnections === undefined ? "" : `, ${remoteConnections} on remote shards`;
+		const on = `${counted(connections, "connection")} on ${processes}${elsewhere}`;
 		const stillTaken = drainDelayMs === 0 ? "" : `; new clients are accepted for another ${formatDuration(drainDelayMs)}`;
 		this.#log.info(fields, `shutting down: ${reason}; ${on}${stillTaken}`);
 		if (drainDelayMs > 0) await this.#delay(drainDelayMs);
@@ -543,7 +547,8 @@ export class Supervisor {
 	async kill(reason: string): Promise<void> {
 		if (this.#ending === "killing") return;
 		const connections = this.#facts.memory.connections();
-		this.#log.warn({ connections }, `forced to stop: ${reason}; killing all processes, which cuts off ${connections} connections`);
+		const open = counted(connections, "connection");
+		this.#log.warn({ connections }, `forced to stop: ${reason}; killing all processes, which cuts off ${open}`);
 		await this.#killAll(1);
 	}
 
@@ -649,6 +654,10 @@ function asked(child: SupervisedChild): AskedProcess {
 		isShard: child.name !== balancerName,
 		request: (question, request, deadlineMs) => child.request(question, request, deadlineMs),
 	};
+}
+
+function counted(count: number, one: string, many = `${one}s`): string {
+	return `${count} ${count === 1 ? one : many}`;
 }
 
 function withResolvers<T>(): { promise: Promise<T>; resolve(value: T): void } {

@@ -262,7 +262,12 @@ describe("a balancer with a shard of another machine", () => {
 		await waitFor(async () => (await here.health()).status === "healthy", { deadlineMs: 20_000, what: "the shard here to be back" });
 		await connect(8);
 		await settled(2, 6);
+		// The balancer tells the supervisor once a second.
+		const isTold = async () =>
+			(await run(process.execPath, [main, "status", "--pid", String(here.process.pid)])).stdout.includes("6 through this balancer");
+		await waitFor(isTold, { deadlineMs: 10_000, what: "the clients on the other one in the status", everyMs: 200 });
 		const status = await here.stop();
+		expect(here.log()).toContain("shutting down: SIGTERM; 2 connections on 1 shard, 6 on remote shards");
 		expect((await Promise.all(clients.map(({ closed }) => closed))).map(({ code }) => code)).toEqual(clients.map(() => 1001));
 		expect(status).toEqual({ code: 0, signal: null });
 		expect(here.log()).toContain("nothing was cut off");

@@ -47,7 +47,7 @@ describe("stop, announced", () => {
 		for (const client of [before, ...late]) expect(await client.closed).toMatchObject({ code: 1001 });
 		expect(performance.now() - beganMs).toBeGreaterThan(5950);
 		expect(await cluster.process.exited).toEqual({ code: 0, signal: null });
-		expect(cluster.log()).toMatch(/shutting down: SIGTERM; 1 connections on 2 shards; new clients are accepted for another 6s/);
+		expect(cluster.log()).toMatch(/shutting down: SIGTERM; 1 connection on 2 shards; new clients are accepted for another 6s/);
 	});
 
 	it("a second signal does not wait for the end of --drain-delay, nor for its timer", { tags: ["long"] }, async () => {
