@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { Agent, request } from "node:http";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { requestAllowance } from "@shardcast/scoreboard";
 import { type Cluster, httpRequest, Scrape, startCluster, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 
@@ -257,3 +259,24 @@ for (const mode of ["handoff", "proxy"] as const)
 			}
 		});
 	});
+
+it.each(["handoff", "proxy"])("a full cluster takes the publications of more publishers than may stay connected, %s", async (mode) => {
+	const cluster = await startCluster({ shards: 1, flags: ["--lb-mode", mode, "--max-connections", "2"] });
+	const agents = Array.from({ length: 2 * requestAllowance }, () => new Agent({ keepAlive: true }));
+	const publish = (agent: Agent): Promise<number> =>
+		new Promise((resolve, reject) => {
+			const asked = request(`${cluster.httpUrl}/api/publish`, { method: "POST", agent }, (response) => {
+				response.resume().on("end", () => resolve(response.statusCode!));
+			});
+			asked.on("error", reject).end('{"data": 1}');
+		});
+	try {
+		for (let count = 0; count < 2; count++) expect((await upgrade(balancerPort(cluster))).status).toBe(101);
+		for (let round = 0; round < 2; round++)
+			for (const [at, agent] of agents.entries()) expect(await publish(agent), `publisher ${at}, round ${round}`).toBe(200);
+		expect((await upgrade(balancerPort(cluster))).status, "a client").toBe(503);
+	} finally {
+		for (const agent of agents) agent.destroy();
+		await cluster.stop();
+	}
+});

@@ -24,7 +24,7 @@ import { ProcessRow } from "./process-row.ts";
 
 /**
  * Most connections beyond its limit that a shard accepts for requests other than WebSockets. They are short and do not take a client's place.
- * Without this nobody could publish to a full cluster.
+ * Without this nobody could publish to a full cluster. Those that are kept open count, so a shard keeps half as many: see `BoardRow.isCrowded`.
  */
 export const requestAllowance = 64;
 
@@ -268,6 +268,11 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 	get socketsMax(): number {
 		const { connectionsFit } = this;
 		return connectionsFit === 0 ? Number.POSITIVE_INFINITY : connectionsFit + requestAllowance;
+	}
+
+	/** It will soon be too full for requests: connections of publishers that are kept open must make room. */
+	get isCrowded(): boolean {
+		return this.connections >= this.connectionsMax + requestAllowance / 2;
 	}
 
 	/** Current troubles of a serving shard. */

@@ -190,6 +190,42 @@ describe("limits of one client", () => {
 		await cluster.client();
 	});
 
+	it("a full shard keeps some connections of publishers open, and closes the others after their answers, so that there is always room", async () => {
+		const cluster = await start({ connectionsMax: 2 });
+		const { row } = cluster.shards[0];
+		const publisher = async () => {
+			const { socket, received } = await connectIdle(row.port);
+			const publish = async (): Promise<string> => {
+				const before = received().length;
+				socket.write('POST /api/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"data":1}');
+				await waitFor(() => received().length > before, { deadlineMs: 2000, what: "the answer" });
+				return received().slice(before);
+			};
+			return { socket, publish };
+		};
+		const publishers: Awaited<ReturnType<typeof publisher>>[] = [];
+		try {
+			const idle = requestAllowance / 2;
+			for (let made = 0; made < 2 * requestAllowance; made++) {
+				const one = await publisher();
+				publishers.push(one);
+				const answer = await one.publish();
+				expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+				// There are no clients yet.
+				expect(/\r\nConnection: close\r\n/i.test(answer), `${made}`).toBe(made >= idle + 1);
+				if (made > idle) await waitFor(() => one.socket.readableEnded, { deadlineMs: 2000, what: "the end" });
+			}
+			await waitFor(() => row.connections === idle + 1, { deadlineMs: 2000, what: "those that stay" });
+			await cluster.client();
+			await cluster.client();
+			// When clients come, those that publish again make room.
+			expect(await publishers[0]!.publish()).toMatch(/\r\nConnection: close\r\n/i);
+			await waitFor(() => row.connections === idle + 2, { deadlineMs: 2000, what: "one less" });
+		} finally {
+			for (const { socket } of publishers) socket.destroy();
+		}
+	});
+
 	it("refuses an upgrade with JSON that says why", async () => {
 		const cluster = await start({ config: { allowedOrigins: ["https://ours.example"] } });
 		const { url } = cluster.shards[0];

@@ -56,6 +56,7 @@ export class Listener implements Feature {
 				},
 				socketsMax: () => row.socketsMax,
 				overfull: () => check.full(),
+				isCrowded: () => row.isCrowded,
 				forwardedAddress: (head, peer) => check.forwardedAddress(head, peer),
 				failed: this.failed,
 			},

@@ -35,6 +35,8 @@ export interface SocketHandlers {
 	readonly socketsMax: () => number;
 	/** Returns the answer to a connection beyond the limit. */
 	overfull(): Reply;
+	/** Whether each connection is closed after its answer, so that others find room; absent = never. */
+	readonly isCrowded?: () => boolean;
 	/** The address of a client behind a proxy; null if it connected directly. */
 	forwardedAddress(head: ForwardedHead, peer: () => string): ForwardedAddress | null;
 	/** Called when one of these handlers, or other code in a callback of the library, threw. */
@@ -101,6 +103,7 @@ export class Sockets implements TopicPublisher {
 			counters,
 			labelledSockets,
 			forwardedAddress: (head, peer) => handlers.forwardedAddress(head, peer),
+			isCrowded: () => handlers.isCrowded?.() ?? false,
 		});
 		this.#app.filter(this.#onConnection);
 		for (const factory of sessions) this.#serve(factory);

@@ -29,6 +29,7 @@ function rig() {
 		counters: { add: () => {} },
 		labelledSockets: null,
 		forwardedAddress: () => null,
+		isCrowded: () => false,
 	});
 	const response = {
 		cork: (write: () => void) => write(),

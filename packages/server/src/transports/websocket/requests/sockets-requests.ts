@@ -27,6 +27,8 @@ interface RequestsParts {
 	readonly labelledSockets: LabelledSockets | null;
 	/** The address of a client behind a proxy; null if it connected directly. */
 	readonly forwardedAddress: (head: ForwardedHead, peer: () => string) => ForwardedAddress | null;
+	/** Whether connections are closed after their answers, so that others find room. */
+	readonly isCrowded: () => boolean;
 }
 
 /** Serves HTTP requests: carries out the router's decisions with uWebSockets.js. Owned by the shard's loop. */
@@ -87,7 +89,7 @@ export class Requests {
 	/** Like `answer`, for a request without a body that can no longer be read. */
 	answerLater(response: Response, reply: Reply): void {
 		this.#parts.counters.add("httpRequests", 1);
-		sendReply(response, reply);
+		this.#send(response, reply);
 	}
 
 	/** Resolves when no body is incomplete, and all handlers have answered. Does not wait for streams. */
@@ -105,9 +107,9 @@ export class Requests {
 					const reply = isLast ? routed.then((known) => ({ ...known, close: true })) : routed;
 					void this.#later(response, reply, () => aborts.isGone, false);
 				} else if (isLast) this.#replyLast(response, routed, aborts, false);
-				else sendReply(response, routed);
+				else this.#send(response, routed);
 			},
-			failed: (problem) => sendReply(response, wanted.refuse(problem)),
+			failed: (problem) => this.#send(response, wanted.refuse(problem)),
 		});
 	}
 
@@ -115,8 +117,8 @@ export class Requests {
 		if (reply instanceof Promise) this.#replyLater(response, reply, isHead);
 		// If the connection is closed with unread bytes, the answer may be lost.
 		else if (isLast) this.bodies.discard(response, (aborts) => this.#replyLast(response, reply, aborts, isHead));
-		else if (hasBody(request)) this.bodies.discard(response, () => sendReply(response, reply, isHead));
-		else sendReply(response, reply, isHead);
+		else if (hasBody(request)) this.bodies.discard(response, () => this.#send(response, reply, isHead));
+		else this.#send(response, reply, isHead);
 	}
 
 	/**
@@ -142,8 +144,12 @@ export class Requests {
 
 	async #later(response: Response, promised: Promise<Reply>, isGone: () => boolean, isHead: boolean): Promise<void> {
 		this.#unanswered.begin();
-		await this.#parts.app.later(response, promised, isGone, (reply) => sendReply(response, reply, isHead));
+		await this.#parts.app.later(response, promised, isGone, (reply) => this.#send(response, reply, isHead));
 		this.#unanswered.end();
+	}
+
+	#send(response: Response, reply: Reply, isHead = false): void {
+		sendReply(response, this.#parts.isCrowded() ? { ...reply, close: true } : reply, isHead);
 	}
 }
 
