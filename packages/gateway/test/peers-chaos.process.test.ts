@@ -55,6 +55,8 @@ describe("a gateway whose processes and backends fail at random", () => {
 		const someFrames = (): void => {
 			for (let count = random(40); count > 0; count--) {
 				const there = clients.filter(isThere);
+				// All may have been closed meanwhile, by faults or since they sent too much.
+				if (there.length === 0) return;
 				const client = there[random(there.length)]!;
 				const backend = random(2);
 				const isControl = random(2) === 0;
