@@ -47,6 +47,6 @@ it("counts as a death with its reason, and ends in the crash loop's end", async 
 		};
 		new SupervisedChild(spec as never, log).start();
 	});
-	expect(lines[0]).toBe("shard 0 died by a failed start (spawn E2BIG); restarting it in 1 ms");
+	expect(lines[0]).toBe("shard 0 could not be started (spawn E2BIG); restarting it in 1 ms");
 	expect(failure.message).toContain("crash loop: shard 0 died 2 times");
 });

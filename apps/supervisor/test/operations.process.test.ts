@@ -72,7 +72,7 @@ describe("restart", () => {
 		const { error } = await cluster.operate("rollingRestart");
 		expect(error).toMatchObject({
 			name: "OperationAborted",
-			message: "a new process of shard 0 could not be loaded: it ended by exit status 1; shard 0 runs as before",
+			message: "a new process of shard 0 could not be loaded: it ended with exit status 1; shard 0 runs as before",
 		});
 		expect(cluster.events("shard 0", "offload")).toEqual([]);
 		expect(shards().drained).toEqual([false, false]);
@@ -84,7 +84,7 @@ describe("restart", () => {
 		writeFileSync(file, "");
 		const { error } = await cluster.operate("rollingRestart");
 		expect(error?.message).toMatch(
-			/^shard 0 died by a fatal error \(the new version does not start\) before it served\. The other shards run as before\./,
+			/^shard 0 failed with a fatal error \(the new version does not start\) before it served\. The other shards run as before\./,
 		);
 		expect(shards()).toEqual({ drained: [true, false], limits: [100, 100] });
 		expect((await cluster.operate("undrain", 0)).error).toMatchObject({ code: "not_possible" });

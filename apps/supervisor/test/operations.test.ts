@@ -448,24 +448,24 @@ describe("restart", () => {
 
 	it("a version that cannot be loaded changes nothing", async () => {
 		const { operations, shards } = setup([5, 5]);
-		shards[0]!.warmProblem = new Error("a new process of shard 0 could not be loaded: it ended by exit status 1");
+		shards[0]!.warmProblem = new Error("a new process of shard 0 could not be loaded: it ended with exit status 1");
 		const error = await operations.rollingRestart().catch((reason: unknown) => reason);
 		expect(error).toBeInstanceOf(OperationAborted);
 		expect((error as Error).message).toBe(
-			"a new process of shard 0 could not be loaded: it ended by exit status 1; shard 0 runs as before",
+			"a new process of shard 0 could not be loaded: it ended with exit status 1; shard 0 runs as before",
 		);
 		expect([shards[0]!.orders, shards[0]!.isDrained]).toEqual([[], false]);
 	});
 
 	it("one that does not start ends it: the other shards run as before, and a later restart brings the shard back", async () => {
 		const { operations, shards, steps, told } = setup([5, 5, 5]);
-		shards[1]!.replaceProblem = "shard 1 died by exit status 1 before it served";
+		shards[1]!.replaceProblem = "shard 1 ended with exit status 1 before it served";
 		await expect(operations.rollingRestart()).rejects.toThrow(
-			/^shard 1 died by exit status 1 before it served\. The other shards run as before\./,
+			/^shard 1 ended with exit status 1 before it served\. The other shards run as before\./,
 		);
 		expect(steps).not.toContain("shard 2 warms up");
 		expect(shards.map(({ isDrained }) => isDrained)).toEqual([false, true, false]);
-		expect(told.at(-1)).toMatch(/^bad: rolling restart: shard 1 died/);
+		expect(told.at(-1)).toMatch(/^bad: rolling restart: shard 1 ended with exit status 1 /);
 		await expect(operations.undrain(1)).rejects.toMatchObject({ code: "not_possible" });
 		shards[1]!.replaceProblem = null;
 		expect(await operations.restart(1)).toMatchObject({ shard: 1, moved: 0 });
@@ -504,7 +504,7 @@ describe("restart", () => {
 
 	it("a new balancer that dies before it serves gets a second attempt", async () => {
 		const { operations, balancer } = setup([5, 5]);
-		vi.spyOn(balancer, "replace").mockResolvedValueOnce({ drained: null, problem: "balancer died by SIGKILL before it served" });
+		vi.spyOn(balancer, "replace").mockResolvedValueOnce({ drained: null, problem: "balancer was killed by SIGKILL before it served" });
 		expect(await operations.rollingRestart()).toMatchObject({ balancer: { restarted: true } });
 		expect(balancer.replace).toHaveBeenCalledTimes(2);
 	});
@@ -681,10 +681,10 @@ describe("scale", () => {
 
 	it("a process that does not start: those before it stay, and it says how many there are", async () => {
 		const { operations, shards, state } = setup([5, 5]);
-		state.replaceProblem = "shard 3 died by exit status 1 before it served";
+		state.replaceProblem = "shard 3 ended with exit status 1 before it served";
 		expect(await operations.scale(5)).toMatchObject({
 			...{ before: 2, after: 3 },
-			ended: "shard 3 died by exit status 1 before it served; there are 3 shards now",
+			ended: "shard 3 ended with exit status 1 before it served; there are 3 shards now",
 		});
 		expect(shards.map(({ slot }) => slot)).toEqual([0, 1, 2]);
 	});

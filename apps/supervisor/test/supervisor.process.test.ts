@@ -155,7 +155,9 @@ describe("restart", () => {
 		expect((await cluster.process.exited).code).toBe(1);
 		// What children wrote last may come after the supervisor's exit.
 		await cluster.event("shard 0", "started", 3);
-		expect(cluster.process.log()).toMatch(/failure: crash loop: shard 0 died 3 times within 30 s, last by exit status 4/);
+		expect(cluster.process.log()).toMatch(
+			/failure: crash loop: shard 0 died 3 times within 30 s, the last time it ended with exit status 4/,
+		);
 		expect(cluster.events("shard 1", "drained")).toHaveLength(1);
 		expect(cluster.directories()).toEqual([]);
 	});
@@ -215,7 +217,7 @@ describe("a child that cannot start", () => {
 		await cluster.ready();
 		process.kill((await cluster.event("shard 1", "started")).pid, "SIGKILL");
 		await cluster.event("shard 1", "started", 3);
-		expect(cluster.process.log()).toMatch(/shard 1 died by a fatal error \(port 1 is taken; choose another\); restarting it/);
+		expect(cluster.process.log()).toMatch(/shard 1 failed with a fatal error \(port 1 is taken; choose another\); restarting it/);
 	});
 });
 
@@ -301,7 +303,7 @@ describe("stop", () => {
 		cluster = await FakeCluster.start({ config: { restartBackoffMinMs: 60_000, restartBackoffMaxMs: 60_000 } });
 		await cluster.ready();
 		process.kill((await cluster.event("shard 1", "started")).pid, "SIGKILL");
-		await cluster.process.waitForOutput(/shard 1 died by SIGKILL/, 5000);
+		await cluster.process.waitForOutput(/shard 1 was killed by SIGKILL/, 5000);
 		const beganMs = performance.now();
 		expect((await cluster.process.stop()).code).toBe(0);
 		expect(performance.now() - beganMs).toBeLessThan(10_000);

@@ -66,7 +66,7 @@ describe("how the balancer chooses shards", () => {
 	it.each([
 		[{ remoteShards: ":3005" }, '--remote-shards: ":3005" has no host and port of a remote shard; write 10.0.0.7:3005'],
 		[{ remoteShards: "a:1=1001" }, "has no weight from 0 to 1000 after"],
-		[{ remoteShards: "a:1,a:1=2" }, "--remote-shards: a:1 is there twice"],
+		[{ remoteShards: "a:1,a:1=2" }, "--remote-shards: a:1 is listed twice"],
 		[
 			{ remoteShards: Array.from({ length: 65 }, (_, at) => `a${at}:1`).join() },
 			"--remote-shards: there are 65 remote shards; the most is 64",

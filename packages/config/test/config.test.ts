@@ -50,7 +50,7 @@ describe("precedence", () => {
 	const yaml = "shard:\n  batch: 3\n  ring: 300\n  workers: 3\n";
 	const environment = { SHARDCAST_BATCH: "2", SHARDCAST_RING: "200" };
 
-	it("a flag goes before the environment, the environment before the file, the file before the default", () => {
+	it("a flag overrides the environment, which overrides the file, which overrides the default", () => {
 		const { config, layers } = load({ batch: "1" }, environment, yaml);
 		expect(config).toMatchObject({ batch: 1, ring: 200, workers: 3, basePort: 3002 });
 		const places = (["batch", "ring", "workers", "basePort"] as const).map((key) => describeLayer(layers[key]).replaceAll(folder, "."));

@@ -35,7 +35,7 @@ describe("options of the gateway", () => {
 			'--backends: "5" has no host of a backend; write 127.0.0.1:9001\n--backends: "b" has no port of a backend; write b:9001',
 		],
 		[{ gatewayBackends: "a:1 b:1" }, '--backends: "a:1 b:1" is not the address of a backend; write 127.0.0.1:9001 or [::1]:9001'],
-		[{ gatewayBackends: "a:1,a:1" }, "--backends: a:1 is there twice"],
+		[{ gatewayBackends: "a:1,a:1" }, "--backends: a:1 is listed twice"],
 		[
 			{ gatewayBackends: Array.from({ length: 65 }, (_, index) => `a:${index + 1}`).join() },
 			"--backends: there are 65 backends; the most is 64",
@@ -57,6 +57,8 @@ describe("options of the gateway", () => {
 		],
 		// With less, a frame of 8 MiB would be more than a client's share, always.
 		[{ bufferMemoryBytes: "16MiB" }, '--buffer-memory: "16MiB" is not between 32MiB and 16GiB'],
+		[{ backendBandwidth: "1000" }, '--backend-bandwidth: "1000" is not 0 or between 1KiB and 10GiB'],
+		[{ clientBandwidth: "0", backendBandwidth: "1KiB" }, ""],
 		[{ maxFrameBytes: "9MiB" }, '--max-frame: "9MiB" is not between 512B and 8MiB'],
 	] as const)("%j: %s", (given, line) => {
 		expect(problem(given)).toBe(line);

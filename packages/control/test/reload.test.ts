@@ -145,7 +145,7 @@ describe("an attempt to reload", () => {
 		expect(reloader.reload()).toBe("unchanged");
 		expect(state.config).toMatchObject({ batch: 9, messageRate: 8 });
 		const nothing = `configuration reloaded from ${file}: no option that can change while running has changed`;
-		const inVain = "shard.batch (--batch goes before it), limits.message_rate (SHARDCAST_MESSAGE_RATE goes before it)";
+		const inVain = "shard.batch (--batch overrides it), limits.message_rate (SHARDCAST_MESSAGE_RATE overrides it)";
 		expect(lines.map(({ text }) => text)).toEqual([`${nothing}; the file's values of these have no effect: ${inVain}`]);
 		// One that is the same is not in vain, and one of another command is none of our business.
 		writeFileSync(file, "shard: {batch: 9}\nlimits: {message_rate: 8}\ncluster: {shards: 3}\n");

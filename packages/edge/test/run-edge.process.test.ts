@@ -47,7 +47,7 @@ describe("shardcast edge", () => {
 		[["--nodes", "n1"], 'shardcast: --nodes: "n1" is not an address; write :3005, 127.0.0.1:3005 or [::1]:3005'],
 		[["--nodes", ":3005"], 'shardcast: --nodes: ":3005" has no host and port of a node; write 10.0.0.7:3005'],
 		[["--nodes", "a:1=0"], 'shardcast: --nodes: "a:1=0" has no weight from 1 to 1000 after "="'],
-		[["--nodes", "a:1,a:1=2"], "shardcast: --nodes: a:1 is there twice"],
+		[["--nodes", "a:1,a:1=2"], "shardcast: --nodes: a:1 is listed twice"],
 		[
 			["--nodes", "a:1", "--redis-url", "redis://127.0.0.1:1"],
 			"shardcast: --nodes: the nodes are those in Redis (--redis-url); remove one of the two",

@@ -33,7 +33,7 @@ export function openMode(config: Config): string | null {
 	if (authRequired(config) && !config.allowAnonymousConnect) return null;
 	const closes = authRequired(config)
 		? "--no-allow-anonymous-connect closes it"
-		: "a key for tokens (client.token, such as --token-hmac-secret) closes it";
+		: "set a token key, such as --token-hmac-secret, to require tokens";
 	return `open mode: every client that reaches this gateway can send frames to its backends, and gets theirs; ${closes}`;
 }
 

@@ -5,7 +5,7 @@ import { newlyOpen, offWithoutRedis } from "../src/gateway-access.ts";
 const withKey = { tokenHmacSecret: "a-secret-of-some-length" };
 
 it.each([
-	["a key that is taken away", withKey, {}, [/^now open mode: every client .*; a key for tokens .* closes it$/]],
+	["a key that is taken away", withKey, {}, [/^now open mode: every client .*; set a token key, .* to require tokens$/]],
 	[
 		"clients without a token",
 		withKey,

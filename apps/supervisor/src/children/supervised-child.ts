@@ -239,7 +239,7 @@ export class SupervisedChild implements Watched {
 		const timer = setTimeout(() => life.process.kill("SIGKILL"), readyTimeoutMs);
 		const problem = await Promise.race([
 			life.loaded.then(() => null),
-			life.exited.then(() => (life.killed ? "it was ended" : `it ended by ${causeOf(life)}`)),
+			life.exited.then(() => (life.killed ? "it was ended" : `it ${deathOf(life)}`)),
 		]);
 		clearTimeout(timer);
 		if (problem === null) return;
@@ -308,12 +308,12 @@ export class SupervisedChild implements Watched {
 		clearTimeout(timer);
 		if (life.drained === null) {
 			const { connectionsLost } = life;
-			const detail = `${this.name} did not finish (${causeOf(life)}) and had ${connectionsLost} connections`;
+			const detail = `${this.name} did not finish (it ${deathOf(life)}) and had ${connectionsLost} connection${connectionsLost === 1 ? "" : "s"}`;
 			return { cutOff: connectionsLost, detail, finished: false };
 		}
 		if (life.process.exitCode === 0) return { ...life.drained, finished: true };
 		// Clients have what they were to get, but what a stop writes last may be missing.
-		return { ...life.drained, detail: `${this.name} had drained, but did not stop (${causeOf(life)})`, finished: false };
+		return { ...life.drained, detail: `${this.name} had drained, but did not stop (it ${deathOf(life)})`, finished: false };
 	}
 
 	/** Call before the last `drain`: it is not started again, not even by a `replace` that is in progress. */
@@ -420,7 +420,7 @@ export class SupervisedChild implements Watched {
 			return;
 		}
 		if (this.#attempt !== null) {
-			const why = `${this.name} died by ${causeOf(life)} before it served`;
+			const why = `${this.name} ${deathOf(life)} before it served`;
 			this.#log.error({ childPid: life.process.pid, incarnation: this.#incarnation }, `${why}; it is not started again by itself`);
 			this.#state = { kind: "gone" };
 			this.#settle(why);
@@ -439,14 +439,14 @@ export class SupervisedChild implements Watched {
 		const fields = { childPid: life.process.pid, incarnation: this.#incarnation, connectionsLost };
 		if (verdict.kind === "giveUp") {
 			const when = verdict.withinMs === null ? "in a row before it was ready" : `within ${verdict.withinMs / 1000} s`;
-			const why = `${this.name} died ${verdict.deaths} times ${when}, last by ${causeOf(life)}`;
+			const why = `${this.name} died ${verdict.deaths} times ${when}, the last time it ${deathOf(life)}`;
 			this.#log.error(fields, `${why}; giving up`);
 			this.#fail(new StartupError(`crash loop: ${why}; see its log lines above`, { exitStatus: 1 }));
 			return;
 		}
 		const afterMs = Math.round(verdict.afterMs);
-		const lost = connectionsLost === 0 ? "" : ` with ${connectionsLost} connections`;
-		this.#log.warn(fields, `${this.name} died by ${causeOf(life)}${lost}; restarting it in ${afterMs} ms`);
+		const lost = connectionsLost === 0 ? "" : ` with ${connectionsLost} connection${connectionsLost === 1 ? "" : "s"}`;
+		this.#log.warn(fields, `${this.name} ${deathOf(life)}${lost}; restarting it in ${afterMs} ms`);
 		this.#state = { kind: "waiting", restartTimer: setTimeout(() => this.start(), afterMs) };
 	}
 
@@ -460,10 +460,11 @@ function runs({ exitCode, signalCode }: ChildProcess): boolean {
 	return exitCode === null && signalCode === null;
 }
 
-function causeOf(life: Life): string {
-	if (life.startError !== null) return `a failed start (${life.startError.message})`;
-	if (life.fatal !== null) return `a fatal error (${life.fatal.message.split("\n")[0]})`;
-	return life.process.signalCode ?? `exit status ${life.process.exitCode}`;
+/** For people, after its name: how it ended. */
+function deathOf({ startError, fatal, process }: Life): string {
+	if (startError !== null) return `could not be started (${startError.message})`;
+	if (fatal !== null) return `failed with a fatal error (${fatal.message.split("\n")[0]})`;
+	return process.signalCode === null ? `ended with exit status ${process.exitCode}` : `was killed by ${process.signalCode}`;
 }
 
 function withResolvers<T>(): { promise: Promise<T>; resolve(value: T): void } {

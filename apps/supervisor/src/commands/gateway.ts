@@ -1,4 +1,13 @@
-import { type CommandInput, type CommandOutcome, ConfigError, type ConfigKey, keysOf, optionNames, parseAddress } from "@shardcast/config";
+import {
+	autoCount,
+	type CommandInput,
+	type CommandOutcome,
+	ConfigError,
+	type ConfigKey,
+	keysOf,
+	optionNames,
+	parseAddress,
+} from "@shardcast/config";
 import { portProblem } from "../preflight/ports.ts";
 
 /** What only a gateway of several processes uses. */
@@ -10,6 +19,10 @@ export async function gateway(input: CommandInput): Promise<CommandOutcome> {
 	// Imported only now, since the other commands need none of it.
 	const { checkGateway } = await import("@shardcast/gateway/cluster");
 	checkGateway(input.loaded);
+	if (config.shards === autoCount)
+		throw new ConfigError([
+			`${optionNames(layers)("shards")}: a gateway cannot change the number of its processes while it runs; write 0 for one per CPU`,
+		]);
 	if (config.shards !== 1) return (await import("./gateway-cluster.ts")).gatewayCluster(input);
 	refuseWithoutEffect(input, ofProcesses);
 	const problem = await portProblem(parseAddress(config.gatewayAddr));

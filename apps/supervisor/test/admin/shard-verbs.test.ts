@@ -63,10 +63,10 @@ it("a refusal has changed nothing, and an operation that was aborted has failed"
 	const answer = await refused.run("drain", { shard: 7 });
 	expect(answer.status).toBe(409);
 	expect(endOf(answer)).toMatchObject({ outcome: "refused", reason: "there is no shard 7; the shards are 0, 1" });
-	const aborted = setup({ rollingRestart: () => Promise.reject(new OperationAborted("shard 0 died by SIGKILL before it served")) });
+	const aborted = setup({ rollingRestart: () => Promise.reject(new OperationAborted("shard 0 was killed by SIGKILL before it served")) });
 	expect(endOf(await aborted.run("restart", { rolling: true }))).toMatchObject({
 		outcome: "failed",
-		reason: "shard 0 died by SIGKILL before it served",
+		reason: "shard 0 was killed by SIGKILL before it served",
 	});
 	expect((await fakeService(fakeCluster()).run("rebalance")).status, "a gateway").toBe(409);
 });

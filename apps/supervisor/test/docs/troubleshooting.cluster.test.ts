@@ -115,8 +115,8 @@ describe("what troubleshooting says of clients", () => {
 				what: "shard 0: down, to be restarted",
 			});
 			expect(page).toContain('"down, to be restarted"');
-			await cluster.process.waitForOutput(/shard 0 died by SIGKILL( with \d+ connections)?; restarting it in \d+ ms/, 5_000);
-			expect(page).toMatch(/shard 0 died by SIGKILL with \d+ connections; restarting it in \d+ ms/);
+			await cluster.process.waitForOutput(/shard 0 was killed by SIGKILL( with \d+ connections?)?; restarting it in \d+ ms/, 5_000);
+			expect(page).toMatch(/shard 0 was killed by SIGKILL with \d+ connections; restarting it in \d+ ms/);
 		});
 	});
 

@@ -22,8 +22,8 @@ it.each([
 		["3020", "http://a:1"],
 		'shardcast: <host:port>: "http://a:1" is a URL or a path; backends speak TCP: write only host and port, such as 127.0.0.1:9001',
 	],
-	[["3020", "a:1", "A:01"], "shardcast: <host:port>: a:1 is there twice"],
-	[["3020", "[::1]:1", "[0:0::1]:1"], "shardcast: <host:port>: [::1]:1 is there twice"],
+	[["3020", "a:1", "A:01"], "shardcast: <host:port>: a:1 is listed twice"],
+	[["3020", "[::1]:1", "[0:0::1]:1"], "shardcast: <host:port>: [::1]:1 is listed twice"],
 	[["3020", "a:1", "--discovery-networks", "10.0.0.0/8"], "shardcast: --discovery-networks: has no effect without --discover; add that"],
 	[["3020", "a:1", "--discovery-secret", "a-secret-of-16-ch"], "shardcast: --discovery-secret: has no effect without --discover; add that"],
 	[
@@ -34,6 +34,11 @@ it.each([
 		["3020", "--shards", "2"],
 		'shardcast: --backends: there are no backends; name them, as in "shardcast gateway 3020 127.0.0.1:9001", or let them announce themselves with --discover',
 	],
+	[
+		["3020", "a:1", "--shards", "auto"],
+		"shardcast: --shards: a gateway cannot change the number of its processes while it runs; write 0 for one per CPU",
+	],
+	[["3020", "a:1", "--client-bandwidth", "2"], 'shardcast: --client-bandwidth: "2" is not 0 or between 1KiB and 10GiB'],
 	[["3020", "a:1", "--gateway-addr", ":1"], "shardcast: <ws_port>: means the same as --gateway-addr; give one of the two"],
 ] as const)("shardcast gateway %j: status 2 and one line", async (args, line) => {
 	const written = vi.spyOn(process.stderr, "write").mockReturnValue(true);

@@ -78,7 +78,7 @@ export interface CommandLineSpec {
 
 const optionsNote = `
 Each option is also an environment variable (--shutdown-timeout: SHARDCAST_SHUTDOWN_TIMEOUT) and a key in the config file, in the
-section that its heading here names; \`shardcast config print\` shows all. A flag goes before the environment, the environment before the file.`;
+section that its heading here names; \`shardcast config print\` shows all. Flags override the environment, which overrides the file.`;
 
 /**
  * Parses `argv` (without node and script), resolves the options and runs the command. Whatever is wrong with the command line or

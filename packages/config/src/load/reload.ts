@@ -23,7 +23,7 @@ export interface ReloadPlan {
 	readonly applied: readonly OptionChange[];
 	/** Changed as well, but fixed until a restart. */
 	readonly waiting: readonly OptionChange[];
-	/** Options of the file without effect, such as "shard.batch (--batch goes before it)". */
+	/** Options of the file without effect, such as "shard.batch (--batch overrides it)". */
 	readonly inVain: readonly string[];
 }
 
@@ -58,7 +58,7 @@ export function planReload({ command, started, running, next }: ReloadInput): Re
 	if (broken.length > 0) throw new ConfigError(broken);
 	const own = new Set(keysOf(command));
 	const inVain = next.overridden.filter((key) => own.has(key));
-	return { config, applied, waiting, inVain: inVain.map((key) => `${filePath(key)} (${describeLayer(next.layers[key])} goes before it)`) };
+	return { config, applied, waiting, inVain: inVain.map((key) => `${filePath(key)} (${describeLayer(next.layers[key])} overrides it)`) };
 }
 
 /** A file that was cut off must not switch a check off: only an explicit value does. */

@@ -128,15 +128,17 @@ export function duration({ minMs, maxMs, zero = false }: { minMs: number; maxMs:
 	});
 }
 
-export function size({ minBytes, maxBytes }: { readonly minBytes: number; readonly maxBytes: number }): Kind<number> {
+/** In bytes. `zero: true` lets 0 through below `minBytes`, for "no limit". */
+export function size({ minBytes, maxBytes, zero = false }: { minBytes: number; maxBytes: number; zero?: boolean }): Kind<number> {
 	return kind({
 		argument: "<size>",
 		show: formatBytes,
 		toFile: zeroOr(formatBytes),
 		schema: parsedBy((text) => {
 			const bytes = parseBytes(text);
+			if (bytes === 0 && zero) return 0;
 			if (!(bytes >= minBytes && bytes <= maxBytes))
-				throw new RangeError(`is not between ${formatBytes(minBytes)} and ${formatBytes(maxBytes)}`);
+				throw new RangeError(`is not ${zero ? "0 or " : ""}between ${formatBytes(minBytes)} and ${formatBytes(maxBytes)}`);
 			return bytes;
 		}),
 	});

@@ -3,6 +3,7 @@ import type { Frame } from "../buffers/frame.ts";
 import type { ConnectionKind } from "./backend-messages.ts";
 import { ConnectionReader, type ReaderParts } from "./connection-reader.ts";
 import { ConnectionWriter, type WriterParts, WritesAtOnce } from "./connection-writer.ts";
+import { dialProblem } from "./dial-problem.ts";
 import type { LinkEnd } from "./link-counts.ts";
 import { SpareBuffers, spareBufferBytes } from "./spare-buffers.ts";
 import { TurnShare } from "./turn-share.ts";
@@ -72,9 +73,12 @@ export class BackendConnection {
 		);
 		this.#writer = new ConnectionWriter({ ...parts, rate: writeRate, socket, spare: buffers.spare, atOnce: buffers.atOnce });
 		socket.once("connect", this.#onConnect);
-		socket.once("end", () => this.#end("lost", "it closed the connection"));
-		socket.once("error", (error: NodeJS.ErrnoException) => this.#end(this.isConnected ? "lost" : "dial", error.code ?? error.message));
-		socket.once("close", () => this.#end("lost", "the connection broke"));
+		socket.once("end", () => this.#end("lost", "the backend closed it"));
+		socket.once("error", (error: NodeJS.ErrnoException) => {
+			if (this.isConnected) this.#end("lost", error.code ?? error.message);
+			else this.#end("dial", dialProblem(error));
+		});
+		socket.once("close", () => this.#end("lost", "it broke"));
 	}
 
 	/** Whether the backend cannot be heard because nobody reads it. */

@@ -88,6 +88,8 @@ export class BackendLink implements Link {
 	/** For the next dial, or the limit of the one under way. */
 	#dialTimer: NodeJS.Timeout | null = null;
 	#stableTimer: NodeJS.Timeout | null = null;
+	/** While one connection is read since the other one has ended: what is known of that end. */
+	#firstEnd = "";
 	/** For the next step of the time that the connection is read whose other one has ended. */
 	#finishTimer: NodeJS.Timeout | null = null;
 	/** It was up for `stableMs`. */
@@ -315,10 +317,11 @@ export class BackendLink implements Link {
 		const halfMs = this.#parts.options.idleMs / 2;
 		// A backend that is not read cannot be heard, and one whose ping waits for bandwidth cannot answer it.
 		if (this.#control!.isHeld || this.#control!.isThrottled) this.#heard();
-		if (this.#isStalled) {
+		if (this.#stalled !== null) {
 			// If this process stood still, the rest may be in the socket.
 			this.#idleCheck = setImmediate(() => {
-				if (this.#isStalled) this.#fail("stalled", "");
+				const stalled = this.#stalled;
+				if (stalled !== null) this.#fail("stalled", `${stalled} connection`);
 				else this.#checkIdle();
 			});
 			return;
@@ -340,21 +343,24 @@ export class BackendLink implements Link {
 		}
 	};
 
-	/** A frame that has come in part keeps its memory. */
-	get #isStalled(): boolean {
+	/** The connection on which a frame has come in part, which keeps its memory; null = none. */
+	get #stalled(): ConnectionKind | null {
 		const { idleMs } = this.#parts.options;
 		const now = this.#nowMs();
-		return this.#control!.isStalled(now, idleMs) || this.#data!.isStalled(now, idleMs);
+		if (this.#control!.isStalled(now, idleMs)) return "control";
+		return this.#data!.isStalled(now, idleMs) ? "data" : null;
 	}
 
 	#onEnd(kind: ConnectionKind, why: LinkEnd, detail: string): void {
 		if (this.#state === "up" && why === "lost") this.#finish(kind, detail);
-		else this.#fail(why, detail);
+		// The end of the other connection follows from that of the first.
+		else this.#fail(why, this.#state === "finishing" && why === "lost" ? this.#firstEnd : detail);
 	}
 
 	/** One connection has ended. What the backend sent on the other one before may not be read yet. */
 	#finish(ended: ConnectionKind, detail: string): void {
 		this.#state = "finishing";
+		this.#firstEnd = detail;
 		this.#clearTimers();
 		const other = ended === "control" ? this.#data! : this.#control!;
 		const unsent = [...this.#connection(ended)!.close(), ...other.finish()];
@@ -368,7 +374,7 @@ export class BackendLink implements Link {
 		this.#finishTimer = setInterval(() => {
 			steps++;
 			if (!other.isHeld) stepsRead++;
-			if (stepsRead >= finishSteps || steps * stepMs >= finishMsMax) this.#fail("lost", detail);
+			if (stepsRead >= finishSteps || steps * stepMs >= finishMsMax) this.#fail("lost", this.#firstEnd);
 		}, stepMs);
 		loseAll(this, unsent, listener);
 		// Whoever waits for room need not wait for the end.

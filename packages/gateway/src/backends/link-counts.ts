@@ -2,11 +2,11 @@ import { ReaderCounters } from "../frames/frame-reader.ts";
 
 /** Why both connections of a link were closed: a line each, for the log and the metrics. */
 export const linkEnds = {
-	dial: "it cannot be reached: does it run, and listen at this address?",
+	dial: "it cannot be reached",
 	dial_timeout: "it did not accept both connections in time",
-	lost: "it closed a connection, or a connection broke",
-	idle: "nothing came from it",
-	stalled: "the rest of a frame did not come",
+	lost: "a connection ended",
+	idle: "nothing came on its control connection within --backend-idle-timeout, not even an answer to a ping",
+	stalled: "the rest of a frame did not come within --backend-idle-timeout",
 	oversized: "it sent a frame that is empty or longer than --max-frame: does it speak the gateway's protocol?",
 	backlog: "it does not read what it is told about clients",
 	stopped: "the gateway closed it",

@@ -5,7 +5,7 @@ export const closings: Readonly<Record<CloseCause, { readonly code: number; read
 	text: { code: 1003, reason: "frames are binary messages" },
 	too_many_held: { code: 1013, reason: "too many frames wait for backends; try again later" },
 	over_bandwidth: { code: 1013, reason: "too many frames wait for their turn in the bandwidth limit; send more slowly" },
-	no_buffer: { code: 1013, reason: "no memory for a frame; try again later" },
+	no_buffer: { code: 1013, reason: "no buffer for a frame: too much waits; wait for answers, or try again later" },
 	stalled: { code: 3008, reason: "slow" },
 	token_expired: { code: 3005, reason: "connection expired" },
 	token_required: { code: 3011, reason: "a token is required now; connect again with one" },

@@ -66,7 +66,10 @@ export class BackendDirectory {
 		this.#live.delete(slot);
 		const moved = this.#takeOver();
 		if (moved === 0) return;
-		this.#parts.log.info({ slot, moved }, `gateway ${slot} has died; the other processes take over its backends: ${moved}`);
+		this.#parts.log.info(
+			{ slot, moved },
+			`gateway ${slot} has died; the other processes take over its ${moved} backend${moved === 1 ? "" : "s"}`,
+		);
 		this.#changed();
 	}
 

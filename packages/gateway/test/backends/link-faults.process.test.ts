@@ -58,6 +58,7 @@ describe("a link whose backend fails", () => {
 		await waitFor(() => control.messages.length === 2, within("all of the start"));
 		expect(control.story).toEqual(["hello", "clients"]);
 		expect(rig.states).toEqual(["up", "down lost", "up"]);
+		expect(rig.events).toContainEqual(expect.stringContaining(`: a connection ended (${kind} connection: the backend closed it); next`));
 		expect(rig.link.counts).toMatchObject({ failures: 1, reconnects: 1 });
 	});
 
@@ -111,6 +112,7 @@ describe("a link whose backend fails", () => {
 		data.socket.write(frame.subarray(0, 60_000));
 		await ended(rig.link, { ups: 2 });
 		expect(rig.link.counts.ends).toMatchObject({ stalled: 1, idle: 0, lost: 0 });
+		expect(rig.events).toContainEqual(expect.stringContaining("did not come within --backend-idle-timeout (data connection); next"));
 		expect(rig.pool.inUse).toBe(0);
 	});
 

@@ -43,7 +43,7 @@ export const balancerRules: readonly Rule[] = [
 			return `${name("remoteShards")}: there are ${remoteShards.length} remote shards; the most is ${remotesMax}`;
 		const texts = remoteShards.map((item) => parseRemoteShard(item).text);
 		const twice = texts.find((text, index) => texts.indexOf(text) < index);
-		return twice === undefined ? null : `${name("remoteShards")}: ${twice} is there twice`;
+		return twice === undefined ? null : `${name("remoteShards")}: ${twice} is listed twice`;
 	},
 	function remoteShardsNeedProxy(config, name) {
 		if (config.remoteShards.length === 0) return null;

@@ -12,7 +12,7 @@ export const edgeRules: readonly Rule[] = [
 		if (edgeNodes.length > nodesMax) return `${name("edgeNodes")}: there are ${edgeNodes.length} nodes; the most is ${nodesMax}`;
 		const texts = edgeNodes.map((item) => parseEdgeNode(item).text);
 		const twice = texts.find((text, index) => texts.indexOf(text) < index);
-		return twice === undefined ? null : `${name("edgeNodes")}: ${twice} is there twice`;
+		return twice === undefined ? null : `${name("edgeNodes")}: ${twice} is listed twice`;
 	},
 	function tlsToNodesIsOn(config, name) {
 		if (config.edgeNodesTls) return null;

@@ -9,7 +9,7 @@ export const gatewayRules: readonly Rule[] = [
 		if (backends.length > gatewayBackendsMax)
 			return `${name("gatewayBackends")}: there are ${backends.length} backends; the most is ${gatewayBackendsMax}`;
 		const twice = backends.find((text, index) => backends.indexOf(text) < index);
-		return twice === undefined ? null : `${name("gatewayBackends")}: ${twice} is there twice`;
+		return twice === undefined ? null : `${name("gatewayBackends")}: ${twice} is listed twice`;
 	},
 	function oneProofOfAnnouncements({ discoverySecret, discoveryNetworks }, name) {
 		if (discoverySecret === undefined || discoveryNetworks.length === 0) return null;

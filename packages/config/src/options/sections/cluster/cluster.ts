@@ -11,7 +11,7 @@ export const clusterOptions = {
 		kind: countOrAuto({ max: 64 }),
 		default: 0,
 		commands: withProcesses,
-		help: "Number of shard processes, or of those of a gateway; 0 = one per available CPU (affinity and cgroup quota); auto = the same, and as many as that changes to while it runs (shards only). A gateway for which this is not set is one process.",
+		help: "Number of shard processes, or of those of a gateway; 0 = one per available CPU (affinity and cgroup quota); auto = the same, and as many as that changes to while it runs (shards only; a gateway refuses it). A gateway for which this is not set is one process.",
 	}),
 	shardsMin: option({
 		flag: "shards-min",

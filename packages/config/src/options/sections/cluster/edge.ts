@@ -89,7 +89,7 @@ export const edgeOptions = {
 		kind: duration({ minMs: 100, maxMs: 86_400_000, zero: true }),
 		default: 300_000,
 		commands,
-		help: "A connection on which nothing passes in either direction for so long is closed. Nodes ping their clients more often. 0 = never.",
+		help: "A connection on which nothing passes in either direction for this long is closed. Nodes ping their clients more often. 0 = never.",
 	}),
 	edgeCheckIntervalMs: option({
 		flag: "check-interval",

@@ -88,7 +88,7 @@ export const nodeOptions = {
 		key: "scale_down_at",
 		kind: fraction(),
 		default: 0.3,
-		help: "The same, below which the event scaleDown is announced.",
+		help: "Connections of all nodes, as part of what they can take, below which the event scaleDown is announced.",
 	}),
 	scaleMinNodes: option({
 		flag: "scale-min-nodes",

@@ -29,7 +29,7 @@ export const remoteOptions = {
 		kind: duration({ minMs: 100, maxMs: 86_400_000, zero: true }),
 		default: 300_000,
 		commands,
-		help: "A connection to a remote shard on which nothing passes in either direction for so long is closed. Shards ping their clients more often. 0 = never.",
+		help: "A connection to a remote shard on which nothing passes in either direction for this long is closed. Shards ping their clients more often. 0 = never.",
 	}),
 	remoteCheckIntervalMs: option({
 		flag: "remote-check-interval",

@@ -17,7 +17,7 @@ export const guardOptions = {
 		kind: offOr(percent()),
 		default: 80,
 		live: true,
-		help: "The same use, from which reading from Kafka pauses; records wait in Kafka.",
+		help: "CPU use, averaged over --guard-cpu-window, from which reading from Kafka pauses; records wait in Kafka.",
 	}),
 	guardCpuWindowMs: option({
 		flag: "guard-cpu-window",
@@ -41,7 +41,7 @@ export const guardOptions = {
 		kind: offOr(percent()),
 		default: 95,
 		live: true,
-		help: "The same use, from which reading from Kafka pauses.",
+		help: "Memory use, of the container's limit or else of the machine, from which reading from Kafka pauses.",
 	}),
 	guardLoopLagMs: option({
 		flag: "guard-loop-lag",
