@@ -5,7 +5,7 @@ import { edge } from "./commands/edge.ts";
 import { gateway } from "./commands/gateway.ts";
 import { multi } from "./commands/multi.ts";
 import { single } from "./commands/single.ts";
-import { publicTokenKeys } from "./commands/token-options.ts";
+import { publicTokenKeys, secretTokenKeys } from "./commands/token-options.ts";
 import { top } from "./commands/top.ts";
 import { version } from "./version.ts";
 
@@ -86,6 +86,7 @@ export const commandLine: CommandLineSpec = {
 			summary: "Sign a token with client.token.hmac_secret_key of the configuration, or with a private key, and print it.",
 			example: "shardcast token create --config shardcast.yaml --user 42 --channels news,chat:team --expires 24h",
 			options: publicTokenKeys(configKeys),
+			hiddenOptions: secretTokenKeys(configKeys),
 			ownFlags: [
 				{ name: "user", argument: "<id>", help: "The user; without it the token is for an anonymous one." },
 				{ name: "channel", argument: "<name>", help: "Make a subscription token for this channel." },
@@ -104,6 +105,7 @@ export const commandLine: CommandLineSpec = {
 			summary: "Read a token from stdin, print its claims, and say whether it is valid here, or why not (status 1).",
 			example: "shardcast token create --config shardcast.yaml --user 42 | shardcast token check --config shardcast.yaml",
 			options: publicTokenKeys(configKeys),
+			hiddenOptions: secretTokenKeys(configKeys),
 			run: async (input) => (await import("./commands/token.ts")).tokenCheck(input),
 		},
 		{

@@ -381,7 +381,10 @@ describe("shardcast token", () => {
 			["create", "--user", "ann"],
 			"shardcast: there is nothing to sign with: set client.token.hmac_secret_key in the config file or SHARDCAST_TOKEN_HMAC_SECRET, or give the file of a --private-key",
 		],
-		[["create", "--token-hmac-secret", secret], "shardcast: unknown option '--token-hmac-secret'"],
+		[
+			["create", "--token-hmac-secret", secret],
+			"shardcast: --token-hmac-secret: this command takes no secret as a flag, since ps would show it; set SHARDCAST_TOKEN_HMAC_SECRET in the environment, or client.token.hmac_secret_key in the config file",
+		],
 		[["create", "--private-key", "/missing.pem"], "shardcast: --private-key: /missing.pem cannot be read: ENOENT"],
 		[["create", "--claims", "{"], "shardcast: --claims: this is not JSON"],
 		[["create", "--expires", "60"], 'shardcast: --expires: "60" has no unit; write 60s or 60ms'],

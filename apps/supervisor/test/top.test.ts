@@ -148,6 +148,12 @@ describe("which cluster", () => {
 		expect(() => chooseCluster(own(...clusters), "/x", "7")).toThrow("--pid: no cluster has the supervisor 7; running: 11, 22");
 	});
 
+	it("says that a gateway of one process takes no orders", () => {
+		const title = (pid: string) => (pid === "7" ? "shardcast gateway" : "shardcast gateway 0");
+		expect(() => chooseCluster(own(...clusters), "/x", "7", title)).toThrow("--pid: the process 7 is a gateway without --shards: it takes");
+		expect(() => chooseCluster(own(...clusters), "/x", "8", title)).toThrow("--pid: no cluster has the supervisor 8; running: 11, 22");
+	});
+
 	it("never takes another user's, but says who may look at it", () => {
 		const others = [{ ...clusters[0]!, uid: 65_534, isOwn: false }];
 		const who = "belongs to user 65534; look at it as that user, such as with sudo -u '#65534' shardcast top";

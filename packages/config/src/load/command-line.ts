@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { OutputClosed, print, StartupError } from "@shardcast/process";
 import type { Command } from "commander";
-import { type Config, type ConfigKey, environmentName, optionOf, sections } from "../options/options.ts";
+import { type Config, type ConfigKey, environmentName, filePath, optionOf, sections } from "../options/options.ts";
 import { ConfigError } from "./config-error.ts";
 import type { FoundValue } from "./layer.ts";
 import { type ConfigInput, type LoadedConfig, loadConfig } from "./load.ts";
@@ -55,6 +55,8 @@ export interface CommandSpec {
 	/** The options that it takes as flags. */
 	readonly options: readonly ConfigKey[];
 	readonly ownFlags?: readonly CommandFlag[];
+	/** Secrets that it takes from the environment and the file alone, since `ps` shows flags. */
+	readonly hiddenOptions?: readonly ConfigKey[];
 	/** What options are that are not given, where it is not the same for all commands. */
 	readonly defaults?: Partial<Config>;
 	/** In order. None is required, since the option may come from elsewhere. */
@@ -136,7 +138,8 @@ export async function runCommandLine(
 	try {
 		await program.parseAsync([...argv], { from: "user" });
 	} catch (error) {
-		if (help === "") return reportError(spec.name, error, wrong);
+		const command = spec.commands.find(({ name }) => `${spec.name} ${name}` === wrong);
+		if (help === "") return reportError(spec.name, hiddenOption(command, error) ?? error, wrong);
 	}
 	if (help === "") return outcome;
 	return print(help).then(
@@ -160,6 +163,15 @@ function loadFor(name: string, { options, ignoresOtherOptions = false }: Command
 		process.stderr.write(`${name}: left out options that are wrong: ${error.lines.join("; ")}\n`);
 		return loaded;
 	}
+}
+
+/** What to say of a flag that the command takes only from elsewhere; null = this is another error. */
+function hiddenOption(command: CommandSpec | undefined, error: unknown): StartupError | null {
+	const flag = /unknown option '--([a-z-]+)/.exec((error as Error).message)?.[1];
+	const key = command?.hiddenOptions?.find((each) => optionOf(each).flag === flag);
+	if (key === undefined) return null;
+	const where = `set ${environmentName(key)} in the environment, or ${filePath(key)} in the config file`;
+	return new StartupError(`--${flag}: this command takes no secret as a flag, since ps would show it; ${where}`, { exitStatus: 2 });
 }
 
 function wordsOf({ words = [] }: CommandSpec, given: readonly unknown[]): Record<string, string> {
