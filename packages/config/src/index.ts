@@ -75,7 +75,7 @@ export { type Certificate, certificateFor, type TlsConfig, usesTls } from "./tls
 export { loadCertificates } from "./tls/load-certificates.ts";
 export { type NodesTls, readNodesTls, readRemoteTls } from "./tls/nodes-tls.ts";
 export { expiryWarning } from "./tls/read-pair.ts";
-export { type Address, parseAddress, urlHost } from "./units/address.ts";
+export { type Address, listensEverywhere, parseAddress, urlHost } from "./units/address.ts";
 export { addressBytes } from "./units/address-bytes.ts";
 export { type AffinitySource, parseAffinitySource } from "./units/affinity-source.ts";
 export { formatBytes, parseBytes } from "./units/bytes.ts";

@@ -62,6 +62,6 @@ export function access(config: Config): string {
 export function aboutBackends({ gatewayBackends: backends }: Pick<Config, "gatewayBackends">, discoveryPort: number | null): string {
 	const named = backends.length === 0 ? "" : `the backend${backends.length === 1 ? "" : "s"} ${backends.join(", ")}`;
 	if (discoveryPort === null) return named;
-	const found = `backends that announce themselves on UDP port ${discoveryPort}`;
+	const found = `backends that announce themselves on UDP port ${discoveryPort} (on all addresses)`;
 	return named === "" ? found : `${named}, and ${found}`;
 }

@@ -1,18 +1,10 @@
-import {
-	type CommandInput,
-	type Config,
-	formatDuration,
-	loadCertificates,
-	optionNames,
-	parseAddress,
-	urlHost,
-	usesTls,
-} from "@shardcast/config";
+import { type CommandInput, type Config, formatDuration, loadCertificates, optionNames, parseAddress } from "@shardcast/config";
 import { runUntilSignal } from "@shardcast/control";
 import { keepCollectionsOnOwnThread } from "@shardcast/process";
 import { createLog } from "@shardcast/telemetry";
+import { gatewayBanner } from "./banner.ts";
 import { Gateway } from "./gateway.ts";
-import { access, newlyOpen, offWithoutRedis, openMode } from "./gateway-access.ts";
+import { newlyOpen, offWithoutRedis, openMode } from "./gateway-access.ts";
 import { MonitorReport } from "./monitor/monitor-report.ts";
 
 /** Runs a gateway until a signal stops it. SIGHUP reloads options and certificates. @throws StartupError */
@@ -46,14 +38,11 @@ export async function runGateway({ loaded, input }: Pick<CommandInput, "loaded" 
 	};
 	runUntilSignal({ command: "gateway", input, certificates, name, server: gateway, onReload, onStop, log });
 	report.start();
-	const s = usesTls(config) ? "s" : "";
-	const host = urlHost({ ...parseAddress(config.gatewayAddr), port });
 	const open = openMode(config);
 	if (open !== null) log.warn(open);
 	const off = offWithoutRedis(config);
 	if (off !== null) log.info(off);
 	// Last, since a reader of the banner may send a signal at once.
-	process.stdout.write(
-		`shardcast gateway, pid ${process.pid}: ws${s}://${host}, http${s}://${host}/health, http${s}://${host}/console; to ${gateway.about}; ${access(config)}\n`,
-	);
+	const address = { ...parseAddress(config.gatewayAddr), port };
+	process.stdout.write(gatewayBanner({ config, address, about: gateway.about, processes: null }));
 }

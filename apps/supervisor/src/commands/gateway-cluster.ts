@@ -1,15 +1,5 @@
-import {
-	type CommandInput,
-	type Config,
-	type ConfigKey,
-	keysOf,
-	type LoadedConfig,
-	optionOf,
-	sections,
-	urlHost,
-	usesTls,
-} from "@shardcast/config";
-import { access, GatewaySupervision, MonitorReport, newlyOpen, offWithoutRedis, openMode } from "@shardcast/gateway/cluster";
+import { type CommandInput, type Config, type ConfigKey, keysOf, type LoadedConfig, optionOf, sections } from "@shardcast/config";
+import { GatewaySupervision, gatewayBanner, MonitorReport, newlyOpen, offWithoutRedis, openMode } from "@shardcast/gateway/cluster";
 import { formatCpuList } from "@shardcast/process";
 import { runCluster, type ServingCluster } from "../run-cluster.ts";
 
@@ -36,13 +26,9 @@ function serving({ plan, supervisor, balancer, gateway, log }: ServingCluster): 
 	if (open !== null) log.warn(open);
 	const off = offWithoutRedis(config);
 	if (off !== null) log.info(off);
-	const s = usesTls(config) ? "s" : "";
-	const host = urlHost(balancer);
 	const processes = `${topology.shards.length} processes on CPUs ${formatCpuList(topology.cpus)}${topology.wraps ? ", which some share" : ""}`;
 	// Last, since a reader of the banner may send a signal at once.
-	process.stdout.write(
-		`shardcast gateway, pid ${process.pid}: ws${s}://${host}, http${s}://${host}/health, http${s}://${host}/console; to ${gateway?.about}; ${processes}; ${access(config)}\n`,
-	);
+	process.stdout.write(gatewayBanner({ config, address: balancer, about: gateway?.about ?? "", processes }));
 	return report;
 }
 

@@ -30,5 +30,10 @@ export function parseAddress(text: string, examplePort = 3005): Address {
 /** The address as a client on this machine would write it in a URL: every interface becomes 127.0.0.1. */
 export function urlHost(address: Address): string {
 	const { host = "127.0.0.1", port } = address;
-	return hostPortText({ host: host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host, port });
+	return hostPortText({ host: listensEverywhere(address) ? "127.0.0.1" : host, port });
+}
+
+/** Whether it is every interface. */
+export function listensEverywhere({ host }: Address): boolean {
+	return host === undefined || host === "0.0.0.0" || host === "::";
 }

@@ -1,5 +1,6 @@
 /** What the supervisor and the balancer of a gateway of several processes need. It does not load the WebSocket library. */
-export { access, checkGateway, newlyOpen, offWithoutRedis, openMode } from "../gateway-access.ts";
+export { gatewayBanner } from "../banner.ts";
+export { checkGateway, newlyOpen, offWithoutRedis, openMode } from "../gateway-access.ts";
 export { gatewayRoutes, processesHealth } from "../gateway-routes.ts";
 export { MonitorReport } from "../monitor/monitor-report.ts";
 export { GatewaySupervision } from "./gateway-supervision.ts";
