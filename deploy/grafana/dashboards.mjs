@@ -456,7 +456,7 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "The n
 		query(`sum by (reason, instance) (${rate("shardcast_gateway_frames_dropped_total")})`, "{{instance}} dropped: {{reason}}"),
 		query(`sum by (reason, instance) (${rate("shardcast_gateway_frames_refused_total")})`, "{{instance}} refused: {{reason}}"),
 		query(`sum by (instance) (${rate("shardcast_gateway_video_skipped_total")})`, "{{instance}} VIDEO skipped"),
-		query(`sum by (instance) (${rate("shardcast_gateway_ack_timeouts_total")})`, "{{instance}} acknowledgements overdue"),
+		query(`sum by (instance) (${rate("shardcast_gateway_ack_timeouts_total")})`, "{{instance}} ACKs overdue"),
 		query(`sum by (backend, instance) (${rate("shardcast_gateway_backend_undelivered_total")})`, "{{instance}} {{backend}} perhaps lost"),
 	]),
 	lines("Gateways: bytes", "Payloads of these frames, and memory for those that wait.", "bytes", [

@@ -33,8 +33,10 @@ function show(now, seconds) {
 	const averageMs = count === 0 ? 0 : ((now.latency.seconds - last.latency.seconds) * 1000) / count;
 	text(byId("tile-latency"), `${averageMs.toFixed(2)} ms`);
 	text(byId("tile-latency-sub"), `most since the start: ${(now.latency.mostSeconds * 1000).toFixed(1)} ms`);
-	text(byId("tile-trouble"), exact(sum(now.dropped) + sum(now.refused)));
-	text(byId("tile-trouble-sub"), `VIDEO skipped ${exact(now.acks.skipped)}, acknowledgements overdue ${exact(now.acks.resets)}`);
+	// VIDEO that is skipped for a slow client is normal, and shown apart.
+	const { skipped, resets } = now.acks;
+	text(byId("tile-trouble"), exact(Math.max(0, sum(now.dropped) - skipped) + sum(now.refused)));
+	text(byId("tile-trouble-sub"), `VIDEO skipped ${exact(skipped)}, ACKs overdue ${exact(resets)}`);
 	byId("backend-rows").replaceChildren(
 		...now.backends.map((backend) => {
 			const former = last.backends.find(({ id }) => id === backend.id) ?? backend;
@@ -60,13 +62,23 @@ function show(now, seconds) {
 	);
 	byId("queue-rows").replaceChildren(
 		...Object.entries(now.queues).map(([name, { waiting, dropped, highWater, pressed }]) =>
-			element("tr", {}, ...cells(name.replaceAll("_", " "), waiting, dropped, highWater, pressed)),
+			element(
+				"tr",
+				{},
+				...cells(
+					name.replaceAll("_", " "),
+					waiting,
+					name === "to_clients_low" ? Math.max(0, dropped - skipped) : dropped,
+					highWater,
+					pressed,
+				),
+			),
 		),
 	);
 	const { reservedBytes, bytesMax, tiers, refused } = now.buffers;
 	text(
 		byId("buffer-memory"),
-		`${bytesText(reservedBytes)} of ${bytesText(bytesMax)}; ${refused} times there was none; ${now.held} frames held`,
+		`${bytesText(reservedBytes)} of ${bytesText(bytesMax)}; buffer requests refused: ${exact(refused)}; frames held: ${exact(now.held)}`,
 	);
 	byId("tier-rows").replaceChildren(
 		...tiers.map(({ bytes, buffersMax, inUse, allocations, frees, highWater }) =>

@@ -174,7 +174,7 @@ export const gatewayMetrics: readonly ReadMetric<GatewayReading>[] = [
 	counter(
 		"shardcast_gateway_frames_dropped_total",
 		"messages",
-		"Frames that were dropped, by reason; video_to_client = VIDEO for clients that are slower than it, which is normal.",
+		"Frames that were dropped, by reason; video_to_client = VIDEO for clients that are slower than it, which is normal; it includes shardcast_gateway_video_skipped_total.",
 		singleBy("reason", ({ dropped }) => dropped),
 	),
 	counter(
@@ -198,7 +198,7 @@ export const gatewayMetrics: readonly ReadMetric<GatewayReading>[] = [
 	counter(
 		"shardcast_gateway_ack_timeouts_total",
 		"none",
-		"Times that VIDEO went on without an acknowledgement (--ack-timeout).",
+		"ACKs overdue: times that VIDEO went on without one (--ack-timeout).",
 		single(({ acks }) => acks.resets),
 	),
 	counter(

@@ -53,15 +53,17 @@ export function reportText(now: GatewayReport, before: GatewayReport, seconds: n
 	};
 	const count = now.latency.count - before.latency.count;
 	const averageMs = count === 0 ? 0 : ((now.latency.seconds - before.latency.seconds) * 1000) / count;
-	const { clients, buffers, held, backendsRefused } = now;
+	const { clients, buffers, held, backendsRefused, acks } = now;
+	// VIDEO that is skipped for a slow client is normal, and counted apart: as dropped, it would hide what is not.
+	const droppedOf = (name: string, dropped: number) => (name === "to_clients_low" ? Math.max(0, dropped - acks.skipped) : dropped);
 	const lines = [
 		`gateway: clients ${clients.open} of ${clients.max}, backends up ${now.backends.filter(({ isUp }) => isUp).length} of ${now.backends.length}, refused ${backendsRefused}`,
 		`  messages: ${way("from_clients")}, ${way("to_clients")}`,
 		`            ${way("from_backends")}, ${way("to_backends")}; average latency ${averageMs.toFixed(2)} ms`,
-		`  dropped ${sum(now.dropped)}, refused ${sum(now.refused)}, video skipped ${now.acks.skipped}, ack timeouts ${now.acks.resets}`,
+		`  dropped ${Math.max(0, sum(now.dropped) - acks.skipped)}, refused ${sum(now.refused)}, VIDEO skipped ${acks.skipped}, ACKs overdue ${acks.resets}`,
 		...Object.entries(now.queues).map(
 			([name, { waiting, dropped, highWater, pressed }]) =>
-				`  queue ${name.replaceAll("_", " ")}: depth ${waiting}, drops ${dropped}, high water ${highWater}, back-pressure ${pressed}`,
+				`  queue ${name.replaceAll("_", " ")}: depth ${waiting}, drops ${droppedOf(name, dropped)}, high water ${highWater}, back-pressure ${pressed}`,
 		),
 		`  held for backends: ${held} frames`,
 		`  buffers: ${bytesText(buffers.reservedBytes)} of ${bytesText(buffers.bytesMax)}, refused ${buffers.refused}`,

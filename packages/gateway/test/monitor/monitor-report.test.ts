@@ -7,11 +7,11 @@ const report = (sent: number): GatewayReport => ({
 	clients: { open: 7, max: 1000, opened: 9, closed: { text: 1 }, refused: {}, callbackErrors: 0 },
 	frames: { from_clients: sent, to_clients: 2 * sent, from_backends: 2 * sent, to_backends: sent },
 	bytes: { from_clients: 1024 * sent, to_clients: 10 * sent, from_backends: 10 * sent, to_backends: 1024 * sent },
-	dropped: { malformed: 1, bandwidth: 2 },
+	dropped: { malformed: 1, bandwidth: 2, video_to_client: 5 },
 	refused: { too_long: 4 },
 	acks: { acks: 1, surplusAcks: 2, skipped: 3, resets: 4 },
 	latency: { count: sent, seconds: sent / 1000, mostSeconds: 1 },
-	queues: { to_clients_high: queue },
+	queues: { to_clients_high: queue, to_clients_low: { ...queue, dropped: 5 } },
 	held: 6,
 	deferred: 7,
 	buffers: {
@@ -61,12 +61,13 @@ const report = (sent: number): GatewayReport => ({
 });
 
 describe("the report on the terminal", () => {
-	it("has rates since the last one, queues, buffers, and a line for each backend", () => {
+	it("has rates since the last one, queues, buffers, and a line for each backend; VIDEO that was skipped is not among what was dropped", () => {
 		expect(reportText(report(500), report(0), 5)).toBe(`gateway: clients 7 of 1000, backends up 1 of 2, refused 3
   messages: from clients 100/s 100KiB/s, to clients 200/s 1000B/s
             from backends 200/s 1000B/s, to backends 100/s 100KiB/s; average latency 1.00 ms
-  dropped 3, refused 4, video skipped 3, ack timeouts 4
+  dropped 5, refused 4, VIDEO skipped 3, ACKs overdue 4
   queue to clients high: depth 1, drops 3, high water 4, back-pressure 5
+  queue to clients low: depth 1, drops 2, high water 4, back-pressure 5
   held for backends: 6 frames
   buffers: 64KiB of 256MiB, refused 8
     512B × 2048: allocations 700, frees 188, in use 512 (25 %), high water 600

@@ -135,7 +135,7 @@ export const gatewayOptions = {
 		default: 2000,
 		commands,
 		live: true,
-		help: "After this long without an acknowledgement, it is overdue, and VIDEO goes on without it.",
+		help: "An ACK of a VIDEO frame that has not come after this long is overdue: VIDEO goes on without it.",
 	}),
 	clientBandwidth: option({
 		flag: "client-bandwidth",
