@@ -270,8 +270,8 @@ describe("stop", () => {
 		expect(performance.now() - beganMs).toBeLessThan(8000);
 		// It was told a shorter time, in which it could have said what it cut off.
 		expect(cluster.events("shard 0", "drain")[0].deadlineMs).toBeLessThan(2000);
-		expect(cluster.process.log()).toMatch(/shard 0 did not finish \(SIGKILL\) and had 100 connections/);
-		expect(cluster.process.log()).toMatch(/shard 1 had drained, but did not stop \(SIGKILL\)/);
+		expect(cluster.process.log()).toMatch(/shard 0 did not finish \(it was killed by SIGKILL\) and had 100 connections/);
+		expect(cluster.process.log()).toMatch(/shard 1 had drained, but did not stop \(it was killed by SIGKILL\)/);
 		expect(cluster.process.log()).toMatch(/shutdown complete: 103 cut off, not all processes finished/);
 		expect(cluster.directories()).toEqual([]);
 	});
