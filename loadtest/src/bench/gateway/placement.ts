@@ -17,8 +17,8 @@ export class Placement {
 	readonly #allCpus: readonly number[];
 	readonly #letSleep: (() => void) | null;
 
-	/** Also moves this process. */
-	constructor() {
+	/** Also moves this process. @param keepAwake replaces `keepCpusAwake` in tests. */
+	constructor(keepAwake: () => (() => void) | null = keepCpusAwake) {
 		const { cpus } = availableCpus();
 		const canPin = cpus.length >= 2 && spawnSync("taskset", ["--version"], { stdio: "ignore" }).status === 0;
 		this.#gatewayCpu = canPin ? cpus.at(-1)! : null;
@@ -26,15 +26,15 @@ export class Placement {
 		this.#otherCpus = canPin ? cpus.slice(0, -1) : [];
 		this.#allCpus = cpus;
 		if (canPin) pin(process.pid, this.#otherCpus);
-		this.#letSleep = canPin ? keepCpusAwake() : null;
+		this.#letSleep = canPin ? keepAwake() : null;
 		this.about = canPin
-			? `gateway on CPU ${this.#gatewayCpu}, clients and backends on ${this.#otherCpus.join(",")}, kept awake by ${this.mustPoll ? "a process that polls" : "the kernel"}`
+			? `gateway on CPU ${this.#gatewayCpu}, clients and backends on CPU ${this.#otherCpus.join(",")}; ${this.mustPoll ? "a process that polls keeps one CPU awake" : "the kernel keeps all CPUs awake"}`
 			: "nothing is pinned: that takes two CPUs, and taskset";
 	}
 
 	/**
-	 * Whether a process of the bench must keep the other CPUs awake, since the kernel does not. It is the worse way: as no CPU seems to have time, the
-	 * kernel leaves its threads and other programs on the gateway's.
+	 * Whether a process of the bench must poll, since the kernel does not keep CPUs awake. That keeps one CPU awake, which is not the gateway's. It is the worse
+	 * way: with two CPUs, neither then seems to have time, and the kernel leaves its threads and other programs on the gateway's.
 	 */
 	get mustPoll(): boolean {
 		return this.#gatewayCpu !== null && this.#letSleep === null;
@@ -42,8 +42,11 @@ export class Placement {
 
 	/** This process may run anywhere again, and so may those that it starts. CPUs may sleep. */
 	end(): void {
-		this.#letSleep?.();
-		if (this.#gatewayCpu !== null) pin(process.pid, this.#allCpus);
+		try {
+			if (this.#gatewayCpu !== null) pin(process.pid, this.#allCpus);
+		} finally {
+			this.#letSleep?.();
+		}
 	}
 
 	/** @param measures whether latencies are measured in it. */
