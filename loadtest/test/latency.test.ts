@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { latencyOf } from "../src/bench/gateway/part.ts";
 import { LatencyRecorder, summariseLatency } from "../src/report/latency.ts";
 
 describe("latency", () => {
@@ -44,5 +45,12 @@ describe("latency", () => {
 		recorder.record(200_000);
 		expect(summariseLatency([recorder.take()]).count).toBe(2);
 		expect(summariseLatency([recorder.take()])).toMatchObject({ count: 0, p50Ms: 0, maxMs: 0 });
+	});
+
+	it("bench:gateway does not take the zeros of no latencies for a result", () => {
+		const [one, none] = [new LatencyRecorder(), new LatencyRecorder()];
+		one.record(5);
+		expect(latencyOf("VIDEO", [one.take(), none.take()])).toMatchObject({ count: 1 });
+		expect(() => latencyOf("VIDEO", [none.take(), none.take()])).toThrow("no latency was measured: VIDEO");
 	});
 });

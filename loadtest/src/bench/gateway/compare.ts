@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
 import { accepts, cpuMs, descendantsOf, freePorts, Haproxy, isAlive, startGuard, waitFor } from "@shardcast/testkit";
-import { summariseLatency } from "../../report/latency.ts";
 import { watchOtherCpu } from "../support/other-cpu.ts";
 import { otherCpuPercent, runBench } from "../support/report.ts";
 import { GatewaySubject } from "./gateway-subject.ts";
-import { backendCount, boundedPart, measureMs, type Part, type PartOptions, settleMs } from "./part.ts";
+import { backendCount, boundedPart, latencyOf, measureMs, type Part, type PartOptions, settleMs } from "./part.ts";
 import { videoBytes } from "./peers/messages.ts";
 import { type PeerProcess, startPeers } from "./peers/peer-process.ts";
 
@@ -47,7 +46,7 @@ async function run({ rounds, clients: most, rate }: PartOptions): Promise<void> 
 			return {
 				messagesPerSecond: (2 * videoReceived) / seconds,
 				cpuUsPerMessage: (programMs! * 1000) / (2 * videoReceived),
-				videoP99Ms: summariseLatency([latencies.video]).p99Ms,
+				videoP99Ms: latencyOf("VIDEO", [latencies.video]).p99Ms,
 				otherCpuPercent: other,
 			};
 		};

@@ -13,19 +13,19 @@ const parts = { frames, load, compare } as const satisfies Readonly<Record<strin
 type PartName = keyof typeof parts;
 const names = Object.keys(parts) as PartName[];
 const numbers = {
-	rounds: { usual: null, most: 1000, help: "rounds of each part" },
-	clients: { usual: 1_000, most: 10_000, help: "WebSocket clients" },
-	rate: { usual: 100_000, most: 1_000_000, help: "messages per second of the load that is to get through" },
+	rounds: { usual: null, least: 1, most: 1000, help: "rounds of each part" },
+	clients: { usual: 1_000, least: 1, most: 10_000, help: "WebSocket clients" },
+	// With a tenth of that, one CONTROL frame is sent per second.
+	rate: { usual: 100_000, least: 100, most: 1_000_000, help: "messages per second of the load that is to get through" },
 } as const;
+const usualRounds = names.map((name) => `${name} ${parts[name].rounds}`).join(", ");
 type NumberName = keyof typeof numbers;
 
 function options(): Omit<PartOptions, "rounds"> & { readonly chosen: readonly PartName[]; readonly rounds: number | null } {
 	const usage = [
 		"usage: npm run bench:gateway -- [part …] [--clients n] [--rate n] [--rounds n]; all parts take less than six minutes",
 		...names.map((name) => `  --${name.padEnd(14)}${parts[name].help}`),
-		...Object.entries(numbers).map(
-			([name, { usual, help }]) => `  --${`${name} n`.padEnd(14)}${help}${usual === null ? "" : ` (${usual})`}`,
-		),
+		...Object.entries(numbers).map(([name, { usual, help }]) => `  --${`${name} n`.padEnd(14)}${help} (${usual ?? usualRounds})`),
 	].join("\n");
 	try {
 		const { values } = parseArgs({
@@ -42,11 +42,11 @@ function options(): Omit<PartOptions, "rounds"> & { readonly chosen: readonly Pa
 			process.exit(0);
 		}
 		const whole = (name: NumberName): number | null => {
-			const { usual, most } = numbers[name];
+			const { usual, least, most } = numbers[name];
 			if (given[name] === undefined) return usual;
 			const value = Number(given[name]);
-			if (!Number.isInteger(value) || value < 1 || value > most)
-				throw new RangeError(`--${name} ${given[name]}: give a whole number from 1 to ${most}`);
+			if (!Number.isInteger(value) || value < least || value > most)
+				throw new RangeError(`--${name} ${given[name]}: give a whole number from ${least} to ${most}`);
 			return value;
 		};
 		const chosen = names.filter((name) => given[name]);

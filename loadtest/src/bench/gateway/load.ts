@@ -1,12 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { cpuMs, waitFor } from "@shardcast/testkit";
-import { summariseLatency } from "../../report/latency.ts";
 import { number, table } from "../../report/table.ts";
 import { watchOtherCpu, watchStolenCpu } from "../support/other-cpu.ts";
 import { otherCpuPercent, runBench, stolenPercent } from "../support/report.ts";
 import type { Spread } from "../support/spread.ts";
 import { GatewaySubject } from "./gateway-subject.ts";
-import { backendCount, boundedPart, measureMs, type Part, type PartOptions, settleMs } from "./part.ts";
+import { backendCount, boundedPart, latencyOf, measureMs, type Part, type PartOptions, settleMs } from "./part.ts";
 import { videoBytes } from "./peers/messages.ts";
 import { startPeers } from "./peers/peer-process.ts";
 import type { PeerLatency, PeersReport } from "./peers/peers.ts";
@@ -14,8 +13,8 @@ import { Placement } from "./placement.ts";
 
 /** CONTROL frames per second, each there and back. */
 const controlMost = 1_000;
-/** Parts of `--rate`. The last one is more than gets through. */
-const parts = [0.1, 0.3, 0.6, 1, 2];
+/** Shares of `--rate`. The gateway uses all of its CPU for the last one, or almost. */
+const shares = [0.1, 0.3, 0.6, 1, 2];
 
 /** VIDEO and CONTROL per second that make so many messages: each VIDEO frame has its ACK, and each CONTROL frame its answer. */
 function paceOf(messages: number): { readonly video: number; readonly control: number } {
@@ -78,7 +77,7 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 			await others.peers.call("begin");
 			await probe.peers.call("begin");
 			await pause(measureMs);
-			const measured = await probe.peers.call("end");
+			const probed = await probe.peers.call("end");
 			const [after, cpuAfter, seconds] = [await gateway.health(), usedMs(), (performance.now() - startedMs) / 1000];
 			const used = cpuAfter.map((ms, index) => ms - cpuBefore[index]!);
 			const waitedMs = gateway.waitedForCpuMs() - waitedBefore;
@@ -98,12 +97,12 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 				messagesPerSecond: frames / seconds,
 				cpuUsPerMessage: (gatewayMs! * 1000) / frames,
 				gatewayCpuPercent: gatewayMs! / seconds / 10,
-				...latencies(measured, "toBackend"),
-				...latencies(measured, "toClient"),
-				...latencies(measured, "roundTrip"),
-				...latencies(measured, "splice"),
+				...latencies(probed, "toBackend"),
+				...latencies(probed, "toClient"),
+				...latencies(probed, "roundTrip"),
+				...latencies(probed, "splice"),
 				insideMeanMs: (inside.seconds * 1000) / inside.count,
-				videoP99Ms: summariseLatency([measured.latencies.video, rest.latencies.video]).p99Ms,
+				videoP99Ms: latencyOf("VIDEO", [probed.latencies.video, rest.latencies.video]).p99Ms,
 				videoSkippedPercent: (skipped / (fromBackends + withoutBuffer)) * 100,
 				gatewayWaitedPercent: waitedMs / seconds / 10,
 				probeCpuPercent: probeMs! / seconds / 10,
@@ -111,7 +110,7 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 				stolenPercent,
 			};
 		};
-		const loads = parts.map((part) => Math.round(rate * part));
+		const loads = shares.map((share) => Math.round(rate * share));
 		// The gateway's writes would have to wake up a CPU that sleeps. In a virtual machine such a write took up to 3 ms of the gateway's time instead of 0.03.
 		if (placement.mustPoll) await others.peers.call("stayAwake");
 		const [full, most] = [`${rate}/s`, `${loads.at(-1)}/s`];
@@ -168,31 +167,31 @@ const percentiles = ["P50Ms", "P99Ms", "P999Ms"] as const;
 type Percentile = (typeof percentiles)[number];
 
 /** What is measured of CONTROL, for people. */
-const measured = {
+const controlLatencies = {
 	toBackend: "CONTROL, client to backend",
 	toClient: "CONTROL, backend to client",
 	roundTrip: "CONTROL and its answer",
 	splice: "the same through an empty splice: the floor",
 } as const satisfies Partial<Record<PeerLatency, string>>;
-type Measured = keyof typeof measured;
+type ControlLatency = keyof typeof controlLatencies;
 
-function latencies<Name extends Measured>(report: PeersReport, name: Name): Record<`${Name}${Percentile}`, number> {
-	const { p50Ms, p99Ms, p999Ms } = summariseLatency([report.latencies[name]]);
+function latencies<Name extends ControlLatency>(report: PeersReport, name: Name): Record<`${Name}${Percentile}`, number> {
+	const { p50Ms, p99Ms, p999Ms } = latencyOf(controlLatencies[name], [report.latencies[name]]);
 	return { [`${name}P50Ms`]: p50Ms, [`${name}P99Ms`]: p99Ms, [`${name}P999Ms`]: p999Ms } as Record<`${Name}${Percentile}`, number>;
 }
 
-function latencyFigures<Name extends Measured>(name: Name) {
+function latencyFigures<Name extends ControlLatency>(name: Name) {
 	const figure = { unit: "ms", better: "lower", shown: false } as const;
 	const all: Record<string, typeof figure> = Object.fromEntries(percentiles.map((percentile) => [`${name}${percentile}`, figure]));
 	return all as Record<`${Name}${Percentile}`, typeof figure>;
 }
 
 /** One line for each load and latency, with the medians of its percentiles over the rounds. */
-function latencyTable(summary: Readonly<Record<string, Readonly<Record<`${Measured}${Percentile}`, Spread>>>>): string {
+function latencyTable(summary: Readonly<Record<string, Readonly<Record<`${ControlLatency}${Percentile}`, Spread>>>>): string {
 	const rows = Object.entries(summary).flatMap(([load, figures]) =>
-		(Object.keys(measured) as Measured[]).map((name) => [
+		(Object.keys(controlLatencies) as ControlLatency[]).map((name) => [
 			load,
-			measured[name],
+			controlLatencies[name],
 			...percentiles.map((percentile) => number(figures[`${name}${percentile}`].median)),
 		]),
 	);

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { type LatencySummary, summariseLatency } from "../../report/latency.ts";
 import { withCleanup } from "../support/subject.ts";
 
 export interface PartOptions {
@@ -22,6 +23,13 @@ export const settleMs = 1_000;
 export const measureMs = 4_000;
 
 export const shardcast = join(import.meta.dirname, "../../../../apps/supervisor/dist/main.js");
+
+/** As `summariseLatency`. @throws when nothing was recorded: its zeros would meet every target. */
+export function latencyOf(what: string, encoded: readonly string[]): LatencySummary {
+	const summary = summariseLatency(encoded);
+	if (summary.count === 0) throw new Error(`no latency was measured: ${what}`);
+	return summary;
+}
 
 /** What a part may take before its first round, and for each round: more on a machine that is too busy to measure anything. */
 const startMsMax = 60_000;

@@ -37,6 +37,8 @@ export class Peers {
 	#controlPerMs = 0;
 	#controlFromMs = 0;
 	#controlDone = 0;
+	/** CONTROL frames since the last one with which a message went through the splice; 0 = it goes with the next one. */
+	#sinceSplice = 0;
 
 	/** @returns ports. */
 	async listen({ kind, backends }: { readonly kind: BackendKind; readonly backends: number }): Promise<number[]> {
@@ -82,6 +84,7 @@ export class Peers {
 
 	begin(): void {
 		this.#clients.received = 0;
+		this.#sinceSplice = 0;
 		for (const recorder of Object.values(this.#recorders)) recorder.clear();
 	}
 
@@ -120,7 +123,8 @@ export class Peers {
 		// What is late is sent at once: it would be measured like the rest.
 		for (; this.#controlDone < planned; this.#controlDone++) {
 			this.#clients.sendControl(backendId);
-			if (this.#controlDone % controlOfSplice === 0) this.#splice?.send();
+			if (this.#sinceSplice === 0) this.#splice?.send();
+			this.#sinceSplice = (this.#sinceSplice + 1) % controlOfSplice;
 		}
 	};
 }
