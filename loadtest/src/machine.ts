@@ -6,6 +6,7 @@ export interface Machine {
 	readonly date: string;
 	readonly node: string;
 	readonly cpu: string;
+	/** Of the machine: this process may be kept to some of them. */
 	readonly cores: number;
 	readonly kernel: string;
 	readonly memoryBytes: number;
@@ -19,7 +20,8 @@ export function machineFacts(now = new Date()): Machine {
 		date: now.toISOString(),
 		node: process.version,
 		cpu: cpus()[0]?.model.trim() || "unknown",
-		cores: availableParallelism(),
+		// Where /proc is hidden, Node knows no CPUs.
+		cores: cpus().length || availableParallelism(),
 		kernel: `${process.platform} ${release()}`,
 		memoryBytes: totalmem(),
 		load: loadAverage(),

@@ -14,6 +14,8 @@ describe("bench:gateway", () => {
 		const run = await ManagedProcess.start(program, ["--rounds", "1", "--clients", "20", "--rate", "100", "--load", "--compare"]);
 		const { code } = await run.exited;
 		expect(code, run.log()).toBe(0);
+		expect(run.log()).toContain("gateway-load: 1 round of 10/s, ");
+		expect(run.log(), "the line of a target").toMatch(/^(met|MISSED|unsure) +200\/s CONTROL, client to backend, p99 \(ms\) ≤ 1: median /m);
 		const saved = [...run.log().matchAll(/^saved: (.+)$/gm)].map(([, path]) => path!);
 		const results = saved.map((path) => JSON.parse(readFileSync(path, "utf8")) as BenchResult);
 		for (const path of saved) rmSync(path);

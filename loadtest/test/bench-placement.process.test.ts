@@ -1,8 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { cpus as osCpus } from "node:os";
 import { availableCpus } from "@shardcast/process";
 import { afterEach, describe, expect, it } from "vitest";
 import { Placement } from "../src/bench/gateway/placement.ts";
+import { machineFacts } from "../src/machine.ts";
 
 const { cpus } = availableCpus();
 const taskset = (...args: string[]) => spawnSync("taskset", args, { stdio: "ignore" }).status;
@@ -32,6 +34,7 @@ describe.skipIf(process.platform !== "linux")("placement of bench:gateway", () =
 		);
 		expect(placement.gatewayStart).toEqual(canPin ? { cpu: gatewayCpu } : {});
 		expect(availableCpus().cpus, "CPUs of this process").toEqual(canPin ? cpus.slice(0, -1) : cpus);
+		expect(machineFacts().cores, "cores of the machine, which the result names").toBe(osCpus().length);
 		placement.end();
 		expect(heldWith, "CPUs of this process when they may sleep again").toEqual(canPin ? [before] : []);
 		expect(allowed(), "CPUs of this process after the end").toBe(before);

@@ -2,9 +2,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runBench } from "../src/bench/support/report.ts";
+import { otherCpuPercent, runBench } from "../src/bench/support/report.ts";
 import { spreadOf } from "../src/bench/support/spread.ts";
-import { number } from "../src/report/table.ts";
+import { counted, number } from "../src/report/table.ts";
 
 let directory: string;
 beforeEach(() => {
@@ -76,6 +76,44 @@ describe("bench report", () => {
 		const saved = JSON.parse(readFileSync(join(directory, file!), "utf8"));
 		expect(saved.machine).toMatchObject({ node: process.version, cores: expect.any(Number), cpu: expect.any(String) });
 		expect(saved.summary.ours.us.ratio.median).toBe(2);
+	});
+
+	it("judges no target while other programs were busy: the variant's median counts, for a ratio the baseline's as well", async () => {
+		const printed: string[] = [];
+		const others = { quiet: [10, 90, 1], loud: [11, 1, 90], bare: [10, 11, 12] };
+		const variant = (name: keyof typeof others) => (round: number) => ({ ms: 2, otherCpuPercent: others[name][round]! });
+		const { targets } = await runBench({
+			name: "busy",
+			rounds: 3,
+			figures: { ms: { unit: "ms", better: "lower", title: "p99 of VIDEO (ms)" }, otherCpuPercent },
+			baseline: "bare",
+			variants: { bare: variant("bare"), quiet: variant("quiet"), loud: variant("loud") },
+			targets: [
+				{ variant: "quiet", figure: "ms", atMost: 1 },
+				{ variant: "loud", figure: "ms", atMost: 1 },
+				{ variant: "loud", figure: "ms", atMost: 3 },
+				{ variant: "quiet", figure: "ms", ratioAtMost: 1 },
+			],
+			resultsDirectory: directory,
+			print: (line) => printed.push(line),
+		});
+		const lines = printed.join("\n").split("\n");
+		expect(lines[0], "the first line").toBe("busy: 3 rounds of bare, quiet, loud");
+		const busy = (percent: number) => `while other programs used ${percent} % of a core: repeat the run`;
+		expect(lines.filter((line) => /^(met|MISSED|unsure) /.test(line))).toEqual([
+			"MISSED  quiet p99 of VIDEO (ms) ≤ 1: median 2",
+			`unsure  loud p99 of VIDEO (ms) ≤ 1: median 2, ${busy(11)}`,
+			`unsure  loud p99 of VIDEO (ms) ≤ 3: median 2, ${busy(11)}`,
+			`unsure  quiet p99 of VIDEO (ms) ratio ≤ 1: median 1, ${busy(11)}`,
+		]);
+		expect(
+			targets.map((target) => target.otherCpuPercent),
+			"as saved",
+		).toEqual([undefined, 11, 11, 11]);
+	});
+
+	it("counts one of a thing, and several", () => {
+		expect([1, 2, 1_200].map((count) => counted(count, "core"))).toEqual(["1 core", "2 cores", "1,200 cores"]);
 	});
 
 	it("does not save a comparison of which one side failed", async () => {

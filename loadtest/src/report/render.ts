@@ -2,7 +2,7 @@ import { formatDuration } from "@shardcast/config";
 import type { Stage } from "../stages/stages.ts";
 import { describeThreshold } from "../thresholds/threshold.ts";
 import type { LoadTestResult } from "./result.ts";
-import { number, table } from "./table.ts";
+import { counted, number, table } from "./table.ts";
 
 const mib = (bytes: number): string => number(bytes / 1024 ** 2);
 const percent = (share: number): string => `${number(share)} %`;
@@ -30,7 +30,7 @@ function machine({ machine, merged, options }: LoadTestResult): string {
 	const clients = clientStages === null ? number(options.connections) : `${times}${stagesOf(clientStages)}`;
 	const rate = rateStages === null ? number(options.rate) : `${times}${stagesOf(rateStages)}`;
 	const places = (merged ?? [{ file: null, machine }]).map(({ file, machine: { cpu, cores, kernel, node, date } }) =>
-		[...(file === null ? [] : [`${file}:`]), `${cpu}, ${cores} cores, ${kernel}, Node ${node}, ${date}`].join(" "),
+		[...(file === null ? [] : [`${file}:`]), `${cpu}, ${counted(cores, "core")}, ${kernel}, Node ${node}, ${date}`].join(" "),
 	);
 	return [
 		...places,

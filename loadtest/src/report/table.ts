@@ -16,3 +16,8 @@ export function number(value: number): string {
 	const digits = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3;
 	return value.toLocaleString("en-US", { minimumFractionDigits: 0, maximumFractionDigits: digits });
 }
+
+/** As "1 core" and "2 cores". */
+export function counted(count: number, noun: string): string {
+	return `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+}

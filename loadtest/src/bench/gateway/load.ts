@@ -163,8 +163,9 @@ async function run({ rounds, clients, rate }: PartOptions): Promise<void> {
 	});
 }
 
-const percentiles = ["P50Ms", "P99Ms", "P999Ms"] as const;
-type Percentile = (typeof percentiles)[number];
+const percentileNames = { P50Ms: "p50", P99Ms: "p99", P999Ms: "p99.9" } as const;
+type Percentile = keyof typeof percentileNames;
+const percentiles = Object.keys(percentileNames) as Percentile[];
 
 /** What is measured of CONTROL, for people. */
 const controlLatencies = {
@@ -181,9 +182,10 @@ function latencies<Name extends ControlLatency>(report: PeersReport, name: Name)
 }
 
 function latencyFigures<Name extends ControlLatency>(name: Name) {
-	const figure = { unit: "ms", better: "lower", shown: false } as const;
-	const all: Record<string, typeof figure> = Object.fromEntries(percentiles.map((percentile) => [`${name}${percentile}`, figure]));
-	return all as Record<`${Name}${Percentile}`, typeof figure>;
+	const figure = (percentile: Percentile) =>
+		({ unit: "ms", better: "lower", title: `${controlLatencies[name]}, ${percentileNames[percentile]} (ms)`, shown: false }) as const;
+	const all = Object.fromEntries(percentiles.map((percentile) => [`${name}${percentile}`, figure(percentile)]));
+	return all as Record<`${Name}${Percentile}`, ReturnType<typeof figure>>;
 }
 
 /** One line for each load and latency, with the medians of its percentiles over the rounds. */
@@ -195,7 +197,7 @@ function latencyTable(summary: Readonly<Record<string, Readonly<Record<`${Contro
 			...percentiles.map((percentile) => number(figures[`${name}${percentile}`].median)),
 		]),
 	);
-	return table(["load", "latency (ms)", "p50", "p99", "p99.9"], rows);
+	return table(["load", "latency (ms)", ...Object.values(percentileNames)], rows);
 }
 
 export const load: Part = { help: "a gateway with clients and backends, at five loads", rounds: 5, run };
