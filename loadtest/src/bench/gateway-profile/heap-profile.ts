@@ -7,14 +7,28 @@ interface ProfileNode {
 	readonly children: readonly ProfileNode[];
 }
 
+/** What V8 calls native code that allocates. */
+const nativeCode = "(V8 API)";
+/** The second when V8 has compiled the first into its caller. */
+const viewMakers = ["fromArrayBuffer", "Uint8Array"];
+
+/** For people. */
+export const legend = [
+	`by native code: ${nativeCode}. From clients, it is the ArrayBuffer that uWebSockets.js makes of each message.`,
+	`views: ${viewMakers.join(" or ")}. Without a view, JavaScript cannot read an ArrayBuffer.`,
+	"Functions without a file are those of V8.",
+].join("\n");
+
+/** Bytes, as the profiler estimates them. */
 export interface Allocated {
-	/** Bytes, as the profiler estimates them. */
 	readonly all: number;
-	/** By functions of shardcast, and by what they call. */
-	readonly ours: number;
-	/** Of these, the views over what uWebSockets.js gives: without one, JavaScript cannot read an ArrayBuffer. */
+	/** By native code that shardcast has not called. Of what clients send: the ArrayBuffer that uWebSockets.js makes of each message. */
+	readonly native: number;
+	/** The views of these: without one, JavaScript cannot read an ArrayBuffer. */
 	readonly views: number;
-	/** The functions with the most, as "name file:line". */
+	/** The rest of what functions of shardcast allocate, and what they call. */
+	readonly shardcast: number;
+	/** The functions with the most, as "name file:line"; those of V8 have no file. */
 	readonly sites: readonly { readonly name: string; readonly bytes: number }[];
 }
 
@@ -40,25 +54,18 @@ function tryParse(text: string): { readonly profile: { readonly head: ProfileNod
 
 function sum(head: ProfileNode): Allocated {
 	const sites = new Map<string, number>();
-	let all = 0;
-	let ours = 0;
-	let views = 0;
-	const visit = ({ callFrame, selfSize, children }: ProfileNode, isCalledByUs: boolean): void => {
+	const sums = { all: 0, native: 0, views: 0, shardcast: 0 };
+	const visit = ({ callFrame, selfSize, children }: ProfileNode, isCalledByShardcast: boolean): void => {
 		const { functionName, url, lineNumber } = callFrame;
-		const isOurs = isCalledByUs || (/\/(packages|apps)\//.test(url) && !url.includes("/node_modules/"));
-		all += selfSize;
-		if (isOurs) ours += selfSize;
-		// The second when V8 has compiled the first into its caller.
-		if (isOurs && (functionName === "fromArrayBuffer" || functionName === "Uint8Array")) views += selfSize;
-		const name = `${functionName || "(anonymous)"} ${url.replace(/^.*\/(?=packages\/|node_modules\/)/, "")}:${lineNumber + 1}`;
+		const isShardcast = isCalledByShardcast || (/\/(packages|apps)\//.test(url) && !url.includes("/node_modules/"));
+		sums.all += selfSize;
+		if (isShardcast) sums[viewMakers.includes(functionName) ? "views" : "shardcast"] += selfSize;
+		else if (functionName === nativeCode) sums.native += selfSize;
+		const file = url === "" ? "" : ` ${url.replace(/^.*\/(?=packages\/|node_modules\/)/, "")}:${lineNumber + 1}`;
+		const name = `${functionName || "(anonymous)"}${file}`;
 		if (selfSize > 0) sites.set(name, (sites.get(name) ?? 0) + selfSize);
-		for (const child of children) visit(child, isOurs);
+		for (const child of children) visit(child, isShardcast);
 	};
 	visit(head, false);
-	return {
-		all,
-		ours,
-		views,
-		sites: [...sites].map(([name, bytes]) => ({ name, bytes })).sort((one, other) => other.bytes - one.bytes),
-	};
+	return { ...sums, sites: [...sites].map(([name, bytes]) => ({ name, bytes })).sort((one, other) => other.bytes - one.bytes) };
 }

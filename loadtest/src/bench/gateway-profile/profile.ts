@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { GatewaySubject } from "../gateway/gateway-subject.ts";
 import { benchProgram } from "../support/subject.ts";
 import { CountingBackend, CountingClient, payloadBytes, toBackends, toClients } from "./gateway-load.ts";
-import { allocatedDuring } from "./heap-profile.ts";
+import { allocatedDuring, legend } from "./heap-profile.ts";
 
 /**
  * What a gateway process allocates per message, as V8's sampling heap profiler sees it: `npm run profile:gateway [messages]`. Its last line is JSON.
@@ -39,7 +39,7 @@ await benchProgram(async (ends) => {
 		for (const { socket } of clients) socket.reset();
 	});
 	for (let count = 0; count < 8; count++) clients.push(await CountingClient.open(gateway.port));
-	const result: Record<string, { messages: number; bytesPerMessage: number; ours: number; views: number }> = {};
+	const result: Record<string, Record<"messages" | "bytesPerMessage" | "native" | "views" | "shardcast" | "others", number>> = {};
 	for (const [name, pass] of [
 		["backend to client", toClients],
 		["client to backend", toBackends],
@@ -50,17 +50,25 @@ await benchProgram(async (ends) => {
 			passed = await pass(clients, backends, messages);
 		});
 		const perMessage = (bytes: number) => Math.round((10 * bytes) / passed) / 10;
-		result[name] = {
-			messages: passed,
-			bytesPerMessage: perMessage(allocated.all),
-			ours: perMessage(allocated.ours),
-			views: perMessage(allocated.views),
+		const { all, native, views, shardcast, sites } = allocated;
+		const share = {
+			bytesPerMessage: perMessage(all),
+			native: perMessage(native),
+			views: perMessage(views),
+			shardcast: perMessage(shardcast),
+			others: perMessage(all - native - views - shardcast),
 		};
-		console.log(`${name}: ${passed} messages of ${payloadBytes} bytes`);
-		console.log(
-			`  ${perMessage(allocated.all)} bytes per message, of which shardcast and what it calls ${perMessage(allocated.ours)}, ${perMessage(allocated.views)} of these for views of what uWebSockets.js gives`,
-		);
-		for (const site of allocated.sites.slice(0, 12)) console.log(`  ${perMessage(site.bytes).toFixed(1).padStart(8)} ${site.name}`);
+		result[name] = { messages: passed, ...share };
+		const row = (bytes: number, what: string) => console.log(`${bytes.toFixed(1).padStart(10)} ${what}`);
+		console.log(`${name}: ${passed} messages of ${payloadBytes} bytes. Bytes that were allocated per message:`);
+		row(share.bytesPerMessage, "in all, of which");
+		row(share.native, "by native code");
+		row(share.views, "views of what it gives");
+		row(share.shardcast, "by shardcast and what it calls, without the views");
+		row(share.others, "by Node.js");
+		console.log("  The functions that allocate the most:");
+		for (const site of sites.slice(0, 12)) row(perMessage(site.bytes), site.name);
 	}
+	console.log(legend);
 	console.log(JSON.stringify(result));
 });
