@@ -14,8 +14,8 @@ const width = 320;
 const height = 180;
 const frameMs = 40;
 const chunkBytes = 32 << 10;
-/** How much of a file may be unacknowledged: half of the 64 frames that a gateway holds for a client, so that no file ever stops a video. */
-const windowBytes = 32 * chunkBytes;
+/** How many frames of a file may be unacknowledged: half of the 64 that a gateway holds for a client, so that no file ever stops a video. */
+const windowFrames = 32;
 const fileBytesMax = 1 << 30;
 
 const now = () => performance.timeOrigin + performance.now();
@@ -97,19 +97,23 @@ class Transfer {
 	async run() {
 		const hash = createHash("sha256");
 		for (let at = 0; at < this.#sent; at += chunkBytes) hash.update(chunkAt(at, this.#sent));
-		while (this.#sent < this.#total && !this.#isOver) {
-			if (this.#sent - this.#acknowledged >= windowBytes) {
-				await new Promise((resolve) => {
-					this.#wake = resolve;
-				});
-				continue;
-			}
+		while (await this.#hasRoom()) {
+			// The hash is a frame like the others, and waits for room as they do.
+			if (this.#sent === this.#total) return void (await this.#deliver(hash.digest()));
 			const chunk = chunkAt(this.#sent, this.#total);
 			hash.update(chunk);
 			await this.#deliver(chunk);
 			this.#sent += chunk.length;
 		}
-		if (!this.#isOver) await this.#deliver(hash.digest());
+	}
+
+	/** Once one more frame may be on its way; false if the transfer is over. */
+	async #hasRoom() {
+		while (!this.#isOver && Math.ceil((this.#sent - this.#acknowledged) / chunkBytes) >= windowFrames)
+			await new Promise((resolve) => {
+				this.#wake = resolve;
+			});
+		return !this.#isOver;
 	}
 
 	#deliver(bytes) {
@@ -169,8 +173,17 @@ function portOf(option, text) {
 	return Number(text);
 }
 
-let values;
+/** The announcement for --announce, or null. */
+function announcementOf(to, secret) {
+	if (to === undefined) return null;
+	const [, port] = /^[^\s:]+:(\d+)$/.exec(to) ?? [];
+	if (!(port >= 1 && port <= 65535)) throw new Error(`--announce: "${to}" is not host:port, such as 127.0.0.1:9999`);
+	if (secret !== undefined && !/^\S{16,}$/.test(secret)) throw new Error("GATEWAY_SECRET needs at least 16 characters, and no white space");
+	return { name: "demo", to: [to], secret };
+}
+
 let ports;
+let announce;
 try {
 	const options = {
 		port: { type: "string", default: "9001" },
@@ -178,12 +191,13 @@ try {
 		announce: { type: "string" },
 		help: { type: "boolean", short: "h" },
 	};
-	({ values } = parseArgs({ options }));
+	const { values } = parseArgs({ options });
 	if (values.help) {
 		console.log(usage);
 		process.exit();
 	}
 	ports = { backend: portOf("port", values.port), web: portOf("web", values.web) };
+	announce = announcementOf(values.announce, process.env.GATEWAY_SECRET);
 } catch (error) {
 	console.error(`${error.message}\n${usage}`);
 	process.exit(2);
@@ -203,7 +217,7 @@ const backend = await listen(ports.backend, {
 	},
 	onGatewayUp: ({ id }) => console.log(`gateway ${id} is connected`),
 	onGatewayDown: ({ id }) => console.log(`gateway ${id} has gone`),
-	announce: values.announce === undefined ? null : { name: "demo", to: [values.announce], secret: process.env.GATEWAY_SECRET },
+	announce,
 }).catch(({ message }) => fail(`${message}; choose another one with --port`));
 
 let sequence = 0;

@@ -3,10 +3,11 @@
 //   import { listen } from "./gateway-backend.mjs";
 //   await listen(9001, { onFrame: (client, frameClass, body) => client.deliver(frameClass, body) });
 //
-// docs/reference/gateway-protocol.md describes what passes between a gateway and a backend; gateway_backend.py is the same in Python.
+// docs/reference/gateway-backends.md describes all of it, and gateway-protocol.md what passes between a gateway and a backend. gateway_backend.py
+// is the same in Python.
 import { createHmac, randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
-import { createServer } from "node:net";
+import { createServer, isIP } from "node:net";
 
 /** The first byte of each payload. The gateway answers for LINK itself. */
 export const FrameClass = Object.freeze({ LINK: 0, CONTROL: 1, VIDEO: 2, ACK: 3, FILE: 4 });
@@ -41,18 +42,75 @@ const defaults = {
 	queueBytes: 4 << 20,
 	/** The same for VIDEO, which is worthless when it is late. */
 	videoQueueBytes: 256 << 10,
-	/** `{ name, secret?, host?, to?: ["127.0.0.1:9999"] }`: tell gateways with --discover where this backend is. A broadcast address will do. */
+	/** `{ name?, secret?, host?, to?: ["127.0.0.1:9999"] }`: tell gateways with --discover where this backend is. A broadcast address will do. */
 	announce: null,
 };
 
-/** Takes gateways on a port (0 = a free one, see `backend.port`). Rejects if it can't listen there. */
+const isText = (value) => typeof value === "string";
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+const callback = ["a function", (value) => typeof value === "function"];
+const positive = ["a positive whole number", (value) => Number.isSafeInteger(value) && value > 0];
+
+/** What each option must be. */
+const rules = {
+	host: ["text that is not empty", (value) => isText(value) && value !== ""],
+	onFrame: callback,
+	onClientJoined: callback,
+	onClientLeft: callback,
+	onGatewayUp: callback,
+	onGatewayDown: callback,
+	onProblem: callback,
+	maxFrame: positive,
+	queueBytes: positive,
+	videoQueueBytes: positive,
+	announce: ["an object with any of name, secret, host and to", (value) => value === null || isObject(value)],
+};
+/** Gateways ignore an announcement that is otherwise. */
+const announceRules = {
+	name: [
+		"text of at most 64 characters, none of them a control character",
+		(value) => isText(value) && value.length <= 64 && !/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(value),
+	],
+	secret: ["text of at least 16 characters without white space", (value) => isText(value) && value.length >= 16 && !/\s/.test(value)],
+	host: ["the IP address of one machine", (value) => isText(value) && isIP(value) !== 0 && !/%|^0\.|^::$/.test(value)],
+	to: ['a list of "host:port", such as ["127.0.0.1:9999"]', (value) => Array.isArray(value) && value.length > 0 && value.every(addressOf)],
+};
+
+/** Throws if a name is unknown or a value wrong, which it does not tell: it may be a secret. What is undefined counts as left out. */
+function check(given, rulesByName, prefix = "") {
+	const names = Object.keys(rulesByName);
+	for (const [name, value] of Object.entries(given)) {
+		if (!names.includes(name))
+			throw new TypeError(`there is no option ${prefix}${name}${hint(name, names)}; there are ${names.join(", ")}`);
+		const [mustBe, isRight] = rulesByName[name];
+		if (value !== undefined && !isRight(value)) throw new TypeError(`the option ${prefix}${name} must be ${mustBe}`);
+	}
+}
+
+/** The name that has most pairs of letters in common with a wrong one. */
+function hint(wrong, names) {
+	const pairs = (name) => Array.from(name.slice(1), (letter, at) => (name[at] + letter).toLowerCase());
+	const common = (name) => pairs(name).filter((pair) => pairs(wrong).includes(pair)).length / Math.max(name.length, wrong.length);
+	const [best] = [...names].sort((one, other) => common(other) - common(one));
+	return common(best) > 0.4 ? ` (did you mean ${best}?)` : "";
+}
+
+/** Of "host:port"; null if it is something else. IPv6 has no broadcasts, so it is not used here. */
+function addressOf(text) {
+	const [, host, port] = /^([^\s:]+):(\d{1,5})$/.exec(isText(text) ? text : "") ?? [];
+	return Number(port) >= 1 && Number(port) <= 65_535 ? { host, port: Number(port) } : null;
+}
+
+/** Takes gateways on a port (0 = a free one, see `backend.port`). Rejects if an option is wrong, or if it can't listen there. */
 export async function listen(port, options = {}) {
-	const unknown = Object.keys(options).filter((name) => !(name in defaults));
-	if (unknown.length > 0) throw new TypeError(`there is no option ${unknown.join(", ")}; there are ${Object.keys(defaults).join(", ")}`);
+	if (!isObject(options)) throw new TypeError("the options must be an object");
+	check(options, rules);
+	check(options.announce ?? {}, announceRules, "announce.");
 	// Of text, Node would make the path of a socket.
 	if (!Number.isInteger(port) || port < 0 || port > 65_535)
 		throw new TypeError(`the port is ${JSON.stringify(port)}; give a whole number from 0 (a free one) to 65535`);
-	const backend = new Backend({ ...defaults, ...options });
+	const given = Object.entries(options).filter(([, value]) => value !== undefined);
+	const backend = new Backend({ ...defaults, ...Object.fromEntries(given) });
 	await backend.start(port);
 	return backend;
 }
@@ -83,7 +141,7 @@ class Backend {
 	 * To all clients of all gateways. False if a gateway has no room (see `Client.send`); then none got it.
 	 */
 	send(frameClass, body) {
-		checkClass(frameClass);
+		checkFrame(frameClass, body, this.options.maxFrame);
 		const pairs = [...this.gateways.values()].filter(({ isUp }) => isUp);
 		if (!pairs.every((pair) => pair.hasRoom(frameClass))) return this.refuse(frameClass);
 		for (const pair of pairs) pair.send(everyone, frameClass, body);
@@ -186,13 +244,17 @@ class Backend {
 	}
 }
 
-/** A gateway would drop a frame of any other class. */
-function checkClass(frameClass) {
-	if (frameClass !== FrameClass.LINK && Object.values(FrameClass).includes(frameClass)) return;
-	throw new TypeError(`there is no class ${JSON.stringify(frameClass)} to send: it is FrameClass.CONTROL, VIDEO, ACK or FILE`);
+/** A gateway would drop a frame of any other class, and end the connection at one that is too long. */
+function checkFrame(frameClass, body, maxFrame) {
+	if (frameClass === FrameClass.LINK || !Object.values(FrameClass).includes(frameClass))
+		throw new TypeError(`there is no class ${JSON.stringify(frameClass)} to send: it is FrameClass.CONTROL, VIDEO, ACK or FILE`);
+	// A string has fewer characters than bytes, so the gateway would look for the next frame in the wrong place.
+	if (!(body instanceof Uint8Array)) throw new TypeError("a body is bytes: wrap text in Buffer.from(…)");
+	const length = body.length + 1;
+	if (length > maxFrame) throw new RangeError(`a payload of ${length} bytes is longer than maxFrame, ${maxFrame}`);
 }
 
-/** The same error, with a message for people. */
+/** The same error, with a message for people, and without the lines of Node's code that it comes from. */
 function cannotListen(error, port, host) {
 	const why = {
 		EADDRINUSE: "another program listens there",
@@ -200,6 +262,7 @@ function cannotListen(error, port, host) {
 		EADDRNOTAVAIL: "this machine has no such address",
 	};
 	error.message = `cannot listen on port ${port} of ${host}: ${why[error.code] ?? error.message}`;
+	error.stack = `Error: ${error.message}`;
 	return error;
 }
 
@@ -295,7 +358,7 @@ class Gateway {
 		return this.#socketFor(frameClass).writableLength < this.#bytesMax(frameClass);
 	}
 
-	/** For `Backend` and `Client`, which have looked whether there is room, and whether the client is there. */
+	/** For `Backend` and `Client`, which have checked the frame, whether there is room, and whether the client is there. */
 	send(clientId, frameClass, body) {
 		this.backend.stats.framesOut++;
 		this.#write(this.#socketFor(frameClass), clientId, frameClass, body);
@@ -317,13 +380,8 @@ class Gateway {
 
 	/** All frames of a turn of the event loop leave in one write. */
 	#write(socket, clientId, frameClass, body) {
-		// A string has fewer characters than bytes, so the gateway would look for the next frame in the wrong place.
-		if (!(body instanceof Uint8Array)) throw new TypeError("a body is bytes: wrap text in Buffer.from(…)");
-		const length = body.length + 1;
-		if (length > this.backend.options.maxFrame)
-			throw new RangeError(`a payload of ${length} bytes is longer than maxFrame, ${this.backend.options.maxFrame}`);
 		const head = Buffer.allocUnsafe(headerBytes + 1);
-		head.writeUInt32BE(length, 0);
+		head.writeUInt32BE(body.length + 1, 0);
 		head.writeUInt32BE(clientId, 4);
 		head.writeUInt32BE(0, 8);
 		head[headerBytes] = frameClass;
@@ -352,7 +410,7 @@ class Client {
 	 * left: then nothing was taken. Slow down, skip it, or use `deliver`.
 	 */
 	send(frameClass, body) {
-		checkClass(frameClass);
+		this.#check(frameClass, body);
 		if (!this.isHere || !this.gateway.isUp) return false;
 		if (!this.gateway.hasRoom(frameClass)) return this.gateway.backend.refuse(frameClass);
 		this.gateway.send(this.id, frameClass, body);
@@ -361,11 +419,16 @@ class Client {
 
 	/** The same, once there is room. False if the client has left before. */
 	async deliver(frameClass, body) {
+		this.#check(frameClass, body);
 		while (this.isHere && this.gateway.isUp) {
 			if (this.send(frameClass, body)) return true;
 			await this.gateway.drained(frameClass);
 		}
 		return false;
+	}
+
+	#check(frameClass, body) {
+		checkFrame(frameClass, body, this.gateway.backend.options.maxFrame);
 	}
 }
 
@@ -414,11 +477,7 @@ class Announcer {
 	constructor(port, { announce, onProblem }) {
 		this.port = port;
 		this.announce = announce;
-		this.targets = (announce.to ?? ["127.0.0.1:9999"]).map((target) => {
-			const [, host, targetPort] = /^(.+):(\d+)$/.exec(target) ?? [];
-			if (host === undefined) throw new TypeError(`announce.to: "${target}" is not host:port`);
-			return { host, port: Number(targetPort) };
-		});
+		this.targets = (announce.to ?? ["127.0.0.1:9999"]).map(addressOf);
 		this.#socket.on("error", onProblem);
 		this.#socket.bind(0, () => {
 			this.#socket.setBroadcast(true);

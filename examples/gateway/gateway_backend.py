@@ -9,20 +9,25 @@
 
     asyncio.run(main())
 
-docs/reference/gateway-protocol.md describes what passes between a gateway and a backend; gateway-backend.mjs is the same for Node.
+docs/reference/gateway-backends.md describes all of it, and gateway-protocol.md what passes between a gateway and a backend. gateway-backend.mjs
+is the same for Node.
 """
 
 import asyncio
+import difflib
 import errno
 import hashlib
 import hmac
 import inspect
+import ipaddress
 import json
 import os
+import re
 import socket
 import struct
 import sys
 import time
+import unicodedata
 from collections import OrderedDict
 
 # The first byte of each payload. The gateway answers for LINK itself.
@@ -47,10 +52,78 @@ def print_problem(error):
     print(f"gateway_backend: {error!r}", file=sys.stderr, flush=True)
 
 
-def check_class(frame_class):
-    """A gateway would drop a frame of any other class."""
+def check_frame(frame_class, body, max_frame):
+    """A gateway would drop a frame of any other class, and end the connection at one that is too long."""
     if frame_class not in (CONTROL, VIDEO, ACK, FILE):
         raise ValueError(f"there is no class {frame_class!r} to send: it is CONTROL, VIDEO, ACK or FILE")
+    if not isinstance(body, (bytes, bytearray, memoryview)):
+        raise TypeError("a body is bytes: turn text into them with .encode()")
+    length = memoryview(body).nbytes + 1
+    if length > max_frame:
+        raise ValueError(f"a payload of {length} bytes is longer than max_frame, {max_frame}")
+
+
+def address_of(text):
+    """Of "host:port"; None if it is something else. IPv6 has no broadcasts, so it is not used here."""
+    match = re.fullmatch(r"([^\s:]+):([0-9]{1,5})", text) if isinstance(text, str) else None
+    return (match[1], int(match[2])) if match and 1 <= int(match[2]) <= 65535 else None
+
+
+def is_name(value):
+    if not isinstance(value, str) or len(value.encode("utf-16-le", "surrogatepass")) > 2 * 64:
+        return False
+    return not any(unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") for letter in value)
+
+
+def is_ip_address(value):
+    try:
+        return isinstance(value, str) and "%" not in value and not ipaddress.ip_address(value).is_unspecified
+    except ValueError:
+        return False
+
+
+CALLBACK = ("a function", lambda value: value is None or callable(value))
+POSITIVE = ("a positive whole number", lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0)
+
+# What each option must be.
+RULES = {
+    "host": ("text that is not empty", lambda value: isinstance(value, str) and value != ""),
+    "on_frame": CALLBACK,
+    "on_client_joined": CALLBACK,
+    "on_client_left": CALLBACK,
+    "on_gateway_up": CALLBACK,
+    "on_gateway_down": CALLBACK,
+    "on_problem": CALLBACK,
+    "max_frame": POSITIVE,
+    "queue_bytes": POSITIVE,
+    "video_queue_bytes": POSITIVE,
+    "announce": ("a dict with any of name, secret, host and to", lambda value: value is None or isinstance(value, dict)),
+}
+# Gateways ignore an announcement that is otherwise.
+ANNOUNCE_RULES = {
+    "name": ("text of at most 64 characters, none of them a control character", is_name),
+    "secret": (
+        "text of at least 16 characters without white space",
+        lambda value: value is None or (isinstance(value, str) and len(value) >= 16 and not re.search(r"\s", value)),
+    ),
+    "host": ("the IP address of one machine", is_ip_address),
+    "to": (
+        'a list of "host:port", such as ["127.0.0.1:9999"]',
+        lambda value: isinstance(value, (list, tuple)) and len(value) > 0 and all(map(address_of, value)),
+    ),
+}
+
+
+def check(given, rules, prefix=""):
+    """Raises if a name is unknown or a value wrong, which it does not tell: it may be a secret."""
+    for name, value in given.items():
+        if name not in rules:
+            near = difflib.get_close_matches(str(name), rules, 1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise TypeError(f"there is no option {prefix}{name}{hint}; there are {', '.join(rules)}")
+        must_be, is_right = rules[name]
+        if not is_right(value):
+            raise ValueError(f"the option {prefix}{name} must be {must_be}")
 
 
 class CannotListen(SystemExit):
@@ -59,9 +132,11 @@ class CannotListen(SystemExit):
 
 async def listen(port, **options):
     """
-    Takes gateways on a port (0 = a free one, see `backend.port`). The options are those of `Backend`. Raises CannotListen if it cannot listen
-    there.
+    Takes gateways on a port (0 = a free one, see `backend.port`). The options are those of `Backend`. Raises TypeError or ValueError if one is
+    wrong, and CannotListen if it cannot listen there.
     """
+    check(options, RULES)
+    check(options.get("announce") or {}, ANNOUNCE_RULES, "announce.")
     backend = Backend(**options)
     await backend.start(port)
     return backend
@@ -77,7 +152,7 @@ class Backend:
     max_frame: a longer payload ends its connection. Give the gateway the same limit.
     queue_bytes: once so many bytes wait for a connection of a gateway, it takes no more.
     video_queue_bytes: the same for VIDEO, which is worthless when it is late.
-    announce: {"name": …, "secret"?: …, "host"?: …, "to"?: ["127.0.0.1:9999"]}: tell gateways with --discover where this backend is. A
+    announce: {"name"?: …, "secret"?: …, "host"?: …, "to"?: ["127.0.0.1:9999"]}: tell gateways with --discover where this backend is. A
         broadcast address will do.
 
     All of it belongs to one event loop: call nothing here from another thread.
@@ -103,7 +178,7 @@ class Backend:
         self.on_client_left = on_client_left
         self.on_gateway_up = on_gateway_up
         self.on_gateway_down = on_gateway_down
-        self.on_problem = on_problem
+        self.on_problem = on_problem or print_problem
         self.max_frame = max_frame
         self.queue_bytes = queue_bytes
         self.video_queue_bytes = video_queue_bytes
@@ -131,7 +206,7 @@ class Backend:
 
     def send(self, frame_class, body):
         """To all clients of all gateways. False if a gateway has no room (see `Client.send`); then none got it."""
-        check_class(frame_class)
+        check_frame(frame_class, body, self.max_frame)
         up = [gateway for gateway in self.gateways.values() if gateway.is_up]
         if not all(gateway.has_room(frame_class) for gateway in up):
             return self.refuse(frame_class)
@@ -377,7 +452,7 @@ class Gateway:
         return self._connection_for(frame_class).waiting_bytes < most
 
     def send(self, client_id, frame_class, body):
-        """For `Backend` and `Client`, which have looked whether there is room, and whether the client is there."""
+        """For `Backend` and `Client`, which have checked the frame, whether there is room, and whether the client is there."""
         self.backend.stats["frames_out"] += 1
         self._write(self._connection_for(frame_class), client_id, frame_class, body)
 
@@ -391,9 +466,7 @@ class Gateway:
             self.end()
 
     def _write(self, connection, client_id, frame_class, body):
-        length = len(body) + 1
-        if length > self.backend.max_frame:
-            raise ValueError(f"a payload of {length} bytes is longer than max_frame, {self.backend.max_frame}")
+        length = memoryview(body).nbytes + 1
         connection.writer.write(b"".join((HEADER.pack(length, client_id, 0), bytes((frame_class,)), body)))
 
 
@@ -411,7 +484,7 @@ class Client:
         Takes `body` (bytes) for this client. False if so much waits for the gateway that there is no room, or if the client has left: then
         nothing was taken. Slow down, skip it, or use `deliver`.
         """
-        check_class(frame_class)
+        check_frame(frame_class, body, self.gateway.backend.max_frame)
         if not self.is_here or not self.gateway.is_up:
             return False
         if not self.gateway.has_room(frame_class):
@@ -421,6 +494,7 @@ class Client:
 
     async def deliver(self, frame_class, body):
         """The same, once there is room. False if the client has left before."""
+        check_frame(frame_class, body, self.gateway.backend.max_frame)
         while self.is_here and self.gateway.is_up:
             if self.send(frame_class, body):
                 return True
@@ -433,12 +507,7 @@ class Announcer:
 
     def __init__(self, port, name="", secret=None, host="", to=("127.0.0.1:9999",)):
         self._port, self._name, self._secret, self._host = port, name, secret, host
-        self._targets = []
-        for target in to:
-            target_host, _, target_port = target.rpartition(":")
-            if target_host == "" or not target_port.isdigit():
-                raise ValueError(f'announce: to: "{target}" is not host:port')
-            self._targets.append((target_host, int(target_port)))
+        self._targets = [address_of(target) for target in to]
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         self._socket.setblocking(False)

@@ -315,6 +315,18 @@ for (const { library, command, program, tags } of libraries)
 			expect(await report(gateway)).toMatchObject({ problems: [expect.stringMatching(/bytes/)], stats: { handlerErrors: 1 }, down: 0 });
 		});
 
+		it("checks what is sent to a client that has left as well", async () => {
+			const gateway = await open(await start());
+			await report(gateway);
+			gateway.sockets.control.write(linkFrame({ type: "client_left", client: 9 }));
+			const mistakes = await gateway.ask<string[]>(7, { do: "mistakes", to: 9 });
+			expect(mistakes).toEqual(
+				[/^there is no class 99 to send/, /^a body is bytes/, /^a payload of 1048577 bytes is longer than max_?[fF]rame, 1048576$/]
+					.flatMap((error) => [error, error])
+					.map((error) => expect.stringMatching(error)),
+			);
+		});
+
 		/** Where its announcements arrive. */
 		async function listener(): Promise<{ to: string; datagrams: Record<string, unknown>[] }> {
 			const socket = createSocket("udp4");
@@ -326,7 +338,7 @@ for (const { library, command, program, tags } of libraries)
 			return { to: `127.0.0.1:${socket.address().port}`, datagrams };
 		}
 
-		it.each([[], ["a secret of the tests"]])("announces itself, and its end (secret: %s)", async (...secret) => {
+		it.each([[], ["a-secret-of-the-tests"]])("announces itself, and its end (secret: %s)", async (...secret) => {
 			const { to, datagrams } = await listener();
 			const port = await start(to, ...secret);
 			const isSigned = ({ time, nonce, signature, leaving = false }: Record<string, unknown>): void => {

@@ -42,6 +42,26 @@ describe("examples of the gateway whose port cannot be used", () => {
 		]);
 	});
 
+	it.each(["foo", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:70000", ":9999", "::1:9999"])("the demo announces itself to no %s", (text) => {
+		const { status, said } = run(process.execPath, demo, "--port", "0", "--web", "0", "--announce", text);
+		expect([status, ...said.slice(0, 2)]).toEqual([
+			2,
+			`--announce: "${text}" is not host:port, such as 127.0.0.1:9999`,
+			expect.stringContaining("usage: node examples/gateway/demo.mjs"),
+		]);
+	});
+
+	it.each(["", "fifteen-letters", "a secret with spaces"])(
+		'the demo signs with no GATEWAY_SECRET "%s", which a gateway would not take',
+		(secret) => {
+			const args = [demo, "--port", "0", "--web", "0", "--announce", "127.0.0.1:9"];
+			const env = { ...process.env, GATEWAY_SECRET: secret };
+			const { status, stderr } = spawnSync(process.execPath, args, { env, encoding: "utf8", timeout: 60_000, killSignal: "SIGKILL" });
+			expect(status).toBe(2);
+			expect(stderr.split("\n")[0]).toBe("GATEWAY_SECRET needs at least 16 characters, and no white space");
+		},
+	);
+
 	it("the demo tells with --help which ports it takes", () => {
 		expect(run(process.execPath, demo, "--help")).toMatchObject({
 			status: 0,
@@ -93,6 +113,14 @@ asyncio.run(main())`;
 			...["'x'", "'9001'", "-1", "70000", "1.5", "None", "True"].map((port) => `the port is ${port}; ${wrong}`),
 			...["99", "0", "'VIDEO'"].map((frameClass) => `there is no class ${frameClass} to send: it is CONTROL, VIDEO, ACK or FILE`),
 		]);
+	});
+
+	it("a backend in Node says so, without lines of the code of Node", () => {
+		const program = `import { listen } from "./gateway-backend.mjs"; await listen(${port});`;
+		const { status, said } = run(process.execPath, "--input-type=module", "-e", program);
+		expect(status).toBe(1);
+		expect(said).toContainEqual(expect.stringContaining(`cannot listen on port ${port} of 127.0.0.1: another program listens there`));
+		expect(said.filter((line) => /^\s+at |node:net/.test(line))).toEqual([]);
 	});
 
 	it.skipIf(!hasPython)("a backend in Python says so in one line, with status 1", () => {

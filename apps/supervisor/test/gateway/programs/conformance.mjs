@@ -4,6 +4,7 @@ import { FrameClass, listen } from "../../../../../examples/gateway/gateway-back
 
 const [to, secret] = process.argv.slice(2);
 const seen = { joined: [], left: [], up: 0, down: 0, problems: [] };
+const known = new Map();
 let held = Promise.resolve();
 let release = () => {};
 
@@ -39,6 +40,22 @@ const orders = {
 	text(client) {
 		client.send(FrameClass.CONTROL, "größe");
 	},
+	/** Wrong frames to a client that has left. */
+	async mistakes(client, { to }) {
+		const wrong = [
+			[99, Buffer.from("x")],
+			[FrameClass.CONTROL, "text"],
+			[FrameClass.CONTROL, Buffer.alloc(1 << 20)],
+		];
+		const problems = [];
+		for (const [frameClass, body] of wrong)
+			for (const method of ["send", "deliver"])
+				await new Promise((resolve) => resolve(known.get(to)[method](frameClass, body))).then(
+					(result) => problems.push(String(result)),
+					({ message }) => problems.push(message),
+				);
+		await reply(client, problems);
+	},
 	fail() {
 		throw new Error("the handler has failed");
 	},
@@ -66,7 +83,10 @@ const backend = await listen(0, {
 		const order = JSON.parse(body);
 		await orders[order.do](client, order);
 	},
-	onClientJoined: (client) => seen.joined.push(client.id),
+	onClientJoined(client) {
+		seen.joined.push(client.id);
+		known.set(client.id, client);
+	},
 	onClientLeft: (client) => seen.left.push(client.id),
 	onGatewayUp: () => seen.up++,
 	onGatewayDown: () => seen.down++,

@@ -62,6 +62,17 @@ async def main():
     async def text(client, _):
         client.send(CONTROL, "größe")
 
+    async def mistakes(client, order):
+        problems = []
+        for frame_class, body in ((99, b"x"), (CONTROL, "text"), (CONTROL, bytes(1 << 20))):
+            for method in ("send", "deliver"):
+                try:
+                    result = getattr(known[order["to"]], method)(frame_class, body)
+                    problems.append(str(await result if asyncio.iscoroutine(result) else result))
+                except Exception as error:
+                    problems.append(str(error))
+        await reply(client, problems)
+
     async def fail(*_):
         raise RuntimeError("the handler has failed")
 
@@ -78,9 +89,14 @@ async def main():
         asyncio.get_running_loop().call_soon(lambda: print("closing", flush=True))
 
     closing = []
+    known = {}
     orders = {"report": report, "flood": flood, "floodAll": flood_all, "fill": fill}
-    orders.update({"hold": hold, "release": release, "text": text})
+    orders.update({"hold": hold, "release": release, "text": text, "mistakes": mistakes})
     orders.update({"fail": fail, "close": close, "farewell": farewell})
+
+    def on_client_joined(client):
+        seen["joined"].append(client.id)
+        known[client.id] = client
 
     async def on_frame(client, frame_class, body):
         if frame_class == FILE:
@@ -94,7 +110,7 @@ async def main():
     backend = await listen(
         0,
         on_frame=on_frame,
-        on_client_joined=lambda client: seen["joined"].append(client.id),
+        on_client_joined=on_client_joined,
         on_client_left=lambda client: seen["left"].append(client.id),
         on_gateway_up=count("up"),
         on_gateway_down=count("down"),
