@@ -57,7 +57,7 @@ const endsMsMax = 20_000;
 
 function run(page: DocPage, command: string, args: readonly string[], stays: boolean): Promise<Ran> {
 	const child = spawn(command, args, {
-		cwd: root,
+		cwd: command === process.execPath && gatewayPages.has(page.file) ? join(root, "examples/gateway") : root,
 		// A separate group, so that what it started in the background ends with it.
 		detached: true,
 		// Open for as long as it runs: an interactive program leaves when its input ends.
@@ -104,7 +104,7 @@ function endGroup(pid: number): void {
 
 /** The ports that the documents speak of, as they are in this run. */
 async function onOurPorts(code: string, page: DocPage): Promise<string> {
-	if (page.file === gatewayGuide) return onFreePorts(code);
+	if (gatewayPages.has(page.file)) return onFreePorts(code);
 	if (!/\b(300[2-5]|9002)\b/.test(code)) return code;
 	const { basePort, httpUrl } = await clusterFor(page);
 	const ports: Record<string, number> = { 3005: Number(new URL(httpUrl).port), 9002: await freePorts() };
@@ -112,8 +112,8 @@ async function onOurPorts(code: string, page: DocPage): Promise<string> {
 	return code.replace(/\b(300[2-5]|9002)\b/g, (port) => String(ports[port]));
 }
 
-/** Needs no cluster, but ports for a gateway, a backend, its page and announcements. */
-const gatewayGuide = "docs/how-to/gateway.md";
+/** They need no cluster, but ports for a gateway, a backend, its page and announcements. Their JavaScript runs beside the library that it imports. */
+const gatewayPages = new Set(["docs/how-to/gateway.md", "docs/reference/gateway-backends.md"]);
 async function onFreePorts(code: string): Promise<string> {
 	const [gateway, backend, web, discovery] = [await freePorts(), await freePorts(), await freePorts(), await freePorts()];
 	return code
@@ -134,7 +134,7 @@ function withoutNpx(code: string): string {
 
 async function test(block: DocBlock, page: DocPage): Promise<string> {
 	const { language, marker, options } = block;
-	if (page.file !== gatewayGuide) await clusterFor(page);
+	if (!gatewayPages.has(page.file)) await clusterFor(page);
 	const stays = options.has("stays");
 	const wanted = Number(options.get("exit") ?? 0);
 	const judge = ({ code, output, stayed }: Ran): string => {

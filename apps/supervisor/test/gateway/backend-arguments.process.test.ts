@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
@@ -243,5 +244,35 @@ describe("a frame that a backend sends while no gateway is connected", () => {
 			...[isBytes, isBytes, isBytes, tooLong(101), tooLong(105)],
 		];
 		expect(inPython(lines)).toEqual([...errors.flatMap((error) => [error, error]), "true", "none", "true", "none"]);
+	});
+});
+
+describe("docs/reference/gateway-backends.md", () => {
+	const page = readFileSync(join(examples, "../../docs/reference/gateway-backends.md"), "utf8");
+	/** `name` in a cell, or at the beginning of a call in it. */
+	const missing = (names: readonly string[]) => names.filter((name) => !new RegExp(`\\| \`(await )?${name}(\`|\\()`).test(page));
+
+	it("has all options and counters of both libraries, and the defaults that they have", () => {
+		const [options, stats, defaults] = inNode([
+			"listen(0, { x: 1 }).catch(({ message }) => message.replace(/.* are /, ''))",
+			"use(listen(0), ({ stats }) => Object.keys(stats).join(', '))",
+			"use(listen(0), ({ options }) => Object.values(options).filter(Number.isInteger).join(', '))",
+		]).map((line) => line.split(", "));
+		expect(missing([...options!, ...stats!])).toEqual([]);
+		expect(missing([...options!, ...stats!].map(snake))).toEqual([]);
+		for (const bytes of defaults!) expect(page).toContain(`| a positive whole number | ${bytes} (`);
+		expect(options!.length + stats!.length).toBe(17);
+	});
+
+	it.skipIf(!hasPython)("in Python they are the same", () => {
+		const names = (source: string) => `use(listen(0), lambda backend: ", ".join(${source}))`;
+		const node = inNode([
+			"listen(0, { x: 1 }).catch(({ message }) => message.replace(/.* are /, ''))",
+			"use(listen(0), ({ stats }) => Object.keys(stats).join(', '))",
+			"use(listen(0), ({ options: o }) => [o.host, o.maxFrame, o.queueBytes, o.videoQueueBytes].join(', '))",
+		]);
+		const values = "map(str, (backend.host, backend.max_frame, backend.queue_bytes, backend.video_queue_bytes))";
+		const python = inPython([names("__import__('gateway_backend').RULES"), names("backend.stats"), names(values)]);
+		expect(python).toEqual([...node.slice(0, 2).map(snake), node[2]]);
 	});
 });

@@ -12,7 +12,7 @@ export const root = join(import.meta.dirname, "../../../..");
  *   ```yaml test            a config file: `config check`
  *   ```json test            is JSON
  *   ```js test              a module: runs; `stays` as above
- *   ```python test          a program: the same; it finds what is in examples/gateway
+ *   ```python test          a program: the same; it finds what is in examples/gateway, as does JavaScript on pages about gateways
  *   ```text output          what the block before it prints, line by line; … stands for anything
  *   ```… no-test reason="…" is not run, and why
  *
