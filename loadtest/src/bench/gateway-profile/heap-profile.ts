@@ -26,7 +26,7 @@ export interface Allocated {
 	readonly native: number;
 	/** The views of these: without one, JavaScript cannot read an ArrayBuffer. */
 	readonly views: number;
-	/** The rest of what functions of shardcast allocate, and what they call. */
+	/** The rest of what functions of shardcast allocate, with V8's that they call. What Node.js allocates for them, mostly per write, is not in it. */
 	readonly shardcast: number;
 	/** The functions with the most, as "name file:line"; those of V8 have no file. */
 	readonly sites: readonly { readonly name: string; readonly bytes: number }[];
@@ -57,7 +57,8 @@ function sum(head: ProfileNode): Allocated {
 	const sums = { all: 0, native: 0, views: 0, shardcast: 0 };
 	const visit = ({ callFrame, selfSize, children }: ProfileNode, isCalledByShardcast: boolean): void => {
 		const { functionName, url, lineNumber } = callFrame;
-		const isShardcast = isCalledByShardcast || (/\/(packages|apps)\//.test(url) && !url.includes("/node_modules/"));
+		const isOwn = /\/(packages|apps)\//.test(url) && !url.includes("/node_modules/");
+		const isShardcast = isOwn || (isCalledByShardcast && !url.startsWith("node:"));
 		sums.all += selfSize;
 		if (isShardcast) sums[viewMakers.includes(functionName) ? "views" : "shardcast"] += selfSize;
 		else if (functionName === nativeCode) sums.native += selfSize;

@@ -64,8 +64,8 @@ await benchProgram(async (ends) => {
 		row(share.bytesPerMessage, "in all, of which");
 		row(share.native, "by native code");
 		row(share.views, "views of what it gives");
-		row(share.shardcast, "by shardcast and what it calls, without the views");
-		row(share.others, "by Node.js");
+		row(share.shardcast, "by shardcast, without the views");
+		row(share.others, "by Node.js, most of it for each write");
 		console.log("  The functions that allocate the most:");
 		for (const site of sites.slice(0, 12)) row(perMessage(site.bytes), site.name);
 	}
