@@ -65,7 +65,7 @@ export class BackendConnection {
 		};
 		const socket = connect({ host, port, noDelay: true, keepAlive: true, onread: { buffer: buffers.read, callback } });
 		this.#socket = socket;
-		const onFailed = (problem: string) => this.#end("oversized", problem);
+		const onFailed = (problem: string) => this.#ended("oversized", problem);
 		const share = kind === "data" ? buffers.dataTurns : undefined;
 		this.#reader = new ConnectionReader(
 			{ ...parts, share, spare: buffers.spare, rate: readRate, onFailed, resume: () => socket.resume() },
@@ -73,12 +73,12 @@ export class BackendConnection {
 		);
 		this.#writer = new ConnectionWriter({ ...parts, rate: writeRate, socket, spare: buffers.spare, atOnce: buffers.atOnce });
 		socket.once("connect", this.#onConnect);
-		socket.once("end", () => this.#end("lost", "the backend closed it"));
+		socket.once("end", () => this.#ended("lost", "the backend closed it"));
 		socket.once("error", (error: NodeJS.ErrnoException) => {
-			if (this.isConnected) this.#end("lost", error.code ?? error.message);
-			else this.#end("dial", dialProblem(error));
+			if (this.isConnected) this.#ended("lost", error.code ?? error.message);
+			else this.#ended("dial", dialProblem(error));
 		});
-		socket.once("close", () => this.#end("lost", "it broke"));
+		socket.once("close", () => this.#ended("lost", "it broke"));
 	}
 
 	/** Whether the backend cannot be heard because nobody reads it. */
@@ -138,7 +138,13 @@ export class BackendConnection {
 		return frames;
 	}
 
-	/** Closes it at once. @returns frames that the kernel may not have taken, with their references. */
+	/** Like `finish`, but frames that the kernel has not taken until `close` are returned by that. */
+	end(): void {
+		this.#writer.end();
+		this.#socket.end();
+	}
+
+	/** Closes it at once. @returns frames that the kernel may not have taken, with their references; none that `finish` returned. */
 	close(): Frame[] {
 		this.#isClosed = true;
 		this.#reader.stop();
@@ -152,7 +158,7 @@ export class BackendConnection {
 		if (!this.#isClosed) this.#parts.onConnected(this);
 	};
 
-	#end(why: LinkEnd, detail: string): void {
+	#ended(why: LinkEnd, detail: string): void {
 		if (this.#isClosed) return;
 		this.#isClosed = true;
 		this.#parts.onEnd(why, detail);

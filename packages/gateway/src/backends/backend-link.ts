@@ -53,13 +53,14 @@ export interface LinkParts {
 
 type LinkState = "waiting" | "dialling" | "up" | "finishing" | "stopped";
 
-/** In how many steps the time is measured for which a connection is read after the end of the other one. */
+/** In how many steps the time is measured for which connections are read after the first end. */
 const finishSteps = 10;
 
 /**
  * The link to one backend: two connections to the same address, of which the control connection carries what must not wait for the rest. It is up
  * when both are connected. When the backend ends one, nothing more is written, and the other one is read until its end, or for `finishMs`: a backend
  * that has said all closes both. Then, and at once after other failures, both are closed and dialled again after a pause, as the breaker allows.
+ * A link that must `leave` ends in the same way, but the gateway's side of both connections ends first, and they are not dialled again.
  *
  * One owner; all callbacks come from this thread's event loop. What is full: see `LinkOutbox`. Frames that wait when the link ends are given to
  * `onUndelivered`.
@@ -88,9 +89,9 @@ export class BackendLink implements Link {
 	/** For the next dial, or the limit of the one under way. */
 	#dialTimer: NodeJS.Timeout | null = null;
 	#stableTimer: NodeJS.Timeout | null = null;
-	/** While one connection is read since the other one has ended: what is known of that end. */
+	/** From the first end of a connection on: what is known of that end. */
 	#firstEnd = "";
-	/** For the next step of the time that the connection is read whose other one has ended. */
+	/** For the next step of the time that connections are read after the first end. */
 	#finishTimer: NodeJS.Timeout | null = null;
 	/** It was up for `stableMs`. */
 	#isStable = false;
@@ -102,6 +103,8 @@ export class BackendLink implements Link {
 	#askedMs: number | null = null;
 	/** The last end that was logged; null = the link was up since. */
 	#logged: LinkEnd | null = null;
+	/** It is to stop, and this is called then; null = it is not. */
+	#left: (() => void) | null = null;
 
 	constructor(parts: LinkParts) {
 		const { id, address, options } = parts;
@@ -120,6 +123,11 @@ export class BackendLink implements Link {
 		return this.#state === "up";
 	}
 
+	/** Between `leave` and its end. */
+	get isLeaving(): boolean {
+		return this.#left !== null;
+	}
+
 	/** Dials at once. */
 	start(): void {
 		if (this.#state !== "stopped") return;
@@ -131,6 +139,13 @@ export class BackendLink implements Link {
 	stop(): void {
 		if (this.#state === "stopped") return;
 		this.#close("stopped", "");
+	}
+
+	leave(left: () => void): void {
+		this.#left = left;
+		if (this.#state === "up") this.#finish(null, "");
+		else if (this.#state === "stopped") this.#leftNow();
+		else if (this.#state !== "finishing") this.stop();
 	}
 
 	/** Stops when all that waits has been written, or after this time. */
@@ -352,20 +367,37 @@ export class BackendLink implements Link {
 	}
 
 	#onEnd(kind: ConnectionKind, why: LinkEnd, detail: string): void {
-		if (this.#state === "up" && why === "lost") this.#finish(kind, detail);
+		if (this.#state === "up" && why === "lost") {
+			this.#finish(kind, detail);
+			return;
+		}
+		const isLast = this.#connection(kind === "control" ? "data" : "control") === null;
+		if (this.#state === "finishing" && why === "lost" && !isLast) loseAll(this, this.#closeOne(kind), this.#parts.listener);
 		// The end of the other connection follows from that of the first.
 		else this.#fail(why, this.#state === "finishing" && why === "lost" ? this.#firstEnd : detail);
 	}
 
-	/** One connection has ended. What the backend sent on the other one before may not be read yet. */
-	#finish(ended: ConnectionKind, detail: string): void {
+	/** @returns frames that the kernel may not have taken, with their references. */
+	#closeOne(kind: ConnectionKind): Frame[] {
+		const unsent = this.#connection(kind)?.close() ?? [];
+		if (kind === "control") this.#control = null;
+		else this.#data = null;
+		return unsent;
+	}
+
+	/**
+	 * Nothing more is written, and what the backend has sent before is still read.
+	 * @param ended the connection that the backend has ended; null = none, and the link is to leave: then what is under way can still reach the backend.
+	 */
+	#finish(ended: ConnectionKind | null, detail: string): void {
 		this.#state = "finishing";
 		this.#firstEnd = detail;
 		this.#clearTimers();
-		const other = ended === "control" ? this.#data! : this.#control!;
-		const unsent = [...this.#connection(ended)!.close(), ...other.finish()];
-		if (ended === "control") this.#control = null;
-		else this.#data = null;
+		const unsent: Frame[] = [];
+		if (ended === null) {
+			this.#control!.end();
+			this.#data!.end();
+		} else unsent.push(...this.#closeOne(ended), ...(this.#control ?? this.#data!).finish());
 		const { options, listener } = this.#parts;
 		const { finishMs, finishMsMax } = options;
 		const stepMs = finishMs / finishSteps;
@@ -373,7 +405,7 @@ export class BackendLink implements Link {
 		let stepsRead = 0;
 		this.#finishTimer = setInterval(() => {
 			steps++;
-			if (!other.isHeld) stepsRead++;
+			if (!this.#control?.isHeld && !this.#data?.isHeld) stepsRead++;
 			if (stepsRead >= finishSteps || steps * stepMs >= finishMsMax) this.#fail("lost", this.#firstEnd);
 		}, stepMs);
 		loseAll(this, unsent, listener);
@@ -382,7 +414,13 @@ export class BackendLink implements Link {
 	}
 
 	#fail(why: LinkEnd, detail: string): void {
-		if (this.#state !== "waiting" && this.#state !== "stopped") this.#close(why, detail);
+		if (this.#state !== "waiting" && this.#state !== "stopped") this.#close(this.#left === null ? why : "stopped", detail);
+	}
+
+	#leftNow(): void {
+		const left = this.#left;
+		this.#left = null;
+		left?.();
 	}
 
 	#close(why: LinkEnd, detail: string): void {
@@ -392,9 +430,7 @@ export class BackendLink implements Link {
 		const wasStable = wasUp && this.#isStable;
 		this.#state = why === "stopped" ? "stopped" : "waiting";
 		this.#clearTimers();
-		const unsent = [...(this.#control?.close() ?? []), ...(this.#data?.close() ?? [])];
-		this.#control = null;
-		this.#data = null;
+		const unsent = [...this.#closeOne("control"), ...this.#closeOne("data")];
 		if (wasActive) this.counts.ends[why]++;
 		if (why === "stopped") {
 			if (wasActive && !wasStable) this.breaker.abandoned();
@@ -409,6 +445,7 @@ export class BackendLink implements Link {
 		}
 		loseAll(this, unsent, listener);
 		if (wasUp) listener.onDown(this, why);
+		if (why === "stopped") this.#leftNow();
 	}
 
 	/** The first end after the link was up, another reason, and the breaker that opens: not each attempt. */

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { gatewayBackendsMax } from "@shardcast/config";
 import type { BackendPlace } from "@shardcast/control";
 import type { Log } from "@shardcast/telemetry";
 import type { BufferPool } from "../buffers/buffer-pool.ts";
@@ -37,10 +38,13 @@ export interface BackendsParts {
 	readonly random?: () => number;
 }
 
+const leavingMax = gatewayBackendsMax;
+
 /**
- * The backends of a gateway, with a link to each. Which there are, and their ids, comes from the `BackendDirectory`, and so does the bound.
+ * The backends of a gateway, with a link to each. Which there are, and their ids, comes from the `BackendDirectory`, and so does the bound. One that is
+ * removed stays until its link has ended, and its id with it. If it is on the list again by then, it gets another link.
  *
- * One owner; all callbacks come from this thread's event loop.
+ * One owner; all callbacks come from this thread's event loop. Bound: `leavingMax` more that are being removed; of more, the first ends at once.
  */
 export class Backends {
 	/** 16 hexadecimal digits that tell this process apart from other gateways. */
@@ -49,13 +53,18 @@ export class Backends {
 	readonly #byId = new Map<number, Backend>();
 	/** Slots of the processes that are connected to backends, by id. */
 	readonly #owners = new Map<number, number>();
+	/** Ids of backends whose links end, the first to do so first. */
+	readonly #leaving = new Set<number>();
+	/** The last list. */
+	#places: readonly BackendPlace[] = [];
+	#isStopped = false;
 	readonly #buffers = new SharedBuffers();
 
 	constructor(parts: BackendsParts) {
 		this.#parts = parts;
 	}
 
-	/** In the order in which they were added. */
+	/** In the order in which they were added, with those that are being removed. */
 	get all(): Iterable<Backend> {
 		return this.#byId.values();
 	}
@@ -64,19 +73,35 @@ export class Backends {
 		return this.#byId.size;
 	}
 
+	/** Without those that are being removed. */
+	get listed(): Backend[] {
+		return [...this.#byId.values()].filter(({ link: { id } }) => !this.#leaving.has(id) || this.#isListed(id));
+	}
+
+	/** Whether it is being removed. */
+	isLeaving(id: number): boolean {
+		return this.#leaving.has(id);
+	}
+
 	get(id: number): Backend | undefined {
 		return this.#byId.get(id);
 	}
 
-	/** These are the backends now. New ones are dialled, and the links of those that are gone closed. One with another owner is connected again. */
+	/** These are the backends now. New ones are dialled, and the links of those that are gone end. One with another owner is connected again. */
 	use(places: readonly BackendPlace[]): void {
 		const { remote, listener } = this.#parts;
-		const listed = new Set(places.map(({ id }) => id));
-		for (const backend of [...this.#byId.values()]) if (!listed.has(backend.link.id)) this.#end(backend);
+		this.#places = places;
+		for (const backend of [...this.#byId.values()]) if (!this.#isListed(backend.link.id)) this.#leave(backend);
 		for (const place of places) {
 			const known = this.#byId.get(place.id);
+			// It gets another link when this one has ended.
+			if (this.#leaving.has(place.id)) continue;
 			if (known !== undefined && this.#owners.get(place.id) === place.owner) {
 				this.#name(known, place.name);
+				continue;
+			}
+			if (known !== undefined && known.own !== null) {
+				this.#leave(known);
 				continue;
 			}
 			if (known !== undefined) {
@@ -108,6 +133,7 @@ export class Backends {
 
 	/** Closes all links when what waits has been written, or after this time. */
 	async drain(deadlineMs: number): Promise<void> {
+		this.#isStopped = true;
 		await Promise.all([...this.#byId.values()].map(({ link }) => link.drain(deadlineMs)));
 	}
 
@@ -118,6 +144,7 @@ export class Backends {
 
 	/** Closes all links at once. */
 	stop(): void {
+		this.#isStopped = true;
 		for (const { link } of [...this.#byId.values()]) link.stop();
 	}
 
@@ -137,10 +164,25 @@ export class Backends {
 		this.#parts.listener.onNamed(backend);
 	}
 
-	#end(backend: Backend): void {
-		this.#byId.delete(backend.link.id);
-		this.#owners.delete(backend.link.id);
-		backend.link.stop();
+	#isListed(id: number): boolean {
+		return this.#places.some((place) => place.id === id);
+	}
+
+	#leave(backend: Backend): void {
+		const { id } = backend.link;
+		if (this.#leaving.has(id)) return;
+		const first = this.#leaving.size < leavingMax ? undefined : this.#leaving.values().next().value;
+		if (first !== undefined) this.#byId.get(first)!.link.stop();
+		this.#leaving.add(id);
+		backend.link.leave(() => this.#left(backend));
+	}
+
+	#left(backend: Backend): void {
+		const { id } = backend.link;
+		this.#leaving.delete(id);
+		this.#byId.delete(id);
+		this.#owners.delete(id);
 		this.#parts.listener.onRemoved(backend);
+		if (!this.#isStopped && this.#isListed(id)) this.use(this.#places);
 	}
 }

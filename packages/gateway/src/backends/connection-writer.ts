@@ -83,8 +83,10 @@ export class ConnectionWriter {
 	#taken = 0;
 	/** Nothing more is written. */
 	#isStopped = false;
-	/** What is under way is still written, and its frames were reported. */
+	/** What is under way is still written. */
 	#isFinishing = false;
+	/** Its frames were reported. */
+	#isReported = false;
 
 	constructor(parts: WriterParts) {
 		this.#parts = parts;
@@ -125,11 +127,17 @@ export class ConnectionWriter {
 	 * @returns frames that the kernel may not have taken, each with one more reference, which is the caller's.
 	 */
 	finish(): Frame[] {
-		this.#clear();
-		this.#isFinishing = true;
+		this.end();
+		this.#isReported = true;
 		const frames = this.#frames.slice(0, this.#frameCount) as Frame[];
 		for (const frame of frames) frame.retain();
 		return frames;
+	}
+
+	/** Like `finish`, but frames that the kernel has not taken until `stop` are returned by that. */
+	end(): void {
+		this.#clear();
+		this.#isFinishing = true;
 	}
 
 	/** The socket is destroyed in this turn. @returns frames that the kernel may not have taken, with their references; none that `finish` returned. */
@@ -140,8 +148,8 @@ export class ConnectionWriter {
 		const frames = this.#frames.slice(0, this.#frameCount) as Frame[];
 		this.#frames.length = 0;
 		this.#frameCount = 0;
-		if (!this.#isFinishing) return frames;
 		this.#isFinishing = false;
+		if (!this.#isReported) return frames;
 		for (const frame of frames) frame.release();
 		return [];
 	}

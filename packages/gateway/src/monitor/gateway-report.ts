@@ -20,7 +20,7 @@ export function gatewayReport({ hub, row, list }: ReportParts): GatewayReport {
 	const { counts, laneCounters, pool } = hub;
 	// Of each backend, the process that is connected to it reports.
 	const links = [...hub.backends.all].flatMap(({ own }) => own ?? []);
-	const backends = [...hub.backends.all].flatMap(({ own, name }) =>
+	const backends = hub.backends.listed.flatMap(({ own, name }) =>
 		own === null ? [] : backendReport(hub, own, name, list === null ? row.slot : null),
 	);
 	const { latency } = counts;

@@ -15,7 +15,7 @@ import { HeldBudget } from "../lanes/held-frames.ts";
 import type { Source } from "../routing/source.ts";
 import type { ChannelStreams } from "./gateway-bus.ts";
 import { PeerChannel } from "./peer-channel.ts";
-import { encodeOwnerMessage, type OwnerMessage, readClientNews } from "./peer-messages.ts";
+import { type ClientNews, encodeOwnerMessage, type OwnerMessage, readNews } from "./peer-messages.ts";
 
 /** What peers count, since the start. */
 export class PeerCounts {
@@ -52,6 +52,8 @@ export interface PeerParts {
 
 /** Frames of one process that may be held for a backend whose queue is full, for each of its connections. The rest waits in that process. */
 const heldFramesMax = 8;
+/** In this time, all processes have heard that a backend was removed. */
+const removalMs = 2000;
 /** Clients that one process may have. */
 const clientsMax = 2 ** 20;
 
@@ -80,6 +82,8 @@ export class BackendPeer {
 	readonly #held: Readonly<Record<ConnectionKind, Set<Source>>> = { control: new Set(), data: new Set() };
 	/** The streams whose next frame waits for the backend, and for which of its connections. */
 	readonly #waits: Record<ConnectionKind, ConnectionKind | null> = { control: null, data: null };
+	/** Runs while the process has heard that the backend was removed, and this one has not. */
+	#removal: NodeJS.Timeout | null = null;
 	#isGone = false;
 	/** The process has gone, or has broken the channel, after its orderly end. */
 	#isDeaf = false;
@@ -178,12 +182,24 @@ export class BackendPeer {
 	};
 
 	readonly #onMessage = (text: string): void => {
+		const news = readNews(text);
+		if (news === null) this.#parts.counts.unknownMessage++;
+		else if (news.type === "removed") this.#removed();
+		else this.#clients(news);
+	};
+
+	/** If this process has not heard of it yet, it soon will, and says `leaving` then. */
+	#removed(): void {
+		const leave = (): void => {
+			if (this.#parts.link()?.isLeaving !== true) this.tell({ type: "leaving" });
+		};
+		if (this.#parts.link() === null) leave();
+		// Perhaps it has heard of it long ago, and that the backend has come again.
+		else this.#removal ??= setTimeout(leave, removalMs);
+	}
+
+	#clients(news: ClientNews): void {
 		const { counts, slot, link: linkNow } = this.#parts;
-		const news = readClientNews(text);
-		if (news === null) {
-			counts.unknownMessage++;
-			return;
-		}
 		const changed: number[] = [];
 		for (const client of news.clients) {
 			if (slotOfClient(client) !== slot) counts.foreignClient++;
@@ -198,7 +214,7 @@ export class BackendPeer {
 		if (changed.length === 0) return;
 		if (news.type === "client_left") linkNow()?.clientsLeft(changed);
 		else linkNow()?.clientsJoined(changed);
-	};
+	}
 
 	readonly #onWritten = (kind: ConnectionKind): void => {
 		if (!this.outbox.queue.holds(kind)) this.#letGo(kind);
@@ -227,6 +243,8 @@ export class BackendPeer {
 	#gone(): void {
 		if (this.#isGone) return;
 		this.#isGone = true;
+		if (this.#removal !== null) clearTimeout(this.#removal);
+		this.#removal = null;
 		this.#parts.onGone(this);
 		if (this.clients.size > 0) this.#parts.link()?.clientsLeft([...this.clients]);
 		this.clients.clear();

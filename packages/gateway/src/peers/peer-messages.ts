@@ -6,7 +6,7 @@ import { FrameLayout } from "../frames/frame-descriptor.ts";
 export type OwnerMessage =
 	| { readonly type: "up" }
 	| { readonly type: "down" }
-	/** It stops: send what is under way, and end. */
+	/** It stops, or the backend has been removed: send what is under way, and end. */
 	| { readonly type: "leaving" }
 	| { readonly type: "refused"; readonly client: number; readonly class: number; readonly reason: RefusalReason };
 
@@ -41,10 +41,17 @@ export interface ClientNews {
 	readonly clients: readonly number[];
 }
 
-/** Reads `clients`, `client_joined` and `client_left`, which are as for a backend. @returns null for what is not understood. */
-export function readClientNews(text: string): ClientNews | null {
+/** It has heard that the backend was removed: it sends no more, and waits for `leaving`. */
+export interface RemovedNews {
+	readonly type: "removed";
+}
+
+/** Reads `removed`, and `clients`, `client_joined` and `client_left`, which are as for a backend. @returns null for what is not understood. */
+export function readNews(text: string): ClientNews | RemovedNews | null {
 	const message = objectIn(text);
 	switch (message?.type) {
+		case "removed":
+			return { type: "removed" };
 		case "clients":
 			return Array.isArray(message.clients) && message.clients.every(isId) ? { type: "clients", clients: message.clients } : null;
 		case "client_joined":

@@ -1,5 +1,5 @@
 import { until } from "@shardcast/process";
-import { type ConnectionKind, connectionOf, encodeBackendMessage, encodeClients } from "../backends/backend-messages.ts";
+import { type ConnectionKind, connectionOf, encodeBackendMessage, encodeClients, encodeLinkMessage } from "../backends/backend-messages.ts";
 import { LinkCounts } from "../backends/link-counts.ts";
 import type { LinkOptions } from "../backends/link-options.ts";
 import { LinkOutbox } from "../backends/link-outbox.ts";
@@ -50,7 +50,8 @@ export class RemoteLink implements Link {
 	readonly outShares: LinkShares;
 	sources: Sources | null = null;
 	readonly #inShares: LinkShares;
-	isUp = false;
+	/** The owner says so. */
+	#isUpThere = false;
 	readonly #parts: RemoteLinkParts;
 	#channel: PeerChannel | null = null;
 	#reopen: NodeJS.Timeout | null = null;
@@ -58,6 +59,10 @@ export class RemoteLink implements Link {
 	/** Nothing more is accepted. The channel ends when nothing waits any more, and then is read until the owner ends it, too. */
 	#isEnding = false;
 	#hasEnded = false;
+	/** It is to stop, and this is called then; null = it is not. */
+	#left: (() => void) | null = null;
+	/** For the time that the owner may take for that. */
+	#leaveTimer: NodeJS.Timeout | null = null;
 
 	constructor(parts: RemoteLinkParts) {
 		this.#parts = parts;
@@ -69,6 +74,10 @@ export class RemoteLink implements Link {
 		this.#inShares = parts.pool.linkShares();
 	}
 
+	get isUp(): boolean {
+		return this.#isUpThere && this.#left === null;
+	}
+
 	start(): void {
 		this.#isStopped = false;
 		this.#open();
@@ -78,6 +87,25 @@ export class RemoteLink implements Link {
 		if (this.#isStopped) return;
 		this.#isStopped = true;
 		this.#close();
+		if (this.#leaveTimer !== null) clearTimeout(this.#leaveTimer);
+		this.#leaveTimer = null;
+		const left = this.#left;
+		this.#left = null;
+		left?.();
+	}
+
+	/** The owner says when its own link has ended, and what it had of the backend has been sent. It refuses what it has got and cannot pass on. */
+	leave(left: () => void): void {
+		if (this.#channel === null) {
+			this.stop();
+			left();
+			return;
+		}
+		this.#left = left;
+		const { finishMs, finishMsMax } = this.#parts.options;
+		this.#leaveTimer = setTimeout(() => this.stop(), finishMsMax + finishMs);
+		loseAll(this, [], this.#parts.listener);
+		this.#tell(encodeLinkMessage(this.id, { type: "removed" }));
 	}
 
 	async drain(deadlineMs: number): Promise<void> {
@@ -158,6 +186,10 @@ export class RemoteLink implements Link {
 		else {
 			// The list of clients with which the next channel begins makes up for it.
 			this.counts.ends.backlog++;
+			if (this.#left !== null) {
+				this.stop();
+				return;
+			}
 			this.#close();
 			this.#openLater();
 		}
@@ -168,8 +200,8 @@ export class RemoteLink implements Link {
 		const message = readOwnerMessage(text);
 		switch (message?.type) {
 			case "up":
-				if (this.isUp || this.#isEnding) return;
-				this.isUp = true;
+				if (this.#isUpThere || this.#isEnding || this.#left !== null) return;
+				this.#isUpThere = true;
 				this.counts.ups++;
 				listener.onUp(this);
 				break;
@@ -191,8 +223,8 @@ export class RemoteLink implements Link {
 	};
 
 	#down(): void {
-		if (!this.isUp) return;
-		this.isUp = false;
+		if (!this.#isUpThere) return;
+		this.#isUpThere = false;
 		this.#parts.listener.onDown(this);
 	}
 
@@ -215,6 +247,10 @@ export class RemoteLink implements Link {
 
 	readonly #onEnd = (isOrderly: boolean): void => {
 		if (!isOrderly) this.counts.ends.lost++;
+		if (this.#left !== null) {
+			this.stop();
+			return;
+		}
 		this.#close();
 		if (!this.#isStopped) this.#openLater();
 	};

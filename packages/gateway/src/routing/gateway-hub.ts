@@ -277,6 +277,7 @@ export class GatewayHub implements ClientOwner {
 			onNamed: (backend) => this.#tellAll(backend),
 			onRemoved: (backend) => {
 				fromBackends.forget(backend.link);
+				if (backend.own !== null) this.peers?.removed(backend.link.id);
 				this.#tellAll(backend);
 			},
 		};
@@ -286,7 +287,7 @@ export class GatewayHub implements ClientOwner {
 		if (link.isOwn) this.peers?.told(link.id, link.isUp);
 		const backend = this.backends.get(link.id);
 		// Otherwise `onRemoved` follows.
-		if (backend !== undefined) this.#tellAll(backend);
+		if (backend !== undefined && !this.backends.isLeaving(link.id)) this.#tellAll(backend);
 	};
 
 	readonly #onFound = (slot: number): void => {

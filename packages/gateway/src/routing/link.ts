@@ -27,6 +27,12 @@ export interface Link {
 	start(): void;
 	/** Ends it at once. */
 	stop(): void;
+	/**
+	 * Ends it for good without losing what the backend has sent: nothing more is written, and what has been sent is read, for a time. `send` says "down" from
+	 * now on.
+	 * @param left called once, when it has ended; perhaps at once. Also by `stop`.
+	 */
+	leave(left: () => void): void;
 	/** Ends it when all that waits has been written, or after this time. */
 	drain(deadlineMs: number): Promise<void>;
 	/**

@@ -5,8 +5,9 @@ import { type Backend, Backends } from "../../src/backends/backends.ts";
 import { BufferPool } from "../../src/buffers/buffer-pool.ts";
 import { BackendDirectory } from "../../src/cluster/backend-directory.ts";
 import { canonicalHost } from "../../src/discovery/announcement.ts";
+import { FrameClass } from "../../src/frames/frame-descriptor.ts";
 import { FrameDecision } from "../../src/frames/frame-reader.ts";
-import type { FakeBackend } from "../support/fake-backend.ts";
+import { type FakeBackend, frameBytes } from "../support/fake-backend.ts";
 import { closing, leavesNothing } from "../support/leaves-nothing.ts";
 import { openBackend, quick } from "../support/link-rig.ts";
 
@@ -105,10 +106,48 @@ describe("the backends of a gateway", () => {
 		add(at(one), "discovered");
 		await waitFor(() => backends.get(1)?.link.isUp && one.open.length === 2, within("it is up"));
 		directory.remove(`127.0.0.1:${one.port}`, "discovered");
-		await waitFor(() => one.open.length === 0, within("it has no connection"));
+		await waitFor(() => one.open.length === 0 && backends.size === 0, within("it has no connection"));
 		expect(events).toEqual(["added 1", "up 1", "down 1 stopped", "removed 1"]);
 		expect(add(at(two), "discovered")?.link.id).toBe(2);
 		expect(add(at(one), "discovered")?.link.id).toBe(1);
+	});
+
+	it("keep one that is removed until it has ended; when it is on the list again by then, it is connected again, with its former id", async () => {
+		const { backends, directory, add, events } = rig();
+		const backend = await openBackend();
+		add(at(backend), "discovered");
+		await waitFor(() => backends.get(1)?.link.isUp && backend.open.length === 2, within("it is up"));
+		const { own } = backends.get(1)!;
+		own!.pause("data");
+		const data = await backend.connection("data");
+		data.socket.write(frameBytes(FrameClass.FILE, 0, "the last"));
+		directory.remove(`127.0.0.1:${backend.port}`, "discovered");
+		expect([backends.size, backends.listed.length, backends.isLeaving(1), own!.isUp]).toEqual([1, 0, true, false]);
+		add(at(backend), "discovered");
+		directory.remove(`127.0.0.1:${backend.port}`, "discovered");
+		add(at(backend), "discovered");
+		expect([backends.listed.length, backends.get(1)?.own]).toEqual([1, own]);
+		expect(events).toEqual(["added 1", "up 1"]);
+		own!.resume("data");
+		await waitFor(() => backends.get(1)?.link.isUp, within("it is up again"));
+		expect(events).toEqual(["added 1", "up 1", "down 1 stopped", "removed 1", "added 1", "up 1"]);
+		expect(backend.connections).toHaveLength(4);
+	});
+
+	it("that are being removed are no more than 64; the first of more ends at once", async () => {
+		const { backends, events } = rig();
+		const backend = await openBackend();
+		const places = Array.from({ length: 65 }, (_, index) => ({
+			...{ id: index + 1, host: "127.0.0.1", port: backend.port, address: `backend ${index}`, name: "", origins: [] as const, owner: 0 },
+		}));
+		backends.use(places);
+		await waitFor(() => [...backends.all].every(({ link }) => link.isUp), within("all are up"));
+		for (const { own } of backends.all) own!.pause("data");
+		for (const { socket } of backend.open) socket.write(frameBytes(FrameClass.FILE, 0, "never read"));
+		backends.use([]);
+		expect([backends.size, events.at(-1)]).toEqual([64, "removed 1"]);
+		backends.stop();
+		expect(backends.size).toBe(0);
 	});
 
 	it("are no more than they may be", async () => {
