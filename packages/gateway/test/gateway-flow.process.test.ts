@@ -162,6 +162,25 @@ describe("what waits in a gateway", () => {
 		expect(rig.report.buffers.tiers.reduce((sum, { inUse }) => sum + inUse, 0)).toBe(0);
 	});
 
+	it("a client is not closed for time in which the gateway stood still", async () => {
+		const rig = await start({ stalledClientTimeoutMs: 2000 });
+		const client = await rig.client();
+		const data = await rig.backends[0]!.connection("data");
+		client.pause();
+		const writing = writeAlways(data, () => frameBytes(file, client.id, Buffer.alloc(64 * kibibyte)));
+		await waitFor(() => rig.report.backends[0]!.stopped.client! > 0, { ...within, what: "the data connection waits" });
+		writing.stop();
+		client.socket.resume();
+		await new Promise<void>((resolve) =>
+			setImmediate(() => {
+				Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500);
+				resolve();
+			}),
+		);
+		await waitFor(() => client.frames.length === writing.count, { ...within, what: "all frames" });
+		expect([rig.report.clients.closed.stalled, client.closed]).toEqual([0, null]);
+	});
+
 	it("a broadcast of FILE with a client that does not read: each frame once to each, in order", async () => {
 		const rig = await start({ clientQueueFrames: 4, stalledClientTimeoutMs: 60_000 });
 		const clients = [await rig.client(), await rig.client(), await rig.client()];

@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { gatewayBackendsMax, urlHost } from "@shardcast/config";
 import { TrustedProxies } from "@shardcast/http";
 import { RateLimit } from "@shardcast/limits";
-import { cannotListen } from "@shardcast/process";
+import { cannotListen, RunningTime } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
+import { Heartbeat } from "@shardcast/wire";
 import { type Announcement, announcementBytesMax, canonicalHost, isSignedBy, parseAnnouncement } from "./announcement.ts";
 import { NonceMemory } from "./nonce-memory.ts";
 import { type AnnouncementRefusal, announcementRefusals, noRefusals } from "./refusals.ts";
@@ -26,7 +27,7 @@ export interface DiscoveryOptions {
 	readonly secrets: readonly string[];
 	/** Networks whose unsigned announcements count, in the format of `--trusted-proxies`. Loopback always belongs to them. */
 	readonly networks: readonly string[];
-	/** A backend that has not announced itself for so long is gone. */
+	/** A backend that has not announced itself for so long is gone. Time in which this process stood still, and heard nothing, does not count. */
 	readonly expireMs: number;
 	/** How far the time of a signed announcement may be from this machine's, before and after. */
 	readonly freshMs: number;
@@ -65,6 +66,7 @@ interface Known {
 	readonly source: string;
 	/** Time in the last one; 0 if it is not signed, since then it means nothing. */
 	readonly timeMs: number;
+	/** Of `#running`. */
 	readonly expiresMs: number;
 }
 
@@ -90,6 +92,8 @@ export class Discovery {
 	readonly #options: DiscoveryOptions;
 	readonly #parts: DiscoveryParts;
 	readonly #nowMs: () => number;
+	/** Looked at while backends are known. */
+	readonly #running: RunningTime;
 	readonly #unixMs: () => number;
 	/** By address. */
 	readonly #known = new Map<string, Known>();
@@ -108,6 +112,7 @@ export class Discovery {
 		this.#options = { ...discoveryDefaults, ...options };
 		this.#parts = parts;
 		this.#nowMs = parts.nowMs ?? (() => performance.now());
+		this.#running = new RunningTime(this.#nowMs);
 		this.#unixMs = parts.unixMs ?? Date.now;
 		const { secrets, networks, freshMs, datagramsPerSecond, backendsMax } = this.#options;
 		if (secrets.includes("")) throw new RangeError("a secret of discovery is empty, so anyone could sign; give a longer one or none");
@@ -206,8 +211,8 @@ export class Discovery {
 		const backend = isSame ? before.backend : { address, host: host ?? source, port, name };
 		// To the end: the order is that of expiry.
 		this.#known.delete(address);
-		this.#known.set(address, { backend, source, timeMs, expiresMs: this.#nowMs() + expireMs });
-		this.#timer ??= setTimeout(this.#expire, expireMs);
+		this.#known.set(address, { backend, source, timeMs, expiresMs: this.#running.nowMs() + expireMs });
+		this.#timer ??= setTimeout(this.#expire, Math.min(expireMs, Heartbeat.everyMs));
 		if (before === undefined) this.#parts.log.info({ address, name }, "a backend announces itself");
 		if (!isSame) this.#parts.onFound(backend);
 		return null;
@@ -232,10 +237,11 @@ export class Discovery {
 
 	readonly #expire = (): void => {
 		this.#timer = null;
+		const nowMs = this.#running.nowMs();
 		for (const known of this.#known.values()) {
-			const leftMs = known.expiresMs - this.#nowMs();
+			const leftMs = known.expiresMs - nowMs;
 			if (leftMs > 0) {
-				this.#timer = setTimeout(this.#expire, leftMs);
+				this.#timer = setTimeout(this.#expire, Math.min(leftMs, Heartbeat.everyMs));
 				return;
 			}
 			this.#remove(known, "expired");

@@ -44,6 +44,8 @@ const tickMs = 100;
 /** So many at a time, spread over that time: a thousand clients with sixteen streams each take 2 ms, in which CONTROL would wait. */
 const tickClients = 100;
 const ticksMost = 20;
+/** Time between two ticks beyond this does not count for clients that take nothing: while this process stands still, it cannot notice who does. */
+const tickMsMax = 220;
 
 type HubListener = BackendsListener & RemoteLinkListener;
 
@@ -77,6 +79,8 @@ export class GatewayHub implements ClientOwner {
 	/** Clients at this place and after it have been looked at in this round. */
 	#tickPlace = 0;
 	#clientsPerTick = 0;
+	/** When it was last looked at clients. */
+	#tickedMs = 0;
 	#ticker: NodeJS.Timeout | null = null;
 
 	constructor(parts: GatewayHubParts) {
@@ -140,6 +144,7 @@ export class GatewayHub implements ClientOwner {
 	}
 
 	start(): void {
+		this.#tickedMs = this.#parts.nowMs();
 		this.#ticker = setTimeout(this.#tick, tickMs);
 		this.streams?.start();
 	}
@@ -350,6 +355,9 @@ export class GatewayHub implements ClientOwner {
 		if (this.#tickPlace <= 0) this.#beginRound();
 		const { nowMs, config } = this.#parts;
 		const now = nowMs();
+		const stoodMs = now - this.#tickedMs - tickMsMax;
+		this.#tickedMs = now;
+		if (stoodMs > 0) this.#forgive(stoodMs, now);
 		const { stalledClientTimeoutMs } = config();
 		const { all } = this.clients;
 		const end = Math.max(0, this.#tickPlace - this.#clientsPerTick);
@@ -365,6 +373,11 @@ export class GatewayHub implements ClientOwner {
 		const ticks = Math.max(1, Math.ceil(all.length / Math.max(1, this.#clientsPerTick)));
 		this.#ticker = setTimeout(this.#tick, tickMs / ticks);
 	};
+
+	/** This process stood still. */
+	#forgive(stoodMs: number, now: number): void {
+		for (const { queues } of this.clients.all) queues.output.tookMs = Math.min(now, queues.output.tookMs + stoodMs);
+	}
 
 	#beginRound(): void {
 		const { pool, streams, clients } = this;

@@ -5,7 +5,7 @@ import { Discovery, type DiscoveryOptions } from "../../src/discovery/discovery.
 let nonces = 0;
 
 /** A discovery without a socket, and what a backend would send to it. */
-function rig(options: Partial<DiscoveryOptions> = {}) {
+function rig(options: Partial<DiscoveryOptions> = {}, nowMs = () => performance.now()) {
 	const events: string[] = [];
 	const warnings: string[] = [];
 	const log = { info: () => {}, warn: (...words: unknown[]) => void warnings.push(String(words.at(-1))) };
@@ -13,6 +13,7 @@ function rig(options: Partial<DiscoveryOptions> = {}) {
 		{ listen: { host: "127.0.0.1", port: 0 }, ...options },
 		{
 			log,
+			nowMs,
 			onFound: ({ address, name }) => events.push(`found ${address} ${name}`.trim()),
 			onGone: ({ address }, why) => events.push(`${why} ${address}`),
 		},
@@ -64,6 +65,22 @@ describe("discovery", () => {
 		expect(events.at(-1)).toBe("expired 127.0.0.1:9001");
 		expect(discovery.backends).toEqual([]);
 		expect(discovery.accepted).toBe(3);
+	});
+
+	it("does not count time in which the process stood still, and heard nobody", async () => {
+		let stoodMs = 0;
+		const { events, send } = rig({}, () => performance.now() + stoodMs);
+		send({ port: 1 });
+		vi.advanceTimersByTime(10_000);
+		send({ port: 2 });
+		vi.advanceTimersByTime(1000);
+		stoodMs = 60_000;
+		vi.advanceTimersByTime(4000);
+		expect(events.slice(2)).toEqual(["expired 127.0.0.1:1"]);
+		vi.advanceTimersByTime(9500);
+		expect(events.slice(3)).toEqual([]);
+		vi.advanceTimersByTime(500);
+		expect(events.slice(3)).toEqual(["expired 127.0.0.1:2"]);
 	});
 
 	it("forgets each of several backends in its own time", async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { moveClientsQuestion, offloadQuestion, type PartAnswers } from "@shardcast/control";
 import { closeWithReset } from "@shardcast/native";
-import { Deadline, openFiles } from "@shardcast/process";
+import { Deadline, openFiles, RunningTime } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
 import { closeAll, waitUntilClosed } from "../lifecycle/drain.ts";
 import type { Feature } from "../lifecycle/feature.ts";
@@ -14,7 +14,6 @@ import { Lanes } from "./lanes/lanes.ts";
 import { LeavingSessions } from "./leaving-sessions.ts";
 import { MovedClients } from "./moved-clients.ts";
 import { Offload } from "./offload.ts";
-import { RunningTime } from "./running-time.ts";
 import { Sessions, type SessionsParts } from "./sessions.ts";
 import { UnreadLimit } from "./unread-limit.ts";
 

@@ -1,9 +1,9 @@
+import { RunningTime } from "@shardcast/process";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { describe, expect, it } from "vitest";
 import type { ClientSession } from "../../src/sessions/client-session.ts";
 import { Lane } from "../../src/sessions/lanes/lane.ts";
 import { LaneMemory } from "../../src/sessions/lanes/lane-memory.ts";
-import { RunningTime } from "../../src/sessions/running-time.ts";
 import { UnreadLimit } from "../../src/sessions/unread-limit.ts";
 
 const bufferedBytesMax = 1000;

@@ -1,9 +1,9 @@
 import type { ForwardedAddress, Reply } from "@shardcast/http";
+import { RunningTime } from "@shardcast/process";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { noAddressSlot } from "../../src/limits/admission.ts";
 import { Lanes } from "../../src/sessions/lanes/lanes.ts";
 import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
-import { RunningTime } from "../../src/sessions/running-time.ts";
 import { type SessionEvents, Sessions } from "../../src/sessions/sessions.ts";
 import { FakeTransport } from "./fake-transport.ts";
 

@@ -4,10 +4,10 @@ import { Heartbeat } from "@shardcast/wire";
 const stepMsMax = Heartbeat.everyMs + 20;
 
 /**
- * For how long this shard's loop has run. While it stands still, because the process is stopped or a turn is long, it cannot notice who reads, so that
- * time counts as 220 ms at most. Whoever counts for how long a client has read nothing does so by this clock.
+ * For how long this process's loop has run. While it stands still, because the process is stopped or a turn is long, it cannot notice who reads, so that
+ * time counts as 220 ms at most. Whoever counts for how long a client has read nothing, or a backend has not announced itself, does so by this clock.
  *
- * One per shard, owned by its loop. Call `nowMs` at each heartbeat: time without a look does not count. Cost: a look at the system's clock.
+ * One owner, on the loop. Call `nowMs` each 200 ms: time without a look does not count. Cost: a look at the system's clock.
  */
 export class RunningTime {
 	readonly #clock: () => number;
