@@ -68,6 +68,8 @@ interface Known {
 	readonly timeMs: number;
 	/** Of `#running`. */
 	readonly expiresMs: number;
+	/** When a datagram of its sender was last refused because too many came: its announcements may be among them. Of `#running`. */
+	floodedMs: number;
 }
 
 const loopback = ["127.0.0.0/8", "::1"];
@@ -175,7 +177,11 @@ export class Discovery {
 		const { secrets } = this.#options;
 		if (datagram.length > announcementBytesMax) return "oversized";
 		if (secrets.length === 0 && !this.#trusted.has(withoutDevice(source))) return "untrusted";
-		if (!this.#rates.take(this.#isSource(source) ? source : "", this.#nowMs())) return "rate";
+		const isSource = this.#isSource(source);
+		if (!this.#rates.take(isSource ? source : "", this.#nowMs())) {
+			if (isSource) this.#flooded(source);
+			return "rate";
+		}
 		const announcement = parseAnnouncement(datagram);
 		if (typeof announcement === "string") return announcement;
 		const forged = secrets.length > 0 ? this.#authenticate(announcement) : null;
@@ -211,7 +217,7 @@ export class Discovery {
 		const backend = isSame ? before.backend : { address, host: host ?? source, port, name };
 		// To the end: the order is that of expiry.
 		this.#known.delete(address);
-		this.#known.set(address, { backend, source, timeMs, expiresMs: this.#running.nowMs() + expireMs });
+		this.#known.set(address, { backend, source, timeMs, expiresMs: this.#running.nowMs() + expireMs, floodedMs: -expireMs });
 		this.#timer ??= setTimeout(this.#expire, Math.min(expireMs, Heartbeat.everyMs));
 		if (before === undefined) this.#parts.log.info({ address, name }, "a backend announces itself");
 		if (!isSame) this.#parts.onFound(backend);
@@ -235,7 +241,14 @@ export class Discovery {
 		this.#parts.onGone(backend, why);
 	}
 
+	/** Whoever can send datagrams in the name of a backend's address must not make it expire. */
+	#flooded(source: string): void {
+		const nowMs = this.#running.nowMs();
+		for (const known of this.#known.values()) if (known.source === source) known.floodedMs = nowMs;
+	}
+
 	readonly #expire = (): void => {
+		const { expireMs } = this.#options;
 		this.#timer = null;
 		const nowMs = this.#running.nowMs();
 		for (const known of this.#known.values()) {
@@ -244,7 +257,13 @@ export class Discovery {
 				this.#timer = setTimeout(this.#expire, Math.min(leftMs, Heartbeat.everyMs));
 				return;
 			}
-			this.#remove(known, "expired");
+			if (nowMs - known.floodedMs >= expireMs) {
+				this.#remove(known, "expired");
+				continue;
+			}
+			// It comes again, at the end.
+			this.#known.delete(known.backend.address);
+			this.#known.set(known.backend.address, { ...known, expiresMs: nowMs + expireMs });
 		}
 	};
 

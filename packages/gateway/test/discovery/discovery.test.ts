@@ -233,6 +233,24 @@ describe("discovery", () => {
 		await discovery.stop();
 	});
 
+	it("does not forget a backend while so many datagrams come from its address that its announcements may be refused", async () => {
+		const rigged = rig({ secrets: ["secret"] });
+		const { discovery, events, signed, send } = rigged;
+		await started(rigged);
+		signed();
+		signed({ port: 9002, host: "10.0.0.8" }, "10.0.0.8");
+		for (let second = 0; second < 60; second++) {
+			for (let flood = 0; flood < 300; flood++) send({}, "10.0.0.7");
+			signed();
+			vi.advanceTimersByTime(1000);
+		}
+		expect(discovery.accepted).toBeLessThan(5);
+		expect(events).toEqual(["found 10.0.0.7:9001", "found 10.0.0.8:9002", "expired 10.0.0.8:9002"]);
+		vi.advanceTimersByTime(31_000);
+		expect(events.at(-1)).toBe("expired 10.0.0.7:9001");
+		await discovery.stop();
+	});
+
 	it("logs the first refusal of each reason, with what to do", async () => {
 		const { discovery, send, warnings } = rig();
 		for (let count = 0; count < 10; count++) {
