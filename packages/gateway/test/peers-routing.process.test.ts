@@ -60,6 +60,19 @@ describe("a gateway of several processes", () => {
 		});
 	});
 
+	it("tells a backend of many clients in messages that are no longer than --max-frame", async () => {
+		const rig = new HubsRig({ config: { maxFrameBytes: 512 } });
+		const clients = Array.from({ length: 120 }, (_, index) => rig.client(index % 2));
+		rig.use(backends, [0, 1]);
+		await rig.up();
+		for (const backend of backends) {
+			const control = await backend.connection("control");
+			await waitFor(() => clientsOf(control).length === clients.length, within("all clients"));
+			expect(clientsOf(control)).toEqual(ids(clients));
+			for (const { content } of control.frames) expect(1 + content.length).toBeLessThanOrEqual(512);
+		}
+	});
+
 	it("passes each CONTROL and FILE frame on once, in order, both ways, between all clients and backends", async () => {
 		const rig = new HubsRig({ members: 3, capacityBytes: 64 * 1024, config: { clientQueueFrames: 2048 } });
 		rig.use(backends, [0, 1]);

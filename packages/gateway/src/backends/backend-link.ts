@@ -182,7 +182,7 @@ export class BackendLink implements Link {
 	/** Like `clientJoined`, for clients of another process. */
 	clientsJoined(clients: readonly number[]): void {
 		if (clients.length === 1) this.clientJoined(clients[0]!);
-		else this.#writeAll(encodeClients(this.id, clients));
+		else this.#writeAll(encodeClients(this.id, clients, this.#parts.options.frameBytesMax));
 	}
 
 	clientsLeft(clients: readonly number[]): void {
@@ -288,7 +288,7 @@ export class BackendLink implements Link {
 		this.#state = "up";
 		this.counts.ups++;
 		const { options, listener, log } = this.#parts;
-		this.#writeAll(encodeClients(this.id, listener.clients(this)));
+		this.#writeAll(encodeClients(this.id, listener.clients(this), options.frameBytesMax));
 		this.#isStable = false;
 		this.#stableTimer = setTimeout(this.#onStable, options.stableMs);
 		this.#heard();

@@ -34,13 +34,18 @@ export function encodeLinkMessage(backendId: number, message: object): Buffer {
 }
 
 const clientsPerMessage = 1000;
+/** Of a message without clients, with the class. */
+const emptyListBytes = encodeBackendMessage(0, { type: "clients", clients: [] }).length - FrameLayout.headerBytes;
+/** Of the longest id, with a comma. */
+const idBytesMax = "4294967295,".length;
 
-/** The list of clients, in as many messages as it needs; at least one. */
-export function encodeClients(backendId: number, ids: Iterable<number>): Buffer[] {
+/** The list of clients, in as many messages as it needs; at least one. @param payloadBytesMax of each: more than 50. */
+export function encodeClients(backendId: number, ids: Iterable<number>, payloadBytesMax: number): Buffer[] {
 	const clients = [...ids];
+	const perMessage = Math.min(clientsPerMessage, Math.floor((payloadBytesMax - emptyListBytes) / idBytesMax));
 	const messages: Buffer[] = [];
-	for (let from = 0; from === 0 || from < clients.length; from += clientsPerMessage)
-		messages.push(encodeBackendMessage(backendId, { type: "clients", clients: clients.slice(from, from + clientsPerMessage) }));
+	for (let from = 0; from === 0 || from < clients.length; from += perMessage)
+		messages.push(encodeBackendMessage(backendId, { type: "clients", clients: clients.slice(from, from + perMessage) }));
 	return messages;
 }
 

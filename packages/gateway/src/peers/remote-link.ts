@@ -173,7 +173,7 @@ export class RemoteLink implements Link {
 		}
 		this.#channel = channel;
 		channel.attach(opened);
-		for (const message of encodeClients(id, listener.clients(this))) this.#tell(message);
+		for (const message of encodeClients(id, listener.clients(this), options.frameBytesMax)) this.#tell(message);
 	};
 
 	#openLater(): void {
