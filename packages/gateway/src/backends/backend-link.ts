@@ -38,7 +38,7 @@ export interface LinkParts {
 	readonly address: string;
 	readonly host: string;
 	readonly port: number;
-	/** 16 hexadecimal digits, the same for all links of this process. */
+	/** 16 hexadecimal digits, the same for both connections, and for no other link. */
 	readonly gatewayId: string;
 	readonly options: LinkOptions;
 	readonly listener: OwnLinkListener;

@@ -47,8 +47,8 @@ const leavingMax = gatewayBackendsMax;
  * One owner; all callbacks come from this thread's event loop. Bound: `leavingMax` more that are being removed; of more, the first ends at once.
  */
 export class Backends {
-	/** 16 hexadecimal digits that tell this process apart from other gateways. */
-	readonly gatewayId = randomBytes(8).toString("hex");
+	/** Tells this process apart from other gateways. */
+	readonly #gatewayId = randomBytes(8);
 	readonly #parts: BackendsParts;
 	readonly #byId = new Map<number, Backend>();
 	/** Slots of the processes that are connected to backends, by id. */
@@ -151,10 +151,20 @@ export class Backends {
 	#linkTo({ id, address, host, port }: BackendPlace): BackendLink {
 		const { options, listener, pool, log, nowMs, random } = this.#parts;
 		return new BackendLink({
-			...{ id, address, host, port, options, listener, pool, log, gatewayId: this.gatewayId, buffers: this.#buffers },
+			...{ id, address, host, port, options, listener, pool, log, gatewayId: this.#gatewayIdFor(id), buffers: this.#buffers },
 			...(nowMs !== undefined && { nowMs }),
 			...(random !== undefined && { random }),
 		});
+	}
+
+	/**
+	 * What the gateway is called towards this backend, as 16 hexadecimal digits. Two addresses can be those of one backend, as localhost and 127.0.0.1 are:
+	 * there are two links to it, and by this it finds out which connections belong together.
+	 */
+	#gatewayIdFor(backend: number): string {
+		const id = Buffer.from(this.#gatewayId);
+		id.writeUInt32BE((id.readUInt32BE(4) ^ backend) >>> 0, 4);
+		return id.toString("hex");
 	}
 
 	/** @param name "" = it has not said one. */

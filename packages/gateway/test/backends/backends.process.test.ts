@@ -50,7 +50,7 @@ function rig(backendsMax?: number) {
 const at = ({ port }: FakeBackend) => ({ host: "127.0.0.1", port });
 
 describe("the backends of a gateway", () => {
-	it("are dialled when they are added, have ids from 1, and all know which gateway it is", async () => {
+	it("are dialled when they are added, have ids from 1, and find out which two connections belong together", async () => {
 		const { backends, add, events } = rig();
 		const [one, two] = [await openBackend(), await openBackend()];
 		expect(add({ ...at(one), name: "camera" }, "static")?.link.id).toBe(1);
@@ -58,10 +58,32 @@ describe("the backends of a gateway", () => {
 		await waitFor(() => [...backends.all].every(({ link }) => link.isUp), within("both are up"));
 		expect(events.slice(0, 2)).toEqual(["added 1 camera", "added 2"]);
 		expect(events.slice(2).sort()).toEqual(["up 1", "up 2"]);
-		const gateways = [await one.connection("control"), await two.connection("data")].map(({ messages }) => messages[0]!.gateway);
-		expect(gateways).toEqual([backends.gatewayId, backends.gatewayId]);
-		expect(backends.gatewayId).toMatch(/^[\da-f]{16}$/);
+		const gateways = await Promise.all(
+			[one, two]
+				.flatMap((each) => [each.connection("control"), each.connection("data")])
+				.map(async (each) => (await each).messages[0]!.gateway),
+		);
+		expect(gateways[0]).toMatch(/^[\da-f]{16}$/);
+		expect([gateways[1], gateways[3]]).toEqual([gateways[0], gateways[2]]);
+		expect(gateways[2]).not.toBe(gateways[0]);
 		expect(backends.get(2)?.address).toBe(`127.0.0.1:${two.port}`);
+	});
+
+	it("at two addresses are two, even if one backend is behind both: each has its own name of the gateway, and both stay up", async () => {
+		const { backends, add } = rig();
+		const backend = await openBackend();
+		add({ host: "localhost", port: backend.port }, "static");
+		add(at(backend), "discovered");
+		await waitFor(() => backends.size === 2 && [...backends.all].every(({ link }) => link.isUp), within("both are up"));
+		const pairs = new Map<unknown, unknown[]>();
+		for (const { messages } of backend.open) {
+			const { gateway, link, backend: id } = messages[0]!;
+			pairs.set(gateway, [...(pairs.get(gateway) ?? []), `${link} of ${id}`].sort());
+		}
+		expect([...pairs.values()].sort()).toEqual([
+			["control of 1", "data of 1"],
+			["control of 2", "data of 2"],
+		]);
 	});
 
 	it("tell all that are up who came and left", async () => {
