@@ -28,6 +28,25 @@ describe("backends of a gateway", () => {
 		expect(client.texts.map((text) => Number(text.split(" ")[0]))).toEqual(Array.from({ length: count }, (_, index) => index));
 	});
 
+	it("that a reload removes: a slow client gets every frame that it had written, and then that it is down", async () => {
+		const rig = await start({ clientQueueFrames: 4 }, 2);
+		const [gone, stays] = rig.backends as [FakeBackend, FakeBackend];
+		const client = await rig.client();
+		client.pause();
+		const data = await gone.connection("data");
+		const count = 200;
+		for (let index = 0; index < count; index++) data.socket.write(frameBytes(file, client.id, `${index} ${"x".repeat(100_000)}`));
+		await waitFor(() => rig.report.backends[0]!.stopped.client! > 0, { ...within, what: "the client is full" });
+		rig.gateway.reload({ ...rig.gateway.config, gatewayBackends: [`127.0.0.1:${stays.port}`] });
+		client.send(1, 1, "too late");
+		expect(rig.report.backends.map(({ id }) => id)).toEqual([2]);
+		client.socket.resume();
+		await waitFor(() => client.told.some(({ type, up }) => type === "backend" && up === false), { ...within, what: "down" });
+		expect(client.texts.map((text) => Number(text.split(" ")[0]))).toEqual(Array.from({ length: count }, (_, index) => index));
+		expect(client.told.slice(1).map(({ type, reason }) => reason ?? type)).toEqual(["backend_down", "backend"]);
+		expect(rig.report.backends.map(({ id, isUp }) => [id, isUp])).toEqual([[2, true]]);
+	});
+
 	it("one whose link ends because of a new client: the client is welcomed first", async () => {
 		const rig = await start();
 		const [backend] = [...rig.gateway.hub.backends.all];

@@ -195,7 +195,7 @@ export class BackendPeer {
 		};
 		if (this.#parts.link() === null) leave();
 		// Perhaps it has heard of it long ago, and that the backend has come again.
-		else this.#removal ??= setTimeout(leave, removalMs);
+		else this.#removal ??= setTimeout(leave, removalMs).unref();
 	}
 
 	#clients(news: ClientNews): void {
