@@ -50,7 +50,7 @@ export class BufferPool implements TierOwner {
 		}
 		this.memoryBytesMax = memoryBytesMax;
 		this.views = new ViewBudget(viewsMax);
-		this.tiers = tiers.map((tier, index) => new BufferTier(tier, index, this, this.views));
+		this.tiers = tiers.map((tier, index) => new BufferTier(tier, memoryBytesMax, index, this, this.views));
 	}
 
 	/** The longest payload that there are buffers for. */

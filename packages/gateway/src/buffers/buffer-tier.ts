@@ -9,6 +9,9 @@ class Slab implements FrameOwner {
 	readonly frames: Frame[] = [];
 	/** Of its frames. */
 	inUse = 0;
+	/** In the list of those that are idle. */
+	previous: Slab | null = null;
+	next: Slab | null = null;
 	readonly #tier: BufferTier;
 
 	constructor(bytes: number, tier: BufferTier) {
@@ -19,6 +22,24 @@ class Slab implements FrameOwner {
 
 	takeBack(frame: Frame): void {
 		this.#tier.takeBack(frame, this);
+	}
+}
+
+/** Slabs of which no buffer is in use. */
+class IdleSlabs {
+	first: Slab | null = null;
+
+	add(slab: Slab): void {
+		slab.previous = null;
+		slab.next = this.first;
+		if (this.first !== null) this.first.previous = slab;
+		this.first = slab;
+	}
+
+	remove(slab: Slab): void {
+		if (slab.previous === null) this.first = slab.next;
+		else slab.previous.next = slab.next;
+		if (slab.next !== null) slab.next.previous = slab.previous;
 	}
 }
 
@@ -38,7 +59,8 @@ const aligned = (bytes: number): number => Math.ceil(bytes / 16) * 16;
 
 /**
  * All buffers of one size. Memory is taken a slab at a time, when no buffer is free. Free buffers are a list, linked through the frames;
- * the one that came back last goes out first, since its bytes are in the CPU's cache.
+ * the one that came back last goes out first, since its bytes are in the CPU's cache. It is linked both ways, and so are the slabs of which no buffer is
+ * in use: to give one up costs the same however many there are.
  *
  * Bound: `buffersMax`, and the memory that the pool grants. Beyond, `take` returns null (`exhausted`).
  */
@@ -59,20 +81,20 @@ export class BufferTier {
 
 	readonly #owner: TierOwner;
 	readonly #views: ViewBudget;
-	readonly #slabs = new Set<Slab>();
+	readonly #idle = new IdleSlabs();
 	#buffers = 0;
 	#inUse = 0;
-	/** Slabs of which no buffer is in use. Counted, since a refused take asks for them: under overload, for each frame. */
-	#idleSlabs = 0;
 	#free: Frame | null = null;
 
-	constructor({ bytes, buffersMax }: TierSize, index: number, owner: TierOwner, views: ViewBudget) {
+	/** @param memoryBytesMax of the pool: there cannot be more buffers than it has room for. */
+	constructor({ bytes, buffersMax }: TierSize, memoryBytesMax: number, index: number, owner: TierOwner, views: ViewBudget) {
 		this.index = index;
 		this.bytes = bytes;
-		this.buffersMax = buffersMax;
 		this.#owner = owner;
 		this.#views = views;
 		this.strideBytes = aligned(Frame.payloadAt + bytes);
+		// Rounded up: by the count, a share is never smaller than by the memory.
+		this.buffersMax = Math.min(buffersMax, Math.ceil(memoryBytesMax / this.strideBytes));
 	}
 
 	get inUse(): number {
@@ -96,11 +118,10 @@ export class BufferTier {
 			return null;
 		}
 		const frame = this.#free!;
-		this.#free = frame.nextFree;
-		frame.nextFree = null;
+		this.#unlink(frame);
 		const slab = frame.owner as Slab;
 		if (slab.inUse++ === 0) {
-			this.#idleSlabs--;
+			this.#idle.remove(slab);
 			this.#owner.slabUsed(slab.bytes);
 		}
 		this.allocations++;
@@ -112,11 +133,10 @@ export class BufferTier {
 	/** Only its slabs call this. */
 	takeBack(frame: Frame, slab: Slab): void {
 		if (--slab.inUse === 0) {
-			this.#idleSlabs++;
+			this.#idle.add(slab);
 			this.#owner.slabIdle(slab.bytes);
 		}
-		frame.nextFree = this.#free;
-		this.#free = frame;
+		this.#link(frame);
 		this.frees++;
 		this.#inUse--;
 		this.#owner.freed(frame, this);
@@ -125,10 +145,7 @@ export class BufferTier {
 	/** Gives up slabs of which no buffer is in use, until it has given up as many bytes. @returns bytes given up. */
 	giveUp(bytesWanted: number): number {
 		let bytes = 0;
-		if (this.#idleSlabs === 0) return bytes;
-		for (const slab of this.#slabs) {
-			if (bytes >= bytesWanted) break;
-			if (slab.inUse > 0) continue;
+		for (let slab = this.#idle.first; slab !== null && bytes < bytesWanted; slab = this.#idle.first) {
 			bytes += slab.bytes;
 			this.#drop(slab);
 		}
@@ -136,24 +153,29 @@ export class BufferTier {
 	}
 
 	#drop(slab: Slab): void {
-		this.#slabs.delete(slab);
-		this.#idleSlabs--;
+		this.#idle.remove(slab);
 		this.#buffers -= slab.frames.length;
-		const gone = new Set<Frame>(slab.frames);
-		let kept: Frame | null = null;
-		for (let frame = this.#free; frame !== null; ) {
-			const next: Frame | null = frame.nextFree;
-			frame.nextFree = null;
-			if (!gone.has(frame)) {
-				frame.nextFree = kept;
-				kept = frame;
-			}
-			frame = next;
+		for (const frame of slab.frames) {
+			this.#unlink(frame);
+			frame.forgetViews();
 		}
-		this.#free = kept;
-		for (const frame of slab.frames) frame.forgetViews();
 		// Returns the memory at once, not with the next garbage collection. Node 20 cannot.
 		(slab.buffer as { transfer?: (bytes: number) => void }).transfer?.(0);
+	}
+
+	#link(frame: Frame): void {
+		frame.nextFree = this.#free;
+		if (this.#free !== null) this.#free.previousFree = frame;
+		this.#free = frame;
+	}
+
+	#unlink(frame: Frame): void {
+		const { nextFree, previousFree } = frame;
+		if (previousFree === null) this.#free = nextFree;
+		else previousFree.nextFree = nextFree;
+		if (nextFree !== null) nextFree.previousFree = previousFree;
+		frame.nextFree = null;
+		frame.previousFree = null;
 	}
 
 	#grow(): boolean {
@@ -166,11 +188,9 @@ export class BufferTier {
 			const bytes = Buffer.from(slab.buffer, index * this.strideBytes, Frame.payloadAt + this.bytes);
 			const frame = new Frame(bytes, slab, this.#views, keepsViews);
 			slab.frames.push(frame);
-			frame.nextFree = this.#free;
-			this.#free = frame;
+			this.#link(frame);
 		}
-		this.#slabs.add(slab);
-		this.#idleSlabs++;
+		this.#idle.add(slab);
 		this.#buffers += count;
 		return true;
 	}

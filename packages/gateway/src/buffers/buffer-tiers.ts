@@ -2,20 +2,25 @@
 export interface TierSize {
 	/** Payload bytes that a buffer takes. */
 	readonly bytes: number;
-	/** How many buffers there may be. */
+	/** How many buffers there may be, if the memory has room for them. */
 	readonly buffersMax: number;
 }
 
 const kibibyte = 2 ** 10;
 
-/** From small to large. Counts are limits: memory is taken when it is needed, and `memoryBytesMax` of the pool bounds all tiers together. */
+/** As many buffers as the memory of the pool has room for. */
+const byMemory = Number.POSITIVE_INFINITY;
+
+/**
+ * From small to large. What bounds them is `memoryBytesMax` of the pool, for all tiers together. The smallest buffers have a count as well, since the
+ * objects of one take about as much memory as itself.
+ *
+ * Below 256 KiB each size is at most twice the one before it, from 4 KiB on: a frame that waits for each of a thousand clients must not take eight times
+ * as much memory as it has bytes.
+ */
 export const bufferTiers: readonly TierSize[] = [
-	{ bytes: 512, buffersMax: 16_384 },
-	{ bytes: 4 * kibibyte, buffersMax: 1024 },
-	{ bytes: 32 * kibibyte, buffersMax: 512 },
-	{ bytes: 256 * kibibyte, buffersMax: 256 },
-	{ bytes: 1024 * kibibyte, buffersMax: 256 },
-	{ bytes: 8192 * kibibyte, buffersMax: 128 },
+	{ bytes: 512, buffersMax: 65_536 },
+	...[4, 8, 16, 32, 64, 128, 256, 1024, 8192].map((kibibytes) => ({ bytes: kibibytes * kibibyte, buffersMax: byMemory })),
 ];
 
 export const BufferLimits = {

@@ -35,8 +35,9 @@ export class Frame {
 
 	/** Only the pool uses these. */
 	readonly owner: FrameOwner;
-	/** The next one in a list of free frames. */
+	/** The next ones in a list of free frames. */
 	nextFree: Frame | null = null;
+	previousFree: Frame | null = null;
 	/** Whose shares its buffer counts to: of the connection that it came on or goes to, and of its client. */
 	connectionShare: BufferShare | null = null;
 	clientShare: BufferShare | null = null;

@@ -84,11 +84,27 @@ describe("buffer pool", () => {
 		const largest = pool.take(8 * mebibyte)!;
 		expect(largest.length).toBe(8 * mebibyte);
 		expect(pool.reservedBytes).toBeLessThanOrEqual(20 * mebibyte);
-		expect(pool.tiers[4].inUse).toBe(9);
-		expect(pool.tiers[4].buffers).toBeLessThan(18);
+		const tier = pool.tiers.find(({ bytes }) => bytes === mebibyte)!;
+		expect(tier.inUse).toBe(9);
+		expect(tier.buffers).toBeLessThan(18);
 		for (const frame of [...large, largest]) frame.release();
 		expect(pool.giveUp()).toBeGreaterThan(0);
 		expect(pool.reservedBytes).toBe(0);
+	});
+
+	it("gives up any slab that is not in use, and goes on with the buffers of the others", () => {
+		const pool = new BufferPool({ tiers: [{ bytes: 4096, buffersMax: 1000 }] });
+		const frames = Array.from({ length: 45 }, () => pool.take(4000)!);
+		const slabBytes = pool.reservedBytes / 3;
+		// All of the second, and in between one of each other.
+		for (const frame of [...frames.slice(15, 20), frames[3]!, ...frames.slice(20, 30), frames[33]!]) frame.release();
+		expect([pool.giveUp(1), pool.giveUp(), pool.reservedBytes]).toEqual([slabBytes, 0, 2 * slabBytes]);
+		const again = [pool.take(4000)!, pool.take(4000)!];
+		expect(again).toEqual([frames[33], frames[3]]);
+		const kept = [...frames.slice(0, 15), ...frames.slice(30)];
+		expect(kept).not.toContain(pool.take(4000));
+		for (const frame of kept) frame.release();
+		expect([pool.giveUp(), pool.reservedBytes, pool.inUse]).toEqual([2 * slabBytes, slabBytes, 1]);
 	});
 
 	it("has the frame's bytes as a message and as TCP has them, without a new object for a length that was there", () => {

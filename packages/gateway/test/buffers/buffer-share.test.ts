@@ -52,6 +52,24 @@ describe("shares of a pool", () => {
 		expect(pool.take(10, connection)).not.toBeNull();
 	});
 
+	it.each([
+		[1, 250, 40_000],
+		[1, 1000, 40_000],
+		[1, 600, 70_000],
+		[16, 1000, 300],
+		[16, 1000, 5000],
+		[1, 5000, 5000],
+	])(
+		"VIDEO of %i backends that waits for each of %i clients, in frames of %i bytes, leaves room for one more client",
+		(backends, clients, bytes) => {
+			const pool = new BufferPool();
+			const shares = Array.from({ length: backends }, () => pool.connectionShare());
+			for (let client = 0; client <= clients; client++)
+				for (const share of shares) if (pool.take(bytes, share, null, true) === null) expect.fail(`no buffer for client ${client}`);
+			expect(pool.reservedBytes).toBeLessThanOrEqual(pool.memoryBytesMax);
+		},
+	);
+
 	it("counts memory, too, in whole buffers, and gives back with the last reference", () => {
 		const mebibyte = 2 ** 20;
 		const pool = new BufferPool({ memoryBytesMax: 40 * mebibyte });
