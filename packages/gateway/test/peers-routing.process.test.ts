@@ -392,6 +392,35 @@ describe("a gateway of several processes", () => {
 		expect(gatewayReport({ hub: rig.hub(1), row, list: null }).dropped.no_buffer).toBe(0);
 	});
 
+	it("keeps the newest VIDEO of another process's client when a backend does not read, and counts the rest", async () => {
+		const rig = new HubsRig({ config: { bufferMemoryBytes: 32 * 2 ** 20 } });
+		rig.use([backends[0]!], [0]);
+		await rig.up();
+		const data = await backends[0]!.connection("data");
+		data.socket.pause();
+		const client = rig.client(1);
+		const remote = rig.hub(1).backends.get(1)!.link;
+		const { pool } = rig.hub(0);
+		const { counters } = rig.hub(0).backends.get(1)!.link.outbox.queue;
+		let sent = 0;
+		const sendMany = async (): Promise<void> => {
+			for (const end = sent + 50; sent < end; ) {
+				client.send(FrameClass.VIDEO, 1, `${sent++}`.padEnd(200_000));
+				await waitFor(() => remote.outbox.isEmpty, within("it is sent"));
+			}
+		};
+		while (pool.refused === 0) await sendMany();
+		await sendMany();
+		await waitFor(() => counters.data.offered === sent, within("all have come to the owner"));
+		data.socket.resume();
+		await waitFor(() => data.story.at(-1)?.trim() === `${sent - 1}`, within("the newest"));
+		const got = ofClass(data.frames, FrameClass.VIDEO).map(({ content }) => Number(content.toString()));
+		expect(got).toEqual([...got].sort((one, two) => one - two));
+		expect(counters.data.dropped).toBe(sent - got.length);
+		expect(gatewayReport({ hub: rig.hub(0), row: Scoreboard.inMemory(1).row(0), list: null }).dropped.no_buffer).toBe(0);
+		await rig.idle();
+	});
+
 	it("does not wait for a process that has ended its part and gone, while a backend does not read what that sent", async () => {
 		const rig = new HubsRig({ config: { clientQueueFrames: 4096, backendQueueFrames: 8, backendPriorityFrames: 8 } });
 		backends[0]!.isReading = false;

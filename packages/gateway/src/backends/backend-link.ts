@@ -251,7 +251,9 @@ export class BackendLink implements Link {
 				framesPerTurn: options.framesPerTurn,
 			},
 			nowMs: this.#nowMs,
-			reader: new FrameReader(pool, options.frameBytesMax, this.counts.reader, this.inShares[kind]),
+			reader: new FrameReader(pool, options.frameBytesMax, this.counts.reader, this.inShares[kind], {
+				olderVideo: (clientId) => listener.olderVideo?.(this, clientId) ?? null,
+			}),
 			readRate: new Bandwidth(options.bandwidth, this.#nowMs()),
 			writeRate: new Bandwidth(options.bandwidth, this.#nowMs()),
 			begin: (frameClass, length, clientId) => {

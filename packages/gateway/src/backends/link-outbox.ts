@@ -1,3 +1,4 @@
+import type { OlderVideo } from "../buffers/buffer-pool.ts";
 import type { Frame } from "../buffers/frame.ts";
 import { isUrgent } from "../frames/frame-codec.ts";
 import { BackendQueue, type BackendQueueCounters } from "../lanes/backend-queue.ts";
@@ -21,7 +22,7 @@ const messagesMax = 4096;
  *
  * Bounds: those of `BackendQueue` for frames; 4,096 messages, after which `tell` says no.
  */
-export class LinkOutbox {
+export class LinkOutbox implements OlderVideo {
 	readonly queue: BackendQueue;
 	readonly #control: Message[] = [];
 	readonly #data: Message[] = [];
@@ -51,6 +52,14 @@ export class LinkOutbox {
 		const offered = this.queue.offer(frame, budget);
 		if (isUrgent(frame.frameClass) && (offered === "queued" || offered === "held")) this.#accepted++;
 		return offered;
+	}
+
+	olderVideo(clientId: number): Frame | null {
+		return this.queue.olderVideo(clientId);
+	}
+
+	oldestVideo(): Frame | null {
+		return this.queue.oldestVideo();
 	}
 
 	/** @returns false when too many messages wait. */

@@ -13,6 +13,17 @@ export interface BufferPoolOptions {
 	readonly viewsMax?: number;
 }
 
+/** Where VIDEO waits that newer frames may take the buffers of. */
+export interface OlderVideo {
+	/** Takes out the oldest of a client, with its reference. It counts as dropped. Null: there is none. */
+	olderVideo(clientId: number): Frame | null;
+	/** The oldest of all clients, which stays there: the next that `olderVideo` would take out of its client's. */
+	oldestVideo?(): Frame | null;
+}
+
+/** For one frame, so many older ones are given up at most: as many as there are in a buffer two sizes larger. */
+const olderMax = 64;
+
 /**
  * Buffers for all frames of a gateway, in tiers by size. One thread uses it. Taking and releasing a frame makes no object.
  *
@@ -137,6 +148,35 @@ export class BufferPool implements TierOwner {
 		return null;
 	}
 
+	/**
+	 * For a VIDEO frame that `take` had no buffer for: the newest is what matters, so older ones that wait for the same are given up for it. Those of its
+	 * client, one after the other, until it may have the buffer of one, so that nobody has more than before, or `take` has one. If there are none, it gets
+	 * the buffer of the oldest of all, but only if that is of the same connection, and its client may have it: no client can make others lose frames
+	 * without a use.
+	 * @param clientId of the frame. @param from where older ones wait.
+	 */
+	takeInstead(
+		from: OlderVideo,
+		clientId: number,
+		length: number,
+		connection: BufferShare | null,
+		client: BufferShare | null = null,
+		whole = length,
+	): Frame | null {
+		for (let count = 0; count < olderMax; count++) {
+			const older = from.olderVideo(clientId);
+			if (older === null) return this.#takeOldest(from, length, connection, client);
+			if (this.#suits(older, length, connection) && older.clientShare === client) {
+				older.start(length);
+				return older;
+			}
+			older.release();
+			const frame = this.take(length, connection, client, true, whole);
+			if (frame !== null) return frame;
+		}
+		return null;
+	}
+
 	/** Gives up the memory of buffers that are not in use. @returns bytes given up. */
 	giveUp(bytesWanted = Number.POSITIVE_INFINITY): number {
 		let bytes = 0;
@@ -168,6 +208,27 @@ export class BufferPool implements TierOwner {
 		frame.connectionShare = null;
 		frame.clientShare = null;
 		this.#tellFreed();
+	}
+
+	#takeOldest(from: OlderVideo, length: number, connection: BufferShare | null, client: BufferShare | null): Frame | null {
+		const oldest = from.oldestVideo?.() ?? null;
+		if (oldest === null || !this.#suits(oldest, length, connection)) return null;
+		const tier = this.tiers[this.#tierFor(oldest.lengthMax)]!;
+		const { index, strideBytes } = tier;
+		if (!allows(client, tier, this.memoryBytesMax - this.#usedBytes, SharePart.half)) return null;
+		if (from.olderVideo(oldest.clientId) !== oldest) throw new Error("the oldest frame of all is not the oldest of its client");
+		oldest.clientShare?.gaveBack(index, strideBytes);
+		oldest.clientShare = client;
+		client?.took(index, strideBytes);
+		oldest.start(length);
+		return oldest;
+	}
+
+	/** Whether nobody else needs the frame, its buffer is one that `take` would give for this length, and counts to the same connection. */
+	#suits({ references, lengthMax, connectionShare }: Frame, length: number, connection: BufferShare | null): boolean {
+		if (references > 1 || lengthMax < length || connectionShare !== connection) return false;
+		const least = this.#tierFor(length);
+		return lengthMax <= this.tiers[Math.min(least + 1, this.tiers.length - 1)]!.bytes;
 	}
 
 	#tierFor(bytes: number): number {

@@ -44,6 +44,7 @@ export class QueueMaker {
 		const bandwidth = () => new Bandwidth(clientBandwidth, nowMs());
 		const budget = new HeldBudget(clientQueueFrames, clientQueueBytes);
 		return {
+			lanes,
 			output: new ClientOutput({ lanes, bandwidth: bandwidth(), counts, nowMs, client, pumps }),
 			intake: new ClientIntake({
 				bandwidth: bandwidth(),

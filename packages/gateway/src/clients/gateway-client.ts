@@ -2,6 +2,7 @@ import type { ForwardedAddress } from "@shardcast/http";
 import type { AdmittedClient, CountedUser, Session, TokenId, TopicTransport } from "@shardcast/server/listening";
 import { noAddressSlot } from "@shardcast/server/listening";
 import type { BufferShare } from "../buffers/buffer-share.ts";
+import type { ClientLanes } from "../lanes/client-lanes.ts";
 import type { HeldBudget } from "../lanes/held-frames.ts";
 import type { ClientIntake } from "./client-intake.ts";
 import type { ClientOutput, GatewayTransport } from "./client-output.ts";
@@ -23,6 +24,8 @@ export interface ClientOwner {
 export interface ClientQueues {
 	/** Towards the client. */
 	readonly output: ClientOutput;
+	/** What waits in `output`, which owns them: others only take out VIDEO for which there are newer frames. */
+	readonly lanes: Pick<ClientLanes, "olderVideo">;
 	/** From the client. */
 	readonly intake: ClientIntake;
 	/** For frames of the client that wait. */

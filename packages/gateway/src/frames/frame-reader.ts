@@ -1,4 +1,4 @@
-import type { BufferPool } from "../buffers/buffer-pool.ts";
+import type { BufferPool, OlderVideo } from "../buffers/buffer-pool.ts";
 import type { BufferShare } from "../buffers/buffer-share.ts";
 import { Frame } from "../buffers/frame.ts";
 import { knownClass, mayDrop, readU32 } from "./frame-codec.ts";
@@ -67,9 +67,9 @@ type Stage = (typeof Stage)[keyof typeof Stage];
  * copies are at most 1.25 times as many bytes as the frame has.
  *
  * A frame is judged when its header and first payload byte are there. A length of 0 or above the limit fails the connection before
- * anything is taken. Frames of an unknown class are dropped. If the pool has no buffer, or none within the share, a VIDEO frame is dropped, and
- * any other waits (`starved`): then, as with `waiting` and `stopped`, the caller stops reading its socket, keeps the bytes from the returned offset
- * on, and later pushes them, even if there are none.
+ * anything is taken. Frames of an unknown class are dropped. If the pool has no buffer, or none within the share, a VIDEO frame takes that of an older
+ * one which waits, or is dropped if there is none, and any other waits (`starved`): then, as with `waiting` and `stopped`, the caller stops reading its
+ * socket, keeps the bytes from the returned offset on, and later pushes them, even if there are none.
  */
 export class FrameReader {
 	readonly counters: ReaderCounters;
@@ -80,6 +80,7 @@ export class FrameReader {
 
 	readonly #pool: BufferPool;
 	readonly #share: BufferShare | null;
+	readonly #older: OlderVideo | null;
 	#payloadBytesMax = 0;
 	#status: ReaderStatus = ReaderStatus.hungry;
 	#stage: Stage = Stage.head;
@@ -93,14 +94,17 @@ export class FrameReader {
 	/** Bytes of the payload that are still to come. */
 	#missing = 0;
 
+	/** @param older where VIDEO waits that newer frames may take the buffers of. */
 	constructor(
 		pool: BufferPool,
 		payloadBytesMax: number = FrameLayout.payloadBytesMaxDefault,
 		counters: ReaderCounters = new ReaderCounters(),
 		share: BufferShare | null = null,
+		older: OlderVideo | null = null,
 	) {
 		this.#pool = pool;
 		this.#share = share;
+		this.#older = older;
 		this.payloadBytesMax = payloadBytesMax;
 		this.counters = counters;
 	}
@@ -229,7 +233,8 @@ export class FrameReader {
 			return true;
 		}
 		const size = this.#pool.sizeFor(this.#length, FrameLayout.payloadBytesMin);
-		const frame = this.#pool.take(size, this.#share, null, mayDrop(frameClass), this.#length);
+		const frame =
+			this.#pool.take(size, this.#share, null, mayDrop(frameClass), this.#length) ?? this.#takeInstead(size, frameClass, clientId);
 		if (frame === null) return this.#noBuffer(frameClass);
 		frame.frameClass = frameClass as FrameClass;
 		this.#frame = frame;
@@ -244,7 +249,8 @@ export class FrameReader {
 		const size = this.#pool.sizeFor(this.#length, arrived);
 		if (size <= frame.lengthMax) frame.length = size;
 		else {
-			const larger = this.#pool.take(size, this.#share, null, mayDrop(frameClass), this.#length);
+			const larger =
+				this.#pool.take(size, this.#share, null, mayDrop(frameClass), this.#length) ?? this.#takeInstead(size, frameClass, frame.clientId);
 			if (larger === null) {
 				if (mayDrop(frameClass)) this.#letGo();
 				return this.#noBuffer(frameClass);
@@ -255,6 +261,12 @@ export class FrameReader {
 			this.#frame = larger;
 		}
 		return true;
+	}
+
+	/** A buffer of VIDEO that waits, for newer VIDEO. */
+	#takeInstead(size: number, frameClass: number, clientId: number): Frame | null {
+		if (!mayDrop(frameClass) || this.#older === null) return null;
+		return this.#pool.takeInstead(this.#older, clientId, size, this.#share, null, this.#length);
 	}
 
 	/** Drops VIDEO, and goes on after it. False, for any other class: it waits. */

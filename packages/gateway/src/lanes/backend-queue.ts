@@ -139,6 +139,16 @@ export class BackendQueue {
 		return (isUrgent(frame.frameClass) ? this.#control : this.#data).offer(frame, budget);
 	}
 
+	/** Takes out the oldest VIDEO frame of a client, with its reference, since there is no buffer for a newer one. Null: none waits. */
+	olderVideo(clientId: number): Frame | null {
+		return this.#data.lane.giveUp(clientId);
+	}
+
+	/** The oldest VIDEO frame of all clients, which stays. */
+	oldestVideo(): Frame | null {
+		return this.#data.lane.oldestVideo();
+	}
+
 	/** The frame that `nextControl` would return. */
 	peekControl(): Frame | null {
 		return this.#control.lane.peek();

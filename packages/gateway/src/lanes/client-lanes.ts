@@ -184,6 +184,20 @@ export class ClientLanes implements LaneListener {
 		return isReady;
 	}
 
+	/** Takes out a VIDEO frame of a backend, with its reference, since there is no buffer for a newer one. Null: none waits. */
+	olderVideo(backendId: number): Frame | null {
+		const low = this.#low;
+		let older = low.giveUp(backendId);
+		if (older === null) {
+			older = this.#windows.get(backendId)?.takePending() ?? null;
+			if (older === null) return null;
+			low.counters.waiting--;
+			low.counters.dropped++;
+		}
+		if (this.#window > 0) this.counters.acks.skipped++;
+		return older;
+	}
+
 	/** A backend is no more, or has started again: nothing will acknowledge what it has sent. */
 	forgetBackend(backendId: number): void {
 		const stream = this.#windows.get(backendId);

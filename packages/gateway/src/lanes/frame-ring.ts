@@ -48,6 +48,13 @@ export class FrameRing {
 		this.#bytes += frame.length;
 	}
 
+	/** Like `push`, but in front of all but the `index` oldest ones. Costs a step per frame behind it. */
+	insert(index: number, frame: Frame): void {
+		this.push(frame);
+		for (let at = this.#count - 1; at > index; at--) this.#slots[(this.#head + at) & this.#mask] = this.at(at - 1);
+		this.#slots[(this.#head + index) & this.#mask] = frame;
+	}
+
 	shift(): Frame | null {
 		if (this.#count === 0) return null;
 		const frame = this.#slots[this.#head]!;

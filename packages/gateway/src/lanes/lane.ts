@@ -55,6 +55,10 @@ export class Lane {
 	/** Frames that may not be dropped. */
 	#kept = 0;
 	#keptBytes = 0;
+	/** The place of the stream that has given up a frame last, which its next one gets; -1 = there is none. */
+	#vacantAt = -1;
+	/** It begins as a fraction so that V8 stores ids from 2^31 on without making objects. */
+	#vacantStream = 0.5;
 
 	constructor({ framesMax, bytesMax, streamBy }: LaneOptions, counters: LaneCounters, listener: LaneListener | null = null) {
 		this.#ring = new FrameRing(framesMax);
@@ -98,7 +102,7 @@ export class Lane {
 		let count = 0;
 		for (let index = 0; index < this.#ring.count; index++) {
 			const frame = this.#ring.at(index);
-			if (mayDrop(frame.frameClass) && readU32(frame.bytes, this.#streamAt) === streamId) count++;
+			if (this.#isVideoOf(frame, streamId)) count++;
 		}
 		return count;
 	}
@@ -131,7 +135,10 @@ export class Lane {
 			else this.#drop(oldest);
 		}
 		frame.retain();
-		ring.push(frame);
+		if (this.#vacantAt >= 0 && this.#isVideoOf(frame, this.#vacantStream)) {
+			ring.insert(this.#vacantAt, frame);
+			this.#vacantAt = -1;
+		} else ring.push(frame);
 		if (!droppable) {
 			this.#kept++;
 			this.#keptBytes += frame.length;
@@ -161,9 +168,42 @@ export class Lane {
 		return true;
 	}
 
+	/**
+	 * Takes out the oldest VIDEO frame of a stream, with its reference: its buffer is needed for a newer one. Those that follow move up, and the next one of
+	 * the stream gets the place that becomes free, so the stream does not lose its turn. Null: none waits.
+	 */
+	giveUp(streamId: number): Frame | null {
+		const ring = this.#ring;
+		let oldest: Frame | null = null;
+		let place = -1;
+		for (let index = 0; index < ring.count; index++) {
+			const frame = ring.at(index);
+			if (!this.#isVideoOf(frame, streamId)) continue;
+			if (oldest === null) oldest = frame;
+			else ring.replace(place, frame);
+			place = index;
+		}
+		if (oldest === null) return null;
+		ring.remove(place);
+		this.#vacantAt = place;
+		this.#vacantStream = streamId;
+		this.counters.waiting--;
+		this.counters.dropped++;
+		this.#listener?.dropped(oldest);
+		this.#press();
+		return oldest;
+	}
+
+	/** The oldest VIDEO frame of all streams, which stays. */
+	oldestVideo(): Frame | null {
+		const index = this.#oldestVideo();
+		return index < 0 ? null : this.#ring.at(index);
+	}
+
 	shift(): Frame | null {
 		const frame = this.#ring.shift();
 		if (frame === null) return null;
+		if (this.#vacantAt > 0) this.#vacantAt--;
 		this.counters.delivered++;
 		this.#left(frame);
 		return frame;
@@ -171,6 +211,7 @@ export class Lane {
 
 	/** Releases all frames. @param lost gets each one before its release. */
 	clear(lost?: (frame: Frame) => void): void {
+		this.#vacantAt = -1;
 		for (let frame = this.#ring.shift(); frame !== null; frame = this.#ring.shift()) {
 			this.counters.discarded++;
 			this.#left(frame);
@@ -179,7 +220,10 @@ export class Lane {
 		}
 	}
 
+	/** @param index `hasRoom` has found that there is one. */
 	#drop(index: number): void {
+		if (index < 0) throw new Error("a lane is full of frames that it has not counted");
+		if (index < this.#vacantAt) this.#vacantAt--;
 		this.#gone(this.#ring.remove(index));
 	}
 
@@ -209,11 +253,11 @@ export class Lane {
 		if (held < 0) this.#listener?.relieved();
 	}
 
-	/** Place of the oldest VIDEO frame. `hasRoom` has found that there is one. */
+	/** Place of the oldest VIDEO frame, -1 if there is none. */
 	#oldestVideo(): number {
 		const ring = this.#ring;
 		for (let index = 0; index < ring.count; index++) if (mayDrop(ring.at(index).frameClass)) return index;
-		throw new Error("a lane is full of frames that it has not counted");
+		return -1;
 	}
 
 	/** Place of the oldest VIDEO frame of the same stream, -1 if there is none. */
@@ -224,6 +268,10 @@ export class Lane {
 	}
 
 	#isSameStream(other: Frame, frame: Frame): boolean {
-		return mayDrop(other.frameClass) && readU32(other.bytes, this.#streamAt) === readU32(frame.bytes, this.#streamAt);
+		return this.#isVideoOf(other, readU32(frame.bytes, this.#streamAt));
+	}
+
+	#isVideoOf(frame: Frame, streamId: number): boolean {
+		return mayDrop(frame.frameClass) && readU32(frame.bytes, this.#streamAt) === streamId;
 	}
 }

@@ -101,6 +101,10 @@ export class BackendPeer {
 			shares: pool.linkShares(),
 			begin: this.#begin,
 			onFrame: this.#onFrame,
+			older: {
+				olderVideo: (clientId) => parts.link()?.outbox.olderVideo(clientId) ?? null,
+				oldestVideo: () => parts.link()?.outbox.oldestVideo() ?? null,
+			},
 			onMessage: this.#onMessage,
 			onWritten: this.#onWritten,
 			onDeaf: this.#onDeaf,

@@ -2,7 +2,7 @@ import type { ConnectionKind } from "../backends/backend-messages.ts";
 import { ConnectionReader } from "../backends/connection-reader.ts";
 import type { LinkCounts } from "../backends/link-counts.ts";
 import type { LinkOutbox } from "../backends/link-outbox.ts";
-import type { BufferPool } from "../buffers/buffer-pool.ts";
+import type { BufferPool, OlderVideo } from "../buffers/buffer-pool.ts";
 import type { LinkShares } from "../buffers/buffer-share.ts";
 import { Frame } from "../buffers/frame.ts";
 import { Bandwidth } from "../flow/bandwidth.ts";
@@ -27,6 +27,8 @@ export interface ChannelParts {
 	/** Decides about a frame that is not of class LINK. */
 	readonly begin: (frameClass: FrameClass, length: number, clientId: number, from: ConnectionKind) => FrameDecision;
 	readonly onFrame: (frame: Frame, from: ConnectionKind) => void;
+	/** Where VIDEO waits that has come before, and may be given up. */
+	readonly older: OlderVideo;
 	/** A message of class LINK. */
 	readonly onMessage: (text: string) => void;
 	/** What waited has been written, with room for more. */
@@ -54,7 +56,7 @@ class Half {
 		this.reader = new ConnectionReader(
 			{
 				...{ counts, nowMs, framesPerTurn },
-				reader: new FrameReader(pool, frameBytesMax, counts.reader, shares[kind]),
+				reader: new FrameReader(pool, frameBytesMax, counts.reader, shares[kind], parts.older),
 				rate: new Bandwidth(0, nowMs()),
 				begin: (frameClass, length, clientId) => {
 					if (frameClass !== FrameClass.LINK) return parts.begin(frameClass, length, clientId, kind);

@@ -159,6 +159,7 @@ export class RemoteLink implements Link {
 				frame.seal(frame.clientId, id);
 				listener.onFrame(this, frame, kind);
 			},
+			older: { olderVideo: (clientId) => listener.olderVideo?.(this, clientId) ?? null },
 			onMessage: this.#onMessage,
 			onWritten: this.#onWritten,
 			// The owner ends a channel after this end has: nothing waits.

@@ -71,6 +71,14 @@ export class FromBackends {
 		}
 	};
 
+	/** Takes out what waits of the link's VIDEO for one client, since there is no buffer for a newer frame. What is for all clients has no older one. */
+	readonly olderVideo = (link: Link, clientId: number): Frame | null => {
+		const { clients, peers, slot } = this.#parts;
+		if (clientId === FrameLayout.everyone) return null;
+		if (peers === null || slotOfClient(clientId) === slot) return clients.get(clientId)?.queues.lanes.olderVideo(link.id) ?? null;
+		return link.isOwn ? (peers.ofClient(link.id, clientId)?.outbox.olderVideo(clientId) ?? null) : null;
+	};
+
 	/** For how many frames of a turn it counts: so many clients take as long as one frame that is read. */
 	readonly workOf = ({ clientId }: Frame): number =>
 		clientId === FrameLayout.everyone ? 1 + this.#parts.clients.all.length / clientsOfFrame : 1;

@@ -1,5 +1,6 @@
 import type { Backends } from "../backends/backends.ts";
-import type { BufferPool } from "../buffers/buffer-pool.ts";
+import type { LinkOutbox } from "../backends/link-outbox.ts";
+import type { BufferPool, OlderVideo } from "../buffers/buffer-pool.ts";
 import type { LinkShares } from "../buffers/buffer-share.ts";
 import { Frame } from "../buffers/frame.ts";
 import type { GatewayClient } from "../clients/gateway-client.ts";
@@ -26,7 +27,8 @@ interface FromClientsParts {
 
 /**
  * Passes frames of clients on to backends. CONTROL and FILE frames that find no room there are held by the link: `BackendQueue`. They are passed on even
- * if their client goes meanwhile. A client for which too many frames wait is closed.
+ * if their client goes meanwhile. A client for which too many frames wait is closed. A VIDEO frame for which there is no buffer takes that of an older
+ * one which waits for the same backend; only if there is none, it is dropped.
  *
  * Owned by the gateway's loop.
  */
@@ -34,6 +36,11 @@ export class FromClients {
 	readonly #parts: FromClientsParts;
 	/** Of frames for all backends, which are stored once. */
 	readonly #toAll: LinkShares;
+	/** Where VIDEO for all backends waits: for the one for which most does. */
+	readonly #fullest: OlderVideo = {
+		olderVideo: (clientId) => this.#fullestOutbox()?.olderVideo(clientId) ?? null,
+		oldestVideo: () => this.#fullestOutbox()?.oldestVideo() ?? null,
+	};
 
 	constructor(parts: FromClientsParts) {
 		this.#parts = parts;
@@ -92,12 +99,15 @@ export class FromClients {
 			this.#giveUp(client, backendId, frameClass, reason);
 			return;
 		}
-		const shares = backends.get(backendId)?.link.outShares ?? this.#toAll;
+		const link = backends.get(backendId)?.link;
+		const shares = link?.outShares ?? this.#toAll;
 		const share = isUrgent(frameClass) ? shares.control : shares.data;
 		const length = message.length - FrameLayout.messageHeaderBytes;
-		const frame = pool.take(length, share, client.queues.share, mayDrop(frameClass));
+		const isVideo = mayDrop(frameClass);
+		let frame = pool.take(length, share, client.queues.share, isVideo);
+		if (frame === null && isVideo) frame = pool.takeInstead(link?.outbox ?? this.#fullest, client.id, length, share, client.queues.share);
 		if (frame === null) {
-			if (frameClass === FrameClass.VIDEO) counts.dropped.no_buffer++;
+			if (isVideo) counts.dropped.no_buffer++;
 			else this.#tooMuch(client, "no_buffer");
 			return;
 		}
@@ -108,6 +118,13 @@ export class FromClients {
 		else if (admitted === "dropped") counts.dropped.bandwidth++;
 		else if (admitted === "full") this.#tooMuch(client, "over_bandwidth");
 		frame.release();
+	}
+
+	#fullestOutbox(): LinkOutbox | null {
+		let fullest: LinkOutbox | null = null;
+		for (const { link } of this.#parts.backends.all)
+			if (fullest === null || link.outbox.queue.dataCount > fullest.queue.dataCount) fullest = link.outbox;
+		return fullest;
 	}
 
 	#offer(client: GatewayClient, frame: Frame, link: Link): void {

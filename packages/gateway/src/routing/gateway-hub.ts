@@ -264,6 +264,7 @@ export class GatewayHub implements ClientOwner {
 		return {
 			begin: fromBackends.begin,
 			onFrame: fromBackends.onFrame,
+			olderVideo: fromBackends.olderVideo,
 			workOf: fromBackends.workOf,
 			onUp: this.#onChange,
 			onDown: (link) => {

@@ -57,6 +57,8 @@ export interface LinkListener {
 	readonly begin: (link: Link, frameClass: FrameClass, length: number, clientId: number, from: ConnectionKind) => FrameDecision;
 	/** Gets a frame that was taken; its backend id is the link's. The reference stays the link's: `retain` to keep the frame. */
 	readonly onFrame: (link: Link, frame: Frame, from: ConnectionKind) => void;
+	/** Takes out a VIDEO frame of the link that waits for a client, since there is no buffer for a newer one. Null, or left out: none waits. */
+	readonly olderVideo?: (link: Link, clientId: number) => Frame | null;
 	readonly onUp: (link: Link) => void;
 	/** @param why left out by a link through another process. */
 	readonly onDown: (link: Link, why?: LinkEnd) => void;

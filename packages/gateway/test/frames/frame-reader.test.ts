@@ -6,7 +6,7 @@ import { BufferLimits } from "../../src/buffers/buffer-tiers.ts";
 import type { Frame } from "../../src/buffers/frame.ts";
 import { FrameClass, FrameLayout } from "../../src/frames/frame-descriptor.ts";
 import { FrameDecision, FrameReader, type FrameSink, ReaderStatus } from "../../src/frames/frame-reader.ts";
-import { type FrameData, seed, smallPool, wireOf } from "../support/frames.ts";
+import { type FrameData, numberOf, seed, smallPool, wireOf } from "../support/frames.ts";
 
 const payloadBytesMax = 300;
 
@@ -247,6 +247,48 @@ describe("frame reader", () => {
 		expect(reader.counters.frames).toBe(2);
 		expect(reader.counters.bytes).toBe(40);
 		expect(pool.inUse).toBe(0);
+	});
+
+	it("without a buffer gives VIDEO that of an older frame which waits, also in its middle, and lets it be dropped if there is none", () => {
+		const pool = new BufferPool({ memoryBytesMax: 32 * 2 ** 20 });
+		const share = pool.connectionShare();
+		const waiting: Frame[] = [];
+		const asked: number[] = [];
+		const reader = new FrameReader(pool, undefined, undefined, share, {
+			olderVideo: (client) => {
+				asked.push(client);
+				return waiting.shift() ?? null;
+			},
+		});
+		let n = 0;
+		const push = (bytes: number): void => {
+			const wire = wireOf({ frameClass: FrameClass.VIDEO, client: 2 ** 31 + 6, backend: 1, bytes, n: n++ });
+			const sink: FrameSink = {
+				begin: () => FrameDecision.take,
+				end: (frame) => {
+					frame.retain();
+					return waiting.push(frame) > 0;
+				},
+			};
+			for (let at = 0; at < wire.length; at += 65_536) reader.push(wire, at, Math.min(at + 65_536, wire.length), sink);
+		};
+		for (let count = 0; count < 100; count++) push(200_000);
+		expect(asked.length).toBeGreaterThan(50);
+		expect(new Set(asked)).toEqual(new Set([2 ** 31 + 6]));
+		// It begins in one of them, and then needs the memory of four.
+		const before = waiting.length;
+		push(900_000);
+		expect(before - waiting.length).toBeGreaterThan(1);
+		expect(waiting.map(numberOf)).toEqual(Array.from({ length: waiting.length }, (_, index) => 101 - waiting.length + index));
+		expect(reader.counters.droppedWithoutBuffer).toBe(0);
+		const kept: Frame[] = [];
+		for (let count = 0; count < 100 && reader.counters.droppedWithoutBuffer === 0; count++) {
+			kept.push(...waiting.splice(0));
+			push(200_000);
+		}
+		expect([reader.counters.droppedWithoutBuffer, waiting.length]).toEqual([1, 0]);
+		for (const frame of kept) frame.release();
+		expect([pool.inUse, share.bytes]).toEqual([0, 0]);
 	});
 
 	describe("a frame that is longer than what it first has a buffer for", () => {

@@ -69,6 +69,35 @@ describe("backend queue", () => {
 		expect(queue.counters.data).toMatchObject({ offered: 5, delivered: 3, dropped: 2, waiting: 0 });
 	});
 
+	it("gives up VIDEO that there is no buffer for: the oldest of a client, which keeps its turn", () => {
+		const { offer, data, queue, pool } = queueWith();
+		const giveUp = (client: number): number | null => {
+			const frame = queue.olderVideo(client);
+			const n = frame === null ? null : numberOf(frame);
+			frame?.release();
+			return n;
+		};
+		offer(FILE, 1, { client: 2 });
+		offer(VIDEO, 2, { client: 1 });
+		offer(VIDEO, 3, { client: 2 });
+		offer(VIDEO, 4, { client: 1 });
+		offer(VIDEO, 5, { client: 3 });
+		expect(giveUp(1)).toBe(2);
+		offer(VIDEO, 6, { client: 1 });
+		expect(data(2)).toEqual([1, 4]);
+		expect([giveUp(4), numberOf(queue.oldestVideo()!)]).toEqual([null, 3]);
+		expect([giveUp(2), giveUp(1)]).toEqual([3, 6]);
+		offer(VIDEO, 7, { client: 3 });
+		offer(VIDEO, 8, { client: 1 });
+		expect(data()).toEqual([8, 5, 7]);
+		offer(FILE, 9);
+		offer(CONTROL, 10);
+		expect([giveUp(1), queue.oldestVideo()]).toEqual([null, null]);
+		expect(queue.counters.data).toMatchObject({ offered: 9, delivered: 5, dropped: 3, waiting: 1 });
+		queue.clear();
+		expect(pool.inUse).toBe(0);
+	});
+
 	it("holds what may not be dropped, in order for each client, and lets clients take turns", () => {
 		const { offer, data, pool, queue, budgetOf } = queueWith({ dataFramesMax: 2 });
 		offer(FILE, 10, { client: 1 });
@@ -136,8 +165,9 @@ describe("backend queue", () => {
 				weight: 2,
 				arbitrary: fc.record({ do: fc.constantFrom("control" as const, "data" as const), count: fc.integer({ min: 1, max: 15 }) }),
 			},
+			{ weight: 2, arbitrary: fc.record({ do: fc.constant("giveUp" as const), client: fc.nat(4) }) },
 		);
-		const seen = { held: 0, full: 0, dropped: 0 };
+		const seen = { held: 0, full: 0, dropped: 0, givenUp: 0 };
 		fc.assert(
 			fc.property(
 				fc.array(step, { maxLength: 300, size: "max" }),
@@ -162,7 +192,15 @@ describe("backend queue", () => {
 						return true;
 					};
 					for (const [n, taken] of steps.entries()) {
-						if (taken.do !== "offer") {
+						if (taken.do === "giveUp") {
+							const older = queue.olderVideo(taken.client);
+							if (older !== null) {
+								seen.givenUp++;
+								expect(older.frameClass).toBe(VIDEO);
+								if (numberOf(older) <= (latestVideo.get(older.clientId) ?? -1)) expect.fail("it was delivered");
+								older.release();
+							}
+						} else if (taken.do !== "offer") {
 							for (let count = 0; count < taken.count && take(taken.do); count++);
 						} else {
 							const frame = frameOf(pool, { ...taken, backend: 1, n });

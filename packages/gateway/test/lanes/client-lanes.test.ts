@@ -355,6 +355,42 @@ describe("client lanes", () => {
 		});
 	});
 
+	describe("for VIDEO that there is no buffer for", () => {
+		it("gives up the frame of its backend that waits for an ACK, counted", () => {
+			const { offer, take, lanes, pool } = lanesWith({ window: 1 });
+			offer(VIDEO, 1);
+			offer(VIDEO, 5, { backend: 2 });
+			expect(take()).toEqual([1, 5]);
+			offer(VIDEO, 2);
+			offer(VIDEO, 6, { backend: 2 });
+			const older = lanes.olderVideo(1)!;
+			expect(numberOf(older)).toBe(2);
+			older.release();
+			expect(lanes.olderVideo(1)).toBeNull();
+			expect(lanes.counters.low).toMatchObject({ offered: 4, delivered: 2, dropped: 1, waiting: 1 });
+			expect(lanes.counters.acks.skipped).toBe(1);
+			offer(VIDEO, 3);
+			for (const backend of [1, 2]) lanes.acknowledge(backend, 0);
+			expect(take()).toEqual([3, 6]);
+			expect(pool.inUse).toBe(0);
+		});
+
+		it.each([0, 1, 2])("gives up the oldest in the lane, whose stream keeps its turn (window %i)", (window) => {
+			const { offer, take, lanes, pool } = lanesWith({ window });
+			offer(VIDEO, 1);
+			offer(FILE, 2);
+			if (window !== 1) offer(VIDEO, 3);
+			offer(FILE, 4, { backend: 2 });
+			const older = lanes.olderVideo(1)!;
+			expect(numberOf(older)).toBe(1);
+			older.release();
+			offer(VIDEO, 5);
+			expect(take()).toEqual(window === 1 ? [5, 2, 4] : [3, 2, 5, 4]);
+			expect(lanes.olderVideo(1)).toBeNull();
+			expect(pool.inUse).toBe(0);
+		});
+	});
+
 	it(`keeps order, loses no frame that may not be dropped, counts all and releases all (seed ${seed})`, { tags: ["long"] }, () => {
 		const backend = fc.integer({ min: 1, max: 3 });
 		const step = fc.oneof(
@@ -369,12 +405,14 @@ describe("client lanes", () => {
 			},
 			{ weight: 5, arbitrary: fc.record({ do: fc.constant("next" as const), count: fc.integer({ min: 1, max: 20 }) }) },
 			{ weight: 3, arbitrary: fc.record({ do: fc.constant("ack" as const), backend }) },
+			{ weight: 2, arbitrary: fc.record({ do: fc.constant("giveUp" as const), backend }) },
 			{ weight: 1, arbitrary: fc.record({ do: fc.constant("time" as const), ms: fc.nat(1500) }) },
 			{ weight: 1, arbitrary: fc.record({ do: fc.constant("forget" as const), backend }) },
 			{ weight: 1, arbitrary: fc.record({ do: fc.constant("window" as const), window: fc.nat(3) }) },
 		);
 		let dropped = 0;
 		let refused = 0;
+		let givenUp = 0;
 		fc.assert(
 			fc.property(
 				fc.array(step, { maxLength: 300, size: "max" }),
@@ -436,6 +474,15 @@ describe("client lanes", () => {
 							case "ack":
 								lanes.acknowledge(taken.backend, nowMs);
 								break;
+							case "giveUp": {
+								const older = lanes.olderVideo(taken.backend);
+								if (older === null) break;
+								expect([older.frameClass, older.backendId]).toEqual([VIDEO, taken.backend]);
+								if (numberOf(older) <= (latestVideo.get(taken.backend) ?? -1)) expect.fail("it was delivered");
+								older.release();
+								givenUp++;
+								break;
+							}
 							case "time":
 								nowMs += taken.ms;
 								lanes.expire(nowMs);
@@ -470,6 +517,7 @@ describe("client lanes", () => {
 			{ seed, numRuns: stressed(100) },
 		);
 		expect(dropped).toBeGreaterThan(0);
+		expect(givenUp).toBeGreaterThan(0);
 		expect(refused).toBeGreaterThan(0);
 	});
 });

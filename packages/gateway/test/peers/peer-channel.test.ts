@@ -32,6 +32,7 @@ class End {
 		this.channel = new PeerChannel({
 			...{ pool, outbox: this.outbox, counts: this.counts, nowMs: () => performance.now(), framesPerTurn: 64 },
 			frameBytesMax: linkDefaults.frameBytesMax,
+			older: { olderVideo: () => null },
 			shares: pool.linkShares(),
 			begin: () => FrameDecision.take,
 			onFrame: (frame) => {

@@ -84,7 +84,7 @@ export const gatewayOptions = {
 		kind: size({ minBytes: 1024, maxBytes: 1_073_741_824 }),
 		default: 16 * 1024 * 1024,
 		commands,
-		help: "Bytes that may wait for a client in both lanes together, and bytes of its frames that may wait for backends; more of the latter close the client with 1013. A share of the buffers of one size may be used up earlier.",
+		help: "Bytes that may wait for a client in both lanes together, and bytes of its frames that may wait for backends; more of the latter close the client with 1013. Its share of --buffer-memory may be used up earlier.",
 	}),
 	backendQueueFrames: option({
 		flag: "backend-queue",
