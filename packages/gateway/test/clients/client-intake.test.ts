@@ -54,7 +54,7 @@ function intakeOf(bytesPerSecond = 100) {
 		frame.release();
 		return admitted;
 	};
-	return { intake, passed, waiting, pool, admit };
+	return { intake, passed, waiting, pool, admit, dropped: parts.dropped };
 }
 
 it("CONTROL does not wait behind FILE, and keeps its order", () => {
@@ -82,4 +82,14 @@ it("a limit that is lifted lets go what waits for the old one", () => {
 	expect(waiting.size).toBe(0);
 	expect(pool.inUse).toBe(0);
 	expect(admit(FrameClass.FILE, 5)).toBe("now");
+});
+
+it("what comes after its client has gone, since it waited for its turn, has 10 seconds as well", () => {
+	const { intake, passed, waiting, pool, admit, dropped } = intakeOf();
+	intake.leave();
+	for (let number = 1; number <= 20; number++) admit(FrameClass.FILE, number);
+	vi.advanceTimersByTime(9990);
+	expect([passed.length, dropped.mock.calls.length]).toEqual([11, 0]);
+	vi.advanceTimersByTime(11);
+	expect([passed.length, dropped.mock.calls.length, pool.inUse, waiting.size]).toEqual([11, 9, 0, 0]);
 });
