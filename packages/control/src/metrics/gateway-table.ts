@@ -162,7 +162,7 @@ export const gatewayMetrics: readonly ReadMetric<GatewayReading>[] = [
 	counter(
 		"shardcast_gateway_frames_total",
 		"messages",
-		"Frames received and passed on, by way; a frame for all counts once where it comes from, and once for each receiver.",
+		"Frames received and passed on, by way; a frame for all counts once where it comes from, and once for each receiver. Those to_backends are counted when they are queued, those to_clients when they are sent.",
 		singleBy("way", ({ frames }) => frames),
 	),
 	counter(
@@ -174,7 +174,7 @@ export const gatewayMetrics: readonly ReadMetric<GatewayReading>[] = [
 	counter(
 		"shardcast_gateway_frames_dropped_total",
 		"messages",
-		"Frames that were dropped, by reason; video_to_client = VIDEO for clients that are slower than it, which is normal; it includes shardcast_gateway_video_skipped_total.",
+		"Frames that were dropped, by reason; video_to_client = VIDEO for clients that are slower than it, which is normal; it includes shardcast_gateway_video_skipped_total; video_to_backend = VIDEO for backends that are slower than it, or went while it waited; client_closed = frames of and for clients that had gone, or that went while they waited.",
 		singleBy("reason", ({ dropped }) => dropped),
 	),
 	counter(
@@ -318,13 +318,13 @@ export const gatewayMetrics: readonly ReadMetric<GatewayReading>[] = [
 	counter(
 		"shardcast_gateway_backend_frames_total",
 		"messages",
-		"Frames that were written to a backend's connections, and read from them, with the gateway's own.",
+		"Frames that were written to a backend's connections, with the gateway's own, and frames that came from it, without its LINK messages and what was dropped before it had a buffer.",
 		ofBackends.eachBy("direction", ({ sentFrames, receivedFrames }) => ({ sent: sentFrames, received: receivedFrames })),
 	),
 	counter(
 		"shardcast_gateway_backend_bytes_total",
 		"bytes",
-		"Bytes of these frames, with their headers.",
+		"Bytes that were written to a backend's connections, and read from them: of all frames, with their headers.",
 		ofBackends.eachBy("direction", ({ sentBytes, receivedBytes }) => ({ sent: sentBytes, received: receivedBytes })),
 	),
 	counter(

@@ -39,6 +39,8 @@ export class LinkCounts {
 	pings = 0;
 	/** CONTROL, ACK and FILE frames that waited, or were on their way, when the link ended. */
 	undelivered = 0;
+	/** VIDEO frames that did. */
+	undeliveredVideo = 0;
 	/** Times that reading stopped: a receiver had no room, no buffer was free, the bandwidth was used up, or the frames of a turn of the loop. */
 	readonly readingStopped = { paused: 0, buffer: 0, bandwidth: 0, turn: 0 };
 

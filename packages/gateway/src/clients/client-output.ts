@@ -192,6 +192,7 @@ export class ClientOutput {
 		this.#transport = null;
 		if (this.#timer !== null) clearTimeout(this.#timer);
 		this.#lanes.clear();
+		this.#counts.dropped.client_closed += this.#parkedCount;
 		this.#parkedCount = 0;
 		for (const lane of [0, 1] as const) {
 			for (const { frame } of this.#parked[lane].splice(0)) frame.release();

@@ -202,7 +202,8 @@ export class ClientLanes implements LaneListener {
 	forgetBackend(backendId: number): void {
 		const stream = this.#windows.get(backendId);
 		if (stream === undefined) return;
-		this.#discardPending(stream);
+		// Its client is still there, so it counts as one that the client was too slow for.
+		if (this.#releasePending(stream)) this.#low.counters.dropped++;
 		this.#windows.delete(backendId);
 	}
 
@@ -210,7 +211,7 @@ export class ClientLanes implements LaneListener {
 	clear(): void {
 		this.#high.clear();
 		this.#low.clear();
-		for (const stream of this.#windows.values()) this.#discardPending(stream);
+		for (const stream of this.#windows.values()) if (this.#releasePending(stream)) this.#low.counters.discarded++;
 		this.#windows.clear();
 	}
 
@@ -256,11 +257,11 @@ export class ClientLanes implements LaneListener {
 		return isQueued;
 	}
 
-	#discardPending(stream: AckWindow): void {
+	#releasePending(stream: AckWindow): boolean {
 		const frame = stream.takePending();
-		if (frame === null) return;
+		if (frame === null) return false;
 		this.#low.counters.waiting--;
-		this.#low.counters.discarded++;
 		frame.release();
+		return true;
 	}
 }

@@ -1,4 +1,5 @@
 import { refusalReasons } from "../clients/link-messages.ts";
+import type { Link } from "../routing/link.ts";
 
 /** Why a frame was dropped. */
 export const dropReasons = [
@@ -10,8 +11,20 @@ export const dropReasons = [
 	"no_buffer",
 	"bandwidth",
 	"client_closed",
+	"video_to_client",
+	"video_to_backend",
 ] as const;
-export type DropReason = (typeof dropReasons)[number];
+type DropReason = (typeof dropReasons)[number];
+
+/** What a link has counted itself: part of each report while the link is there, and of `GatewayCounts.dropped` afterwards. */
+export function droppedBy({ counts, outbox }: Pick<Link, "counts" | "outbox">): Partial<Record<DropReason, number>> {
+	const { reader, undeliveredVideo } = counts;
+	return {
+		unknown_class: reader.unknownClass,
+		no_buffer: reader.droppedWithoutBuffer,
+		video_to_backend: outbox.queue.counters.data.dropped + undeliveredVideo,
+	};
+}
 
 /** What closed a client, other than the client itself. */
 export const closeCauses = [
@@ -49,6 +62,11 @@ export class GatewayCounts {
 	opened = 0;
 	/** Time from when a frame came until it was given to its client's socket. */
 	readonly latency = { count: 0, ms: 0, mostMs: 0 };
+
+	/** A link is no more. */
+	keep(link: Link): void {
+		for (const [reason, count] of Object.entries(droppedBy(link))) this.dropped[reason as DropReason] += count;
+	}
 
 	waited(ms: number): void {
 		const { latency } = this;

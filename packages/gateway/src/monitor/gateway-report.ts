@@ -5,6 +5,7 @@ import type { BufferTier } from "../buffers/buffer-tier.ts";
 import type { LaneCounters } from "../lanes/lane-counters.ts";
 import type { GatewayHub } from "../routing/gateway-hub.ts";
 import { busReport, queuesToPeers } from "./bus-report.ts";
+import { droppedBy } from "./gateway-counts.ts";
 
 /** All that a gateway tells about itself: to /metrics, /health, the console and the terminal. */
 export type GatewayReport = GatewayReading;
@@ -75,13 +76,17 @@ export function gatewayReport({ hub, row, list }: ReportParts): GatewayReport {
 
 function dropped(hub: GatewayHub): Record<string, number> {
 	const all: Record<string, number> = { ...hub.counts.dropped };
-	const readers = [...hub.backends.all].map(({ link }) => link.counts.reader);
-	if (hub.peers !== null) readers.push(hub.peers.linkCounts.reader);
-	for (const { unknownClass, droppedWithoutBuffer } of readers) {
-		all.unknown_class! += unknownClass;
-		all.no_buffer! += droppedWithoutBuffer;
+	const { peers, laneCounters } = hub;
+	const { high, low } = laneCounters;
+	const add = (counts: Readonly<Record<string, number>>): void => {
+		for (const [reason, count] of Object.entries(counts)) all[reason]! += count;
+	};
+	for (const { link } of hub.backends.all) add(droppedBy(link));
+	add({ client_closed: high.discarded + low.discarded, video_to_client: low.dropped });
+	if (peers !== null) {
+		const { unknownClass, droppedWithoutBuffer } = peers.linkCounts.reader;
+		add({ unknown_class: unknownClass, no_buffer: droppedWithoutBuffer, video_to_client: peers.queues.data.dropped });
 	}
-	all.video_to_client = hub.laneCounters.low.dropped;
 	return all;
 }
 

@@ -278,13 +278,17 @@ export class GatewayHub implements ClientOwner {
 			onRefused: (link, client, frameClass, reason) => this.fromClients.notPassed(link, client, frameClass, reason),
 			onWritten: (link) => this.peers?.written(link.id),
 			clients: (link) => this.#clientsFor(link),
-			onReplaced: (link) => fromBackends.forget(link),
+			onReplaced: (link) => {
+				fromBackends.forget(link);
+				this.counts.keep(link);
+			},
 			onAdded: (backend) => this.#tellAll(backend),
 			onNamed: (backend) => this.#tellAll(backend),
 			onRemoved: (backend) => {
 				fromBackends.forget(backend.link);
 				if (backend.own !== null) this.peers?.removed(backend.link.id);
 				this.#tellAll(backend);
+				this.counts.keep(backend.link);
 			},
 		};
 	}

@@ -71,7 +71,10 @@ export interface LinkListener {
 /** Gives up all that waits for a link. @param unsent frames that were taken out of its outbox and not sent, with their references. */
 export function loseAll(link: Link, unsent: readonly Frame[], { onUndelivered }: Pick<LinkListener, "onUndelivered">): void {
 	const lost = (frame: Frame): void => {
-		if (mayDrop(frame.frameClass)) return;
+		if (mayDrop(frame.frameClass)) {
+			link.counts.undeliveredVideo++;
+			return;
+		}
 		link.counts.undelivered++;
 		onUndelivered(link, frame);
 	};
