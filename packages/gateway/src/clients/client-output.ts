@@ -1,7 +1,7 @@
 import { Sent, type TopicTransport } from "@shardcast/server/listening";
 import type { Frame } from "../buffers/frame.ts";
 import type { Bandwidth } from "../flow/bandwidth.ts";
-import { isUrgent } from "../frames/frame-codec.ts";
+import { isUrgent, mayDrop } from "../frames/frame-codec.ts";
 import { FrameClass, FrameLayout } from "../frames/frame-descriptor.ts";
 import type { ClientLanes } from "../lanes/client-lanes.ts";
 import type { GatewayCounts } from "../monitor/gateway-counts.ts";
@@ -113,7 +113,7 @@ export class ClientOutput {
 	take(frame: Frame, source: Source): void {
 		const lanes = this.#lanes;
 		const { frameClass } = frame;
-		if (frameClass === FrameClass.VIDEO) lanes.offer(frame);
+		if (mayDrop(frameClass)) lanes.offer(frame);
 		else {
 			const lane = isUrgent(frameClass) ? 0 : 1;
 			const isFirst = lane === 0 && lanes.highCount === 0 && frame.clientId !== FrameLayout.everyone;

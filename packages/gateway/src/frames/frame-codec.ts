@@ -52,12 +52,17 @@ export function ackedClass(payload: Uint8Array, at = 0): FrameClass | -1 {
 	return payload.length <= ackedAt ? FrameClass.VIDEO : knownClass(payload[ackedAt]!);
 }
 
-/** Whether a frame of this class may be dropped to make room for a newer one. */
+/** Whether a frame of this class may be dropped to make room for a newer one. None that is urgent may: `LinkOutbox` counts on that. */
 export function mayDrop(frameClass: number): boolean {
 	return frameClass === FrameClass.VIDEO;
 }
 
 /** Whether frames of this class take the high lane to a client, and the control connection to a backend. */
 export function isUrgent(frameClass: number): boolean {
-	return frameClass !== FrameClass.VIDEO && frameClass !== FrameClass.FILE;
+	return frameClass === FrameClass.CONTROL || frameClass === FrameClass.ACK || frameClass === FrameClass.LINK;
+}
+
+/** Whether clients acknowledge frames of this class to the gateway, which sends them no more than their `AckWindow` allows. Such may be dropped. */
+export function hasWindow(frameClass: number): boolean {
+	return frameClass === FrameClass.VIDEO;
 }

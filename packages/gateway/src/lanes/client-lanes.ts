@@ -1,6 +1,6 @@
 import type { Frame } from "../buffers/frame.ts";
 import { AckCounters, AckDefaults, AckWindow } from "../flow/ack-window.ts";
-import { isUrgent, mayDrop } from "../frames/frame-codec.ts";
+import { hasWindow, isUrgent, mayDrop } from "../frames/frame-codec.ts";
 import { Lane, type LaneListener, type Offered, StreamBy } from "./lane.ts";
 import { LaneCounters } from "./lane-counters.ts";
 
@@ -114,7 +114,7 @@ export class ClientLanes implements LaneListener {
 	}
 
 	offer(frame: Frame): Offered {
-		if (!mayDrop(frame.frameClass) || this.#window === 0) return this.#lane(frame.frameClass).offer(frame);
+		if (!hasWindow(frame.frameClass) || this.#window === 0) return this.#lane(frame.frameClass).offer(frame);
 		const stream = this.#stream(frame.backendId);
 		const low = this.#low;
 		if (stream.isOpen(this.#window)) {
@@ -153,7 +153,7 @@ export class ClientLanes implements LaneListener {
 		if (frame === null) return null;
 		// A run of high frames counts only while a low one waits.
 		this.#highInRow = lane === this.#high && this.#low.count > 0 ? this.#highInRow + 1 : 0;
-		if (mayDrop(frame.frameClass)) this.#windows.get(frame.backendId)?.sent(nowMs);
+		if (hasWindow(frame.frameClass)) this.#windows.get(frame.backendId)?.sent(nowMs);
 		return frame;
 	}
 
@@ -216,6 +216,7 @@ export class ClientLanes implements LaneListener {
 	}
 
 	dropped(frame: Frame): void {
+		if (!hasWindow(frame.frameClass)) return;
 		const stream = this.#windows.get(frame.backendId);
 		if (stream !== undefined) stream.queued--;
 	}

@@ -239,7 +239,7 @@ export class BackendPeer {
 	};
 
 	#notPassed(clientId: number, frameClass: FrameClass, reason: RefusalReason): void {
-		if (frameClass === FrameClass.VIDEO || frameClass === FrameClass.ACK) this.#parts.counts.noBackend++;
+		if (mayDrop(frameClass) || frameClass === FrameClass.ACK) this.#parts.counts.noBackend++;
 		else this.refuse(clientId, frameClass, reason);
 	}
 

@@ -158,7 +158,7 @@ export class FromClients {
 	/** A frame is not passed on. Its client is told, unless it is one of those of which only the newest matters. */
 	#giveUp(client: GatewayClient, backendId: number, frameClass: number, reason: RefusalReason): void {
 		const { counts, refuse } = this.#parts;
-		if (frameClass === FrameClass.VIDEO || frameClass === FrameClass.ACK) counts.dropped.no_backend++;
+		if (mayDrop(frameClass) || frameClass === FrameClass.ACK) counts.dropped.no_backend++;
 		else if (client.isGone) counts.dropped.client_closed++;
 		else refuse(client, backendId, frameClass, reason);
 	}

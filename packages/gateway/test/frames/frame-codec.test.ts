@@ -6,12 +6,13 @@ import {
 	classOf,
 	encodeFrameHeader,
 	encodeMessageHeader,
+	hasWindow,
 	isUrgent,
 	mayDrop,
 	messageProblem,
 	readU32,
 } from "../../src/frames/frame-codec.ts";
-import { FrameClass, FrameLayout } from "../../src/frames/frame-descriptor.ts";
+import { FrameClass, FrameLayout, frameClassCount } from "../../src/frames/frame-descriptor.ts";
 
 const u32 = fc.oneof(fc.constantFrom(0, 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1), fc.integer({ min: 0, max: 2 ** 32 - 1 }));
 
@@ -66,5 +67,19 @@ describe("frame codec", () => {
 		const classes = Object.entries(FrameClass);
 		expect(classes.filter(([, value]) => mayDrop(value)).map(([name]) => name)).toEqual(["VIDEO"]);
 		expect(classes.filter(([, value]) => isUrgent(value)).map(([name]) => name)).toEqual(["LINK", "CONTROL", "ACK"]);
+		expect(classes.filter(([, value]) => hasWindow(value)).map(([name]) => name)).toEqual(["VIDEO"]);
+	});
+
+	it.each(Object.entries(FrameClass))(
+		"%s is urgent, or may be dropped, or neither: not both; and if it has a window, it may be dropped",
+		(_, value) => {
+			expect(isUrgent(value) && mayDrop(value)).toBe(false);
+			expect(hasWindow(value) && !mayDrop(value)).toBe(false);
+		},
+	);
+
+	it("of a class that nobody knows, a frame has no priority, and is not dropped", () => {
+		for (let value = frameClassCount; value < 256; value++)
+			expect([isUrgent(value), mayDrop(value), hasWindow(value)]).toEqual([false, false, false]);
 	});
 });
