@@ -43,9 +43,4 @@ export class LinkCounts {
 	undeliveredVideo = 0;
 	/** Times that reading stopped: a receiver had no room, no buffer was free, the bandwidth was used up, or the frames of a turn of the loop. */
 	readonly readingStopped = { paused: 0, buffer: 0, bandwidth: 0, turn: 0 };
-
-	/** Attempts after the first one. */
-	get reconnects(): number {
-		return Math.max(0, this.dials - 1);
-	}
 }

@@ -22,13 +22,6 @@ export function encodeFrameHeader(into: Uint8Array, at: number, length: number, 
 	return at + FrameLayout.headerBytes;
 }
 
-/** Writes the header of a WebSocket message. @returns the offset of the payload. */
-export function encodeMessageHeader(into: Uint8Array, at: number, clientId: number, backendId: number): number {
-	writeU32(into, at + FrameLayout.messageClientOffset, clientId);
-	writeU32(into, at + FrameLayout.messageBackendOffset, backendId);
-	return at + FrameLayout.messageHeaderBytes;
-}
-
 /** Why a WebSocket message is not a frame, or null. A message that is a frame may still be of a class that nobody knows. */
 export function messageProblem(message: Uint8Array, payloadBytesMax: number): "too_short" | "too_long" | null {
 	const length = message.length - FrameLayout.messageHeaderBytes;

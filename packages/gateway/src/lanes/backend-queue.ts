@@ -149,15 +149,6 @@ export class BackendQueue {
 		return this.#data.lane.oldestVideo();
 	}
 
-	/** The frame that `nextControl` would return. */
-	peekControl(): Frame | null {
-		return this.#control.lane.peek();
-	}
-
-	peekData(): Frame | null {
-		return this.#data.lane.peek();
-	}
-
 	/** Takes out the next frame for the control connection, with a reference. */
 	nextControl(): Frame | null {
 		return this.#control.next();

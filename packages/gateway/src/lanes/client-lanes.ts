@@ -95,10 +95,6 @@ export class ClientLanes implements LaneListener {
 		return this.#high.count;
 	}
 
-	get lowCount(): number {
-		return this.#low.count;
-	}
-
 	get bytes(): number {
 		return this.#high.bytes + this.#low.bytes;
 	}

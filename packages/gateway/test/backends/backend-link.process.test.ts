@@ -29,7 +29,7 @@ describe("the link to a backend", () => {
 		expect(control.messages.flatMap(({ clients = [] }) => clients as number[])).toEqual(clients);
 		expect(control.frames.every(({ clientId, backendId }) => clientId === 0 && backendId === 3)).toBe(true);
 		expect(rig.states).toEqual(["up"]);
-		expect(rig.link.counts).toMatchObject({ dials: 1, ups: 1, failures: 0, reconnects: 0 });
+		expect(rig.link.counts).toMatchObject({ dials: 1, ups: 1, failures: 0 });
 	});
 
 	it("sends urgent frames on the control connection and the others on the data connection, each in order", async () => {

@@ -5,7 +5,6 @@ import {
 	ackedClass,
 	classOf,
 	encodeFrameHeader,
-	encodeMessageHeader,
 	hasWindow,
 	isUrgent,
 	mayDrop,
@@ -21,9 +20,6 @@ describe("frame codec", () => {
 		const bytes = new Uint8Array(14).fill(0xee);
 		expect(encodeFrameHeader(bytes, 1, 0x01020304, 0xf1020304, 7)).toBe(13);
 		expect([...bytes]).toEqual([0xee, 1, 2, 3, 4, 0xf1, 2, 3, 4, 0, 0, 0, 7, 0xee]);
-		const message = new Uint8Array(10).fill(0xee);
-		expect(encodeMessageHeader(message, 1, 0xf1020304, 7)).toBe(9);
-		expect([...message]).toEqual([0xee, 0xf1, 2, 3, 4, 0, 0, 0, 7, 0xee]);
 	});
 
 	it("writes and reads every header as DataView does", () => {
