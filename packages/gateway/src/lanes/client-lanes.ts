@@ -17,11 +17,9 @@ export interface ClientLanesOptions {
 	readonly framesMax?: number;
 	/** Of both lanes together. */
 	readonly bytesMax?: number;
-	/** VIDEO frames of a stream that may be queued or unacknowledged. 0: no window, and VIDEO goes out as the client takes it. */
+	/** VIDEO frames of a stream that may be queued or unacknowledged, at least 1. */
 	readonly window?: number;
 	readonly ackTimeoutMs?: number;
-	/** Frames that may not be dropped have room again after a lane has told their sources to pause. It is called while a frame is taken out. */
-	readonly relieved?: () => void;
 }
 
 /** Counters of the lanes of all clients together. */
@@ -55,7 +53,6 @@ export class ClientLanes implements LaneListener {
 	readonly #low: Lane;
 	/** By backend id. As many as there are backends; `forgetBackend` removes one. */
 	readonly #windows = new Map<number, AckWindow>();
-	readonly #relieved: (() => void) | null;
 	#highInRow = 0;
 
 	constructor(options: ClientLanesOptions = {}, counters: ClientLaneCounters = new ClientLaneCounters()) {
@@ -63,7 +60,6 @@ export class ClientLanes implements LaneListener {
 		this.counters = counters;
 		this.#window = options.window ?? AckDefaults.window;
 		this.#ackTimeoutMs = options.ackTimeoutMs ?? AckDefaults.timeoutMs;
-		this.#relieved = options.relieved ?? null;
 		const highBytesMax = Math.ceil(bytesMax * highBytesShare);
 		this.#high = new Lane({ framesMax, bytesMax: highBytesMax, streamBy: StreamBy.backend }, counters.high, this);
 		this.#low = new Lane({ framesMax, bytesMax: bytesMax - highBytesMax, streamBy: StreamBy.backend }, counters.low, this);
@@ -82,8 +78,7 @@ export class ClientLanes implements LaneListener {
 	/** A live option. What waits for a window that is open now is queued: send. */
 	set window(frames: number) {
 		this.#window = frames;
-		for (const stream of this.#windows.values()) if (frames === 0 || stream.isOpen(frames)) this.#promote(stream);
-		if (frames === 0) this.#windows.clear();
+		for (const stream of this.#windows.values()) if (stream.isOpen(frames)) this.#promote(stream);
 	}
 
 	/** Frames in the lanes; VIDEO that waits for an ACK is not among them. */
@@ -99,18 +94,18 @@ export class ClientLanes implements LaneListener {
 		return this.#high.bytes + this.#low.bytes;
 	}
 
-	/** Whether sources of this class should pause, until `relieved`. Never for VIDEO. */
+	/** Whether sources of this class should pause: ask again when frames have gone. Never for VIDEO. */
 	holds(frameClass: number): boolean {
 		return !mayDrop(frameClass) && this.#lane(frameClass).holds;
 	}
 
-	/** Whether `offer` would not answer `full`. If not, `relieved` is called when a frame has gone: ask again then. */
+	/** Whether `offer` would not answer `full`. If not, ask again when a frame has gone. */
 	hasRoom(frameClass: number, length: number): boolean {
 		return mayDrop(frameClass) || this.#lane(frameClass).hasRoom(length);
 	}
 
 	offer(frame: Frame): Offered {
-		if (!hasWindow(frame.frameClass) || this.#window === 0) return this.#lane(frame.frameClass).offer(frame);
+		if (!hasWindow(frame.frameClass)) return this.#lane(frame.frameClass).offer(frame);
 		const stream = this.#stream(frame.backendId);
 		const low = this.#low;
 		if (stream.isOpen(this.#window)) {
@@ -215,10 +210,6 @@ export class ClientLanes implements LaneListener {
 		if (!hasWindow(frame.frameClass)) return;
 		const stream = this.#windows.get(frame.backendId);
 		if (stream !== undefined) stream.queued--;
-	}
-
-	relieved(): void {
-		this.#relieved?.();
 	}
 
 	#lane(frameClass: number): Lane {

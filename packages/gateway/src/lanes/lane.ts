@@ -12,8 +12,6 @@ export type Offered = "queued" | "dropped" | "full";
 export interface LaneListener {
 	/** A frame that was queued has been dropped; the lane releases it afterwards. */
 	dropped(frame: Frame): void;
-	/** Sources that paused because of `holds` may resume. It is called while a frame is taken out: make a note, and resume later. */
-	relieved(): void;
 }
 
 /** Whose frames are one stream: of all frames in a lane, one end is the same. */
@@ -89,7 +87,7 @@ export class Lane {
 		return this.#holdPressure.isPressed;
 	}
 
-	/** Whether a frame that may not be dropped would be queued. If not, `relieved` follows when a frame has gone. */
+	/** Whether a frame that may not be dropped would be queued. If not, `holds` is true from now on, until it is down at 50 %. */
 	hasRoom(length: number): boolean {
 		if (this.#kept === 0 || (this.#kept < this.#ring.framesMax && this.#keptBytes + length <= this.#bytesMax)) return true;
 		this.#holdPressure.press();
@@ -247,10 +245,9 @@ export class Lane {
 	#press(): void {
 		const { count, bytes } = this.#ring;
 		if (this.#isCalm && count < this.#calmFrames && bytes < this.#calmBytes) return;
-		const held = this.#holdPressure.update(this.#kept, this.#keptBytes);
-		if (this.#pressure.update(count, bytes) > 0) this.counters.backpressureEvents++;
+		this.#holdPressure.update(this.#kept, this.#keptBytes);
+		if (this.#pressure.update(count, bytes)) this.counters.backpressureEvents++;
 		this.#isCalm = !this.#pressure.isPressed && !this.#holdPressure.isPressed;
-		if (held < 0) this.#listener?.relieved();
 	}
 
 	/** Place of the oldest VIDEO frame, -1 if there is none. */

@@ -22,20 +22,18 @@ export class Pressure {
 		return this.#isPressed;
 	}
 
-	/** Something was refused: it is pressed, at whatever fullness, so that whoever waits hears of the next relief. */
+	/** Something was refused: it is pressed, at whatever fullness, until it is relieved. */
 	press(): void {
 		this.#isPressed = true;
 	}
 
-	/** @returns 1 if it is pressed now and was not, -1 if it is relieved now, else 0. */
-	update(frames: number, bytes: number): -1 | 0 | 1 {
+	/** @returns whether it is pressed now and was not. */
+	update(frames: number, bytes: number): boolean {
 		if (this.#isPressed) {
-			if (frames > this.#framesRelieved || bytes > this.#bytesRelieved) return 0;
-			this.#isPressed = false;
-			return -1;
+			this.#isPressed = frames > this.#framesRelieved || bytes > this.#bytesRelieved;
+			return false;
 		}
-		if (frames < this.framesPressed && bytes < this.bytesPressed) return 0;
-		this.#isPressed = true;
-		return 1;
+		this.#isPressed = frames >= this.framesPressed || bytes >= this.bytesPressed;
+		return this.#isPressed;
 	}
 }
