@@ -33,7 +33,6 @@ interface ConnectionParts
 	readonly kind: ConnectionKind;
 	readonly host: string;
 	readonly port: number;
-	readonly isPaused: boolean;
 	readonly buffers: SharedBuffers;
 	readonly readRate: ReaderParts["rate"];
 	readonly writeRate: WriterParts["rate"];
@@ -67,10 +66,7 @@ export class BackendConnection {
 		this.#socket = socket;
 		const onFailed = (problem: string) => this.#ended("oversized", problem);
 		const share = kind === "data" ? buffers.dataTurns : undefined;
-		this.#reader = new ConnectionReader(
-			{ ...parts, share, spare: buffers.spare, rate: readRate, onFailed, resume: () => socket.resume() },
-			parts.isPaused,
-		);
+		this.#reader = new ConnectionReader({ ...parts, share, spare: buffers.spare, rate: readRate, onFailed, resume: () => socket.resume() });
 		this.#writer = new ConnectionWriter({ ...parts, rate: writeRate, socket, spare: buffers.spare, atOnce: buffers.atOnce });
 		socket.once("connect", this.#onConnect);
 		socket.once("end", () => this.#ended("lost", "the backend closed it"));
@@ -114,10 +110,6 @@ export class BackendConnection {
 	/** So much waits that it should be written in this turn. */
 	hurry(): void {
 		if (this.isConnected) this.#writer.hurry();
-	}
-
-	pause(): void {
-		this.#reader.pause();
 	}
 
 	resume(): void {

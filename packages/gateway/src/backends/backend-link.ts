@@ -84,8 +84,6 @@ export class BackendLink implements Link {
 	#state: LinkState = "stopped";
 	#control: BackendConnection | null = null;
 	#data: BackendConnection | null = null;
-	/** Connections that nobody reads at the moment. It outlasts a connection. */
-	readonly #paused: Record<ConnectionKind, boolean> = { control: false, data: false };
 	/** For the next dial, or the limit of the one under way. */
 	#dialTimer: NodeJS.Timeout | null = null;
 	#stableTimer: NodeJS.Timeout | null = null;
@@ -189,20 +187,9 @@ export class BackendLink implements Link {
 		this.#writeAll(encodeClientsLeft(this.id, clients));
 	}
 
-	/** Reads no more from this connection until `resume`, even after it was connected again. */
-	pause(kind: ConnectionKind): void {
-		this.#paused[kind] = true;
-		this.#connection(kind)?.pause();
-	}
-
-	/** Reads again, and asks again about a frame for which the answer was `wait`. */
+	/** Asks again about a frame for which the answer was `wait`. */
 	resume(kind: ConnectionKind): void {
-		this.#paused[kind] = false;
 		this.#connection(kind)?.resume();
-	}
-
-	isPaused(kind: ConnectionKind): boolean {
-		return this.#paused[kind];
 	}
 
 	/** Buffers of the pool came back: connections that wait for one try again. */
@@ -247,7 +234,6 @@ export class BackendLink implements Link {
 				buffers,
 				backendId: this.id,
 				counts: this.counts,
-				isPaused: this.#paused[kind],
 				framesPerTurn: options.framesPerTurn,
 			},
 			nowMs: this.#nowMs,

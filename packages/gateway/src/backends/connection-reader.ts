@@ -27,8 +27,8 @@ export interface ReaderParts {
 }
 
 /**
- * Decides when a connection is read, and takes frames out of what was read. Reading stops while the caller has paused it, a frame waits for room
- * or for a buffer, the bandwidth is used up, or `framesPerTurn` frames, or its share of them, were handled in this turn of the event loop: a
+ * Decides when a connection is read, and takes frames out of what was read. Reading stops while a frame waits for room or for a buffer,
+ * the bandwidth is used up, or `framesPerTurn` frames, or its share of them, were handled in this turn of the event loop: a
  * connection does not delay others.
  *
  * One owner, its connection. Bound: bytes that were read and not handled when reading stopped, at most one buffer of the socket.
@@ -48,21 +48,19 @@ export class ConnectionReader implements FrameSink {
 	/** For that, if it shares no turn. */
 	#immediate: NodeJS.Immediate | null = null;
 	#rateTimer: NodeJS.Timeout | null = null;
-	#isPaused: boolean;
 	/** A frame waits: for room, or for a buffer. */
 	#waits: "room" | "buffer" | null = null;
 	#isStopped = false;
 	/** `read` has returned false. */
 	#isSocketStopped = false;
 
-	constructor(parts: ReaderParts, isPaused: boolean) {
+	constructor(parts: ReaderParts) {
 		this.#parts = parts;
-		this.#isPaused = isPaused;
 	}
 
 	/** Whether the backend cannot be heard because of what waits here, and not because it is silent. */
 	get isHeld(): boolean {
-		return this.#isPaused || this.#waits !== null || this.#rateTimer !== null;
+		return this.#waits !== null || this.#rateTimer !== null;
 	}
 
 	/** Whether a frame has come in part, and nothing for so long, though it would have been read. */
@@ -89,15 +87,8 @@ export class ConnectionReader implements FrameSink {
 		return !this.#isSocketStopped;
 	}
 
-	/** No frame is handled until `resume`, but for the one that is being handled. */
-	pause(): void {
-		if (!this.#isPaused) this.#parts.counts.readingStopped.paused++;
-		this.#isPaused = true;
-	}
-
-	/** Ends a pause, and asks again about a frame that waits for room. */
+	/** Asks again about a frame that waits for room. */
 	resume(): void {
-		this.#isPaused = false;
 		if (this.#waits === "room") this.#waits = null;
 		this.#continueSoon();
 	}
@@ -143,7 +134,7 @@ export class ConnectionReader implements FrameSink {
 	}
 
 	get #mayHandle(): boolean {
-		return !this.#isStopped && !this.#isPaused && this.#waits === null && this.#turnFrames < this.#turnFramesMax;
+		return !this.#isStopped && this.#waits === null && this.#turnFrames < this.#turnFramesMax;
 	}
 
 	get #mayRead(): boolean {

@@ -53,28 +53,25 @@ class Half {
 	constructor(parts: ChannelParts, kind: ConnectionKind, ended: (half: Half, isOrderly: boolean) => void) {
 		const { outbox, counts, pool, shares, frameBytesMax, framesPerTurn, nowMs } = parts;
 		this.feed = new FrameFeed(() => outbox.next(kind), counts);
-		this.reader = new ConnectionReader(
-			{
-				...{ counts, nowMs, framesPerTurn },
-				reader: new FrameReader(pool, frameBytesMax, counts.reader, shares[kind], parts.older),
-				rate: new Bandwidth(0, nowMs()),
-				begin: (frameClass, length, clientId) => {
-					if (frameClass !== FrameClass.LINK) return parts.begin(frameClass, length, clientId, kind);
-					counts.linkMessages++;
-					return length > messageBytesMax ? FrameDecision.skip : FrameDecision.take;
-				},
-				onFrame: (frame) => {
-					if (frame.frameClass !== FrameClass.LINK) parts.onFrame(frame, kind);
-					else parts.onMessage(frame.bytes.toString("utf8", Frame.payloadAt + 1, frame.end));
-				},
-				onFailed: () => {
-					this.stream?.reset();
-					ended(this, false);
-				},
-				resume: () => this.stream?.resume(),
+		this.reader = new ConnectionReader({
+			...{ counts, nowMs, framesPerTurn },
+			reader: new FrameReader(pool, frameBytesMax, counts.reader, shares[kind], parts.older),
+			rate: new Bandwidth(0, nowMs()),
+			begin: (frameClass, length, clientId) => {
+				if (frameClass !== FrameClass.LINK) return parts.begin(frameClass, length, clientId, kind);
+				counts.linkMessages++;
+				return length > messageBytesMax ? FrameDecision.skip : FrameDecision.take;
 			},
-			false,
-		);
+			onFrame: (frame) => {
+				if (frame.frameClass !== FrameClass.LINK) parts.onFrame(frame, kind);
+				else parts.onMessage(frame.bytes.toString("utf8", Frame.payloadAt + 1, frame.end));
+			},
+			onFailed: () => {
+				this.stream?.reset();
+				ended(this, false);
+			},
+			resume: () => this.stream?.resume(),
+		});
 		this.ends = {
 			source: this.feed,
 			sink: {

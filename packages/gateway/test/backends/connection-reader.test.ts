@@ -39,20 +39,17 @@ function readerWith({
 }) {
 	const frames: number[] = [];
 	const state = { frames, resumed: 0 };
-	const reader = new ConnectionReader(
-		{
-			reader: new FrameReader(new BufferPool()),
-			counts: new LinkCounts(),
-			rate: new Bandwidth(0, 0),
-			nowMs: () => 0,
-			...options,
-			begin,
-			onFrame: (frame) => void frames.push(frame.clientId),
-			onFailed: (problem) => expect.fail(problem),
-			resume: () => void state.resumed++,
-		},
-		false,
-	);
+	const reader = new ConnectionReader({
+		reader: new FrameReader(new BufferPool()),
+		counts: new LinkCounts(),
+		rate: new Bandwidth(0, 0),
+		nowMs: () => 0,
+		...options,
+		begin,
+		onFrame: (frame) => void frames.push(frame.clientId),
+		onFailed: (problem) => expect.fail(problem),
+		resume: () => void state.resumed++,
+	});
 	readers.push(reader);
 	/** Frames for these clients come at once. */
 	const read = (...clients: number[]): boolean => {

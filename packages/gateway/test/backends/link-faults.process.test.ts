@@ -59,7 +59,7 @@ describe("a link whose backend fails", () => {
 		expect(control.story).toEqual(["hello", "clients"]);
 		expect(rig.states).toEqual(["up", "down lost", "up"]);
 		expect(rig.events).toContainEqual(expect.stringContaining(`: a connection ended (${kind} connection: the backend closed it); next`));
-		expect(rig.link.counts).toMatchObject({ failures: 1, reconnects: 1 });
+		expect(rig.link.counts).toMatchObject({ failures: 1, dials: 2 });
 	});
 
 	it("begins the next connection with its hello when the list of those who left was too much for the one before", async () => {
@@ -100,14 +100,15 @@ describe("a link whose backend fails", () => {
 		await rig.up();
 		const data = await backend.connection("data");
 		const frame = frameBytes(FrameClass.FILE, 0, "x".repeat(100_000));
+		rig.hold("data");
 		data.socket.write(frame.subarray(0, 60_000));
-		await waitFor(() => rig.pool.inUse === 1, within("the start of a frame"));
-		rig.link.pause("data");
-		data.socket.write(frame.subarray(60_000));
+		await waitFor(() => rig.link.counts.readingStopped.paused === 1, within("the start of a frame, which waits"));
 		const { pings } = rig.link.counts;
 		await waitFor(() => rig.link.counts.pings >= pings + 4, within("it is idle for long"));
 		expect(rig.link.counts.ends.stalled).toBe(0);
-		rig.link.resume("data");
+		rig.letGo("data");
+		await waitFor(() => rig.pool.inUse === 1, within("it is read"));
+		data.socket.write(frame.subarray(60_000));
 		await waitFor(() => rig.frames.length === 1, within("the whole frame"));
 		data.socket.write(frame.subarray(0, 60_000));
 		await ended(rig.link, { ups: 2 });
@@ -196,12 +197,13 @@ describe("a link whose backend fails", () => {
 	it("does not take a backend for silent whose control connection it does not read itself", async () => {
 		const rig = linkRig(backend.port, { idleMs: 100 });
 		await rig.up();
-		rig.link.pause("control");
-		await backend.connection("control");
+		rig.hold("control");
+		(await backend.connection("control")).socket.write(frameBytes(FrameClass.CONTROL, 0, "waits"));
+		await waitFor(() => rig.link.counts.readingStopped.paused === 1, within("it is not read"));
 		const began = performance.now();
 		await waitFor(() => performance.now() - began > 350, within("more than the idle timeout"));
 		expect(rig.states).toEqual(["up"]);
-		rig.link.resume("control");
+		rig.letGo("control");
 		await waitFor(() => rig.states.includes("down idle"), within("the end, since it is silent indeed"));
 	});
 

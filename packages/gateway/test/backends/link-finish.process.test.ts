@@ -27,7 +27,7 @@ describe("a backend that has said all and closes both connections", () => {
 		const rig = linkRig(backend.port);
 		await rig.up();
 		const [late, early] = [await backend.connection(kind), await backend.connection(other(kind))];
-		rig.link.pause(kind);
+		rig.hold(kind);
 		writeAll(late, kind === "control" ? FrameClass.CONTROL : FrameClass.FILE);
 		late.socket.end();
 		early.socket.end();
@@ -35,7 +35,7 @@ describe("a backend that has said all and closes both connections", () => {
 		expect(rig.link.isUp).toBe(false);
 		expect(rig.send(FrameClass.CONTROL, "too late")).toBe("down");
 		expect(rig.states).toEqual(["up"]);
-		rig.link.resume(kind);
+		rig.letGo(kind);
 		await waitFor(() => rig.states.length > 1, within("the end of the link"));
 		expect(rig.frames.map(({ text }) => text.trim())).toEqual(names);
 		expect(rig.states.slice(0, 2)).toEqual(["up", "down lost"]);
@@ -49,7 +49,7 @@ describe("a backend that has said all and closes both connections", () => {
 		await rig.up();
 		const [early, late] = [await backend.connection("control"), await backend.connection("data")];
 		late.socket.pause();
-		rig.link.pause("data");
+		rig.hold("data");
 		for (let index = 0; index < 100; index++) rig.send(FrameClass.FILE, Buffer.alloc(100_000));
 		await waitFor(() => rig.link.counts.writes > 3, within("the socket is full"));
 		writeAll(late, FrameClass.FILE);
@@ -58,7 +58,7 @@ describe("a backend that has said all and closes both connections", () => {
 		expect(rig.link.outbox.isEmpty).toBe(true);
 		late.socket.resume();
 		// The backend's socket ends by itself when the gateway's side does, after what it has written.
-		rig.link.resume("data");
+		rig.letGo("data");
 		await waitFor(() => rig.states.includes("down lost"), within("the end of the link"));
 		expect(rig.frames).toHaveLength(count);
 	});
@@ -112,7 +112,7 @@ describe("a backend that has said all and closes both connections", () => {
 		const rig = linkRig(backend.port, { finishMs: 100, finishMsMax: 1000 });
 		await rig.up();
 		const [control, data] = [await backend.connection("control"), await backend.connection("data")];
-		rig.link.pause("data");
+		rig.hold("data");
 		data.socket.write(frameBytes(FrameClass.FILE, 0, "never read"));
 		data.socket.end();
 		const began = performance.now();
@@ -126,7 +126,7 @@ describe("a backend that has said all and closes both connections", () => {
 		const rig = linkRig(backend.port);
 		await rig.up();
 		const [control, data] = [await backend.connection("control"), await backend.connection("data")];
-		rig.link.pause("data");
+		rig.hold("data");
 		data.socket.write(frameBytes(FrameClass.FILE, 0, "never read"));
 		control.socket.end();
 		await waitFor(() => !rig.link.isUp, within("the end of one"));

@@ -50,12 +50,11 @@ describe("reading from a backend", () => {
 		await waitFor(() => !isCounting, within("the last turn"));
 	});
 
-	it("stops reading a connection that is paused, so that the backend's socket fills up, and not the other one", async () => {
+	it("stops reading a connection whose frames find no room, so that the backend's socket fills up, and not the other one", async () => {
 		const rig = linkRig(backend.port);
 		await rig.up();
 		const [control, data] = [await backend.connection("control"), await backend.connection("data")];
-		rig.link.pause("data");
-		rig.link.pause("data");
+		rig.hold("data");
 		const frame = frameBytes(FrameClass.FILE, 0, Buffer.alloc(100_000));
 		for (let count = 0; count < 120; count++) data.socket.write(frame);
 		control.socket.write(frameBytes(FrameClass.CONTROL, 0, "control"));
@@ -63,18 +62,18 @@ describe("reading from a backend", () => {
 		expect(rig.frames[0]!.text).toBe("control");
 		expect(data.socket.writableLength).toBeGreaterThan(1_000_000);
 		expect(rig.link.counts.receivedBytes).toBeLessThan(100_000);
-		rig.link.resume("data");
+		rig.letGo("data");
 		await waitFor(() => rig.frames.length === 121, within("all frames"));
 		expect(rig.pool.inUse).toBe(0);
 	});
 
 	// The place where it went on was that of an earlier piece, which was gone.
-	it("goes on after a pause in which nothing was left over, also if something was in an earlier one", async () => {
+	it("goes on after a frame that waited with nothing behind it, also if there was something behind an earlier one", async () => {
 		const rig = linkRig(backend.port, {
 			listener: {
 				onFrame: (_, frame, from) => {
 					rig.frames.push({ ...frame, clientId: 0, backendId: 0, text: frame.bytes.toString("latin1", 17, frame.end), from });
-					rig.link.pause(from);
+					rig.hold(from);
 				},
 			},
 		});
@@ -83,28 +82,31 @@ describe("reading from a backend", () => {
 		data.socket.write(numbered(0, 3, 100));
 		for (let frames = 1; frames <= 3; frames++) {
 			await waitFor(() => rig.frames.length === frames, within(`frame ${frames}`));
-			rig.link.resume("data");
+			if (frames < 3) rig.letGo("data");
 		}
-		for (let frames = 4; frames <= 6; frames++) {
-			data.socket.write(numbered(frames, 1));
+		for (let frames = 4; frames <= 9; frames++) {
+			const { paused } = rig.link.counts.readingStopped;
+			// Without a body, its header is all that there is.
+			data.socket.write(frameBytes(FrameClass.CONTROL, 0, frames % 2 === 0 ? "" : "body"));
+			await waitFor(() => rig.link.counts.readingStopped.paused > paused, within(`frame ${frames} waits`));
+			rig.letGo("data");
 			await waitFor(() => rig.frames.length === frames, within(`frame ${frames}`));
-			rig.link.resume("data");
 		}
 		expect(rig.link.isUp).toBe(true);
 	});
 
-	it("stays paused when the link was connected again", async () => {
+	it("does not read a connection without room when the link was connected again, until there is some", async () => {
 		const rig = linkRig(backend.port);
 		await rig.up();
-		rig.link.pause("data");
+		rig.hold("data");
 		(await backend.connection("control")).socket.destroy();
 		await waitFor(() => rig.link.counts.ups === 2 && backend.open.length === 2, within("the link is up again"));
 		(await backend.connection("data")).socket.write(numbered(0, 1));
 		(await backend.connection("control")).socket.write(numbered(1, 1));
 		await waitFor(() => rig.frames.length === 1, within("the control frame"));
 		expect(rig.frames[0]!.from).toBe("control");
-		expect(rig.link.isPaused("data")).toBe(true);
-		rig.link.resume("data");
+		await waitFor(() => rig.link.counts.readingStopped.paused === 1, within("the data frame waits"));
+		rig.letGo("data");
 		await waitFor(() => rig.frames.length === 2, within("the data frame"));
 	});
 
@@ -140,7 +142,7 @@ describe("reading from a backend", () => {
 		expect(rig.pool.inUse).toBe(0);
 	});
 
-	it("can be paused, resumed and stopped from within the callback of a frame", async () => {
+	it("can be held, let go and stopped from within the callback of a frame", async () => {
 		const got: string[] = [];
 		const rig = linkRig(backend.port, {
 			listener: {
@@ -149,12 +151,12 @@ describe("reading from a backend", () => {
 					const text = frame.bytes.toString("latin1", 17, frame.end).trim();
 					got.push(text);
 					if (text === "1") {
-						link.pause(from);
-						setTimeout(() => link.resume(from), 20);
+						rig.hold(from);
+						setTimeout(() => rig.letGo(from), 20);
 					}
 					if (text === "2") {
-						link.pause(from);
-						link.resume(from);
+						rig.hold(from);
+						rig.letGo(from);
 					}
 					if (text === "5") link.stop();
 				},

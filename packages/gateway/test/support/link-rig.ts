@@ -1,6 +1,7 @@
 import { waitFor } from "@shardcast/testkit";
 import { SharedBuffers } from "../../src/backends/backend-connection.ts";
 import { BackendLink, type OwnLinkListener } from "../../src/backends/backend-link.ts";
+import type { ConnectionKind } from "../../src/backends/backend-messages.ts";
 import { type LinkOptions, linkDefaults } from "../../src/backends/link-options.ts";
 import { BufferPool } from "../../src/buffers/buffer-pool.ts";
 import type { FrameClass } from "../../src/frames/frame-descriptor.ts";
@@ -59,6 +60,7 @@ export function linkRig(
 		readonly from: string;
 	}[] = [];
 	const undelivered: string[] = [];
+	const full = new Set<ConnectionKind>();
 	const link = new BackendLink({
 		...{ id: 3, address: `127.0.0.1:${port}`, host: "127.0.0.1", port, gatewayId: "0123456789abcdef" },
 		options: { ...quick, ...options },
@@ -67,7 +69,7 @@ export function linkRig(
 		...(nowMs !== undefined && { nowMs }),
 		log: { info: () => {}, warn: (...words: unknown[]) => void events.push(`log ${String(words.at(-1))}`) },
 		listener: {
-			begin: () => FrameDecision.take,
+			begin: (_link, _class, _length, _client, from) => (full.has(from) ? FrameDecision.wait : FrameDecision.take),
 			onFrame: (_, frame, from) => {
 				const text = frame.bytes.toString("latin1", 17, frame.end);
 				frames.push({ frameClass: frame.frameClass, clientId: frame.clientId, backendId: frame.backendId, text, from });
@@ -90,6 +92,15 @@ export function linkRig(
 		},
 		frames,
 		undelivered,
+		/** From now on there is no room for frames that come on this connection: the next one waits, and nothing behind it is read. */
+		hold(kind: ConnectionKind): void {
+			full.add(kind);
+		},
+		/** There is room again. */
+		letGo(kind: ConnectionKind): void {
+			full.delete(kind);
+			link.resume(kind);
+		},
 		/** A frame as from a client. */
 		send(frameClass: FrameClass, text: string | Buffer, clientId = 7, budget = new HeldBudget()) {
 			const content = Buffer.from(text as string);
