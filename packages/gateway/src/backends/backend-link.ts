@@ -245,7 +245,6 @@ export class BackendLink implements Link {
 			begin: (frameClass, length, clientId) => {
 				if (frameClass !== FrameClass.LINK) return listener.begin(this, frameClass, length, clientId, kind);
 				// That anything came is all that `pong` says, and no other type is known.
-				this.counts.linkMessages++;
 				return FrameDecision.skip;
 			},
 			onFrame: (frame) => {
@@ -334,7 +333,6 @@ export class BackendLink implements Link {
 			this.#idleTimer = setTimeout(this.#checkIdle, halfMs - sinceMs);
 		} else if (this.#askedMs === null) {
 			this.#askedMs = this.#nowMs();
-			this.counts.pings++;
 			this.#idleTimer = setTimeout(this.#checkIdle, halfMs);
 			this.#tell({ type: "ping" });
 		} else {

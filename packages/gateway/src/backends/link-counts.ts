@@ -27,8 +27,6 @@ export class LinkCounts {
 	sentFrames = 0;
 	/** Frames that were received, without those of the link itself. */
 	receivedFrames = 0;
-	/** Received frames of class LINK. */
-	linkMessages = 0;
 	/** What the readers of both connections count. */
 	readonly reader = new ReaderCounters();
 	/** Bytes on the wire. */
@@ -36,7 +34,6 @@ export class LinkCounts {
 	receivedBytes = 0;
 	/** System calls that wrote. */
 	writes = 0;
-	pings = 0;
 	/** CONTROL, ACK and FILE frames that waited, or were on their way, when the link ended. */
 	undelivered = 0;
 	/** VIDEO frames that did. */

@@ -18,8 +18,6 @@ const urgentShare = 1 / 2;
  * `bottleneck` make promises for each take. The bucket is the one of our other limits.
  */
 export class Bandwidth {
-	/** Takes that had to wait. */
-	throttled = 0;
 	#bytesPerSecond: number;
 	readonly #bucket: TokenBucket;
 	/** What is kept for urgent frames. */
@@ -42,9 +40,7 @@ export class Bandwidth {
 
 	/** @returns false if the frame must wait for `waitMs`. */
 	take(bytes: number, nowMs: number): boolean {
-		if (this.#bytesPerSecond === 0 || this.#bucket.take(this.#bytesPerSecond, nowMs, bytes)) return true;
-		this.throttled++;
-		return false;
+		return this.#bytesPerSecond === 0 || this.#bucket.take(this.#bytesPerSecond, nowMs, bytes);
 	}
 
 	/** Takes it from what is kept for urgent frames. @returns false if that is used up: `take` may still say yes. */

@@ -59,7 +59,6 @@ class Half {
 			rate: new Bandwidth(0, nowMs()),
 			begin: (frameClass, length, clientId) => {
 				if (frameClass !== FrameClass.LINK) return parts.begin(frameClass, length, clientId, kind);
-				counts.linkMessages++;
 				return length > messageBytesMax ? FrameDecision.skip : FrameDecision.take;
 			},
 			onFrame: (frame) => {
