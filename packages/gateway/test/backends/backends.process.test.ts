@@ -17,12 +17,14 @@ const within = (what: string) => ({ what, deadlineMs: 20_000 });
 function rig(backendsMax?: number) {
 	const events: string[] = [];
 	const log = { info: () => {}, warn: () => {} };
+	/** While false, the next frame of each connection waits, and nothing behind it is read. */
+	const room = { isThere: true };
 	const backends: Backends = new Backends({
 		options: quick,
 		pool: new BufferPool(),
 		log,
 		listener: {
-			begin: () => FrameDecision.take,
+			begin: () => (room.isThere ? FrameDecision.take : FrameDecision.wait),
 			onFrame: () => {},
 			onUp: ({ id }) => events.push(`up ${id}`),
 			onDown: ({ id }, why) => events.push(`down ${id} ${why}`),
@@ -44,7 +46,7 @@ function rig(backendsMax?: number) {
 		const wanted = urlHost({ host: canonicalHost(backend.host), port: backend.port });
 		return [...backends.all].find(({ address }) => address === wanted);
 	};
-	return { backends, directory, add, events };
+	return { backends, directory, add, events, room };
 }
 
 const at = ({ port }: FakeBackend) => ({ host: "127.0.0.1", port });
@@ -135,12 +137,12 @@ describe("the backends of a gateway", () => {
 	});
 
 	it("keep one that is removed until it has ended; when it is on the list again by then, it is connected again, with its former id", async () => {
-		const { backends, directory, add, events } = rig();
+		const { backends, directory, add, events, room } = rig();
 		const backend = await openBackend();
 		add(at(backend), "discovered");
 		await waitFor(() => backends.get(1)?.link.isUp && backend.open.length === 2, within("it is up"));
 		const { own } = backends.get(1)!;
-		own!.pause("data");
+		room.isThere = false;
 		const data = await backend.connection("data");
 		data.socket.write(frameBytes(FrameClass.FILE, 0, "the last"));
 		directory.remove(`127.0.0.1:${backend.port}`, "discovered");
@@ -150,6 +152,7 @@ describe("the backends of a gateway", () => {
 		add(at(backend), "discovered");
 		expect([backends.listed.length, backends.get(1)?.own]).toEqual([1, own]);
 		expect(events).toEqual(["added 1", "up 1"]);
+		room.isThere = true;
 		own!.resume("data");
 		await waitFor(() => backends.get(1)?.link.isUp, within("it is up again"));
 		expect(events).toEqual(["added 1", "up 1", "down 1 stopped", "removed 1", "added 1", "up 1"]);
@@ -157,14 +160,14 @@ describe("the backends of a gateway", () => {
 	});
 
 	it("that are being removed are no more than 64; the first of more ends at once", async () => {
-		const { backends, events } = rig();
+		const { backends, events, room } = rig();
 		const backend = await openBackend();
 		const places = Array.from({ length: 65 }, (_, index) => ({
 			...{ id: index + 1, host: "127.0.0.1", port: backend.port, address: `backend ${index}`, name: "", origins: [] as const, owner: 0 },
 		}));
 		backends.use(places);
 		await waitFor(() => [...backends.all].every(({ link }) => link.isUp), within("all are up"));
-		for (const { own } of backends.all) own!.pause("data");
+		room.isThere = false;
 		for (const { socket } of backend.open) socket.write(frameBytes(FrameClass.FILE, 0, "never read"));
 		backends.use([]);
 		expect([backends.size, events.at(-1)]).toEqual([64, "removed 1"]);

@@ -26,13 +26,13 @@ describe("a link that leaves", () => {
 		const rig = linkRig(backend.port);
 		await rig.up();
 		const connections = [await backend.connection("control"), await backend.connection("data")];
-		for (const kind of ["control", "data"] as const) rig.link.pause(kind);
+		for (const kind of ["control", "data"] as const) rig.hold(kind);
 		for (const { socket, kind } of connections)
 			for (const name of names) socket.write(frameBytes(kind === "control" ? FrameClass.CONTROL : FrameClass.FILE, 0, name.padEnd(10_000)));
 		const left = leave(rig);
 		expect([rig.link.isUp, rig.link.isLeaving, rig.send(FrameClass.CONTROL, "too late")]).toEqual([false, true, "down"]);
-		rig.link.resume("control");
-		rig.link.resume("data");
+		rig.letGo("control");
+		rig.letGo("data");
 		await waitFor(() => left.count > 0, within("it has left"));
 		for (const kind of ["control", "data"]) {
 			const texts = rig.frames.filter(({ from }) => from === kind).map(({ text }) => text.trim());
@@ -85,7 +85,7 @@ describe("a link that leaves", () => {
 		const rig = linkRig(backend.port, { finishMs: 100, finishMsMax: 1000 });
 		await rig.up();
 		const data = await backend.connection("data");
-		rig.link.pause("data");
+		rig.hold("data");
 		data.socket.write(frameBytes(FrameClass.FILE, 0, "never read"));
 		const began = performance.now();
 		const left = leave(rig);
@@ -97,13 +97,13 @@ describe("a link that leaves", () => {
 		const rig = linkRig(backend.port);
 		await rig.up();
 		const [control, data] = [await backend.connection("control"), await backend.connection("data")];
-		rig.link.pause("data");
+		rig.hold("data");
 		data.socket.write(frameBytes(FrameClass.FILE, 0, "the last"));
 		control.socket.end();
 		data.socket.end();
 		await waitFor(() => !rig.link.isUp, within("the end of one"));
 		const left = leave(rig);
-		rig.link.resume("data");
+		rig.letGo("data");
 		await waitFor(() => left.count > 0, within("it has left"));
 		expect(rig.frames.map(({ text }) => text)).toEqual(["the last"]);
 		await new Promise((resolve) => setTimeout(resolve, 100));
@@ -124,7 +124,7 @@ describe("a link that leaves", () => {
 	it("can be stopped meanwhile, and then has left", async () => {
 		const rig = linkRig(backend.port);
 		await rig.up();
-		rig.link.pause("data");
+		rig.hold("data");
 		(await backend.connection("data")).socket.write(frameBytes(FrameClass.FILE, 0, "never read"));
 		const left = leave(rig);
 		rig.link.stop();

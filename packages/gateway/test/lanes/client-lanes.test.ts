@@ -377,11 +377,11 @@ describe("client lanes", () => {
 			expect(pool.inUse).toBe(0);
 		});
 
-		it.each([0, 1, 2])("gives up the oldest in the lane, whose stream keeps its turn (window %i)", (window) => {
+		it.each([1, 2])("gives up the oldest in the lane, whose stream keeps its turn (window %i)", (window) => {
 			const { offer, take, lanes, pool } = lanesWith({ window });
 			offer(VIDEO, 1);
 			offer(FILE, 2);
-			if (window !== 1) offer(VIDEO, 3);
+			if (window > 1) offer(VIDEO, 3);
 			offer(FILE, 4, { backend: 2 });
 			const older = lanes.olderVideo(1)!;
 			expect(numberOf(older)).toBe(1);
