@@ -77,6 +77,7 @@ describe("the backends of a gateway", () => {
 		add({ host: "localhost", port: backend.port }, "static");
 		add(at(backend), "discovered");
 		await waitFor(() => backends.size === 2 && [...backends.all].every(({ link }) => link.isUp), within("both are up"));
+		await waitFor(() => backend.open.filter(({ messages }) => messages.length > 0).length === 4, within("all say hello"));
 		const pairs = new Map<unknown, unknown[]>();
 		for (const { messages } of backend.open) {
 			const { gateway, link, backend: id } = messages[0]!;
