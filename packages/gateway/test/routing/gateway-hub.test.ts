@@ -1,3 +1,4 @@
+import { MemoryBus } from "@shardcast/bus";
 import { type Config, defaultConfig } from "@shardcast/config";
 import type { BackendPlace } from "@shardcast/control";
 import { Scoreboard } from "@shardcast/scoreboard";
@@ -6,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { BackendLink } from "../../src/backends/backend-link.ts";
 import { FrameClass, FrameLayout } from "../../src/frames/frame-descriptor.ts";
 import { gatewayReport } from "../../src/monitor/gateway-report.ts";
+import type { GatewayBus } from "../../src/peers/gateway-bus.ts";
 import { GatewayHub } from "../../src/routing/gateway-hub.ts";
 import { linkOptionsOf } from "../../src/routing/link-options-of.ts";
 import { frameOf } from "../support/frames.ts";
@@ -18,8 +20,8 @@ afterEach(() => {
 	vi.useRealTimers();
 });
 
-/** A hub without other processes. Its links never dial: time stands still. */
-function hubWith(changed: Partial<Config> = {}): GatewayHub {
+/** A hub, without other processes if there is no bus. Its links never dial: time stands still. */
+function hubWith(changed: Partial<Config> = {}, bus: GatewayBus | null = null): GatewayHub {
 	const config = defaultConfig({ logLevel: "silent", ...changed });
 	const hub = new GatewayHub({
 		config: () => config,
@@ -30,6 +32,7 @@ function hubWith(changed: Partial<Config> = {}): GatewayHub {
 			throw error;
 		},
 		nowMs: () => Date.now(),
+		bus,
 	});
 	hubs.push(hub);
 	return hub;
@@ -121,5 +124,21 @@ describe("the hub of a gateway", () => {
 		expect(reportOf(hub).dropped, "when they are there again").toMatchObject(wanted);
 		hub.useBackends(places(3).map((place) => ({ ...place, owner: 1 })));
 		expect(reportOf(hub).dropped, "when another process is connected to them").toMatchObject(wanted);
+	});
+
+	it("reports what a link through another process dropped after this one has become the owner, too", () => {
+		const link = new MemoryBus({ members: 2, capacityBytes: 2 ** 16 }).link(0);
+		const hub = hubWith({}, { link, incarnationOf: () => 0, beforeTurn: () => {} });
+		const owned = (owner: number) => places(1).map((place) => ({ ...place, owner }));
+		hub.useBackends(owned(1));
+		const remote = hub.backends.get(1)!.link;
+		expect(remote.isOwn).toBe(false);
+		Object.assign(remote.outbox.queue.counters.data, { dropped: 3 });
+		remote.counts.reader.droppedWithoutBuffer = 4;
+		const wanted = { video_to_backend: 3, no_buffer: 4 };
+		expect(reportOf(hub).dropped).toMatchObject(wanted);
+		hub.useBackends(owned(0));
+		expect(hub.backends.get(1)!.link.isOwn).toBe(true);
+		expect(reportOf(hub).dropped).toMatchObject(wanted);
 	});
 });
