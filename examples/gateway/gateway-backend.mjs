@@ -184,10 +184,10 @@ class Backend {
 		}, pairMsMax);
 		try {
 			const reader = new FrameReader(this.options.maxFrame);
-			for await (const chunk of socket)
+			for await (const chunk of socket.iterator({ destroyOnReturn: false }))
 				for (const frame of reader.push(chunk)) {
 					// Bytes that nobody reads would break the connection, and with it what was sent.
-					if (this.#isClosing) continue;
+					if (this.#isClosing || connection.pair?.hasEnded) continue;
 					if (connection.pair === null) {
 						this.#pair(connection, frame);
 						// Until then a frame might name a client of which the other connection has not spoken, and could not be answered.
@@ -198,6 +198,10 @@ class Backend {
 						if (pending !== undefined) await pending;
 					}
 				}
+			clearTimeout(hello);
+			// The gateway has ended its side, and still reads what was sent.
+			connection.pair?.end("end");
+			await flushed(socket);
 		} catch (error) {
 			// A gateway that goes away is no problem.
 			if (error.code === undefined) {
@@ -283,6 +287,10 @@ class Gateway {
 		this.complete = new Promise((resolve) => {
 			this.completed = resolve;
 		});
+	}
+
+	get hasEnded() {
+		return this.#ended;
 	}
 
 	get isUp() {
@@ -392,6 +400,17 @@ class Gateway {
 		socket.write(head);
 		socket.write(body, this.#wakeWaiters);
 	}
+}
+
+/** Ends a socket. Resolves once it has written all, or after 5 seconds. */
+function flushed(socket) {
+	return new Promise((resolve) => {
+		const late = setTimeout(resolve, closeMsMax);
+		socket.end(() => {
+			clearTimeout(late);
+			resolve();
+		});
+	});
 }
 
 class Client {

@@ -251,8 +251,15 @@ class Backend:
         connection = Connection(reader, writer, self)
         self._connections.add(connection)
         try:
-            await connection.run()
-        except (OSError, EOFError, asyncio.CancelledError):
+            try:
+                await connection.run()
+            except EOFError:
+                pass
+            # The gateway has ended its side, and still reads what was sent.
+            if connection.pair is not None:
+                connection.pair.end(abort=False)
+            await connection.flushed()
+        except (OSError, asyncio.TimeoutError, asyncio.CancelledError):
             pass  # A gateway that goes away is no problem, nor is the end of the program.
         except Exception as error:
             self.stats["broken_connections"] += 1
@@ -327,8 +334,13 @@ class Connection:
             if pending is not None:
                 await pending
         # Bytes that nobody reads would break the connection, and with it what was sent.
-        while self.backend.is_closing and await self.reader.read(65536):
+        while await self.reader.read(65536):
             pass
+
+    async def flushed(self):
+        """Ends it once all has been written. Raises TimeoutError after 5 seconds."""
+        self.writer.close()
+        await asyncio.wait_for(self.writer.wait_closed(), CLOSE_SECONDS_MAX)
 
     async def _become_pair(self):
         _, frame_class, body = await self._frame()
@@ -436,8 +448,12 @@ class Gateway:
         if self.backend.gateways.get(self.id) is self:
             del self.backend.gateways[self.id]
         for connection in self.connections.values():
-            if connection is not None and abort:
+            if connection is None:
+                continue
+            if abort:
                 connection.writer.transport.abort()
+            else:
+                connection.writer.transport.write_eof()
         self.complete.set()
         for client_id in list(self.clients):
             self._leave(client_id)

@@ -377,6 +377,25 @@ for (const { library, command, program, tags } of libraries)
 			await waitFor(() => output.includes("closed"), { deadlineMs: 3000, what: `that it has closed\n${output}` });
 		});
 
+		it.each([[["control"]], [["data"]], [["control", "data"]]] as const)(
+			"a gateway that ends its side of %s, as it does when the backend is removed, gets all that was sent before",
+			async (links) => {
+				const port = await start();
+				const gateway = await open(port);
+				gateway.sockets.data.pause();
+				const bytes = 64 << 10;
+				const { taken } = await gateway.ask<{ taken: number }>(7, { do: "fill", frameClass: FrameClass.FILE, bytes });
+				for (const link of links) gateway.sockets[link].end();
+				// In which a library that gives up what waits would do so.
+				await new Promise((resolve) => setTimeout(resolve, 300));
+				gateway.sockets.data.resume();
+				await gateway.isClosed();
+				expect(gateway.of(FrameClass.FILE).filter(({ body }) => body.length === bytes)).toHaveLength(taken);
+				const { problems, up, down } = await report(await open(port));
+				expect({ problems, up, down }).toEqual({ problems: [], up: 2, down: 1 });
+			},
+		);
+
 		it("announces itself every five seconds", { tags: ["long"] }, async () => {
 			const { to, datagrams } = await listener();
 			await start(to);
