@@ -43,13 +43,12 @@ describe("options of a gateway", () => {
 	it("--client-bandwidth holds what a client sends, in order, and drops VIDEO above it", async () => {
 		const rig = await start({ clientBandwidth: 2000 });
 		const client = await rig.client();
-		const controls = await rig.backends[0]!.connection("control");
+		const data = await rig.backends[0]!.connection("data");
 		const beganMs = performance.now();
-		for (let sent = 0; sent < 6; sent++) client.send(control, 1, Buffer.from(String(sent).padEnd(999)));
+		for (let sent = 0; sent < 6; sent++) client.send(file, 1, Buffer.from(String(sent).padEnd(999)));
 		client.send(video, 1, "dropped");
 		await waitFor(() => rig.report.dropped.bandwidth === 1, { ...within, what: "the VIDEO frame" });
-		const numbers = () =>
-			controls.frames.filter(({ frameClass }) => frameClass === control).map(({ content }) => Number(content.toString()));
+		const numbers = () => data.frames.filter(({ frameClass }) => frameClass === file).map(({ content }) => Number(content.toString()));
 		await waitFor(() => numbers().length === 6, { ...within, what: "all frames" });
 		expect(numbers()).toEqual([0, 1, 2, 3, 4, 5]);
 		expect(performance.now() - beganMs).toBeGreaterThan(1400);
