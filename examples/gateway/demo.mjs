@@ -13,7 +13,8 @@ const usage = `usage: node examples/gateway/demo.mjs [--port 9001] [--web 8080] 
 const width = 320;
 const height = 180;
 const frameMs = 40;
-const chunkBytes = 32 << 10;
+/** With the class and the 12 bytes that it begins with, a chunk fits into a gateway's buffer of 32 KiB. */
+const chunkBytes = (32 << 10) - 16;
 /** How many frames of a file may be unacknowledged: half of the 64 that a gateway holds for a client, so that no file ever stops a video. */
 const windowFrames = 32;
 const fileBytesMax = 1 << 30;

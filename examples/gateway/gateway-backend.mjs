@@ -72,9 +72,17 @@ const announceRules = {
 		(value) => isText(value) && value.length <= 64 && !/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(value),
 	],
 	secret: ["text of at least 16 characters without white space", (value) => isText(value) && value.length >= 16 && !/\s/.test(value)],
-	host: ["the IP address of one machine", (value) => isText(value) && isIP(value) !== 0 && !/%|^0\.|^::$/.test(value)],
+	host: ["the IP address of one machine", isMachine],
 	to: ['a list of "host:port", such as ["127.0.0.1:9999"]', (value) => Array.isArray(value) && value.length > 0 && value.every(addressOf)],
 };
+
+/** Not an address of all machines, of a group, or of none. */
+function isMachine(value) {
+	if (!isText(value) || isIP(value) === 0 || value.includes("%")) return false;
+	if (isIP(value) === 4) return !/^(0|22[4-9]|2[345]\d)\./.test(value);
+	const canonical = new URL(`http://[${value}]`).hostname;
+	return !/^\[(::\]|ff)/.test(canonical) && !/^\[::ffff:(0?|[ef][\da-f]{3}|[\da-f]{1,2}):/.test(canonical);
+}
 
 /** Throws if a name is unknown or a value wrong, which it does not tell: it may be a secret. What is undefined counts as left out. */
 function check(given, rulesByName, prefix = "") {

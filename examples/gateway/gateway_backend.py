@@ -75,11 +75,16 @@ def is_name(value):
     return not any(unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") for letter in value)
 
 
-def is_ip_address(value):
+def is_machine(value):
+    """Not an address of all machines, of a group, or of none."""
     try:
-        return isinstance(value, str) and "%" not in value and not ipaddress.ip_address(value).is_unspecified
+        address = ipaddress.ip_address(value) if isinstance(value, str) and "%" not in value else None
     except ValueError:
         return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    if address is None or address.is_unspecified or address.is_multicast:
+        return False
+    return address.version == 6 or 0 < address.packed[0] < 224
 
 
 CALLBACK = ("a function", lambda value: value is None or callable(value))
@@ -106,7 +111,7 @@ ANNOUNCE_RULES = {
         "text of at least 16 characters without white space",
         lambda value: value is None or (isinstance(value, str) and len(value) >= 16 and not re.search(r"\s", value)),
     ),
-    "host": ("the IP address of one machine", is_ip_address),
+    "host": ("the IP address of one machine", is_machine),
     "to": (
         'a list of "host:port", such as ["127.0.0.1:9999"]',
         lambda value: isinstance(value, (list, tuple)) and len(value) > 0 and all(map(address_of, value)),

@@ -5,7 +5,7 @@ import type WebSocket from "ws";
 import { frameBytes } from "./support/fake-backend.ts";
 import { gatewayRigs, tokenOf } from "./support/gateway-rig.ts";
 
-const [control, video, file] = [1, 2, 4];
+const [video, file] = [2, 4];
 const { start } = gatewayRigs();
 const within = { deadlineMs: 10_000 };
 const key = "a-secret-of-some-length";

@@ -409,7 +409,7 @@ describe("a gateway of several processes", () => {
 				await waitFor(() => remote.outbox.isEmpty, within("it is sent"));
 			}
 		};
-		while (pool.refused === 0) await sendMany();
+		while (pool.replaced === 0) await sendMany();
 		await sendMany();
 		await waitFor(() => counters.data.offered === sent, within("all have come to the owner"));
 		data.socket.resume();

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FakeGateway, FrameClass, type Received } from "./support/fake-gateway.ts";
 
 const demo = join(import.meta.dirname, "../../../../examples/gateway/demo.mjs");
-const chunkBytes = 32 << 10;
+const chunkBytes = (32 << 10) - 16;
 
 describe("a file of examples/gateway/demo.mjs", () => {
 	let backend: ManagedProcess;

@@ -2,7 +2,7 @@ import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 /**
- * Asks the kernel to let no CPU of the machine sleep: one that waits for work polls instead. It is Linux' PM QoS interface, which requires root.
+ * Asks the kernel to let no CPU of the machine sleep: one that waits for work polls instead. This is Linux's PM QoS interface, which requires root.
  * @param root replaces "/" in tests.
  * @returns ends that, as does the end of this process; null = the user's rights do not allow it, or the kernel would not do it.
  * @see https://docs.kernel.org/power/pm_qos_interface.html

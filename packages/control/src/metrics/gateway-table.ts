@@ -174,7 +174,7 @@ export const gatewayMetrics: readonly ReadMetric<GatewayReading>[] = [
 	counter(
 		"shardcast_gateway_frames_dropped_total",
 		"messages",
-		"Frames that were dropped, by reason; video_to_client = VIDEO for clients that are slower than it, which is normal; it includes shardcast_gateway_video_skipped_total; video_to_backend = VIDEO for backends that are slower than it, or went while it waited; client_closed = frames of and for clients that had gone, or that went while they waited.",
+		"Frames that were dropped, by reason. video_to_client = VIDEO for clients that are too slow for it, which is normal (with shardcast_gateway_video_skipped_total); video_to_backend = VIDEO for backends that are too slow for it, or were disconnected while it waited; client_closed = frames from or for clients that left before these were passed on.",
 		singleBy("reason", ({ dropped }) => dropped),
 	),
 	counter(

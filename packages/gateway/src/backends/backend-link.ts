@@ -148,7 +148,8 @@ export class BackendLink implements Link {
 
 	/** Stops when all that waits has been written, or after this time. */
 	async drain(deadlineMs: number): Promise<void> {
-		await until(() => !this.isUp || this.#isIdle, deadlineMs);
+		const isConnected = () => this.#state === "up" || this.#state === "finishing";
+		await until(() => !isConnected() || this.#isIdle, deadlineMs);
 		this.stop();
 	}
 

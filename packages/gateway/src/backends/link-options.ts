@@ -9,7 +9,7 @@ export interface LinkOptions {
 	readonly stableMs: number;
 	/** The link has failed when nothing has come on its control connection for so long; after half of it, the backend is asked for a sign of life. */
 	readonly idleMs: number;
-	/** When one connection has ended, the other one is read for so long, without the time that it has to wait for clients. */
+	/** After the first end of a connection, or `leave`, connections are read for so long, without the time in which frames wait for room. */
 	readonly finishMs: number;
 	/** The same, with that time. */
 	readonly finishMsMax: number;

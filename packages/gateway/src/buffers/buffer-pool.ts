@@ -21,13 +21,13 @@ export interface OlderVideo {
 	oldestVideo?(): Frame | null;
 }
 
-/** For one frame, so many older ones are given up at most: as many as there are in a buffer two sizes larger. */
-const olderMax = 64;
+/** For one frame, so many older ones are given up at most. A buffer two sizes larger has room for 32 of them at most. */
+const olderMax = 32;
 
 /**
  * Buffers for all frames of a gateway, in tiers by size. One thread uses it. Taking and releasing a frame makes no object.
  *
- * Memory is taken when it is needed and kept. Bounds: the buffers of each tier, and `memoryBytesMax` over all. When the memory is used up,
+ * Memory is taken when it is needed and kept. Bound: `memoryBytesMax` over all tiers; the smallest has a count as well. When the memory is used up,
  * tiers give up what they do not use. When a tier has no buffer, the next larger one is asked, but no other: a frame never takes more than
  * eight times its tier. After that `take` returns null (`refused`), and the caller must wait or drop; `onFreed` says when to try again. The same
  * happens when the share of a holder is used up (`BufferShare`).
@@ -44,6 +44,8 @@ export class BufferPool implements TierOwner {
 	refused = 0;
 	/** Those of them for which there was a buffer, but not within the share of a holder. */
 	overShare = 0;
+	/** VIDEO frames that got a buffer because older ones were given up. */
+	replaced = 0;
 	/**
 	 * Called when a buffer came back for the first time after a refused take. It is called within a release, so it only makes a note or a
 	 * `setImmediate`; frames are taken later.
@@ -53,6 +55,8 @@ export class BufferPool implements TierOwner {
 	/** Memory of slabs of which a buffer is in use: no other tier can have it. */
 	#usedBytes = 0;
 	#wasRefused = false;
+	/** Of the last attempt to take one. */
+	#isOverShare = false;
 
 	/** @throws RangeError for tiers that are not ordered by size. */
 	constructor({ tiers = bufferTiers, memoryBytesMax = BufferLimits.memoryBytesMaxDefault, viewsMax }: BufferPoolOptions = {}) {
@@ -118,6 +122,12 @@ export class BufferPool implements TierOwner {
 		mayDrop = false,
 		whole = length,
 	): Frame | null {
+		const frame = this.#tryTake(length, connection, client, mayDrop, whole);
+		if (frame === null) this.#countRefusal();
+		return frame;
+	}
+
+	#tryTake(length: number, connection: BufferShare | null, client: BufferShare | null, mayDrop: boolean, whole: number): Frame | null {
 		if (!(length >= FrameLayout.payloadBytesMin && length <= this.payloadBytesMax)) {
 			throw new RangeError(`a payload of ${length} bytes: buffers take ${FrameLayout.payloadBytesMin} to ${this.payloadBytesMax}`);
 		}
@@ -125,13 +135,13 @@ export class BufferPool implements TierOwner {
 		const least = this.#tierFor(length);
 		const leftForWhole = whole > length ? 2 * tiers[this.#tierFor(whole)]!.strideBytes : 0;
 		const part = mayDrop ? SharePart.half : SharePart.whole;
-		let isOverShare = false;
+		this.#isOverShare = false;
 		for (let index = least; index <= least + 1 && index < tiers.length; index++) {
 			const tier = tiers[index]!;
 			const bytesLeft = this.memoryBytesMax - this.#usedBytes - tier.strideBytes;
 			if (leftForWhole > 0 && bytesLeft < leftForWhole + tier.strideBytes) continue;
 			if (!allows(connection, tier, bytesLeft, part) || !allows(client, tier, bytesLeft, part)) {
-				isOverShare = true;
+				this.#isOverShare = true;
 				continue;
 			}
 			const frame = tier.take(length);
@@ -142,26 +152,45 @@ export class BufferPool implements TierOwner {
 			client?.took(index, tier.strideBytes);
 			return frame;
 		}
-		this.refused++;
-		if (isOverShare) this.overShare++;
-		this.#wasRefused = true;
 		return null;
 	}
 
+	#countRefusal(): void {
+		this.refused++;
+		if (this.#isOverShare) this.overShare++;
+		this.#wasRefused = true;
+	}
+
 	/**
-	 * For a VIDEO frame that `take` had no buffer for: the newest is what matters, so older ones that wait for the same are given up for it. Those of its
-	 * client, one after the other, until it may have the buffer of one, so that nobody has more than before, or `take` has one. If there are none, it gets
-	 * the buffer of the oldest of all, but only if that is of the same connection, and its client may have it: no client can make others lose frames
-	 * without a use.
-	 * @param clientId of the frame. @param from where older ones wait.
+	 * Like `take`, for VIDEO. When there is no buffer, older frames that wait for the same are given up, since the newest is what matters: those of its
+	 * client, one after the other, until it may have the buffer of one, so that nobody has more than before, or one is free. That may give up frames and
+	 * still find none. If none of its client waits, it gets the buffer of the oldest of all, but only if that is of the same connection, and its client may
+	 * have it: no client can make others lose frames without a use.
+	 * @param from where older ones wait; null = none do. @param clientId of the frame.
 	 */
-	takeInstead(
-		from: OlderVideo,
+	takeVideo(
+		from: OlderVideo | null,
 		clientId: number,
 		length: number,
 		connection: BufferShare | null,
 		client: BufferShare | null = null,
 		whole = length,
+	): Frame | null {
+		const free = this.#tryTake(length, connection, client, true, whole);
+		if (free !== null) return free;
+		const frame = from === null ? null : this.#takeInstead(from, clientId, length, connection, client, whole);
+		if (frame === null) this.#countRefusal();
+		else this.replaced++;
+		return frame;
+	}
+
+	#takeInstead(
+		from: OlderVideo,
+		clientId: number,
+		length: number,
+		connection: BufferShare | null,
+		client: BufferShare | null,
+		whole: number,
 	): Frame | null {
 		for (let count = 0; count < olderMax; count++) {
 			const older = from.olderVideo(clientId);
@@ -171,7 +200,7 @@ export class BufferPool implements TierOwner {
 				return older;
 			}
 			older.release();
-			const frame = this.take(length, connection, client, true, whole);
+			const frame = this.#tryTake(length, connection, client, true, whole);
 			if (frame !== null) return frame;
 		}
 		return null;

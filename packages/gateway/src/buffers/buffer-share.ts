@@ -7,8 +7,8 @@ export type SharePart = (typeof SharePart)[keyof typeof SharePart];
  *
  * Rule (dynamic thresholds, Choudhury and Hahne 1998): a holder may have at most as much as is free, of the buffers of each size and of the memory.
  * So one that takes all it can has half, two have a third each, and there is always something left for those that have nothing. A client may have
- * half as much as is free, so that it leaves something for the other clients of a backend; and of anybody's frames, VIDEO may be half as much again
- * as others, so that it leaves something for those that may not be dropped.
+ * half as much as is free, so that it leaves something for the other clients of a backend; and of anybody's frames, VIDEO may have only half
+ * as much as others, so that it leaves something for those that may not be dropped.
  *
  * Written by its pool alone. Makes no object per frame.
  */

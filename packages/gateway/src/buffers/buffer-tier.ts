@@ -40,6 +40,9 @@ class IdleSlabs {
 		if (slab.previous === null) this.first = slab.next;
 		else slab.previous.next = slab.next;
 		if (slab.next !== null) slab.next.previous = slab.previous;
+		// One in use must not keep others in memory that are given up meanwhile.
+		slab.previous = null;
+		slab.next = null;
 	}
 }
 

@@ -15,8 +15,8 @@ const byMemory = Number.POSITIVE_INFINITY;
  * From small to large. What bounds them is `memoryBytesMax` of the pool, for all tiers together. The smallest buffers have a count as well, since the
  * objects of one take about as much memory as itself.
  *
- * Below 256 KiB each size is at most twice the one before it, from 4 KiB on: a frame that waits for each of a thousand clients must not take eight times
- * as much memory as it has bytes.
+ * From 4 to 256 KiB each size is twice the one before it: a frame of more than 4 KiB that waits for each of a thousand clients takes at most twice its
+ * bytes.
  */
 export const bufferTiers: readonly TierSize[] = [
 	{ bytes: 512, buffersMax: 65_536 },

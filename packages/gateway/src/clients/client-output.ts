@@ -151,6 +151,8 @@ export class ClientOutput {
 
 	set window(value: number) {
 		this.#lanes.window = value;
+		// A larger one lets VIDEO go that has waited for it.
+		if (this.#lanes.count > 0) this.#pumpSoon(false);
 	}
 
 	set ackTimeoutMs(value: number) {
@@ -250,6 +252,7 @@ export class ClientOutput {
 
 	#waitForBandwidth(nowMs: number, hasUrgent: boolean): void {
 		const bandwidth = this.#bandwidth;
+		if (this.#timer !== null && !hasUrgent) return;
 		if (this.#timer !== null) clearTimeout(this.#timer);
 		this.#timer = setTimeout(this.#again, hasUrgent ? bandwidth.urgentWaitMs(nowMs) : bandwidth.waitMs(nowMs));
 	}

@@ -64,6 +64,11 @@ export class QueueMaker {
 		for (const intake of [...this.#waiting]) intake.bytesPerSecond = 0;
 	}
 
+	/** Options have changed: for clients that have gone and whose frames wait. */
+	updateWaiting(): void {
+		for (const intake of [...this.#waiting]) intake.bytesPerSecond = this.#parts.config().clientBandwidth;
+	}
+
 	/** Options have changed. */
 	update({ output, intake }: ClientQueues): void {
 		const { videoWindow, ackTimeoutMs, clientBandwidth } = this.#parts.config();

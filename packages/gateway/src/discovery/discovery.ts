@@ -261,7 +261,7 @@ export class Discovery {
 				this.#remove(known, "expired");
 				continue;
 			}
-			// It comes again, at the end.
+			// It comes again, at the end: up to `expireMs` later than it must, so that the order stays that of expiry.
 			this.#known.delete(known.backend.address);
 			this.#known.set(known.backend.address, { ...known, expiresMs: nowMs + expireMs });
 		}

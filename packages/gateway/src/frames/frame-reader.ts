@@ -233,8 +233,7 @@ export class FrameReader {
 			return true;
 		}
 		const size = this.#pool.sizeFor(this.#length, FrameLayout.payloadBytesMin);
-		const frame =
-			this.#pool.take(size, this.#share, null, mayDrop(frameClass), this.#length) ?? this.#takeInstead(size, frameClass, clientId);
+		const frame = this.#take(size, frameClass, clientId);
 		if (frame === null) return this.#noBuffer(frameClass);
 		frame.frameClass = frameClass as FrameClass;
 		this.#frame = frame;
@@ -249,8 +248,7 @@ export class FrameReader {
 		const size = this.#pool.sizeFor(this.#length, arrived);
 		if (size <= frame.lengthMax) frame.length = size;
 		else {
-			const larger =
-				this.#pool.take(size, this.#share, null, mayDrop(frameClass), this.#length) ?? this.#takeInstead(size, frameClass, frame.clientId);
+			const larger = this.#take(size, frameClass, frame.clientId);
 			if (larger === null) {
 				if (mayDrop(frameClass)) this.#letGo();
 				return this.#noBuffer(frameClass);
@@ -263,10 +261,10 @@ export class FrameReader {
 		return true;
 	}
 
-	/** A buffer of VIDEO that waits, for newer VIDEO. */
-	#takeInstead(size: number, frameClass: number, clientId: number): Frame | null {
-		if (!mayDrop(frameClass) || this.#older === null) return null;
-		return this.#pool.takeInstead(this.#older, clientId, size, this.#share, null, this.#length);
+	#take(size: number, frameClass: number, clientId: number): Frame | null {
+		return mayDrop(frameClass)
+			? this.#pool.takeVideo(this.#older, clientId, size, this.#share, null, this.#length)
+			: this.#pool.take(size, this.#share, null, false, this.#length);
 	}
 
 	/** Drops VIDEO, and goes on after it. False, for any other class: it waits. */

@@ -185,7 +185,7 @@ export class ClientLanes implements LaneListener {
 			low.counters.waiting--;
 			low.counters.dropped++;
 		}
-		if (this.#window > 0) this.counters.acks.skipped++;
+		this.counters.acks.skipped++;
 		return older;
 	}
 

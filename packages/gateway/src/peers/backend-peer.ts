@@ -85,6 +85,8 @@ export class BackendPeer {
 	/** Runs while the process has heard that the backend was removed, and this one has not. */
 	#removal: NodeJS.Timeout | null = null;
 	#isGone = false;
+	/** The link has ended since its backend was removed: one that comes later is none of it. */
+	#isRemoved = false;
 	/** The process has gone, or has broken the channel, after its orderly end. */
 	#isDeaf = false;
 
@@ -102,8 +104,8 @@ export class BackendPeer {
 			begin: this.#begin,
 			onFrame: this.#onFrame,
 			older: {
-				olderVideo: (clientId) => parts.link()?.outbox.olderVideo(clientId) ?? null,
-				oldestVideo: () => parts.link()?.outbox.oldestVideo() ?? null,
+				olderVideo: (clientId) => this.#link?.outbox.olderVideo(clientId) ?? null,
+				oldestVideo: () => this.#link?.outbox.oldestVideo() ?? null,
 			},
 			onMessage: this.#onMessage,
 			onWritten: this.#onWritten,
@@ -112,9 +114,21 @@ export class BackendPeer {
 		});
 	}
 
+	/** The link that it uses; null = there is none, or not any more. */
+	get #link(): BackendLink | null {
+		return this.#isRemoved ? null : this.#parts.link();
+	}
+
+	/** The link has ended since its backend was removed. When it comes back, the process opens another channel, and lists its clients there. */
+	removed(): void {
+		this.#isRemoved = true;
+		this.clients.clear();
+		this.tell({ type: "leaving" });
+	}
+
 	attach(streams: ChannelStreams): void {
 		this.channel.attach(streams);
-		if (this.#parts.link()?.isUp) this.tell({ type: "up" });
+		if (this.#link?.isUp) this.tell({ type: "up" });
 	}
 
 	/** Takes a frame of the backend for clients of the process. It has its own reference as long as it needs the frame. VIDEO holds no source. */
@@ -162,12 +176,12 @@ export class BackendPeer {
 	}
 
 	readonly #begin = (frameClass: FrameClass, _length: number, clientId: number, from: ConnectionKind): FrameDecision => {
-		const { slot, counts, link: linkNow } = this.#parts;
+		const { slot, counts } = this.#parts;
 		if (slotOfClient(clientId) !== slot) {
 			counts.foreignClient++;
 			return FrameDecision.skip;
 		}
-		const link = linkNow();
+		const link = this.#link;
 		if (link === null || !link.isUp) {
 			this.#notPassed(clientId, frameClass, link === null ? "unknown_backend" : "backend_down");
 			return FrameDecision.skip;
@@ -180,7 +194,7 @@ export class BackendPeer {
 
 	readonly #onFrame = (frame: Frame): void => {
 		const { frameClass, clientId } = frame;
-		const offered = this.#parts.link()?.send(frame, this.#budgets[connectionOf(frameClass)]) ?? "down";
+		const offered = this.#link?.send(frame, this.#budgets[connectionOf(frameClass)]) ?? "down";
 		// It broke while the frame came.
 		if (offered === "down" || offered === "full") this.#notPassed(clientId, frameClass, "backend_down");
 	};
@@ -195,15 +209,16 @@ export class BackendPeer {
 	/** If this process has not heard of it yet, it soon will, and says `leaving` then. */
 	#removed(): void {
 		const leave = (): void => {
-			if (this.#parts.link()?.isLeaving !== true) this.tell({ type: "leaving" });
+			if (this.#link?.isLeaving !== true) this.tell({ type: "leaving" });
 		};
-		if (this.#parts.link() === null) leave();
+		if (this.#link === null) leave();
 		// Perhaps it has heard of it long ago, and that the backend has come again.
 		else this.#removal ??= setTimeout(leave, removalMs).unref();
 	}
 
 	#clients(news: ClientNews): void {
-		const { counts, slot, link: linkNow } = this.#parts;
+		if (this.#isRemoved) return;
+		const { counts, slot } = this.#parts;
 		const changed: number[] = [];
 		for (const client of news.clients) {
 			if (slotOfClient(client) !== slot) counts.foreignClient++;
@@ -216,8 +231,8 @@ export class BackendPeer {
 			}
 		}
 		if (changed.length === 0) return;
-		if (news.type === "client_left") linkNow()?.clientsLeft(changed);
-		else linkNow()?.clientsJoined(changed);
+		if (news.type === "client_left") this.#link?.clientsLeft(changed);
+		else this.#link?.clientsJoined(changed);
 	}
 
 	readonly #onWritten = (kind: ConnectionKind): void => {
@@ -250,7 +265,7 @@ export class BackendPeer {
 		if (this.#removal !== null) clearTimeout(this.#removal);
 		this.#removal = null;
 		this.#parts.onGone(this);
-		if (this.clients.size > 0) this.#parts.link()?.clientsLeft([...this.clients]);
+		if (this.clients.size > 0) this.#link?.clientsLeft([...this.clients]);
 		this.clients.clear();
 	}
 

@@ -87,7 +87,7 @@ export class BackendPeers {
 
 	/** The link to a backend that was removed has ended, and what it had brought has been taken. */
 	removed(backendId: number): void {
-		for (const peer of [...this.of(backendId)]) peer.tell({ type: "leaving" });
+		for (const peer of [...this.of(backendId)]) peer.removed();
 	}
 
 	/** Frames have left the queue of a backend, or the backend takes no more. */

@@ -28,7 +28,7 @@ interface FromClientsParts {
 /**
  * Passes frames of clients on to backends. CONTROL and FILE frames that find no room there are held by the link: `BackendQueue`. They are passed on even
  * if their client goes meanwhile. A client for which too many frames wait is closed. A VIDEO frame for which there is no buffer takes that of an older
- * one which waits for the same backend; only if there is none, it is dropped.
+ * one which waits for the same backend; if it may have none, it is dropped.
  *
  * Owned by the gateway's loop.
  */
@@ -104,8 +104,9 @@ export class FromClients {
 		const share = isUrgent(frameClass) ? shares.control : shares.data;
 		const length = message.length - FrameLayout.messageHeaderBytes;
 		const isVideo = mayDrop(frameClass);
-		let frame = pool.take(length, share, client.queues.share, isVideo);
-		if (frame === null && isVideo) frame = pool.takeInstead(link?.outbox ?? this.#fullest, client.id, length, share, client.queues.share);
+		const frame = isVideo
+			? pool.takeVideo(link?.outbox ?? this.#fullest, client.id, length, share, client.queues.share)
+			: pool.take(length, share, client.queues.share);
 		if (frame === null) {
 			if (isVideo) counts.dropped.no_buffer++;
 			else this.#tooMuch(client, "no_buffer");

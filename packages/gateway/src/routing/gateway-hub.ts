@@ -192,6 +192,7 @@ export class GatewayHub implements ClientOwner {
 	/** Options have changed. */
 	update(): void {
 		for (const { queues } of this.clients.all) this.#queues.update(queues);
+		this.#queues.updateWaiting();
 	}
 
 	opened(client: GatewayClient): void {

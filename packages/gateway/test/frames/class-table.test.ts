@@ -8,7 +8,8 @@ const read = (path: string): string => readFileSync(join(import.meta.dirname, ".
 /** The class table of the protocol's page. */
 function documented(): object {
 	const [, section = ""] = read("docs/reference/gateway-protocol.md").split("\n## Classes\n");
-	const [table = ""] = section.split("\n\nCONTROL and ACK");
+	const [table = "", rest] = section.split("\n\n**Priority.**");
+	expect(rest, "what follows the table").toBeDefined();
 	return Object.fromEntries(
 		[...table.matchAll(/^\| 0x([0-9a-f]{2}) \| ([A-Z]+) \|/gm)].map(([, value, name]) => [name, Number.parseInt(value!, 16)]),
 	);

@@ -77,7 +77,7 @@ describe("VIDEO of clients to a backend that does not read, when the memory is u
 		const client = clientOf(7);
 		for (let n = 0; n < 300; n++) send(client, VIDEO, n, bytes);
 		send(client, VIDEO, 300, lastBytes);
-		expect(pool.refused).toBeGreaterThan(0);
+		expect(pool.replaced).toBeGreaterThan(0);
 		expect(pool.reservedBytes).toBeLessThanOrEqual(pool.memoryBytesMax);
 		const got = drain().get(7)!;
 		expect(got).toEqual(range(301 - got.length, 301));
@@ -120,7 +120,7 @@ describe("VIDEO of clients to a backend that does not read, when the memory is u
 		const { send, clientOf, drain, pool } = rigOf(1);
 		const clients = range(1, 80).map(clientOf);
 		for (const client of clients) send(client, VIDEO, client.id, 250_000);
-		expect(pool.refused).toBeGreaterThan(0);
+		expect(pool.replaced).toBeGreaterThan(0);
 		const waiting = [...drain().keys()];
 		// One for each of the last.
 		expect(waiting).toEqual(range(80 - waiting.length, 80));

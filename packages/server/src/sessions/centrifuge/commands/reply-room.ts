@@ -37,9 +37,12 @@ export class ReplyRoom {
 		const { memory } = session.sessions.lanes;
 		session.waitsForMemory = true;
 		memory.waitingForReplies++;
-		// An earlier client may have filled it again.
-		while (!session.isGone && this.isFull(session)) await this.#parts.turns.read(() => session.isGone || !this.isFull(session));
-		memory.waitingForReplies--;
-		session.waitsForMemory = false;
+		try {
+			// An earlier client may have filled it again.
+			while (!session.isGone && this.isFull(session)) await this.#parts.turns.read(() => session.isGone || !this.isFull(session));
+		} finally {
+			memory.waitingForReplies--;
+			session.waitsForMemory = false;
+		}
 	}
 }
