@@ -41,7 +41,7 @@ describe("a file of examples/gateway/demo.mjs", () => {
 		["31 chunks and a half", 31.5 * chunkBytes],
 	])("of %s: 32 frames are unacknowledged at most, the hash among them", async (_, bytes) => {
 		gateway.forget();
-		const transfer = bytes / 1024;
+		const transfer = Math.floor(bytes / 1024);
 		get(transfer, bytes);
 		expect((await unacknowledged(32)).map(offset)).toEqual(Array.from({ length: 32 }, (__, chunk) => chunk * chunkBytes));
 		acknowledge(transfer, chunkBytes);
