@@ -162,6 +162,20 @@ describe("bandwidth", () => {
 		await waitFor(() => files().join() === "3,3", { ...within, what: "the frames that waited" });
 	});
 
+	it("a reload that lifts the limit lets go what a client that has gone has sent", async () => {
+		const rig = await start({ clientBandwidth: 1000 });
+		const client = await rig.client();
+		const data = await rig.backends[0]!.connection("data");
+		for (let index = 0; index < 20; index++) client.send(file, 1, Buffer.alloc(1000));
+		await waitFor(() => rig.report.frames.from_clients === 20, { ...within, what: "all of the client's" });
+		client.socket.close();
+		await waitFor(() => rig.report.clients.open === 0, { ...within, what: "no client" });
+		rig.gateway.reload({ ...rig.gateway.config, clientBandwidth: 0 });
+		const files = () => data.frames.filter(({ frameClass }) => frameClass === file).length;
+		await waitFor(() => files() === 20, { ...within, what: "all frames" });
+		expect(rig.report.dropped.client_closed).toBe(0);
+	});
+
 	it("a client that sends much more than the limit is closed, and told why", async () => {
 		const rig = await start({ clientBandwidth: 1000, clientQueueFrames: 4 });
 		const client = await rig.client();

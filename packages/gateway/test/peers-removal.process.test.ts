@@ -113,6 +113,8 @@ describe("a backend that is removed from a gateway of several processes", () => 
 		}
 		const control = await backend.connection("control");
 		await waitFor(() => clients.every(({ id }) => control.story.includes(`from ${id}`)), within("frames of both"));
+		const news = backend.open.find(({ kind }) => kind === "control")!.messages.map(({ type }) => type);
+		expect(news, "clients that are there all the time").not.toContain("client_left");
 		await rig.idle();
 	});
 

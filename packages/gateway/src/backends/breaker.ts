@@ -16,6 +16,9 @@ export const breakerDefaults: BreakerOptions = { failuresMax: 10, openMs: 30_000
  * Decides whether a backend may be dialled. Closed: it may. After `failuresMax` failures in a row it opens, and nothing is dialled for `openMs`.
  * Then it is half open: at most `probesMax` attempts at a time. One that succeeds closes it, one that fails opens it again.
  *
+ * Of the libraries for this, `opossum` and `cockatiel` wrap a function and judge the promise that it returns. A link is no such call: it is dialled by
+ * its timer, stays up for hours, and has succeeded only after `stableMs`.
+ *
  * One owner, the link of one backend. It has no timer: the owner asks `waitMs`. Each `tryBegin` that returned true is followed by one of
  * `succeeded`, `failed` and `abandoned`.
  */

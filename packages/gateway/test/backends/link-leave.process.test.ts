@@ -63,6 +63,23 @@ describe("a link that leaves", () => {
 		expect(rig.pool.inUse).toBe(0);
 	});
 
+	it("has written what it had begun to write when it is drained meanwhile", async () => {
+		const rig = linkRig(backend.port);
+		await rig.up();
+		const data = await backend.connection("data");
+		data.socket.pause();
+		for (let index = 0; index < 100; index++) rig.send(FrameClass.FILE, Buffer.alloc(100_000));
+		await waitFor(() => rig.link.counts.writes > 3, within("the socket is full"));
+		leave(rig);
+		const refused = rig.undelivered.length;
+		const drained = rig.link.drain(20_000);
+		data.socket.resume();
+		await drained;
+		await waitFor(() => data.isClosed, within("the end"));
+		const files = data.frames.filter(({ frameClass }) => frameClass === FrameClass.FILE).length;
+		expect([files, rig.undelivered.length]).toEqual([100 - refused, refused]);
+	});
+
 	it("gives up a backend that does not end its side after the limit, and gives back what that has not read", async () => {
 		backend.onConnection = ({ socket }) => {
 			socket.allowHalfOpen = true;
