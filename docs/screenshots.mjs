@@ -1,15 +1,15 @@
 // Takes the pictures again: `npm run docs:screenshots` starts a cluster with some traffic, looks at its console for a minute in
-// Chromium (CHROMIUM_PATH, /usr/bin/chromium) and writes docs/images/console-*.png; and runs a load test for load-report.png.
+// Chromium (CHROMIUM_PATH, /usr/bin/chromium) and writes docs/images/console-*.png; runs a load test for load-report.png; and shows the example's page of a gateway for gateway-page.png.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { RawClient, startCluster } from "@shardcast/testkit";
+import { freePorts, ManagedProcess, RawClient, startCluster } from "@shardcast/testkit";
 import { chromium } from "playwright-core";
 
-const usage = "usage: npm run docs:screenshots [-- console|load-report]    writes docs/images/*.png, or some of them";
-const kinds = ["console", "load-report"];
+const usage = "usage: npm run docs:screenshots [-- console|load-report|gateway-page]    writes docs/images/*.png, or some of them";
+const kinds = ["console", "load-report", "gateway-page"];
 const given = process.argv.slice(2);
 if (given.some((word) => !kinds.includes(word))) {
 	if (!given.includes("--help")) console.error(`docs:screenshots: unexpected "${given.join(" ")}"`);
@@ -30,6 +30,7 @@ const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch:
 
 if (wanted.includes("load-report")) await loadReport();
 if (wanted.includes("console")) await consolePictures();
+if (wanted.includes("gateway-page")) await gatewayPage();
 
 async function loadReport() {
 	const scratch = mkdtempSync(join(tmpdir(), "shardcast-screenshots-"));
@@ -93,5 +94,32 @@ async function consolePictures() {
 		await browser.close();
 		await Promise.all(clients.map((client) => client.close()));
 		await cluster.stop();
+	}
+}
+
+/** A slow client, while a file is on its way. */
+async function gatewayPage() {
+	const web = await freePorts();
+	const demo = await ManagedProcess.start(join(import.meta.dirname, "../examples/gateway/demo.mjs"), ["--port", "0", "--web", `${web}`]);
+	const [, port] = await demo.waitForOutput(/listens on port (\d+)/, 10_000);
+	const supervisor = join(import.meta.dirname, "../apps/supervisor/dist/main.js");
+	const gatewayPort = await freePorts();
+	const gateway = await ManagedProcess.start(supervisor, ["gateway", `127.0.0.1:${gatewayPort}`, `127.0.0.1:${port}`]);
+	await gateway.waitForOutput(/a backend is connected/, 10_000);
+	const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+	try {
+		const page = await (await browser.newContext({ viewport: { width: 1100, height: 690 }, colorScheme: "light" })).newPage();
+		await page.goto(`http://127.0.0.1:${web}/?gateway=ws://127.0.0.1:${gatewayPort}`);
+		await page.locator("#slow").check();
+		await sleep(3000);
+		await page.getByRole("button", { name: /^Get/ }).click();
+		await sleep(12_000);
+		const path = join(import.meta.dirname, "images/gateway-page.png");
+		await page.screenshot({ path });
+		console.log(`wrote ${path}`);
+	} finally {
+		await browser.close();
+		await gateway.stop();
+		await demo.stop();
 	}
 }
