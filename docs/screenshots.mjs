@@ -108,7 +108,7 @@ async function gatewayPage() {
 	await gateway.waitForOutput(/a backend is connected/, 10_000);
 	const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
 	try {
-		const page = await (await browser.newContext({ viewport: { width: 1100, height: 690 }, colorScheme: "light" })).newPage();
+		const page = await (await browser.newContext({ viewport: { width: 1100, height: 720 }, colorScheme: "light" })).newPage();
 		await page.goto(`http://127.0.0.1:${web}/?gateway=ws://127.0.0.1:${gatewayPort}`);
 		await page.locator("#slow").check();
 		await sleep(3000);
