@@ -10,6 +10,7 @@ import {
 } from "@shardcast/config";
 import { openToClients, whoPublishes } from "@shardcast/http";
 import { formatCpuList } from "@shardcast/process";
+import { counted } from "./counted.ts";
 import type { Plan } from "./preflight/preflight.ts";
 
 interface BannerFacts {
@@ -58,7 +59,6 @@ function kafkaRow(line: string | null): [string, string][] {
 
 function shardsAndCpus({ topology }: Plan): string {
 	const { shards, cpus, cpuCount, source, wraps } = topology;
-	const counted = (number: number, noun: string) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 	const basis = `${counted(shards.length, "shard")} on ${counted(cpuCount, "CPU")} of ${formatCpuList(cpus)} (${source})`;
 	return wraps ? `${basis}; pins wrap around: some shards share a CPU` : basis;
 }

@@ -53,6 +53,7 @@ import { BoardWatch } from "./board-watch.ts";
 import { balancerName, balancerSpec, type ChildHooks, type ClusterFacts, shardSpec } from "./children/child-specs.ts";
 import { type ChildDrained, SupervisedChild } from "./children/supervised-child.ts";
 import { Watchdog } from "./children/watchdog.ts";
+import { counted } from "./counted.ts";
 import { BoardShard } from "./operations/operated-shard.ts";
 import { Operations } from "./operations/operations.ts";
 import { RebalanceAfterCrash } from "./operations/rebalance-after-crash.ts";
@@ -654,10 +655,6 @@ function asked(child: SupervisedChild): AskedProcess {
 		isShard: child.name !== balancerName,
 		request: (question, request, deadlineMs) => child.request(question, request, deadlineMs),
 	};
-}
-
-function counted(count: number, one: string, many = `${one}s`): string {
-	return `${count} ${count === 1 ? one : many}`;
 }
 
 function withResolvers<T>(): { promise: Promise<T>; resolve(value: T): void } {

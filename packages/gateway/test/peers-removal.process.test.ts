@@ -26,6 +26,20 @@ describe("a backend that is removed from a gateway of several processes", () => 
 		}
 	}
 
+	/** One slow client of each of two processes, and so many FILE frames of 50 KB for both. The first process is the owner. */
+	async function withFullClients(count: number) {
+		const rig = new HubsRig({ config: { clientQueueFrames: 8, stalledClientTimeoutMs: 60_000 } });
+		rig.use([backend], [0]);
+		await rig.up();
+		const clients = [rig.client(0), rig.client(1)];
+		for (const client of clients) client.isSlow = true;
+		const data = await backend.connection("data");
+		for (const number of numbers(count)) data.socket.write(frameBytes(FrameClass.FILE, 0, number.padEnd(50_000)));
+		const { link } = rig.hub(0).backends.get(1)!;
+		await waitFor(() => link.counts.readingStopped.paused > 0, within("the clients are full"));
+		return { rig, clients };
+	}
+
 	it.each([
 		{ order: [0, 1, 2], pauseMs: 0 },
 		{ order: [1, 2, 0], pauseMs: 0 },
@@ -62,16 +76,8 @@ describe("a backend that is removed from a gateway of several processes", () => 
 	});
 
 	it.each([[[0, 1]], [[1, 0]]])("loses nothing of what it had sent to clients of both, told in the order %s", async (order) => {
-		const rig = new HubsRig({ config: { clientQueueFrames: 8, stalledClientTimeoutMs: 60_000 } });
-		rig.use([backend], [0]);
-		await rig.up();
-		const clients = [rig.client(0), rig.client(1)];
-		for (const client of clients) client.isSlow = true;
-		const data = await backend.connection("data");
 		const count = 200;
-		for (const number of numbers(count)) data.socket.write(frameBytes(FrameClass.FILE, 0, number.padEnd(50_000)));
-		const { link } = rig.hub(0).backends.get(1)!;
-		await waitFor(() => link.counts.readingStopped.paused > 0, within("the clients are full"));
+		const { rig, clients } = await withFullClients(count);
 		await tell(rig, order, 100, []);
 		for (const client of clients) client.isSlow = false;
 		await waitFor(() => rig.hubs.every((hub) => hub!.backends.size === 0), within("it is gone"));
@@ -89,15 +95,7 @@ describe("a backend that is removed from a gateway of several processes", () => 
 		{ owner: 1, order: [0, 1] },
 		{ owner: 1, order: [1, 0] },
 	])("is connected by process $owner when it is back before its end, told in the order $order", async ({ owner, order }) => {
-		const rig = new HubsRig({ config: { clientQueueFrames: 8, stalledClientTimeoutMs: 60_000 } });
-		rig.use([backend], [0]);
-		await rig.up();
-		const clients = [rig.client(0), rig.client(1)];
-		for (const client of clients) client.isSlow = true;
-		const data = await backend.connection("data");
-		for (const number of numbers(100)) data.socket.write(frameBytes(FrameClass.FILE, 0, number.padEnd(50_000)));
-		const { link } = rig.hub(0).backends.get(1)!;
-		await waitFor(() => link.counts.readingStopped.paused > 0, within("the clients are full"));
+		const { rig, clients } = await withFullClients(100);
 		const { places } = rig;
 		await tell(rig, order, 20, []);
 		rig.places = places.map((place) => ({ ...place, owner }));

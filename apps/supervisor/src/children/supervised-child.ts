@@ -5,6 +5,7 @@ import { ChildLink, type ChildReport, certificatesQuestion, type FromChild, type
 import { type Scheduled, StartupError, scheduled } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
+import { counted } from "../counted.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
 import type { Watched } from "./watchdog.ts";
 
@@ -308,7 +309,7 @@ export class SupervisedChild implements Watched {
 		clearTimeout(timer);
 		if (life.drained === null) {
 			const { connectionsLost } = life;
-			const detail = `${this.name} did not finish (it ${deathOf(life)}) and had ${connectionsLost} connection${connectionsLost === 1 ? "" : "s"}`;
+			const detail = `${this.name} did not finish (it ${deathOf(life)}) and had ${counted(connectionsLost, "connection")}`;
 			return { cutOff: connectionsLost, detail, finished: false };
 		}
 		if (life.process.exitCode === 0) return { ...life.drained, finished: true };
@@ -445,7 +446,7 @@ export class SupervisedChild implements Watched {
 			return;
 		}
 		const afterMs = Math.round(verdict.afterMs);
-		const lost = connectionsLost === 0 ? "" : ` with ${connectionsLost} connection${connectionsLost === 1 ? "" : "s"}`;
+		const lost = connectionsLost === 0 ? "" : ` with ${counted(connectionsLost, "connection")}`;
 		this.#log.warn(fields, `${this.name} ${deathOf(life)}${lost}; restarting it in ${afterMs} ms`);
 		this.#state = { kind: "waiting", restartTimer: setTimeout(() => this.start(), afterMs) };
 	}

@@ -1,3 +1,4 @@
+import { counted } from "../counted.ts";
 import type { Finding, FindingStatus } from "./finding.ts";
 
 /** Of the column with the status. */
@@ -31,7 +32,6 @@ export function reportText({ version, findings }: DoctorReport): string {
 		if (finding.fix !== "") lines.push(`${indent}fix: ${finding.fix}`);
 	}
 	const count = (status: FindingStatus) => findings.filter((finding) => finding.status === status).length;
-	const words = (n: number, word: string) => `${n} ${word}${n === 1 ? "" : "s"}`;
-	lines.push("", `${words(count("problem"), "problem")}, ${words(count("warning"), "warning")}, ${count("ok")} ok`, "");
+	lines.push("", `${counted(count("problem"), "problem")}, ${counted(count("warning"), "warning")}, ${count("ok")} ok`, "");
 	return lines.join("\n");
 }

@@ -1,5 +1,6 @@
 import type { ClusterEvent, ShardCountReading } from "@shardcast/control";
 import type { Log } from "@shardcast/telemetry";
+import { counted } from "../counted.ts";
 import { OperationRefused } from "./operation.ts";
 
 interface FollowCpusParts {
@@ -66,7 +67,7 @@ export class FollowCpus {
 		this.stop();
 		this.#wanted = count;
 		if (!wasOn) return false;
-		const text = `scaled by hand to ${counted(count)}: the number does not follow the CPUs any more, until "scale auto" or the next start`;
+		const text = `scaled by hand to ${counted(count, "shard")}: the number does not follow the CPUs any more, until "scale auto" or the next start`;
 		this.#parts.log.warn(text);
 		this.#parts.tell("info", text);
 		return true;
@@ -93,7 +94,7 @@ export class FollowCpus {
 		}
 		if (cpus === before || this.#looks < looksMin || --this.#rest > 0) return;
 		this.#isScaling = true;
-		log.info(`following the CPUs: scaling from ${before} to ${counted(cpus)}`);
+		log.info(`following the CPUs: scaling from ${before} to ${counted(cpus, "shard")}`);
 		let isBusy = false;
 		try {
 			await scale(cpus);
@@ -102,7 +103,7 @@ export class FollowCpus {
 			isBusy = error instanceof OperationRefused && error.code === "busy";
 			if (!isBusy && this.#told !== cpus) {
 				this.#told = cpus;
-				const text = `following the CPUs: ${counted(cpus)} wanted, but there are ${shardCount()}: ${(error as Error).message}`;
+				const text = `following the CPUs: ${counted(cpus, "shard")} wanted, but there are ${shardCount()}: ${(error as Error).message}`;
 				log.warn(text);
 				tell("warn", text);
 			}
@@ -115,8 +116,4 @@ export class FollowCpus {
 			this.#isScaling = false;
 		}
 	}
-}
-
-function counted(shards: number): string {
-	return `${shards} ${shards === 1 ? "shard" : "shards"}`;
 }

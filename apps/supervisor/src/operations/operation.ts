@@ -1,3 +1,4 @@
+import { counted } from "../counted.ts";
 /** What people can do to a cluster that runs. One at a time. */
 export type OperationName = "drain" | "undrain" | "restart" | "rolling restart" | "rebalance" | "scale";
 
@@ -15,7 +16,7 @@ export interface OperationProgress {
 export type OnProgress = (progress: OperationProgress) => void;
 
 export function clientsText(count: number): string {
-	return `${count} client${count === 1 ? "" : "s"}`;
+	return counted(count, "client");
 }
 
 /**

@@ -21,6 +21,17 @@ function leave({ link }: ReturnType<typeof linkRig>): { count: number } {
 	return left;
 }
 
+/** The backend does not read its data connection, and so many FILE frames of 100 KB were sent. */
+async function withFullSocket(count: number, options: Parameters<typeof linkRig>[1] = {}) {
+	const rig = linkRig(backend.port, options);
+	await rig.up();
+	const data = await backend.connection("data");
+	data.socket.pause();
+	for (let index = 0; index < count; index++) rig.send(FrameClass.FILE, Buffer.alloc(100_000));
+	await waitFor(() => rig.link.counts.writes > 3, within("the socket is full"));
+	return { rig, data };
+}
+
 describe("a link that leaves", () => {
 	it("reads all that the backend has written on both connections, and then has left", async () => {
 		const rig = linkRig(backend.port);
@@ -46,12 +57,7 @@ describe("a link that leaves", () => {
 	});
 
 	it("passes on or gives back each frame, but what it has begun to write reaches a backend that reads", async () => {
-		const rig = linkRig(backend.port);
-		await rig.up();
-		const data = await backend.connection("data");
-		data.socket.pause();
-		for (let index = 0; index < 100; index++) rig.send(FrameClass.FILE, Buffer.alloc(100_000));
-		await waitFor(() => rig.link.counts.writes > 3, within("the socket is full"));
+		const { rig, data } = await withFullSocket(100);
 		const left = leave(rig);
 		expect(rig.undelivered.length).toBeGreaterThan(0);
 		expect(rig.link.outbox.isEmpty).toBe(true);
@@ -64,12 +70,7 @@ describe("a link that leaves", () => {
 	});
 
 	it("has written what it had begun to write when it is drained meanwhile", async () => {
-		const rig = linkRig(backend.port);
-		await rig.up();
-		const data = await backend.connection("data");
-		data.socket.pause();
-		for (let index = 0; index < 100; index++) rig.send(FrameClass.FILE, Buffer.alloc(100_000));
-		await waitFor(() => rig.link.counts.writes > 3, within("the socket is full"));
+		const { rig, data } = await withFullSocket(100);
 		leave(rig);
 		const refused = rig.undelivered.length;
 		const drained = rig.link.drain(20_000);
@@ -84,12 +85,7 @@ describe("a link that leaves", () => {
 		backend.onConnection = ({ socket }) => {
 			socket.allowHalfOpen = true;
 		};
-		const rig = linkRig(backend.port, { finishMs: 200 });
-		await rig.up();
-		const data = await backend.connection("data");
-		data.socket.pause();
-		for (let index = 0; index < 200; index++) rig.send(FrameClass.FILE, Buffer.alloc(100_000));
-		await waitFor(() => rig.link.counts.writes > 3, within("the socket is full"));
+		const { rig } = await withFullSocket(200, { finishMs: 200 });
 		const left = leave(rig);
 		const before = rig.undelivered.length;
 		await waitFor(() => left.count > 0, within("it has left"));

@@ -1,4 +1,5 @@
 import { disconnectQuestion, type RevocationChange, revokeQuestion, storeRevocationQuestion } from "@shardcast/control";
+import { counted } from "../../counted.ts";
 import { duration, optional, required, text, toggle } from "../arguments.ts";
 import { plainJson } from "../plain-json.ts";
 import { defineVerb, Refused, type VerbContext } from "../verb.ts";
@@ -38,7 +39,7 @@ export const kick = defineVerb({
 		return { user, closed, ...(blockedUntil !== null && { blockedUntil }) };
 	},
 	describe: ({ user, closed, blockedUntil }) => [
-		`closed ${closed} connection${closed === 1 ? "" : "s"} of user ${plainJson(user)}`,
+		`closed ${counted(closed, "connection")} of user ${plainJson(user)}`,
 		...(blockedUntil === undefined ? [] : [`the user is refused until ${new Date(blockedUntil * 1000).toISOString()}`]),
 	],
 });

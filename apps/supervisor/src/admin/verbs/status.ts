@@ -1,5 +1,6 @@
 import { formatDuration } from "@shardcast/config";
 import type { ClusterEvent, ShardCountReading } from "@shardcast/control";
+import { counted } from "../../counted.ts";
 import { type AdminCluster, defineVerb, type OperationSummary } from "../verb.ts";
 
 const eventsShown = 5;
@@ -42,7 +43,7 @@ export const status = defineVerb({
 				shard.status,
 				shard.core === null ? "not pinned" : `CPU ${shard.core}`,
 				`${shard.connections} of ${shard.max} connections`,
-				shard.restarts === 0 ? "" : `${shard.restarts} restart${shard.restarts === 1 ? "" : "s"}`,
+				shard.restarts === 0 ? "" : counted(shard.restarts, "restart"),
 			]),
 			...(state.remoteShards ?? []).map((remote) => [
 				"remote",
