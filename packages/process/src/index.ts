@@ -14,6 +14,6 @@ export { type MemoryUse, memoryUse } from "./memory/memory-use.ts";
 export { ProcessMonitor, type ProcessSample } from "./monitor.ts";
 export { clientsThatFit, descriptorsMax, OpenFilesMeter, openFiles, openFilesLimit, reservedDescriptors } from "./open-files-limit.ts";
 export { OutputClosed, print, surviveClosedOutput } from "./output.ts";
-export { RunningTime } from "./running-time.ts";
+export { RunningTime, runningStepMsMax } from "./running-time.ts";
 export { StartupError } from "./startup-error.ts";
 export { StopSignals } from "./stop-signals.ts";

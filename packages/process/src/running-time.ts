@@ -1,7 +1,7 @@
 import { Heartbeat } from "@shardcast/wire";
 
 /** The most that counts between two looks at the clock: a beat looks each 200 ms, and may be a little late. Less than any patience with a client. */
-const stepMsMax = Heartbeat.everyMs + 20;
+export const runningStepMsMax = Heartbeat.everyMs + 20;
 
 /**
  * For how long this process's loop has run. While it stands still, because the process is stopped or a turn is long, it cannot notice who reads, so that
@@ -22,7 +22,7 @@ export class RunningTime {
 
 	readonly nowMs = (): number => {
 		const lookedMs = this.#clock();
-		this.#nowMs += Math.min(lookedMs - this.#lookedMs, stepMsMax);
+		this.#nowMs += Math.min(lookedMs - this.#lookedMs, runningStepMsMax);
 		this.#lookedMs = lookedMs;
 		return this.#nowMs;
 	};

@@ -85,8 +85,7 @@ export class ClientIntake {
 	};
 
 	#wait({ frameClass }: Frame, nowMs: number): NodeJS.Timeout {
-		const { bandwidth } = this.#parts;
-		return setTimeout(this.#again, isUrgent(frameClass) ? bandwidth.urgentWaitMs(nowMs) : bandwidth.waitMs(nowMs)).unref();
+		return setTimeout(this.#again, this.#parts.bandwidth.waitMs(nowMs, isUrgent(frameClass))).unref();
 	}
 
 	readonly #again = (): void => {
@@ -96,7 +95,7 @@ export class ClientIntake {
 		for (let frame = this.#waiting.peek(); frame !== null; frame = this.#waiting.peek()) {
 			const now = nowMs();
 			const isControl = isUrgent(frame.frameClass);
-			if (!(isControl && bandwidth.takeUrgent(frame.length, now)) && !bandwidth.take(frame.length, now)) {
+			if (!bandwidth.take(frame.length, now, isControl)) {
 				this.#timer = this.#wait(frame, now);
 				return;
 			}

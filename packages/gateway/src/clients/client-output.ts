@@ -213,7 +213,7 @@ export class ClientOutput {
 			let isLowHeld = false;
 			if (bandwidth.bytesPerSecond > 0) {
 				const next = lanes.peek();
-				if (next !== null && !this.#mayPass(next, now)) {
+				if (next !== null && !bandwidth.take(next.length, now, isUrgent(next.frameClass))) {
 					const high = lanes.peekHigh();
 					isLowHeld = high !== null && bandwidth.takeUrgent(high.length, now);
 					if (!isLowHeld) {
@@ -245,16 +245,10 @@ export class ClientOutput {
 		this.#pumps.soon(this.#client, isUrgent);
 	}
 
-	#mayPass({ frameClass, length }: Frame, nowMs: number): boolean {
-		const bandwidth = this.#bandwidth;
-		return (isUrgent(frameClass) && bandwidth.takeUrgent(length, nowMs)) || bandwidth.take(length, nowMs);
-	}
-
 	#waitForBandwidth(nowMs: number, hasUrgent: boolean): void {
-		const bandwidth = this.#bandwidth;
 		if (this.#timer !== null && !hasUrgent) return;
 		if (this.#timer !== null) clearTimeout(this.#timer);
-		this.#timer = setTimeout(this.#again, hasUrgent ? bandwidth.urgentWaitMs(nowMs) : bandwidth.waitMs(nowMs));
+		this.#timer = setTimeout(this.#again, this.#bandwidth.waitMs(nowMs, hasUrgent));
 	}
 
 	readonly #again = (): void => {

@@ -59,14 +59,9 @@ export class QueueMaker {
 		};
 	}
 
-	/** Passes on what clients, also those that have gone, have sent beyond their bandwidth. */
-	passAll(): void {
-		for (const intake of [...this.#waiting]) intake.bytesPerSecond = 0;
-	}
-
-	/** Options have changed: for clients that have gone and whose frames wait. */
-	updateWaiting(): void {
-		for (const intake of [...this.#waiting]) intake.bytesPerSecond = this.#parts.config().clientBandwidth;
+	/** A new `--client-bandwidth` for frames that wait, also those of clients that have gone. */
+	limitWaiting(bytesPerSecond: number): void {
+		for (const intake of [...this.#waiting]) intake.bytesPerSecond = bytesPerSecond;
 	}
 
 	/** Options have changed. */

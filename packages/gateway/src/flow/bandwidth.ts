@@ -38,12 +38,13 @@ export class Bandwidth {
 		this.#bytesPerSecond = value;
 	}
 
-	/** @returns false if the frame must wait for `waitMs`. */
-	take(bytes: number, nowMs: number): boolean {
+	/** @param isUrgent it may be taken from what is kept for urgent frames. @returns false if the frame must wait for `waitMs`. */
+	take(bytes: number, nowMs: number, isUrgent = false): boolean {
+		if (isUrgent && this.takeUrgent(bytes, nowMs)) return true;
 		return this.#bytesPerSecond === 0 || this.#bucket.take(this.#bytesPerSecond, nowMs, bytes);
 	}
 
-	/** Takes it from what is kept for urgent frames. @returns false if that is used up: `take` may still say yes. */
+	/** Takes it from what is kept for urgent frames, and from nothing else. @returns false if that is used up. */
 	takeUrgent(bytes: number, nowMs: number): boolean {
 		const rate = this.#bytesPerSecond;
 		if (rate === 0) return true;
@@ -53,13 +54,10 @@ export class Bandwidth {
 	}
 
 	/** Milliseconds until `take` says yes, at most what a timer takes: ask again then. 0 if it would now. */
-	waitMs(nowMs: number): number {
-		return this.#bytesPerSecond === 0 ? 0 : Math.min(timerMsMax, this.#bucket.waitMs(this.#bytesPerSecond, nowMs));
-	}
-
-	/** The same until `takeUrgent` or `take` says yes. */
-	urgentWaitMs(nowMs: number): number {
-		if (this.#bytesPerSecond === 0) return 0;
-		return Math.min(this.waitMs(nowMs), this.#urgent.waitMs(this.#bytesPerSecond * urgentShare, nowMs));
+	waitMs(nowMs: number, isUrgent = false): number {
+		const rate = this.#bytesPerSecond;
+		if (rate === 0) return 0;
+		const urgentMs = isUrgent ? this.#urgent.waitMs(rate * urgentShare, nowMs) : timerMsMax;
+		return Math.min(timerMsMax, this.#bucket.waitMs(rate, nowMs), urgentMs);
 	}
 }

@@ -1,6 +1,6 @@
 import type { Config } from "@shardcast/config";
 import type { BackendPlace, DisconnectUser } from "@shardcast/control";
-import { Deadline, until } from "@shardcast/process";
+import { Deadline, runningStepMsMax, until } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
 import { CloseCode, closeReasons } from "@shardcast/wire";
 import { type Backend, Backends, type BackendsListener } from "../backends/backends.ts";
@@ -44,9 +44,6 @@ const tickMs = 100;
 /** So many at a time, spread over that time: a thousand clients with sixteen streams each take 2 ms, in which CONTROL would wait. */
 const tickClients = 100;
 const ticksMost = 20;
-/** Time between two ticks beyond this does not count for clients that take nothing: while this process stands still, it cannot notice who does. */
-const tickMsMax = 220;
-
 type HubListener = BackendsListener & RemoteLinkListener;
 
 /**
@@ -175,7 +172,7 @@ export class GatewayHub implements ClientOwner {
 	/** Passes on what waits because of `--client-bandwidth`, which holds no frame of these clients from now on. */
 	passAll(): void {
 		for (const { queues } of this.clients.all) queues.intake.bytesPerSecond = 0;
-		this.#queues.passAll();
+		this.#queues.limitWaiting(0);
 	}
 
 	stop(): void {
@@ -192,7 +189,7 @@ export class GatewayHub implements ClientOwner {
 	/** Options have changed. */
 	update(): void {
 		for (const { queues } of this.clients.all) this.#queues.update(queues);
-		this.#queues.updateWaiting();
+		this.#queues.limitWaiting(this.#parts.config().clientBandwidth);
 	}
 
 	opened(client: GatewayClient): void {
@@ -361,7 +358,8 @@ export class GatewayHub implements ClientOwner {
 		if (this.#tickPlace <= 0) this.#beginRound();
 		const { nowMs, config } = this.#parts;
 		const now = nowMs();
-		const stoodMs = now - this.#tickedMs - tickMsMax;
+		// What is beyond does not count for clients that take nothing: while this process stands still, it cannot notice who does.
+		const stoodMs = now - this.#tickedMs - runningStepMsMax;
 		this.#tickedMs = now;
 		if (stoodMs > 0) this.#forgive(stoodMs, now);
 		const { stalledClientTimeoutMs } = config();

@@ -60,7 +60,7 @@ describe("bandwidth", () => {
 		expect(bandwidth.take(60_000, 0)).toBe(true);
 		expect(bandwidth.take(1, 1000), "a frame that is not urgent").toBe(false);
 		expect(bandwidth.takeUrgent(10, 1000), "an urgent one").toBe(true);
-		expect(bandwidth.urgentWaitMs(1000)).toBe(0);
+		expect(bandwidth.waitMs(1000, true)).toBe(0);
 	});
 
 	it("keeps half of the rate for urgent frames, and lets no more than the rate pass in all", () => {
@@ -79,9 +79,9 @@ describe("bandwidth", () => {
 		const bandwidth = new Bandwidth(1000, 0);
 		expect(bandwidth.takeUrgent(1000, 0)).toBe(true);
 		expect(bandwidth.takeUrgent(1000, 0)).toBe(false);
-		expect([bandwidth.waitMs(0), bandwidth.urgentWaitMs(0)]).toEqual([1, 1]);
+		expect([bandwidth.waitMs(0), bandwidth.waitMs(0, true)]).toEqual([1, 1]);
 		bandwidth.take(5000, 10);
-		expect(bandwidth.urgentWaitMs(10), "half a second's worth is owed").toBe(992);
+		expect(bandwidth.waitMs(10, true), "half a second's worth is owed").toBe(992);
 	});
 
 	it("never asks for a longer wait than a timer takes", () => {
